@@ -1,0 +1,93 @@
+"""Small private files that survive a power cut: the state folder and how a file in it is replaced.
+
+Rules: a file is written beside its final place, flushed to the disk, renamed, and its folder flushed
+(rename(2) is atomic; fsync(2): the folder entry needs an fsync of its own).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+PRIVATE_DIR = 0o700
+PRIVATE_FILE = 0o600
+
+
+def fsync_fd(fd: int) -> None:
+    """Flush one descriptor to the medium. On macOS plain fsync(2) stops at the drive's cache, F_FULLFSYNC does not."""
+    if sys.platform == "darwin":
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        except OSError:  # some network file systems refuse it
+            os.fsync(fd)
+    else:
+        os.fsync(fd)
+
+
+def fsync_dir(directory: Path) -> None:
+    """Flush a folder's entries.
+
+    Raises:
+        OSError: the folder cannot be opened or flushed.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fsync_fd(fd)
+    finally:
+        os.close(fd)
+
+
+def ensure_state_dir(directory: Path) -> Path:
+    """Make the state folder (0700) with a `.gitignore` of its own, so that it can never be committed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    directory.mkdir(mode=PRIVATE_DIR, exist_ok=True)
+    if directory.stat().st_mode & 0o077:
+        directory.chmod(PRIVATE_DIR)
+    ignore = directory / ".gitignore"
+    if not ignore.exists():
+        replace_file(ignore, b"*\n")
+    return directory
+
+
+def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
+    """Replace `path` by `content`, all or nothing, also across a power cut.
+
+    Raises:
+        OSError: nothing was replaced, and no temporary file stays behind.
+    """
+    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            fsync_fd(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    fsync_dir(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by `value` as JSON. Raises OSError as :func:`replace_file` does."""
+    replace_file(path, json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return what is in `path`, or None where there is no file or no whole JSON value in it."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None

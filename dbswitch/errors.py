@@ -1,0 +1,136 @@
+"""The error tree and the exit codes: what a person or a program is told when something fails.
+
+Every expected failure is a :class:`DbswitchError` with four parts: what failed, the facts (already masked), why it
+matters, and the command or edit that helps. Anything else that escapes is a bug and exits with 3.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command; `docs/reference/exit-codes.md` is the text for people."""
+
+    OK = 0
+    FOUND = 1
+    USAGE = 2
+    BUG = 3
+    DATABASE = 4
+    BUSY = 5
+    SERVER = 6
+    ROLLED_BACK = 7
+    ROLLBACK_FAILED = 8
+    PROTECTED = 9
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class DbswitchError(Exception):
+    """An expected failure.
+
+    Args:
+        what: one sentence, no secret in it.
+        facts: short lines with what was seen; URLs in their masked form only.
+        why: why it matters, one sentence; may be empty.
+        fix: the command or edit that helps; may be empty.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+
+    def __init__(self, what: str, *, facts: Iterable[str] = (), why: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.facts = tuple(facts)
+        self.why = why
+        self.fix = fix
+
+    @property
+    def code(self) -> str:
+        """The stable name programs match on: the class name without `Error`, in snake case."""
+        name = type(self).__name__.removesuffix("Error")
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class UsageError(DbswitchError):
+    """A command line that cannot be carried out: unknown target, contradicting flags."""
+
+
+class ConfigError(DbswitchError):
+    """`dbswitch.toml`, a target's source or the project itself cannot be used as it is."""
+
+
+class UrlError(DbswitchError):
+    """A connection URL that dbswitch, Prisma or libpq cannot use."""
+
+
+class EnvFileError(DbswitchError):
+    """An env file that cannot be read, or not be edited safely. Nothing was written."""
+
+
+class EnvFileConflictError(EnvFileError):
+    """An env file was changed by someone else between planning and writing. It was left as it is."""
+
+
+class DatabaseNotReadyError(DbswitchError):
+    """The database did not answer before the deadline."""
+
+    exit_code = ExitCode.DATABASE
+
+
+class DatabaseRejectedError(DbswitchError):
+    """The database answered and will keep saying no: wrong password, no such database, TLS mismatch."""
+
+    exit_code = ExitCode.DATABASE
+
+
+class BusyError(DbswitchError):
+    """Another switch held the lock past the deadline."""
+
+    exit_code = ExitCode.BUSY
+
+
+class OvertakenError(BusyError):
+    """A newer request came in while this one waited, or before it had changed anything."""
+
+
+class ServerError(DbswitchError):
+    """The dev server could not be stopped or started."""
+
+    exit_code = ExitCode.SERVER
+
+
+class PortTakenError(ServerError):
+    """A port the server needs is held by a foreign process."""
+
+
+class RolledBackError(DbswitchError):
+    """The switch failed and everything is as it was before."""
+
+    exit_code = ExitCode.ROLLED_BACK
+
+
+class RollbackFailedError(DbswitchError):
+    """The switch failed, and so did putting things back."""
+
+    exit_code = ExitCode.ROLLBACK_FAILED
+
+
+class ProtectedError(DbswitchError):
+    """A protected target was not confirmed."""
+
+    exit_code = ExitCode.PROTECTED
+
+
+class InterruptedSwitchError(DbswitchError):
+    """Ctrl-C (130) or TERM (143); whatever had been done was put back first."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, what: str, *, terminated: bool = False, facts: Iterable[str] = ()) -> None:
+        super().__init__(what, facts=facts)
+        self.terminated = terminated
