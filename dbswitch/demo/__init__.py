@@ -1,0 +1,1 @@
+"""`dbswitch demo`: the main job on two embedded Postgres servers and a small real app."""
