@@ -1,0 +1,67 @@
+"""What the project says about its server: a value that `project/` fills in and everything in this folder reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_PORTS = (3000, 3001, 3002)
+# Next's development server answers this without compiling anything (measured on 16.0.7 and 16.4.6: 2-4 ms).
+NEXT_ALIVE_PATH = "/_next/static/development/_devPagesManifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """How long each step may take, in seconds."""
+
+    term: float = 5.0  # from TERM until KILL
+    kill: float = 5.0  # from KILL until the step fails
+    ready: float = 60.0  # from the start until the first HTTP answer
+    request: float = 15.0  # one HTTP request while starting: the first one compiles a page
+    ask: float = 2.0  # one HTTP request to a server that should be up
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """How the project's server is started, where it listens and where its traces are.
+
+    `argv` carries no port: `start` appends `-p PORT` when `port_flag` says that the command takes it, and always
+    sets `PORT`. `dist_dir` is absolute. `alive_path` is a path that a living server answers whatever its pages do;
+    None for other frameworks.
+    """
+
+    argv: tuple[str, ...]
+    cwd: Path
+    port: int
+    port_explicit: bool
+    dist_dir: Path
+    state_dir: Path
+    ports: tuple[int, ...] = DEFAULT_PORTS
+    ready_path: str = "/"
+    limits: ServerLimits = field(default_factory=ServerLimits)
+    port_flag: bool = True
+    hostname: str = "localhost"
+    https: bool = False
+    alive_path: str | None = NEXT_ALIVE_PATH
+
+    @property
+    def record_path(self) -> Path:
+        """Where the server record is."""
+        return self.state_dir / "server.json"
+
+    @property
+    def log_path(self) -> Path:
+        """Where the server's output goes; `.1` beside it is the previous part."""
+        return self.state_dir / "server.log"
+
+    def watched_ports(self, *more: int | None) -> tuple[int, ...]:
+        """Return every port to look at, each once, the needed one first."""
+        return tuple(dict.fromkeys(port for port in (self.port, *more, *self.ports) if port))
+
+    def url(self, port: int, path: str = "") -> str:
+        """Return the server's address for people and for requests."""
+        host = f"[{self.hostname}]" if ":" in self.hostname else self.hostname
+        return f"{'https' if self.https else 'http'}://{host}:{port}{path}"

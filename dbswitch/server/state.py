@@ -1,0 +1,62 @@
+"""What state the server is in, derived from facts each time it is asked and stored nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+
+class ServerState(StrEnum):
+    """The states of DESIGN.md."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    EXITED = "exited"
+    HALF_DEAD = "half-dead"
+    FOREIGN = "foreign"
+
+
+class Reply(StrEnum):
+    """What came back from asking the server over HTTP."""
+
+    NOT_ASKED = "not asked"
+    REFUSED = "refused"
+    SILENT = "silent"  # connected, and no answer in time
+    ALIVE = "alive"
+    ALIVE_FAILING = "alive, its page fails"
+    NOTHING_WORKS = "answers 404 or 5xx to everything"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """All that the state depends on; times in seconds."""
+
+    recorded: bool
+    living: int  # own processes that are alive
+    listening: bool  # one of them listens on a port
+    reply: Reply
+    age: float  # of the youngest process at the top of the chain
+    start_limit: float  # how long a start may take
+    foreign_on_port: bool  # the port the server needs is held by a foreign process
+
+
+def derive(facts: ServerFacts) -> ServerState:
+    """Return the state these facts amount to."""
+    if facts.living == 0:
+        if facts.foreign_on_port:
+            return ServerState.FOREIGN
+        return ServerState.EXITED if facts.recorded else ServerState.STOPPED
+    young = facts.age < facts.start_limit
+    if not facts.listening:
+        return ServerState.STARTING if young else ServerState.HALF_DEAD
+    match facts.reply:
+        case Reply.ALIVE | Reply.ALIVE_FAILING:
+            return ServerState.READY
+        case Reply.NOTHING_WORKS:
+            return ServerState.HALF_DEAD
+        case Reply.NOT_ASKED | Reply.REFUSED | Reply.SILENT:
+            return ServerState.STARTING if young else ServerState.HALF_DEAD
+        case _:
+            assert_never(facts.reply)
