@@ -1,0 +1,290 @@
+"""The typer commands: each turns its words and flags into one :class:`Invocation` and does nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from dbswitch.cli import operations as op
+from dbswitch.cli.operations import Common, Invocation
+from dbswitch.cli.options import (  # noqa: TC001  typer reads the annotations at run time
+    Confirm,
+    DryRun,
+    Json,
+    Project,
+    Quiet,
+    TakePort,
+    Timeout,
+    Verbose,
+)
+from dbswitch.cli.words import TARGET
+from dbswitch.errors import UsageError
+from dbswitch.switch.plan import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# ClickException: typer carries its own copy of click, and only its leaves are public.
+_LINE_ERROR = cast("type[Exception]", typer.BadParameter.__mro__[2])
+
+app = typer.Typer(
+    name="dbswitch",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=False,
+    subcommand_metavar="TARGET | - | COMMAND",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@app.callback()
+def group(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Point a running Next.js + Prisma dev app at another Postgres, and prove it.
+
+    `dbswitch prod` switches to the target prod, `dbswitch -` back to the previous one,
+    `dbswitch` alone shows the status. Flags may stand before or behind the word.
+    """
+    del version  # answered before the parser is loaded; declared here so that the help shows it
+
+
+@app.command(TARGET, no_args_is_help=True)
+def switch(
+    target: Annotated[
+        str, typer.Argument(metavar="NAME", help="A target's name, or `-` for the previous one.")
+    ],
+    restart: Annotated[bool, typer.Option("--restart", help="Restart the dev server.")] = False,
+    hot: Annotated[bool, typer.Option("--hot", help="Let the running app swap its Prisma client.")] = False,
+    no_restart: Annotated[
+        bool, typer.Option("--no-restart", help="Change the env files and leave the server alone.")
+    ] = False,
+    confirm: Confirm = None,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", "-y", help="Do not ask about --take-port; a protected target still needs --confirm."
+        ),
+    ] = False,
+    timeout: Timeout = None,
+    dry_run: DryRun = False,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach", help="Go on in the background; stdout gets one JSON line with the run's id."
+        ),
+    ] = False,
+    take_port: TakePort = False,
+    run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Switch the project to the target NAME (`dbswitch NAME`)."""
+    asked = [
+        mode for mode, flag in ((Mode.RESTART, restart), (Mode.HOT, hot), (Mode.NONE, no_restart)) if flag
+    ]
+    if len(asked) > 1:
+        raise UsageError(
+            "--restart, --hot and --no-restart exclude each other",
+            fix="give one of them, or none to let dbswitch choose",
+        )
+    if detach and dry_run:
+        raise UsageError("--detach and --dry-run exclude each other", fix="leave one of them out")
+    return Invocation(
+        op.Switch(
+            target=target,
+            mode=asked[0] if asked else None,
+            confirm=confirm,
+            yes=yes,
+            timeout=timeout,
+            dry_run=dry_run,
+            detach=detach,
+            take_port=take_port,
+            run_id=run_id,
+        ),
+        Common(json, quiet, verbose, project),
+    )
+
+
+@app.command()
+def status(
+    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
+) -> Invocation:
+    """Show the active target, each reader's view and the server."""
+    return Invocation(op.Status(), Common(json, quiet, verbose, project))
+
+
+@app.command()
+def dev(
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the server answers; it goes on in the background.")
+    ] = False,
+    take_port: TakePort = False,
+    timeout: Timeout = None,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Run the dev server and follow it; Ctrl-C stops it."""
+    return Invocation(op.Dev(detach, take_port, timeout), Common(json, quiet, verbose, project))
+
+
+@app.command()
+def stop(
+    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
+) -> Invocation:
+    """Stop the dev server, all of it."""
+    return Invocation(op.Stop(), Common(json, quiet, verbose, project))
+
+
+@app.command()
+def restart(
+    take_port: TakePort = False,
+    timeout: Timeout = None,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Restart the dev server on the target it is on."""
+    return Invocation(op.Restart(take_port, timeout), Common(json, quiet, verbose, project))
+
+
+@app.command()
+def logs(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what the server says.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 100,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Show the dev server's log."""
+    return Invocation(op.Logs(follow, lines), Common(json, quiet, verbose, project))
+
+
+@app.command()
+def wait(
+    target: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Default: the active target.")
+    ] = None,
+    timeout: Timeout = None,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Wait until a target's database is ready."""
+    return Invocation(op.Wait(target, timeout), Common(json, quiet, verbose, project))
+
+
+@app.command()
+def check() -> None:
+    """Look for commits that would give a database away."""
+
+
+@app.command()
+def doctor() -> None:
+    """Look at the machine, the project and every target."""
+
+
+@app.command()
+def init(
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    scripts: Annotated[bool, typer.Option("--scripts", help="Also add scripts to package.json.")] = False,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Look at the project and write what is missing."""
+    return Invocation(op.Init(dry_run, yes, scripts), Common(json, quiet, verbose, project))
+
+
+@app.command()
+def generate(
+    kind: Annotated[op.GeneratedKind, typer.Argument(help="What to write.")],
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Write nothing; exit 1 if the files differ from what would be written."),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Write the hot client, the admin route or the admin page."""
+    return Invocation(op.Generate(kind, check, force, dry_run), Common(json, quiet, verbose, project))
+
+
+@app.command("exec")
+def execute(
+    target: Annotated[str, typer.Argument(metavar="NAME", help="A target's name.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="The command and its arguments.")],
+    confirm: Confirm = None,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Run a command with a target's variables, changing no file."""
+    return Invocation(op.Exec(target, tuple(command), confirm), Common(json, quiet, verbose, project))
+
+
+@app.command()
+def history(
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many of the last switches.")] = 10,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Show the last switches."""
+    return Invocation(op.History(count), Common(json, quiet, verbose, project))
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running and say what to try.")] = False,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Show it all on embedded databases and a real app."""
+    return Invocation(op.Demo(keep), Common(json, quiet, verbose, project))
+
+
+def parse(argv: Sequence[str]) -> Invocation | int:
+    """Return what `argv` (already arranged) asks for, or an exit code where the help has been shown.
+
+    Raises:
+        UsageError: the line cannot be understood.
+    """
+    try:
+        parsed: Any = app(args=list(argv), prog_name="dbswitch", standalone_mode=False)
+    except _LINE_ERROR as error:
+        raise _usage(error, argv) from None
+    if isinstance(parsed, Invocation):
+        return parsed
+    return parsed if isinstance(parsed, int) else 0
+
+
+def _usage(error: BaseException, argv: Sequence[str]) -> UsageError:
+    text = getattr(error, "format_message", error.__str__)()
+    word = argv[0] if argv and not argv[0].startswith("-") else ""
+    own_help = f"dbswitch {word} --help" if word and word != TARGET else "dbswitch --help"
+    return UsageError(text.rstrip("."), fix=f"see `{own_help}`")
+
+
+def offer_targets(names: Iterable[str]) -> None:
+    """Add targets to what the shell completes; only a completing process calls this."""
+    for name in names:
+        app.command(name)(switch)

@@ -1,0 +1,122 @@
+"""The one place where an exception becomes an exit code.
+
+An expected error is its four parts and its code; Ctrl-C is 130; anything else is a bug: one line for the person, exit 3,
+and the traceback (without locals, secrets masked) in a private log.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dbswitch.cli.renderer import Failure, Renderer
+
+BROKEN_PIPE = 141  # what a shell reports for a program that died of SIGPIPE
+LOG_LIMIT = 1_000_000  # bytes; a full log makes room for a new one and is kept as `.1`
+
+
+def guard(body: Callable[[], int], renderer: Callable[[], Renderer], log_dir: Callable[[], Path]) -> int:
+    """Run `body` and return its exit code, or the one of what it raised after saying it.
+
+    `renderer` is called when there is something to say: a quick command never needs one.
+    """
+    try:
+        return body()
+    except DbswitchError as error:
+        renderer().failure(failure_of(error))
+        return exit_of(error)
+    except KeyboardInterrupt:
+        renderer().failure(failure_of(InterruptedSwitchError("interrupted")))
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        silence_stdout()
+        return BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001  the boundary: what arrives here is a bug, whatever it is
+        renderer().failure(bug(error, log_dir))
+        return ExitCode.BUG
+
+
+def exit_of(error: DbswitchError) -> int:
+    """Return the exit code of an expected error; an interruption knows which signal it was."""
+    if isinstance(error, InterruptedSwitchError) and error.terminated:
+        return ExitCode.TERMINATED
+    return error.exit_code
+
+
+def failure_of(error: DbswitchError) -> Failure:
+    """Return an expected error as it is shown."""
+    from dbswitch.cli.renderer import Failure
+    from dbswitch.switch.events import ErrorInfo
+
+    info = ErrorInfo(error.code, error.what, error.facts, error.why, error.fix)
+    return Failure(info, exit_of(error), _outcome(error))
+
+
+def _outcome(error: DbswitchError) -> str:
+    from dbswitch.errors import OvertakenError
+    from dbswitch.switch.events import Outcome
+
+    if isinstance(error, OvertakenError):
+        return Outcome.OVERTAKEN
+    match error.exit_code:
+        case ExitCode.BUSY:
+            return Outcome.BUSY
+        case ExitCode.PROTECTED | ExitCode.USAGE:
+            return Outcome.REFUSED
+        case ExitCode.ROLLED_BACK:
+            return Outcome.ROLLED_BACK
+        case ExitCode.ROLLBACK_FAILED:
+            return Outcome.ROLLBACK_FAILED
+        case ExitCode.INTERRUPTED | ExitCode.TERMINATED:
+            return Outcome.INTERRUPTED
+        case _:
+            return Outcome.FAILED
+
+
+def bug(error: BaseException, log_dir: Callable[[], Path]) -> Failure:
+    """Write the traceback down and return the one line that is shown instead of it."""
+    from dbswitch.cli.renderer import Failure
+    from dbswitch.switch.events import ErrorInfo, Outcome
+
+    path = _write_traceback(error, log_dir)
+    fix = f"please report it with the end of {path}" if path else "please report it"
+    info = ErrorInfo("bug", f"a bug in dbswitch ({type(error).__name__}), not something you did", fix=fix)
+    return Failure(info, ExitCode.BUG, Outcome.BUG, log=path)
+
+
+def _write_traceback(error: BaseException, log_dir: Callable[[], Path]) -> str:
+    import time
+    import traceback
+
+    from dbswitch import __version__
+    from dbswitch.cli.masking import mask_secrets
+
+    text = mask_secrets("".join(traceback.format_exception(error)))
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    head = f"--- {time.strftime('%Y-%m-%dT%H:%M:%S%z')} dbswitch {__version__}, Python {python}, {sys.platform}\n"
+    try:
+        path = log_dir() / "dbswitch.log"
+        if path.exists() and path.stat().st_size > LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(head + text + "\n")
+    except OSError:
+        return ""
+    return str(path)
+
+
+def silence_stdout() -> None:
+    """Send the rest of stdout nowhere, so that the interpreter's last flush has nothing to complain about."""
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.dup2(null, 1)
+    finally:
+        os.close(null)

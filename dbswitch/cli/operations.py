@@ -1,0 +1,144 @@
+"""What a command line asks for, as one value: the parser makes it, `cli/perform.py` carries it out.
+
+Pure, so that a test compares whole command lines with whole values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dbswitch.switch.plan import Mode
+
+
+class GeneratedKind(StrEnum):
+    """What `dbswitch generate` can write."""
+
+    CLIENT = "client"
+    ROUTE = "route"
+    PAGE = "page"
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The flags every command takes. `project` None: the folder we are in, or the nearest above it."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    project: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Point the app at `target`; `-` is the previous one. `timeout` is in seconds."""
+
+    target: str
+    mode: Mode | None = None
+    confirm: str | None = None
+    yes: bool = False
+    timeout: float | None = None
+    dry_run: bool = False
+    detach: bool = False
+    take_port: bool = False
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Say which target is active and how the server is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dev:
+    """Run the dev server and follow it, or only start it (`detach`)."""
+
+    detach: bool = False
+    take_port: bool = False
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the dev server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Stop and start the dev server on the target it is on."""
+
+    take_port: bool = False
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Print the last `lines` lines of the server's log, and go on with `follow`."""
+
+    follow: bool = False
+    lines: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait until a target's database is ready; None is the active one."""
+
+    target: str | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """Run `command` with a target's variables in its environment."""
+
+    target: str
+    command: tuple[str, ...]
+    confirm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Show the last `count` switches."""
+
+    count: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """Look at the project and write what is missing."""
+
+    dry_run: bool = False
+    yes: bool = False
+    scripts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Write TypeScript into the project."""
+
+    kind: GeneratedKind
+    check: bool = False
+    force: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Show the whole thing on an embedded database."""
+
+    keep: bool = False
+
+
+Operation = Switch | Status | Dev | Stop | Restart | Logs | Wait | Exec | History | Init | Generate | Demo
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One parsed command line."""
+
+    operation: Operation
+    common: Common = field(default_factory=Common)

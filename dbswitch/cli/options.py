@@ -1,0 +1,31 @@
+"""The flags that several commands share, each with its one help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON lines on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only errors and the verdict.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say every phase and every detail.")]
+Project = Annotated[
+    Path | None,
+    typer.Option(
+        "--project", metavar="DIR", help="The project's folder; default: here, or the nearest above."
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done and do nothing.")]
+Confirm = Annotated[
+    str | None,
+    typer.Option("--confirm", metavar="DBNAME", help="Confirm a protected target by its database name."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long the database may take to be ready."),
+]
+TakePort = Annotated[
+    bool,
+    typer.Option("--take-port", help="End the foreign program on the server's port (asks first)."),
+]

@@ -1,0 +1,123 @@
+"""`dbswitch TARGET`, `restart` and `stop`: hand the request to `dbswitch.switch.run` and its events to the renderer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbswitch.cli.operations import Common, Restart, Switch
+    from dbswitch.cli.renderer import Renderer
+    from dbswitch.project.discovery import Project
+    from dbswitch.switch.request import Question
+
+
+def find_project(common: Common, renderer: Renderer) -> Project:
+    """Return the project we are in, and tell the renderer which of its targets are protected.
+
+    Raises:
+        ConfigError: no project here, or its files cannot be used.
+    """
+    from dbswitch.project.discovery import discover
+    from dbswitch.project.targets import list_targets
+
+    project = discover(common.project or Path.cwd())
+    renderer.protect(target.name for target in list_targets(project) if target.protected)
+    return project
+
+
+def has_terminal() -> bool:
+    """Return whether a person is there to answer: both what they read and what they type is a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def asker(common: Common, renderer: Renderer) -> Callable[[Question], str] | None:
+    """Return what puts a question to a person, or None where nobody can answer."""
+    if common.json or not has_terminal():
+        return None
+
+    def ask(question: Question) -> str:
+        from dbswitch.cli.renderer import plain
+
+        try:
+            return renderer.question([plain(question.text)], f"type {question.expected} to go on: ")
+        except EOFError:
+            return ""
+
+    return ask
+
+
+def switch(asked: Switch, common: Common, renderer: Renderer) -> int:
+    """Switch; return the exit code. Raises DbswitchError for what fails before the run begins."""
+    project = find_project(common, renderer)
+    if asked.detach:
+        from dbswitch.cli import detaching
+
+        return detaching.detach(asked, common, project)
+
+    from dbswitch.switch import run, runs
+    from dbswitch.switch.request import Request
+
+    if asked.take_port:
+        agree_to_take_port(common, renderer, yes=asked.yes)
+    request = Request(
+        target=asked.target,
+        run_id=asked.run_id or runs.new_id(),
+        mode=asked.mode,
+        confirm=asked.confirm,
+        timeout=asked.timeout,
+        dry_run=asked.dry_run,
+        ask=asker(common, renderer),
+        take_port=asked.take_port,
+        ambient=dict(os.environ),
+    )
+    return run.switch(project, request, renderer.emit).exit
+
+
+def agree_to_take_port(common: Common, renderer: Renderer, *, yes: bool) -> None:
+    """Ask before another program is ended.
+
+    Raises:
+        UsageError: nobody agreed.
+    """
+    if yes:
+        return
+    if not common.json and has_terminal():
+        from dbswitch.cli.renderer import plain
+
+        warning = plain("--take-port ends the program that holds the server's port, whatever it is.")
+        try:
+            typed = renderer.question([warning], "go on? [y/N] ")
+        except EOFError:
+            typed = ""
+        if typed.strip().lower() in {"y", "yes"}:
+            return
+        raise UsageError("not agreed to end the program on the port", why="nothing was changed")
+    raise UsageError(
+        "--take-port needs --yes where nobody can be asked",
+        why="it ends a program that is not dbswitch's",
+        fix="add --yes",
+    )
+
+
+def restart(asked: Restart, common: Common, renderer: Renderer) -> int:
+    """Restart the server; return the exit code."""
+    project = find_project(common, renderer)
+    from dbswitch.switch import run
+
+    result = run.restart(project, renderer.emit, ambient=dict(os.environ), take_port=asked.take_port)
+    return result.exit
+
+
+def stop(common: Common, renderer: Renderer) -> int:
+    """Stop the server; return the exit code."""
+    project = find_project(common, renderer)
+    from dbswitch.switch import run
+
+    return run.stop_server(project, renderer.emit).exit

@@ -1,0 +1,160 @@
+"""The words for people: phases, plans, verdicts and errors as styled lines. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbswitch.cli.renderer import Line, Style, plain
+from dbswitch.switch.events import ErrorInfo, Outcome, Phase, PhaseState, Planned, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+NOT_VERIFIED = "switched, not verified: run `dbswitch generate route`"
+
+_DOING = {
+    Phase.LOCK: "waiting for the lock",
+    Phase.RECOVER: "looking for an unfinished switch",
+    Phase.OBSERVE: "looking at the project",
+    Phase.PLAN: "planning",
+    Phase.GUARD: "asking for confirmation",
+    Phase.PROBE: "asking the new database",
+    Phase.STOP: "stopping the server",
+    Phase.PORTS: "waiting for the ports",
+    Phase.UNLOCK: "removing the Next.js lock",
+    Phase.WRITE: "writing the env files",
+    Phase.REPROBE: "asking the new database again",
+    Phase.START: "starting the server",
+    Phase.ANSWER: "waiting for the server's answer",
+    Phase.VERIFY: "asking the app which database it is on",
+    Phase.ROLLBACK: "rolling back",
+}
+_DONE = {
+    Phase.LOCK: "lock taken",
+    Phase.RECOVER: "no unfinished switch left",
+    Phase.OBSERVE: "project looked at",
+    Phase.PLAN: "planned",
+    Phase.GUARD: "confirmed",
+    Phase.PROBE: "new database is ready",
+    Phase.STOP: "server stopped",
+    Phase.PORTS: "ports are free",
+    Phase.UNLOCK: "Next.js lock removed",
+    Phase.WRITE: "env files written",
+    Phase.REPROBE: "new database is still ready",
+    Phase.START: "server started",
+    Phase.ANSWER: "server answers",
+    Phase.VERIFY: "app asked",
+    Phase.ROLLBACK: "rolled back",
+}
+# Nothing to read in these when they are quick; a slow one explains a wait.
+_BACKSTAGE = frozenset(
+    {Phase.LOCK, Phase.RECOVER, Phase.OBSERVE, Phase.PLAN, Phase.GUARD, Phase.PORTS, Phase.UNLOCK}
+)
+WORTH_SAYING = 0.3  # seconds
+
+
+def doing(phase: Phase) -> str:
+    """Return what is going on, for the live line."""
+    return _DOING[phase]
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: `0.1 s`, `12 s`, `2 min 5 s`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+
+def phase_line(phase: Phase, state: PhaseState, seconds: float, detail: str, *, verbose: bool) -> Line | None:
+    """Return the line that stays on the screen, or None where a person gains nothing from it."""
+    tail = f" ({detail})" if detail else ""
+    match state:
+        case PhaseState.STARTED:
+            return None
+        case PhaseState.SKIPPED:
+            return (("- ", Style.DIM), (f"{doing(phase)}: skipped{tail}", Style.DIM)) if verbose else None
+        case PhaseState.FAILED:
+            return (
+                ("✗ ", Style.BAD),
+                (f"{doing(phase)}: failed after {duration(seconds)}{tail}", Style.PLAIN),
+            )
+        case PhaseState.DONE:
+            if phase in _BACKSTAGE and seconds < WORTH_SAYING and not verbose:
+                return None
+            return (
+                ("✓ ", Style.GOOD),
+                (_DONE[phase], Style.PLAIN),
+                (f" {duration(seconds)}", Style.DIM),
+                (tail, Style.DIM),
+            )
+
+
+def target_style(name: str | None, protected: Container[str]) -> Style:
+    """Return the style of a target's name: protected ones are unmistakable."""
+    return Style.DANGER if name in protected else Style.BOLD
+
+
+def plan_lines(planned: Planned, target: str, protected: Container[str]) -> list[Line]:
+    """Return what a dry run shows."""
+    lines: list[Line] = [
+        (
+            ("would switch ", Style.PLAIN),
+            (planned.previous or "(none of the known targets)", target_style(planned.previous, protected)),
+            (" -> ", Style.PLAIN),
+            (target, target_style(target, protected)),
+        )
+    ]
+    files = ", ".join(planned.files) or "none has to change"
+    variables = ", ".join(planned.variables) or "none has to change"
+    lines += [
+        (("  env files: ", Style.DIM), (files, Style.PLAIN)),
+        (("  variables: ", Style.DIM), (variables, Style.PLAIN)),
+        (("  server:    ", Style.DIM), (planned.server, Style.PLAIN)),
+    ]
+    return lines
+
+
+def verdict(result: Result, protected: Container[str]) -> list[Line]:
+    """Return the last lines of a run: one line when it went well, the error's parts when it did not."""
+    name = (result.target, target_style(result.target, protected))
+    database = _database(result.identity)
+    took = f" in {duration(result.seconds)}"
+    match result.outcome:
+        case Outcome.SWITCHED if result.verified:
+            return [(name, (": verified", Style.GOOD), (f" on {database}{took}", Style.PLAIN))]
+        case Outcome.SWITCHED if result.verified is None and result.mode != "none":
+            return [
+                (name, (": ", Style.PLAIN), (NOT_VERIFIED, Style.WARN), (f" ({database}{took})", Style.DIM))
+            ]
+        case Outcome.SWITCHED if result.verified is None:
+            text = ": env files switched, no app was asked"
+            return [(name, (text, Style.PLAIN), (f" ({database}{took})", Style.DIM))]
+        case Outcome.SWITCHED:
+            text = ": switched, but the app does not answer from it"
+            return [(name, (text, Style.BAD), (f" ({database}{took})", Style.DIM))]
+        case Outcome.UNCHANGED:
+            text = ": nothing to do, verified on " if result.verified else ": nothing to do, already on "
+            return [(name, (f"{text}{database}", Style.PLAIN))]
+        case Outcome.PLANNED:
+            return [(name, (": dry run, nothing was changed", Style.PLAIN))]
+        case _:
+            error = result.error or ErrorInfo(str(result.outcome), f"the command ended as {result.outcome}")
+            return failure_lines(error)
+
+
+def _database(identity: dict[str, str]) -> str:
+    version = identity.get("serverVersion")
+    name = identity.get("database", "its database")
+    return f"{name} (PostgreSQL {version})" if version else name
+
+
+def failure_lines(error: ErrorInfo) -> list[Line]:
+    """Return the four parts of an error, each where it is always found."""
+    lines: list[Line] = [(("error: ", Style.BAD), (error.what, Style.BOLD))]
+    lines += [plain(f"  {fact}") for fact in error.facts]
+    if error.why:
+        lines.append((("  why: ", Style.DIM), (error.why, Style.PLAIN)))
+    if error.fix:
+        lines.append((("  fix: ", Style.DIM), (error.fix, Style.PLAIN)))
+    return lines
