@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from dbswitch.demo import postgres, shop
+from dbswitch.demo import postgres, programs, shop
 from dbswitch.demo.postgres import EmbeddedPostgres
 from tests.support import cache
 
@@ -56,7 +56,7 @@ class FreshPostgres(Protocol):
 
 def template(slot: int) -> Path:
     recipe = hashlib.sha256(
-        f"{postgres.find_binaries()} {inspect.getsource(postgres)} {os.geteuid()}".encode()
+        f"{programs.find_binaries()} {inspect.getsource(postgres)} {os.geteuid()}".encode()
     ).hexdigest()[:16]
     folder = cache.root() / "postgres"
 
