@@ -1,0 +1,125 @@
+"""Which server and database answered, in a form that psycopg and the app's own Prisma client can both ask for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# One statement, every column text. pg_control_system() may have been revoked, or not exist at all, and Postgres checks
+# that when a statement starts, even in the branch of a CASE that is never taken. ts_stat() runs a statement of its own only
+# when it is reached (query_to_xml() would need a server built with libxml).
+_BEFORE: Final = """SELECT
+  current_database()::text AS "database",
+  (SELECT d.oid::text FROM pg_catalog.pg_database d WHERE d.datname = current_database()) AS "databaseOid",
+  ((extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint)::text AS "startedAt",
+  """
+_SYSTEM_IDENTIFIER: Final = """CASE WHEN has_function_privilege(to_regprocedure('pg_catalog.pg_control_system()'), 'EXECUTE') THEN
+    (SELECT s.word::text FROM ts_stat('SELECT system_identifier::text::tsvector FROM pg_catalog.pg_control_system()') s)
+  END"""
+_AFTER: Final = """ AS "systemIdentifier",
+  current_setting('server_version')::text AS "serverVersion",
+  pg_is_in_recovery()::text AS "inRecovery",
+  (current_setting('transaction_read_only') = 'on')::text AS "readOnly\""""
+
+IDENTITY_SQL: Final = _BEFORE + _SYSTEM_IDENTIFIER + _AFTER
+# For servers that speak the protocol but lack ts_stat or pg_control_system.
+PLAIN_IDENTITY_SQL: Final = _BEFORE + "NULL::text" + _AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which server and database answered, and in what state it was.
+
+    Attributes:
+        database: its name.
+        database_oid: its number in this cluster.
+        started_at: when the postmaster started, microseconds since the epoch, decimal.
+        system_identifier: the cluster's number, None where it may not be read.
+        server_version: such as `18.4`.
+        in_recovery: a standby, or a server replaying its log.
+        read_only: a new transaction would be read-only.
+    """
+
+    database: str
+    database_oid: str
+    started_at: str
+    system_identifier: str | None
+    server_version: str
+    in_recovery: bool
+    read_only: bool
+
+    def same_as(self, other: Identity) -> bool:
+        """Whether both answers came from one database of one running server.
+
+        The start time always counts: a branch, a restored snapshot and a standby carry their origin's system identifier.
+        The price is that a server restarted in between is not recognised; ask both sides again then
+        (:meth:`restart_of` tells).
+        """
+        return self._same_place(other) and self.started_at == other.started_at
+
+    def restart_of(self, other: Identity) -> bool:
+        """Whether the two differ in the server's start time only: one server restarted, or a copy of it."""
+        return self._same_place(other) and self.started_at != other.started_at
+
+    def _same_place(self, other: Identity) -> bool:
+        known = self.system_identifier is not None and other.system_identifier is not None
+        return (
+            self.database == other.database
+            and self.database_oid == other.database_oid
+            and (not known or self.system_identifier == other.system_identifier)
+        )
+
+    def to_json(self) -> dict[str, str]:
+        """Return the identity with the names the generated route uses; an unknown system identifier is left out."""
+        return {
+            _wire_name(key): _wire_value(value) for key, value in asdict(self).items() if value is not None
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Identity:
+        """Read a row of :data:`IDENTITY_SQL`, or what the generated route answered.
+
+        Raises:
+            ValueError: a field is missing or is no text.
+        """
+
+        def text(key: str) -> str:
+            value = found.get(key)
+            if not isinstance(value, str) or not value:
+                raise ValueError(f"the identity has no {key}")
+            return value
+
+        system = found.get("systemIdentifier")
+        if system is not None and not isinstance(system, str):
+            raise ValueError("the identity's systemIdentifier is no text")
+        return cls(
+            database=text("database"),
+            database_oid=text("databaseOid"),
+            started_at=text("startedAt"),
+            system_identifier=system or None,
+            server_version=text("serverVersion"),
+            in_recovery=_truth(found.get("inRecovery"), "inRecovery"),
+            read_only=_truth(found.get("readOnly"), "readOnly"),
+        )
+
+
+def _truth(value: object, key: str) -> bool:
+    match value:
+        case True | "true" | "t" | "on":
+            return True
+        case False | "false" | "f" | "off":
+            return False
+        case _:
+            raise ValueError(f"the identity's {key} is neither true nor false")
+
+
+def _wire_name(key: str) -> str:
+    head, *rest = key.split("_")
+    return head + "".join(word.title() for word in rest)
+
+
+def _wire_value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,124 @@
+"""What libpq and node-postgres make of one URL's TLS parameters. They differ, so a green probe may prove nothing.
+
+Sources: libpq's "SSL Support"; `pg-connection-string` 2.14 and `pg` 8.23, whose `sslmode` other than `disable` and
+`no-verify` verifies certificate and name, and which without any parameter does not encrypt at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dbswitch.database.url import DatabaseUrl
+
+
+class Encryption(StrEnum):
+    """Whether the connection is encrypted."""
+
+    NEVER = "never"
+    IF_OFFERED = "if the server offers it"
+    ALWAYS = "always"
+
+
+class Verification(StrEnum):
+    """What of the server's certificate is checked."""
+
+    NOTHING = "nothing"
+    AUTHORITY = "its authority"
+    NAME = "its authority and the host name"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsView:
+    """What one client does."""
+
+    encryption: Encryption
+    verification: Verification
+
+    def __str__(self) -> str:
+        if self.encryption is Encryption.NEVER:
+            return "not encrypted"
+        return f"encrypted {self.encryption}, checks {self.verification}"
+
+
+_PLAIN = TlsView(Encryption.NEVER, Verification.NOTHING)
+_UNVERIFIED = TlsView(Encryption.ALWAYS, Verification.NOTHING)
+_BY_AUTHORITY = TlsView(Encryption.ALWAYS, Verification.AUTHORITY)
+_FULL = TlsView(Encryption.ALWAYS, Verification.NAME)
+
+
+def libpq_view(url: DatabaseUrl) -> TlsView:
+    """Return what libpq, and so the probe and psql, do with `url`."""
+    if url.is_socket:
+        return _PLAIN
+    match url.libpq_sslmode:
+        case "disable":
+            return _PLAIN
+        case "allow" | "prefer":
+            return TlsView(Encryption.IF_OFFERED, Verification.NOTHING)
+        case "require":
+            # With a root certificate libpq verifies even in this mode, for the sake of old installations.
+            return _BY_AUTHORITY if url.parameter("sslrootcert") else _UNVERIFIED
+        case "verify-ca":
+            return _FULL if url.parameter("sslrootcert") == "system" else _BY_AUTHORITY
+        case _:
+            return _FULL
+
+
+def node_view(url: DatabaseUrl) -> TlsView:
+    """Return what node-postgres does with `url` when the code gives it no `ssl` option of its own."""
+    mode, ssl = url.parameter("sslmode"), url.parameter("ssl")
+    if mode is None and not any(url.parameter(key) for key in ("sslcert", "sslkey", "sslrootcert")):
+        if url.parameter("sslnegotiation") == "direct" and ssl is None:
+            return _FULL
+        if ssl in {None, "", "0"}:
+            return _PLAIN
+        # Any other text is a true value in JavaScript, `false` included.
+        return _UNVERIFIED if ssl == "no-verify" else _FULL
+    if url.parameter("uselibpqcompat") == "true":
+        match mode:
+            case "disable":
+                return _PLAIN
+            case "prefer":
+                return _UNVERIFIED
+            case "require":
+                return _BY_AUTHORITY if url.parameter("sslrootcert") else _UNVERIFIED
+            case "verify-ca":
+                return _BY_AUTHORITY
+            case _:
+                return _FULL
+    match mode:
+        case "disable":
+            return _PLAIN
+        case "no-verify":
+            return _UNVERIFIED
+        case _:
+            return _FULL
+
+
+def advice(url: DatabaseUrl) -> tuple[str, ...]:
+    """Return what a person should know about the TLS of `url`; one sentence each."""
+    found: list[str] = []
+    libpq, node = libpq_view(url), node_view(url)
+    mode = url.parameter("sslmode")
+    if url.parameter("sslrootcert") == "system":
+        found.append(
+            "sslrootcert=system is libpq's own word; node-postgres looks for a file of that name and fails."
+        )
+    if url.parameter("ssl") == "false" and mode is None:
+        found.append("node-postgres reads ssl=false as a true value: write sslmode=disable.")
+    elif node.verification is not libpq.verification and node.encryption is Encryption.ALWAYS:
+        given = f"sslmode={mode}" if mode else "these TLS parameters"
+        found.append(
+            f"With {given} node-postgres checks {node.verification}, libpq checks {libpq.verification}: "
+            "the probe can pass where the app fails (say what you mean with sslmode=verify-full, "
+            "or with uselibpqcompat=true&sslmode=require)."
+        )
+    elif node.encryption is Encryption.NEVER and mode is None and not url.is_local:
+        found.append(
+            "Without sslmode node-postgres does not encrypt, and fails where the server insists on it; "
+            "libpq would encrypt by itself."
+        )
+    return tuple(found)

@@ -1,0 +1,336 @@
+"""One connection URL: read once, then written for env files, for libpq and for people.
+
+How a URL is taken apart is the rule of :mod:`dbswitch.database.url_split`. Sources of the readings: libpq's "Connection
+URIs", the WHATWG URL standard as node-postgres' `pg-connection-string` 2.14 uses it, Prisma's "Connection URLs".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NoReturn, final
+from urllib.parse import quote
+
+from dbswitch.database.url_split import SOCKET_HOSTS, split
+from dbswitch.errors import UrlError
+
+if TYPE_CHECKING:
+    from dbswitch.database.url_split import Pieces
+
+DEFAULT_PORT: Final = 5432
+MASK: Final = "***"
+SSLMODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+# Known to Prisma's engine or to node-postgres only; libpq would refuse the whole URL.
+APP_PARAMETERS: Final = frozenset({
+    "schema", "connection_limit", "pool_timeout", "socket_timeout", "pgbouncer", "sslaccept", "sslidentity",
+    "statement_cache_size", "single_use_connections", "max_connection_lifetime", "max_idle_connection_lifetime", "uselibpqcompat",
+    "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "query_timeout", "ssl", "supa", "workaround",
+})  # fmt: skip
+_LIBPQ_PARAMETERS: Final = frozenset({
+    "application_name", "fallback_application_name", "options", "channel_binding", "target_session_attrs",
+    "sslrootcert", "sslcrl", "sslnegotiation", "sslsni", "ssl_min_protocol_version", "ssl_max_protocol_version",
+    "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "gssencmode",
+    "krbsrvname", "require_auth",
+})  # fmt: skip
+# Client certificate and key: libpq fails on a certificate without its key, and Prisma means the server's by `sslcert`.
+_CLIENT_CERTIFICATE: Final = ("sslcert", "sslkey", "sslpassword")
+_MISLEADING: Final = {
+    "dbname": "libpq would take the database from it, node-postgres from the path",
+    "database": "the programs disagree on whether it counts",
+    "hostaddr": "libpq would connect there, node-postgres to the host",
+    "service": "libpq would read another file, node-postgres would not",
+    "servicefile": "libpq would read another file, node-postgres would not",
+    "passfile": "libpq would read another file, node-postgres would not",
+    "replication": "a replication connection cannot run an app",
+}
+_SHOWN: Final = frozenset({*APP_PARAMETERS, *_LIBPQ_PARAMETERS, "sslmode", "connect_timeout", "host"}) - {
+    "options",
+    "sslidentity",
+}
+
+
+@final
+class Secret:
+    """A string that shows itself only when asked by name; `repr`, `str`, f-strings and pickling give nothing away."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the string itself."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+
+class LibpqParameters(dict[str, str]):
+    """libpq's keywords; a plain dict whose repr shows the keys only."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"LibpqParameters({', '.join(self)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DatabaseUrl:
+    """A Postgres connection URL, decoded.
+
+    Attributes:
+        user: empty where the URL names none.
+        password: empty where the URL has none; an empty password counts as none, as it does for libpq and node-postgres.
+        host: a name, an address without brackets, or the folder of a Unix socket.
+        port: the port to connect to.
+        database: matches `[A-Za-z0-9_.-]+`.
+        parameters: the query in its order, without what went into the fields above.
+        scheme: `postgresql` or `postgres`, as written; does not count for equality.
+        port_written: whether :meth:`env_form` writes the port; does not count for equality.
+    """
+
+    user: str
+    password: Secret
+    host: str
+    port: int
+    database: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    scheme: str = field(default="postgresql", compare=False)
+    port_written: bool = field(default=True, compare=False)
+
+    @classmethod
+    def parse(cls, text: str, *, name: str = "DATABASE_URL") -> DatabaseUrl:
+        """Read a URL as people paste it.
+
+        Args:
+            text: the URL.
+            name: the variable it comes from, for messages.
+
+        Raises:
+            UrlError: not a Postgres URL, ambiguous, or something the readers disagree on. Neither the message nor this
+                frame's locals hold the text.
+        """
+        try:
+            return _from_pieces(split(text, name), name)
+        except UrlError as error:
+            # Frames below hold pieces of the text, and tools such as pytest print the locals of every frame.
+            failure = error.with_traceback(None)
+        failure.__context__ = None
+        del text
+        raise failure from None
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether the host is the folder of a Unix socket."""
+        return self.host.startswith("/")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the host is this machine by its very name: loopback or a Unix socket."""
+        host = self.host.lower()
+        return (
+            self.is_socket
+            or host in {"localhost", "::1", "0:0:0:0:0:0:0:1"}
+            or host.endswith(".localhost")
+            or re.fullmatch(r"127(?:\.\d{1,3}){3}", host) is not None
+        )
+
+    @property
+    def search_path(self) -> str | None:
+        """Prisma's `schema` parameter, which libpq would refuse and adapter-pg ignores."""
+        return self.parameter("schema") or None
+
+    def parameter(self, key: str) -> str | None:
+        """Return the value of a query parameter; of duplicates the last, as every reader does."""
+        return next((value for name, value in reversed(self.parameters) if name == key), None)
+
+    def env_form(self) -> str:
+        """Return the URL for an env file: every reader of env files and of URLs sees the same.
+
+        Everything in user, password and query values but `A-Za-z0-9-._` is percent-encoded.
+        """
+        return self._written(self.password.reveal(), masked=False)
+
+    def masked(self) -> str:
+        """Return the URL for people: no password, and no value of a parameter that may hold a secret."""
+        return self._written(MASK if self.password else "", masked=True)
+
+    def libpq(self) -> LibpqParameters:
+        """Return libpq's keywords: an allow-list, translated where node-postgres or Prisma spell it differently."""
+        found = LibpqParameters(
+            host=self.host, port=str(self.port), dbname=self.database, sslmode=self.libpq_sslmode
+        )
+        if self.user:
+            found["user"] = self.user
+        if self.password:
+            found["password"] = self.password.reveal()
+        found.update((key, value) for key, value in self.parameters if key in _LIBPQ_PARAMETERS)
+        if self.parameter("sslkey"):
+            found.update((key, value) for key, value in self.parameters if key in _CLIENT_CERTIFICATE)
+        if (self.parameter("connect_timeout") or "").isdecimal():
+            found["connect_timeout"] = str(self.parameter("connect_timeout"))
+        return found
+
+    @property
+    def libpq_sslmode(self) -> str:
+        """The `sslmode` to give libpq; what node-postgres makes of it is the matter of :mod:`dbswitch.database.tls`."""
+        match self.parameter("sslmode"), self.parameter("ssl"):
+            case ("no-verify", _) | (None, "no-verify" | "1" | "true"):
+                return "require"
+            case None, "0" | "false":
+                return "disable"
+            case None, _:
+                return "prefer"
+            case mode, _:
+                return str(mode)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what a person should know about this URL; each one sentence, without secrets."""
+        from dbswitch.database.tls import advice
+
+        found = list(advice(self))
+        if not self.user:
+            found.append(
+                "The URL names no user: each program falls back to its own (PGUSER, the system's user name)."
+            )
+        unknown = sorted({
+            key for key, _ in self.parameters
+            if key not in _SHOWN and key not in {"options", "sslidentity", *_CLIENT_CERTIFICATE}
+        })  # fmt: skip
+        if unknown:
+            found.append(
+                f"Unknown parameters are kept in the env file and not used by the probe: {', '.join(unknown)}."
+            )
+        if self.parameter("sslcert") and not self.parameter("sslkey"):
+            found.append("sslcert without sslkey is Prisma's server certificate; the probe does not use it.")
+        return tuple(found)
+
+    def _written(self, password: str, *, masked: bool) -> str:
+        login = _encoded(self.user)
+        if password:
+            login += ":" + (password if masked else _encoded(password))
+        host, parameters = self.host, self.parameters
+        if self.is_socket:
+            host, parameters = "localhost", (("host", self.host), *parameters)
+        elif ":" in host:
+            host = f"[{host}]"
+        port = f":{self.port}" if self.port_written else ""
+        query = "&".join(
+            f"{key}={MASK if masked and key not in _SHOWN else _encoded(value)}" for key, value in parameters
+        )
+        return f"{self.scheme}://{login + '@' if login else ''}{host}{port}/{self.database}{'?' + query if query else ''}"
+
+    def __repr__(self) -> str:
+        return f"DatabaseUrl({self.masked()})"
+
+    def __str__(self) -> str:
+        return self.masked()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.masked(), spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a URL with its password is not pickled")
+
+
+def _encoded(text: str) -> str:
+    # quote() leaves ~ alone, shells do not.
+    return quote(text, safe="").replace("~", "%7E")
+
+
+def _from_pieces(pieces: Pieces, name: str) -> DatabaseUrl:
+    moved = {"host": pieces.host, "port": pieces.port, "user": pieces.user, "password": pieces.password}
+    kept: list[tuple[str, str]] = []
+    for key, value in pieces.query:
+        if key in _MISLEADING:
+            raise UrlError(
+                f"{name} has the parameter {key}.",
+                why=_MISLEADING[key],
+                fix="put it in its place in the URL, or remove it",
+            )
+        if key in moved:
+            # libpq and node-postgres both prefer these over what stands in front of the database.
+            moved[key] = value or moved[key]
+        else:
+            kept.append((key, value))
+    sslmode = next((value for key, value in reversed(kept) if key == "sslmode"), None)
+    if sslmode is not None and sslmode not in {*SSLMODES, "no-verify"}:
+        raise UrlError(
+            f"{name} has an unknown sslmode.", facts=(f"known are {', '.join(SSLMODES)}, no-verify",)
+        )
+    if pieces.database in {".", ".."}:
+        raise UrlError(f"The database name in {name} is a relative path.", why="URL parsers remove it")
+    port = moved["port"]
+    if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise UrlError(
+            f"The port in {name} is not between 1 and 65535.", fix="write host:5432, or leave the port out"
+        )
+    return DatabaseUrl(
+        user=moved["user"],
+        password=Secret(moved["password"]),
+        host=_host(moved["host"], pieces.host, name),
+        port=int(port or DEFAULT_PORT),
+        database=pieces.database,
+        parameters=tuple(kept),
+        scheme=pieces.scheme,
+        port_written=bool(port),
+    )
+
+
+def _host(host: str, written: str, name: str) -> str:
+    if host.startswith("/"):
+        if written not in {*SOCKET_HOSTS, host}:
+            raise UrlError(
+                f"{name} names both a host and a socket's folder.",
+                fix="write @localhost/DATABASE?host=/FOLDER",
+            )
+        return host
+    if not host:
+        raise UrlError(
+            f"{name} names no host.",
+            why="libpq would take a Unix socket, node-postgres localhost",
+            fix="write localhost, or @localhost/DATABASE?host=/FOLDER for a Unix socket",
+        )
+    if "," in host:
+        raise UrlError(
+            f"{name} names several hosts.", why="node-postgres cannot use more than one", fix="name one host"
+        )
+    if "%" in host:
+        raise UrlError(f"The address in {name} has a zone id.", why="node-postgres cannot connect to one")
+    if match := re.fullmatch(r"\[?([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]?", host):
+        return _address(match[1], name)
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
+        raise UrlError(
+            f"The host in {name} has characters other than A-Z a-z 0-9 . _ -",
+            fix="write it in its ASCII form",
+        )
+    return host
+
+
+def _address(text: str, name: str) -> str:
+    from ipaddress import IPv6Address
+
+    try:
+        # The canonical form, as URL parsers in Node write it; an address with an embedded IPv4 one is also legal.
+        return str(IPv6Address(text))
+    except ValueError:
+        raise UrlError(
+            f"The IPv6 address in {name} is not one.", fix="write it like [2001:db8::1]:5432"
+        ) from None
