@@ -1,0 +1,180 @@
+"""Finding the project: from a folder upwards to the application, and everything its files say about it.
+
+Reads files, never writes; nothing in the project is executed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbswitch.envfiles.precedence import DEV_FILES
+from dbswitch.errors import ConfigError
+from dbswitch.project import config as configuration
+from dbswitch.project.nextinfo import NextInfo, read_next
+from dbswitch.project.packages import Manifest, Packages, boundary, read_manifest, read_packages
+from dbswitch.project.prisma import PrismaInfo, read_prisma
+from dbswitch.project.tracked import tracked_files
+
+STATE_DIR = ".dbswitch"
+DEFAULT_PORT = 3000
+DEFAULT_VARIABLE = "DATABASE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The application's root folder and what was found in it.
+
+    Attributes:
+        url_variables: the variables that hold database URLs: DATABASE_URL and those the Prisma schema or config names,
+            the one that decides which database the app uses first.
+        tracked: env files that git tracks, relative to the root.
+    """
+
+    root: Path
+    config: configuration.Config
+    manifest: Manifest | None
+    next: NextInfo | None
+    prisma: PrismaInfo | None
+    packages: Packages
+    url_variables: tuple[str, ...]
+    tracked: frozenset[str]
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of dbswitch's own small files; it need not exist yet."""
+        return self.root / STATE_DIR
+
+    @property
+    def package_manager(self) -> str:
+        """`npm`, `pnpm`, `yarn` or `bun`."""
+        return self.packages.manager.value
+
+    @property
+    def dev_script(self) -> str | None:
+        """The text of the script that starts the dev server."""
+        return self.packages.dev_script
+
+    @property
+    def primary_variable(self) -> str:
+        """The variable that decides which target is active: the first of `url_variables`."""
+        return self.url_variables[0]
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What could not be read for certain."""
+        of_next = self.next.notices if self.next is not None else ()
+        of_prisma = self.prisma.notices if self.prisma is not None else ()
+        return (*of_next, *of_prisma)
+
+
+def discover(start: Path) -> Project:
+    """Return the project that `start` is in: the nearest folder, here or above, with a Next.js app or a dbswitch.toml.
+
+    The walk ends at the top of the git work tree, the home folder or the root of the file system.
+
+    Raises:
+        ConfigError: no project here (with what was looked for and the apps found below), or a file that decides
+            something cannot be read.
+    """
+    start = start.absolute()
+    if not start.is_dir():
+        raise ConfigError(f"{start} is not a folder", fix="give --project the folder of the app")
+    looked: list[Path] = []
+    for folder in boundary(Path(_real(start))):
+        looked.append(folder)
+        if (folder / configuration.FILE_NAME).exists() or _is_next_app(folder):
+            return load(folder)
+    raise _no_project(start, tuple(looked))
+
+
+def load(root: Path) -> Project:
+    """Return the project whose root is exactly `root`.
+
+    Raises:
+        ConfigError: dbswitch.toml or package.json cannot be read.
+    """
+    config = configuration.load(root)
+    manifest = read_manifest(root)
+    prisma = read_prisma(root, manifest)
+    return Project(
+        root=root,
+        config=config,
+        manifest=manifest,
+        next=read_next(root, manifest, config.server.dist_dir),
+        prisma=prisma,
+        packages=read_packages(root, manifest),
+        url_variables=_url_variables(root, prisma),
+        tracked=tracked_files(root, (".env", ".env.*", "env/*.env", "prisma/.env")),
+    )
+
+
+def _url_variables(root: Path, prisma: PrismaInfo | None) -> tuple[str, ...]:
+    named = prisma.url_variables if prisma is not None else ()
+    # Prisma 7 projects often give the CLI DIRECT_URL while the app itself reads DATABASE_URL; a project that binds no
+    # DATABASE_URL anywhere uses the names it gave to Prisma.
+    first = not named or DEFAULT_VARIABLE in named or _binds(root, DEFAULT_VARIABLE)
+    return tuple(dict.fromkeys((DEFAULT_VARIABLE, *named) if first else (*named, DEFAULT_VARIABLE)))
+
+
+def _binds(root: Path, key: str) -> bool:
+    binding = re.compile(rb"^\s*(?:export\s+)?" + key.encode() + rb"\s*=", re.MULTILINE)
+    for path in (*(root / name for name in DEV_FILES), *root.glob("env/*.env")):
+        try:
+            if path.is_file() and binding.search(path.read_bytes()) is not None:
+                return True
+        except OSError:  # whoever edits the file will say why it cannot be read
+            continue
+    return False
+
+
+def _real(path: Path) -> str:
+    import os
+
+    # The app's processes report their folder without symlinks; the two must be comparable.
+    return os.path.realpath(path)
+
+
+def _is_next_app(folder: Path) -> bool:
+    manifest = read_manifest(folder)
+    return manifest is not None and manifest.wants("next") is not None
+
+
+def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
+    below = _apps_below(start) or _apps_below(looked[-1])
+    facts = [
+        "looked for a package.json with `next`, or a dbswitch.toml",
+        f"from {start} up to {looked[-1]}" if len(looked) > 1 else f"in {start}",
+    ]
+    facts.extend(f"there is an app in {app}" for app in below)
+    fix = (
+        f"dbswitch --project {below[0]} ..."
+        if below
+        else "cd into the app, or give its folder with --project DIR"
+    )
+    return ConfigError(
+        "no project here",
+        facts=facts,
+        why="dbswitch changes the env files and restarts the server of one app, so it must know which.",
+        fix=fix,
+    )
+
+
+def _apps_below(folder: Path) -> tuple[Path, ...]:
+    """Return the Next.js apps one and two folders down (`app`, `apps/web`), at most five."""
+    apps: list[Path] = []
+    for pattern in ("*/package.json", "*/*/package.json"):
+        try:
+            found = sorted(folder.glob(pattern))
+        except OSError:
+            continue
+        for path in found:
+            if "node_modules" in path.parts or len(apps) == 5:
+                continue
+            try:
+                if _is_next_app(path.parent):
+                    apps.append(path.parent)
+            except ConfigError:  # an unreadable package.json elsewhere is not what was asked about
+                continue
+    return tuple(apps)

@@ -1,0 +1,81 @@
+"""The files `dbswitch generate` wrote into the project, recognised by the header line they begin with.
+
+`// dbswitch:generated <kind> v1 sha256=<digest of the rest>`. Only their beginning is read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbswitch.project.discovery import Project
+
+_HEADER = re.compile(rb"\s*// dbswitch:generated (?P<kind>[a-z-]+) v\d+ ")
+_HEAD_BYTES = 256
+_SKIPPED = frozenset({"node_modules", "public", "dist", "build", "out", "coverage"})
+_DEPTH = 8
+_ROUTE_FILE = re.compile(r"^(?:src/)?app/(?P<path>.+/)?route\.(?:ts|js|mts|mjs)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """Paths relative to the project, `/` between; None where there is no such file.
+
+    Attributes:
+        identity_path: the URL path that tells which database the app is on: the identity route, else the admin route.
+        files: every generated file with its kind.
+    """
+
+    client: str | None = None
+    identity_path: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
+
+
+def find(project: Project) -> Generated:
+    """Return the generated files of the project."""
+    found = tuple(sorted(_files(project.root)))
+    routes = [url_path(name) for kind in ("identity", "route") for name, one in found if one == kind]
+    return Generated(
+        client=next((name for name, kind in found if kind == "client"), None),
+        identity_path=next((path for path in routes if path is not None), None),
+        files=found,
+    )
+
+
+def url_path(name: str) -> str | None:
+    """Return the URL path of an App Router route file: `src/app/(admin)/api/x/route.ts` is `/api/x`. Pure."""
+    match = _ROUTE_FILE.match(name)
+    if match is None:
+        return None
+    parts = [part for part in (match["path"] or "").split("/") if part]
+    # Route groups and parallel slots are folders only (Next.js documentation, "Project structure").
+    return "/" + "/".join(part for part in parts if not part.startswith(("(", "@")))
+
+
+def _files(root: Path) -> Iterator[tuple[str, str]]:
+    for folder, folders, files in os.walk(root):
+        here = Path(folder).relative_to(root)
+        deep = len(here.parts) >= _DEPTH
+        folders[:] = (
+            [] if deep else [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
+        )
+        for name in files:
+            if name.endswith((".ts", ".tsx", ".mts", ".js", ".mjs")):
+                kind = _kind(Path(folder, name))
+                if kind is not None:
+                    yield (here / name).as_posix(), kind
+
+
+def _kind(path: Path) -> str | None:
+    try:
+        with path.open("rb") as stream:
+            header = _HEADER.match(stream.read(_HEAD_BYTES))
+    except OSError:
+        return None
+    return header["kind"].decode() if header is not None else None

@@ -1,0 +1,77 @@
+"""Names of targets and variables: what is allowed, which names mean the same, which belong to commands. Pure."""
+
+from __future__ import annotations
+
+import re
+
+# A target may not be called like one of these: `dbswitch NAME` would be ambiguous.
+COMMANDS = frozenset(
+    {
+        "check",
+        "demo",
+        "dev",
+        "doctor",
+        "exec",
+        "generate",
+        "help",
+        "history",
+        "init",
+        "logs",
+        "restart",
+        "status",
+        "stop",
+        "targets",
+        "use",
+        "version",
+        "wait",
+    }
+)
+# The first of a family is the name shown; each family is one target unless a project keeps several apart.
+FAMILIES = (("prod", "production"), ("local", "development", "dev"))
+PROTECTED = frozenset({"prod", "production"})
+NAME_RULE = "use letters, digits, - and _, beginning with a letter or digit"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def valid_name(name: str) -> bool:
+    """Return whether `name` can be a target's name."""
+    return _NAME.fullmatch(name) is not None
+
+
+def valid_variable(name: str) -> bool:
+    """Return whether `name` can be an environment variable that a shell can set (POSIX XBD 8.1)."""
+    return _VARIABLE.fullmatch(name) is not None
+
+
+def family(name: str) -> tuple[str, ...]:
+    """Return all names that mean the same target, the one to show first."""
+    return next((names for names in FAMILIES if name in names), (name,))
+
+
+def canonical(name: str) -> str:
+    """Return the name to show: `production` is `prod`, `dev` and `development` are `local`."""
+    return family(name)[0]
+
+
+def from_suffix(suffix: str) -> str:
+    """Return the target name of a variable's suffix: `EU_PROD` gives `eu-prod`."""
+    return suffix.lower().replace("_", "-")
+
+
+def shown_names(spelled: tuple[str, ...]) -> dict[str, str]:
+    """Return the name to show for each spelling found in *one* source.
+
+    A family spelled once shows its first name. Spelled twice (`DATABASE_URL_DEV` beside `DATABASE_URL_LOCAL`) the
+    project keeps two databases apart, so each keeps its own name; `dev` becomes `development`, since `dbswitch dev`
+    starts the server.
+    """
+    shown: dict[str, str] = {}
+    for name in spelled:
+        siblings = [other for other in spelled if other in family(name)]
+        if len(siblings) == 1:
+            shown[name] = canonical(name)
+        else:
+            shown[name] = "development" if name == "dev" else name
+    return shown

@@ -1,0 +1,208 @@
+"""package.json and the package manager: which one, the dev script, and what surrounds it. Reads files only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class PackageManager(StrEnum):
+    """The program that runs scripts."""
+
+    NPM = "npm"
+    PNPM = "pnpm"
+    YARN = "yarn"
+    BUN = "bun"
+
+
+_LOCK_FILES = (
+    ("pnpm-lock.yaml", PackageManager.PNPM),
+    ("yarn.lock", PackageManager.YARN),
+    ("bun.lock", PackageManager.BUN),
+    ("bun.lockb", PackageManager.BUN),
+    ("package-lock.json", PackageManager.NPM),
+    ("npm-shrinkwrap.json", PackageManager.NPM),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What dbswitch needs of a package.json."""
+
+    path: Path
+    name: str | None
+    scripts: tuple[tuple[str, str], ...]
+    dependencies: tuple[tuple[str, str], ...]  # all kinds of them, the first spelling wins
+    manager: PackageManager | None  # the `packageManager` or `devEngines` field
+    workspaces: tuple[str, ...]
+    prisma_schema: str | None
+
+    def script(self, name: str) -> str | None:
+        """Return a script's text."""
+        return dict(self.scripts).get(name)
+
+    def wants(self, package: str) -> str | None:
+        """Return the version range asked for, None where the package is not a dependency."""
+        return dict(self.dependencies).get(package)
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """How the project runs its scripts."""
+
+    manager: PackageManager
+    manager_source: str  # the field or file that told, for people
+    dev_script: str | None  # its text
+    dev_script_name: str | None  # `dev`, else `start` of a project without one
+    wrapped: bool  # a pre or post script stands around it: only the package manager runs those
+
+    def run(self, script: str) -> tuple[str, ...]:
+        """Return the argv that runs a script through the package manager."""
+        return (self.manager.value, "run", script)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read `folder/package.json`; None where there is none.
+
+    Raises:
+        ConfigError: it is not JSON (with line and column), not an object, or cannot be read.
+    """
+    path = folder / "package.json"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "package.json cannot be read", facts=(f"{path}: {error}",), fix=f"make {path} readable"
+        ) from None
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"package.json, line {error.lineno}, column {error.colno}: {error.msg}",
+            facts=(str(path),),
+            why="The project's packages and scripts are read from it.",
+            fix=f"correct line {error.lineno} of {path}",
+        ) from None
+    if not isinstance(value, dict):
+        raise ConfigError("package.json holds no JSON object", facts=(str(path),), fix=f"correct {path}")
+    return _manifest(path, value)
+
+
+def read_packages(root: Path, manifest: Manifest | None) -> Packages:
+    """Return the package manager and dev script of the project at `root`.
+
+    The `packageManager` field decides, in the project or a folder above it; then the nearest lock file (in a monorepo
+    it lies at the workspace root); else npm.
+    """
+    manager, source = _manager(root, manifest)
+    name = None
+    if manifest is not None:
+        name = next((script for script in ("dev", "start") if manifest.script(script)), None)
+    wrapped = (
+        manifest is not None
+        and name is not None
+        and bool(manifest.script(f"pre{name}") or manifest.script(f"post{name}"))
+    )
+    return Packages(
+        manager=manager,
+        manager_source=source,
+        dev_script=manifest.script(name) if manifest is not None and name is not None else None,
+        dev_script_name=name,
+        wrapped=wrapped,
+    )
+
+
+def boundary(start: Path) -> tuple[Path, ...]:
+    """Return `start` and the folders above it, up to the first that is a git work tree, the home folder or the root."""
+    from pathlib import Path as PathType
+
+    try:
+        home: PathType | None = PathType.home()
+    except RuntimeError:  # no home folder is known for this user
+        home = None
+    folders: list[Path] = []
+    for folder in (start, *start.parents):
+        folders.append(folder)
+        if (folder / ".git").exists() or folder == home:
+            break
+    return tuple(folders)
+
+
+def installed_version(root: Path, package: str) -> str | None:
+    """Return the version found in the nearest `node_modules`, as Node's resolution walks it; None where not installed."""
+    for folder in boundary(root):
+        try:
+            value = json.loads((folder / "node_modules" / package / "package.json").read_bytes())
+        except (OSError, ValueError):
+            continue
+        version = value.get("version") if isinstance(value, dict) else None
+        if isinstance(version, str):
+            return version
+    return None
+
+
+def _manager(root: Path, manifest: Manifest | None) -> tuple[PackageManager, str]:
+    if manifest is not None and manifest.manager is not None:
+        return manifest.manager, "package.json"
+    for folder in boundary(root):
+        if folder != root:
+            try:
+                above = read_manifest(folder)
+            except ConfigError:  # a broken file above the project is not the project's problem
+                above = None
+            if above is not None and above.manager is not None:
+                return above.manager, str(above.path)
+        for name, manager in _LOCK_FILES:
+            if (folder / name).is_file():
+                return manager, name if folder == root else str(folder / name)
+    return PackageManager.NPM, "default"
+
+
+def _manifest(path: Path, value: Mapping[str, object]) -> Manifest:
+    dependencies: dict[str, str] = {}
+    for kind in ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies"):
+        for package, wanted in _pairs(value.get(kind)):
+            dependencies.setdefault(package, wanted)
+    workspaces: object = value.get("workspaces")
+    if isinstance(workspaces, dict):
+        workspaces = workspaces.get("packages")
+    name = value.get("name")
+    prisma = value.get("prisma")
+    schema = prisma.get("schema") if isinstance(prisma, dict) else None
+    return Manifest(
+        path=path,
+        name=name if isinstance(name, str) else None,
+        scripts=_pairs(value.get("scripts")),
+        dependencies=tuple(dependencies.items()),
+        manager=_manager_field(value),
+        workspaces=tuple(w for w in workspaces if isinstance(w, str)) if isinstance(workspaces, list) else (),
+        prisma_schema=schema if isinstance(schema, str) else None,
+    )
+
+
+def _manager_field(value: Mapping[str, object]) -> PackageManager | None:
+    named: object = value.get("packageManager")
+    if not isinstance(named, str):
+        engines = value.get("devEngines")
+        manager = engines.get("packageManager") if isinstance(engines, dict) else None
+        named = manager.get("name") if isinstance(manager, dict) else None
+    if not isinstance(named, str):
+        return None
+    program = named.split("@", 1)[0]
+    return PackageManager(program) if program in tuple(PackageManager) else None
+
+
+def _pairs(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        return ()
+    return tuple((str(key), text) for key, text in value.items() if isinstance(text, str))

@@ -1,0 +1,165 @@
+"""What is known of the project's Prisma without running it. Reads files only.
+
+Version, schema, generator, the variables it needs, and which env files its CLI loads.
+
+Rules: Prisma 7 loads no env file by itself, its `prisma.config.ts` does (https://www.prisma.io/docs, "Prisma Config");
+before that the CLI loads `.env` of the project and of the schema's folder, unless there is a config file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbswitch.project import jstext
+from dbswitch.project.nextinfo import major
+from dbswitch.project.packages import installed_version
+from dbswitch.project.prisma_config import ConfigFacts, read_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dbswitch.project.packages import Manifest
+
+_CONFIG_NAMES = tuple(f"prisma.config.{e}" for e in ("ts", "mts", "cts", "js", "mjs", "cjs")) + tuple(
+    f".config/prisma.{e}" for e in ("ts", "mts", "cts", "js", "mjs", "cjs")
+)
+_COMMENT = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|//[^\n]*")
+_BLOCK = re.compile(r"^\s*(datasource|generator)\s+(\w+)\s*\{(.*?)^\s*\}", re.DOTALL | re.MULTILINE)
+_FIELD = re.compile(r"^\s*(\w+)\s*=\s*(.+?)\s*$", re.MULTILINE)
+_ENV_CALL = re.compile(r"env\(\s*\"([^\"]+)\"\s*\)")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaFacts:
+    """What a Prisma schema says."""
+
+    provider: str | None  # of the datasource: postgresql, ...
+    url_variables: tuple[str, ...]  # url, directUrl, shadowDatabaseUrl, in this order
+    generator: str | None  # prisma-client, prisma-client-js
+    output: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PrismaInfo:
+    """The project's Prisma. `env_files`: what its CLI reads, highest precedence first."""
+
+    version: str
+    installed: bool
+    config_file: str | None
+    schema: str | None  # file or folder, relative to the project
+    provider: str | None
+    url_variables: tuple[str, ...]
+    generator: str | None
+    output: str | None  # of the generated client, relative to the project
+    env_files: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def major(self) -> int | None:
+        """The major version, None for ranges such as `latest`."""
+        return major(self.version)
+
+
+def read_prisma(root: Path, manifest: Manifest | None) -> PrismaInfo | None:
+    """Return what is known of Prisma in `root`; None where the project does not use it."""
+    wanted = None
+    if manifest is not None:
+        wanted = manifest.wants("prisma") or manifest.wants("@prisma/client")
+    config_file = next((name for name in _CONFIG_NAMES if (root / name).is_file()), None)
+    schema = _schema_path(root, manifest, None)
+    if wanted is None and config_file is None and schema is None:
+        return None
+    facts = ConfigFacts() if config_file is None else read_config(_text(root / config_file), config_file)
+    schema = _schema_path(root, manifest, facts.schema)
+    said = (
+        parse_schema(_schema_text(root / schema)) if schema is not None else SchemaFacts(None, (), None, None)
+    )
+    version = installed_version(root, "prisma") or installed_version(root, "@prisma/client")
+    names = tuple(dict.fromkeys((*facts.url_variables, *said.url_variables)))
+    return PrismaInfo(
+        version=version or wanted or "unknown",
+        installed=version is not None,
+        config_file=config_file,
+        schema=schema,
+        provider=said.provider,
+        url_variables=names,
+        generator=said.generator,
+        output=_output(root, schema, said.output),
+        env_files=_env_files(root, config_file, schema, facts, version or wanted),
+        notices=facts.notices,
+    )
+
+
+def parse_schema(text: str) -> SchemaFacts:
+    """Return what the text of a schema says. Pure."""
+    plain = _COMMENT.sub(lambda match: match[0] if match[0].startswith('"') else "", text)
+    provider = generator = output = None
+    variables: dict[str, str] = {}
+    for kind, _, body in _BLOCK.findall(plain):
+        fields = dict(_FIELD.findall(body))
+        if kind == "datasource":
+            provider = _literal(fields.get("provider")) or provider
+            for key in ("url", "directUrl", "shadowDatabaseUrl"):
+                call = _ENV_CALL.search(fields.get(key, ""))
+                if call is not None:
+                    variables.setdefault(key, call[1])
+        elif (_literal(fields.get("provider")) or "").startswith("prisma-client"):
+            generator = generator or _literal(fields.get("provider"))
+            output = output or _literal(fields.get("output"))
+    return SchemaFacts(provider, tuple(dict.fromkeys(variables.values())), generator, output)
+
+
+def _literal(text: str | None) -> str | None:
+    found = jstext.strings(text or "")
+    return found[0] if found else None
+
+
+def _schema_path(root: Path, manifest: Manifest | None, configured: str | None) -> str | None:
+    asked = configured or (manifest.prisma_schema if manifest is not None else None)
+    if asked is not None:
+        return asked.removeprefix("./").rstrip("/") if (root / asked).exists() else None
+    for name in ("prisma/schema.prisma", "schema.prisma", "prisma/schema"):
+        if (root / name).exists():
+            return name
+    return None
+
+
+def _schema_text(path: Path) -> str:
+    if path.is_dir():
+        return "\n".join(_text(file) for file in sorted(path.rglob("*.prisma")))
+    return _text(path)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _output(root: Path, schema: str | None, output: str | None) -> str | None:
+    if output is None or schema is None:
+        return None
+    import os
+
+    place = root / schema
+    folder = place if place.is_dir() else place.parent
+    # Prisma resolves `output` against the folder of the schema file that holds the generator.
+    return os.path.relpath(os.path.normpath(folder / output), root)
+
+
+def _env_files(
+    root: Path, config_file: str | None, schema: str | None, facts: ConfigFacts, version: str | None
+) -> tuple[str, ...]:
+    if config_file is not None:
+        return facts.env_files
+    if version is not None and (major(version) or 0) >= 7:
+        return ()
+    files = [".env"]
+    if schema is not None:
+        beside = (root / schema).parent if not (root / schema).is_dir() else root / schema
+        if beside != root and (beside / ".env").is_file():
+            files.append(beside.relative_to(root).joinpath(".env").as_posix())
+    return tuple(files)

@@ -1,0 +1,27 @@
+"""Who reads which env files in this project: the profiles that `envfiles/precedence.py` computes with. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile
+
+if TYPE_CHECKING:
+    from dbswitch.project.discovery import Project
+
+# What Next.js loads outside of development (its documentation, "Environment Variable Load Order").
+START_FILES = (".env.production.local", ".env.local", ".env.production", ".env")
+
+
+def profiles(project: Project) -> tuple[ReaderProfile, ...]:
+    """Return the readers that a switch has to bring to agree: Next.js dev, and the Prisma CLI where there is one."""
+    found = [ReaderProfile(Reader.NEXT_DEV, DEV_FILES)]
+    if project.prisma is not None:
+        found.append(ReaderProfile(Reader.PRISMA, project.prisma.env_files))
+    return tuple(found)
+
+
+def all_profiles(project: Project) -> tuple[ReaderProfile, ...]:
+    """Return every reader worth looking at: those of :func:`profiles`, `next start`, and the shell (no file at all)."""
+    start = (ReaderProfile(Reader.NEXT_START, START_FILES),) if project.next is not None else ()
+    return (*profiles(project), *start, ReaderProfile(Reader.SHELL, ()))

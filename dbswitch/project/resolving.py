@@ -1,0 +1,298 @@
+"""The project's targets: listing them, and resolving one to its values."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, assert_never
+
+from dbswitch.errors import ConfigError, UsageError
+from dbswitch.project import names
+from dbswitch.project.config import VariableSource
+from dbswitch.project.secret import SecretValues
+from dbswitch.project.target_sources import (
+    SourceKind,
+    TargetRef,
+    bound_variables,
+    config_targets,
+    file_targets,
+    is_postgres,
+    other_env_files,
+    parse_dotenv,
+    read_target_file,
+    suffix_targets,
+    suffixed_urls,
+    with_references,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.database.url import DatabaseUrl
+    from dbswitch.project.config import TargetConfig
+    from dbswitch.project.discovery import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A named database with its values, which are secrets.
+
+    Attributes:
+        variables: what it sets, URLs in the form that every reader reads alike.
+        primary: the variable that holds `url`.
+        start: the command that starts its database on this machine; empty where there is none.
+    """
+
+    name: str
+    variables: SecretValues
+    protected: bool
+    source: str
+    primary: str
+    url: DatabaseUrl
+    start: tuple[str, ...] = ()
+    notices: tuple[str, ...] = field(default=())
+
+
+def list_targets(project: Project) -> tuple[TargetRef, ...]:
+    """Return the project's targets, each once, in the order of their sources.
+
+    Raises:
+        ConfigError: a target or an alias is called like a command, or two targets answer to one name.
+        EnvFileError: an env file cannot be read.
+    """
+    found: dict[str, TargetRef] = {}
+    for ref in (*file_targets(project), *suffix_targets(project), *config_targets(project)):
+        earlier = found.get(ref.name)
+        if earlier is None:
+            found[ref.name] = ref
+        else:
+            found[ref.name] = replace(
+                earlier,
+                aliases=tuple(dict.fromkeys((*earlier.aliases, *ref.aliases))),
+                shadowed=(*earlier.shadowed, ref.source),
+            )
+    targets = tuple(_with_settings(project, ref, tuple(found)) for ref in found.values())
+    _refuse_clashes(targets)
+    return targets
+
+
+def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> Target:
+    """Return the target that `name` means, with its values. A `command` target runs its command.
+
+    Args:
+        project: where to look.
+        name: a target's name or alias.
+        ambient: the process environment for `url_from` and `from`; None is this process's own.
+
+    Raises:
+        UsageError: no such target; the message has the close names and the list.
+        ConfigError: its source cannot be read, its command failed, or it sets no database URL.
+        UrlError: a URL in it cannot be used.
+        EnvFileError: an env file cannot be read.
+    """
+    targets = list_targets(project)
+    ref = find(targets, name)
+    if ref is None:
+        raise _unknown(project, targets, name)
+    return resolve_ref(project, ref, ambient=ambient)
+
+
+def variable_names(project: Project) -> frozenset[str]:
+    """Return every variable that some target sets, as far as it can be known without running a `command`.
+
+    Raises:
+        ConfigError: the targets cannot be listed.
+        EnvFileError: an env file cannot be read.
+    """
+    found: set[str] = set()
+    for ref in list_targets(project):
+        if ref.runs_command:
+            found.add(project.primary_variable)
+            continue
+        try:
+            found.update(_values(project, ref, {}, lenient=True))
+        except ConfigError:  # a broken target must not block a switch between the others
+            continue
+    return frozenset(found)
+
+
+def find(targets: tuple[TargetRef, ...], name: str) -> TargetRef | None:
+    """Return the target that `name` means: its name, an alias, or another name of its family. Pure."""
+    wanted = name.lower()
+    for ref in targets:
+        if ref.name.lower() == wanted:
+            return ref
+    for ref in targets:
+        if wanted in {alias.lower() for alias in ref.aliases}:
+            return ref
+    return None
+
+
+def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] | None = None) -> Target:
+    """Return the values of a listed target. Raises as :func:`resolve`, but for UsageError."""
+    from dbswitch.database.url import DatabaseUrl
+
+    values = _values(project, ref, os.environ if ambient is None else ambient)
+    primary = next((key for key in project.url_variables if key in values), None)
+    if primary is None:
+        raise ConfigError(
+            f"the target {ref.name} has no database URL",
+            facts=(
+                f"{ref.source} sets {', '.join(sorted(values)) or 'nothing'}",
+                f"looked for {', '.join(project.url_variables)}",
+            ),
+            why="Without a URL there is nothing to switch to.",
+            fix=f"set {project.url_variables[0]} in {ref.source}",
+        )
+    variables: dict[str, str] = {}
+    notices: list[str] = []
+    url: DatabaseUrl | None = None
+    for key, value in values.items():
+        if key == primary or key in project.url_variables or is_postgres(value):
+            parsed = DatabaseUrl.parse(value, name=key)
+            variables[key] = parsed.env_form()
+            notices.extend(f"{key}: {warning}" for warning in parsed.warnings())
+            url = parsed if key == primary else url
+        else:
+            variables[key] = value
+    assert url is not None
+    return Target(
+        name=ref.name,
+        variables=SecretValues(variables),
+        protected=ref.protected,
+        source=ref.source,
+        primary=primary,
+        url=url,
+        start=ref.settings.start if ref.settings is not None else (),
+        notices=tuple(notices),
+    )
+
+
+def _values(
+    project: Project, ref: TargetRef, ambient: Mapping[str, str], *, lenient: bool = False
+) -> SecretValues:
+    match ref.kind:
+        case SourceKind.FILE:
+            assert ref.path is not None
+            return read_target_file(project.root / ref.path, ref.path)
+        case SourceKind.SUFFIX:
+            assert ref.suffix is not None
+            bound, _ = bound_variables(project)
+            found = suffixed_urls(bound, project.url_variables)[ref.suffix]
+            return SecretValues({key: with_references(value, bound) for key, value in found.items()})
+        case SourceKind.CONFIG:
+            assert ref.settings is not None
+            return _configured(project, ref, ref.settings, ambient, lenient=lenient)
+        case _:
+            assert_never(ref.kind)
+
+
+def _configured(
+    project: Project, ref: TargetRef, settings: TargetConfig, ambient: Mapping[str, str], *, lenient: bool
+) -> SecretValues:
+    if settings.env_file is not None:
+        return read_target_file(project.root / settings.env_file, settings.env_file)
+    if settings.command:
+        from dbswitch.project.target_command import run
+
+        text = run(settings.command, project.root, settings.command_timeout, ref.name)
+        if is_postgres(text) and len(text.split()) == 1:  # `op read`, `vault kv get -field`: the bare value
+            return SecretValues({project.primary_variable: text.strip()})
+        return parse_dotenv(text, f"the output of [targets.{settings.name}] command")
+    bound, _ = bound_variables(project)
+    values: dict[str, str] = {}
+    sources = settings.variables
+    if settings.url_from is not None:
+        sources = (VariableSource(project.primary_variable, from_key=settings.url_from), *sources)
+    for source in sources:
+        if source.literal is not None:
+            values[source.name] = source.literal.reveal()
+            continue
+        assert source.from_key is not None
+        # The process environment beats the files, as it does for every reader.
+        value = ambient.get(source.from_key) or bound.get(source.from_key)
+        if value:
+            values[source.name] = with_references(value, bound)
+        elif lenient:
+            values[source.name] = ""
+        else:
+            raise ConfigError(
+                f"[targets.{settings.name}] takes {source.name} from {source.from_key}, which is not set",
+                facts=("looked in the env files and in the process environment",),
+                why="A target with a missing variable would be switched to by half.",
+                fix=f"set {source.from_key} in .env.local, or export it",
+            )
+    return SecretValues(values)
+
+
+def _with_settings(project: Project, ref: TargetRef, shown: tuple[str, ...]) -> TargetRef:
+    settings = ref.settings
+    if settings is None:
+        answers = {ref.name, *ref.aliases}
+        settings = next((target for target in project.config.targets if target.name in answers), None)
+    if settings is None:
+        # `[targets.prod]` also speaks about env/production.env, unless the project has both.
+        settings = next(
+            (
+                t
+                for t in project.config.targets
+                if names.canonical(t.name) == names.canonical(ref.name) and t.name not in shown
+            ),
+            None,
+        )
+    alone = [name for name in shown if name in names.family(ref.name)] == [ref.name]
+    family = names.family(ref.name) if alone else ()
+    protected = ref.protected or ref.name in names.PROTECTED
+    aliases: tuple[str, ...] = (*ref.aliases, *family)
+    if settings is not None:
+        aliases = (*aliases, *settings.aliases)
+        protected = protected if settings.protected is None else settings.protected
+    others = tuple(dict.fromkeys(alias for alias in aliases if alias != ref.name))
+    return replace(ref, aliases=others, protected=protected, settings=settings)
+
+
+def _refuse_clashes(targets: tuple[TargetRef, ...]) -> None:
+    owner: dict[str, TargetRef] = {}
+    for ref in targets:
+        written = set(ref.settings.aliases) if ref.settings is not None else set()
+        for name in (ref.name, *sorted(written)):
+            if name in names.COMMANDS:
+                raise ConfigError(
+                    f"the target `{name}` is called like a command",
+                    facts=(f"it comes from {ref.source}",),
+                    why=f"`dbswitch {name}` would mean two things.",
+                    fix="give it another name",
+                )
+            if name in owner and owner[name] is not ref:
+                raise ConfigError(
+                    f"two targets answer to `{name}`",
+                    facts=(f"{owner[name].name} from {owner[name].source}", f"{ref.name} from {ref.source}"),
+                    why="A switch must know which database is meant.",
+                    fix="change one of the aliases in dbswitch.toml",
+                )
+            owner[name] = ref
+
+
+def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> UsageError:
+    every = {alias: ref.name for ref in targets for alias in (ref.name, *ref.aliases)}
+    close = dict.fromkeys(
+        every[match] for match in difflib.get_close_matches(name.lower(), every, n=3, cutoff=0.5)
+    )
+    facts = (
+        [f"targets: {', '.join(ref.name for ref in targets)}"]
+        if targets
+        else ["this project has no targets yet"]
+    )
+    empty = other_env_files(project, name)
+    if empty is not None:
+        facts.append(f"{empty} is there, but binds none of {', '.join(project.url_variables)}")
+    if close:
+        fix = "did you mean " + " or ".join(f"`dbswitch {match}`" for match in close) + "?"
+    elif targets:
+        fix = f"dbswitch {targets[0].name}"
+    else:
+        fix = "dbswitch init, or add DATABASE_URL_LOCAL and DATABASE_URL_PROD to .env.local"
+    return UsageError(
+        f"unknown target `{name}`", facts=facts, why="Only a named database can be switched to.", fix=fix
+    )

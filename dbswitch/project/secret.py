@@ -1,0 +1,56 @@
+"""Values that must never be shown: what a target sets, wrapped so that no repr, f-string or traceback prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import final
+
+HIDDEN = "(hidden)"
+
+
+@final
+class SecretText:
+    """One hidden text. :meth:`reveal` is the only way to it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself, for writing it where it belongs and nowhere else."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretText) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@final
+class SecretValues(Mapping[str, str]):
+    """Variables of a target: an immutable mapping whose repr gives the names and hides the values."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, key: str) -> str:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return "SecretValues(" + ", ".join(f"{key}={HIDDEN}" for key in self._values) + ")"
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))

@@ -1,0 +1,58 @@
+"""Running the `command` of a target (`op read`, `vault`, `neon`): no shell, a time limit, its output never shown."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_WHY = "The target's values come from this command."
+
+
+def run(argv: tuple[str, ...], cwd: Path, timeout: float, target: str) -> str:
+    """Return what the command prints. `timeout` in seconds. What it prints is a secret, on stderr too.
+
+    Raises:
+        ConfigError: not found, failed, too slow, or its output is not UTF-8.
+    """
+    try:
+        done = subprocess.run(argv, cwd=cwd, capture_output=True, timeout=timeout, check=False)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"the command of the target {target} was not found",
+            facts=(argv[0],),
+            why=_WHY,
+            fix=f"install {argv[0]}",
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"the command of the target {target} cannot be run",
+            facts=(f"{argv[0]}: {error.strerror}",),
+            why=_WHY,
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise ConfigError(
+            f"the command of the target {target} gave no answer within {timeout:g} s",
+            facts=(argv[0],),
+            why=_WHY,
+            fix="run it yourself once (it may be waiting for a login), or set command_timeout",
+        ) from None
+    if done.returncode != 0:
+        raise ConfigError(
+            f"the command of the target {target} failed with exit code {done.returncode}",
+            facts=(argv[0], "what it printed is not shown: it may hold secrets"),
+            why=_WHY,
+            fix="run it yourself to see what it says",
+        )
+    try:
+        return done.stdout.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"the command of the target {target} printed something that is not UTF-8",
+            facts=(argv[0],),
+            why=_WHY,
+        ) from None
