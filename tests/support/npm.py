@@ -43,6 +43,8 @@ def node_modules_for(lock_folder: Path) -> Path:
             timeout=900,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"npm ci failed in {lock_folder}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+            raise RuntimeError(
+                f"npm ci failed in {lock_folder}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+            )
 
     return cache.once(cache.root() / "npm" / digest(lock_folder), install) / "node_modules"
