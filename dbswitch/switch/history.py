@@ -1,0 +1,144 @@
+"""What was switched when: `.dbswitch/history.jsonl`, one JSON line for every finished switch, names only."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dbswitch import durable
+from dbswitch.switch.events import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from dbswitch.switch.events import Result
+
+FILE_NAME = "history.jsonl"
+KEPT = 500
+_PATIENCE = 1.0  # seconds
+_SLACK = 50  # lines over KEPT before the file is rewritten
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One finished switch.
+
+    Attributes:
+        at: when it ended, seconds since the epoch.
+        previous: the target that was active before, None where it was none of the known ones.
+        verified: the app answered from the target; None: it was not asked.
+    """
+
+    id: str
+    at: float
+    previous: str | None
+    target: str
+    outcome: Outcome
+    seconds: float
+    mode: str
+    verified: bool | None
+
+
+def append(state_dir: Path, result: Result) -> None:
+    """Add the line of a finished switch. Needs no lock of the caller's.
+
+    Raises:
+        OSError: it cannot be written, or somebody kept the file busy for a second.
+    """
+    path = state_dir / FILE_NAME
+    line = {
+        "id": result.id,
+        "at": round(time.time(), 3),
+        "from": result.previous,
+        "to": result.target,
+        "outcome": result.outcome,
+        "seconds": result.seconds,
+        "mode": result.mode,
+        "verified": result.verified,
+    }
+    with _locked(path):  # a line added while another process shortens the file would be lost
+        append_line(path, json.dumps(line))
+        lines = path.read_bytes().splitlines(keepends=True)
+        if len(lines) > KEPT + _SLACK:
+            durable.replace_file(path, b"".join(lines[-KEPT:]))
+
+
+def read(state_dir: Path) -> tuple[Past, ...]:
+    """Return the history, oldest first. Lines that are not whole (a power cut) are passed over."""
+    try:
+        content = (state_dir / FILE_NAME).read_bytes()
+    except OSError:
+        return ()
+    found = (_parse(line) for line in content.splitlines())
+    return tuple(past for past in found if past is not None)[-KEPT:]
+
+
+def previous_target(past: Sequence[Past], active: str | None) -> str | None:
+    """Return where `dbswitch -` goes from `active`: the last other target that a switch reached or came from."""
+    for one in reversed(past):
+        if one.outcome is not Outcome.SWITCHED:
+            continue
+        for name in (one.target, one.previous):
+            if name is not None and name != active:
+                return name
+    return None
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line to a private file in one write, after closing a line that a crash cut short.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    fd = os.open(
+        path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, durable.PRIVATE_FILE
+    )
+    try:
+        size = os.fstat(fd).st_size
+        cut = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+        os.write(fd, (b"\n" if cut else b"") + line.encode() + b"\n")
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, durable.PRIVATE_FILE)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+                continue
+            if os.path.samestat(os.fstat(fd), path.stat()):
+                yield
+                return
+        finally:
+            os.close(fd)
+
+
+def _parse(line: bytes) -> Past | None:
+    try:
+        value: dict[str, Any] = json.loads(line)
+        return Past(
+            id=str(value["id"]),
+            at=float(value["at"]),
+            previous=None if value["from"] is None else str(value["from"]),
+            target=str(value["to"]),
+            outcome=Outcome(value["outcome"]),
+            seconds=float(value["seconds"]),
+            mode=str(value["mode"]),
+            verified=None if value["verified"] is None else bool(value["verified"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,108 @@
+"""Ctrl-C and TERM during a switch: an exception where stopping is safe, a remembered wish where it is not.
+
+Three modes: interruptible (a signal raises), deferred (it is remembered and raised at the end of the section), and
+rolling back (it is only acknowledged, since putting things back must not be cut short by an impatient second Ctrl-C).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from typing import TYPE_CHECKING, Self
+
+from dbswitch.errors import InterruptedSwitchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+# HUP: the terminal was closed; it ends a switch like TERM does, with everything put back.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Handles the signals of one switch while it is entered; previous handlers come back at the end.
+
+    A signal that the process was told to ignore (nohup, a background job of a shell) stays ignored. Outside the main
+    thread nothing is handled, since Python runs handlers only there.
+
+    Args:
+        on_ignored: called when a signal changes nothing, since everything is being put back already. It runs inside a
+            signal handler, so it may find a stream in the middle of a write; the RuntimeError of that is passed over.
+    """
+
+    def __init__(self, on_ignored: Callable[[], None] = lambda: None) -> None:
+        self._on_ignored = on_ignored
+        self._deferred = 0
+        self._rolling_back = 0
+        self._pending: signal.Signals | None = None
+        self._restore = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Take over the signals."""
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                before = signal.getsignal(number)
+                if before not in {signal.SIG_IGN, None}:
+                    self._restore.callback(signal.signal, number, before)
+                    signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the signals back; one that is still remembered has been answered by the end of the switch."""
+        self._deferred += 1  # an exception from here would leave a handler behind
+        self._restore.close()
+
+    @property
+    def pending(self) -> bool:
+        """Whether a signal is remembered and not raised yet."""
+        return self._pending is not None
+
+    def check(self) -> None:
+        """Raise for a remembered signal.
+
+        Raises:
+            InterruptedSwitchError: there is one, and this is not a deferred section or a roll back.
+        """
+        if self._pending is not None and not self._deferred and not self._rolling_back:
+            self._raise(self._pending)
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let the block finish before a signal counts. An exception of the block's own wins over the signal.
+
+        Raises:
+            InterruptedSwitchError: at the end, where a signal came in.
+        """
+        self._deferred += 1
+        try:
+            yield
+        finally:
+            self._deferred -= 1
+        self.check()
+
+    @contextlib.contextmanager
+    def rolling_back(self) -> Iterator[None]:
+        """Let signals only be acknowledged in the block. What interrupted before it has been answered by it."""
+        self._rolling_back += 1
+        try:
+            yield
+        finally:
+            self._pending = None
+            self._rolling_back -= 1
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        came = signal.Signals(number)
+        if self._rolling_back:
+            with contextlib.suppress(RuntimeError):
+                self._on_ignored()
+        elif self._deferred:
+            self._pending = came
+        else:
+            self._raise(came)
+
+    def _raise(self, came: signal.Signals) -> None:
+        self._pending = None
+        terminated = came is not signal.SIGINT
+        raise InterruptedSwitchError("terminated" if terminated else "interrupted", terminated=terminated)

@@ -1,0 +1,97 @@
+"""The events of each run: `.dbswitch/runs/<id>.jsonl`, for those who started one and went away (`--detach`)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from dbswitch import durable
+from dbswitch.errors import UsageError
+from dbswitch.switch.events import Event, to_line
+from dbswitch.switch.history import append_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FOLDER = "runs"
+KEPT = 50
+_ID = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{8}")
+
+
+def new_id() -> str:
+    """Return an id that sorts by time (UTC, milliseconds) and fits a URL and a file name as it is."""
+    nanoseconds = time.time_ns()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(nanoseconds // 1_000_000_000))
+    return f"{stamp}{nanoseconds // 1_000_000 % 1000:03d}Z-{secrets.token_hex(4)}"
+
+
+def now() -> float:
+    """Return the present as events carry it, in seconds since the epoch."""
+    return time.time()
+
+
+def path_of(state_dir: Path, run_id: str) -> Path:
+    """Return the file of a run.
+
+    Raises:
+        UsageError: `run_id` is no id; it may have come over the network and name any file.
+    """
+    if _ID.fullmatch(run_id) is None:
+        raise UsageError(
+            "That is not the id of a run.",
+            facts=[f"id: {run_id[:60]!r}"],
+            fix="dbswitch history lists the ids.",
+        )
+    return state_dir / FOLDER / f"{run_id}.jsonl"
+
+
+class RunFile:
+    """Writes the events of one run, each visible to readers at once."""
+
+    def __init__(self, state_dir: Path, run_id: str) -> None:
+        self._path = path_of(state_dir, run_id)
+        self._path.parent.mkdir(mode=durable.PRIVATE_DIR, exist_ok=True)
+
+    def __call__(self, event: Event) -> None:
+        """Append an event. Raises OSError."""
+        append_line(self._path, to_line(event))
+
+
+def read(state_dir: Path, run_id: str) -> tuple[dict[str, Any], ...]:
+    """Return the wire form of the events so far; none where the run is unknown. A half-written line is not one yet.
+
+    Raises:
+        UsageError: as :func:`path_of`.
+    """
+    try:
+        content = path_of(state_dir, run_id).read_bytes()
+    except OSError:
+        return ()
+    return tuple(_whole(content))
+
+
+def prune(state_dir: Path) -> None:
+    """Remove the files of all but the newest runs; one that cannot be removed stays."""
+    folder = state_dir / FOLDER
+    try:
+        names = sorted(path.name for path in folder.iterdir() if _ID.fullmatch(path.stem))
+    except OSError:
+        return
+    for name in names[:-KEPT]:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
+
+
+def _whole(content: bytes) -> Iterator[dict[str, Any]]:
+    for line in content.splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            return
+        with contextlib.suppress(ValueError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                yield value

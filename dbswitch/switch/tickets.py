@@ -1,0 +1,215 @@
+"""Who asked last: every request leaves a ticket, and a request that sees a newer live one steps back.
+
+A ticket is a file that its process keeps locked (flock). It is live while the lock is held, which the system itself
+takes back from a process that died: no pid has to be looked up, and it also holds between a container and its host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dbswitch import durable
+
+FOLDER = "tickets"
+_UNNAMED = ".new-"
+_PRIVATE = os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A request, as others are told about it.
+
+    Attributes:
+        pid: in the pid namespace of `host`; 0 when the record could not be read.
+        started: on Linux `boot_id:start` in clock ticks since that boot, so that a reused pid is told apart.
+        since: seconds since the epoch.
+    """
+
+    pid: int
+    started: str
+    host: str
+    target: str
+    since: float
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        if not self.pid:
+            return "another dbswitch"
+        where = "" if self.host == os.uname().nodename else f" on {self.host}"
+        gone = " (which is gone; a child of it may keep the lock)" if self._is_gone() else ""
+        return f"dbswitch {self.target}, pid {self.pid}{where}{gone}, since {time.strftime('%X', time.localtime(self.since))}"
+
+    def to_json(self) -> bytes:
+        """Return the record's bytes."""
+        return json.dumps(asdict(self)).encode()
+
+    def _is_gone(self) -> bool:
+        return self.host == os.uname().nodename and process_start(self.pid) != self.started
+
+
+UNKNOWN = Holder(0, "", "", "", 0.0)
+
+
+def holder_from(content: bytes) -> Holder | None:
+    """Return the record in `content`, or None where it is not a whole one."""
+    try:
+        value: dict[str, Any] = json.loads(content)
+        return Holder(
+            int(value["pid"]),
+            str(value["started"]),
+            str(value["host"]),
+            str(value["target"]),
+            float(value["since"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def myself(target: str) -> Holder:
+    """Return the record of this process."""
+    return Holder(os.getpid(), process_start(os.getpid()), os.uname().nodename, target, time.time())
+
+
+def process_start(pid: int) -> str:
+    """Return what tells a process from a later one with its pid; empty where there is none.
+
+    Linux: boot_id and field 22 of /proc/PID/stat (proc(5)); psutil's time shifts with the clock. The command name before
+    it may hold anything, so fields count from the last parenthesis.
+    """
+    if sys.platform == "linux":
+        try:
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return ""
+        return f"{boot}:{fields[19].decode()}"
+    else:  # noqa: RET505 - mypy follows platforms in if and else only
+        import psutil
+
+        try:
+            return str(psutil.Process(pid).create_time())
+        except psutil.Error:
+            return ""
+
+
+_open_fds: set[int] = set()
+_hooked: list[bool] = []
+
+
+def keep_private(fd: int) -> int:
+    """Have `fd` closed in every child that is forked without an exec; return it.
+
+    A lock belongs to the open file, not to the process: a fork that inherits it keeps it after our death (flock(2)).
+    """
+    _open_fds.add(fd)
+    if not _hooked:
+        os.register_at_fork(after_in_child=_close_inherited)
+        _hooked.append(True)
+    return fd
+
+
+def close_private(fd: int) -> None:
+    """Close a descriptor of :func:`keep_private`; again is harmless."""
+    if fd in _open_fds:
+        _open_fds.discard(fd)
+        os.close(fd)
+
+
+def _close_inherited() -> None:
+    for fd in tuple(_open_fds):
+        close_private(fd)
+
+
+class Ticket:
+    """This process's own ticket."""
+
+    def __init__(self, folder: Path, name: str, fd: int) -> None:
+        self._folder = folder
+        self._name = name
+        self._fd = fd
+
+    def newer(self) -> Holder | None:
+        """Return the newest live request that came after this one, or None. Tickets of the dead are removed."""
+        for name in sorted(_names(self._folder), reverse=True):
+            if name <= self._name:
+                return None
+            record = _live_record(self._folder / name)
+            if record is not None:
+                return record
+        return None
+
+    def give_back(self) -> None:
+        """Remove the ticket."""
+        with contextlib.suppress(OSError):
+            (self._folder / self._name).unlink()
+        close_private(self._fd)
+
+
+def take(state_dir: Path, record: Holder) -> Ticket:
+    """Take a ticket newer than every one that is there.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder = state_dir / FOLDER
+    folder.mkdir(mode=durable.PRIVATE_DIR, exist_ok=True)
+    _sweep(folder)
+    while True:
+        draft = folder / f"{_UNNAMED}{secrets.token_hex(6)}"
+        fd = keep_private(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PRIVATE, durable.PRIVATE_FILE))
+        try:
+            # Locked and written before it has its name: whoever sees it, sees it whole and alive.
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(fd, record.to_json())
+            number = max((int(name.partition("-")[0]) for name in _names(folder)), default=0) + 1
+            name = f"{number:012d}-{secrets.token_hex(4)}"
+            draft.rename(folder / name)
+        except (BlockingIOError, FileNotFoundError):  # somebody's sweep took it for a dead one
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            close_private(fd)
+            continue
+        except BaseException:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            close_private(fd)
+            raise
+        return Ticket(folder, name, fd)
+
+
+def _names(folder: Path) -> list[str]:
+    return [name for name in os.listdir(folder) if name.partition("-")[0].isdigit()]  # noqa: PTH208 - names only
+
+
+def _sweep(folder: Path) -> None:
+    for name in os.listdir(folder):  # noqa: PTH208 - names only
+        _live_record(folder / name)
+
+
+def _live_record(path: Path) -> Holder | None:
+    """Return the record of a live ticket; remove a dead one and return None."""
+    try:
+        fd = keep_private(os.open(path, os.O_RDONLY | os.O_NONBLOCK | _PRIVATE))
+    except OSError:
+        return None
+    try:
+        # Shared: two processes that look at a dead ticket at once must not take each other for its owner.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return holder_from(os.pread(fd, 4096, 0)) or UNKNOWN
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
+    finally:
+        close_private(fd)
