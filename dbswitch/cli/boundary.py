@@ -30,8 +30,9 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer], log_dir: Ca
     try:
         return body()
     except DbswitchError as error:
-        renderer().failure(failure_of(error))
-        return exit_of(error)
+        failure = failure_of(error)
+        renderer().failure(failure)
+        return failure.exit
     except KeyboardInterrupt:
         renderer().failure(failure_of(InterruptedSwitchError("interrupted")))
         return ExitCode.INTERRUPTED
@@ -43,41 +44,14 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer], log_dir: Ca
         return ExitCode.BUG
 
 
-def exit_of(error: DbswitchError) -> int:
-    """Return the exit code of an expected error; an interruption knows which signal it was."""
-    if isinstance(error, InterruptedSwitchError) and error.terminated:
-        return ExitCode.TERMINATED
-    return error.exit_code
-
-
 def failure_of(error: DbswitchError) -> Failure:
     """Return an expected error as it is shown."""
     from dbswitch.cli.renderer import Failure
     from dbswitch.switch.events import ErrorInfo
+    from dbswitch.switch.outcomes import exit_of, outcome_of
 
     info = ErrorInfo(error.code, error.what, error.facts, error.why, error.fix)
-    return Failure(info, exit_of(error), _outcome(error))
-
-
-def _outcome(error: DbswitchError) -> str:
-    from dbswitch.errors import OvertakenError
-    from dbswitch.switch.events import Outcome
-
-    if isinstance(error, OvertakenError):
-        return Outcome.OVERTAKEN
-    match error.exit_code:
-        case ExitCode.BUSY:
-            return Outcome.BUSY
-        case ExitCode.PROTECTED | ExitCode.USAGE:
-            return Outcome.REFUSED
-        case ExitCode.ROLLED_BACK:
-            return Outcome.ROLLED_BACK
-        case ExitCode.ROLLBACK_FAILED:
-            return Outcome.ROLLBACK_FAILED
-        case ExitCode.INTERRUPTED | ExitCode.TERMINATED:
-            return Outcome.INTERRUPTED
-        case _:
-            return Outcome.FAILED
+    return Failure(info, exit_of(error), outcome_of(error))
 
 
 def bug(error: BaseException, log_dir: Callable[[], Path]) -> Failure:

@@ -21,7 +21,6 @@ from dbswitch.switch.events import (
     PhaseState,
     Planned,
     Result,
-    Started,
     Waiting,
 )
 
@@ -50,7 +49,7 @@ class PlainPeople:
         self._err = err if err is not None else sys.stderr
         self._out = out if out is not None else sys.stdout
         self._protected: frozenset[str] = frozenset()
-        self._target = ""
+        self._planned: Planned | None = None
         self._waited: tuple[str, float] = ("", 0.0)
 
     def protect(self, names: Iterable[str]) -> None:
@@ -64,10 +63,8 @@ class PlainPeople:
 
     def _show(self, event: Event) -> None:
         match event:
-            case Started(target=target):
-                self._target = target
-            case Planned() if self.verbose:
-                self.say(*wording.plan_lines(event, self._target, self._protected))
+            case Planned():
+                self._planned = event
             case PhaseChanged(phase, state, seconds, detail):
                 line = wording.phase_line(phase, state, seconds, detail, verbose=self.verbose)
                 self.phase(event, line)
@@ -100,8 +97,9 @@ class PlainPeople:
     def result(self, event: Result) -> None:
         """Say how it ended, also when quiet."""
         self.settle()
-        if self.quiet and event.error is None and event.outcome is Outcome.UNCHANGED:
-            return
+        if self._planned is not None and (event.outcome is Outcome.PLANNED or self.verbose):
+            for line in wording.plan_lines(self._planned, event.target, self._protected):
+                self.line(line)
         for line in wording.verdict(event, self._protected):
             self.line(line)
 

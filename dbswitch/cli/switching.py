@@ -43,10 +43,10 @@ def asker(common: Common, renderer: Renderer) -> Callable[[Question], str] | Non
         return None
 
     def ask(question: Question) -> str:
-        from dbswitch.cli.renderer import plain
+        from dbswitch.cli.renderer import Style
 
         try:
-            return renderer.question([plain(question.text)], f"type {question.expected} to go on: ")
+            return renderer.question([((question.text, Style.DANGER),)], f"type {question.expected}: ").strip()
         except EOFError:
             return ""
 

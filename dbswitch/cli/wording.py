@@ -136,6 +136,8 @@ def verdict(result: Result, protected: Container[str]) -> list[Line]:
         case Outcome.UNCHANGED:
             text = ": nothing to do, verified on " if result.verified else ": nothing to do, already on "
             return [(name, (f"{text}{database}", Style.PLAIN))]
+        case Outcome.READY:
+            return [(name, (": ready", Style.GOOD), (f", {database}{took}", Style.PLAIN))]
         case Outcome.PLANNED:
             return [(name, (": dry run, nothing was changed", Style.PLAIN))]
         case _:

@@ -48,7 +48,12 @@ class Outcome(StrEnum):
 
     SWITCHED = "switched"
     UNCHANGED = "unchanged"
+    READY = "ready"
     PLANNED = "planned"
+    STARTED = "started"
+    STOPPED = "stopped"
+    RESTARTED = "restarted"
+    REPAIRED = "repaired"
     REFUSED = "refused"
     BUSY = "busy"
     OVERTAKEN = "overtaken"

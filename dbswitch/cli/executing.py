@@ -1,0 +1,83 @@
+"""`dbswitch exec TARGET -- CMD`: become the command, with the target's variables in its environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from dbswitch.cli.switching import asker, find_project
+from dbswitch.errors import ProtectedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.cli.operations import Common, Exec
+    from dbswitch.cli.renderer import Renderer
+    from dbswitch.project.targets import Target
+
+
+def execute(asked: Exec, common: Common, renderer: Renderer) -> int:
+    """Replace this process by the command, so that its signals and its exit code are its own.
+
+    Raises:
+        UsageError: no such target, or no such command. ProtectedError: a protected target was not confirmed.
+    """
+    project = find_project(common, renderer)
+    from dbswitch.project.targets import resolve, variable_names
+
+    target = resolve(project, asked.target)
+    confirm(target, asked, common, renderer)
+    environment, removed = environment_for(target, variable_names(project), os.environ)
+    if removed and not common.quiet:
+        names = ", ".join(removed)
+        renderer.note(f"{target.name} does not set {names}: not passed on")
+    renderer.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python ignores SIGPIPE, and what is ignored stays ignored in the new program.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        os.execvpe(asked.command[0], asked.command, environment)  # noqa: S606  no shell is the point
+    except OSError as error:
+        raise UsageError(
+            f"cannot run {asked.command[0]}",
+            facts=(error.strerror or type(error).__name__,),
+            why="nothing was run",
+            fix="the command stands behind `--`: `dbswitch exec TARGET -- CMD`; a shell's own words need `sh -c '...'`",
+        ) from None
+
+
+def environment_for(
+    target: Target, known: frozenset[str], ambient: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the command's environment and what was left out: variables only other targets set."""
+    removed = tuple(sorted(key for key in known - frozenset(target.variables) if key in ambient))
+    kept = {key: value for key, value in ambient.items() if key not in removed}
+    return {**kept, **target.variables}, removed
+
+
+def confirm(target: Target, asked: Exec, common: Common, renderer: Renderer) -> None:
+    """Let a person confirm a protected target by its database name.
+
+    Raises:
+        ProtectedError: it was not confirmed.
+    """
+    if not target.protected:
+        return
+    expected = target.url.database
+    given = asked.confirm
+    ask = asker(common, renderer)
+    if given is None and ask is not None:
+        from dbswitch.switch.request import Question
+
+        given = ask(Question(f"{target.name} is protected: {target.url.masked()}", expected))
+    if given == expected:
+        return
+    raise ProtectedError(
+        f"{target.name} is protected and was not confirmed",
+        facts=(target.url.masked(),),
+        why="the command would run against it",
+        fix=f"dbswitch exec {target.name} --confirm {expected} -- ...",
+    )

@@ -1,0 +1,102 @@
+"""The words for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbswitch.cli import wording
+from dbswitch.cli.renderer import Style
+from dbswitch.switch.events import ErrorInfo, Outcome, Phase, PhaseState, Planned, Result
+
+IDENTITY = {"database": "shop_prod", "serverVersion": "15.6"}
+
+
+def result(**changes: object) -> Result:
+    fields: dict[str, object] = {
+        "id": "r1",
+        "outcome": Outcome.SWITCHED,
+        "exit": 0,
+        "target": "prod",
+        "previous": "local",
+        "mode": "restart",
+        "seconds": 3.14,
+        "verified": True,
+        "identity": IDENTITY,
+    }
+    return Result(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def text(lines: list[tuple[tuple[str, Style], ...]]) -> str:
+    return "\n".join("".join(piece for piece, _ in line) for line in lines)
+
+
+def test_a_verified_switch_is_one_line_with_database_version_and_time() -> None:
+    said = wording.verdict(result(), frozenset())
+    assert text(said) == "prod: verified on shop_prod (PostgreSQL 15.6) in 3.1 s"
+
+
+def test_an_unverified_switch_is_never_rounded_up() -> None:
+    said = text(wording.verdict(result(verified=None), frozenset()))
+    assert "switched, not verified: run `dbswitch generate route`" in said
+    assert "verified on" not in said
+
+
+def test_a_switch_without_a_server_does_not_advise_a_route() -> None:
+    said = text(wording.verdict(result(verified=None, mode="none"), frozenset()))
+    assert "no app was asked" in said
+    assert "generate route" not in said
+
+
+def test_an_app_that_answers_from_elsewhere_is_said_to() -> None:
+    assert "does not answer from it" in text(wording.verdict(result(verified=False), frozenset()))
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_outcome_has_words(outcome: Outcome) -> None:
+    said = text(wording.verdict(result(outcome=outcome, verified=None), frozenset()))
+    assert said.strip()
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("state", list(PhaseState))
+def test_every_phase_has_words_in_every_state(phase: Phase, state: PhaseState) -> None:
+    assert wording.doing(phase)
+    line = wording.phase_line(phase, state, 1.0, "a detail", verbose=True)
+    if state is PhaseState.STARTED:
+        assert line is None
+    else:
+        assert line is not None
+        assert "a detail" in text([line])
+
+
+def test_quick_steps_behind_the_stage_are_not_shown_unless_asked_for() -> None:
+    assert wording.phase_line(Phase.LOCK, PhaseState.DONE, 0.01, "", verbose=False) is None
+    assert wording.phase_line(Phase.LOCK, PhaseState.DONE, 0.01, "", verbose=True) is not None
+    assert wording.phase_line(Phase.LOCK, PhaseState.DONE, 4.0, "", verbose=False) is not None
+    assert wording.phase_line(Phase.LOCK, PhaseState.FAILED, 0.01, "", verbose=False) is not None
+
+
+def test_a_protected_target_is_styled_as_a_danger_and_others_are_not() -> None:
+    protected = frozenset({"prod"})
+    assert wording.verdict(result(), protected)[0][0] == ("prod", Style.DANGER)
+    assert wording.verdict(result(target="local"), protected)[0][0] == ("local", Style.BOLD)
+
+
+def test_an_error_has_its_four_parts_in_order() -> None:
+    error = ErrorInfo("x", "It failed", ("seen one", "seen two"), "it matters", "run this")
+    said = text(wording.verdict(result(outcome=Outcome.FAILED, error=error), frozenset())).splitlines()
+    assert said == ["error: It failed", "  seen one", "  seen two", "  why: it matters", "  fix: run this"]
+
+
+def test_a_dry_run_shows_files_variables_and_the_server() -> None:
+    planned = Planned("restart", "local", (".env.local",), ("DATABASE_URL",), "restart the dev server")
+    said = text(wording.plan_lines(planned, "prod", frozenset()))
+    for part in ("local -> prod", ".env.local", "DATABASE_URL", "restart the dev server"):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.0, "0.0 s"), (0.06, "0.1 s"), (9.96, "10 s"), (59.4, "59 s"), (125.0, "2 min 5 s")]
+)
+def test_times_are_for_people(seconds: float, said: str) -> None:
+    assert wording.duration(seconds) == said
