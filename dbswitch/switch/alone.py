@@ -1,0 +1,55 @@
+"""One run at a time: take the lock, finish what a killed run left, then let the body work."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from dbswitch.durable import ensure_state_dir
+from dbswitch.errors import ConfigError
+from dbswitch.switch import mutex, recovery
+from dbswitch.switch.events import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dbswitch.switch.mutex import Lease
+    from dbswitch.switch.recovery import Recovered
+    from dbswitch.switch.reporter import Reporter
+    from dbswitch.switch.tickets import Holder
+
+LOCK_DEADLINE = (
+    120.0  # seconds; longer than the slowest switch, since its waiters would rather wait than fail
+)
+
+
+@contextmanager
+def alone(state_dir: Path, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, Recovered]]:
+    """Hold the project's lock for the body; `target` is what others are told.
+
+    Raises:
+        BusyError: another run held it for longer than the deadline.
+        OvertakenError: a newer request came in while this one waited.
+        ConfigError: the state folder cannot be made.
+        EnvFileError: a killed run's env files cannot be finished.
+    """
+    try:
+        ensure_state_dir(state_dir)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder {state_dir.name} cannot be used",
+            facts=(f"{state_dir}: {error.strerror}",),
+            why="the lock and the journal that keep a switch whole live there",
+            fix=f"make {state_dir.parent} writable for you, or remove {state_dir.name} if another user owns it",
+        ) from error
+
+    def told(holder: Holder) -> None:
+        reporter.waiting(Phase.LOCK, 1, f"waiting for {holder.text}", 0.0)
+
+    with ExitStack() as stack:
+        with reporter.phase(Phase.LOCK):
+            lease = stack.enter_context(
+                mutex.acquire(state_dir, target=target, deadline=LOCK_DEADLINE, on_wait=told)
+            )
+        yield lease, recovery.recover(state_dir, reporter)

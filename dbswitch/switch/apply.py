@@ -1,0 +1,281 @@
+"""The effects of a run, one method a step, and the one way back from all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from dbswitch.envfiles import observing, transaction
+from dbswitch.errors import (
+    DbswitchError,
+    EnvFileError,
+    InterruptedSwitchError,
+    RollbackFailedError,
+    RolledBackError,
+    ServerError,
+)
+from dbswitch.server import environment, lifecycle
+from dbswitch.server.state import ServerState
+from dbswitch.switch.events import Phase
+from dbswitch.switch.plan import is_running
+from dbswitch.switch.verify import Answer, Verification, read_token, verify
+from dbswitch.switch.work import JOURNAL, TOKEN
+
+if TYPE_CHECKING:
+    from dbswitch.database.identity import Identity
+    from dbswitch.database.probe import Ready
+    from dbswitch.envfiles.transaction import FileChange
+    from dbswitch.server.lifecycle import Running
+    from dbswitch.switch.reporter import Reporter
+    from dbswitch.switch.work import Destination, Work
+
+HOT_DEADLINE = 5.0  # seconds a hot app has to answer as the target; its route may have to be compiled first
+RESTART_DEADLINE = 30.0  # the same after a restart: everything is compiled anew
+
+
+def probe(destination: Destination, reporter: Reporter, phase: Phase) -> Ready:
+    """Wait until the destination answers.
+
+    Raises:
+        DatabaseNotReadyError: not before the deadline.
+        DatabaseRejectedError: it will keep saying no.
+    """
+    from dbswitch.database.probe import wait_until_ready
+
+    with reporter.phase(phase) as note:
+        ready = wait_until_ready(
+            destination.url,
+            destination.limits,
+            on_retry=lambda attempt, failure, pause: reporter.waiting(phase, attempt, failure.text, pause),
+        )
+        note.detail = f"{ready.identity.database}, PostgreSQL {ready.identity.server_version}"
+    for text in ready.notices if phase is Phase.PROBE else ():
+        reporter.notice("database", text, "warning")
+    return ready
+
+
+class Apply:
+    """What one run has changed so far; every step notes it before it acts, so that :meth:`undo` knows."""
+
+    def __init__(self, work: Work, changes: tuple[FileChange, ...], *, start_anyway: bool = False) -> None:
+        self.work = work
+        self.changes = changes
+        self.written = False
+        self.reached_files = False
+        self.server_down = start_anyway
+        self.had_server = is_running(work.observed.state) or start_anyway
+        self.running: Running | None = None
+
+    @property
+    def touched(self) -> bool:
+        """Whether there is anything to put back."""
+        return self.written or self.server_down or self.running is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything is as it was, so that nothing is left for a later command."""
+        return not self.written and not self.server_down
+
+    def probe(self, phase: Phase, destination: Destination) -> Ready:
+        """Wait until the destination answers; raises as :func:`probe`."""
+        return probe(destination, self.work.reporter, phase)
+
+    def stop_server(self) -> None:
+        """Stop the server and everything that belongs to it, free its ports, remove Next's lock.
+
+        Raises:
+            ServerError: something of it is still there, or a port it needs is foreign.
+        """
+        work = self.work
+        with work.reporter.phase(Phase.STOP) as note:
+            observed = lifecycle.observe(work.spec)
+            work.record.note(server_down=True)
+            self.server_down = True
+            report = lifecycle.stop(
+                work.spec, observed, on_step=lambda text: work.reporter.notice("stop", text)
+            )
+            note.detail = report.summary
+        with work.reporter.phase(Phase.PORTS) as note:
+            note.detail = lifecycle.require_ports_free(work.spec, report, take_port=work.take_port)
+        with work.reporter.phase(Phase.UNLOCK) as note:
+            removed = lifecycle.remove_lock_if_free(work.spec)
+            note.detail = "stale lock removed" if removed else "no lock left behind"
+
+    def stop_only(self) -> bool:
+        """Stop the server for good; return whether there was one.
+
+        Raises:
+            ServerError: something of it is still there.
+        """
+        work = self.work
+        with work.reporter.phase(Phase.STOP) as note:
+            report = lifecycle.stop(
+                work.spec, work.observed, on_step=lambda text: work.reporter.notice("stop", text)
+            )
+            note.detail = report.summary
+        lifecycle.remove_lock_if_free(work.spec)
+        return self.had_server
+
+    def write(self, destination: Destination) -> None:
+        """Change the env files in one transaction and read the result again as every reader would.
+
+        Raises:
+            EnvFileError: nothing was written; or it was, and a reader disagrees (then :meth:`undo` puts it back).
+        """
+        work = self.work
+        with work.reporter.phase(Phase.WRITE) as note:
+            self.reached_files = True
+            with work.interrupts.deferred():
+                transaction.apply(self.changes, work.state_dir / JOURNAL)
+                self.written = True
+                work.record.note(files_written=True)
+            disagreements = observing.verify_on_disk(work.project.root, destination.variables, work.profiles)
+            if disagreements:
+                raise EnvFileError(
+                    "the env files do not read as the target after they were written",
+                    facts=disagreements,
+                    why="one of the readers would use another database than the others",
+                )
+            note.detail = ", ".join(change.path.name for change in self.changes) or "nothing to change"
+
+    def start_server(self) -> str:
+        """Start the server and wait for its HTTP answer; return its base URL.
+
+        Raises:
+            ServerError: it died, or did not answer before its deadline.
+        """
+        work, reporter = self.work, self.work.reporter
+        clean = environment.clean(
+            work.launch, env_file_keys=work.env_file_keys, target_keys=work.target_keys, extra={}
+        )
+        with reporter.phase(Phase.START) as note:
+            with work.interrupts.deferred():
+                self.running = lifecycle.start(work.spec, clean)
+                work.record.note(server_down=False)
+                self.server_down = False
+            note.detail = f"pid {self.running.record.pid}, port {work.spec.port}"
+        if clean.removed:
+            names = ", ".join(clean.removed)
+            reporter.notice(
+                "environment", f"not passed on to the dev server, so that the env files decide: {names}"
+            )
+        with reporter.phase(Phase.ANSWER) as note:
+            lifecycle.wait_ready(
+                work.spec,
+                self.running,
+                on_wait=lambda attempt, reason, pause: reporter.waiting(Phase.ANSWER, attempt, reason, pause),
+            )
+            note.detail = self.running.url
+        return self.running.url
+
+    def verify(self, base_url: str | None, expected: Identity, *, deadline: float) -> Verification | None:
+        """Ask the app which database it is on; None where it cannot be asked (no route, no server)."""
+        work = self.work
+        if work.route is None or base_url is None:
+            work.reporter.skip(
+                Phase.VERIFY, "the project has no identity route" if base_url else "no server to ask"
+            )
+            return None
+        with work.reporter.phase(Phase.VERIFY) as note:
+            verification = verify(
+                base_url,
+                work.route,
+                read_token(work.state_dir / TOKEN),
+                expected,
+                deadline=deadline,
+                on_wait=lambda attempt, reason, pause: work.reporter.waiting(
+                    Phase.VERIFY, attempt, reason, pause
+                ),
+            )
+            note.detail = verification.detail
+        return verification
+
+    def require(self, verification: Verification | None) -> None:
+        """Let a restart pass only when the app answered as the target or could not be asked at all.
+
+        Raises:
+            ServerError: the app is provably not on the target.
+        """
+        if verification is None or verification.verified:
+            return
+        match verification.answer:
+            case Answer.NO_ROUTE | Answer.REFUSED:
+                self.work.reporter.notice("not-asked", verification.detail, "warning")
+            case Answer.SAME | Answer.OTHER | Answer.NO_DATABASE | Answer.SILENT:
+                raise ServerError(
+                    "the app did not come up on the target",
+                    facts=(verification.detail, f"asked for {verification.seconds:.1f} s"),
+                    why="the switch is only done when the app itself answers from the new database",
+                )
+
+    def undo(self, cause: BaseException) -> NoReturn:
+        """Put everything back and raise what the caller should see.
+
+        Raises:
+            RolledBackError: everything is as it was.
+            RollbackFailedError: it is not; the facts say what is where.
+            InterruptedSwitchError: everything is as it was, and a signal was the cause.
+            ServerError: the server could not be stopped; the files were never touched.
+        """
+        work = self.work
+        with work.interrupts.rolling_back():
+            try:
+                with work.reporter.phase(Phase.ROLLBACK) as note:
+                    note.detail = self._put_back()
+            except DbswitchError as error:
+                raise RollbackFailedError(
+                    "the switch failed, and so did putting everything back",
+                    facts=(_sentence("first", cause), _sentence("then", error), *error.facts),
+                    why="the app may be down; the env files are "
+                    + ("new" if self.written else "as they were"),
+                    fix=error.fix
+                    or "run `dbswitch status` to see where things stand, then `dbswitch restart`",
+                ) from cause
+        self._raise_undone(cause)
+
+    def _put_back(self) -> str:
+        work = self.work
+        done: list[str] = []
+        stop_first = self.running is not None or (self.written and self.server_down)
+        if self.running is not None:
+            self.server_down = True
+            work.record.note(server_down=True)
+        if stop_first:
+            lifecycle.stop(work.spec, lifecycle.observe(work.spec), on_step=lambda _text: None)
+            self.running = None
+        if self.written:
+            transaction.apply(transaction.reverse(self.changes), work.state_dir / JOURNAL)
+            self.written = False
+            work.record.note(files_written=False)
+            done.append("previous values are back")
+        if (
+            self.server_down
+            and self.had_server
+            and lifecycle.observe(work.spec).state is not ServerState.READY
+        ):
+            lifecycle.remove_lock_if_free(work.spec)
+            clean = environment.clean(
+                work.launch, env_file_keys=work.env_file_keys, target_keys=work.target_keys, extra={}
+            )
+            running = lifecycle.start(work.spec, clean)
+            lifecycle.wait_ready(work.spec, running, on_wait=lambda *_: None)
+            self.server_down = False
+            done.append(f"the server runs again at {running.url}")
+        return "; ".join(done)
+
+    def _raise_undone(self, cause: BaseException) -> NoReturn:
+        if isinstance(cause, InterruptedSwitchError):
+            raise cause
+        if not isinstance(cause, DbswitchError):
+            raise cause
+        if isinstance(cause, ServerError) and not self.reached_files:
+            raise cause
+        raise RolledBackError(
+            f"the switch was rolled back: {cause.what}",
+            facts=(*cause.facts, "the env files and the dev server are as they were"),
+            why=cause.why,
+            fix=cause.fix,
+        ) from cause
+
+
+def _sentence(when: str, error: BaseException) -> str:
+    return f"{when}: {error.what if isinstance(error, DbswitchError) else type(error).__name__}"

@@ -1,0 +1,84 @@
+"""Wait for the new database, and start it first where it is down and the project says how."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import DatabaseNotReadyError
+from dbswitch.project import compose
+from dbswitch.switch.events import Phase
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dbswitch.database.probe import Ready
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.targets import Target
+    from dbswitch.switch.apply import Apply
+    from dbswitch.switch.reporter import Reporter
+    from dbswitch.switch.work import Destination
+
+GLANCE = 1.5  # seconds; how long a database that could be started is asked before it is
+START_TIMEOUT = 300.0  # seconds; a first start may pull an image
+
+
+def probe_or_start(apply: Apply, goal: Destination, target: Target) -> Ready:
+    """Wait until the target's database answers; start it where it is down and there is a way.
+
+    Raises:
+        DatabaseNotReadyError: it does not answer, started or not.
+        DatabaseRejectedError: it answered no.
+    """
+    command = start_command(apply.work.project, target)
+    if not command:
+        return apply.probe(Phase.PROBE, goal)
+    glance = replace(goal, limits=replace(goal.limits, deadline=min(GLANCE, goal.limits.deadline)))
+    try:
+        return apply.probe(Phase.PROBE, glance)
+    except DatabaseNotReadyError:
+        _start(command, apply.work.project.root, apply.work.reporter)
+    # What has just been started may be a container whose first server only initialises: ask twice.
+    started = replace(goal, limits=replace(goal.limits, successes=2))
+    return apply.probe(Phase.PROBE, started)
+
+
+def start_command(project: Project, target: Target) -> tuple[str, ...]:
+    """Return the command that starts the target's database on this machine; empty where there is none."""
+    if target.start:
+        return target.start
+    if not target.url.is_local or shutil.which("docker") is None:
+        return ()
+    for name in compose.FILE_NAMES:
+        try:
+            text = (project.root / name).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+        service = compose.postgres_service(text, target.url.port)
+        if service is not None:
+            return ("docker", "compose", "-f", name, "up", "-d", service)
+    return ()
+
+
+def _start(command: tuple[str, ...], root: Path, reporter: Reporter) -> None:
+    shown = " ".join(command)
+    reporter.notice("starting-database", f"the database is down; starting it: {shown}")
+    try:
+        done = subprocess.run(
+            command,
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=START_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reporter.notice(
+            "database-not-started", f"{command[0]} could not start it ({type(error).__name__})", "warning"
+        )
+        return
+    if done.returncode != 0:
+        reporter.notice("database-not-started", f"{shown} ended with {done.returncode}", "warning")

@@ -1,0 +1,62 @@
+"""How a run ends: what is known about it so far, and the result made from it whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import DbswitchError, ExitCode
+from dbswitch.switch.events import ErrorInfo, Outcome, Result
+from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.outcomes import exit_of, outcome_of
+from dbswitch.switch.plan import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbswitch.database.identity import Identity
+    from dbswitch.switch.reporter import Reporter
+
+
+@dataclass(slots=True)
+class Ending:
+    """What is known about the end so far; the result is made from it whatever happens."""
+
+    target: str
+    previous: str | None = None
+    mode: str = Mode.NONE.value
+    outcome: Outcome = Outcome.SWITCHED
+    identity: Identity | None = None
+    verified: bool | None = None
+    error: DbswitchError | None = None
+
+    def result(self, reporter: Reporter) -> Result:
+        """Return the last event of the run."""
+        error = self.error
+        return Result(
+            id=reporter.run_id,
+            outcome=self.outcome if error is None else outcome_of(error),
+            exit=int(ExitCode.OK if error is None else exit_of(error)),
+            target=self.target,
+            previous=self.previous,
+            mode=self.mode,
+            seconds=reporter.seconds,
+            verified=self.verified if error is None else None,
+            identity={} if self.identity is None or error is not None else self.identity.to_json(),
+            error=None
+            if error is None
+            else ErrorInfo(error.code, error.what, error.facts, error.why, error.fix),
+        )
+
+
+@contextlib.contextmanager
+def settled(reporter: Reporter, ending: Ending) -> Iterator[Interrupts]:
+    """Run the body with signals turned into errors, and keep its expected failure in `ending`; a bug passes."""
+    try:
+        with Interrupts(
+            on_ignored=lambda: reporter.notice("rolling-back", "still putting things back")
+        ) as interrupts:
+            yield interrupts
+    except DbswitchError as failure:
+        ending.error = failure

@@ -1,0 +1,140 @@
+"""Gather the facts a plan is made from; reads everything, changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbswitch.envfiles import observing
+from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.placement import plan_edits
+from dbswitch.envfiles.transaction import FileChange
+from dbswitch.project import config as configuration, generated, readers, server_spec, targets
+from dbswitch.project.active import active
+from dbswitch.server import lifecycle
+from dbswitch.switch.plan import Mode, Situation, is_running
+from dbswitch.switch.work import Destination
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.envfiles.placement import EditPlan
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.targets import Target
+    from dbswitch.server.lifecycle import Observation
+    from dbswitch.server.spec import ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One look at the project and its server.
+
+    Attributes:
+        files: the dev env files, name to content.
+        env_file_keys: every variable bound in one of them.
+        target_keys: every variable any target may set.
+    """
+
+    project: Project
+    spec: ServerSpec
+    server: Observation
+    files: Mapping[str, bytes]
+    env_file_keys: frozenset[str]
+    target_keys: frozenset[str]
+    previous: str | None
+    hot_client: bool
+    route: str | None
+
+
+def look(project: Project) -> Observed:
+    """Look at the env files, the server and the generated files.
+
+    Raises:
+        EnvFileError: an env file cannot be read, or not be edited at all.
+        ConfigError: the targets of the project cannot be listed.
+    """
+    spec = server_spec.build(project)
+    files = observing.read_env_files(project.root)
+    bound = frozenset(binding.key for data in files.values() for binding in Document.parse(data).bindings)
+    found = generated.find(project)
+    return Observed(
+        project=project,
+        spec=spec,
+        server=lifecycle.observe(spec),
+        files=files,
+        env_file_keys=bound,
+        target_keys=targets.variable_names(project),
+        # The server starts with none of these variables in its environment, so only the files count.
+        previous=active(project, {}).target,
+        hot_client=found.client is not None,
+        route=project.config.verify_path or found.identity_path,
+    )
+
+
+def destination(
+    project: Project, target: Target, *, timeout: float | None, first_start: bool = False
+) -> Destination:
+    """Return where a run to `target` goes; `timeout` in seconds replaces the configured deadline."""
+    from dbswitch.database.probe import ProbeLimits
+
+    database = project.config.database
+    configured = database.start_deadline if first_start else database.restart_deadline
+    return Destination(
+        name=target.name,
+        url=target.url,
+        variables=target.variables,
+        limits=ProbeLimits(
+            deadline=configured if timeout is None else timeout, attempt_timeout=database.attempt_timeout
+        ),
+    )
+
+
+def edits(observed: Observed, target: Target) -> EditPlan:
+    """Return the new bytes of the env files for `target`; see `envfiles/placement.py` for what it raises."""
+    return plan_edits(
+        files=observed.files,
+        variables=target.variables,
+        absent=observed.target_keys - frozenset(target.variables),
+        profiles=readers.profiles(observed.project),
+        tracked=observed.project.tracked,
+        protected=target.protected,
+    )
+
+
+def changes(observed: Observed, plan: EditPlan) -> tuple[FileChange, ...]:
+    """Return the plan's edits as changes of files, in writing order."""
+    root = observed.project.root
+    return tuple(FileChange(root / edit.name, edit.old, edit.new) for edit in plan.edits)
+
+
+def situation(
+    observed: Observed, target: Target, database: str, plan: EditPlan, *, stopped_by_switch: bool
+) -> Situation:
+    """Return the facts that :func:`dbswitch.switch.plan.decide` decides on."""
+    configured = observed.project.config.mode
+    return Situation(
+        target=target.name,
+        database=database,
+        protected=target.protected,
+        previous=observed.previous,
+        edits=plan,
+        server=observed.server.state,
+        stopped_by_switch=stopped_by_switch,
+        stale=_is_stale(observed),
+        hot_client=observed.hot_client,
+        identity_route=observed.route is not None,
+        configured=None if configured is configuration.Mode.AUTO else Mode(configured.value),
+    )
+
+
+def launch_environment(observed: Observed, ambient: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment the living server was launched with, else the caller's."""
+    return observed.server.launch_env() if is_running(observed.server.state) else ambient
+
+
+def _is_stale(observed: Observed) -> bool:
+    """Say whether an env file changed after the server started; a classic singleton would still be on the old one."""
+    since = observed.server.started_at
+    if since is None or not is_running(observed.server.state):
+        return False
+    return any((observed.project.root / name).stat().st_mtime > since for name in observed.files)

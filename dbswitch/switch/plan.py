@@ -1,0 +1,182 @@
+"""The pure decision of a switch: what was observed goes in, what will be done comes out.
+
+Everything a person is shown before a change, and everything `--dry-run` prints, is read from the :class:`Plan`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from dbswitch.errors import UsageError
+from dbswitch.server.state import ServerState
+from dbswitch.switch.events import Notice
+
+if TYPE_CHECKING:
+    from dbswitch.envfiles.placement import EditPlan
+
+
+class Mode(StrEnum):
+    """How the running app gets to the new database."""
+
+    RESTART = "restart"
+    HOT = "hot"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """The facts a plan is made from, all observed under the lock.
+
+    Attributes:
+        target: the target's name.
+        database: its database name; what a protected target's confirmation must equal.
+        protected: whether it must be confirmed.
+        previous: the target that is active now; None when it is none of the known ones.
+        edits: which env files get which bytes.
+        server: the dev server's state.
+        stopped_by_switch: a killed switch had stopped a server and not started it again.
+        stale: the server started before the env files took their present values.
+        hot_client: the project uses the generated client.
+        identity_route: the app can be asked which database it is on.
+        configured: `[switch] mode` of the configuration; None is automatic.
+    """
+
+    target: str
+    database: str
+    protected: bool
+    previous: str | None
+    edits: EditPlan
+    server: ServerState
+    stopped_by_switch: bool
+    stale: bool
+    hot_client: bool
+    identity_route: bool
+    configured: Mode | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a switch will do.
+
+    Attributes:
+        mode: how the app follows.
+        unchanged: no env file needs a new value.
+        confirm: the database name to be typed first, or None.
+        verify: the app will be asked afterwards.
+        server: one line for people on what happens to the dev server.
+    """
+
+    target: str
+    previous: str | None
+    mode: Mode
+    unchanged: bool
+    confirm: str | None
+    verify: bool
+    server: str
+    edits: EditPlan
+    notices: tuple[Notice, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the env files that change, in writing order."""
+        return tuple(edit.name for edit in self.edits.edits)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables that change, sorted."""
+        return tuple(sorted({key for edit in self.edits.edits for key in edit.keys}))
+
+
+def is_running(state: ServerState) -> bool:
+    """Return whether a server of this project is there, well or not."""
+    match state:
+        case ServerState.READY | ServerState.STARTING | ServerState.HALF_DEAD:
+            return True
+        case ServerState.STOPPED | ServerState.EXITED | ServerState.FOREIGN:
+            return False
+        case _:
+            assert_never(state)
+
+
+def decide(situation: Situation, asked: Mode | None) -> Plan:
+    """Return the plan for `situation`; `asked` is `--restart`, `--hot`, `--no-restart` or None.
+
+    Raises:
+        UsageError: `--hot` in a project without the generated client.
+    """
+    unchanged = not situation.edits.edits
+    mode, server, notices = _follow(situation, asked, unchanged=unchanged)
+    running = is_running(situation.server)
+    if running and mode is Mode.NONE and not unchanged and not situation.hot_client:
+        notices += (
+            Notice(
+                "app-not-restarted",
+                "the running app keeps its old connection until it is restarted (`dbswitch restart`)",
+                "warning",
+            ),
+        )
+    needs_guard = situation.protected and not (unchanged and mode is Mode.NONE)
+    return Plan(
+        target=situation.target,
+        previous=situation.previous,
+        mode=mode,
+        unchanged=unchanged,
+        confirm=situation.database if needs_guard else None,
+        verify=situation.identity_route
+        and (mode is not Mode.NONE or (running and (unchanged or situation.hot_client))),
+        server=server,
+        edits=situation.edits,
+        notices=(*(Notice("env-files", text) for text in situation.edits.notices), *notices),
+    )
+
+
+def _follow(
+    situation: Situation, asked: Mode | None, *, unchanged: bool
+) -> tuple[Mode, str, tuple[Notice, ...]]:
+    if asked is Mode.HOT and not situation.hot_client:
+        raise UsageError(
+            "--hot needs the generated Prisma client, and this project has none",
+            why="without it the running app stays on the old database while its env shows the new one",
+            fix="run `dbswitch generate client`, or leave --hot out",
+        )
+    if situation.stopped_by_switch and not is_running(situation.server):
+        return Mode.RESTART, "start the dev server again (a killed switch had stopped it)", ()
+    if not is_running(situation.server):
+        return Mode.NONE, _absent(situation.server), (Notice("no-server", _absent(situation.server)),)
+    if situation.server is ServerState.HALF_DEAD and asked is not Mode.NONE:
+        return Mode.RESTART, "restart the dev server (it is half dead)", ()
+    if unchanged and asked is None:
+        if situation.stale and not situation.hot_client:
+            return Mode.RESTART, "restart the dev server (it is older than the env files)", ()
+        return Mode.NONE, "leave the dev server running", ()
+    wanted = asked or situation.configured or _automatic(situation)
+    match wanted:
+        case Mode.HOT if situation.hot_client:
+            return Mode.HOT, "keep the dev server; its Prisma client follows the env files", ()
+        case Mode.HOT | Mode.RESTART:
+            return Mode.RESTART, "restart the dev server", ()
+        case Mode.NONE:
+            return Mode.NONE, "leave the dev server running", ()
+        case _:
+            assert_never(wanted)
+
+
+def _automatic(situation: Situation) -> Mode:
+    # Without the route nobody could tell whether the client followed, so a hot switch would be a guess.
+    return Mode.HOT if situation.hot_client and situation.identity_route else Mode.RESTART
+
+
+def _absent(state: ServerState) -> str:
+    match state:
+        case ServerState.EXITED:
+            return "no dev server is running (the last one has exited)"
+        case ServerState.FOREIGN:
+            return "no dev server of this project is running (its port belongs to another program)"
+        case ServerState.STOPPED:
+            return "no dev server is running"
+        case ServerState.READY | ServerState.STARTING | ServerState.HALF_DEAD:
+            return ""
+        case _:
+            assert_never(state)

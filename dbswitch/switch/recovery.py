@@ -1,0 +1,58 @@
+"""Finish what a killed run left behind; called under the lock before anything else is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbswitch.envfiles import transaction
+from dbswitch.switch import record
+from dbswitch.switch.events import Phase
+from dbswitch.switch.work import JOURNAL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dbswitch.switch.record import SwitchRecord
+    from dbswitch.switch.reporter import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was found and done.
+
+    Attributes:
+        killed: the record of a switch that did not end, None where there was none.
+        server_down: it had taken a running server down and not put it back.
+    """
+
+    killed: SwitchRecord | None
+    server_down: bool
+
+
+def pending(state_dir: Path) -> bool:
+    """Return whether a killed run left anything; cheap, and true as well while another switch is running."""
+    return (state_dir / JOURNAL).exists() or (state_dir / record.FILE_NAME).exists()
+
+
+def recover(state_dir: Path, reporter: Reporter) -> Recovered:
+    """Finish a half-done env transaction and say what a killed switch left.
+
+    Raises:
+        EnvFileError: an env file cannot be written; the journal is kept for the next run.
+    """
+    killed = record.read(state_dir)
+    with reporter.phase(Phase.RECOVER) as note:
+        done = transaction.recover(state_dir / JOURNAL)
+        if done is not None:
+            note.detail = done.text
+            reporter.notice("recovered", done.text, "warning")
+    if killed is not None:
+        files = "new" if killed.files_written or done is not None else "previous"
+        reporter.notice(
+            "killed-switch",
+            f"an earlier switch to {killed.target} was killed; the env files hold the {files} values"
+            + (" and the dev server it had stopped will be started again" if killed.server_down else ""),
+            "warning",
+        )
+    return Recovered(killed, killed is not None and killed.server_down)

@@ -1,0 +1,49 @@
+"""What a caller asks for, and how the answer to a question reaches a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dbswitch.switch.plan import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something a person must type before a protected target is switched to.
+
+    Attributes:
+        text: the question, masked.
+        expected: the one accepted answer (the database's name).
+    """
+
+    text: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of `dbswitch TARGET`.
+
+    Attributes:
+        target: the name as typed; aliases are resolved by the project.
+        mode: `--restart`, `--hot`, `--no-restart`, or None for what the project says.
+        confirm: `--confirm`, the database name of a protected target.
+        timeout: seconds to wait for the database; None is the configured deadline.
+        ask: puts a question to a person and returns the answer; None without a terminal.
+        take_port: end a foreign process on the port the server needs (the caller has asked the person).
+        ambient: the caller's process environment.
+    """
+
+    target: str
+    run_id: str
+    mode: Mode | None = None
+    confirm: str | None = None
+    timeout: float | None = None
+    dry_run: bool = False
+    ask: Callable[[Question], str] | None = None
+    take_port: bool = False
+    ambient: Mapping[str, str] = field(default_factory=dict, repr=False)

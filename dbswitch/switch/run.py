@@ -1,0 +1,206 @@
+"""`dbswitch TARGET`: the whole switch, in the order of `docs/architecture.md`.
+
+:func:`switch` never raises an expected failure: it becomes the error of the :class:`Result`, which is also the last event.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, assert_never
+
+from dbswitch.errors import ProtectedError
+from dbswitch.project import readers, targets
+from dbswitch.switch import history, observe
+from dbswitch.switch.alone import alone
+from dbswitch.switch.apply import HOT_DEADLINE, RESTART_DEADLINE, Apply
+from dbswitch.switch.dbstart import probe_or_start
+from dbswitch.switch.ending import Ending, settled
+from dbswitch.switch.events import Outcome, Phase, Planned, Result, Started
+from dbswitch.switch.plan import Mode, decide
+from dbswitch.switch.record import RecordFile, SwitchRecord
+from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.request import Question
+from dbswitch.switch.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbswitch.database.identity import Identity
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.targets import Target
+    from dbswitch.switch.events import Event
+    from dbswitch.switch.interrupts import Interrupts
+    from dbswitch.switch.mutex import Lease
+    from dbswitch.switch.plan import Plan
+    from dbswitch.switch.request import Request
+    from dbswitch.switch.verify import Verification
+    from dbswitch.switch.work import Destination
+
+
+def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
+    """Carry out `request`; every event goes to `emit`, the result last.
+
+    Raises:
+        Exception: a bug only; what had been changed was put back first.
+    """
+    reporter = Reporter(emit, request.run_id)
+    emit(Started(request.run_id, request.target, time.time()))
+    ending = Ending(request.target)
+    with settled(reporter, ending) as interrupts:
+        _switch(project, request, reporter, interrupts, ending)
+    result = ending.result(reporter)
+    if not request.dry_run:
+        with contextlib.suppress(
+            OSError
+        ):  # a history that cannot be written must not turn a switch into a failure
+            history.append(project.state_dir, result)
+    emit(result)
+    return result
+
+
+def _switch(
+    project: Project, request: Request, reporter: Reporter, interrupts: Interrupts, ending: Ending
+) -> None:
+    ending.target = targets.lookup(project, request.target).name  # an unknown name fails before anyone waits
+    with alone(project.state_dir, reporter, target=ending.target) as (lease, recovered):
+        with reporter.phase(Phase.OBSERVE) as note:
+            target = targets.resolve(project, ending.target)
+            goal = observe.destination(project, target, timeout=request.timeout)
+            observed = observe.look(project)
+            ending.previous = observed.previous
+            note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
+        with reporter.phase(Phase.PLAN) as note:
+            edits = observe.edits(observed, target)
+            plan = decide(
+                observe.situation(
+                    observed, target, goal.url.database, edits, stopped_by_switch=recovered.server_down
+                ),
+                request.mode,
+            )
+            ending.mode = plan.mode.value
+            note.detail = plan.server
+        for notice in plan.notices:
+            reporter.emit(notice)
+        reporter.emit(Planned(plan.mode.value, plan.previous, plan.files, plan.variables, plan.server))
+        if request.dry_run:
+            ending.outcome = Outcome.PLANNED
+            return
+        with reporter.phase(Phase.GUARD) as note:
+            note.detail = _guard(plan, request)
+        record = RecordFile(project.state_dir)
+        work = Work(
+            project=project,
+            state_dir=project.state_dir,
+            spec=observed.spec,
+            observed=observed.server,
+            launch=observe.launch_environment(observed, request.ambient),
+            env_file_keys=observed.env_file_keys,
+            target_keys=observed.target_keys,
+            profiles=readers.profiles(project),
+            route=observed.route,
+            take_port=request.take_port,
+            reporter=reporter,
+            interrupts=interrupts,
+            record=record,
+        )
+        apply = Apply(work, observe.changes(observed, plan.edits), start_anyway=recovered.server_down)
+        record.begin(
+            SwitchRecord(request.run_id, plan.target, plan.previous, server_down=recovered.server_down)
+        )
+        _carry_out(apply, plan, goal, target, lease, ending)
+
+
+def _carry_out(
+    apply: Apply, plan: Plan, goal: Destination, target: Target, lease: Lease, ending: Ending
+) -> None:
+    record = apply.work.record
+    try:
+        verification = _follow(apply, plan, goal, target, lease, ending)
+    except BaseException as cause:
+        if not apply.touched:
+            record.end()
+            raise
+        try:
+            apply.undo(cause)
+        finally:
+            if apply.whole:
+                record.end()
+    record.end()
+    ending.verified = None if verification is None else verification.verified
+    if plan.unchanged and ending.mode == Mode.NONE.value:
+        ending.outcome = Outcome.UNCHANGED
+
+
+def _follow(
+    apply: Apply, plan: Plan, goal: Destination, target: Target, lease: Lease, ending: Ending
+) -> Verification | None:
+    ready = probe_or_start(apply, goal, target)
+    ending.identity = ready.identity
+    lease.check()  # the last moment at which giving way to a newer request costs nothing
+    match plan.mode:
+        case Mode.RESTART:
+            return _restart(apply, goal)
+        case Mode.HOT:
+            return _hot(apply, goal, ready.identity, ending)
+        case Mode.NONE:
+            return _quiet(apply, plan, goal, ready.identity, ending)
+        case _:
+            assert_never(plan.mode)
+
+
+def _restart(apply: Apply, goal: Destination) -> Verification | None:
+    apply.stop_server()
+    if not apply.written:
+        apply.write(goal)
+    ready = apply.probe(Phase.REPROBE, goal)
+    base_url = apply.start_server()
+    verification = apply.verify(base_url, ready.identity, deadline=RESTART_DEADLINE)
+    apply.require(verification)
+    return verification
+
+
+def _hot(apply: Apply, goal: Destination, expected: Identity, ending: Ending) -> Verification | None:
+    apply.write(goal)
+    verification = apply.verify(apply.work.observed.url, expected, deadline=HOT_DEADLINE)
+    if verification is None or verification.verified:
+        return verification
+    apply.work.reporter.notice("hot-fallback", f"{verification.detail}; going on as a restart", "warning")
+    ending.mode = Mode.RESTART.value
+    return _restart(apply, goal)
+
+
+def _quiet(
+    apply: Apply, plan: Plan, goal: Destination, expected: Identity, ending: Ending
+) -> Verification | None:
+    if not plan.unchanged:
+        apply.write(goal)
+    if not plan.verify:
+        return None
+    verification = apply.verify(apply.work.observed.url, expected, deadline=HOT_DEADLINE)
+    if verification is None or verification.verified or not plan.unchanged:
+        return verification
+    # The files already say so and the app is elsewhere: the split brain a restart is for.
+    apply.work.reporter.notice("app-elsewhere", f"{verification.detail}; restarting it", "warning")
+    ending.mode = Mode.RESTART.value
+    return _restart(apply, goal)
+
+
+def _guard(plan: Plan, request: Request) -> str:
+    if plan.confirm is None:
+        return "not needed"
+    typed = request.confirm
+    if typed is None and request.ask is not None:
+        typed = request.ask(
+            Question(f"{plan.target} is protected. Type its database name to go on", plan.confirm)
+        )
+    if typed == plan.confirm:
+        return "confirmed"
+    raise ProtectedError(
+        f"{plan.target} is protected and was not confirmed",
+        facts=("nothing was changed",)
+        if typed is None
+        else (f"typed {typed!r}, which is not its database's name", "nothing was changed"),
+        why="a development app on a protected database can change or delete real data",
+        fix=f"dbswitch {plan.target} --confirm {plan.confirm}   (or `protected = false` in [targets.{plan.target}] of dbswitch.toml)",
+    )

@@ -1,0 +1,198 @@
+"""`dbswitch dev`, `stop` and `restart`: the server alone, with the same lock, the same recovery and the same steps."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError, DbswitchError
+from dbswitch.project import readers, targets
+from dbswitch.server.state import ServerState
+from dbswitch.switch import mutex, observe, recovery
+from dbswitch.switch.alone import alone
+from dbswitch.switch.apply import Apply, probe
+from dbswitch.switch.ending import Ending, settled
+from dbswitch.switch.events import Outcome, Phase, Started
+from dbswitch.switch.plan import Mode, is_running
+from dbswitch.switch.record import RecordFile, SwitchRecord
+from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dbswitch.project.discovery import Project
+    from dbswitch.switch.events import Event, Result
+    from dbswitch.switch.interrupts import Interrupts
+    from dbswitch.switch.observe import Observed
+
+
+def start_server(
+    project: Project,
+    emit: Callable[[Event], None],
+    *,
+    run_id: str,
+    ambient: Mapping[str, str],
+    timeout: float | None = None,
+    take_port: bool = False,
+) -> Result:
+    """Start the dev server on the active target, or say that it runs already.
+
+    A database that does not answer is waited for and then reported; the server is started all the same, since there is
+    work to do on an app whose database is down.
+    """
+    reporter, ending = _begin(emit, run_id)
+    with settled(reporter, ending) as interrupts, alone(project.state_dir, reporter, target=ending.target):
+        observed = _observe(project, reporter, ending)
+        if is_running(observed.server.state) and observed.server.state is not ServerState.HALF_DEAD:
+            reporter.notice("already-running", f"the dev server runs already at {observed.server.url}")
+            ending.outcome = Outcome.UNCHANGED
+        else:
+            ending.outcome = Outcome.STARTED
+            apply = _apply(observed, reporter, interrupts, ambient, take_port=take_port)
+            _wait_for_database(observed, reporter, timeout, first_start=True)
+            _cycle(apply, ending)
+    return _end(emit, reporter, ending)
+
+
+def restart(
+    project: Project,
+    emit: Callable[[Event], None],
+    *,
+    run_id: str,
+    ambient: Mapping[str, str],
+    timeout: float | None = None,
+    take_port: bool = False,
+) -> Result:
+    """Stop the dev server, whatever is left of it, and start it again on the active target."""
+    reporter, ending = _begin(emit, run_id)
+    with (
+        settled(reporter, ending) as interrupts,
+        alone(project.state_dir, reporter, target=ending.target) as (lease, _recovered),
+    ):
+        observed = _observe(project, reporter, ending)
+        ending.outcome, ending.mode = Outcome.RESTARTED, Mode.RESTART.value
+        apply = _apply(observed, reporter, interrupts, ambient, take_port=take_port)
+        _wait_for_database(observed, reporter, timeout, first_start=False)
+        lease.check()
+        _cycle(apply, ending)
+    return _end(emit, reporter, ending)
+
+
+def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str) -> Result:
+    """Stop the dev server and everything that belongs to it."""
+    reporter, ending = _begin(emit, run_id)
+    with (
+        settled(reporter, ending) as interrupts,
+        alone(project.state_dir, reporter, target=ending.target),
+    ):
+        observed = _observe(project, reporter, ending)
+        record = RecordFile(project.state_dir)
+        record.end()  # whoever stops the server does not want a killed switch's server back
+        apply = _apply(observed, reporter, interrupts, {}, take_port=False)
+        stopped = apply.stop_only()
+        ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
+    return _end(emit, reporter, ending)
+
+
+def _begin(emit: Callable[[Event], None], run_id: str) -> tuple[Reporter, Ending]:
+    emit(Started(run_id, "", time.time()))
+    return Reporter(emit, run_id), Ending("")
+
+
+def _end(emit: Callable[[Event], None], reporter: Reporter, ending: Ending) -> Result:
+    result = ending.result(reporter)
+    emit(result)
+    return result
+
+
+def _observe(project: Project, reporter: Reporter, ending: Ending) -> Observed:
+    with reporter.phase(Phase.OBSERVE) as note:
+        observed = observe.look(project)
+        ending.previous = observed.previous
+        ending.target = observed.previous or ""
+        note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
+    return observed
+
+
+def _apply(
+    observed: Observed,
+    reporter: Reporter,
+    interrupts: Interrupts,
+    ambient: Mapping[str, str],
+    *,
+    take_port: bool,
+) -> Apply:
+    work = Work(
+        project=observed.project,
+        state_dir=observed.project.state_dir,
+        spec=observed.spec,
+        observed=observed.server,
+        launch=observe.launch_environment(observed, ambient),
+        env_file_keys=observed.env_file_keys,
+        target_keys=observed.target_keys,
+        profiles=readers.profiles(observed.project),
+        route=None,
+        take_port=take_port,
+        reporter=reporter,
+        interrupts=interrupts,
+        record=RecordFile(observed.project.state_dir),
+    )
+    return Apply(work, ())
+
+
+def _cycle(apply: Apply, ending: Ending) -> None:
+    work = apply.work
+    work.record.begin(SwitchRecord(work.reporter.run_id, ending.target, ending.previous))
+    try:
+        apply.stop_server()
+        apply.start_server()
+    except BaseException as cause:
+        if not apply.touched:
+            work.record.end()
+            raise
+        try:
+            apply.undo(cause)
+        finally:
+            if apply.whole or not apply.had_server:
+                work.record.end()
+    work.record.end()
+
+
+def _wait_for_database(
+    observed: Observed, reporter: Reporter, timeout: float | None, *, first_start: bool
+) -> None:
+    if observed.previous is None:
+        reporter.skip(Phase.PROBE, "the env files hold no known target")
+        return
+    try:
+        target = targets.resolve(observed.project, observed.previous)
+        goal = observe.destination(observed.project, target, timeout=timeout, first_start=first_start)
+        probe(goal, reporter, Phase.PROBE)
+    except (DatabaseNotReadyError, DatabaseRejectedError) as error:
+        reporter.notice("database-not-ready", f"{error.what}; the server is started all the same", "warning")
+    except DbswitchError as error:
+        reporter.notice("target-unusable", error.what, "warning")
+
+
+def repair(
+    project: Project, emit: Callable[[Event], None], *, run_id: str, ambient: Mapping[str, str]
+) -> Result | None:
+    """Finish what a killed run left, its stopped server included; None where there is nothing to finish.
+
+    Every command calls this first, so that the state a person is shown is never a half one.
+    """
+    if not recovery.pending(project.state_dir) or mutex.peek(project.state_dir) is not None:
+        return None
+    reporter, ending = _begin(emit, run_id)
+    with (
+        settled(reporter, ending) as interrupts,
+        alone(project.state_dir, reporter, target=ending.target) as (_lease, recovered),
+    ):
+        ending.outcome = Outcome.REPAIRED
+        if recovered.server_down:
+            observed = _observe(project, reporter, ending)
+            if not is_running(observed.server.state):
+                _cycle(_apply(observed, reporter, interrupts, ambient, take_port=False), ending)
+        RecordFile(project.state_dir).end()
+    return _end(emit, reporter, ending)

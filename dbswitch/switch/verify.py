@@ -1,0 +1,138 @@
+"""Ask the running app, through its own Prisma client, which database it is on.
+
+The generated route answers `GET <route>?identity=1` with the identity its own connection sees; that is compared with
+what psycopg saw on the target. Nothing else counts as proof: the env files only say where the app *should* be.
+"""
+
+from __future__ import annotations
+
+import http
+import http.client
+import json
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from dbswitch.database.identity import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+TOKEN_HEADER = "x-dbswitch-token"  # noqa: S105  the header's name, not a token
+ATTEMPT_TIMEOUT = 10.0  # seconds; the first request after a start waits for the route to be compiled
+FIRST_PAUSE = 0.01
+LONGEST_PAUSE = 0.25
+
+
+class Answer(StrEnum):
+    """What the app said to one question."""
+
+    SAME = "same"
+    OTHER = "other"
+    NO_DATABASE = "no database"
+    NO_ROUTE = "no route"
+    REFUSED = "refused"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The last answer before the deadline; `detail` is one line for people, `seconds` how long asking took."""
+
+    answer: Answer
+    detail: str
+    seconds: float
+
+    @property
+    def verified(self) -> bool:
+        """Whether the app itself answered as the target."""
+        return self.answer is Answer.SAME
+
+
+def ask(base_url: str, route: str, token: str, expected: Identity, *, timeout: float) -> tuple[Answer, str]:
+    """Ask once; `timeout` in seconds bounds the connection and each read."""
+    parts = urlsplit(base_url)
+    connection = http.client.HTTPConnection(parts.hostname or "localhost", parts.port or 80, timeout=timeout)
+    try:
+        connection.request(
+            "GET", f"{route}?identity=1", headers={TOKEN_HEADER: token, "Accept": "application/json"}
+        )
+        response = connection.getresponse()
+        body = response.read(65_536)
+    except (OSError, http.client.HTTPException) as error:
+        return Answer.SILENT, f"the app did not answer ({type(error).__name__})"
+    finally:
+        connection.close()
+    return _judge(response.status, body, expected)
+
+
+def _judge(status: int, body: bytes, expected: Identity) -> tuple[Answer, str]:
+    payload = _payload(body)
+    if payload is None:
+        if status == http.HTTPStatus.NOT_FOUND:
+            return Answer.NO_ROUTE, "the app has no identity route"
+        return (
+            Answer.SILENT,
+            f"the identity route answered HTTP {status} with something else than an identity",
+        )
+    if status in {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}:
+        return Answer.REFUSED, f"the identity route refused the project's token (HTTP {status})"
+    if "identity" not in payload:
+        return (
+            Answer.NO_DATABASE,
+            f"the app cannot reach its database ({payload.get('error', f'HTTP {status}')})",
+        )
+    try:
+        seen = Identity.from_json(payload["identity"])
+    except (KeyError, TypeError, ValueError):
+        return Answer.SILENT, "the identity route answered with an incomplete identity"
+    if seen.same_as(expected):
+        return Answer.SAME, f"the app answers from {seen.database} (PostgreSQL {seen.server_version})"
+    return Answer.OTHER, f"the app still answers from {seen.database} (PostgreSQL {seen.server_version})"
+
+
+def _payload(body: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and value.get("dbswitch") == 1 else None
+
+
+def verify(
+    base_url: str,
+    route: str,
+    token: str,
+    expected: Identity,
+    *,
+    deadline: float,
+    on_wait: Callable[[int, str, float], None] = lambda _attempt, _reason, _pause: None,
+) -> Verification:
+    """Ask until the app answers as `expected` or `deadline` seconds have passed.
+
+    A refused token ends it at once, since it does not change by waiting; a missing route may still be compiling.
+    """
+    began = time.monotonic()
+    pause = FIRST_PAUSE
+    attempt = 0
+    while True:
+        attempt += 1
+        left = deadline - (time.monotonic() - began)
+        answer, detail = ask(base_url, route, token, expected, timeout=max(0.1, min(ATTEMPT_TIMEOUT, left)))
+        elapsed = time.monotonic() - began
+        if answer in {Answer.SAME, Answer.REFUSED} or elapsed + pause >= deadline:
+            return Verification(answer, detail, round(elapsed, 3))
+        on_wait(attempt, detail, pause)
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def read_token(path: Path) -> str:
+    """Return the project's token, or an empty string where `dbswitch init` has not written one."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,62 @@
+"""The facts and tools one run works with, gathered once and passed to every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dbswitch.database.probe import ProbeLimits
+    from dbswitch.database.url import DatabaseUrl
+    from dbswitch.envfiles.precedence import ReaderProfile
+    from dbswitch.project.discovery import Project
+    from dbswitch.server.lifecycle import Observation
+    from dbswitch.server.spec import ServerSpec
+    from dbswitch.switch.interrupts import Interrupts
+    from dbswitch.switch.record import RecordFile
+    from dbswitch.switch.reporter import Reporter
+
+JOURNAL = "journal"
+TOKEN = "token"  # noqa: S105  a file's name
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Everything a step may need.
+
+    Attributes:
+        spec: how this project's dev server is found, stopped and started.
+        observed: the server as it was before the run touched it.
+        launch: the environment to start from: the living server's own, else the caller's.
+        env_file_keys: every variable an env file binds; must not reach the next server.
+        target_keys: the same for every variable of every target.
+        take_port: end a foreign process on the needed port.
+        route: path of the identity route, None where the project has none.
+    """
+
+    project: Project
+    state_dir: Path
+    spec: ServerSpec
+    observed: Observation
+    launch: Mapping[str, str]
+    env_file_keys: frozenset[str]
+    target_keys: frozenset[str]
+    profiles: tuple[ReaderProfile, ...]
+    route: str | None
+    take_port: bool
+    reporter: Reporter
+    interrupts: Interrupts
+    record: RecordFile
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a run goes: the values to be effective and the database that must answer."""
+
+    name: str
+    url: DatabaseUrl
+    variables: Mapping[str, str]
+    limits: ProbeLimits
