@@ -91,11 +91,22 @@ def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = 
         UrlError: a URL in it cannot be used.
         EnvFileError: an env file cannot be read.
     """
+    return resolve_ref(project, lookup(project, name), ambient=ambient)
+
+
+def lookup(project: Project, name: str) -> TargetRef:
+    """Return the listed target that `name` means, without looking at its values.
+
+    Raises:
+        UsageError: no such target; the message has the close names and the list.
+        ConfigError: the targets cannot be listed.
+        EnvFileError: an env file cannot be read.
+    """
     targets = list_targets(project)
     ref = find(targets, name)
     if ref is None:
         raise _unknown(project, targets, name)
-    return resolve_ref(project, ref, ambient=ambient)
+    return ref
 
 
 def variable_names(project: Project) -> frozenset[str]:

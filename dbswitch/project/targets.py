@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbswitch.project.active import Active, ActiveKind, ReaderState, active
-from dbswitch.project.resolving import Target, find, list_targets, resolve, resolve_ref, variable_names
+from dbswitch.project.resolving import Target, find, list_targets, lookup, resolve, resolve_ref, variable_names
 from dbswitch.project.target_sources import SourceKind, TargetRef
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "active",
     "find",
     "list_targets",
+    "lookup",
     "resolve",
     "resolve_ref",
     "variable_names",
