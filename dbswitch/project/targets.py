@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from dbswitch.project.active import Active, ActiveKind, ReaderState, active
-from dbswitch.project.resolving import Target, find, list_targets, lookup, resolve, resolve_ref, variable_names
+from dbswitch.project.resolving import (
+    Target,
+    find,
+    list_targets,
+    lookup,
+    resolve,
+    resolve_ref,
+    variable_names,
+)
 from dbswitch.project.target_sources import SourceKind, TargetRef
 
 __all__ = [
