@@ -1,25 +1,35 @@
-"""The life of the project's server: observe, stop, start, wait until it answers.
+"""The life of the project's server, in one place for those who use it: observe, stop, start, wait, follow.
 
 What a server is, how it is proven to be the project's, and what happens in which order: `docs/explanation/restart.md`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dbswitch.server.environment import CleanEnvironment, clean
+from dbswitch.server.observing import Observation, observe
 from dbswitch.server.spec import DEFAULT_PORTS, NEXT_ALIVE_PATH, ServerLimits, ServerSpec
+from dbswitch.server.starting import Answer, Running, exit_status, start, wait_ready
 from dbswitch.server.state import ServerState
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from dbswitch.server.stopping import StopReport, remove_lock_if_free, require_ports_free, start_port, stop
 
 __all__ = [
     "DEFAULT_PORTS",
     "NEXT_ALIVE_PATH",
+    "Answer",
     "CleanEnvironment",
+    "Observation",
+    "Running",
     "ServerLimits",
     "ServerSpec",
     "ServerState",
+    "StopReport",
     "clean",
+    "exit_status",
+    "observe",
+    "remove_lock_if_free",
+    "require_ports_free",
+    "start",
+    "start_port",
+    "stop",
+    "wait_ready",
 ]

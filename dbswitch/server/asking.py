@@ -1,0 +1,124 @@
+"""Asking the server over HTTP: only an answer from the app counts, not a port and not a line in the log.
+
+What an answer means, from what Next.js 16.0.7 and 16.4.6 do: a path of Next's own (`alive_path`) is answered with 200
+by every living development server within milliseconds and without compiling. So a 404 or 5xx for the ready path is the
+app's own business when the alive path works, and the sign of a half-dead server when it fails too.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from typing import TYPE_CHECKING
+
+from dbswitch.server.state import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbswitch.server.spec import ServerSpec
+
+_NOT_FOUND = 404
+_FAILING = 500
+_SLICE = 0.25  # seconds between two looks at whether waiting still makes sense
+
+
+class NoAnswerError(Exception):
+    """No HTTP answer: `connected` says whether somebody accepted the connection."""
+
+    def __init__(self, reason: str, *, connected: bool) -> None:
+        super().__init__(reason)
+        self.connected = connected
+
+
+def get(
+    spec: ServerSpec, port: int, path: str, seconds: float, *, go_on: Callable[[], bool] = lambda: True
+) -> int:
+    """Return the status of one GET; redirects are answers.
+
+    Args:
+        spec: where the server listens.
+        port: its port.
+        path: what to ask for.
+        seconds: how long to wait for the status line.
+        go_on: asked four times a second; when it says no, the waiting ends.
+
+    Raises:
+        NoAnswerError: refused, closed, silent, or no longer worth waiting for.
+    """
+    connection = _connection(spec, port)
+    connected = False
+    try:
+        connection.connect()
+        connected = True
+        connection.request("GET", path, headers={"Accept": "text/html,*/*", "Connection": "close"})
+        _wait_for_bytes(connection, seconds, go_on)
+        connection.sock.settimeout(max(_SLICE, seconds))
+        return connection.getresponse().status
+    except TimeoutError:
+        raise NoAnswerError(f"no answer within {seconds:g} s", connected=connected) from None
+    except (OSError, http.client.HTTPException) as error:
+        text = "refuses connections" if isinstance(error, ConnectionRefusedError) else type(error).__name__
+        raise NoAnswerError(text, connected=connected) from None
+    finally:
+        connection.close()
+
+
+def _connection(spec: ServerSpec, port: int) -> http.client.HTTPConnection:
+    host = "localhost" if spec.hostname in {"0.0.0.0", "::"} else spec.hostname  # noqa: S104 - asked, not bound
+    if not spec.https:
+        return http.client.HTTPConnection(host, port, timeout=_SLICE)
+    # `next dev --experimental-https` makes its own certificate, which nobody else knows.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, port, timeout=5.0, context=context)
+
+
+def _wait_for_bytes(
+    connection: http.client.HTTPConnection, seconds: float, go_on: Callable[[], bool]
+) -> None:
+    """Wait until the answer begins. Raises TimeoutError, also when `go_on` says that waiting makes no sense."""
+    import select
+    import time
+
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select([connection.sock], [], [], min(left, _SLICE))
+        if ready:
+            return
+        if not go_on():
+            break
+    raise TimeoutError
+
+
+def judge(spec: ServerSpec, port: int, seconds: float, base_path: str = "") -> Reply:
+    """Ask a server that should be up what its answers amount to; Next's own path first, since it costs nothing."""
+    try:
+        if spec.alive_path is not None and get(spec, port, base_path + spec.alive_path, seconds) < _NOT_FOUND:
+            return Reply.ALIVE
+        return judge_status(get(spec, port, spec.ready_path, seconds), next_app=spec.alive_path is not None)
+    except NoAnswerError as error:
+        return Reply.SILENT if error.connected else Reply.REFUSED
+
+
+def judge_status(status: int, *, next_app: bool) -> Reply:
+    """Return what the ready path's status says when Next's own path failed or there is none.
+
+    Without such a path a 404 is an answer like any other: the app may have no page there.
+    """
+    if status >= _FAILING or (status == _NOT_FOUND and next_app):
+        return Reply.NOTHING_WORKS
+    return Reply.ALIVE
+
+
+def base_path(spec: ServerSpec) -> str:
+    """Return Next's `basePath`, as the development server itself wrote it down; empty where there is none."""
+    for manifest in (spec.dist_dir / "dev" / "routes-manifest.json", spec.dist_dir / "routes-manifest.json"):
+        try:
+            value = json.loads(manifest.read_bytes()).get("basePath", "")
+        except (OSError, ValueError, AttributeError):
+            continue
+        return value if isinstance(value, str) else ""
+    return ""

@@ -1,0 +1,189 @@
+"""Which command lines belong to a dev server's chain, and which belong to a person (pure).
+
+The chain of `npm run dev` is npm -> `sh -c` -> `node .../next dev` -> `next-server (vX)`; npm, npx and Next change their
+process titles, so argv may be a single string.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NEXT_SERVER = re.compile(r"next-server \(v")
+_NEXT_ENTRY = re.compile(r"(^|/)(next|next/dist/bin/next|next/dist/bin/next\.js)$")
+_MANAGERS = frozenset({"npm", "npx", "pnpm", "pnpx", "yarn", "yarnpkg", "bun", "bunx", "corepack"})
+_MANAGER_SCRIPTS = re.compile(
+    r"(^|/)(npm-cli\.js|npx-cli\.js|pnpm(\.c?js)?|yarn(\.c?js)?|npm|npx|corepack(\.js)?)$"
+)
+_RUNTIMES = frozenset({"node", "nodejs", "bun", "bun-debug", "deno"})
+_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh", "fish", "busybox"})
+_PERSONAL = frozenset(
+    [
+        "code",
+        "code-insiders",
+        "codium",
+        "vscodium",
+        "cursor",
+        "windsurf",
+        "zed",
+        "zeditor",
+        "subl",
+        "sublime_text",
+        "atom",
+        "idea",
+        "webstorm",
+        "phpstorm",
+        "pycharm",
+        "goland",
+        "rider",
+        "fleet",
+        "vim",
+        "nvim",
+        "vi",
+        "gvim",
+        "emacs",
+        "emacsclient",
+        "nano",
+        "hx",
+        "helix",
+        "kak",
+        "micro",
+        "kate",
+        "gedit",
+        "tmux",
+        "screen",
+        "zellij",
+        "kitty",
+        "alacritty",
+        "wezterm",
+        "wezterm-gui",
+        "konsole",
+        "xterm",
+        "iterm2",
+        "terminal",
+        "gnome-terminal",
+        "gnome-terminal-server",
+        "ghostty",
+        "sshd",
+        "ssh",
+        "login",
+        "su",
+        "sudo",
+        "electron",
+        "systemd",
+        "launchd",
+        "claude",
+        "codex",
+        "aider",
+    ]
+)
+
+
+def _base(word: str) -> str:
+    return word.rpartition("/")[2]
+
+
+def _words(argv: Sequence[str]) -> list[str]:
+    """Return the words, also where a program replaced its title by one string."""
+    if len(argv) == 1 or (len(argv) > 1 and not any(argv[1:])):
+        return argv[0].split(" ")
+    return list(argv)
+
+
+def is_next_server(argv: Sequence[str]) -> bool:
+    """Say whether this is the process that serves the pages, by the title Next gives it."""
+    return bool(argv) and _NEXT_SERVER.match(argv[0]) is not None
+
+
+def is_next_dev(argv: Sequence[str]) -> bool:
+    """Say whether this is Next's command line program in development mode."""
+    words = _words(argv)
+    if not words:
+        return False
+    if _base(words[0]) in _RUNTIMES:
+        entry = next((i for i, word in enumerate(words) if i and not word.startswith("-")), None)
+        if entry is None:
+            return False
+        words = words[entry:]
+    if not _NEXT_ENTRY.search(words[0]):
+        return False
+    command = next((word for word in words[1:] if not word.startswith("-")), "dev")
+    # `next` alone and `next ./folder` mean `next dev`; every other command has a name of letters.
+    return command == "dev" or command.isdecimal() or "/" in command or command == "."
+
+
+def is_package_manager(argv: Sequence[str]) -> bool:
+    """Say whether this is npm, pnpm, yarn or bun, run by whatever name."""
+    words = _words(argv)
+    if not words:
+        return False
+    first = _base(words[0])
+    if first in _MANAGERS:
+        return True
+    if first not in _RUNTIMES:
+        return False
+    script = next((word for word in words[1:] if not word.startswith("-")), "")
+    return _MANAGER_SCRIPTS.search(script) is not None
+
+
+def is_script_shell(argv: Sequence[str]) -> bool:
+    """Say whether this is a shell that runs one given command, as package managers start it."""
+    return len(argv) >= 3 and _base(argv[0]) in _SHELLS and any(word == "-c" for word in argv[1:-1])
+
+
+def is_chain_parent(argv: Sequence[str], grandparent: Sequence[str]) -> bool:
+    """Say whether climbing may go on to this parent.
+
+    A script's shell belongs to the chain only below a package manager: `bash -c "cd app && npm run dev"` is a terminal's.
+    """
+    if is_script_shell(argv):
+        return is_package_manager(grandparent)
+    return is_next_dev(argv) or is_package_manager(argv)
+
+
+def is_personal(argv: Sequence[str]) -> bool:
+    """Say whether a person works in this program: an editor, a terminal, an interactive shell.
+
+    Next's error page opens the person's editor as a child of the server; it inherits everything, the marker included.
+    """
+    if not argv:
+        return False
+    name = _base(argv[0].partition(" ")[0]).lower().lstrip("-").rstrip(":")
+    if name in _SHELLS:
+        return all(word.startswith("-") and word != "-c" for word in argv[1:])
+    return name in _PERSONAL or ".app/Contents/MacOS/" in argv[0]
+
+
+def is_dbswitch(argv: Sequence[str]) -> bool:
+    """Say whether this is dbswitch itself: the console script, `python -m dbswitch`, or a wrapper that names it first."""
+    words = _words(argv)
+    for index, word in enumerate(words[:4]):
+        if _base(word) == "dbswitch":
+            return index == 0 or not words[index - 1].startswith("-") or words[index - 1] == "-m"
+    return False
+
+
+_URL = re.compile(r"\b([a-zA-Z][\w+.-]*)://[^\s'\"]*@")
+_POSTGRES = re.compile(
+    r"\b(postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|prisma(?:\+postgres)?)://[^\s'\"]+", re.IGNORECASE
+)
+_SECRET = re.compile(
+    r"((?:pass(?:word|wd)?|pwd|token|secret|api[-_]?key|auth)[\w-]*)([= :]+)\S+", re.IGNORECASE
+)
+
+
+def masked_text(text: str) -> str:
+    """Return text that may be shown: no user:password in URLs, no database URL, no `password=x`, nothing unprintable."""
+    text = _POSTGRES.sub(r"\1://***", text)
+    text = _URL.sub(r"\1://***@", text)
+    text = _SECRET.sub(r"\1\2***", text)
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def masked_command(argv: Sequence[str], limit: int = 120) -> str:
+    """Return a command line that may be shown, at most `limit` characters of it."""
+    text = masked_text(" ".join(argv))
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,0 +1,84 @@
+"""The stop ladder: TERM to all of them, wait, KILL to what is left, wait; who belongs is asked again at every look."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbswitch.server.processes import Sent, send, wait_gone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dbswitch.server.ownership import Owned
+    from dbswitch.server.processes import ProcessId
+
+_LOOK = 0.25  # seconds until stragglers are looked for again while the known ones are still going
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """How the ladder went: whom it signalled, who needed KILL, who is still there (`denied`: not allowed to)."""
+
+    signalled: tuple[Owned, ...]
+    killed: tuple[Owned, ...]
+    left: tuple[Owned, ...]
+    denied: frozenset[ProcessId]
+    seconds: float
+
+
+def descend(
+    find: Callable[[], Sequence[Owned]],
+    *,
+    term: float,
+    kill: float,
+    on_step: Callable[[str], None],
+) -> Descent:
+    """Stop everything that `find` proves to be ours.
+
+    Args:
+        find: looks at the living processes anew; called before each round, so that a respawned child or one that left
+            the group is found too.
+        term: seconds between TERM and KILL.
+        kill: seconds to wait after KILL.
+        on_step: told in words what happens.
+    """
+    began = time.monotonic()
+    signalled: dict[ProcessId, Owned] = {}
+    killed: dict[ProcessId, Owned] = {}
+    denied: set[ProcessId] = set()
+    living: Sequence[Owned] = find()
+    for number, seconds, reached in ((signal.SIGTERM, term, signalled), (signal.SIGKILL, kill, killed)):
+        if not living:
+            break
+        on_step(f"{number.name.removeprefix('SIG')} to {_names(living)}")
+        deadline = time.monotonic() + seconds
+        while living:
+            for owned in living:
+                if owned.id in reached or owned.id in denied:
+                    continue
+                if send(owned.id, number) is Sent.DENIED:
+                    denied.add(owned.id)
+                    continue
+                reached[owned.id] = owned
+                if owned.process.suspended and number is signal.SIGTERM:
+                    # A job stopped with Ctrl-Z keeps TERM pending until it is continued.
+                    send(owned.id, signal.SIGCONT)
+            left = deadline - time.monotonic()
+            if left <= 0 or all(owned.id in denied for owned in living):
+                break
+            wait_gone([owned.id for owned in living], min(left, _LOOK))
+            living = find()
+    return Descent(
+        signalled=tuple((signalled | killed).values()),
+        killed=tuple(killed.values()),
+        left=tuple(living),
+        denied=frozenset(denied),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _names(owned: Sequence[Owned]) -> str:
+    return ", ".join(f"{one.process.pid}" for one in owned)

@@ -1,0 +1,94 @@
+"""The server's log: appended by the server itself, cut by copying when it is large, followed across restarts.
+
+The server holds the file open with O_APPEND, so after a cut to zero bytes its next line lands at the beginning.
+Between the copy and the cut a few lines can be lost; a resident process that would prevent it is not wanted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from dbswitch.durable import PRIVATE_FILE, ensure_state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MAX_BYTES = 10 * 1024 * 1024
+_LOOK = 0.1  # seconds between two looks at the end of the file
+_CHUNK = 64 * 1024
+
+
+def open_for_append(path: Path) -> int:
+    """Return a private O_APPEND descriptor of the log, cut first when it is large. Raises OSError."""
+    ensure_state_dir(path.parent)
+    rotate(path)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+
+
+def rotate(path: Path, limit: int = MAX_BYTES) -> bool:
+    """Copy a log of more than `limit` bytes to `.1` and empty it; say whether that was done."""
+    try:
+        if path.stat().st_size <= limit:
+            return False
+        previous = path.with_name(path.name + ".1")
+        fd = os.open(previous, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
+        with path.open("rb") as source, os.fdopen(fd, "wb") as target:
+            shutil.copyfileobj(source, target)
+        os.truncate(path, 0)
+    except OSError:
+        return False  # a full disk must not keep the server from starting
+    return True
+
+
+def size(path: Path) -> int:
+    """Return the length of the log in bytes, 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def last_lines(path: Path, count: int = 20, *, since: int = 0) -> tuple[str, ...]:
+    """Return the last lines after the byte `since`, without blank ones; at most 64 KiB are read."""
+    try:
+        with path.open("rb") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            start = since if since <= end else 0
+            stream.seek(max(start, end - _CHUNK))
+            text = stream.read(_CHUNK).decode(errors="replace")
+    except OSError:
+        return ()
+    return tuple([line.rstrip() for line in text.splitlines() if line.strip()][-count:])
+
+
+def follow(
+    path: Path, *, since: int | None = None, stop: Callable[[], bool] = lambda: False, look: float = _LOOK
+) -> Iterator[bytes]:
+    """Yield what is appended to the log until `stop()` says so; a cut log is read from its new beginning.
+
+    Args:
+        path: the log; it may not be there yet.
+        since: the byte to begin with; None begins at the present end.
+        stop: asked whenever there is nothing new; what came before it said yes is still yielded.
+        look: seconds between two looks.
+    """
+    position = size(path) if since is None else since
+    while True:
+        stopping = stop()
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            if end < position:
+                position = 0
+            stream.seek(position)
+            while chunk := stream.read(_CHUNK):
+                position += len(chunk)
+                yield chunk
+        if stopping:
+            return
+        rotate(path)
+        time.sleep(look)

@@ -1,0 +1,200 @@
+"""What is Next.js' own: its lock file, who holds it, and how its dev command is run without a package manager.
+
+The lock is an flock(2) on `<distDir>/dev/lock` (16.x), empty in 16.0 and JSON with pid and port later. A stale file never
+blocks a start; deleting it under a living server lets a second one into the same folder and corrupts it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ENTRY = Path("node_modules/next/dist/bin/next")
+_SHELL_SYNTAX = re.compile(
+    r"[^\w\s./:@,+-]"
+)  # anything else is a shell's to read: quotes, $, &, |, =, *, ...
+_PORT = re.compile(r"(?:^|\s)(?:-p|--port)(?:=|\s+)(\d{1,5})(?=\s|$)")
+_PORT_VARIABLE = re.compile(r"(?:^|\s)PORT=(\d{1,5})(?=\s)")
+_HOST = re.compile(r"(?:^|\s)(?:-H|--hostname)(?:=|\s+)([\w.:-]+)(?=\s|$)")
+_NEXT_IN_SCRIPT = re.compile(r"(?:^|[\s/])next(?:\s+dev)?(?=\s|$)")
+_MANAGER_OPTIONS = re.compile(
+    r"^\s*(node-options|script-shell|shell-emulator|enable-pre-post-scripts)\s*=", re.MULTILINE
+)
+
+
+def lock_path(dist_dir: Path) -> Path:
+    """Return where `next dev` keeps its lock."""
+    return dist_dir / "dev" / "lock"
+
+
+def lock_is_held(path: Path) -> bool:
+    """Say whether a living process holds the lock. Raises OSError other than a missing file."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def lock_holders(path: Path) -> frozenset[int]:
+    """Return the pids that hold the lock: from `/proc/locks` by inode, else what the file says while it is held."""
+    try:
+        status = path.stat()
+        if not lock_is_held(path):
+            return frozenset()
+    except OSError:
+        return frozenset()
+    holders = _proc_locks(status)
+    if holders is None:
+        named = lock_content(path).get("pid")
+        return frozenset({named}) if isinstance(named, int) and named > 1 else frozenset()
+    return holders
+
+
+def lock_content(path: Path) -> dict[str, object]:
+    """Return what newer versions write into the lock (pid, port, appUrl); empty for older ones."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _proc_locks(status: os.stat_result) -> frozenset[int] | None:
+    try:
+        text = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return None
+    found = set()
+    for line in text.splitlines():
+        fields = (
+            line.split()
+        )  # 1: FLOCK ADVISORY WRITE 9145 fe:00:123 0 EOF; a waiter has "->" in second place
+        if len(fields) < 6 or fields[1] != "FLOCK":
+            continue
+        major, minor, inode = fields[5].split(":")
+        # Some file systems (btrfs, overlayfs) report another device to stat; the inode then has to do.
+        if int(inode) == status.st_ino and (
+            (int(major, 16), int(minor, 16)) == (os.major(status.st_dev), os.minor(status.st_dev))
+            or os.major(status.st_dev) == 0
+        ):
+            found.add(int(fields[4]))
+    # Pid 0 or negative: the holder is in another pid namespace.
+    return frozenset(pid for pid in found if pid > 1) or None
+
+
+def remove_lock(path: Path) -> bool:
+    """Remove the lock file when nobody holds it, and while nobody can take it; say whether a file was removed.
+
+    The exclusive flock is kept until after the removal, so a server that starts in between waits its turn: it retries
+    for a second, and then creates a new file.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        here, there = os.fstat(fd), path.stat()
+        if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+            return False
+        path.unlink()
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class DevCommand:
+    """How the dev server is started. `port_flag`: it takes `-p PORT` appended; else it gets `PORT` in its environment.
+
+    `port` is what the script itself says; None when it leaves that open. `https`: it answers TLS only.
+    """
+
+    argv: tuple[str, ...]
+    port_flag: bool
+    port: int | None = None
+    hostname: str | None = None
+    https: bool = False
+    plain: bool = False
+    is_next: bool = True
+
+
+def entry_point(root: Path) -> Path | None:
+    """Return Next's own program, looked for as Node does: here, then in the folders above (a workspace)."""
+    for folder in (root, *root.parents):
+        entry = folder / _ENTRY
+        if entry.is_file():
+            return entry
+    return None
+
+
+def dev_command(
+    root: Path, scripts: Mapping[str, str], *, script: str = "dev", manager: str = "npm"
+) -> DevCommand:
+    """Return how to start the project's dev script.
+
+    A script that is a plain `next dev ...` is run as node on Next's entry point: npm and its shell cost 0.6 s and are two
+    more processes. Anything a shell or the package manager would have a say in goes through the package manager.
+    """
+    text = scripts.get(script, "").strip()
+    port = _PORT.search(text) or _PORT_VARIABLE.search(f" {text}")
+    host = _HOST.search(text)
+    https = "--experimental-https" in text
+    is_next = _NEXT_IN_SCRIPT.search(text) is not None
+    arguments = _plain_arguments(root, scripts, script, text)
+    node, entry = shutil.which("node"), entry_point(root)
+    found_port = int(port[1]) if port else None
+    if arguments is not None and node is not None and entry is not None:
+        return DevCommand(
+            argv=(node, str(entry), "dev", *arguments),
+            port_flag=True,
+            port=found_port,
+            hostname=host[1] if host else None,
+            https=https,
+            plain=True,
+        )
+    return DevCommand(
+        argv=(manager, "run", script),
+        port_flag=False,
+        port=found_port,
+        hostname=host[1] if host else None,
+        https=https,
+        is_next=is_next,
+    )
+
+
+def _plain_arguments(root: Path, scripts: Mapping[str, str], script: str, text: str) -> list[str] | None:
+    """Return what follows `next dev`, without the port; None when the script is not that plain."""
+    words = text.split()
+    if not words or words[0] != "next" or _SHELL_SYNTAX.search(text.replace("=", "")):
+        return None
+    if f"pre{script}" in scripts or f"post{script}" in scripts:
+        return None
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if _MANAGER_OPTIONS.search((root / ".npmrc").read_text(encoding="utf-8")):
+            return None
+    words = words[1:]
+    if words and words[0] == "dev":
+        words = words[1:]
+    elif words and not words[0].startswith(("-", ".", "/")):
+        return None  # another command: next start, next build
+    return _PORT.sub(" ", " ".join(words)).split()

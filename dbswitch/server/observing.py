@@ -1,0 +1,135 @@
+"""Looking at the server: which processes are provably ours, where they listen, and what state that amounts to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbswitch.server import asking, ports
+from dbswitch.server.chain import is_next_dev, is_next_server, is_package_manager
+from dbswitch.server.environment import MARKER, without_next_options
+from dbswitch.server.nextjs import lock_content, lock_holders, lock_path
+from dbswitch.server.ownership import Evidence, Owned, claim
+from dbswitch.server.processes import ProcessId, age, environment_of, snapshot
+from dbswitch.server.record import ServerRecord, marker_prefix, read_record
+from dbswitch.server.state import Reply, ServerFacts, ServerState, derive
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dbswitch.server.ports import Listener
+    from dbswitch.server.spec import ServerSpec
+
+_INSPECTOR_PORTS = frozenset({9229, 9230})  # node --inspect, of `next dev` and of its server
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The server as it was at one moment.
+
+    `port` is where it listens, or where its record says it should. `by_us`: dbswitch started it. `foreign` is who else
+    listens on the watched ports. `top` is the living process whose environment the next server is to be given.
+    """
+
+    state: ServerState
+    record: ServerRecord | None
+    processes: tuple[Owned, ...]
+    port: int | None
+    url: str | None
+    by_us: bool
+    foreign: tuple[Listener, ...]
+    listening: Mapping[int, frozenset[int]]
+    top: ProcessId | None
+    reply: Reply
+
+    def launch_env(self) -> Mapping[str, str]:
+        """Return the environment the server was launched with; ours where there is no server. Full of secrets.
+
+        Read from the living process each time, never stored. What Next.js provably added to NODE_OPTIONS is taken out
+        here; everything else is the business of :func:`dbswitch.server.environment.clean`.
+        """
+        launch = environment_of(self.top) if self.top is not None else None
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MIB
+        return without_next_options(os.environ if launch is None else launch, memory)
+
+
+def find(spec: ServerSpec, record: ServerRecord | None = None) -> tuple[Owned, ...]:
+    """Return the living processes that are provably this project's server, parents first."""
+    record = record or read_record(spec.record_path)
+    evidence = Evidence(
+        root=str(spec.cwd.resolve()),
+        marker_prefix=marker_prefix(spec.cwd),
+        self_pid=os.getpid(),
+        leader=record.process if record is not None else None,
+        lock_pids=lock_holders(lock_path(spec.dist_dir)),
+    )
+    return claim(snapshot(MARKER), evidence)
+
+
+def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
+    """Look at the server; with `ask` also over HTTP, which takes at most twice `limits.ask` seconds."""
+    record = read_record(spec.record_path)
+    owned = find(spec, record)
+    own_pids = frozenset(one.process.pid for one in owned)
+    listening = ports.listening_of(own_pids)
+    port = _port(spec, record, listening)
+    watched = ports.listeners(spec.watched_ports(port), likely=own_pids)
+    foreign = tuple(one for several in watched.values() for one in several if one.pid not in own_pids)
+    reply = Reply.NOT_ASKED
+    if ask and port in listening:
+        reply = asking.judge(spec, port, spec.limits.ask, asking.base_path(spec))
+    top = _top(owned, record)
+    needed = spec.port if record is None else record.port
+    state = derive(
+        ServerFacts(
+            recorded=record is not None,
+            living=len(owned),
+            listening=port in listening,
+            reply=reply,
+            age=age(top) if top is not None else 0.0,
+            start_limit=spec.limits.ready,
+            foreign_on_port=any(one.port in {needed, spec.port} for one in foreign),
+        )
+    )
+    if state is ServerState.STARTING and not ask and port in listening:
+        state = ServerState.READY  # nobody wanted to know more than that it listens
+    return Observation(
+        state=state,
+        record=record,
+        processes=owned,
+        port=port if owned else None,
+        url=spec.url(port) if owned and port is not None else None,
+        by_us=any(one.process.marker is not None for one in owned),
+        foreign=foreign,
+        listening=listening,
+        top=top,
+        reply=reply,
+    )
+
+
+def _port(
+    spec: ServerSpec, record: ServerRecord | None, listening: Mapping[int, frozenset[int]]
+) -> int | None:
+    """Return the port the pages are on: a Next process may also listen for its debugger, an app for anything."""
+    named = lock_content(lock_path(spec.dist_dir)).get("port")
+    likely = (record.port if record is not None else None, named, *spec.watched_ports())
+    for port in likely:
+        if isinstance(port, int) and port in listening:
+            return port
+    others = sorted(listening.keys() - _INSPECTOR_PORTS)
+    if others:
+        return others[0]
+    return record.port if record is not None else None
+
+
+def _top(owned: Sequence[Owned], record: ServerRecord | None) -> ProcessId | None:
+    living = [one.id for one in owned]
+    if record is not None and record.process in living:
+        return record.process
+    for one in owned:
+        argv = one.process.argv
+        if is_package_manager(argv) or is_next_dev(argv) or is_next_server(argv):
+            return one.id
+    return living[0] if living else None

@@ -1,0 +1,86 @@
+"""The server record `.dbswitch/server.json`: what we started, enough to prove it later, nothing secret."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbswitch.durable import ensure_state_dir, read_json, write_json
+from dbswitch.server.processes import ProcessId
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRecord:
+    """A server that dbswitch started: the leader of its session, its marker, port and address."""
+
+    process: ProcessId
+    marker: str
+    port: int
+    url: str
+    began: float  # seconds since the epoch, for people
+
+    @property
+    def pid(self) -> int:
+        """The pid of the session's leader; also its process group and session number."""
+        return self.process.pid
+
+
+def marker_prefix(root: Path) -> str:
+    """Return what the marker of every server of this project starts with, also when its record is lost."""
+    return hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape")).hexdigest()[:16] + "."
+
+
+def new_marker(root: Path) -> str:
+    """Return a marker for one start."""
+    return marker_prefix(root) + secrets.token_hex(8)
+
+
+def read_record(path: Path) -> ServerRecord | None:
+    """Return the record, or None where there is none that we understand."""
+    value = read_json(path)
+    if not isinstance(value, dict) or value.get("v") != _VERSION:
+        return None
+    match value:
+        case {
+            "pid": int(pid),
+            "started": str(started),
+            "marker": str(marker),
+            "port": int(port),
+            "url": str(url),
+            "began": int() | float() as began,
+        }:
+            return ServerRecord(ProcessId(pid, started), marker, port, url, float(began))
+        case _:
+            return None
+
+
+def write_record(path: Path, record: ServerRecord) -> None:
+    """Write the record in one piece. Raises OSError."""
+    ensure_state_dir(path.parent)
+    write_json(
+        path,
+        {
+            "v": _VERSION,
+            "pid": record.process.pid,
+            "started": record.process.started,
+            "pgid": record.process.pid,
+            "marker": record.marker,
+            "port": record.port,
+            "url": record.url,
+            "began": record.began,
+        },
+    )
+
+
+def remove_record(path: Path) -> None:
+    """Remove the record: the server it described was stopped."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()

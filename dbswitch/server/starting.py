@@ -1,0 +1,239 @@
+"""Starting the server and waiting for its first answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbswitch.durable import ensure_state_dir
+from dbswitch.errors import PortTakenError, ServerError
+from dbswitch.server import asking, children, log, ports
+from dbswitch.server.chain import masked_command, masked_text
+from dbswitch.server.environment import MARKER
+from dbswitch.server.ladder import descend
+from dbswitch.server.observing import find
+from dbswitch.server.processes import identify, is_alive
+from dbswitch.server.record import ServerRecord, new_marker, write_record
+from dbswitch.server.state import Reply
+from dbswitch.server.stopping import PORT_GRACE, taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbswitch.server.environment import CleanEnvironment
+    from dbswitch.server.spec import ServerSpec
+
+_LOOK = 0.02  # seconds between two connection attempts while the server starts
+_PAGE_GRACE = 3.0  # seconds a page that answers 5xx may take to recover while Next itself is up
+_TELL = 1.0  # seconds between two messages about the same wait
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that was just started. `log_start` is the byte of the log where its output begins."""
+
+    record: ServerRecord
+    log_start: int
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return self.record.url
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return self.record.port
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The first answer. `failing`: the server is up and its page answers 404 or 5xx."""
+
+    status: int
+    failing: bool
+    seconds: float
+
+
+def start(
+    spec: ServerSpec,
+    environment: CleanEnvironment,
+    *,
+    port: int | None = None,
+    on_wait: Callable[[str], None] = lambda _text: None,
+) -> Running:
+    """Start the server in a new session, its output in the log; return once it runs and is recorded.
+
+    Args:
+        spec: how.
+        environment: what it gets besides `PORT` and the session marker.
+        port: where; default is the port of `spec`.
+        on_wait: told when the port is not free yet.
+
+    Raises:
+        PortTakenError: a foreign process holds the port.
+        ServerError: the program cannot be run, or the state folder cannot be written.
+    """
+    port = spec.port if port is None else port
+    if not ports.is_free(port):
+        on_wait(f"port {port} is not free yet")
+        if ports.wait_free([port], PORT_GRACE):
+            raise taken(port, ports.listeners([port])[port])
+    marker = new_marker(spec.cwd)
+    argv = [*spec.argv, "-p", str(port)] if spec.port_flag else list(spec.argv)
+    try:
+        ensure_state_dir(spec.state_dir)
+        output = log.open_for_append(spec.log_path)
+    except OSError as error:
+        raise ServerError(
+            "the server's log cannot be written", facts=[f"{spec.log_path}: {error.strerror}"]
+        ) from None
+    try:
+        log_start = os.fstat(output).st_size
+        child = subprocess.Popen(
+            argv,
+            cwd=spec.cwd,
+            env={**environment.env, "PORT": str(port), MARKER: marker},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ServerError(
+            "the dev server's command cannot be run",
+            facts=[f"{masked_command(argv)}: {error.strerror}"],
+            fix="check the dev script in package.json, and that Node.js is on the PATH",
+        ) from None
+    finally:
+        os.close(output)
+    children.keep(child)
+    process = identify(child.pid)
+    if process is None:
+        raise _died(spec, log_start, child.wait())
+    record = ServerRecord(process, marker, port, spec.url(port), time.time())
+    try:
+        write_record(spec.record_path, record)
+    except OSError as error:
+        descend(
+            lambda: find(spec, record),
+            term=spec.limits.term,
+            kill=spec.limits.kill,
+            on_step=lambda _text: None,
+        )
+        children.reap()
+        raise ServerError(
+            "the server record cannot be written", facts=[f"{spec.record_path}: {error.strerror}"]
+        ) from None
+    return Running(record, log_start)
+
+
+def wait_ready(
+    spec: ServerSpec,
+    running: Running,
+    *,
+    on_wait: Callable[[int, str, float], None] = lambda _attempt, _reason, _pause: None,
+) -> Answer:
+    """Wait for an HTTP answer from the app.
+
+    Any status below 400, and 401 or 403 and their like, is an answer. For 404 the app may simply have no such page, and
+    for 5xx its page may fail: both count when Next's own path works (5xx only after a few seconds of grace), and both
+    mean half-dead when it does not.
+
+    Raises:
+        ServerError: it died (at once, with its last log lines), or it did not answer in time.
+    """
+    began = time.monotonic()
+    deadline = began + spec.limits.ready
+    attempt, told, reason = 0, began, "not listening yet"
+    failing_since: float | None = None
+    while (left := deadline - time.monotonic()) > 0:
+        if not _lives(spec, running):
+            raise _died(spec, running.log_start, exit_status(running))
+        attempt += 1
+        try:
+            status = asking.get(
+                spec,
+                running.port,
+                spec.ready_path,
+                min(left, spec.limits.request),
+                go_on=lambda: is_alive(running.record.process) or _lives(spec, running),
+            )
+        except asking.NoAnswerError as error:
+            reason = f"connected, {error}" if error.connected else str(error)
+        else:
+            reply = _judge(spec, running, status)
+            if reply is Reply.ALIVE:
+                return Answer(status, failing=False, seconds=time.monotonic() - began)
+            reason = f"{spec.ready_path} answers {status}"
+            if reply is Reply.ALIVE_FAILING:
+                failing_since = failing_since or time.monotonic()
+                if status < 500 or time.monotonic() - failing_since > _PAGE_GRACE:
+                    return Answer(status, failing=True, seconds=time.monotonic() - began)
+        if time.monotonic() - told > _TELL:
+            told = time.monotonic()
+            on_wait(attempt, reason, _LOOK)
+        time.sleep(_LOOK)
+    raise ServerError(
+        f"the dev server did not answer within {spec.limits.ready:g} s",
+        facts=[f"{running.url}{spec.ready_path}: {reason}", *_last_lines(spec, running.log_start)],
+        why="ready means an HTTP answer from the app, not an open port",
+        fix="look at `dbswitch logs`; a slow first compile needs a longer limit",
+    )
+
+
+def _judge(spec: ServerSpec, running: Running, status: int) -> Reply:
+    own = {one.process.pid for one in find(spec, running.record)}
+    holders = ports.listeners([running.port], likely=own)[running.port]
+    if holders and all(holder.pid is not None and holder.pid not in own for holder in holders):
+        return Reply.NOTHING_WORKS  # someone else answered; ours will end with EADDRINUSE
+    if status < 500 and (status != 404 or spec.alive_path is None):
+        return Reply.ALIVE
+    if spec.alive_path is None:
+        return Reply.NOTHING_WORKS
+    again = asking.judge(spec, running.port, spec.limits.ask, asking.base_path(spec))
+    return Reply.ALIVE_FAILING if again is Reply.ALIVE else Reply.NOTHING_WORKS
+
+
+def _lives(spec: ServerSpec, running: Running) -> bool:
+    """Say whether the leader lives, or anything of its session that outlived it."""
+    return is_alive(running.record.process) or bool(find(spec, running.record))
+
+
+def exit_status(running: Running) -> int | None:
+    """Return the exit status of a server we are the parent of, negative for a signal.
+
+    None while it runs, and when somebody else is its parent.
+    """
+    return children.status(running.record.pid)
+
+
+def _last_lines(spec: ServerSpec, since: int) -> tuple[str, ...]:
+    return tuple(f"log: {masked_text(line)}" for line in log.last_lines(spec.log_path, since=since))
+
+
+def _died(spec: ServerSpec, log_start: int, status: int | None) -> ServerError:
+    lines = _last_lines(spec, log_start)
+    text = "\n".join(lines)
+    how = f"exit status {status}" if status is not None else "it is gone"
+    if "EADDRINUSE" in text:
+        return PortTakenError(
+            "the dev server died: its port was taken by another process in the meantime",
+            facts=[how, *(one.describe() for one in ports.listeners([spec.port])[spec.port]), *lines],
+            fix="end the process on that port, or set another port",
+        )
+    if "Unable to acquire lock" in text or "is already running" in text:
+        return ServerError(
+            "the dev server died: another one is running in the same folder",
+            facts=[how, *lines],
+            fix="stop the other one (`dbswitch stop`), then run the command again",
+        )
+    return ServerError(
+        "the dev server died while it was starting",
+        facts=[how, *lines],
+        why="nothing answers for the app",
+        fix="the lines above are the end of its log; `dbswitch logs` shows all of it",
+    )

@@ -1,0 +1,165 @@
+"""Stopping the server, and making sure that the ports it needs are free."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import PortTakenError, ServerError
+from dbswitch.server import children, ports
+from dbswitch.server.chain import masked_command
+from dbswitch.server.ladder import Descent, descend
+from dbswitch.server.nextjs import lock_path, remove_lock
+from dbswitch.server.observing import Observation, find
+from dbswitch.server.processes import look_at
+from dbswitch.server.record import remove_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dbswitch.server.ownership import Owned
+    from dbswitch.server.ports import Listener
+    from dbswitch.server.spec import ServerSpec
+
+PORT_GRACE = 2.0  # seconds a port may stay taken after its last owner is dead
+_ROUNDS = 3  # how often a server that is started again by someone is stopped before we say so
+
+
+@dataclass(frozen=True, slots=True)
+class StopReport:
+    """What stopping did. `ports`: which of our pids listened where; `port`: where the pages were; seconds."""
+
+    stopped: tuple[Owned, ...]
+    killed: tuple[Owned, ...]
+    ports: Mapping[int, frozenset[int]]
+    port: int | None
+    foreign: tuple[Listener, ...]
+    seconds: float
+
+    @property
+    def summary(self) -> str:
+        """One line: how many processes, which pids held which port, who needed KILL."""
+        if not self.stopped:
+            return "nothing was running"
+        held = "; ".join(
+            f"port {port}: pid {', '.join(str(pid) for pid in sorted(pids))}"
+            for port, pids in sorted(self.ports.items())
+        )
+        forced = f"; {len(self.killed)} needed KILL" if self.killed else ""
+        count = len(self.stopped)
+        return f"{count} process{'es' if count > 1 else ''}{f' ({held})' if held else ''}{forced}"
+
+
+def stop(
+    spec: ServerSpec, observation: Observation, *, on_step: Callable[[str], None] = lambda _text: None
+) -> StopReport:
+    """Stop every process of the server; nothing that is not proven ours at that moment gets a signal.
+
+    Raises:
+        ServerError: something of it is still there; the facts name it.
+    """
+    began = time.monotonic()
+    stopped: dict[int, Owned] = {}
+    killed: dict[int, Owned] = {}
+    held: dict[int, set[int]] = {port: set(pids) for port, pids in observation.listening.items()}
+    living: tuple[Owned, ...] = ()
+    for _ in range(_ROUNDS):
+        descent = descend(
+            lambda: find(spec, observation.record),
+            term=spec.limits.term,
+            kill=spec.limits.kill,
+            on_step=on_step,
+        )
+        stopped.update({one.process.pid: one for one in descent.signalled})
+        killed.update({one.process.pid: one for one in descent.killed})
+        children.reap()
+        if descent.left:
+            raise _still_there(descent)
+        ports.wait_free(held, PORT_GRACE)
+        living = find(spec, observation.record)
+        if not living:
+            break
+        for port, pids in ports.listening_of(one.process.pid for one in living).items():
+            held.setdefault(port, set()).update(pids)
+    if living:
+        raise _comes_back(living)
+    remove_record(spec.record_path)
+    return StopReport(
+        stopped=tuple(stopped.values()),
+        killed=tuple(killed.values()),
+        ports={port: frozenset(pids) for port, pids in held.items()},
+        port=observation.port,
+        foreign=observation.foreign,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _line(owned: Owned) -> str:
+    return f"pid {owned.process.pid} ({masked_command(owned.process.argv)}): {owned.proof}"
+
+
+def _still_there(descent: Descent) -> ServerError:
+    denied = any(one.id in descent.denied for one in descent.left)
+    return ServerError(
+        "the dev server could not be stopped",
+        facts=[_line(one) for one in descent.left],
+        why="a second server in the same folder corrupts the build that the first one uses",
+        fix="it belongs to another user: stop it as that user"
+        if denied
+        else "end the processes named above yourself",
+    )
+
+
+def _comes_back(living: tuple[Owned, ...]) -> ServerError:
+    owned = {one.process.pid for one in living}
+    parents = {one.process.parent for one in living} - owned - {0, 1, os.getpid()}
+    above = [process for pid in sorted(parents) if (process := look_at(pid)) is not None]
+    return ServerError(
+        "the dev server was stopped, and something started it again",
+        facts=[
+            *(_line(one) for one in living),
+            *(f"started by pid {process.pid} ({masked_command(process.argv)})" for process in above),
+        ],
+        why="two of them that restart the same server get in each other's way",
+        fix="stop the supervisor (nodemon, pm2, a container), and start the server with `dbswitch dev`",
+    )
+
+
+def start_port(spec: ServerSpec, previous: int | None) -> int:
+    """Return the port to start on: the project's own where it names one, else where the server was before."""
+    return spec.port if spec.port_explicit or previous is None else previous
+
+
+def require_ports_free(spec: ServerSpec, report: StopReport | None = None) -> str:
+    """Make sure that the port the server needs is free; say in words who is on the other watched ports.
+
+    Raises:
+        PortTakenError: a foreign process holds the needed port.
+    """
+    needed = start_port(spec, report.port if report is not None else None)
+    watched = ports.listeners(spec.watched_ports(needed))
+    if watched[needed]:
+        ports.wait_free([needed], PORT_GRACE)
+        watched[needed] = ports.listeners([needed])[needed]
+    if watched[needed]:
+        raise taken(needed, watched[needed])
+    others = [listener.describe() for several in watched.values() for listener in several]
+    return "; ".join([f"port {needed} is free", *(f"{text}, left alone" for text in others)])
+
+
+def taken(port: int, holders: tuple[Listener, ...]) -> PortTakenError:
+    """Return the error that names who holds a port."""
+    return PortTakenError(
+        f"port {port} is held by a process that is not this project's",
+        facts=[holder.describe() for holder in holders],
+        why="the server would start elsewhere or not at all, and nobody's process is ended unasked",
+        fix="end that process, or set another port, or say `--take-port` to have it ended",
+    )
+
+
+def remove_lock_if_free(spec: ServerSpec) -> bool:
+    """Remove Next's lock file once everything of the server is dead and nobody holds it; say whether it was there."""
+    path = lock_path(spec.dist_dir)
+    return path.exists() and not find(spec) and remove_lock(path)
