@@ -36,6 +36,16 @@ def with_variable(name: str, value: str) -> list[psutil.Process]:
     return found
 
 
+def describe(process: psutil.Process) -> str:
+    """Return a line with the process and the test that started it."""
+    command, test = "gone", "unknown"
+    with contextlib.suppress(psutil.Error, OSError):
+        command = " ".join(process.cmdline()) or process.name()
+        # pytest sets it while a test runs, and children inherit it.
+        test = process.environ().get("PYTEST_CURRENT_TEST", "a session fixture")
+    return f"pid {process.pid}: {command} (started by {test})"
+
+
 def end(processes: Iterable[psutil.Process], deadline: float = 10) -> None:
     """Kill and wait until all are dead."""
     family = list(processes)

@@ -1,0 +1,57 @@
+# What a newcomer runs: `make demo` and `make test`. Everything lands in .venv, the npm packages of the tests in
+# $DBSWITCH_TEST_CACHE (default ~/.cache/dbswitch-tests).
+#   ARGS     passed on: make demo ARGS=--keep, make test ARGS='tests/server -k port'
+#   PYTHON   the interpreter for .venv; default: the first of the usual names that is new enough
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$name -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $$name && break; done)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv check format test bench demo clean node
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## make the virtual environment and install dbswitch with everything it needs
+
+$(STAMP): pyproject.toml
+	@"$(or $(PYTHON),false)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+		echo "dbswitch needs Python 3.11 or newer; '$(or $(PYTHON),python3)' is missing or older. Name another one: make $(or $(MAKECMDGOALS),venv) PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV) || { \
+		echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing dbswitch into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,demo]'
+	@touch $(STAMP)
+
+node:
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+		&& npm --version >/dev/null 2>&1 || { \
+		echo "This needs Node.js 20.19 or newer with npm; found: $$(node --version 2>/dev/null || echo none). See https://nodejs.org/en/download" >&2; exit 1; }
+
+check: $(STAMP) ## lint, format, types, layers: what CI checks before the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code and fix what can be fixed safely
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(STAMP) node ## run every test, the real stack included
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+bench: $(STAMP) node ## measure switches on the real stack
+	$(BIN)/python -m tests.bench $(ARGS)
+
+demo: $(STAMP) node ## see it work: two databases, a real app, two switches (ARGS=--keep leaves it running)
+	@$(BIN)/dbswitch demo $(ARGS)
+
+clean: ## remove what make and the tools made in this folder
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
