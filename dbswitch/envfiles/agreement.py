@@ -1,0 +1,113 @@
+"""Whether an edit did what was asked, and nothing else, for every reader: the check before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dbswitch.envfiles import dotenv_syntax, readers
+from dbswitch.envfiles.shell import ShellReading, StopReason
+
+if TYPE_CHECKING:
+    from dbswitch.envfiles.dotenv_syntax import Site
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What every reader gets from one text; each is computed when first asked for."""
+
+    text: str
+
+    @cached_property
+    def data(self) -> bytes:
+        """The text as bytes."""
+        return self.text.encode("utf-8", "surrogateescape")
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        """Where Node's dotenv sees bindings."""
+        return tuple(dotenv_syntax.find_sites(self.text))
+
+    @cached_property
+    def dotenv(self) -> dict[str, str]:
+        """What dotenv reads."""
+        values = {s.key: dotenv_syntax.value_of(self.text[s.value_start : s.value_end]) for s in self.sites}
+        values.pop("__proto__", None)
+        return values
+
+    @cached_property
+    def python(self) -> dict[str, str]:
+        """What python-dotenv reads, before interpolation."""
+        return readers.python_dotenv_raw(self.data)
+
+    @cached_property
+    def shell(self) -> ShellReading:
+        """What bash reads."""
+        return readers.bash_reading(self.data)
+
+    def line_of(self, offset: int) -> int:
+        """Return the 1-based line of `offset`; CRLF, LF and bare CR each end one line."""
+        before = self.text[:offset]
+        return before.count("\n") + before.count("\r") - before.count("\r\n") + 1
+
+    def open_quote(self, key: str) -> int | None:
+        """Return the line of a quote that is opened before the last binding of `key` and not closed for all."""
+        last = max((s.start for s in self.sites if s.key == key), default=len(self.text))
+        stop = self.shell.stop
+        if stop is None or self.text.count("\n", 0, last) + 1 < stop.line:
+            return None
+        if stop.reason is StopReason.OPEN_QUOTE:
+            return stop.line
+        # The shell model has given up earlier; what is left to go by is a value that begins like a quoted one.
+        for site in self.sites:
+            if site.start < last and is_open(site, self.text[site.value_start : site.value_end]):
+                return self.line_of(site.value_start)
+        return None
+
+
+def is_open(site: Site, written: str) -> bool:
+    """Return whether a value begins like a quoted one and is none, because its quote is not closed on that line."""
+    return not site.quoted and written[:1] in {'"', "'", "`"} and written.count(written[0]) % 2 == 1
+
+
+def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
+    """Return why `new` is not `old` with `key` set to `value` (None: bound no more), or "" if it is.
+
+    Next.js and dotenv must read exactly that. python-dotenv and the shell must read it too, unless they could not read
+    this binding before (`K: v`, spaces round `=`, CRLF, shell syntax earlier in the file), which no edit of a value mends.
+    """
+    if (line := new.open_quote(key)) is not None and value is not None:
+        return f"a quote opened on line {line} is not closed before it, so the readers disagree where it ends"
+    if new.dotenv.get(key) != value:
+        return "Next.js and dotenv would read another value"
+    if _without(new.dotenv, key) != _without(old.dotenv, key):
+        return "Next.js and dotenv would read another variable differently"
+    if new.python.get(key, value if key not in old.python else None) != value:
+        return "python-dotenv would read another value"
+    if _without(new.python, key) != _without(old.python, key):
+        return "python-dotenv would read another variable differently"
+    known = new.shell.values
+    if key in known and known[key] != value and (value is None or known[key] != f"{value}\r"):
+        return "the shell would read another value"
+    if any(other != key and known.get(other, "\0") != before for other, before in old.shell.values.items()):
+        return "the shell would read another variable differently"
+    return ""
+
+
+def shell_notice(readings: Readings, key: str) -> str:
+    """Return why the shell does not get `key` as the other readers do, or "" if it does."""
+    known = readings.shell.values
+    if key in known:
+        return (
+            "lines end with CRLF, which the shell takes into the value"
+            if (known[key] or "").endswith("\r")
+            else ""
+        )
+    if readings.shell.stop is not None:
+        return f"the shell stops at line {readings.shell.stop.line}: {readings.shell.stop.reason}"
+    return "the binding is not written as the shell wants it (`KEY=value` at the start of a line, no space round `=`)"
+
+
+def _without(values: dict[str, str], key: str) -> dict[str, str]:
+    return {k: v for k, v in values.items() if k != key}

@@ -1,0 +1,136 @@
+"""Where Node's dotenv sees bindings in a text, with exact spans.
+
+Source of every rule here: the `LINE` expression and `parse` of the npm package `dotenv` (16 and 17 share them, and
+`@next/env` carries a copy). It is one expression run over the whole text, not line by line, so that a quoted value may
+span lines, `K=` takes a quoted value from the next line, and `K: v` is a binding.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+JS_SPACE = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+"""What `\\s` and `trim()` mean in JavaScript (ECMAScript: WhiteSpace and LineTerminator)."""
+
+LINE_ENDS = "\n\r\u2028\u2029"
+"""Where `^`, `$` and `.` of a JavaScript expression stop."""
+
+# Bare CR never survives into the normalised text, so the terminators below leave it out.
+_S = f"[{JS_SPACE}]"
+_EOL = "(?![^\n\u2028\u2029])"
+_BOL = "(?<![^\n\u2028\u2029])"
+_BODY = re.compile(
+    rf"(?P<export>export{_S}+)?(?P<key>[A-Za-z0-9_.-]+)(?:{_S}*=(?P<equals>){_S}*?|:{_S}+?)"
+    rf"(?P<value>(?P<quoted>{_S}*'(?:\\'|[^'])*'|{_S}*\"(?:\\\"|[^\"])*\"|{_S}*`(?:\\`|[^`])*`)|[^#\r\n]+)?"
+    rf"{_S}*(?:#[^\n\u2028\u2029]*)?{_EOL}"
+)
+_SPACES = re.compile(f"{_S}*")
+_LINE_END = re.compile("[\n\u2028\u2029]")
+_UNQUOTE = re.compile(rf"{_BOL}(['\"`])([\s\S]*)\1{_EOL}")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One binding as the expression matches it; offsets count characters of the text that was searched.
+
+    `start`: of `export` or of the key. `value_start`, `value_end`: the trimmed value with its quotes, empty where
+    there is none. `after_sign`: just behind `=`, or behind `:` and its first space. `quoted`: one of the three quoted
+    forms matched, as opposed to the rest of a line that merely begins with a quote.
+    """
+
+    key: str
+    start: int
+    after_sign: int
+    value_start: int
+    value_end: int
+    exported: bool
+    quoted: bool
+    equals: bool
+
+
+def find_sites(text: str) -> list[Site]:
+    """Return every binding in `text`, in order, with offsets into `text` itself (CRLF and bare CR included)."""
+    pairs = [m.start() for m in re.finditer("\r\n", text)]
+    sites = list(_sites(re.sub("\r\n?", "\n", text) if "\r" in text else text))
+    if not pairs:
+        return sites
+    # Each CRLF before an offset costs one character; entry i is where pair i's LF stands in the normalised text.
+    lost = [position - index for index, position in enumerate(pairs)]
+
+    def back(offset: int) -> int:
+        return offset + bisect_right(lost, offset - 1)
+
+    return [
+        Site(
+            key=s.key,
+            start=back(s.start),
+            after_sign=back(s.after_sign),
+            value_start=back(s.value_start),
+            value_end=back(s.value_end),
+            exported=s.exported,
+            quoted=s.quoted,
+            equals=s.equals,
+        )
+        for s in sites
+    ]
+
+
+def _sites(text: str) -> Iterator[Site]:
+    position, size = 0, len(text)
+    while position <= size:
+        if position and text[position - 1] not in LINE_ENDS:
+            end = _LINE_END.search(text, position)
+            if end is None:
+                return
+            position = end.end()
+        # Every line start inside this run of space leads to the same first character: one attempt stands for all.
+        spaces = _SPACES.match(text, position)
+        first = spaces.end() if spaces else position
+        found = _BODY.match(text, first)
+        if found is None:
+            end = _LINE_END.search(text, first)
+            if end is None:
+                return
+            position = end.end()
+            continue
+        position = found.end()
+        after_sign = found.end("equals") if found["equals"] is not None else found.end("key") + 2
+        raw = found["value"]
+        if raw is None or not raw.strip(JS_SPACE):
+            start = stop = after_sign
+        else:
+            start = found.start("value") + len(raw) - len(raw.lstrip(JS_SPACE))
+            stop = start + len(raw.strip(JS_SPACE))
+        yield Site(
+            key=found["key"],
+            start=found.start(),
+            after_sign=after_sign,
+            value_start=start,
+            value_end=stop,
+            exported=found["export"] is not None,
+            quoted=found["quoted"] is not None,
+            equals=found["equals"] is not None,
+        )
+
+
+def value_of(written: str) -> str:
+    """Return what dotenv makes of a trimmed value with its quotes."""
+    text = re.sub("\r\n?", "\n", written) if "\r" in written else written
+    value = _UNQUOTE.sub(r"\2", text)
+    if text.startswith('"'):
+        value = value.replace("\\n", "\n").replace("\\r", "\r")
+    return value
+
+
+def parse(text: str) -> dict[str, str]:
+    """Return what dotenv's `parse` returns: the last duplicate wins, at the place of the first."""
+    values = {site.key: value_of(text[site.value_start : site.value_end]) for site in find_sites(text)}
+    # Assigning a string to this property of a JavaScript object does nothing.
+    values.pop("__proto__", None)
+    return values

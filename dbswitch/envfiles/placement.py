@@ -1,0 +1,231 @@
+"""Which env file gets which binding of a target, and the new bytes of each: the plan of a switch's edits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.precedence import DEV_FILES, Reader, bound_for, disagreements
+from dbswitch.errors import EnvFileError, ProtectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dbswitch.envfiles.precedence import ReaderProfile
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """The change of one env file; `old` is None where it is created, `keys` are the variables that change in it."""
+
+    name: str
+    old: bytes | None = field(repr=False)
+    new: bytes = field(repr=False)
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EditPlan:
+    """All edits, lowest precedence first, so that the file that decides is written last; and what to tell a person."""
+
+    edits: tuple[FileEdit, ...]
+    notices: tuple[str, ...]
+
+
+class _Planning:
+    """The files as they will be, while the plan grows."""
+
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        profiles: Sequence[ReaderProfile],
+        tracked: frozenset[str],
+        *,
+        family: frozenset[str],
+        protected: bool,
+    ) -> None:
+        # Whatever else is handed over (`.env.test`, `.env.production`, `.env.example`) is never touched.
+        self.documents = {name: Document.parse(files[name], name) for name in DEV_FILES if name in files}
+        self.profiles = profiles
+        self.tracked = tracked
+        self.family = family
+        self.protected = protected
+        self.touched: dict[str, list[str]] = {}
+        self.notices: list[str] = []
+
+    def bound_in(self, key: str) -> list[str]:
+        return [name for name, document in self.documents.items() if key in document.keys]
+
+    def put(self, name: str, key: str, document: Document) -> None:
+        before = self.documents.get(name)
+        if before is not None and before.render() == document.render():
+            return
+        self.documents[name] = document
+        keys = self.touched.setdefault(name, [])
+        if key not in keys:
+            keys.append(key)
+
+    def notice(self, text: str) -> None:
+        if text not in self.notices:
+            self.notices.append(text)
+
+    def decides_for(self, name: str, key: str) -> list[Reader]:
+        """Return the readers that take `key` from the file `name`, as the files are now."""
+        found = []
+        for profile in self.profiles:
+            binding = (
+                other
+                for other in profile.files
+                if other in self.documents
+                and key in bound_for(profile.reader, self.documents[other].render())
+            )
+            if next(binding, None) == name:
+                found.append(profile.reader)
+        return found
+
+    def bring_back(self, key: str) -> None:
+        """Undo the parking of `key` wherever it is parked and nothing has taken its place."""
+        for name, document in list(self.documents.items()):
+            if key in document.keys:
+                continue
+            returned = document.unpark(key)
+            if returned is not None:
+                self.put(name, key, returned)
+
+    def set(self, key: str, value: str) -> None:
+        self.bring_back(key)
+        where = self.bound_in(key) or [self.place_for(key)]
+        for name in where:
+            document = self.documents.get(name) or Document.parse(b"", name)
+            edited = document.set(key, value)
+            if edited.render() == document.render() and name in self.documents:
+                continue
+            if name in self.tracked and not self.may_write(name, key):
+                continue
+            if name not in self.documents:
+                self.notice(f"{name} is created for {key}: no env file sets it yet")
+            self.put(name, key, edited)
+            if trouble := edited.notice(key):
+                self.notice(f"{name}: a shell that sources it does not get {key} ({trouble})")
+
+    def may_write(self, name: str, key: str) -> bool:
+        """Return whether a file that git tracks has to carry the new value of `key`.
+
+        Raises:
+            ProtectedError: it has to, and the value belongs to a protected target.
+        """
+        deciding = self.decides_for(name, key) if name in self.documents else []
+        if name in self.documents and key in self.documents[name].keys and not deciding:
+            return False
+        who = " and ".join(deciding) or "every reader"
+        if self.protected:
+            raise ProtectedError(
+                f"{name} is tracked by git, and {who} would take {key} from it.",
+                facts=(f"{name} would carry a protected target's {key} into the repository",),
+                why="A secret in a tracked file is one commit away from everyone.",
+                fix=f"Move the {key} line from {name} to .env.local, or untrack it: git rm --cached {name}",
+            )
+        self.notice(f"{name} is tracked by git and gets the new {key}, because {who} reads it there")
+        return True
+
+    def place_for(self, key: str) -> str:
+        """Return where a variable goes that no file binds: a file that Next.js and Prisma both read.
+
+        Raises:
+            EnvFileError: there is no such file.
+        """
+        needed = [set(p.files) for p in self.profiles if p.reader in {Reader.NEXT_DEV, Reader.PRISMA}]
+        shared = [name for name in DEV_FILES if all(name in names for names in needed)]
+        if not shared:
+            raise EnvFileError(
+                f"{key} is set nowhere, and no env file is read by both Next.js and the Prisma CLI.",
+                facts=tuple(f"{p.reader} reads {', '.join(p.files) or 'no file'}" for p in self.profiles),
+                fix="Let prisma.config.ts load .env, or bind the variable once by hand where both see it.",
+            )
+        # Beside the variables already there; else a file that exists, is private, and is the usual place for secrets.
+        usual = (".env.local", ".env", ".env.development.local", ".env.development")
+        return min(
+            shared,
+            key=lambda name: (
+                name in self.tracked,
+                not self.family & self.documents[name].keys if name in self.documents else True,
+                name not in self.documents,
+                usual.index(name),
+            ),
+        )
+
+    def park(self, key: str) -> None:
+        for name in self.bound_in(key):
+            document = self.documents[name]
+            if document.get(key) is None:
+                raise EnvFileError(
+                    f"{key} is bound in {name} in a way that only some readers see.",
+                    fix=f'Write it as {key}="..." on a line of its own in {name}.',
+                )
+            self.put(name, key, document.park(key))
+            if name in self.tracked:
+                self.notice(f"{name} is tracked by git, and {key} is commented out in it")
+
+    def missing(self, key: str) -> None:
+        """Say which reader gets `key` from no file at all; a switch edits bindings and does not spread them."""
+        for profile in self.profiles:
+            if (
+                profile.reader is not Reader.NEXT_START
+                and profile.files
+                and not any(
+                    key in bound_for(profile.reader, self.documents[name].render())
+                    for name in profile.files
+                    if name in self.documents
+                )
+            ):
+                self.notice(
+                    f"{profile.reader} gets no {key}: none of its files ({', '.join(profile.files)}) sets it"
+                )
+
+
+def plan_edits(
+    *,
+    files: Mapping[str, bytes],
+    variables: Mapping[str, str],
+    absent: frozenset[str],
+    profiles: Sequence[ReaderProfile],
+    tracked: frozenset[str],
+    protected: bool,
+) -> EditPlan:
+    """Return the edits that bring every reader to `variables`; an empty plan where they are there already.
+
+    Args:
+        files: name and content of the env files that exist; only those of `DEV_FILES` are ever edited.
+        variables: what the target sets; URLs percent-encoded already.
+        absent: what other targets set and this one lacks; commented out with a marker until it is set again.
+        profiles: the readers that must agree.
+        tracked: names of env files that git tracks.
+        protected: whether the target is protected; its values are not written where git would see them.
+
+    Raises:
+        EnvFileError: a file cannot be edited so that all readers agree. Nothing has been written.
+        ProtectedError: a tracked file would have to carry a protected target's value.
+    """
+    planning = _Planning(files, profiles, tracked, family=frozenset(variables), protected=protected)
+    for key, value in variables.items():
+        planning.set(key, value)
+        if "://" in value:
+            planning.missing(key)
+    gone = absent - set(variables)
+    for key in sorted(gone):
+        planning.park(key)
+    after = dict(files) | {name: document.render() for name, document in planning.documents.items()}
+    if found := disagreements(after, variables, gone, profiles):
+        raise EnvFileError(
+            "The readers of this project would not agree after the switch.",
+            facts=found,
+            why="Next.js and the Prisma CLI would be on different databases.",
+            fix="Remove the other binding, or let its reader read one of " + ", ".join(DEV_FILES) + ".",
+        )
+    edits = tuple(
+        FileEdit(name, files.get(name), after[name], tuple(planning.touched[name]))
+        for name in reversed(DEV_FILES)
+        if name in planning.touched and files.get(name) != after[name]
+    )
+    return EditPlan(edits, tuple(planning.notices))

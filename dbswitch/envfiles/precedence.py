@@ -1,0 +1,126 @@
+"""Who reads which env files, and what a reader gets when several bind the same variable.
+
+Source of the order: Next.js documentation, "Environment Variable Load Order", and measured with Next.js 16: the process
+environment beats every file, then `.env.development.local`, `.env.local`, `.env.development`, `.env`; in one file the
+last duplicate wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from dbswitch.envfiles import readers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DEV_FILES = (".env.development.local", ".env.local", ".env.development", ".env")
+"""The env files a switch may change, highest precedence first."""
+
+AMBIENT = "process environment"
+
+
+class Reader(StrEnum):
+    """Something that turns env files into variables."""
+
+    NEXT_DEV = "Next.js dev"
+    NEXT_START = "Next.js start"
+    PRISMA = "Prisma CLI"
+    SHELL = "shell"
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderProfile:
+    """A reader and the files it reads, highest precedence first; `ambient_wins`: a set variable beats every file."""
+
+    reader: Reader
+    files: tuple[str, ...]
+    ambient_wins: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What a reader gets for one variable.
+
+    Attributes:
+        key: the variable.
+        value: None where the reader gets none, or where only a running shell could say.
+        source: the file name or "process environment" that decided; None where nothing binds it.
+        shadowed: the other places that bind it, in order, and lose.
+    """
+
+    key: str
+    value: str | None = field(repr=False)
+    source: str | None
+    shadowed: tuple[str, ...]
+
+
+def bound_for(reader: Reader, data: bytes) -> Mapping[str, str | None]:
+    """Return what `reader` sees in one file by itself; None is a value that only a running shell knows."""
+    match reader:
+        case Reader.NEXT_DEV | Reader.NEXT_START:
+            return readers.next_env([("", data)], {})
+        case Reader.PRISMA:
+            return readers.dotenv(data)
+        case Reader.SHELL:
+            return readers.bash_reading(data).values
+        case _:
+            assert_never(reader)
+
+
+def effective(
+    key: str, profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str]
+) -> Effective:
+    """Return what the reader of `profile` gets for `key` from `files` (name to content) and `ambient`."""
+    order = [name for name in profile.files if name in files]
+    # Next.js drops a file in which a value refers to itself; `bound_for` shows that as no binding at all.
+    bound = {name: bound_for(profile.reader, files[name]) for name in order}
+    sources = [name for name in order if key in bound[name]]
+    if key in ambient:
+        sources.insert(0 if profile.ambient_wins else len(sources), AMBIENT)
+    if not sources:
+        return Effective(key, None, None, ())
+    source, shadowed = sources[0], tuple(sources[1:])
+    match profile.reader:
+        case Reader.NEXT_DEV | Reader.NEXT_START:
+            value = readers.next_env([(name, files[name]) for name in order], ambient).get(key)
+        case Reader.PRISMA | Reader.SHELL:
+            value = ambient[key] if source == AMBIENT else bound[source][key]
+        case _:
+            assert_never(profile.reader)
+    return Effective(key, value, source, shadowed)
+
+
+def disagreements(
+    files: Mapping[str, bytes],
+    variables: Mapping[str, str],
+    absent: frozenset[str],
+    profiles: Sequence[ReaderProfile],
+) -> tuple[str, ...]:
+    """Return one line per reader and variable whose effective value is not the wanted one; () is agreement.
+
+    The process environment is left out: a server is started with a clean one. A reader that gets no value at all
+    disagrees only if it is Next.js dev; any other reader without a value is on no database, so not on a wrong one.
+    `next start` also reads files that a switch never changes; where one of those decides, it is not compared.
+
+    Args:
+        files: name and content of what the readers read.
+        variables: the wanted values.
+        absent: variables that no reader may get from a file.
+        profiles: the readers.
+    """
+    found = []
+    for profile in profiles:
+        for key in (*variables, *sorted(absent - set(variables))):
+            got = effective(key, profile, files, {})
+            beyond_reach = profile.reader is Reader.NEXT_START and got.source not in DEV_FILES
+            if got.value == variables.get(key) or beyond_reach:
+                continue
+            if got.source is None:
+                if profile.reader is Reader.NEXT_DEV:
+                    found.append(f"{profile.reader} gets no {key} from any file")
+            elif got.value is not None:
+                found.append(f"{profile.reader} gets another {key} from {got.source}")
+    return tuple(found)

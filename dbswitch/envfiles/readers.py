@@ -1,0 +1,134 @@
+"""Models of the real readers: what each of them gets from the bytes of env files.
+
+Source of the rules: npm `dotenv` 16 and 17 (one parser), `@next/env` of Next.js 16 (that parser, then expansion),
+python-dotenv (the library itself, as the independent second reader), bash `source`. The differential tests compare
+each model with the program it stands for.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING
+
+from dbswitch.envfiles import dotenv_syntax, shell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# A reference that contains itself grows until Node's stack ends (about ten thousand calls deep); nobody writes this
+# many references in one value.
+_EXPANSIONS = 1000
+_DOLLAR = re.compile(r"(?<!\\)\$")
+_REFERENCE = re.compile(r"(?<!\\)\$\{?([A-Za-z0-9_]+)(?::-([^}\\]*))?\}?")
+_REPLACEMENT = re.compile(r"\$([$&`'])")
+_INDEX = re.compile(r"0|[1-9][0-9]{0,9}\Z")
+_POSIX_REFERENCE = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")
+
+
+class ExpansionOverflowError(Exception):
+    """A value refers to itself: @next/env then drops every binding of that file."""
+
+
+def text_of(data: bytes) -> str:
+    """Return `data` as Node reads it: UTF-8, each broken sequence one replacement character."""
+    return data.decode("utf-8", "replace")
+
+
+def dotenv(data: bytes) -> dict[str, str]:
+    """Return what npm dotenv 16 and 17 parse; the Prisma CLI reads `.env` through it."""
+    return dotenv_syntax.parse(text_of(data))
+
+
+def _js_replace(text: str, pattern: str, replacement: str) -> str:
+    """`text.replace(pattern, replacement)` of JavaScript: the first occurrence, and `$` patterns are special."""
+    before, _, after = text.partition(pattern)
+    meaning = {"$": "$", "&": pattern, "`": before, "'": after}
+    return before + _REPLACEMENT.sub(lambda m: meaning[m[1]], replacement) + after
+
+
+def _interpolate(value: str, environment: Mapping[str, str], parsed: Mapping[str, str]) -> str:
+    for _ in range(_EXPANSIONS):
+        dollars = [m.start() for m in _DOLLAR.finditer(value)]
+        if not dollars:
+            return value
+        # The reference is looked for behind the last dollar only, cut off from what stands before it.
+        found = _REFERENCE.search(value[dollars[-1] :])
+        if found is None:
+            return value
+        meant = environment.get(found[1]) or found[2] or parsed.get(found[1]) or ""
+        value = _js_replace(value, found[0], meant)
+    raise ExpansionOverflowError
+
+
+def expand(parsed: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return `parsed` with `$NAME`, `${NAME}` and `${NAME:-default}` expanded as @next/env does it.
+
+    A key that `environment` has takes its value from there, and that value is expanded as well.
+
+    Raises:
+        ExpansionOverflowError: a value contains itself.
+    """
+    values = dict(parsed)
+    # JavaScript walks keys that look like array indexes first.
+    for key in sorted((k for k in values if _INDEX.match(k)), key=int) + [
+        k for k in values if not _INDEX.match(k)
+    ]:
+        source = environment[key] if key in environment else values[key]
+        values[key] = _interpolate(source, environment, values).replace("\\$", "$")
+    return values
+
+
+def next_env(
+    files_in_precedence_order: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment that @next/env leaves: `ambient`, and what the files add to it.
+
+    Args:
+        files_in_precedence_order: name and content, highest precedence first.
+        ambient: the environment the process was started with; an empty variable counts as set.
+    """
+    environment = dict(ambient)
+    added: dict[str, str] = {}
+    for _, data in files_in_precedence_order:
+        try:
+            values = expand(dotenv(data), environment)
+        except ExpansionOverflowError:
+            continue
+        # Each file's values are visible to the expansions in the files of lower precedence.
+        environment.update(values)
+        for key, value in values.items():
+            if key not in ambient:
+                added.setdefault(key, value)
+    return environment | added
+
+
+def python_dotenv_raw(data: bytes) -> dict[str, str]:
+    """Return the bindings python-dotenv sees, before it interpolates; keys without `=` are left out."""
+    from dotenv.parser import parse_stream
+
+    bindings = parse_stream(io.StringIO(text_of(data), newline=""))
+    return {b.key: b.value for b in bindings if b.key is not None and b.value is not None}
+
+
+def python_dotenv(data: bytes, ambient: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what python-dotenv's `dotenv_values` reads, `${NAME}` interpolated against the file, then `ambient`.
+
+    Bytes that are not UTF-8 become replacement characters here; the library itself refuses such a file unless it is
+    given an encoding.
+    """
+    values = dict(ambient or {})
+    read: dict[str, str] = {}
+    for key, raw in python_dotenv_raw(data).items():
+        values[key] = read[key] = _POSIX_REFERENCE.sub(lambda m: values.get(m[1], m[2] or ""), raw)
+    return read
+
+
+def bash_reading(data: bytes) -> shell.ShellReading:
+    """Return what bash `source` binds and where the model stops knowing."""
+    return shell.source(data.decode("utf-8", "surrogateescape"))
+
+
+def bash_source(data: bytes) -> dict[str, str]:
+    """Return the variables whose value after bash `source` is certain."""
+    return {key: value for key, value in bash_reading(data).values.items() if value is not None}
