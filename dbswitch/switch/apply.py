@@ -64,6 +64,7 @@ class Apply:
         self.server_down = start_anyway
         self.had_server = is_running(work.observed.state) or start_anyway
         self.running: Running | None = None
+        self.port = lifecycle.start_port(work.spec, work.observed.port)
 
     @property
     def touched(self) -> bool:
@@ -95,7 +96,8 @@ class Apply:
             )
             note.detail = report.summary
         with work.reporter.phase(Phase.PORTS) as note:
-            note.detail = lifecycle.require_ports_free(work.spec, report, take_port=work.take_port)
+            note.detail = lifecycle.require_ports_free(work.spec, report)
+            self.port = lifecycle.start_port(work.spec, report.port)
         with work.reporter.phase(Phase.UNLOCK) as note:
             removed = lifecycle.remove_lock_if_free(work.spec)
             note.detail = "stale lock removed" if removed else "no lock left behind"
@@ -128,7 +130,9 @@ class Apply:
                 transaction.apply(self.changes, work.state_dir / JOURNAL)
                 self.written = True
                 work.record.note(files_written=True)
-            disagreements = observing.verify_on_disk(work.project.root, destination.variables, work.profiles)
+            disagreements = observing.verify_on_disk(
+                work.project.root, destination.variables, work.profiles, destination.absent
+            )
             if disagreements:
                 raise EnvFileError(
                     "the env files do not read as the target after they were written",
@@ -149,10 +153,10 @@ class Apply:
         )
         with reporter.phase(Phase.START) as note:
             with work.interrupts.deferred():
-                self.running = lifecycle.start(work.spec, clean)
+                self.running = lifecycle.start(work.spec, clean, port=self.port)
                 work.record.note(server_down=False)
                 self.server_down = False
-            note.detail = f"pid {self.running.record.pid}, port {work.spec.port}"
+            note.detail = f"pid {self.running.record.pid}, port {self.running.port}"
         if clean.removed:
             names = ", ".join(clean.removed)
             reporter.notice(
@@ -256,8 +260,8 @@ class Apply:
             clean = environment.clean(
                 work.launch, env_file_keys=work.env_file_keys, target_keys=work.target_keys, extra={}
             )
-            running = lifecycle.start(work.spec, clean)
-            lifecycle.wait_ready(work.spec, running, on_wait=lambda *_: None)
+            running = lifecycle.start(work.spec, clean, port=self.port)
+            lifecycle.wait_ready(work.spec, running)
             self.server_down = False
             done.append(f"the server runs again at {running.url}")
         return "; ".join(done)

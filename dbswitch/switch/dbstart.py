@@ -40,9 +40,7 @@ def probe_or_start(apply: Apply, goal: Destination, target: Target) -> Ready:
         return apply.probe(Phase.PROBE, glance)
     except DatabaseNotReadyError:
         _start(command, apply.work.project.root, apply.work.reporter)
-    # What has just been started may be a container whose first server only initialises: ask twice.
-    started = replace(goal, limits=replace(goal.limits, successes=2))
-    return apply.probe(Phase.PROBE, started)
+    return apply.probe(Phase.PROBE, goal)
 
 
 def start_command(project: Project, target: Target) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from dbswitch.envfiles.transaction import FileChange
 from dbswitch.project import config as configuration, generated, readers, server_spec, targets
 from dbswitch.project.active import active
 from dbswitch.server import lifecycle
+from dbswitch.server.processes import age
 from dbswitch.switch.plan import Mode, Situation, is_running
 from dbswitch.switch.work import Destination
 
@@ -83,10 +85,16 @@ def destination(
         name=target.name,
         url=target.url,
         variables=target.variables,
+        absent=absent(project, target),
         limits=ProbeLimits(
             deadline=configured if timeout is None else timeout, attempt_timeout=database.attempt_timeout
         ),
     )
+
+
+def absent(project: Project, target: Target) -> frozenset[str]:
+    """Return the variables that another target sets and this one lacks."""
+    return targets.variable_names(project) - frozenset(target.variables)
 
 
 def edits(observed: Observed, target: Target) -> EditPlan:
@@ -94,7 +102,7 @@ def edits(observed: Observed, target: Target) -> EditPlan:
     return plan_edits(
         files=observed.files,
         variables=target.variables,
-        absent=observed.target_keys - frozenset(target.variables),
+        absent=absent(observed.project, target),
         profiles=readers.profiles(observed.project),
         tracked=observed.project.tracked,
         protected=target.protected,
@@ -134,7 +142,8 @@ def launch_environment(observed: Observed, ambient: Mapping[str, str]) -> Mappin
 
 def _is_stale(observed: Observed) -> bool:
     """Say whether an env file changed after the server started; a classic singleton would still be on the old one."""
-    since = observed.server.started_at
-    if since is None or not is_running(observed.server.state):
+    top = observed.server.top
+    if top is None or not is_running(observed.server.state):
         return False
+    since = time.time() - age(top)
     return any((observed.project.root / name).stat().st_mtime > since for name in observed.files)
