@@ -159,7 +159,7 @@ def same_url(left: str, right: str) -> bool:
     if left == right:
         return True
     try:
-        return DatabaseUrl.parse(left).env_form() == DatabaseUrl.parse(right).env_form()
+        return DatabaseUrl.parse(left) == DatabaseUrl.parse(right)
     except UrlError:
         return False
 

@@ -116,7 +116,8 @@ def _loads(source: str) -> tuple[tuple[_Load, ...], bool]:
 
 
 def _loader_calls(source: str) -> list[tuple[int, int, str]]:
-    patterns: dict[str, str] = {r"process\.loadEnvFile": "loadEnvFile"}
+    # The two long names are known also where they are destructured from an import later on.
+    patterns = {r"process\.loadEnvFile": "loadEnvFile", "loadEnvConfig": "loadEnvConfig"}
     for found in _IMPORTED.finditer(source):
         names = found["names"] or found["bound"]
         module = _text(found, 2) if found["names"] is not None else _text(found, 6)
