@@ -9,7 +9,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, assert_never
 
-from dbswitch.errors import ProtectedError
+from dbswitch.errors import ProtectedError, UsageError
 from dbswitch.project import readers, targets
 from dbswitch.switch import history, observe
 from dbswitch.switch.alone import alone
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from dbswitch.switch.work import Destination
 
 
+PREVIOUS = "-"
+
+
 def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
     """Carry out `request`; every event goes to `emit`, the result last.
 
@@ -62,7 +65,7 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
 def _switch(
     project: Project, request: Request, reporter: Reporter, interrupts: Interrupts, ending: Ending
 ) -> None:
-    ending.target = targets.lookup(project, request.target).name  # an unknown name fails before anyone waits
+    ending.target = targets.lookup(project, _named(project, request.target)).name  # fails before anyone waits
     with alone(project.state_dir, reporter, target=ending.target) as (lease, recovered):
         with reporter.phase(Phase.OBSERVE) as note:
             target = targets.resolve(project, ending.target)
@@ -109,6 +112,21 @@ def _switch(
             SwitchRecord(request.run_id, plan.target, plan.previous, server_down=recovered.server_down)
         )
         _carry_out(apply, plan, goal, target, lease, ending)
+
+
+def _named(project: Project, target: str) -> str:
+    if target != PREVIOUS:
+        return target
+    name = history.previous_target(history.read(project.state_dir), targets.active(project, {}).target)
+    if name is None:
+        raise UsageError(
+            "there is no previous target",
+            facts=("no finished switch is in the history",),
+            why="`-` goes back to where the last switch came from",
+            fix="name the target: "
+            + ", ".join(f"`dbswitch {ref.name}`" for ref in targets.list_targets(project)),
+        )
+    return name
 
 
 def _carry_out(

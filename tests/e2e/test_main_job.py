@@ -1,0 +1,170 @@
+"""The main job on the real stack: the app's own route answers from the right server after every switch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.nextapp import LEGS
+
+if TYPE_CHECKING:
+    from tests.support.nextapp import AppFolder, NextApp
+    from tests.support.postgres import ShopServer
+
+pytestmark = pytest.mark.real
+
+
+def confirmed(app: AppFolder, target: ShopServer) -> tuple[str, ...]:
+    """The flag for a protected target."""
+    del app
+    return ("--confirm", target.shop.database)
+
+
+@pytest.mark.parametrize("leg", sorted(LEGS))
+def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_server(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer, leg: str
+) -> None:
+    app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url)
+    before = app.read(".env.local")
+
+    started = app.dbswitch("dev", "--detach")
+    assert started.returncode == 0, started.stderr
+    app.assert_answers_from(postgres_local)
+
+    for name, server, bucket in (
+        ("prod", postgres_prod, "files-prod"),
+        ("local", postgres_local, "files-local"),
+        ("prod", postgres_prod, "files-prod"),
+    ):
+        code, events = app.events(name, *confirmed(app, server))
+        assert code == 0, events
+        assert events[-1]["outcome"] == "switched"
+        app.assert_answers_from(server)
+        assert app.get().json["bucket"] == bucket
+        app.assert_one_server_tree()
+
+    code, _ = app.events("local")
+    assert code == 0
+    assert app.read(".env.local") == before
+    app.assert_clean_log()
+
+    stopped = app.dbswitch("stop")
+    assert stopped.returncode == 0, stopped.stderr
+    app.assert_no_process()
+    assert app.get().status == 0
+
+
+def test_previous_goes_back_and_forth(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
+    assert app.events("prod", *confirmed(app, postgres_prod))[0] == 0
+    code, events = app.events("-")
+    assert (code, events[-1]["target"]) == (0, "local")
+    code, events = app.events("-", *confirmed(app, postgres_prod))
+    assert (code, events[-1]["target"]) == (0, "prod")
+
+
+def test_a_project_with_env_folder_templates_needs_no_configuration(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = next_app(
+        files={
+            ".env": f'DATABASE_URL="{postgres_local.url}"\nBLOB_BUCKET="kept"\n',
+            "env/local.env": f"DATABASE_URL={postgres_local.url}\n",
+            "env/prod.env": f"DATABASE_URL={postgres_prod.url}\nBLOB_BUCKET=from-prod\n",
+        }
+    )
+    assert app.dbswitch("dev", "--detach").returncode == 0
+    app.assert_answers_from(postgres_local)
+    code, events = app.events("prod", *confirmed(app, postgres_prod))
+    assert code == 0, events
+    app.assert_answers_from(postgres_prod)
+    assert app.get().json["bucket"] == "from-prod"
+    code, events = app.events("local")
+    assert code == 0, events
+    app.assert_answers_from(postgres_local)
+    assert app.get().json["bucket"] == "kept"
+
+
+def test_a_server_started_by_hand_is_taken_over_and_switched(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
+    app.start_by_hand()
+    app.assert_answers_from(postgres_local)
+    code, events = app.events("prod", *confirmed(app, postgres_prod))
+    assert code == 0, events
+    app.assert_answers_from(postgres_prod)
+    app.assert_one_server_tree()
+    app.assert_clean_log()
+
+
+def test_env_local_shadowing_env_is_switched_so_that_every_reader_agrees(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = next_app(
+        files={
+            ".env": f"# the Prisma CLI reads this one\nDATABASE_URL={postgres_local.url}\n",
+            ".env.local": (
+                f"DATABASE_URL='{postgres_local.url}'\n"
+                f"DATABASE_URL_LOCAL='{postgres_local.url}'\n"
+                f"DATABASE_URL_PROD='{postgres_prod.url}'\n"
+            ),
+        }
+    )
+    assert app.dbswitch("dev", "--detach").returncode == 0
+    code, events = app.events("prod", *confirmed(app, postgres_prod))
+    assert code == 0, events
+    assert postgres_prod.url in app.read(".env")
+    assert postgres_local.url not in app.read(".env")
+    app.assert_answers_from(postgres_prod)
+
+
+def test_an_exported_url_does_not_win_over_the_env_files(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = next_app(local=postgres_local.url, prod=postgres_prod.url, env={"DATABASE_URL": postgres_local.url})
+    started = app.dbswitch("dev", "--detach")
+    assert started.returncode == 0, started.stderr
+    assert "DATABASE_URL" in started.stderr  # what was removed is said once, by name
+    code, events = app.events("prod", *confirmed(app, postgres_prod))
+    assert code == 0, events
+    app.assert_answers_from(postgres_prod)
+
+
+def test_without_a_server_the_files_are_switched_and_that_is_said(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
+    done = app.dbswitch("prod", *confirmed(app, postgres_prod))
+    assert done.returncode == 0, done.stderr
+    assert "no dev server is running" in done.stderr
+    assert f'DATABASE_URL="{postgres_prod.url}"' in app.read(".env.local")
+    app.assert_no_process()
+
+
+def test_nobody_sees_a_password_anywhere(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    from dbswitch.database.url import DatabaseUrl
+
+    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
+    assert app.dbswitch("dev", "--detach").returncode == 0
+    seen = ""
+    for arguments in (
+        ("prod", *confirmed(app, postgres_prod)),
+        ("local", "--json"),
+        ("status",),
+        ("history",),
+        (),
+    ):
+        done = app.dbswitch(*arguments)
+        assert done.returncode == 0, done.stderr
+        seen += done.stdout + done.stderr
+    for file in (app.root / ".dbswitch").rglob("*"):
+        if file.is_file():
+            seen += file.read_text(errors="replace")
+    for url in (postgres_local.url, postgres_prod.url):
+        assert DatabaseUrl.parse(url).password.reveal() not in seen
