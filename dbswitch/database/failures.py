@@ -98,6 +98,14 @@ class Failure:
     said: str = ""
 
 
+class AttemptError(Exception):
+    """One attempt failed; `failure` says how. It never leaves this folder."""
+
+    def __init__(self, found: Failure) -> None:
+        super().__init__(found.text)
+        self.failure = found
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     retry: bool
@@ -247,6 +255,8 @@ _CLIENT_TEXT: Final = _table(
     (r"SSL error|could not establish SSL|ssl_(min|max)_protocol|tlsv1", _K.TLS_FAILED),
     (r"invalid (connection option|\w+ value|port number|integer value)|too long", _K.BAD_PARAMETER),
 )
+# What the URL beside it says already.
+_WHERE: Final = re.compile(r"^connection to server (at|on socket) .*? failed: ")
 _SAID_LIMIT: Final = 200
 
 
@@ -259,6 +269,7 @@ def failure(kind: FailureKind, *, said: str = "") -> Failure:
     """Return the failure of this kind, with the first line of `said` made fit to be shown."""
     verdict = VERDICTS[kind]
     line = next((line.strip() for line in said.splitlines() if line.strip()), "")
+    line = _WHERE.sub("", line)
     # The words come from whatever listens there: no control characters on a person's terminal.
     shown = "".join(char if char.isprintable() else "?" for char in line)
     if len(shown) > _SAID_LIMIT:

@@ -1,0 +1,249 @@
+"""One attempt at a database: look its name up, connect, log in, ask; each step within one time limit.
+
+libpq is driven by hand (`PQconnectStart`, `PQconnectPoll`, "Asynchronous Command Processing"): psycopg's own connect has no
+limit for the name look-up and no SQLSTATE for a failed login. Where libpq can trace, the SQLSTATE is read from the
+trace; a trace may hold the password, so it stays in memory and only the error messages in it are looked at.
+Waiting is done in poll(2), which a signal handler that raises ends at once.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from dbswitch.database.failures import AttemptError, Evidence, Failure, FailureKind, Stage, classify, failure
+from dbswitch.database.wire import ServerError, ask_for_error, errors_in_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from psycopg.pq.abc import PGconn, PGresult
+
+    from dbswitch.database.resolve import Resolver
+    from dbswitch.database.url import DatabaseUrl
+
+# Node gives one address 250 ms before it tries the next beside it; a dead IPv6 route must not eat the whole attempt.
+OTHER_ADDRESS_AFTER: Final = 1.0
+_NEXT_ADDRESS: Final = frozenset({
+    FailureKind.REFUSED, FailureKind.UNREACHABLE, FailureKind.TIMED_OUT, FailureKind.CLOSED, FailureKind.STARTING_UP,
+})  # fmt: skip
+CAN_TRACE: Final = sys.platform == "linux"
+
+# Not from the environment (PGSSLMODE, PGHOSTADDR, PGTARGETSESSIONATTRS, ...): node-postgres does not know these, or the URL
+# decides. gssencmode: node-postgres has no GSSAPI encryption.
+_FIXED: Final = {
+    "gssencmode": "disable",
+    "target_session_attrs": "any",
+    "load_balance_hosts": "disable",
+    "client_encoding": "UTF8",
+}
+
+
+class Session:
+    """A logged-in connection that runs plain statements within the attempt's time limit."""
+
+    def __init__(self, pgconn: PGconn, until: float, secret: str) -> None:
+        self._pgconn = pgconn
+        self._until = until
+        self._secret = secret
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is in use."""
+        return bool(self._pgconn.ssl_in_use)
+
+    def extend(self, seconds: float) -> None:
+        """Give the following statements this many seconds from now."""
+        self._until = time.monotonic() + seconds
+
+    def query(self, sql: str) -> list[Mapping[str, str | None]]:
+        """Run one statement and return its rows, every value as text.
+
+        Raises:
+            AttemptError: it failed, or took longer than the limit.
+        """
+        import psycopg
+
+        try:
+            result = self._run(sql)
+        except TimeoutError:
+            raise AttemptError(classify(Evidence(Stage.QUERY, timed_out=True))) from None
+        except psycopg.Error as error:
+            raise AttemptError(classify(Evidence(Stage.QUERY, _clean(str(error), self._secret)))) from None
+        return _rows(result, self._secret)
+
+    def _run(self, sql: str) -> PGresult:
+        from psycopg import pq
+
+        pgconn = self._pgconn
+        pgconn.nonblocking = 1
+        pgconn.send_query(sql.encode())
+        while pgconn.flush():
+            _wait(pgconn.socket, select.POLLIN | select.POLLOUT, self._until)
+        last: PGresult | None = None
+        while True:
+            while pgconn.is_busy():
+                _wait(pgconn.socket, select.POLLIN, self._until)
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                break
+            if last is None or last.status != pq.ExecStatus.FATAL_ERROR:
+                last = result
+        assert last is not None
+        return last
+
+
+@contextmanager
+def session(
+    url: DatabaseUrl, resolver: Resolver, seconds: float, *, trace: bool = CAN_TRACE
+) -> Iterator[Session]:
+    """Connect and log in; the connection is closed at the end.
+
+    Args:
+        url: where to.
+        resolver: looks the host up.
+        seconds: the limit for everything, name look-up and statements included.
+        trace: whether to read SQLSTATEs from libpq's trace.
+
+    Raises:
+        AttemptError: one of the steps failed.
+    """
+    until = time.monotonic() + seconds
+    addresses = [None] if url.is_socket else list(resolver.addresses(until))
+    failures: list[Failure] = []
+    for number, address in enumerate(addresses):
+        last = number == len(addresses) - 1
+        connected_by = until if last else min(until, time.monotonic() + OTHER_ADDRESS_AFTER)
+        pgconn = _start(url, address)
+        try:
+            found = _log_in(pgconn, url, address, until, connected_by, trace=trace)
+            if found is None:
+                yield Session(pgconn, until, url.password.reveal())
+                return
+        finally:
+            pgconn.finish()
+        failures.append(found)
+        if found.kind not in _NEXT_ADDRESS:
+            break
+    # The address that came furthest tells most: a wrong password or a server that starts up beats another's refusal.
+    telling = (f for f in reversed(failures) if not f.retry or f.kind is not FailureKind.REFUSED)
+    raise AttemptError(next(telling, failures[-1]))
+
+
+def _start(url: DatabaseUrl, address: str | None) -> PGconn:
+    import psycopg
+    from psycopg import pq
+    from psycopg.conninfo import make_conninfo
+
+    try:
+        keywords = {"application_name": "dbswitch", **url.libpq(), **_FIXED}
+        keywords.pop("connect_timeout", None)
+        if address is not None:
+            keywords["hostaddr"] = address
+        return pq.PGconn.connect_start(make_conninfo("", **keywords).encode())
+    except psycopg.Error as error:
+        said = _clean(str(error), url.password.reveal())
+        raise AttemptError(failure(FailureKind.BAD_PARAMETER, said=said)) from None
+
+
+def _log_in(
+    pgconn: PGconn, url: DatabaseUrl, address: str | None, until: float, connected_by: float, *, trace: bool
+) -> Failure | None:
+    """Drive the login to its end. Returns None when logged in, else what happened."""
+    import psycopg
+    from psycopg import pq
+
+    tracing = os.memfd_create("dbswitch-login", os.MFD_CLOEXEC) if trace else None
+    try:
+        if tracing is not None:
+            pgconn.trace(tracing)
+            pgconn.set_trace_flags(pq.Trace.SUPPRESS_TIMESTAMPS)
+        timed_out = not _poll(pgconn, until, connected_by)
+    except psycopg.Error:
+        timed_out = False
+    finally:
+        errors: tuple[ServerError, ...] = ()
+        if tracing is not None:
+            # Flushes what libpq still holds, before the descriptor's number can become another file's.
+            pgconn.untrace()
+            errors = errors_in_trace(os.pread(tracing, 1 << 20, 0))
+            os.close(tracing)
+    if pgconn.status == pq.ConnStatus.OK and not timed_out:
+        return None
+    message = _clean(pgconn.error_message.decode(errors="replace"), url.password.reveal())
+    if timed_out:
+        return classify(Evidence(Stage.CONNECT, timed_out=True))
+    if tracing is None:
+        errors = ask_for_error(url, address, until, message)
+    if errors:
+        # With sslmode prefer and allow libpq tries with and without TLS; "no entry for this kind of connection" from one of
+        # the two is the lesser news.
+        told = next((error for error in errors if error.sqlstate != "28000"), errors[0])
+        said = _clean(told.message, url.password.reveal())
+        return classify(Evidence(Stage.CONNECT, said, sqlstate=told.sqlstate, detail=told.detail))
+    return classify(Evidence(Stage.CONNECT, message))
+
+
+def _poll(pgconn: PGconn, until: float, connected_by: float) -> bool:
+    """Return whether the login came to an end, good or bad, in time."""
+    from psycopg import pq
+
+    wanted = pq.PollingStatus.WRITING
+    try:
+        while pgconn.status != pq.ConnStatus.BAD and wanted not in {
+            pq.PollingStatus.OK,
+            pq.PollingStatus.FAILED,
+        }:
+            limit = connected_by if pgconn.status == pq.ConnStatus.STARTED else until
+            events = select.POLLIN if wanted == pq.PollingStatus.READING else select.POLLOUT
+            # connect_poll() blocks when the socket is not ready.
+            _wait(pgconn.socket, events, limit)
+            wanted = pq.PollingStatus(pgconn.connect_poll())
+    except TimeoutError:
+        return False
+    return True
+
+
+def _wait(descriptor: int, events: int, until: float) -> None:
+    left = until - time.monotonic()
+    poll = select.poll()
+    poll.register(descriptor, events)
+    if left <= 0 or not poll.poll(math.ceil(left * 1000)):
+        raise TimeoutError
+
+
+def _rows(result: PGresult, secret: str) -> list[Mapping[str, str | None]]:
+    from psycopg import pq
+
+    if result.status != pq.ExecStatus.TUPLES_OK:
+        sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE)
+        message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or result.error_message
+        raise AttemptError(
+            classify(
+                Evidence(
+                    Stage.QUERY,
+                    _clean(message.decode(errors="replace"), secret),
+                    sqlstate=sqlstate.decode() if sqlstate else None,
+                )
+            )
+        )
+    names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+    return [
+        {name: _text(result.get_value(row, column)) for column, name in enumerate(names)}
+        for row in range(result.ntuples)
+    ]
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+def _clean(message: str, secret: str) -> str:
+    """Return the message without the password, should the server repeat it."""
+    return message.replace(secret, "***") if secret else message

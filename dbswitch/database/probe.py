@@ -1,0 +1,290 @@
+"""Wait until a database can be used: log in as the real user, on the real database, and ask it who it is.
+
+`docs/explanation/database-readiness.md` tells how the waiting is paced and why.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from dbswitch.database.failures import AttemptError, Failure, FailureKind, failure
+from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenacity import RetryCallState
+
+    from dbswitch.database.attempt import Session
+    from dbswitch.database.identity import Identity
+    from dbswitch.database.resolve import Resolver
+    from dbswitch.database.signs import Signs
+    from dbswitch.database.url import DatabaseUrl
+
+# One statement for both questions; a second statement would be a second round trip to a remote server.
+_UPTIME: Final = "extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::bigint::text"
+
+_LAST_ATTEMPT: Final = 0.25
+_SMALLEST_BUDGET: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLimits:
+    """How long and how hard to try; times in seconds.
+
+    Attributes:
+        deadline: for everything, name look-ups included.
+        attempt_timeout: for one attempt; a serverless Postgres takes up to several seconds to wake.
+        successes: answers in a row that are needed from a server that started less than `young` ago: a container's
+            initialisation server answers once and then goes away. An older server needs one.
+        young: see `successes`.
+        first_wait: between the first two attempts, doubled each time.
+        longest_wait: the cap of that.
+        attempts_per_second: no more attempts than this times the deadline are made.
+        settle: between two successes.
+    """
+
+    deadline: float = 15.0
+    attempt_timeout: float = 5.0
+    successes: int = 2
+    young: float = 60.0
+    first_wait: float = 0.05
+    longest_wait: float = 1.25
+    attempts_per_second: float = 20 / 15
+    settle: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A database that answered.
+
+    Attributes:
+        identity: which one, and in what state.
+        attempts: how many attempts it took, the successful ones included.
+        seconds: from the call to the last answer.
+        notices: what a person should know; one sentence each.
+        latency: seconds of the last attempt, login and query together.
+        encrypted: whether libpq used TLS.
+    """
+
+    identity: Identity
+    attempts: int
+    seconds: float
+    notices: tuple[str, ...]
+    latency: float = 0.0
+    encrypted: bool = False
+
+
+def _silent(_attempt: int, _failure: Failure, _wait: float) -> None:
+    """Tell nobody."""
+
+
+def wait_until_ready(
+    url: DatabaseUrl,
+    limits: ProbeLimits | None = None,
+    *,
+    on_retry: Callable[[int, Failure, float], None] = _silent,
+) -> Ready:
+    """Try until the database answers as often as `limits` ask for.
+
+    A signal handler that raises ends the wait at once.
+
+    Args:
+        url: the database.
+        limits: how long and how hard to try.
+        on_retry: called before each wait with the number of attempts so far, what went wrong and the seconds to wait
+            at most.
+
+    Raises:
+        DatabaseRejectedError: waiting cannot help.
+        DatabaseNotReadyError: the deadline has passed.
+    """
+    from tenacity import Retrying, retry_if_exception
+
+    wait = _Wait(url, limits or ProbeLimits(), on_retry)
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, AttemptError) and error.failure.retry),
+        wait=wait.pause,
+        stop=wait.over,
+        sleep=wait.sleep,
+        before_sleep=wait.tell,
+        reraise=True,
+    )
+    try:
+        return retrying(wait.attempt)
+    except AttemptError as error:
+        raise _explain(url, error.failure, wait) from None
+
+
+@dataclass(slots=True)
+class _Wait:
+    """The state of one call of :func:`wait_until_ready`."""
+
+    url: DatabaseUrl
+    limits: ProbeLimits
+    on_retry: Callable[[int, Failure, float], None]
+    started: float = field(default_factory=time.monotonic)
+    attempts: int = 0
+    failure: Failure | None = None
+    _same_in_a_row: int = 0
+    _resolver: Resolver = field(init=False)
+    _signs: Signs = field(init=False)
+
+    def __post_init__(self) -> None:
+        from dbswitch.database.resolve import Resolver
+        from dbswitch.database.signs import Signs
+
+        self._resolver = Resolver(self.url.host)
+        self._signs = Signs(self.url)
+
+    @property
+    def left(self) -> float:
+        """Seconds to the deadline."""
+        return self.started + self.limits.deadline - time.monotonic()
+
+    def attempt(self) -> Ready:
+        """Try once; a server that has just started has to answer several times."""
+        answer = self._ask()
+        while answer.needed > 1:
+            time.sleep(min(self.limits.settle, max(0.0, self.left)))
+            again = self._ask()
+            if not again.identity.same_as(answer.identity):
+                raise AttemptError(failure(FailureKind.RESTARTED))
+            answer = _Answer(again.identity, answer.needed - 1, again.latency, again.encrypted)
+        return Ready(
+            identity=answer.identity,
+            attempts=self.attempts,
+            seconds=time.monotonic() - self.started,
+            notices=_notices(self.url, answer),
+            latency=answer.latency,
+            encrypted=answer.encrypted,
+        )
+
+    def _ask(self) -> _Answer:
+        from dbswitch.database.attempt import session
+
+        self.attempts += 1
+        self._signs.look()
+        began = time.monotonic()
+        with session(
+            self.url, self._resolver, max(0.001, min(self.limits.attempt_timeout, self.left))
+        ) as open_session:
+            identity, uptime = _identify(open_session)
+            latency = time.monotonic() - began
+            needed = self.limits.successes if uptime < self.limits.young else 1
+            return _Answer(identity, needed, latency, open_session.encrypted)
+
+    @property
+    def _last_attempt(self) -> float:
+        # An attempt that begins at the deadline could not even connect.
+        return min(_LAST_ATTEMPT, self.limits.deadline / 10)
+
+    def over(self, _state: RetryCallState) -> bool:
+        """Tell tenacity whether there is no time left for another attempt."""
+        return self.left <= self._last_attempt
+
+    def pause(self, state: RetryCallState) -> float:
+        """Tell tenacity how long to sleep: doubled from the first wait up to the cap, within the budget of attempts."""
+        found = _failure_of(state)
+        # News: a server that now starts up is about to be ready, whatever was waited for before.
+        self._same_in_a_row = (
+            self._same_in_a_row + 1 if self.failure and self.failure.kind is found.kind else 0
+        )
+        self.failure = found
+        limits = self.limits
+        wait = min(limits.longest_wait, limits.first_wait * 2.0 ** min(self._same_in_a_row, 30))
+        wait *= random.uniform(0.9, 1.1)  # noqa: S311  # jitter, nothing to guess
+        budget = max(_SMALLEST_BUDGET, math.floor(limits.deadline * limits.attempts_per_second))
+        attempts_left = budget - self.attempts - limits.successes
+        if attempts_left * limits.longest_wait < self.left:
+            wait = max(wait, self.left / max(1, attempts_left))
+        return min(wait, max(0.0, self.left - self._last_attempt))
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep until the next attempt, or until there is a sign that it will go better."""
+        starting = self.failure is not None and self.failure.kind is FailureKind.STARTING_UP
+        if self._signs.sleep(seconds, starting=starting):
+            # It may come a moment too early; the next attempt shall not be a long wait away.
+            self._same_in_a_row = -1
+
+    def tell(self, state: RetryCallState) -> None:
+        """Tell the caller about the wait that begins."""
+        self.on_retry(self.attempts, _failure_of(state), state.upcoming_sleep)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    identity: Identity
+    needed: int
+    latency: float
+    encrypted: bool
+
+
+def _identify(open_session: Session) -> tuple[Identity, float]:
+    """Return the identity and the server's uptime in seconds."""
+    from dbswitch.database.identity import IDENTITY_SQL, PLAIN_IDENTITY_SQL, Identity
+
+    def ask(sql: str) -> tuple[Identity, float]:
+        statement = f'SELECT i.*, {_UPTIME} AS "uptime" FROM ({sql}) i'  # noqa: S608  # constants of this package only
+        row = open_session.query(statement)[0]
+        return Identity.from_json(row), float(row["uptime"] or 0)
+
+    try:
+        return ask(IDENTITY_SQL)
+    except AttemptError as error:
+        if error.failure.retry and error.failure.kind is not FailureKind.UNKNOWN:
+            raise
+        return ask(PLAIN_IDENTITY_SQL)
+    except ValueError as error:
+        raise AttemptError(failure(FailureKind.NOT_POSTGRES, said=str(error))) from None
+
+
+def _notices(url: DatabaseUrl, answer: _Answer) -> tuple[str, ...]:
+    found = []
+    if answer.identity.in_recovery:
+        found.append(
+            f"{answer.identity.database} is on a server in recovery (a standby): it can be read, not written."
+        )
+    elif answer.identity.read_only:
+        found.append(
+            f"{answer.identity.database} is read-only (default_transaction_read_only): writes will fail."
+        )
+    if (
+        answer.encrypted
+        and not url.is_local
+        and url.parameter("sslmode") is None
+        and url.parameter("ssl") is None
+    ):
+        found.append("The probe's connection was encrypted, the app's will not be: the URL has no sslmode.")
+    return tuple(found)
+
+
+def _failure_of(state: RetryCallState) -> Failure:
+    error = state.outcome.exception() if state.outcome is not None else None
+    assert isinstance(error, AttemptError)
+    return error.failure
+
+
+def _explain(url: DatabaseUrl, last: Failure, wait: _Wait) -> DatabaseRejectedError | DatabaseNotReadyError:
+    seconds = time.monotonic() - wait.started
+    facts = [str(url)]
+    if last.said:
+        facts.append(f"it says: {last.said}")
+    if not last.retry:
+        return DatabaseRejectedError(
+            f"The database rejected the connection: {last.text} ({last.prisma_code}).",
+            facts=facts,
+            why="waiting would not change that",
+            fix=last.fix,
+        )
+    facts.append(f"{wait.attempts} attempts in {seconds:.1f} s")
+    return DatabaseNotReadyError(
+        f"The database was not ready in time: {last.text} ({last.prisma_code}).",
+        facts=facts,
+        why="an app pointed at it now would fail",
+        fix=last.fix,
+    )
