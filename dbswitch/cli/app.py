@@ -17,6 +17,7 @@ from dbswitch.cli.options import (  # noqa: TC001  typer reads the annotations a
     TakePort,
     Timeout,
     Verbose,
+    Yes,
 )
 from dbswitch.cli.words import TARGET
 from dbswitch.errors import UsageError
@@ -61,12 +62,7 @@ def switch(
         bool, typer.Option("--no-restart", help="Change the env files and leave the server alone.")
     ] = False,
     confirm: Confirm = None,
-    yes: Annotated[
-        bool,
-        typer.Option(
-            "--yes", "-y", help="Do not ask about --take-port; a protected target still needs --confirm."
-        ),
-    ] = False,
+    yes: Yes = False,
     timeout: Timeout = None,
     dry_run: DryRun = False,
     detach: Annotated[
@@ -123,6 +119,7 @@ def dev(
         bool, typer.Option("--detach", help="Return once the server answers; it goes on in the background.")
     ] = False,
     take_port: TakePort = False,
+    yes: Yes = False,
     timeout: Timeout = None,
     json: Json = False,
     project: Project = None,
@@ -130,7 +127,7 @@ def dev(
     verbose: Verbose = False,
 ) -> Invocation:
     """Run the dev server and follow it; Ctrl-C stops it."""
-    return Invocation(op.Dev(detach, take_port, timeout), Common(json, quiet, verbose, project))
+    return Invocation(op.Dev(detach, take_port, yes, timeout), Common(json, quiet, verbose, project))
 
 
 @app.command()
@@ -144,6 +141,7 @@ def stop(
 @app.command()
 def restart(
     take_port: TakePort = False,
+    yes: Yes = False,
     timeout: Timeout = None,
     json: Json = False,
     project: Project = None,
@@ -151,7 +149,7 @@ def restart(
     verbose: Verbose = False,
 ) -> Invocation:
     """Restart the dev server on the target it is on."""
-    return Invocation(op.Restart(take_port, timeout), Common(json, quiet, verbose, project))
+    return Invocation(op.Restart(take_port, yes, timeout), Common(json, quiet, verbose, project))
 
 
 @app.command()
@@ -195,7 +193,7 @@ def doctor() -> None:
 @app.command()
 def init(
     dry_run: DryRun = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     scripts: Annotated[bool, typer.Option("--scripts", help="Also add scripts to package.json.")] = False,
     json: Json = False,
     project: Project = None,

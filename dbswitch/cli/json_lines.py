@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -22,14 +23,12 @@ def object_line(event: str, fields: dict[str, Any]) -> str:
 
 
 class JsonRenderer:
-    """Writes NDJSON. `copy` gets every event too (the file of a detached run)."""
+    """Writes NDJSON. `copy`, where it is set, gets every event too (the file of a detached run)."""
 
-    def __init__(
-        self, *, run_id: str = "", stream: TextIO | None = None, copy: Callable[[Event], None] | None = None
-    ) -> None:
+    def __init__(self, *, run_id: str = "", stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stdout
         self._run_id = run_id
-        self._copy = copy
+        self.copy: Callable[[Event], None] | None = None
         self._reader_left = False
 
     def protect(self, names: Iterable[str]) -> None:
@@ -37,8 +36,9 @@ class JsonRenderer:
 
     def emit(self, event: Event) -> None:
         """Write one event. A reader that went away must not stop a switch halfway."""
-        if self._copy is not None:
-            self._copy(event)
+        if self.copy is not None:
+            with contextlib.suppress(OSError):  # a full disk must not stop a switch halfway
+                self.copy(event)
         if self._reader_left:
             return
         try:

@@ -59,6 +59,7 @@ class Dev:
 
     detach: bool = False
     take_port: bool = False
+    yes: bool = False
     timeout: float | None = None
 
 
@@ -72,6 +73,7 @@ class Restart:
     """Stop and start the dev server on the target it is on."""
 
     take_port: bool = False
+    yes: bool = False
     timeout: float | None = None
 
 

@@ -70,6 +70,8 @@ class PlainPeople:
                 self.phase(event, line)
             case Waiting():
                 self.waiting(event)
+            case Notice(code="stop", text=text) if not self.verbose:
+                self.step(text)
             case Notice(text=text, level=level):
                 head = ("warning: ", Style.WARN) if level == "warning" else ("note: ", Style.DIM)
                 if level == "warning" or not self.quiet:
@@ -93,6 +95,9 @@ class PlainPeople:
         if said != text or time.monotonic() - at >= REPEAT_AFTER:
             self._waited = (text, time.monotonic())
             self.say((("… ", Style.DIM), (text, Style.DIM)))
+
+    def step(self, text: str) -> None:
+        """Say a small step inside a phase, where that costs no line."""
 
     def result(self, event: Result) -> None:
         """Say how it ended, also when quiet."""
@@ -187,6 +192,11 @@ class LivePeople(PlainPeople):
             super().waiting(event)
         else:
             self._current.reason = event.reason
+
+    def step(self, text: str) -> None:
+        """Say it on the live line."""
+        if self._current is not None:
+            self._current.reason = text
 
     def line(self, line: Line) -> None:
         """Print one line above the live one."""

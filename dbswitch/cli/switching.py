@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from dbswitch.cli.operations import Common, Restart, Switch
     from dbswitch.cli.renderer import Renderer
     from dbswitch.project.discovery import Project
+    from dbswitch.switch.events import Event
     from dbswitch.switch.request import Question
+
+
+PREVIOUS = "-"
 
 
 def find_project(common: Common, renderer: Renderer) -> Project:
@@ -46,7 +50,9 @@ def asker(common: Common, renderer: Renderer) -> Callable[[Question], str] | Non
         from dbswitch.cli.renderer import Style
 
         try:
-            return renderer.question([((question.text, Style.DANGER),)], f"type {question.expected}: ").strip()
+            return renderer.question(
+                [((question.text, Style.DANGER),)], f"type {question.expected}: "
+            ).strip()
         except EOFError:
             return ""
 
@@ -64,10 +70,12 @@ def switch(asked: Switch, common: Common, renderer: Renderer) -> int:
     from dbswitch.switch import run, runs
     from dbswitch.switch.request import Request
 
+    if asked.run_id is not None:
+        _keep_events(project, asked.run_id, renderer)
     if asked.take_port:
         agree_to_take_port(common, renderer, yes=asked.yes)
     request = Request(
-        target=asked.target,
+        target=previous_target(project) if asked.target == PREVIOUS else asked.target,
         run_id=asked.run_id or runs.new_id(),
         mode=asked.mode,
         confirm=asked.confirm,
@@ -78,6 +86,38 @@ def switch(asked: Switch, common: Common, renderer: Renderer) -> int:
         ambient=dict(os.environ),
     )
     return run.switch(project, request, renderer.emit).exit
+
+
+def _keep_events(project: Project, run_id: str, renderer: Renderer) -> None:
+    from dbswitch.cli.json_lines import JsonRenderer
+    from dbswitch.durable import ensure_state_dir
+    from dbswitch.switch import runs
+
+    ensure_state_dir(project.state_dir)
+    if isinstance(renderer, JsonRenderer):
+        renderer.copy = runs.RunFile(project.state_dir, run_id)
+        runs.prune(project.state_dir)
+
+
+def previous_target(project: Project) -> str:
+    """Return where `dbswitch -` goes.
+
+    Raises:
+        UsageError: nothing was switched in this project yet.
+    """
+    from dbswitch.project.active import active
+    from dbswitch.switch import history
+
+    past = history.read(project.state_dir)
+    name = history.previous_target(past, active(project, os.environ).target)
+    if name is None:
+        raise UsageError(
+            "there is no previous target",
+            facts=(f"{len(past)} switches in the history of this project",),
+            why="`-` means the target that was active before the last switch",
+            fix="name one: `dbswitch TARGET`",
+        )
+    return name
 
 
 def agree_to_take_port(common: Common, renderer: Renderer, *, yes: bool) -> None:
@@ -109,15 +149,40 @@ def agree_to_take_port(common: Common, renderer: Renderer, *, yes: bool) -> None
 def restart(asked: Restart, common: Common, renderer: Renderer) -> int:
     """Restart the server; return the exit code."""
     project = find_project(common, renderer)
-    from dbswitch.switch import run
+    from dbswitch.switch import runs, servers
 
-    result = run.restart(project, renderer.emit, ambient=dict(os.environ), take_port=asked.take_port)
+    if asked.take_port:
+        agree_to_take_port(common, renderer, yes=asked.yes)
+    result = servers.restart(
+        project,
+        renderer.emit,
+        run_id=runs.new_id(),
+        ambient=dict(os.environ),
+        timeout=asked.timeout,
+        take_port=asked.take_port,
+    )
     return result.exit
 
 
 def stop(common: Common, renderer: Renderer) -> int:
     """Stop the server; return the exit code."""
     project = find_project(common, renderer)
-    from dbswitch.switch import run
+    from dbswitch.switch import runs, servers
 
-    return run.stop_server(project, renderer.emit).exit
+    return servers.stop_server(project, renderer.emit, run_id=runs.new_id()).exit
+
+
+def mend(project: Project, renderer: Renderer) -> None:
+    """Finish what a killed run left, before a command shows or uses it; people are told, programs are not."""
+    from dbswitch.switch import recovery
+
+    if not recovery.pending(project.state_dir):
+        return
+    from dbswitch.switch import runs, servers
+    from dbswitch.switch.events import Notice
+
+    def told(event: Event) -> None:
+        if isinstance(event, Notice):
+            renderer.note(event.text)
+
+    servers.repair(project, told, run_id=runs.new_id(), ambient=dict(os.environ))

@@ -41,7 +41,9 @@ def wait(asked: Wait, common: Common, renderer: Renderer) -> int:
         ready = wait_until_ready(
             target.url,
             limits,
-            on_retry=lambda attempt, failure, pause: reporter.waiting(Phase.PROBE, attempt, failure.text, pause),
+            on_retry=lambda attempt, failure, pause: reporter.waiting(
+                Phase.PROBE, attempt, failure.text, pause
+            ),
         )
         note.detail = f"{ready.attempts} attempts" if ready.attempts > 1 else ""
     for text in ready.notices:

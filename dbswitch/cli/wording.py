@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from dbswitch.cli.renderer import Line, Style, plain
 from dbswitch.switch.events import ErrorInfo, Outcome, Phase, PhaseState, Planned, Result
@@ -36,7 +36,7 @@ _DONE = {
     Phase.PLAN: "planned",
     Phase.GUARD: "confirmed",
     Phase.PROBE: "new database is ready",
-    Phase.STOP: "server stopped",
+    Phase.STOP: "server is down",
     Phase.PORTS: "ports are free",
     Phase.UNLOCK: "Next.js lock removed",
     Phase.WRITE: "env files written",
@@ -117,32 +117,51 @@ def plan_lines(planned: Planned, target: str, protected: Container[str]) -> list
 
 def verdict(result: Result, protected: Container[str]) -> list[Line]:
     """Return the last lines of a run: one line when it went well, the error's parts when it did not."""
-    name = (result.target, target_style(result.target, protected))
+    who: Line = ((result.target, target_style(result.target, protected)), (": ", Style.PLAIN))
     database = _database(result.identity)
     took = f" in {duration(result.seconds)}"
     match result.outcome:
-        case Outcome.SWITCHED if result.verified:
-            return [(name, (": verified", Style.GOOD), (f" on {database}{took}", Style.PLAIN))]
-        case Outcome.SWITCHED if result.verified is None and result.mode != "none":
-            return [
-                (name, (": ", Style.PLAIN), (NOT_VERIFIED, Style.WARN), (f" ({database}{took})", Style.DIM))
-            ]
-        case Outcome.SWITCHED if result.verified is None:
-            text = ": env files switched, no app was asked"
-            return [(name, (text, Style.PLAIN), (f" ({database}{took})", Style.DIM))]
         case Outcome.SWITCHED:
-            text = ": switched, but the app does not answer from it"
-            return [(name, (text, Style.BAD), (f" ({database}{took})", Style.DIM))]
+            return [(*who, *_switched(result, database, took))]
+        case Outcome.UNCHANGED if not result.identity:
+            return [((who if result.target else ()) + (("nothing to do", Style.PLAIN),))]
         case Outcome.UNCHANGED:
-            text = ": nothing to do, verified on " if result.verified else ": nothing to do, already on "
-            return [(name, (f"{text}{database}", Style.PLAIN))]
+            how = "verified on" if result.verified else "already on"
+            return [(*who, (f"nothing to do, {how} {database}", Style.PLAIN))]
         case Outcome.READY:
-            return [(name, (": ready", Style.GOOD), (f", {database}{took}", Style.PLAIN))]
+            return [(*who, ("ready", Style.GOOD), (f", {database}{took}", Style.PLAIN))]
         case Outcome.PLANNED:
-            return [(name, (": dry run, nothing was changed", Style.PLAIN))]
-        case _:
+            return [(*who, ("dry run, nothing was changed", Style.PLAIN))]
+        case Outcome.STARTED | Outcome.STOPPED | Outcome.RESTARTED:
+            head = who if result.target and result.outcome is not Outcome.STOPPED else ()
+            return [(*head, (f"server {result.outcome}", Style.GOOD), (took, Style.PLAIN))]
+        case Outcome.REPAIRED:
+            return [(("an unfinished switch was put in order", Style.PLAIN), (took, Style.PLAIN))]
+        case (
+            Outcome.REFUSED
+            | Outcome.BUSY
+            | Outcome.OVERTAKEN
+            | Outcome.FAILED
+            | Outcome.ROLLED_BACK
+            | Outcome.ROLLBACK_FAILED
+            | Outcome.INTERRUPTED
+            | Outcome.BUG
+        ):
             error = result.error or ErrorInfo(str(result.outcome), f"the command ended as {result.outcome}")
             return failure_lines(error)
+        case _:
+            assert_never(result.outcome)
+
+
+def _switched(result: Result, database: str, took: str) -> Line:
+    aside = (f" ({database}{took})", Style.DIM)
+    if result.verified:
+        return (("verified", Style.GOOD), (f" on {database}{took}", Style.PLAIN))
+    if result.verified is not None:
+        return (("switched, but the app does not answer from it", Style.BAD), aside)
+    if result.mode == "none":
+        return (("env files switched, no app was asked", Style.PLAIN), aside)
+    return ((NOT_VERIFIED, Style.WARN), aside)
 
 
 def _database(identity: dict[str, str]) -> str:

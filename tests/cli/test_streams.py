@@ -37,7 +37,7 @@ def test_in_a_pipe_there_are_plain_lines_on_stderr_and_nothing_on_stdout(project
     assert done.stderr.splitlines() == [
         "note: DATABASE_URL in .env is shadowed by .env.local",
         "✓ new database is ready 0.1 s (PostgreSQL 15.6)",
-        "✓ server stopped 0.1 s",
+        "✓ server is down 0.1 s",
         "prod: verified on shop_prod (PostgreSQL 15.6) in 0.0 s",
     ]
 

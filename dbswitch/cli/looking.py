@@ -1,0 +1,181 @@
+"""`dbswitch status` and `dbswitch history`: what was found, as one JSON object and as lines for people."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from dbswitch.cli.renderer import Answer, Line, Style, plain
+from dbswitch.cli.switching import find_project, mend
+from dbswitch.cli.wording import duration, target_style
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dbswitch.cli.operations import Common, History
+    from dbswitch.cli.renderer import Renderer
+    from dbswitch.project.discovery import Project
+    from dbswitch.switch.history import Past
+    from dbswitch.switch.status import Status
+
+
+def status(common: Common, renderer: Renderer) -> int:
+    """Show where everything stands; return the exit code."""
+    project = find_project(common, renderer)
+    mend(project, renderer)
+    from dbswitch.switch.status import status as look
+
+    found = look(project, os.environ)
+    lines = status_lines(found, verbose=common.verbose)
+    renderer.answer(Answer("status", status_fields(project, found), tuple(lines)))
+    return 0
+
+
+def status_fields(project: Project, found: Status) -> dict[str, Any]:
+    """Return the fields of the `status` object; `docs/reference/json.md` documents them."""
+    server = found.server
+    return {
+        "project": str(project.root),
+        "target": found.active.target,
+        "active": found.active.kind.value,
+        "readers": [
+            {
+                "reader": state.reader.value,
+                "target": state.target,
+                "database": state.database,
+                "source": state.source,
+                "differing": list(state.differing),
+            }
+            for state in found.active.readers
+        ],
+        "targets": [
+            {
+                "name": target.name,
+                "aliases": list(target.aliases),
+                "protected": target.protected,
+                "source": target.source,
+            }
+            for target in found.targets
+        ],
+        "unresolved": [{"target": name, "why": why} for name, why in found.active.unresolved],
+        "server": {
+            "state": server.state.value,
+            "url": server.url,
+            "port": server.port if server.port is not None else found.port,
+            "pids": [one.process.pid for one in server.processes],
+            "started_by_dbswitch": server.by_us,
+            "foreign": [one.describe() for one in server.foreign],
+        },
+        "hot_client": found.hot_client,
+        "identity_route": found.identity_route,
+        "running": None
+        if found.holder is None
+        else {"target": found.holder.target, "pid": found.holder.pid, "since": found.holder.since},
+        "unfinished": found.unfinished,
+        "notices": list(found.notices),
+    }
+
+
+def status_lines(found: Status, *, verbose: bool) -> Iterable[Line]:
+    """Yield the same for people."""
+    protected = frozenset(target.name for target in found.targets if target.protected)
+    active = found.active
+    yield (("active:  ", Style.DIM), (active.text, target_style(active.target, protected)))
+    yield from _readers(found, protected)
+    yield (("server:  ", Style.DIM), (_server(found), Style.PLAIN))
+    for listener in found.server.foreign:
+        yield (("         ", Style.PLAIN), (listener.describe(), Style.WARN))
+    client = "hot client" if found.hot_client else "no hot client (a switch restarts the server)"
+    route = "identity route" if found.identity_route else "no identity route (`dbswitch generate route`)"
+    yield (("app:     ", Style.DIM), (f"{client}, {route}", Style.PLAIN))
+    yield (("targets: ", Style.DIM), *_targets(found, protected))
+    if found.holder is not None:
+        yield (("running: ", Style.DIM), (found.holder.text, Style.WARN))
+    if found.unfinished:
+        yield (
+            ("warning: ", Style.WARN),
+            ("a killed switch left work; the next command finishes it", Style.PLAIN),
+        )
+    for name, why in active.unresolved:
+        yield (("note: ", Style.DIM), (f"{name} was not compared: {why}", Style.PLAIN))
+    if verbose:
+        for text in found.notices:
+            yield (("note: ", Style.DIM), (text, Style.PLAIN))
+
+
+def _readers(found: Status, protected: frozenset[str]) -> Iterable[Line]:
+    states = found.active.readers
+    wide = max((len(state.reader.value) for state in states), default=0)
+    names = [state.target or ("?" if state.database else "-") for state in states]
+    column = max((len(name) for name in names), default=0)
+    for state, name in zip(states, names, strict=True):
+        where = f"{state.database} from {state.source}" if state.database else "no database URL"
+        yield (
+            (f"  {state.reader.value.ljust(wide)}  ", Style.DIM),
+            (name, target_style(state.target, protected) if state.target else Style.WARN),
+            (f"{' ' * (column - len(name))}  {where}", Style.PLAIN),
+        )
+        if state.differing:
+            different = ", ".join(state.differing)
+            yield ((f"  {' ' * wide}  ", Style.PLAIN), (f"not as {name} sets them: {different}", Style.WARN))
+
+
+def _server(found: Status) -> str:
+    server = found.server
+    where = f" at {server.url}" if server.url else ""
+    if not server.processes:
+        return f"{server.state.value} (port {found.port})"
+    origin = "started by dbswitch" if server.by_us else "not started by dbswitch"
+    return f"{server.state.value}{where}, pid {server.processes[0].process.pid}, {origin}"
+
+
+def _targets(found: Status, protected: frozenset[str]) -> Iterable[tuple[str, Style]]:
+    if not found.targets:
+        yield ("none yet; `dbswitch init` says how to add them", Style.WARN)
+    for index, target in enumerate(found.targets):
+        if index:
+            yield (", ", Style.PLAIN)
+        yield (target.name, target_style(target.name, protected))
+        if target.protected:
+            yield (" (protected)", Style.PLAIN)
+
+
+def history(asked: History, common: Common, renderer: Renderer) -> int:
+    """Show the last switches, newest first; return the exit code."""
+    project = find_project(common, renderer)
+    from dbswitch.switch import history as past
+
+    entries = past.read(project.state_dir)[-asked.count :][::-1]
+    fields = {
+        "entries": [
+            {
+                "id": one.id,
+                "at": one.at,
+                "from": one.previous,
+                "to": one.target,
+                "outcome": one.outcome.value,
+                "seconds": one.seconds,
+                "mode": one.mode,
+                "verified": one.verified,
+            }
+            for one in entries
+        ]
+    }
+    renderer.answer(Answer("history", fields, tuple(_history_lines(entries))))
+    return 0
+
+
+def _history_lines(entries: Sequence[Past]) -> Iterable[Line]:
+    if not entries:
+        yield plain("nothing was switched here yet")
+    for one in entries:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.at))
+        proof = {True: ", verified", False: ", not on it", None: ""}[one.verified]
+        good = one.outcome.value in {"switched", "unchanged"}
+        yield (
+            (f"{when}  ", Style.DIM),
+            (f"{one.previous or '?'} -> {one.target}  ", Style.BOLD),
+            (f"{one.outcome.value}{proof}", Style.PLAIN if good else Style.BAD),
+            (f"  {duration(one.seconds)}  {one.mode}", Style.DIM),
+        )

@@ -1,0 +1,190 @@
+"""`dbswitch dev` and `dbswitch logs`: the server in the foreground, across switches made elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbswitch.cli.switching import agree_to_take_port, find_project
+from dbswitch.errors import ExitCode, InterruptedSwitchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from dbswitch.cli.operations import Common, Dev, Logs
+    from dbswitch.cli.renderer import Renderer
+    from dbswitch.project.discovery import Project
+    from dbswitch.server.spec import ServerSpec
+
+LOOK = 0.25  # seconds between two looks at whether the server is still there
+_TAIL = 1 << 20  # bytes; as much of the log's end as is searched for its last lines
+
+
+def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
+    """Start the server (or find it running) and follow it to its end; return the exit code."""
+    project = find_project(common, renderer)
+    from dbswitch.project import server_spec
+    from dbswitch.server import log
+    from dbswitch.switch import runs, servers
+    from dbswitch.switch.events import Outcome
+
+    if asked.take_port:
+        agree_to_take_port(common, renderer, yes=asked.yes)
+    spec = server_spec.build(project)
+    begin = log.size(spec.log_path)
+    result = servers.start_server(
+        project,
+        renderer.emit,
+        run_id=runs.new_id(),
+        ambient=dict(os.environ),
+        timeout=asked.timeout,
+        take_port=asked.take_port,
+    )
+    if result.exit or asked.detach:
+        return result.exit
+    ours = result.outcome is not Outcome.UNCHANGED
+    watch = Watch(project, spec, renderer)
+    try:
+        from dbswitch.switch.interrupts import Interrupts
+
+        with Interrupts():
+            _show(log.follow(spec.log_path, since=begin, stop=watch.gone), as_json=common.json)
+    except InterruptedSwitchError as signal:
+        return _leave(project, renderer, ours=ours, terminated=signal.terminated)
+    except BrokenPipeError:
+        _leave(project, renderer, ours=ours, terminated=True)
+        raise
+    return watch.verdict(renderer)
+
+
+def _leave(project: Project, renderer: Renderer, *, ours: bool, terminated: bool) -> int:
+    from dbswitch.switch import runs, servers
+
+    code = ExitCode.TERMINATED if terminated else ExitCode.OK
+    if not ours:
+        renderer.note("the server goes on without us; `dbswitch stop` stops it")
+        return code
+    return servers.stop_server(project, renderer.emit, run_id=runs.new_id()).exit or code
+
+
+@dataclass(slots=True)
+class Watch:
+    """Tells a server that is gone for good from one that a switch has taken down for a moment."""
+
+    project: Project
+    spec: ServerSpec
+    renderer: Renderer
+    status: int | None = None
+    stopped: bool = False
+    _next: float = 0.0
+
+    def gone(self) -> bool:
+        """Return whether there is nothing left to follow. Cheap to call often: it looks every `LOOK` seconds."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + LOOK
+        if self._lives():
+            return False
+        from dbswitch.switch import mutex, recovery
+
+        if mutex.peek(self.project.state_dir) is not None:
+            return False
+        if recovery.pending(self.project.state_dir):
+            from dbswitch.cli.switching import mend
+
+            mend(self.project, self.renderer)  # the switch that took the server down was killed
+            return False
+        if self._lives():  # a switch ended between the two looks
+            return False
+        return self._judge()
+
+    def _lives(self) -> bool:
+        from dbswitch.server.processes import is_alive
+        from dbswitch.server.record import read_record
+
+        record = read_record(self.spec.record_path)
+        return record is not None and is_alive(record.process)
+
+    def _judge(self) -> bool:
+        from dbswitch.server import children
+        from dbswitch.server.observing import find
+        from dbswitch.server.record import read_record
+
+        record = read_record(self.spec.record_path)
+        if find(self.spec, record):  # its first process is gone, the one that serves is not
+            return False
+        self.stopped = record is None
+        self.status = None if record is None else children.status(record.pid)
+        return True
+
+    def verdict(self, renderer: Renderer) -> int:
+        """Say why there is nothing left to follow; return the exit code."""
+        if self.stopped:
+            renderer.note("the server was stopped")
+            return ExitCode.OK
+        from dbswitch.cli.renderer import Failure
+        from dbswitch.switch.events import ErrorInfo, Outcome
+
+        how = f"with status {self.status}" if self.status is not None else "(its exit status is not known)"
+        code = int(ExitCode.SERVER) if self.status is None else self.status
+        code = 128 - code if code < 0 else code
+        error = ErrorInfo(
+            "server",
+            f"the dev server ended by itself {how}",
+            why="nothing answers for the app now",
+            fix="its log is above; `dbswitch dev` starts it again",
+        )
+        renderer.failure(Failure(error, code, Outcome.FAILED))
+        return code
+
+
+def logs(asked: Logs, common: Common, renderer: Renderer) -> int:
+    """Show the end of the server's log, and go on with `--follow`; return the exit code."""
+    project = find_project(common, renderer)
+    from dbswitch.project import server_spec
+    from dbswitch.server import log
+
+    path = server_spec.build(project).log_path
+    if not path.exists():
+        renderer.note("there is no log yet; `dbswitch dev` starts the server")
+        if not asked.follow:
+            return ExitCode.OK
+    tail, position = _tail(path, asked.lines)
+    _show([tail], as_json=common.json)
+    if asked.follow:
+        _show(log.follow(path, since=position), as_json=common.json)
+    return ExitCode.OK
+
+
+def _tail(path: Path, count: int) -> tuple[bytes, int]:
+    try:
+        with path.open("rb") as stream:
+            position = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, position - _TAIL))
+            text = stream.read(_TAIL)
+    except FileNotFoundError:
+        return b"", 0
+    lines = text.splitlines(keepends=True)
+    return b"".join(lines[len(lines) - count :] if count < len(lines) else lines), position
+
+
+def _show(chunks: Iterable[bytes], *, as_json: bool) -> None:
+    """Write log text to stdout as it comes, or as one JSON object per line. Raises BrokenPipeError."""
+    if not as_json:
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+        return
+    from dbswitch.cli.json_lines import object_line
+
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            sys.stdout.write(object_line("log", {"line": line.decode(errors="replace").rstrip("\r")}) + "\n")
+        sys.stdout.flush()
