@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
+
 
 class FailureKind(StrEnum):
     """What went wrong with one attempt."""
@@ -275,6 +277,30 @@ def failure(kind: FailureKind, *, said: str = "") -> Failure:
     if len(shown) > _SAID_LIMIT:
         shown = shown[: _SAID_LIMIT - 1] + "…"
     return Failure(kind, verdict.retry, verdict.prisma_code, verdict.text, verdict.fix, shown)
+
+
+def explain(found: Failure, where: str, tried: str = "") -> DatabaseRejectedError | DatabaseNotReadyError:
+    """Return the error for people.
+
+    Args:
+        found: the last failure.
+        where: the masked URL.
+        tried: how often and how long, for a failure that was waited for.
+    """
+    said = (f"it says: {found.said}",) if found.said else ()
+    if not found.retry:
+        return DatabaseRejectedError(
+            f"The database rejected the connection: {found.text} ({found.prisma_code}).",
+            facts=(where, *said),
+            why="waiting would not change that",
+            fix=found.fix,
+        )
+    return DatabaseNotReadyError(
+        f"The database was not ready in time: {found.text} ({found.prisma_code}).",
+        facts=(where, *said, *((tried,) if tried else ())),
+        why="an app pointed at it now would fail",
+        fix=found.fix,
+    )
 
 
 def _kind(evidence: Evidence) -> FailureKind:

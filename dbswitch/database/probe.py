@@ -11,8 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.database.failures import AttemptError, Failure, FailureKind, failure
-from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
+from dbswitch.database.failures import AttemptError, Failure, FailureKind, explain, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +116,8 @@ def wait_until_ready(
     try:
         return retrying(wait.attempt)
     except AttemptError as error:
-        raise _explain(url, error.failure, wait) from None
+        tried = f"{wait.attempts} attempts in {time.monotonic() - wait.started:.1f} s"
+        raise explain(error.failure, str(url), tried) from None
 
 
 @dataclass(slots=True)
@@ -267,24 +267,3 @@ def _failure_of(state: RetryCallState) -> Failure:
     error = state.outcome.exception() if state.outcome is not None else None
     assert isinstance(error, AttemptError)
     return error.failure
-
-
-def _explain(url: DatabaseUrl, last: Failure, wait: _Wait) -> DatabaseRejectedError | DatabaseNotReadyError:
-    seconds = time.monotonic() - wait.started
-    facts = [str(url)]
-    if last.said:
-        facts.append(f"it says: {last.said}")
-    if not last.retry:
-        return DatabaseRejectedError(
-            f"The database rejected the connection: {last.text} ({last.prisma_code}).",
-            facts=facts,
-            why="waiting would not change that",
-            fix=last.fix,
-        )
-    facts.append(f"{wait.attempts} attempts in {seconds:.1f} s")
-    return DatabaseNotReadyError(
-        f"The database was not ready in time: {last.text} ({last.prisma_code}).",
-        facts=facts,
-        why="an app pointed at it now would fail",
-        fix=last.fix,
-    )
