@@ -1,4 +1,4 @@
-"""Which env files git tracks. The only place of this room that starts a program."""
+"""Which files git tracks and which it ignores. The only place of this room that starts a program."""
 
 from __future__ import annotations
 
@@ -17,11 +17,26 @@ def tracked_files(root: Path, patterns: tuple[str, ...]) -> frozenset[str]:
 
     No git, no repository, or a repository git refuses to read: none.
     """
+    done = _git(root, ("ls-files", "-z", "--", *patterns))
+    if done is None or done.returncode != 0:
+        return frozenset()
+    return _names(done.stdout)
+
+
+def ignored_files(root: Path, names: tuple[str, ...]) -> frozenset[str] | None:
+    """Return those of `names` that git would ignore, whether they exist or not; None where there is no repository."""
+    done = _git(root, ("check-ignore", "-z", "--no-index", "--", *names))
+    if done is None or done.returncode not in {0, 1}:  # 1: none of them
+        return None
+    return _names(done.stdout)
+
+
+def _git(root: Path, words: tuple[str, ...]) -> subprocess.CompletedProcess[bytes] | None:
     # Inside a hook GIT_DIR and friends point at the repository of the hook, which need not be this one.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
-        done = subprocess.run(
-            ["git", "-C", os.fspath(root), "ls-files", "-z", "--", *patterns],
+        return subprocess.run(
+            ["git", "-C", os.fspath(root), *words],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=_TIMEOUT,
@@ -29,7 +44,8 @@ def tracked_files(root: Path, patterns: tuple[str, ...]) -> frozenset[str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return frozenset()
-    if done.returncode != 0:
-        return frozenset()
-    return frozenset(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
+        return None
+
+
+def _names(output: bytes) -> frozenset[str]:
+    return frozenset(os.fsdecode(name) for name in output.split(b"\0") if name)

@@ -16,6 +16,14 @@ def refused(text: str) -> ConfigError:
     return caught.value
 
 
+def accepted_or_placed(data: bytes) -> bool:
+    try:
+        parse(data)
+    except ConfigError as error:
+        return "line " in error.what
+    return True
+
+
 def test_a_project_without_the_file_works_with_the_defaults(tmp_path):
     assert load(tmp_path) == Config()
     assert load(tmp_path).database.start_deadline == 30
@@ -138,10 +146,24 @@ def test_every_key_is_documented():
     page = (Path(__file__).parents[2] / "docs" / "reference" / "config.md").read_text()
     for field in ServerConfig.__dataclass_fields__:
         assert f"`{field}`" in page, field
-    for key in (
-        "start_deadline restart_deadline attempt_timeout mode path exclude variables url_from command env_file "
-        "protected start aliases command_timeout rules from"
-    ).split():
+    for key in [
+        "start_deadline",
+        "restart_deadline",
+        "attempt_timeout",
+        "mode",
+        "path",
+        "exclude",
+        "variables",
+        "url_from",
+        "command",
+        "env_file",
+        "protected",
+        "start",
+        "aliases",
+        "command_timeout",
+        "rules",
+        "from",
+    ]:
         assert f"`{key}`" in page, key
 
 
@@ -155,10 +177,7 @@ def test_every_example_of_the_page_is_accepted():
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_settings_or_a_config_error(data):
-    try:
-        parse(data)
-    except ConfigError as error:
-        assert "line " in error.what
+    assert accepted_or_placed(data)
 
 
 @given(
@@ -183,7 +202,4 @@ def test_any_value_for_any_known_key_is_accepted_or_refused_with_a_place(value):
     ):
         table, _, name = key.rpartition(".")
         text = f"[{table}]\n{name} = {json.dumps(value)}\n"
-        try:
-            parse(text.encode("utf-8", "surrogatepass"))
-        except ConfigError as error:
-            assert "line " in error.what
+        assert accepted_or_placed(text.encode("utf-8", "surrogatepass"))

@@ -36,7 +36,7 @@ def test_at_the_workspace_root_the_apps_below_are_named(folder):
     folder.write("package.json", '{"name": "root", "workspaces": ["apps/*"]}')
     folder.package("apps/web")
     folder.package("node_modules/next")
-    with pytest.raises(ConfigError, match="^no project here$") as caught:
+    with pytest.raises(ConfigError, match=r"^no project here$") as caught:
         discover(folder.root)
     assert any(str(folder.root / "apps/web") in fact for fact in caught.value.facts)
     assert "--project" in caught.value.fix
@@ -61,7 +61,7 @@ def test_without_a_project_the_error_says_what_was_looked_for_and_where_it_stopp
 
 def test_a_broken_package_json_is_named_with_its_line(folder):
     folder.write("package.json", '{\n  "name": oops\n}')
-    with pytest.raises(ConfigError, match="package.json, line 2, column 11"):
+    with pytest.raises(ConfigError, match=r"package\.json, line 2, column 11"):
         discover(folder.root)
 
 

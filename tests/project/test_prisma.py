@@ -39,8 +39,7 @@ NEXT_START = (".env.production.local", ".env.local", ".env.production", ".env")
             (".env.local", ".env"),
         ),
         (
-            "import dotenv from 'dotenv'\nimport path from 'node:path'\n"
-            "dotenv.config({ path: path.resolve(process.cwd(), '.env.local') })",
+            "import dotenv from 'dotenv'\nimport path from 'path'\ndotenv.config({ path: path.resolve(cwd(), '.env.local') })",
             (".env.local",),
         ),
         (

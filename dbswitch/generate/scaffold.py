@@ -1,0 +1,276 @@
+"""`dbswitch init`: what was found in the project, what is missing, and writing it. Never overwrites anything.
+
+:func:`plan_init` decides and changes nothing; :func:`apply_init` writes exactly what the plan shows.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbswitch.durable import PRIVATE_FILE, ensure_state_dir, replace_file
+from dbswitch.errors import ConfigError, DbswitchError
+from dbswitch.generate.package_scripts import add_scripts
+from dbswitch.project.discovery import STATE_DIR, load
+from dbswitch.project.targets import active, list_targets
+from dbswitch.project.tracked import ignored_files
+
+if TYPE_CHECKING:
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.targets import TargetRef
+
+_TEMPLATES = Path(__file__).parent / "templates" / "project"
+_TOKEN = f"{STATE_DIR}/token"
+_PLAIN_FILE = 0o644
+
+
+class Action(StrEnum):
+    """What happens to one file."""
+
+    CREATE = "create"
+    APPEND = "append"  # lines are added at its end
+    EDIT = "edit"  # lines are added inside it
+    KEEP = "keep"  # it is there already
+
+
+@dataclass(frozen=True, slots=True)
+class InitItem:
+    """One file of the plan.
+
+    Attributes:
+        name: relative to the project.
+        detail: what it is for, or what is added, for people.
+        old: its content when the plan was made, None where it did not exist.
+        new: its content afterwards; may be a secret (the token).
+    """
+
+    name: str
+    action: Action
+    detail: str
+    old: bytes | None = field(default=None, repr=False)
+    new: bytes | None = field(default=None, repr=False)
+    mode: int = _PLAIN_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class InitPlan:
+    """What `dbswitch init` found and would write.
+
+    Attributes:
+        found: (label, value) pairs for people.
+        notices: what a person should look at: files that git tracks, readers that disagree.
+    """
+
+    root: Path
+    found: tuple[tuple[str, str], ...]
+    items: tuple[InitItem, ...]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[InitItem, ...]:
+        """The items that would write something."""
+        return tuple(item for item in self.items if item.action is not Action.KEEP)
+
+
+def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
+    """Return what is missing in the project. Changes nothing.
+
+    Args:
+        project_root: the app's folder, as :func:`dbswitch.project.discovery.discover` finds it.
+        scripts: also add `db:NAME` scripts to package.json.
+
+    Raises:
+        ConfigError: dbswitch.toml or package.json cannot be read, or a target's name cannot be used.
+        EnvFileError: an env file cannot be read.
+    """
+    project = load(project_root)
+    targets = list_targets(project)
+    items = [
+        _create(project, "dbswitch.toml", "settings, all of them commented out", _template("dbswitch.toml")),
+        _ignore(project),
+        *_env_templates(project, targets),
+        _create(
+            project,
+            _TOKEN,
+            "the key of the generated routes",
+            f"{secrets.token_urlsafe(32)}\n".encode(),
+            PRIVATE_FILE,
+        ),
+    ]
+    notices = [
+        f"git tracks {name}: a switch cannot keep its values out of a commit"
+        for name in sorted(project.tracked)
+    ]
+    if scripts:
+        item = _scripts(project, targets)
+        items.append(item)
+        if item.action is Action.KEEP and item.old is not None and item.new is None:
+            notices.append(item.detail)
+    return InitPlan(project_root, _found(project, targets), tuple(items), (*notices, *project.notices))
+
+
+def apply_init(plan: InitPlan) -> tuple[str, ...]:
+    """Write what the plan shows and return the names of what was written.
+
+    Raises:
+        ConfigError: a file appeared or changed since the plan was made (it is left alone), or cannot be written.
+    """
+    written: list[str] = []
+    for item in plan.changes:
+        assert item.new is not None
+        path = plan.root / item.name
+        try:
+            if item.name.startswith(f"{STATE_DIR}/"):
+                ensure_state_dir(plan.root / STATE_DIR)
+            if item.old is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _create_file(path, item.new, item.mode)
+            else:
+                _replace(path, item.old, item.new)
+        except FileExistsError:
+            raise _conflict(item.name, "it exists by now", written) from None
+        except OSError as error:
+            raise _conflict(item.name, error.strerror or "it cannot be written", written) from None
+        written.append(item.name)
+    return tuple(written)
+
+
+def _conflict(name: str, reason: str, written: list[str]) -> ConfigError:
+    done = f"written before it: {', '.join(written)}" if written else "nothing was written"
+    return ConfigError(
+        f"{name} was not written",
+        facts=(reason, done),
+        why="init never overwrites what it has not seen.",
+        fix="dbswitch init",
+    )
+
+
+def _create_file(path: Path, content: bytes, mode: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(fd, "wb") as stream:
+        stream.write(content)
+
+
+def _replace(path: Path, old: bytes, new: bytes) -> None:
+    real = Path(os.path.realpath(path))  # a symlink stays one
+    if real.read_bytes() != old:
+        raise FileExistsError
+    replace_file(real, new, mode=real.stat().st_mode & 0o777)
+
+
+def _template(name: str) -> bytes:
+    return (_TEMPLATES / name).read_bytes()
+
+
+def _create(project: Project, name: str, detail: str, content: bytes, mode: int = _PLAIN_FILE) -> InitItem:
+    if os.path.lexists(project.root / name):
+        return InitItem(name, Action.KEEP, "is there already")
+    return InitItem(name, Action.CREATE, detail, new=content, mode=mode)
+
+
+def _env_templates(project: Project, targets: tuple[TargetRef, ...]) -> list[InitItem]:
+    known = {name for ref in targets for name in (ref.name, *ref.aliases)}
+    items: list[InitItem] = []
+    for name in ("local", "prod"):
+        file = f"env/{name}.env.example"
+        if name in known and not (project.root / file).exists():
+            continue
+        content = _template(f"{name}.env.example")
+        for variable in project.url_variables:
+            if variable.encode() not in content:
+                content += f'\n# Named by your Prisma schema or config.\n{variable}=""\n'.encode()
+        items.append(_create(project, file, f"a template for the target {name}", content))
+    return items
+
+
+def _ignore(project: Project) -> InitItem:
+    path = project.root / ".gitignore"
+    try:
+        old: bytes | None = path.read_bytes()
+    except FileNotFoundError:
+        old = None
+    wanted = _ignore_entries(project, old or b"")
+    if not wanted:
+        return InitItem(".gitignore", Action.KEEP, "has every entry")
+    before = old or b""
+    line_end = b"\r\n" if b"\r\n" in before else b"\n"
+    lead = b"" if not before or before.endswith(b"\n") else line_end
+    block = line_end.join(
+        [b"# dbswitch: values and state that belong to this machine", *(e.encode() for e in wanted), b""]
+    )
+    gap = line_end if before else b""
+    action = Action.CREATE if old is None else Action.APPEND
+    return InitItem(".gitignore", action, ", ".join(wanted), old, before + lead + gap + block)
+
+
+def _ignore_entries(project: Project, gitignore: bytes) -> tuple[str, ...]:
+    """Return the entries that are missing: asked of git where it is one's repository, else of the file's lines."""
+    samples = {
+        f"{STATE_DIR}/token": f"{STATE_DIR}/",
+        "env/local.env": "env/*.env",
+        "env/prod.env": "env/*.env",
+        ".env.local": ".env*.local",
+        ".env.development.local": ".env*.local",
+    }
+    own = (".env", ".env.development")
+    samples |= {name: name for name in own if (project.root / name).is_file() and name not in project.tracked}
+    lines = {line.strip().decode(errors="replace").lstrip("/") for line in gitignore.splitlines()}
+    ignored = ignored_files(project.root, tuple(samples))
+    if ignored is None:
+        ignored = frozenset(
+            name for name, entry in samples.items() if {entry, entry.rstrip("/"), name, ".env*"} & lines
+        )
+    return tuple(
+        dict.fromkeys(entry for name, entry in samples.items() if name not in ignored and entry not in lines)
+    )
+
+
+def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> InitItem:
+    path = project.root / "package.json"
+    if project.manifest is None:
+        return InitItem("package.json", Action.KEEP, "there is none")
+    old = path.read_bytes()
+    names = tuple(ref.name for ref in targets) or ("local", "prod")
+    wanted = {f"db:{name}": f"dbswitch {name}" for name in names} | {"db:status": "dbswitch status"}
+    new = add_scripts(old.decode("utf-8", "surrogateescape"), wanted)
+    if new is None:
+        return InitItem(
+            "package.json", Action.KEEP, "package.json cannot be edited safely: add the scripts by hand", old
+        )
+    content = new.encode("utf-8", "surrogateescape")
+    if content == old:
+        return InitItem("package.json", Action.KEEP, "has the scripts")
+    return InitItem("package.json", Action.EDIT, ", ".join(wanted), old, content)
+
+
+def _found(project: Project, targets: tuple[TargetRef, ...]) -> tuple[tuple[str, str], ...]:
+    lines: list[tuple[str, str]] = []
+    if project.next is not None:
+        lines.append(
+            ("Next.js", project.next.version + ("" if project.next.installed else " (not installed yet)"))
+        )
+    if project.prisma is not None:
+        prisma = project.prisma
+        lines.append(("Prisma", prisma.version + ("" if prisma.installed else " (not installed yet)")))
+        lines.append(("Prisma CLI reads", ", ".join(prisma.env_files) or "no env file"))
+    lines.append(("package manager", f"{project.package_manager} ({project.packages.manager_source})"))
+    lines.append(("dev script", project.dev_script or "none"))
+    from dbswitch.envfiles.precedence import DEV_FILES
+
+    present = [name for name in DEV_FILES if (project.root / name).exists()]
+    lines.append(("env files", ", ".join(present) or "none"))
+    lines.extend(
+        (f"target {ref.name}", ref.source + (" (protected)" if ref.protected else "")) for ref in targets
+    )
+    if targets:
+        try:
+            lines.append(("active", active(project).text))
+        except DbswitchError as error:
+            lines.append(("active", error.what))
+    else:
+        lines.append(("targets", "none yet"))
+    return tuple(lines)

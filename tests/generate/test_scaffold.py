@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from dbswitch.errors import ConfigError
+from dbswitch.generate.package_scripts import add_scripts
+from dbswitch.generate.scaffold import Action, apply_init, plan_init
+from dbswitch.project.config import Config, parse
+from dbswitch.project.discovery import discover
+from dbswitch.project.targets import list_targets
+
+REPOSITORY = Path(__file__).parents[2]
+LOCAL = "postgresql://app:local-pw@localhost:5432/shop"
+PROD = "postgresql://app:prod-pw@db.example.test:5432/shop"
+
+
+@pytest.fixture
+def app(tmp_path):
+    root = tmp_path / "app"
+    root.mkdir()
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    package = {"name": "app", "scripts": {"dev": "next dev"}, "dependencies": {"next": "16.0.7"}}
+    (root / "package.json").write_text(json.dumps(package, indent=2) + "\n")
+    return root
+
+
+def snapshot(root):
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and ".git/" not in path.as_posix()
+    }
+
+
+def actions(plan):
+    return {item.name: item.action for item in plan.items}
+
+
+def test_planning_changes_nothing(app):
+    before = snapshot(app)
+    plan_init(app, scripts=True)
+    assert snapshot(app) == before
+
+
+def test_an_empty_project_gets_everything_and_nothing_the_second_time(app):
+    written = apply_init(plan_init(app, scripts=True))
+    assert set(written) == {
+        "dbswitch.toml",
+        ".gitignore",
+        "env/local.env.example",
+        "env/prod.env.example",
+        ".dbswitch/token",
+        "package.json",
+    }
+    after = snapshot(app)
+    again = plan_init(app, scripts=True)
+    assert again.changes == ()
+    assert apply_init(again) == ()
+    assert snapshot(app) == after
+
+
+def test_the_token_is_private_long_and_never_in_the_plan_a_person_sees(app):
+    plan = plan_init(app)
+    apply_init(plan)
+    token = app / ".dbswitch/token"
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
+    text = token.read_text().strip()
+    assert len(text) >= 40
+    assert text not in repr(plan)
+
+
+def test_what_is_written_is_ignored_by_git_and_the_templates_are_not(app):
+    (app / ".env").write_text("A=1\n")
+    apply_init(plan_init(app))
+
+    def ignored(name):
+        return (
+            subprocess.run(["git", "-C", str(app), "check-ignore", "-q", name], check=False).returncode == 0
+        )
+
+    for name in (
+        ".dbswitch/token",
+        "env/prod.env",
+        "env/local.env",
+        ".env.local",
+        ".env.development.local",
+        ".env",
+    ):
+        assert ignored(name), name
+    for name in ("env/prod.env.example", "dbswitch.toml", ".env.example"):
+        assert not ignored(name), name
+
+
+def test_ignore_entries_are_only_added_where_git_does_not_ignore_already(app):
+    (app / ".gitignore").write_bytes(b"node_modules\r\n.env*\r\n/env/*.env")
+    plan = plan_init(app)
+    assert actions(plan)[".gitignore"] is Action.APPEND
+    apply_init(plan)
+    assert (app / ".gitignore").read_bytes() == (
+        b"node_modules\r\n.env*\r\n/env/*.env\r\n\r\n"
+        b"# dbswitch: values and state that belong to this machine\r\n.dbswitch/\r\n"
+    )
+
+
+def test_without_git_the_lines_of_the_file_are_compared(tmp_path):
+    (tmp_path / "package.json").write_text('{"dependencies": {"next": "16"}}')
+    (tmp_path / ".gitignore").write_text(".env*\n.dbswitch/\n")
+    plan = plan_init(tmp_path)
+    assert next(item.detail for item in plan.items if item.name == ".gitignore") == "env/*.env"
+
+
+def test_nothing_that_exists_is_overwritten(app):
+    for name in ("dbswitch.toml", "env/local.env.example", ".dbswitch/token"):
+        path = app / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("# mine\n")
+    plan = plan_init(app)
+    apply_init(plan)
+    for name in ("dbswitch.toml", "env/local.env.example", ".dbswitch/token"):
+        assert (app / name).read_text() == "# mine\n"
+        assert actions(plan)[name] is Action.KEEP
+
+
+def test_a_file_that_appears_after_the_plan_is_left_alone(app):
+    plan = plan_init(app)
+    (app / "dbswitch.toml").write_text("# someone was faster\n")
+    with pytest.raises(ConfigError, match=r"dbswitch\.toml was not written"):
+        apply_init(plan)
+    assert (app / "dbswitch.toml").read_text() == "# someone was faster\n"
+
+
+def test_a_file_that_changed_after_the_plan_is_left_alone(app):
+    (app / ".gitignore").write_text("a\n")
+    plan = plan_init(app)
+    (app / ".gitignore").write_text("b\n")
+    with pytest.raises(ConfigError, match=r"\.gitignore was not written") as caught:
+        apply_init(plan)
+    assert (app / ".gitignore").read_text() == "b\n"
+    assert "written before it: dbswitch.toml" in caught.value.facts
+
+
+def test_a_project_with_targets_gets_no_templates(app):
+    (app / ".env.local").write_text(
+        f"DATABASE_URL={LOCAL}\nDATABASE_URL_LOCAL={LOCAL}\nDATABASE_URL_PRODUCTION={PROD}\n"
+    )
+    plan = plan_init(app)
+    assert not any(name.startswith("env/") for name in actions(plan))
+    assert ("target prod", "DATABASE_URL_PRODUCTION in .env.local (protected)") in plan.found
+    assert "prod-pw" not in repr(plan)
+
+
+def test_the_template_names_the_variables_the_prisma_schema_needs(app):
+    (app / "prisma").mkdir()
+    (app / "prisma/schema.prisma").write_text('datasource db {\n url = env("PG_URL")\n}\n')
+    apply_init(plan_init(app))
+    assert 'PG_URL=""' in (app / "env/prod.env.example").read_text()
+
+
+def test_an_env_file_that_git_tracks_is_pointed_out(app):
+    (app / ".env").write_text("A=1\n")
+    subprocess.run(["git", "-C", str(app), "add", ".env"], check=True)
+    assert any(".env" in notice for notice in plan_init(app).notices)
+
+
+def test_the_files_written_are_accepted_by_dbswitch_itself(app):
+    apply_init(plan_init(app))
+    config = parse((app / "dbswitch.toml").read_bytes())
+    assert config == Config()
+    (app / "env/local.env").write_bytes((app / "env/local.env.example").read_bytes())
+    assert [ref.name for ref in list_targets(discover(app))] == ["local"]
+
+
+def test_every_commented_setting_of_the_template_is_valid(app):
+    apply_init(plan_init(app))
+    lines = (app / "dbswitch.toml").read_text().splitlines()
+    live = [re.sub(r"^# (?=\[|[a-z_]+ = |active)", "", line) for line in lines]
+    config = parse("\n".join(live).encode())
+    assert {target.name for target in config.targets} == {"local", "prod", "staging"}
+
+
+@pytest.mark.parametrize("name", ["local", "prod"])
+def test_the_templates_of_this_repository_are_those_that_init_writes(name):
+    packaged = REPOSITORY / "dbswitch/generate/templates/project" / f"{name}.env.example"
+    assert (REPOSITORY / "env" / packaged.name).read_bytes() == packaged.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            '{\n  "scripts": {\n    "dev": "x"\n  }\n}\n',
+            '{\n  "scripts": {\n    "dev": "x",\n    "a": "b"\n  }\n}\n',
+        ),
+        ('{\n\t"scripts": {}\n}', '{\n\t"scripts": {\n\t\t"a": "b"\n\t}\n}'),
+        ('{"scripts": {"dev": "x"}, "z": 1}', '{"scripts": {"dev": "x", "a": "b"}, "z": 1}'),
+        (
+            '{\r\n  "name": "n"\r\n}\r\n',
+            '{\r\n  "scripts": {\r\n    "a": "b"\r\n  },\r\n  "name": "n"\r\n}\r\n',
+        ),
+        ('{ "scripts": { "a": "mine" } }', '{ "scripts": { "a": "mine" } }'),
+        ('{"x": {"scripts": {}}}', None),
+        ("[]", None),
+        ("{", None),
+        ('{"scripts": 3}', None),
+    ],
+)
+def test_scripts_are_added_without_touching_another_byte(before, after):
+    got = add_scripts(before, {"a": "b"})
+    if after is None and before.startswith('{"x"'):
+        assert got is not None
+        assert json.loads(got) == {"x": {"scripts": {}}, "scripts": {"a": "b"}}
+    else:
+        assert got == after
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), JSON, max_size=3),
+    st.none() | st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+    st.sampled_from([None, 2, 4, "\t"]),
+)
+def test_any_package_json_gets_exactly_the_scripts_added(value, scripts, indent):
+    if scripts is not None:
+        value["scripts"] = scripts
+    else:
+        value.pop("scripts", None)
+    got = add_scripts(json.dumps(value, indent=indent), {"a": "b", "c": "d"})
+    assert got is not None
+    assert json.loads(got) == {**value, "scripts": {"a": "b", "c": "d", **(scripts or {})}}
