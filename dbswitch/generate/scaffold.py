@@ -221,12 +221,14 @@ def _ignore_entries(project: Project, gitignore: bytes) -> tuple[str, ...]:
     lines = {line.strip().decode(errors="replace").lstrip("/") for line in gitignore.splitlines()}
     ignored = ignored_files(project.root, tuple(samples))
     if ignored is None:
-        ignored = frozenset(
-            name for name, entry in samples.items() if {entry, entry.rstrip("/"), name, ".env*"} & lines
-        )
+        ignored = frozenset(name for name, entry in samples.items() if _covered(name, entry, lines))
     return tuple(
         dict.fromkeys(entry for name, entry in samples.items() if name not in ignored and entry not in lines)
     )
+
+
+def _covered(name: str, entry: str, lines: set[str]) -> bool:
+    return bool({entry, entry.rstrip("/"), name} & lines) or (name.startswith(".env") and ".env*" in lines)
 
 
 def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> InitItem:

@@ -25,20 +25,20 @@ def tracked_files(root: Path, patterns: tuple[str, ...]) -> frozenset[str]:
 
 def ignored_files(root: Path, names: tuple[str, ...]) -> frozenset[str] | None:
     """Return those of `names` that git would ignore, whether they exist or not; None where there is no repository."""
-    done = _git(root, ("check-ignore", "-z", "--no-index", "--", *names))
+    done = _git(root, ("check-ignore", "-z", "--no-index", "--stdin"), "\0".join((*names, "")))
     if done is None or done.returncode not in {0, 1}:  # 1: none of them
         return None
     return _names(done.stdout)
 
 
-def _git(root: Path, words: tuple[str, ...]) -> subprocess.CompletedProcess[bytes] | None:
+def _git(root: Path, words: tuple[str, ...], given: str = "") -> subprocess.CompletedProcess[bytes] | None:
     # Inside a hook GIT_DIR and friends point at the repository of the hook, which need not be this one.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
         return subprocess.run(
             ["git", "-C", os.fspath(root), *words],
             capture_output=True,
-            stdin=subprocess.DEVNULL,
+            input=os.fsencode(given),
             timeout=_TIMEOUT,
             env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
             check=False,
