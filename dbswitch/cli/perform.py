@@ -42,9 +42,13 @@ def _parsed(line: Sequence[str]) -> int:
     found: list[Invocation] = []
 
     def parse() -> int:
-        from dbswitch.cli import app
+        from dbswitch.cli import quick
 
-        parsed = app.parse(line)
+        parsed: Invocation | int | None = quick.read(line)
+        if parsed is None:
+            from dbswitch.cli import app
+
+            parsed = app.parse(line)
         if isinstance(parsed, int):
             return parsed
         found.append(parsed)

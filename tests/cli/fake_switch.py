@@ -53,7 +53,9 @@ def fake_switch(project: object, request: Request, emit: Callable[[Event], None]
 
         answer = request.ask(Question("prod is protected", "shop_prod")) if request.ask else request.confirm
         if answer != "shop_prod":
-            error = ErrorInfo("protected", "prod is protected and was not confirmed", fix="--confirm shop_prod")
+            error = ErrorInfo(
+                "protected", "prod is protected and was not confirmed", fix="--confirm shop_prod"
+            )
             return ended(emit, request, Outcome.REFUSED, exit_code=9, error=error)
     emit(PhaseChanged(Phase.PROBE, PhaseState.STARTED))
     if part == "slow":
@@ -63,7 +65,11 @@ def fake_switch(project: object, request: Request, emit: Callable[[Event], None]
     if part == "failed":
         emit(PhaseChanged(Phase.PROBE, PhaseState.FAILED, 0.2))
         error = ErrorInfo(
-            "database_rejected", "the database rejected the password", ("P1000",), "nothing was changed", "edit env"
+            "database_rejected",
+            "the database rejected the password",
+            ("P1000",),
+            "nothing was changed",
+            "edit env",
         )
         return ended(emit, request, Outcome.FAILED, exit_code=4, error=error)
     if part == "refused":
@@ -75,7 +81,11 @@ def fake_switch(project: object, request: Request, emit: Callable[[Event], None]
     emit(PhaseChanged(Phase.STOP, PhaseState.STARTED))
     emit(PhaseChanged(Phase.STOP, PhaseState.DONE, 0.07))
     return ended(
-        emit, request, Outcome.SWITCHED, verified=None if part == "unverified" else True, seconds=time.monotonic() - began
+        emit,
+        request,
+        Outcome.SWITCHED,
+        verified=None if part == "unverified" else True,
+        seconds=time.monotonic() - began,
     )
 
 

@@ -40,5 +40,7 @@ def test_no_password_survives_in_a_url_however_it_is_spelled(password: str) -> N
 
 
 def test_text_without_secrets_is_left_alone() -> None:
-    text = 'File "dbswitch/x.py", line 3, in main\n    keys = list(found)\nKeyError: 5432 at localhost:5432/shop'
+    text = (
+        'File "dbswitch/x.py", line 3, in main\n    keys = list(found)\nKeyError: 5432 at localhost:5432/shop'
+    )
     assert mask_secrets(text) == text

@@ -60,7 +60,9 @@ def test_verbose_says_every_phase_and_the_plan(project: Path) -> None:
 
 
 def test_not_verified_is_said_in_exactly_these_words(project: Path) -> None:
-    assert "switched, not verified: run `dbswitch generate route`" in fake(project, "unverified", "prod").stderr
+    assert (
+        "switched, not verified: run `dbswitch generate route`" in fake(project, "unverified", "prod").stderr
+    )
 
 
 def test_a_dry_run_shows_the_plan_and_says_that_nothing_was_changed(project: Path) -> None:
@@ -74,8 +76,8 @@ def test_json_is_one_object_per_line_on_stdout_and_stderr_is_silent(project: Pat
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.stderr == ""
     assert all(event["v"] == 1 for event in events)
-    assert [event["event"] for event in events][0] == "start"
-    assert [event["event"] for event in events][-1] == "result"
+    assert events[0]["event"] == "start"
+    assert events[-1]["event"] == "result"
     assert events[-1]["outcome"] == "switched"
 
 
@@ -176,7 +178,9 @@ def test_a_latin_locale_gets_text_and_no_crash(project: Path) -> None:
 
 
 def test_a_terminal_shows_a_live_line_with_a_spinner_and_leaves_the_verdict(project: Path) -> None:
-    with terminal("prod", cwd=project, program=FAKE, env={"FAKE_SWITCH": "verified", "FAKE_SECONDS": "0.4"}) as tty:
+    with terminal(
+        "prod", cwd=project, program=FAKE, env={"FAKE_SWITCH": "verified", "FAKE_SECONDS": "0.4"}
+    ) as tty:
         assert tty.end() == 0
     assert re.search("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] asking the new database", tty.text)
     assert "✓ new database is ready 0.1 s" in tty.text

@@ -96,7 +96,8 @@ def test_a_dry_run_shows_files_variables_and_the_server() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.0, "0.0 s"), (0.06, "0.1 s"), (9.96, "10 s"), (59.4, "59 s"), (125.0, "2 min 5 s")]
+    ("seconds", "said"),
+    [(0.0, "0.0 s"), (0.06, "0.1 s"), (9.96, "10 s"), (59.4, "59 s"), (125.0, "2 min 5 s")],
 )
 def test_times_are_for_people(seconds: float, said: str) -> None:
     assert wording.duration(seconds) == said
