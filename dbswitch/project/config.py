@@ -40,7 +40,6 @@ class ServerConfig:
     ports: tuple[int, ...] = (3000, 3001, 3002)
     ready_path: str = "/"
     dist_dir: str | None = None  # None: from next.config, else .next
-    lock: str | None = None  # None: <dist_dir>/dev/lock
     term_timeout: float = 5.0
     kill_timeout: float = 5.0
     ready_timeout: float = 60.0
@@ -163,7 +162,6 @@ def _server(table: Table) -> ServerConfig:
         ports=table.ports("ports", default.ports),
         ready_path=_url_path(table, "ready_path") or default.ready_path,
         dist_dir=_inside(table, "dist_dir"),
-        lock=_inside(table, "lock"),
         term_timeout=table.seconds("term_timeout", default.term_timeout),
         kill_timeout=table.seconds("kill_timeout", default.kill_timeout),
         ready_timeout=table.seconds("ready_timeout", default.ready_timeout),

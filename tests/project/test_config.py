@@ -38,7 +38,6 @@ port = 4000
 ports = [4000, 4001]
 ready_path = "/health"
 dist_dir = "build"
-lock = "build/dev/lock"
 term_timeout = 1
 kill_timeout = 2.5
 ready_timeout = 90
