@@ -251,13 +251,14 @@ def history(
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running and say what to try.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End what --keep left running.")] = False,
     json: Json = False,
     project: Project = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> Invocation:
     """Show it all on embedded databases and a real app."""
-    return Invocation(op.Demo(keep), Common(json, quiet, verbose, project))
+    return Invocation(op.Demo(keep, stop), Common(json, quiet, verbose, project))
 
 
 def parse(argv: Sequence[str]) -> Invocation | int:

@@ -133,6 +133,7 @@ class Demo:
     """Show the whole thing on an embedded database."""
 
     keep: bool = False
+    stop: bool = False
 
 
 Operation = Switch | Status | Dev | Stop | Restart | Logs | Wait | Exec | History | Init | Generate | Demo

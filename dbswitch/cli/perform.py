@@ -122,7 +122,7 @@ def carry_out(invocation: Invocation, renderer: Renderer) -> int:
         case op.Demo():
             from dbswitch.cli import making
 
-            return making.demo(operation, renderer)
+            return making.demo(operation)
         case _:
             assert_never(operation)
 

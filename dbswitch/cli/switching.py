@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from dbswitch.switch.request import Question
 
 
-PREVIOUS = "-"
-
-
 def find_project(common: Common, renderer: Renderer) -> Project:
     """Return the project we are in, and tell the renderer which of its targets are protected.
 
@@ -75,7 +72,7 @@ def switch(asked: Switch, common: Common, renderer: Renderer) -> int:
     if asked.take_port:
         agree_to_take_port(common, renderer, yes=asked.yes)
     request = Request(
-        target=previous_target(project) if asked.target == PREVIOUS else asked.target,
+        target=asked.target,
         run_id=asked.run_id or runs.new_id(),
         mode=asked.mode,
         confirm=asked.confirm,
@@ -97,27 +94,6 @@ def _keep_events(project: Project, run_id: str, renderer: Renderer) -> None:
     if isinstance(renderer, JsonRenderer):
         renderer.copy = runs.RunFile(project.state_dir, run_id)
         runs.prune(project.state_dir)
-
-
-def previous_target(project: Project) -> str:
-    """Return where `dbswitch -` goes.
-
-    Raises:
-        UsageError: nothing was switched in this project yet.
-    """
-    from dbswitch.project.active import active
-    from dbswitch.switch import history
-
-    past = history.read(project.state_dir)
-    name = history.previous_target(past, active(project, os.environ).target)
-    if name is None:
-        raise UsageError(
-            "there is no previous target",
-            facts=(f"{len(past)} switches in the history of this project",),
-            why="`-` means the target that was active before the last switch",
-            fix="name one: `dbswitch TARGET`",
-        )
-    return name
 
 
 def agree_to_take_port(common: Common, renderer: Renderer, *, yes: bool) -> None:

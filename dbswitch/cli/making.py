@@ -1,0 +1,143 @@
+"""`dbswitch init`, `generate` and `demo`: show what will be written, then let the rooms that know how write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbswitch.cli.operations import GeneratedKind
+from dbswitch.cli.renderer import Answer, Line, Style, plain
+from dbswitch.cli.switching import find_project, has_terminal
+from dbswitch.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dbswitch.cli.operations import Common, Demo, Generate, Init
+    from dbswitch.cli.renderer import Renderer
+    from dbswitch.generate.header import GeneratedFile
+    from dbswitch.generate.scaffold import InitItem, InitPlan
+    from dbswitch.project.discovery import Project
+
+
+def init(asked: Init, common: Common, renderer: Renderer) -> int:
+    """Look, show, ask where somebody can answer, write; return the exit code.
+
+    A target called `dev` or the like must not keep `init` from explaining the project, so the targets are not listed
+    for colours here.
+    """
+    from dbswitch.generate.scaffold import apply_init, plan_init
+    from dbswitch.project.discovery import discover
+
+    root = discover(common.project or Path.cwd()).root
+    plan = plan_init(root, scripts=asked.scripts)
+    written: tuple[str, ...] = ()
+    agreed = True
+    if not common.json:
+        renderer.answer(Answer("init", lines=tuple(_plan_lines(plan))))
+        if plan.changes and not asked.yes and not asked.dry_run and has_terminal():
+            agreed = _agreed(renderer)
+    if plan.changes and agreed and not asked.dry_run:
+        written = apply_init(plan)
+    if common.json:
+        renderer.answer(Answer("init", _plan_fields(plan, written)))
+    elif written:
+        renderer.note(f"written: {', '.join(written)}")
+    else:
+        renderer.note("nothing to do" if not plan.changes else "nothing was written")
+    return ExitCode.OK
+
+
+def _agreed(renderer: Renderer) -> bool:
+    try:
+        typed = renderer.question([], "write this? [Y/n] ")
+    except EOFError:
+        return False
+    return typed.strip().lower() in {"", "y", "yes"}
+
+
+def _plan_fields(plan: InitPlan, written: Sequence[str]) -> dict[str, Any]:
+    return {
+        "project": str(plan.root),
+        "found": [{"what": what, "value": value} for what, value in plan.found],
+        "items": [
+            {"name": item.name, "action": item.action.value, "detail": item.detail} for item in plan.items
+        ],
+        "written": list(written),
+        "notices": list(plan.notices),
+    }
+
+
+def _plan_lines(plan: InitPlan) -> Iterable[Line]:
+    wide = max((len(label) for label, _ in plan.found), default=0)
+    for label, value in plan.found:
+        yield ((f"{label.ljust(wide)}  ", Style.DIM), (value, Style.PLAIN))
+    yield plain("")
+    for item in plan.items:
+        yield _item_line(item)
+    for text in plan.notices:
+        yield (("note: ", Style.WARN), (text, Style.PLAIN))
+
+
+def _item_line(item: InitItem) -> Line:
+    kept = item.action.value == "keep"
+    return (
+        (item.action.value.ljust(7), Style.DIM if kept else Style.GOOD),
+        (item.name, Style.DIM if kept else Style.BOLD),
+        (f"  {item.detail}", Style.DIM),
+    )
+
+
+def generate(asked: Generate, common: Common, renderer: Renderer) -> int:
+    """Write what is missing or outdated, or with `--check` say what differs (exit 1); return the exit code."""
+    project = find_project(common, renderer)
+    from dbswitch.generate import writing
+    from dbswitch.generate.header import FileState
+
+    files = _files(asked.kind, project)
+    if asked.check or asked.dry_run:
+        states = writing.look(project.root, files)
+    else:
+        states = writing.write(project.root, files, force=asked.force)
+    differs = any(state is not FileState.CURRENT for _, state in states)
+    done = not asked.check and not asked.dry_run
+    fields = {
+        "kind": asked.kind.value,
+        "files": [
+            {"path": file.path, "state": state.value, "written": done and state is not FileState.CURRENT}
+            for file, state in states
+        ],
+    }
+    lines: list[Line] = []
+    for file, state in states:
+        changed = state is not FileState.CURRENT
+        word = "current" if not changed else "written" if done else state.value
+        lines.append(((word.ljust(9), Style.GOOD if changed else Style.DIM), (file.path, Style.PLAIN)))
+    renderer.answer(Answer("generated", fields, tuple(lines)))
+    if asked.check and differs:
+        renderer.note(f"run `dbswitch generate {asked.kind.value}`")
+        return ExitCode.FOUND
+    return ExitCode.OK
+
+
+def _files(kind: GeneratedKind, project: Project) -> tuple[GeneratedFile, ...]:
+    match kind:
+        case GeneratedKind.CLIENT:
+            from dbswitch.generate.client import plan_client
+
+            return (plan_client(project),)
+        case GeneratedKind.ROUTE:
+            from dbswitch.generate.identity_route import plan_identity_route
+
+            return (plan_identity_route(project),)
+        case GeneratedKind.PAGE:
+            from dbswitch.generate.admin_page import plan_page
+
+            return tuple(plan_page(project))
+
+
+def demo(asked: Demo) -> int:
+    """Show everything on embedded databases; return the exit code."""
+    from dbswitch.demo import run
+
+    return run.stop() if asked.stop else run.run(keep=asked.keep)
