@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 LINUX = sys.platform == "linux"
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD in field 9 of /proc/PID/stat
 _POLL = 0.02  # seconds between two looks where the system cannot tell by itself
 
 
@@ -72,13 +73,25 @@ def _boot_id() -> str:
         return "unknown-boot"
 
 
+def _read(path: str) -> bytes:
+    """Return what a file of /proc holds. Plain descriptors: this is done four times for every process of the machine."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(fd, 1 << 17):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
 def _stat_fields(pid: int) -> list[str] | None:
     """Return the fields after the name, state first. A name may hold `)`: Next's own title does, cut to 15 bytes."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        raw = _read(f"/proc/{pid}/stat")
     except OSError:
         return None
-    return text.rpartition(")")[2].split()
+    return raw[raw.rfind(b")") + 1 :].decode("ascii").split() or None
 
 
 def identify(pid: int) -> ProcessId | None:
@@ -119,7 +132,7 @@ def environment_of(process: ProcessId) -> Mapping[str, str] | None:
     """Return the environment a living process was started with; None when it is gone or not ours to read."""
     if LINUX:
         try:
-            raw = Path(f"/proc/{process.pid}/environ").read_bytes()
+            raw = _read(f"/proc/{process.pid}/environ")
         except OSError:
             return None
         if not is_alive(process):
@@ -154,7 +167,7 @@ def _snapshot_linux(marker_key: str) -> Iterable[Process]:
 
 def _look_linux(pid: int, marker_key: str) -> Process | None:
     fields = _stat_fields(pid)
-    if not fields or fields[0] in "ZXx":
+    if not fields or fields[0] in "ZXx" or int(fields[6]) & _KERNEL_THREAD:
         return None
     folder = None
     environ = raw = b""
@@ -162,9 +175,9 @@ def _look_linux(pid: int, marker_key: str) -> Process | None:
     base = f"/proc/{pid}"
     with contextlib.suppress(OSError):
         user = os.stat(base).st_uid  # noqa: PTH116 - called for every process
-        raw = Path(f"{base}/cmdline").read_bytes()
+        raw = _read(f"{base}/cmdline")
         folder = os.readlink(f"{base}/cwd")  # noqa: PTH115 - called for every process
-        environ = b"\0" + Path(f"{base}/environ").read_bytes()
+        environ = b"\0" + _read(f"{base}/environ")
     marker = None
     needle = b"\0" + marker_key.encode() + b"="
     if marker_key and needle in environ:

@@ -15,10 +15,10 @@ from dbswitch.server.chain import masked_command, masked_text
 from dbswitch.server.environment import MARKER
 from dbswitch.server.ladder import descend
 from dbswitch.server.observing import find
-from dbswitch.server.processes import identify, is_alive
+from dbswitch.server.processes import ProcessId, identify, is_alive
 from dbswitch.server.record import ServerRecord, new_marker, write_record
 from dbswitch.server.state import Reply
-from dbswitch.server.stopping import PORT_GRACE, taken
+from dbswitch.server.stopping import PORT_GRACE, comes_back, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LOOK = 0.02  # seconds between two connection attempts while the server starts
 _PAGE_GRACE = 3.0  # seconds a page that answers 5xx may take to recover while Next itself is up
+_DEATH_LOOKS = 3  # how many looks at a dead leader's session have to agree
 _TELL = 1.0  # seconds between two messages about the same wait
 
 
@@ -75,9 +76,11 @@ def start(
 
     Raises:
         PortTakenError: a foreign process holds the port.
-        ServerError: the program cannot be run, or the state folder cannot be written.
+        ServerError: a server of this project is running, the program cannot be run, or the state folder not written.
     """
     port = spec.port if port is None else port
+    if living := find(spec):
+        raise comes_back(living)
     if not ports.is_free(port):
         on_wait(f"port {port} is not free yet")
         if ports.wait_free([port], PORT_GRACE):
@@ -111,9 +114,7 @@ def start(
     finally:
         os.close(output)
     children.keep(child)
-    process = identify(child.pid)
-    if process is None:
-        raise _died(spec, log_start, child.wait())
+    process = identify(child.pid) or ProcessId(child.pid, "ended at once")
     record = ServerRecord(process, marker, port, spec.url(port), time.time())
     try:
         write_record(spec.record_path, record)
@@ -152,7 +153,7 @@ def wait_ready(
     failing_since: float | None = None
     while (left := deadline - time.monotonic()) > 0:
         if not _lives(spec, running):
-            raise _died(spec, running.log_start, exit_status(running))
+            raise _died(spec, running, exit_status(running))
         attempt += 1
         try:
             status = asking.get(
@@ -160,7 +161,7 @@ def wait_ready(
                 running.port,
                 spec.ready_path,
                 min(left, spec.limits.request),
-                go_on=lambda: is_alive(running.record.process) or _lives(spec, running),
+                go_on=lambda: _lives(spec, running),
             )
         except asking.NoAnswerError as error:
             reason = f"connected, {error}" if error.connected else str(error)
@@ -199,8 +200,18 @@ def _judge(spec: ServerSpec, running: Running, status: int) -> Reply:
 
 
 def _lives(spec: ServerSpec, running: Running) -> bool:
-    """Say whether the leader lives, or anything of its session that outlived it."""
-    return is_alive(running.record.process) or bool(find(spec, running.record))
+    """Say whether the leader lives, or anything of its session that outlived it.
+
+    One look can miss a process that forks and ends meanwhile (a server that daemonizes does), so nobody is declared dead
+    before several looks agree.
+    """
+    if is_alive(running.record.process):
+        return True
+    for _ in range(_DEATH_LOOKS):
+        if find(spec, running.record):
+            return True
+        time.sleep(_LOOK)
+    return False
 
 
 def exit_status(running: Running) -> int | None:
@@ -215,20 +226,26 @@ def _last_lines(spec: ServerSpec, since: int) -> tuple[str, ...]:
     return tuple(f"log: {masked_text(line)}" for line in log.last_lines(spec.log_path, since=since))
 
 
-def _died(spec: ServerSpec, log_start: int, status: int | None) -> ServerError:
-    lines = _last_lines(spec, log_start)
+def _died(spec: ServerSpec, running: Running, status: int | None) -> ServerError:
+    lines = _last_lines(spec, running.log_start)
     text = "\n".join(lines)
     how = f"exit status {status}" if status is not None else "it is gone"
+    if living := find(spec, running.record):
+        error = comes_back(living)
+        return ServerError(error.what, facts=[*error.facts, how, *lines], why=error.why, fix=error.fix)
     if "EADDRINUSE" in text:
+        holders = ports.listeners([running.port])[running.port]
         return PortTakenError(
-            "the dev server died: its port was taken by another process in the meantime",
-            facts=[how, *(one.describe() for one in ports.listeners([spec.port])[spec.port]), *lines],
-            fix="end the process on that port, or set another port",
+            f"the dev server died: port {running.port} was taken in the meantime",
+            facts=[*(holder.describe() for holder in holders), how, *lines],
+            why="the server would start elsewhere or not at all, and nobody's process is ended unasked",
+            fix="end that process, or set another port",
         )
-    if "Unable to acquire lock" in text or "is already running" in text:
+    if "Unable to acquire lock" in text or "server is already running" in text:
         return ServerError(
             "the dev server died: another one is running in the same folder",
             facts=[how, *lines],
+            why="two servers in the same folder corrupt the build that both use",
             fix="stop the other one (`dbswitch stop`), then run the command again",
         )
     return ServerError(

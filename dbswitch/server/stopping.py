@@ -84,7 +84,7 @@ def stop(
         for port, pids in ports.listening_of(one.process.pid for one in living).items():
             held.setdefault(port, set()).update(pids)
     if living:
-        raise _comes_back(living)
+        raise comes_back(living)
     remove_record(spec.record_path)
     return StopReport(
         stopped=tuple(stopped.values()),
@@ -112,18 +112,19 @@ def _still_there(descent: Descent) -> ServerError:
     )
 
 
-def _comes_back(living: tuple[Owned, ...]) -> ServerError:
+def comes_back(living: tuple[Owned, ...]) -> ServerError:
+    """Return the error that names a server nobody asked for, and whoever started it."""
     owned = {one.process.pid for one in living}
     parents = {one.process.parent for one in living} - owned - {0, 1, os.getpid()}
     above = [process for pid in sorted(parents) if (process := look_at(pid)) is not None]
     return ServerError(
-        "the dev server was stopped, and something started it again",
+        "something else started the dev server again",
         facts=[
             *(_line(one) for one in living),
             *(f"started by pid {process.pid} ({masked_command(process.argv)})" for process in above),
         ],
-        why="two of them that restart the same server get in each other's way",
-        fix="stop the supervisor (nodemon, pm2, a container), and start the server with `dbswitch dev`",
+        why="two servers in the same folder corrupt the build that both use",
+        fix="stop what starts it (a supervisor such as nodemon or pm2), then run the command again",
     )
 
 

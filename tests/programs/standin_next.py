@@ -1,0 +1,159 @@
+"""A stand-in for `next dev`, named as such: its chain, lock, port and reading of env files, without the second it takes.
+
+`python standin_next.py dev [-p PORT]` copies itself to Next's entry point in the project and becomes `node .../next dev`, as
+far as a process table tells; that one forks `next-server (vSTAND-IN)`, which holds an flock
+on `.next/dev/lock`, listens and answers. What it copies from Next.js 16.4.6: one process group; only the server listens; the
+program ends when its server does, and passes TERM and INT on; a chosen port that is taken ends it with EADDRINUSE, the default
+one drifts upwards; a lock that stays held for a second ends it; `__NEXT_PROCESSED_ENV` makes it read no env file; the process
+environment beats the files; changed files are read again, while `client` stays what it was at the start.
+
+Answers: `/` 200, Next's manifest path 200, `/api/db` the effective and the client's DATABASE_URL, everything else 404.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import http.server
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+FILES = (".env.development.local", ".env.local", ".env.development", ".env")
+LINE = re.compile(r"^\s*(?:export\s+)?([\w.-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^#\n]*))", re.MULTILINE)
+ENTRY = Path("node_modules/next/dist/bin/next")
+PYTHON = "STANDIN_PYTHON"  # the interpreter's path, which a process that calls itself node cannot tell
+LOCK = Path(".next/dev/lock")
+MANIFEST = "/_next/static/development/_devPagesManifest.json"
+
+
+def env_files() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in reversed(FILES):
+        if Path(name).exists():
+            for key, double, single, bare in LINE.findall(Path(name).read_text(encoding="utf-8")):
+                found[key] = double or single or bare.strip()
+    return found
+
+
+def effective(ambient: dict[str, str]) -> str | None:
+    if "__NEXT_PROCESSED_ENV" in ambient:
+        return ambient.get("DATABASE_URL")
+    return ambient.get("DATABASE_URL", env_files().get("DATABASE_URL"))
+
+
+def hold_lock(port: int) -> int:
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + 1
+    while True:
+        fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            os.close(fd)
+            if time.monotonic() > until:
+                print(
+                    f"Unable to acquire lock at {LOCK}, is another instance of next dev running?", flush=True
+                )
+                sys.exit(1)
+            time.sleep(0.01)
+    os.truncate(fd, 0)
+    url = f"http://localhost:{port}"
+    os.write(
+        fd, json.dumps({"pid": os.getpid(), "port": port, "hostname": "localhost", "appUrl": url}).encode()
+    )
+    return fd
+
+
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+    daemon_threads = True
+
+
+class App(http.server.BaseHTTPRequestHandler):
+    ambient: dict[str, str]
+    client: str | None
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/api/db":
+            value: object = {"effective": effective(self.ambient), "client": self.client, "pid": os.getpid()}
+        elif path in {"/", MANIFEST}:
+            value = {"pages": []}
+        else:
+            value = None
+        body = json.dumps(value).encode()
+        self.send_response(404 if value is None else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+def serve(port: int, *, drift: bool) -> None:
+    App.ambient = dict(os.environ)
+    App.client = effective(App.ambient)
+    while True:
+        try:
+            server = Server(("::", port), App)
+            break
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            if not drift:
+                print(
+                    f"Failed to start server\nError: listen EADDRINUSE: address already in use :::{port}",
+                    flush=True,
+                )
+                sys.exit(1)
+            print(f"Port {port} is in use, using {port + 1} instead.", flush=True)
+            port += 1
+    hold_lock(port)
+    print(f"- Local: http://localhost:{port}\nReady", flush=True)
+    server.serve_forever()
+
+
+def become_next(arguments: list[str]) -> None:
+    """Run as Next's own program. An argv[0] that exists would make Python look for its library beside that."""
+    ENTRY.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = ENTRY.with_name(f"next.{os.getpid()}")
+    shutil.copyfile(__file__, unfinished)
+    unfinished.replace(ENTRY)
+    python = os.path.realpath(sys.executable)
+    os.execve(python, ["/nowhere/bin/node", str(ENTRY), *arguments], {**os.environ, PYTHON: python})
+
+
+def dev(port: int | None) -> None:
+    chosen = port or (int(os.environ["PORT"]) if "PORT" in os.environ else None)
+    argv = ["next-server (vSTAND-IN)", __file__, "serve", str(chosen or 3000), "" if chosen else "drift"]
+    child = os.fork()
+    if child == 0:
+        os.execve(
+            os.environ[PYTHON], argv, {**os.environ, "NEXT_PRIVATE_WORKER": "1", "NODE_ENV": "development"}
+        )
+
+    def pass_on(number: int, _frame: object) -> None:
+        os.kill(child, number)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGINT, pass_on)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    sys.exit(max(status, 0))
+
+
+if __name__ == "__main__":
+    if not __file__.endswith(str(ENTRY)):
+        become_next(sys.argv[1:])
+    if sys.argv[1] == "serve":
+        serve(int(sys.argv[2]), drift=sys.argv[3] == "drift")
+    else:
+        dev(int(sys.argv[3]) if "-p" in sys.argv else None)

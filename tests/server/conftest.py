@@ -1,0 +1,102 @@
+"""A project folder whose server is one of `tests/programs/`, and the proof of what lives and what died."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dbswitch.demo.postgres import free_port
+from dbswitch.server import lifecycle
+from dbswitch.server.processes import ProcessId, identify, is_alive
+from tests.support.processes import end, with_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PROGRAMS = Path(__file__).parents[1] / "programs"
+TOKEN = "DBSWITCH_TEST_PROJECT"
+
+
+@dataclass
+class Folder:
+    """One project; `spec` starts its program. Everything started from here carries the token."""
+
+    root: Path
+    spec: lifecycle.ServerSpec
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def environment(self, **more: str) -> lifecycle.CleanEnvironment:
+        return lifecycle.CleanEnvironment({**os.environ, TOKEN: self.token, **more})
+
+    def observe(self) -> lifecycle.Observation:
+        return lifecycle.observe(self.spec)
+
+    def start(self, **more: str) -> lifecycle.Running:
+        return lifecycle.start(self.spec, self.environment(**more))
+
+    def start_ready(self, **more: str) -> lifecycle.Running:
+        running = self.start(**more)
+        lifecycle.wait_ready(self.spec, running)
+        return running
+
+    def stop(self) -> lifecycle.StopReport:
+        return lifecycle.stop(self.spec, self.observe())
+
+    def living(self) -> list[ProcessId]:
+        found = (identify(process.pid) for process in with_variable(TOKEN, self.token))
+        return [process for process in found if process is not None]
+
+
+def wait_for(look: Callable[[], object], seconds: float = 10) -> None:
+    until = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < until, "it did not come to pass"
+        time.sleep(0.01)
+
+
+def assert_dead(processes: list[ProcessId]) -> None:
+    """Each of these very processes, by pid and start time, is dead."""
+    assert processes, "there was nothing whose death could be proven"
+    assert [process for process in processes if is_alive(process)] == []
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
+    made: list[Folder] = []
+
+    def make(behaviour: str | None = None, *arguments: str, name: str = "app", **options: object) -> Folder:
+        """A project whose server misbehaves in this way; None: the stand-in for Next.js."""
+        root = tmp_path / name
+        root.mkdir()
+        standin = (sys.executable, str(PROGRAMS / "standin_next.py"), "dev")
+        program = (sys.executable, str(PROGRAMS / "misbehaving.py"), str(behaviour), *arguments)
+        port = free_port()
+        spec = lifecycle.ServerSpec(
+            argv=standin if behaviour is None else program,
+            cwd=root,
+            port=port,
+            port_explicit=True,
+            ports=(port,),
+            dist_dir=root / ".next",
+            state_dir=root / ".dbswitch",
+            port_flag=behaviour is None,
+            alive_path=lifecycle.NEXT_ALIVE_PATH if behaviour is None else None,
+            limits=lifecycle.ServerLimits(term=0.5, kill=5, ready=10, request=2, ask=0.5),
+        )
+        folder = Folder(root, replace(spec, **options))
+        made.append(folder)
+        return folder
+
+    yield make
+    for folder in made:
+        end(with_variable(TOKEN, folder.token))
+        from dbswitch.server import children
+
+        wait_for(lambda: (children.reap(), not children._living)[1])

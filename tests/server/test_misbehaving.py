@@ -1,0 +1,226 @@
+"""Servers that misbehave: after `stop` each is gone, proven by pid and start time, or it is named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dbswitch.errors import PortTakenError, ServerError
+from dbswitch.server import lifecycle
+from dbswitch.server.ports import is_free
+from dbswitch.server.processes import identify, is_alive
+from dbswitch.server.record import remove_record
+from dbswitch.server.state import ServerState
+from tests.server.conftest import PROGRAMS, assert_dead, wait_for
+from tests.support.processes import end, with_variable
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "processes", "needs_kill"),
+    [
+        ("well", 1, False),
+        ("ignores_term", 1, True),
+        ("grandchild_leaves", 2, False),
+        ("daemonizes", 1, False),
+        ("port_in_child", 2, False),
+        ("respawns", 2, True),
+    ],
+)
+def test_every_process_of_a_server_is_gone_after_stop(make_folder, behaviour, processes, needs_kill):
+    folder = make_folder(behaviour)
+    folder.start_ready()
+    wait_for(lambda: len(folder.living()) == processes)
+    living = folder.living()
+
+    assert folder.observe().state is ServerState.READY
+    report = folder.stop()
+
+    assert_dead(living)
+    assert folder.living() == []
+    assert bool(report.killed) == needs_kill
+    assert set(report.ports[folder.spec.port]) <= {one.process.pid for one in report.stopped}
+    assert is_free(folder.spec.port)
+    assert not folder.spec.record_path.exists()
+
+
+@pytest.mark.parametrize("behaviour", ["grandchild_leaves", "daemonizes", "port_in_child"])
+def test_a_server_whose_record_was_lost_is_found_by_its_marker(make_folder, behaviour):
+    folder = make_folder(behaviour)
+    folder.start_ready()
+    living = folder.living()
+    remove_record(folder.spec.record_path)
+
+    folder.stop()
+
+    assert_dead(living)
+    assert folder.living() == []
+
+
+def test_a_suspended_server_is_continued_so_that_it_can_obey_term(make_folder):
+    folder = make_folder("stops_itself")
+    running = folder.start()
+    wait_for(lambda: folder.observe().processes and folder.observe().processes[0].process.suspended)
+
+    report = folder.stop()
+
+    assert_dead([running.record.process])
+    assert report.killed == ()
+
+
+def test_a_server_that_dies_while_starting_gives_its_last_lines_at_once_and_masked(make_folder):
+    folder = make_folder("dies")
+    began = time.monotonic()
+    with pytest.raises(ServerError) as caught:
+        folder.start_ready()
+
+    assert time.monotonic() - began < folder.spec.limits.ready / 2
+    assert "died while it was starting" in caught.value.what
+    assert "exit status 3" in caught.value.facts
+    assert "log: first line of trouble" in caught.value.facts
+    assert "secret" not in "".join(caught.value.facts)
+    assert folder.observe().state is ServerState.EXITED
+
+
+def test_a_server_that_dies_during_the_first_request_is_not_waited_for(make_folder):
+    folder = make_folder("dies_later")
+    began = time.monotonic()
+    with pytest.raises(ServerError, match="died while it was starting"):
+        folder.start_ready()
+
+    assert time.monotonic() - began < folder.spec.limits.ready / 2
+
+
+def test_a_server_that_listens_and_hangs_is_not_ready_and_is_stopped(make_folder):
+    folder = make_folder("hangs", limits=lifecycle.ServerLimits(ready=1, request=0.5, ask=0.3))
+    running = folder.start()
+    with pytest.raises(ServerError, match=r"did not answer within 1 s") as caught:
+        lifecycle.wait_ready(folder.spec, running)
+
+    assert "connected, no answer" in caught.value.facts[0]
+    assert folder.observe().state is ServerState.HALF_DEAD
+    folder.stop()
+    assert_dead([running.record.process])
+
+
+@pytest.mark.parametrize("behaviour", ["not_found", "fails"])
+def test_a_next_server_that_answers_404_or_500_to_everything_is_half_dead(make_folder, behaviour):
+    folder = make_folder(
+        behaviour, alive_path=lifecycle.NEXT_ALIVE_PATH, limits=lifecycle.ServerLimits(ready=1)
+    )
+    running = folder.start()
+    with pytest.raises(ServerError, match="did not answer"):
+        lifecycle.wait_ready(folder.spec, running)
+
+    assert folder.observe().state is ServerState.HALF_DEAD
+    folder.stop()
+    assert_dead([running.record.process])
+
+
+def test_without_next_a_404_counts_as_an_answer(make_folder):
+    folder = make_folder("not_found")
+    folder.start_ready()
+    assert folder.observe().state is ServerState.READY
+    folder.stop()
+
+
+def test_what_hid_from_every_proof_is_not_touched_but_named_when_it_keeps_the_port(make_folder):
+    folder = make_folder("hides")
+    folder.start()
+    wait_for(lambda: not is_free(folder.spec.port))
+    [hidden] = {listener.process for listener in folder.observe().foreign}
+    try:
+        report = folder.stop()
+        with pytest.raises(PortTakenError) as caught:
+            lifecycle.require_ports_free(folder.spec, report)
+        assert is_alive(hidden)
+        assert f"pid {hidden.pid}" in caught.value.facts[0]
+        assert str(folder.root) in caught.value.facts[0]
+    finally:
+        os.kill(hidden.pid, signal.SIGKILL)
+    wait_for(lambda: not is_alive(hidden))
+
+
+def test_an_editor_that_the_server_opened_survives(make_folder):
+    folder = make_folder("opens_editor")
+    running = folder.start_ready()
+    wait_for(lambda: len(folder.living()) == 2)
+    [editor] = [process for process in folder.living() if process != running.record.process]
+
+    folder.stop()
+
+    assert_dead([running.record.process])
+    assert is_alive(editor)
+
+
+def test_stopping_from_below_the_server_spares_the_one_who_stops(make_folder):
+    """As when a route handler starts dbswitch: it is a descendant of the server and carries its marker."""
+    folder = make_folder()
+    code = "import sys; from tests.server.test_misbehaving import stop_from_below; stop_from_below(*sys.argv[1:])"
+    spec = folder.spec
+    program = (str(PROGRAMS / "misbehaving.py"), "calls_back", sys.executable, "-c", code)
+    report = folder.root / "report"
+    argv = (sys.executable, *program, str(folder.root), str(spec.port), str(report))
+    folder.spec = lifecycle.ServerSpec(
+        argv=argv,
+        cwd=folder.root,
+        port=spec.port,
+        port_explicit=True,
+        ports=(spec.port,),
+        dist_dir=spec.dist_dir,
+        state_dir=spec.state_dir,
+        port_flag=False,
+        alive_path=None,
+    )
+    running = folder.start_ready(PYTHONPATH=str(PROGRAMS.parents[1]))
+
+    wait_for(report.exists)
+    assert_dead([running.record.process])
+    assert report.read_text() == "1 process stopped"
+    wait_for(lambda: folder.living() == [])
+
+
+def stop_from_below(root: str, port: str, report: str) -> None:
+    from pathlib import Path
+
+    spec = lifecycle.ServerSpec(
+        argv=(), cwd=Path(root), port=int(port), port_explicit=True, ports=(), dist_dir=Path(root) / ".next",
+        state_dir=Path(root) / ".dbswitch", alive_path=None,
+    )  # fmt: skip
+    wait_for(lambda: spec.record_path.exists() and not is_free(spec.port))
+    mine = identify(os.getpid())
+    assert mine is not None
+    stopped = lifecycle.stop(spec, lifecycle.observe(spec)).stopped
+    assert is_alive(mine)
+    unfinished = Path(report + ".new")
+    unfinished.write_text(f"{len(stopped)} process stopped")
+    unfinished.rename(report)
+
+
+def test_a_supervisor_that_starts_the_server_again_is_named(make_folder):
+    """What a person's supervisor revives cannot be won by killing; it is no part of Next's chain either."""
+    folder = make_folder()
+    script = "import subprocess, sys\nwhile True:\n subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL)\n"
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", script, *folder.spec.argv, "-p", str(folder.spec.port)],
+        cwd=folder.root,
+        env=folder.environment().env,
+        start_new_session=True,
+    )
+    try:
+        wait_for(lambda: folder.observe().state is ServerState.READY)
+        assert not folder.observe().by_us
+        folder.stop()
+        wait_for(lambda: folder.observe().state is ServerState.READY)
+        with pytest.raises(ServerError, match="something else started the dev server again") as caught:
+            folder.start()
+        assert any(f"pid {supervisor.pid}" in fact for fact in caught.value.facts)
+        assert supervisor.poll() is None
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+        end(with_variable("DBSWITCH_TEST_PROJECT", folder.token))

@@ -1,0 +1,299 @@
+"""The whole cycle with the stand-in for Next.js: state, port, lock, environment, log, and nothing that leaks."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from dbswitch.demo.postgres import free_port
+from dbswitch.errors import PortTakenError, ServerError
+from dbswitch.server import children, lifecycle
+from dbswitch.server.environment import MARKER, clean
+from dbswitch.server.nextjs import lock_is_held, lock_path, remove_lock
+from dbswitch.server.ports import is_free
+from dbswitch.server.processes import LINUX, is_alive
+from dbswitch.server.state import ServerState
+from tests.server.conftest import PROGRAMS, assert_dead, wait_for
+
+
+def asked(url: str) -> dict[str, object]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{url}/api/db", timeout=5) as response:
+        return json.load(response)
+
+
+def by_hand(folder, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [*folder.spec.argv, *arguments],
+        cwd=folder.root,
+        env=folder.environment(**more).env,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
+    wait_for(lambda: folder.observe().state is ServerState.READY)
+    return process
+
+
+def test_the_states_follow_the_facts(make_folder):
+    folder = make_folder()
+    assert folder.observe().state is ServerState.STOPPED
+    running = folder.start()
+    assert folder.observe().state in {ServerState.STARTING, ServerState.READY}
+    lifecycle.wait_ready(folder.spec, running)
+
+    seen = folder.observe()
+    assert (seen.state, seen.port, seen.by_us) == (ServerState.READY, folder.spec.port, True)
+    assert seen.record == running.record
+    assert len(seen.processes) == 2
+    assert folder.stop().summary.startswith("2 processes (port ")
+    assert folder.observe().state is ServerState.STOPPED
+
+
+def test_a_server_started_by_hand_is_adopted_with_its_port(make_folder):
+    folder = make_folder()
+    other = free_port()
+    process = by_hand(folder, "-p", str(other))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        seen = folder.observe()
+        assert (seen.by_us, seen.port, seen.record) == (False, other, None)
+        report = folder.stop()
+        assert report.port == other
+        process.wait(5)
+    assert folder.living() == []
+
+
+def test_the_server_goes_back_to_where_it_was_unless_the_project_names_a_port(make_folder):
+    folder = make_folder(port_explicit=False)
+    assert lifecycle.start_port(folder.spec, 4321) == 4321
+    assert lifecycle.start_port(folder.spec, None) == folder.spec.port
+    folder = make_folder(name="named")
+    assert lifecycle.start_port(folder.spec, 4321) == folder.spec.port
+
+
+@pytest.mark.parametrize("victim", ["program", "server"])
+def test_after_the_death_of_half_the_chain_stop_and_start_end_with_one_server(make_folder, victim):
+    folder = make_folder()
+    folder.start_ready()
+    [program, server] = [one.process for one in folder.observe().processes]
+    os.kill((program if victim == "program" else server).pid, 9)
+    wait_for(lambda: len(folder.living()) == (1 if victim == "program" else 0))
+
+    folder.stop()
+    folder.start_ready()
+
+    assert not is_alive(program.id)
+    assert not is_alive(server.id)
+    assert len(folder.living()) == 2
+    assert folder.observe().state is ServerState.READY
+    folder.stop()
+
+
+def test_a_stranger_on_the_port_is_named_and_survives(make_folder):
+    folder, elsewhere = make_folder(), make_folder(name="elsewhere")
+    stranger = subprocess.Popen(
+        [sys.executable, "-m", "http.server", str(folder.spec.port), "--bind", "127.0.0.1"],
+        cwd=elsewhere.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: not is_free(folder.spec.port))
+        seen = folder.observe()
+        assert seen.state is ServerState.FOREIGN
+        report = lifecycle.stop(folder.spec, seen)
+        assert report.summary == "nothing was running"
+        for attempt in (lambda: lifecycle.require_ports_free(folder.spec, report), folder.start):
+            with pytest.raises(PortTakenError) as caught:
+                attempt()
+            [fact] = caught.value.facts
+            assert f"pid {stranger.pid}" in fact
+            assert "http.server" in fact
+            assert str(elsewhere.root) in fact
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_stranger_on_another_watched_port_is_a_remark_and_survives(make_folder):
+    side = free_port()
+    folder = make_folder(ports=(side,))
+    stranger = subprocess.Popen(
+        [sys.executable, "-m", "http.server", str(side), "--bind", "127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: not is_free(side))
+        folder.start_ready()
+        text = lifecycle.require_ports_free(folder.spec, folder.stop())
+        assert f"port {side}: pid {stranger.pid}" in text
+        assert text.endswith("left alone")
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_second_start_is_refused_and_leaves_the_first_server_alone(make_folder):
+    folder = make_folder()
+    running = folder.start_ready()
+    with pytest.raises(ServerError, match="something else started the dev server again"):
+        folder.start()
+    assert is_alive(running.record.process)
+    folder.stop()
+
+
+def test_the_lock_of_a_living_server_is_never_removed(make_folder):
+    folder = make_folder()
+    folder.start_ready()
+    lock = lock_path(folder.spec.dist_dir)
+
+    assert lock_is_held(lock)
+    assert not lifecycle.remove_lock_if_free(folder.spec)
+    assert not remove_lock(lock)
+    assert lock.exists()
+
+    folder.stop()
+    assert not lock_is_held(lock)
+    assert lifecycle.remove_lock_if_free(folder.spec)
+    assert not lock.exists()
+    assert not lifecycle.remove_lock_if_free(folder.spec)
+
+
+def test_a_poisoned_launch_environment_does_not_reach_the_next_server(make_folder):
+    """A server whose environment pins the old URL, as a child of a route handler, is followed by one that reads the files."""
+    folder = make_folder()
+    (folder.root / ".env").write_text('DATABASE_URL="postgres://new"\n')
+    process = by_hand(
+        folder, "-p", str(folder.spec.port), __NEXT_PROCESSED_ENV="true", DATABASE_URL="postgres://old"
+    )
+    seen = folder.observe()
+    assert asked(str(seen.url))["effective"] == "postgres://old"
+    environment = clean(seen.launch_env(), env_file_keys={"DATABASE_URL"}, target_keys={"DATABASE_URL"})
+    folder.stop()
+    process.wait(5)
+
+    running = lifecycle.start(folder.spec, environment)
+    lifecycle.wait_ready(folder.spec, running)
+
+    assert asked(running.url)["client"] == "postgres://new"
+    assert environment.removed == ()
+    folder.stop()
+
+
+def test_the_marker_of_the_old_server_is_not_passed_on(make_folder):
+    folder = make_folder()
+    first = folder.start_ready()
+    environment = clean(folder.observe().launch_env(), env_file_keys=(), target_keys=())
+    assert MARKER not in environment.env
+    folder.stop()
+    second = lifecycle.start(folder.spec, environment)
+    assert second.record.marker != first.record.marker
+    lifecycle.wait_ready(folder.spec, second)
+    folder.stop()
+
+
+def test_a_crash_gives_the_exit_status_to_its_parent(make_folder):
+    folder = make_folder("ignores_term")
+    running = folder.start_ready()
+    assert lifecycle.exit_status(running) is None
+    os.kill(running.record.pid, 9)
+    wait_for(lambda: lifecycle.exit_status(running) == -9)
+
+
+@pytest.mark.skipif(not LINUX, reason="counts descriptors in /proc")
+def test_fifteen_restarts_leak_nothing(make_folder, tmp_path, monkeypatch):
+    folder = make_folder()
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    folder.start_ready()
+    folder.stop()  # the first round imports what it needs
+
+    def counts() -> dict[str, int]:
+        return {
+            "descriptors": len(list(Path("/proc/self/fd").iterdir())),
+            "files": len(list(folder.spec.state_dir.iterdir())),
+            "temporary files": len(list(temporary.iterdir())),
+            "processes": len(folder.living()),
+            "children": len(children._living),
+        }
+
+    before = counts()
+    for _ in range(15):
+        running = folder.start_ready()
+        [program, server] = [one.id for one in folder.observe().processes]
+        assert program == running.record.process
+        folder.stop()
+        assert_dead([program, server])
+    print(before, counts())
+    assert counts() == before
+    assert is_free(folder.spec.port)
+
+
+PYTHON_FOR_ALL = shutil.which("python3", path="/usr/bin:/bin")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@pytest.mark.skipif(PYTHON_FOR_ALL is None, reason="needs a python3 that everybody may run")
+def test_it_works_without_privileges_beside_processes_of_others():
+    """Most of `/proc` is closed to it then; what is its own is still found, proven and stopped."""
+    home = Path(tempfile.mkdtemp())
+    try:
+        home.chmod(0o777)
+        shutil.copyfile(PROGRAMS / "standin_next.py", home / "standin_next.py")
+        code = (
+            "import sys; from tests.server.test_standin import as_nobody; as_nobody(sys.argv[1], sys.argv[2])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(home), str(free_port())],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "ready by nobody, stopped 2\n"
+    finally:
+        shutil.rmtree(home)
+
+
+def as_nobody(home: str, port: str) -> None:
+    """Change to `nobody` only after everything is imported: the interpreter itself may be root's alone."""
+    for name in ("ascii", "idna", "latin_1", "utf_8"):
+        codecs.lookup(name)
+
+    nobody = pwd.getpwnam("nobody")
+    os.setgroups([])
+    os.setgid(nobody.pw_gid)
+    os.setuid(nobody.pw_uid)
+    os.chdir(home)
+    with pytest.raises(PermissionError):
+        next(Path("/proc/1/fd").iterdir())
+    spec = lifecycle.ServerSpec(
+        argv=(str(PYTHON_FOR_ALL), f"{home}/standin_next.py", "dev"),
+        cwd=Path(home),
+        port=int(port),
+        port_explicit=True,
+        ports=(int(port),),
+        dist_dir=Path(home) / ".next",
+        state_dir=Path(home) / ".dbswitch",
+    )
+    environment = clean(lifecycle.observe(spec).launch_env(), env_file_keys=(), target_keys=())
+    lifecycle.wait_ready(spec, lifecycle.start(spec, environment))
+    seen = lifecycle.observe(spec)
+    report = lifecycle.stop(spec, seen)
+    assert lifecycle.require_ports_free(spec, report)
+    print(f"{seen.state} by nobody, stopped {len(report.stopped)}")
