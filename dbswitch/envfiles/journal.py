@@ -119,29 +119,21 @@ def read(path: Path) -> Journal | None:
         os.close(fd)
 
 
-def retire(path: Path, *, revoked: bool = False) -> None:
-    """Remove the journal and its draft, and make that durable.
-
-    A revoked journal (the transaction was undone) is emptied and flushed first, so that no power cut can bring back one
-    that would be carried out. The same is the second try where it cannot be unlinked.
+def retire(path: Path) -> None:
+    """Remove the journal and its draft, and make that durable; one that cannot be unlinked is emptied.
 
     Raises:
-        OSError: the journal could neither be removed nor emptied.
+        OSError: the journal is still there, or may come back after a power cut.
     """
-    with contextlib.suppress(OSError):
-        os.unlink(_draft(path))  # noqa: PTH108 - as above
-    if revoked:
-        with contextlib.suppress(OSError):  # then unlinking decides
-            _empty(path)
-    try:
-        os.unlink(path)  # noqa: PTH108 - as above
-    except FileNotFoundError:
-        return
-    except OSError:
-        _empty(path)
-        os.unlink(path)  # noqa: PTH108 - as above
-    with contextlib.suppress(OSError):  # it is gone for every process; only a power cut could tell
-        durable.fsync_dir(path.parent)
+    for name in (_draft(path), path):
+        try:
+            os.unlink(name)  # noqa: PTH108 - as above
+        except FileNotFoundError:
+            continue
+        except OSError:
+            _empty(name)
+            os.unlink(name)  # noqa: PTH108 - as above
+    durable.fsync_dir(path.parent)
 
 
 def write_all(fd: int, content: bytes) -> None:
@@ -154,7 +146,7 @@ def write_all(fd: int, content: bytes) -> None:
 def read_all(fd: int) -> bytes:
     """Return what is left to read from `fd`. Raises OSError."""
     parts = []
-    while part := os.read(fd, 1 << 20):
+    while part := os.read(fd, 1 << 16):
         parts.append(part)
     return b"".join(parts)
 

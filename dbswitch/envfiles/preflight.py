@@ -68,12 +68,12 @@ def _found(entry: Entry) -> bytes | None:
 
 
 def _entry(path: str, old: bytes | None, new: bytes | None) -> Entry:
-    real = os.path.realpath(path)
-    folder = os.path.dirname(real)  # noqa: PTH120 - str in, str out
     try:
+        real = os.path.realpath(path)
+        folder = os.path.dirname(real)  # noqa: PTH120 - str in, str out
         around = os.stat(folder)  # noqa: PTH116 - as above
     except OSError as error:
-        raise _refusal(path, f"its folder cannot be reached: {error.strerror}") from error
+        raise _refusal(path, f"cannot be reached: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise _refusal(path, "its folder is read-only", fix=f"chmod u+wx {shlex.quote(folder)}")
     try:

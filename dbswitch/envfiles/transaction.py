@@ -1,7 +1,7 @@
 """Change several env files as one: all of them or none, whatever happens in between.
 
 The order: checks, journal (its folder flushed: the commit point), every new file written and flushed beside the real
-one, the files exchanged in the order given, folders flushed, temporary files removed, folders flushed, journal removed.
+one, the files exchanged in the order given, temporary files removed, folders flushed, journal removed, its folder flushed.
 A run that lives puts everything back when something fails; a run that was killed is finished by :func:`recover`.
 
 `docs/explanation/transaction.md` has the reasons.
@@ -115,12 +115,12 @@ def _apply(transaction: Journal, journal: Path) -> None:
                 swapping.stage(_staged(transaction, entry), entry.new, entry, like=like)
         for entry in entries:
             swapping.put(_staged(transaction, entry), entry.real, entry.old, entry.new)
-        _flush_folders(entries)
     except BaseException as error:
         foreign = _undo(transaction, journal)
         _raise_for(error, entries, foreign)
         raise
-    # From here on all files are new for good. What is left is cleaning, which a later run can do as well.
+    # All files are new, and with the journal on the disk no power cut changes that. If flushing and cleaning fail, the
+    # journal stays, and the next run does both.
     for _ in range(2):
         with contextlib.suppress(OSError):
             _clean(transaction)
@@ -144,7 +144,7 @@ def _undo(transaction: Journal, journal: Path) -> dict[str, bytes | None]:
             except NotAFileError:
                 foreign[entry.path] = None
         _clean(transaction)
-        journals.retire(journal, revoked=True)
+        journals.retire(journal)
     except OSError as error:
         raise RollbackFailedError(
             "The env files could neither be changed nor be put back.",
@@ -190,7 +190,6 @@ def _recover(transaction: Journal, journal: Path) -> Recovery:
         except NotAFileError:
             conflicts.append(Path(entry.path))
             facts.append(f"{entry.name} is no regular file any more and was left alone")
-    _flush_folders(transaction.entries)
     _clean(transaction)
     journals.retire(journal)
     names = ", ".join(path.name for path in completed) or "nothing was left to do"
@@ -225,15 +224,12 @@ def _read_own(name: str) -> bytes | None:
 
 
 def _clean(transaction: Journal) -> None:
+    """Remove the temporary files and flush the folders: only then may the journal go."""
     for entry in transaction.entries:
         staged = _staged(transaction, entry)
         swapping.discard(staged)
         swapping.discard(swapping.aside(staged))
-    _flush_folders(transaction.entries)
-
-
-def _flush_folders(entries: Iterable[Entry]) -> None:
-    for folder in dict.fromkeys(os.path.dirname(entry.real) for entry in entries):  # noqa: PTH120 - str in, str out
+    for folder in dict.fromkeys(os.path.dirname(entry.real) for entry in transaction.entries):  # noqa: PTH120 - str in, str out
         durable.fsync_dir(Path(folder))
 
 
