@@ -12,13 +12,14 @@ from dbswitch.cli.switching import agree_to_take_port, find_project
 from dbswitch.errors import ExitCode, InterruptedSwitchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from dbswitch.cli.operations import Common, Dev, Logs
     from dbswitch.cli.renderer import Renderer
     from dbswitch.project.discovery import Project
     from dbswitch.server.spec import ServerSpec
+    from dbswitch.switch.events import Event, Result
 
 LOOK = 0.25  # seconds between two looks at whether the server is still there
 _TAIL = 1 << 20  # bytes; as much of the log's end as is searched for its last lines
@@ -30,35 +31,48 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
     from dbswitch.project import server_spec
     from dbswitch.server import log
     from dbswitch.switch import runs, servers
-    from dbswitch.switch.events import Outcome
+    from dbswitch.switch.events import Result
+    from dbswitch.switch.interrupts import Interrupts
 
     if asked.take_port:
         agree_to_take_port(common, renderer, yes=asked.yes)
     spec = server_spec.build(project)
     begin = log.size(spec.log_path)
-    result = servers.start_server(
-        project,
-        renderer.emit,
-        run_id=runs.new_id(),
-        ambient=dict(os.environ),
-        timeout=asked.timeout,
-        take_port=asked.take_port,
-    )
-    if result.exit or asked.detach:
-        return result.exit
-    ours = result.outcome is not Outcome.UNCHANGED
+    results: list[Result] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Result):
+            results.append(event)
+        renderer.emit(event)
+
     watch = Watch(project, spec, renderer)
     try:
-        from dbswitch.switch.interrupts import Interrupts
-
-        with Interrupts():
+        with Interrupts():  # around the start as well: no moment in which Ctrl-C would leave a server behind
+            result = servers.start_server(
+                project,
+                emit,
+                run_id=runs.new_id(),
+                ambient=dict(os.environ),
+                timeout=asked.timeout,
+                take_port=asked.take_port,
+            )
+            if result.exit or asked.detach:
+                return result.exit
+            stops = "stops the server" if _is_ours(results) else "leaves it running"
+            renderer.note(f"following its log; Ctrl-C {stops}")
             _show(log.follow(spec.log_path, since=begin, stop=watch.gone), as_json=common.json)
     except InterruptedSwitchError as signal:
-        return _leave(project, renderer, ours=ours, terminated=signal.terminated)
+        return _leave(project, renderer, ours=_is_ours(results), terminated=signal.terminated)
     except BrokenPipeError:
-        _leave(project, renderer, ours=ours, terminated=True)
+        _leave(project, renderer, ours=_is_ours(results), terminated=True)
         raise
     return watch.verdict(renderer)
+
+
+def _is_ours(results: Sequence[Result]) -> bool:
+    from dbswitch.switch.events import Outcome
+
+    return bool(results) and results[-1].outcome is Outcome.STARTED
 
 
 def _leave(project: Project, renderer: Renderer, *, ours: bool, terminated: bool) -> int:
@@ -180,11 +194,18 @@ def _show(chunks: Iterable[bytes], *, as_json: bool) -> None:
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
         return
-    from dbswitch.cli.json_lines import object_line
-
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            sys.stdout.write(object_line("log", {"line": line.decode(errors="replace").rstrip("\r")}) + "\n")
-        sys.stdout.flush()
+            _log_line(line)
+    if rest:
+        _log_line(rest)
+
+
+def _log_line(line: bytes) -> None:
+    from dbswitch.cli.json_lines import object_line
+
+    text = line.decode(errors="replace").rstrip("\r")
+    sys.stdout.write(object_line("log", {"line": text}) + "\n")
+    sys.stdout.flush()

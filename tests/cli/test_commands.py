@@ -1,0 +1,344 @@
+"""The commands as a person or a program types them, on a real project folder without a running server."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import PASSWORD
+from tests.cli.running import REAL, environment, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Folder
+    from tests.support.postgres import ShopServer
+
+
+def test_status_names_the_target_of_each_reader_and_masks_every_url(folder: Folder) -> None:
+    done = folder.run()
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == "active:  local"
+    assert "Next.js dev" in done.stdout
+    assert "prod (protected)" in done.stdout
+    assert f"stopped (port {folder.port})" in done.stdout
+    assert PASSWORD not in done.stdout + done.stderr
+
+
+def test_status_sees_the_callers_own_environment(folder: Folder) -> None:
+    exported = folder.run(
+        "exec", "prod", "--confirm", "shop_prod", "--", *python_print("DATABASE_URL")
+    ).stdout.strip()
+    code, [status] = folder.json("status", env={"DATABASE_URL": exported})
+    assert code == 0
+    assert {reader["target"] for reader in status["readers"]} == {"prod"}
+    assert {reader["source"] for reader in status["readers"]} == {"process environment"}
+
+
+def test_no_project_is_a_configuration_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
+    done = run("status", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no project here\n")
+    assert "  fix: " in done.stderr
+
+
+def test_the_project_may_be_named_from_anywhere(folder: Folder, tmp_path: Path) -> None:
+    assert run("--project", str(folder.root), "status", cwd=tmp_path).returncode == 0
+
+
+def test_an_unknown_target_names_the_close_one(folder: Folder) -> None:
+    done = folder.run("prdo")
+    assert done.returncode == 2
+    assert "did you mean `dbswitch prod`?" in done.stderr
+
+
+@pytest.mark.parametrize("word", ["prod; rm -rf /", "../../x", "$(id)", "--", "prod\n"])
+def test_a_hostile_word_is_only_an_unknown_target(folder: Folder, word: str) -> None:
+    done = folder.run("--", word)
+    assert done.returncode == 2
+    assert "unknown target" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unreadable_configuration_is_said_with_line_and_column(folder: Folder) -> None:
+    folder.write("dbswitch.toml", "[server]\nport = = 3\n")
+    done = folder.run()
+    assert done.returncode == 2
+    assert "line 2" in done.stderr
+    assert "column" in done.stderr
+
+
+def test_a_dry_run_changes_nothing(folder: Folder) -> None:
+    before = (folder.root / ".env.local").read_bytes()
+    code, events = folder.json("prod", "--dry-run")
+    assert code == 0
+    assert events[-1]["outcome"] == "planned"
+    assert (folder.root / ".env.local").read_bytes() == before
+
+
+def test_a_database_that_is_down_is_exit_4_and_nothing_is_changed(folder: Folder) -> None:
+    before = (folder.root / ".env.local").read_bytes()
+    done = folder.run("prod", "--confirm", "shop_prod", "--timeout", "0.3")
+    assert done.returncode == 4
+    assert "error: " in done.stderr
+    assert PASSWORD not in done.stderr
+    assert (folder.root / ".env.local").read_bytes() == before
+
+
+def test_a_protected_target_without_confirmation_is_exit_9(folder: Folder) -> None:
+    done = folder.run("prod")
+    assert done.returncode == 9
+    assert "--confirm shop_prod" in done.stderr
+
+
+def test_wait_gives_up_at_its_deadline_with_exit_4(folder: Folder) -> None:
+    began = time.monotonic()
+    code, events = folder.json("wait", "--timeout", "0.5")
+    assert code == 4
+    assert events[-1]["error"]["code"] == "database_not_ready"
+    assert events[-1]["outcome"] == "failed"
+    assert time.monotonic() - began < 20
+
+
+def test_wait_says_when_the_active_database_is_ready(served: Folder, postgres_local: ShopServer) -> None:
+    code, events = served.json("wait")
+    assert code == 0
+    assert events[-1]["outcome"] == "ready"
+    assert events[-1]["target"] == "local"
+    assert events[-1]["identity"]["database"] == postgres_local.shop.database
+    assert ": ready, " in served.run("wait", "prod").stderr
+
+
+def python_print(*names: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", f"import os; [print(os.environ.get(n)) for n in {names!r}]")
+
+
+def test_exec_gives_the_targets_variables_to_the_command_and_changes_no_file(folder: Folder) -> None:
+    before = {path: path.read_bytes() for path in folder.root.iterdir() if path.is_file()}
+    done = folder.run("exec", "prod", "--confirm", "shop_prod", "--", *python_print("DATABASE_URL"))
+    assert done.returncode == 0
+    assert done.stdout.strip().endswith("/shop_prod")
+    assert PASSWORD in done.stdout
+    assert PASSWORD not in done.stderr
+    assert {path: path.read_bytes() for path in folder.root.iterdir() if path.is_file()} == before
+
+
+def test_exec_leaves_out_what_only_other_targets_set(folder: Folder) -> None:
+    with (folder.root / ".env.local").open("a") as stream:
+        stream.write('BLOB_TOKEN_PRODUCTION="secret-blob"\n')
+    env = {"BLOB_TOKEN": "secret-blob"}
+    done = folder.run("exec", "local", "--", *python_print("BLOB_TOKEN"), env=env)
+    assert done.stdout.strip() == "None"
+    assert "local does not set BLOB_TOKEN" in done.stderr
+
+
+def test_exec_passes_the_exit_code_and_the_signal_through(folder: Folder) -> None:
+    assert folder.run("exec", "local", "--", sys.executable, "-c", "raise SystemExit(42)").returncode == 42
+    died = folder.run("exec", "local", "--", "sh", "-c", "kill -TERM $$")
+    assert died.returncode == -15
+
+
+def test_exec_hands_sigpipe_back_to_the_command(folder: Folder) -> None:
+    done = folder.run("exec", "local", "--", "sh", "-c", "yes | head -1; echo ${PIPESTATUS:-fine}")
+    assert "Broken pipe" not in done.stderr
+    assert done.returncode == 0
+
+
+def test_exec_needs_the_confirmation_of_a_protected_target(folder: Folder) -> None:
+    done = folder.run("exec", "prod", "--", "true")
+    assert done.returncode == 9
+    assert "--confirm shop_prod" in done.stderr
+    with folder.terminal("exec", "prod", "--", *python_print("DATABASE_URL")) as tty:
+        tty.until("type shop_prod: ")
+        tty.type("shop_prod\n")
+        assert tty.end() == 0
+
+
+def test_exec_of_a_missing_command_is_a_usage_error(folder: Folder) -> None:
+    done = folder.run("exec", "local", "--", "no-such-command-anywhere")
+    assert done.returncode == 2
+    assert "cannot run no-such-command-anywhere" in done.stderr
+
+
+def test_no_value_of_a_target_is_ever_in_the_arguments_of_exec(folder: Folder) -> None:
+    look = (sys.executable, "-c", "import os; print(open(f'/proc/{os.getpid()}/cmdline').read())")
+    if sys.platform != "linux":
+        look = (sys.executable, "-c", "import os; os.system(f'ps -o args= -p {os.getpid()}')")
+    assert PASSWORD not in folder.run("exec", "local", "--", *look).stdout
+
+
+def test_history_is_empty_at_first_and_lists_what_was_done(served: Folder, postgres_prod: ShopServer) -> None:
+    assert served.run("history").stdout == "nothing was switched here yet\n"
+    assert served.run("prod", "--confirm", postgres_prod.shop.database).returncode == 0
+    assert served.run("-").returncode == 0
+    code, [history] = served.json("history")
+    assert code == 0
+    assert [(one["from"], one["to"], one["outcome"]) for one in history["entries"]] == [
+        ("prod", "local", "switched"),
+        ("local", "prod", "switched"),
+    ]
+    assert served.run("history", "-n", "1").stdout.count("\n") == 1
+
+
+def test_the_previous_target_of_a_fresh_project_is_a_usage_error(folder: Folder) -> None:
+    assert folder.run("-").returncode == 2
+
+
+def test_logs_without_a_log_say_how_to_get_one(folder: Folder) -> None:
+    done = folder.run("logs")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "dbswitch dev" in done.stderr
+
+
+def test_logs_show_the_last_lines_as_they_are(folder: Folder) -> None:
+    (folder.root / ".dbswitch").mkdir(0o700)
+    (folder.root / ".dbswitch" / "server.log").write_bytes(b"one\n\ntwo \xff\nthree")
+    done = subprocess.run(
+        [sys.executable, *REAL, "logs", "-n", "2"],
+        cwd=folder.root,
+        env=environment(),
+        capture_output=True,
+        timeout=30,
+    )
+    assert done.stdout == b"two \xff\nthree"
+    code, lines = folder.json("logs", "-n", "3")
+    assert code == 0
+    assert lines[0] == {"v": 1, "event": "log", "line": ""}
+    assert lines[-1] == {"v": 1, "event": "log", "line": "three"}
+
+
+def test_a_reader_that_leaves_the_logs_early_is_no_error_message(folder: Folder) -> None:
+    (folder.root / ".dbswitch").mkdir(0o700)
+    (folder.root / ".dbswitch" / "server.log").write_bytes(b"a line of the log\n" * 40_000)
+    shell = '"$@" | head -1 >/dev/null'
+    done = subprocess.run(
+        ["sh", "-c", shell, "sh", sys.executable, *REAL, "logs", "-n", "1000000"],
+        cwd=folder.root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stderr == ""
+
+
+def test_init_shows_first_and_writes_nothing_on_a_dry_run(folder: Folder) -> None:
+    done = folder.run("init", "--dry-run")
+    assert done.returncode == 0
+    assert "create .gitignore" in done.stdout
+    assert not (folder.root / ".gitignore").exists()
+    done = folder.run("init", "--yes")
+    assert done.returncode == 0
+    assert (folder.root / ".gitignore").exists()
+    token = folder.root / ".dbswitch" / "token"
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert token.read_text().strip() not in done.stdout + done.stderr
+    assert "nothing to do" in folder.run("init").stderr
+
+
+def test_init_asks_on_a_terminal(folder: Folder) -> None:
+    with folder.terminal("init") as tty:
+        tty.until("write this? [Y/n] ")
+        tty.type("n\n")
+        assert tty.end() == 0
+    assert not (folder.root / ".gitignore").exists()
+    with folder.terminal("init") as tty:
+        tty.until("write this? [Y/n] ")
+        tty.type("\n")
+        assert tty.end() == 0
+    assert (folder.root / ".gitignore").exists()
+
+
+def test_a_detached_switch_answers_with_its_id_and_leaves_its_events_in_a_file(
+    served: Folder, postgres_prod: ShopServer
+) -> None:
+    done = served.run("prod", "--detach", "--confirm", postgres_prod.shop.database)
+    assert done.returncode == 0
+    [line] = done.stdout.splitlines()
+    accepted = json.loads(line)
+    assert accepted.keys() == {"v", "event", "id", "target"}
+    assert (accepted["v"], accepted["event"], accepted["target"]) == (1, "accepted", "prod")
+    events = until_result(served.root / ".dbswitch" / "runs" / f"{accepted['id']}.jsonl")
+    assert events[0] == accepted
+    assert events[1]["event"] == "start"
+    assert {event["id"] for event in events if "id" in event} == {accepted["id"]}
+    assert (events[-1]["outcome"], events[-1]["exit"]) == ("switched", 0)
+    assert "/shop" in (served.root / ".env.local").read_text()
+    assert served.json("status")[1][0]["target"] == "prod"
+
+
+def until_result(path: Path) -> list[dict[str, object]]:
+    limit = time.monotonic() + 30
+    while True:
+        events = [
+            json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")
+        ]
+        if events[-1]["event"] == "result":
+            return events
+        assert time.monotonic() < limit, events
+        time.sleep(0.02)
+
+
+def test_a_detached_run_is_in_a_session_of_its_own(served: Folder, postgres_prod: ShopServer) -> None:
+    code = (
+        "import os, signal, subprocess, sys; "
+        "done = subprocess.run([sys.executable, '-m', 'dbswitch', *sys.argv[1:]], stdout=subprocess.PIPE); "
+        "sys.stdout.buffer.write(done.stdout); sys.stdout.flush(); "
+        "os.killpg(0, signal.SIGKILL)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "prod", "--detach", "--confirm", postgres_prod.shop.database],
+        cwd=served.root,
+        env=environment(),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == -9
+    run_id = json.loads(done.stdout)["id"]
+    events = until_result(served.root / ".dbswitch" / "runs" / f"{run_id}.jsonl")
+    assert events[-1]["outcome"] == "switched"
+
+
+def test_a_detached_run_that_is_refused_says_so_in_its_file(served: Folder) -> None:
+    accepted = json.loads(served.run("prod", "--detach").stdout)
+    events = until_result(served.root / ".dbswitch" / "runs" / f"{accepted['id']}.jsonl")
+    assert (events[-1]["exit"], events[-1]["outcome"]) == (9, "refused")
+
+
+def test_an_unknown_target_is_refused_before_anything_is_detached(folder: Folder) -> None:
+    code, events = folder.json("nosuch", "--detach")
+    assert code == 2
+    assert events[-1]["event"] == "result"
+    assert not (folder.root / ".dbswitch" / "runs").exists()
+
+
+def test_detaching_runs_no_command_of_a_target_before_it_answers(folder: Folder) -> None:
+    marker = folder.root / "was-run"
+    with (folder.root / "dbswitch.toml").open("a") as stream:
+        command = json.dumps(
+            ["sh", "-c", f"sleep 1; touch {marker}; echo DATABASE_URL=postgresql://x@127.0.0.1:1/x"]
+        )
+        stream.write(f"\n[targets.vault]\ncommand = {command}\n")
+    done = folder.run("vault", "--detach")
+    assert done.returncode == 0
+    assert not marker.exists()
+    until_result(folder.root / ".dbswitch" / "runs" / f"{json.loads(done.stdout)['id']}.jsonl")
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("run_id", ["../../../x", "", "a" * 300])
+def test_a_forged_run_id_names_no_file(folder: Folder, run_id: str) -> None:
+    assert folder.run("local", "--json", f"--run-id={run_id}").returncode == 2
+
+
+def test_stop_without_a_server_has_nothing_to_do(folder: Folder) -> None:
+    code, events = folder.json("stop")
+    assert (code, events[-1]["outcome"]) == (0, "unchanged")

@@ -1,0 +1,217 @@
+"""`dbswitch dev` in the foreground, on the stand-in for Next.js and real databases."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+
+from tests.cli.conftest import TOKEN
+from tests.cli.running import REAL, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cli.conftest import Folder
+    from tests.support.postgres import ShopServer
+
+SECONDS = 30.0
+
+
+@contextlib.contextmanager
+def dev(folder: Folder, *argv: str) -> Iterator[subprocess.Popen[str]]:
+    """`dbswitch dev` in a session of its own; over when the test is."""
+    process = subprocess.Popen(
+        [sys.executable, *REAL, "dev", *argv],
+        cwd=folder.root,
+        env=environment(**{TOKEN: folder.token, "PYTHONUNBUFFERED": "1"}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(SECONDS)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def until(process: subprocess.Popen[str], text: str) -> list[str]:
+    """Read lines until one has `text`."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError(f"ended without {text!r}: {lines}")
+
+
+def answer(folder: Folder) -> dict[str, object]:
+    with urllib.request.urlopen(f"http://localhost:{folder.port}/api/db", timeout=5) as response:
+        return dict(json.load(response))
+
+
+def test_dev_shows_the_servers_log_and_ctrl_c_stops_everything(served: Folder) -> None:
+    with dev(served) as process:
+        until(process, "Ready")
+        assert answer(served)["client"]
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        rest = process.stdout.read()
+        assert process.wait(SECONDS) == 0
+    assert "server stopped in" in rest
+    assert "Traceback" not in rest
+    assert served.living() == []
+
+
+def test_dev_follows_the_server_across_a_switch_made_elsewhere(
+    served: Folder, postgres_prod: ShopServer
+) -> None:
+    with dev(served) as process:
+        until(process, "Ready")
+        first = answer(served)
+        done = served.run("prod", "--confirm", postgres_prod.shop.database)
+        assert done.returncode == 0, done.stderr
+        until(process, "Ready")
+        second = answer(served)
+        assert (second["pid"], second["client"]) != (first["pid"], first["client"])
+        assert second["client"] == postgres_prod.url
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SECONDS)
+        assert process.returncode == 0
+    assert served.living() == []
+
+
+MORTAL = """
+import http.server, os
+class App(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/die":
+            print("about to die", flush=True)
+            os._exit(7)
+        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
+    def log_message(self, *words): pass
+print("Ready", flush=True)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"""
+
+
+def with_command(folder: Folder, *command: str) -> None:
+    text = (folder.root / "dbswitch.toml").read_text()
+    kept = [line for line in text.splitlines() if not line.startswith("command")]
+    kept.insert(1, f"command = {json.dumps(command)}")
+    folder.write("dbswitch.toml", "\n".join(kept))
+
+
+def test_dev_ends_with_the_servers_own_code_when_it_crashes(served: Folder) -> None:
+    with_command(served, sys.executable, "-c", MORTAL)
+    with dev(served) as process:
+        until(process, "Ready")
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{served.port}/die", timeout=5)
+        out, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 7
+    assert "about to die" in out
+    assert "the dev server ended by itself with status 7" in out
+
+
+def test_dev_ends_quietly_when_the_server_is_stopped_elsewhere(served: Folder) -> None:
+    with dev(served) as process:
+        until(process, "Ready")
+        assert served.run("stop").returncode == 0
+        out, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert "the server was stopped" in out
+
+
+def test_a_second_dev_follows_the_first_ones_server_and_leaves_it_running(served: Folder) -> None:
+    assert served.run("dev", "--detach").returncode == 0
+    before = answer(served)
+    with dev(served) as process:
+        until(process, "Ctrl-C leaves it running")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert "goes on without us" in out
+    assert answer(served) == before
+
+
+def test_dev_detached_returns_when_the_server_answers(served: Folder) -> None:
+    code, events = served.json("dev", "--detach")
+    assert (code, events[-1]["outcome"]) == (0, "started")
+    assert answer(served)["client"]
+    code, [status] = served.json("status")
+    assert status["server"]["state"] == "ready"
+    assert status["server"]["started_by_dbswitch"] is True
+    assert served.json("dev", "--detach")[1][-1]["outcome"] == "unchanged"
+
+
+def test_dev_stops_the_server_when_it_is_terminated(served: Folder) -> None:
+    with dev(served) as process:
+        until(process, "Ready")
+        process.terminate()
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == 143
+    assert served.living() == []
+
+
+def test_dev_writes_the_log_as_json_lines(served: Folder) -> None:
+    with dev(served, "--json") as process:
+        lines = [json.loads(line) for line in until(process, "Ready")]
+        assert lines[-1] == {"v": 1, "event": "log", "line": "Ready"}
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=SECONDS)
+    assert json.loads(out.splitlines()[-1])["outcome"] == "stopped"
+
+
+def test_the_log_can_be_followed_by_others(served: Folder) -> None:
+    assert served.run("dev", "--detach").returncode == 0
+    process = subprocess.Popen(
+        [sys.executable, *REAL, "logs", "--follow"],
+        cwd=served.root,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        until(process, "Ready")
+        with (served.root / ".dbswitch" / "server.log").open("a") as stream:
+            stream.write("a line that came later\n")
+        until(process, "a line that came later")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_restart_starts_the_server_anew_on_the_same_target(served: Folder) -> None:
+    assert served.run("dev", "--detach").returncode == 0
+    before = answer(served)
+    code, events = served.json("restart")
+    assert (code, events[-1]["outcome"]) == (0, "restarted")
+    after = answer(served)
+    assert after["pid"] != before["pid"]
+    assert after["client"] == before["client"]
+
+
+def test_a_server_that_dies_while_starting_is_exit_6_with_its_last_words(served: Folder) -> None:
+    with_command(served, sys.executable, "-c", "print('my last words'); raise SystemExit(3)")
+    began = time.monotonic()
+    done = served.run("dev")
+    assert done.returncode == 6
+    assert "my last words" in done.stderr
+    assert time.monotonic() - began < SECONDS
