@@ -127,17 +127,22 @@ class _Wait:
     url: DatabaseUrl
     limits: ProbeLimits
     on_retry: Callable[[int, Failure, float], None]
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(init=False)
     attempts: int = 0
     failure: Failure | None = None
     _same_in_a_row: int = 0
+    _may_hurry: bool = True
     _resolver: Resolver = field(init=False)
     _signs: Signs = field(init=False)
 
     def __post_init__(self) -> None:
+        # Loading psycopg takes a quarter of a second and more; it is no time that the database took.
+        import psycopg.pq  # noqa: F401
+
         from dbswitch.database.resolve import Resolver
         from dbswitch.database.signs import Signs
 
+        self.started = time.monotonic()
         self._resolver = Resolver(self.url.host)
         self._signs = Signs(self.url)
 
@@ -202,10 +207,14 @@ class _Wait:
         attempts_left = budget - self.attempts - limits.successes
         if attempts_left * limits.longest_wait < self.left:
             wait = max(wait, self.left / max(1, attempts_left))
+        self._may_hurry = attempts_left > 0
         return min(wait, max(0.0, self.left - self._last_attempt))
 
     def sleep(self, seconds: float) -> None:
         """Sleep until the next attempt, or until there is a sign that it will go better."""
+        if not self._may_hurry:
+            time.sleep(seconds)
+            return
         starting = self.failure is not None and self.failure.kind is FailureKind.STARTING_UP
         if self._signs.sleep(seconds, starting=starting):
             # It may come a moment too early; the next attempt shall not be a long wait away.

@@ -49,7 +49,9 @@ class Resolver:
             raise AttemptError(classify(Evidence(Stage.RESOLVE, timed_out=True))) from None
         self._under_way = False
         if isinstance(answer, tuple):
-            return answer
+            if answer:
+                return answer
+            raise AttemptError(classify(Evidence(Stage.RESOLVE, "no addresses", resolver="EAI_NODATA")))
         # A label that is too long or empty does not even reach the system's resolver.
         code = _NAMES.get(answer.errno) if isinstance(answer, OSError) else "EAI_NONAME"
         raise AttemptError(classify(Evidence(Stage.RESOLVE, str(answer.args[-1]), resolver=code)))

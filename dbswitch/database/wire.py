@@ -61,6 +61,7 @@ _ENGLISH: Final = tuple(
         (r"FATAL: .*is not currently accepting connections", "55000"),
         (r"FATAL: .*(no pg_hba\.conf entry|role \".*\" does not exist|is not permitted to log in)", "28000"),
         (r"FATAL: .*the database system is", "57P03"),
+        (r"FATAL: .*(unrecognized configuration parameter|invalid value for parameter)", "42704"),
         (r"FATAL: .*(too many clients|remaining connection slots|too many connections)", "53300"),
     )
 )
