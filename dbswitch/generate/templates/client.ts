@@ -10,7 +10,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 
 import { PrismaPg as Adapter } from "@prisma/adapter-pg"; // {adapter}
-import { Prisma, PrismaClient } from "../generated/prisma/client"; // {client}
+import { type Prisma, PrismaClient } from "../generated/prisma/client"; // {client}
 
 const project = {}; // {extend}
 
@@ -120,7 +120,7 @@ const PURE = new Set(
     "count sum avg min max coalesce nullif greatest least lower upper length trim concat substring round abs now date_trunc " +
     "extract to_char to_json to_jsonb json_agg jsonb_agg json_build_object jsonb_build_object array_agg string_agg unnest " +
     "version current_database current_schema current_setting pg_is_in_recovery pg_postmaster_start_time cast exists any all in " +
-    "and or not as on from where select over by having values filter using when then else between like"
+    "array lateral join union and or not as on from where select over by having values filter using when then else between like"
   ).split(" "),
 );
 
@@ -130,7 +130,7 @@ export function readsOnly(sql: string): boolean {
   const bare = sql.replace(/'(?:[^']|'')*'/g, "''").toLowerCase();
   if (!/^\s*select\b/.test(bare) || /;\s*\S|\b(?:into|insert|update|delete|merge|call)\b/.test(bare.replace(/"[^"]*"/g, "x")))
     return false;
-  for (const [, name] of bare.matchAll(/([\w"$.]+)\s*\(/g)) if (!PURE.has(name!)) return false;
+  for (const [, name] of bare.matchAll(/([^\s(),;=<>+*/|-]+)\s*\(/g)) if (!PURE.has(name!)) return false;
   return true;
 }
 
@@ -146,7 +146,7 @@ function nextEnv(root: string): NextEnv | undefined {
   try {
     // By way of `next`: package managers that do not hoist give the project itself no `@next/env`. And never bundled:
     // the copy that Next.js itself loaded is the one that knows which variables were exported.
-    const next = createRequire(join(root, "package.json")).resolve("next/package.json");
+    const next = createRequire(join(/* turbopackIgnore: true */ root, "package.json")).resolve("next/package.json");
     return createRequire(next)("@next/env") as NextEnv;
   } catch {
     return undefined;
@@ -171,7 +171,8 @@ function createLookout() {
   const names = [`.env.${mode}.local`, ".env.local", `.env.${mode}`, ".env"].filter(
     (name) => mode !== "test" || name !== ".env.local",
   );
-  const paths = names.map((name) => join(root, name));
+  // Without the comment Turbopack takes every file of the project for one that the server needs.
+  const paths = names.map((name) => join(/* turbopackIgnore: true */ root, name));
   const env = nextEnv(root);
   let exported: Values = {};
   let stamp = "";
@@ -625,6 +626,9 @@ const kept = globalThis as { [KEY]?: Extended };
 
 /** One for the process: a module is evaluated again after every edit. */
 export const prisma: Extended = (kept[KEY] ??= createClient());
+
+export default prisma;
+export { prisma as db }; // {names}
 
 /** Ask the database that the next query goes to which server and database it is. Nothing is retried. */
 export async function databaseIdentity(): Promise<DatabaseIdentity> {

@@ -1,0 +1,239 @@
+"""The generated Prisma client: whether this project can have it, where it goes, and its text.
+
+For the command line: `plan_client(project)` gives the file, `dbswitch.generate.writing` compares or writes it.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from dbswitch.database.identity import IDENTITY_SQL
+from dbswitch.errors import ConfigError
+from dbswitch.generate.header import GeneratedFile, sign
+from dbswitch.generate.style import Style, read_style
+from dbswitch.generate.template import fill, read_template
+from dbswitch.project.generated import find
+from dbswitch.project.packages import installed_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from dbswitch.project.discovery import Project
+
+KIND: Final = "client"
+# Where the documentation of Prisma, Next.js and the T3 stack put it.
+_PLACES: Final = tuple(
+    f"{folder}/{name}"
+    for folder in (
+        "lib",
+        "src/lib",
+        "server",
+        "src/server",
+        "app/lib",
+        "src/app/lib",
+        "utils",
+        "src/utils",
+        "src",
+        "db",
+    )
+    for name in ("prisma", "db", "prisma-client", "database")
+)
+_CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
+_ALIAS: Final = re.compile(r"^export \{ prisma as (\w+) \};$", re.MULTILINE)
+_EXPORTED: Final = re.compile(
+    r"^export\s+(?:const|let|var)\s+(\w+)\b[^;]*?\bprisma\b", re.IGNORECASE | re.MULTILINE
+)
+_ENGINE_TYPE: Final = re.compile(r"^\s*engineType\s*=\s*\"client\"", re.MULTILINE)
+_RUST_FREE: Final = (6, 16)
+_NEXT_REWRITE: Final = 8
+
+
+class Adapter(StrEnum):
+    """The driver adapters the client knows."""
+
+    PG = "@prisma/adapter-pg"
+    NEON = "@prisma/adapter-neon"
+
+    @property
+    def factory(self) -> str:
+        """The name it exports."""
+        return "PrismaNeon" if self is Adapter.NEON else "PrismaPg"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFacts:
+    """All that the text of the client depends on. Paths are relative to the project, `/` between.
+
+    Attributes:
+        path: where it goes.
+        module: what it imports the project's own PrismaClient from: a path, or a package (`@prisma/client`).
+        variable: the variable with the database URL.
+        extend: the file with the project's own hooks, None where there is none.
+        names: further names under which the project imports its client, such as `db`.
+    """
+
+    path: str
+    style: Style
+    adapter: Adapter
+    module: str
+    variable: str = "DATABASE_URL"
+    extend: str | None = None
+    names: tuple[str, ...] = ()
+
+
+def plan_client(project: Project) -> GeneratedFile:
+    """Return the client as this project needs it.
+
+    Raises:
+        ConfigError: this project's Prisma cannot have it; the text says why and what helps.
+    """
+    return render(client_facts(project))
+
+
+def render(facts: ClientFacts) -> GeneratedFile:
+    """Return the file for `facts`. Pure but for the template."""
+    style = facts.style
+    module = facts.module
+    if not module.startswith("@"):
+        module = style.relative(facts.path, module)
+    extend = ""
+    if facts.extend is not None:
+        extend = f"import * as project from {json.dumps(style.relative(facts.path, facts.extend))};"
+    body = fill(
+        read_template(f"client.{style.extension}"),
+        {
+            "adapter": f"import {{ {facts.adapter.factory} as Adapter }} from {json.dumps(facts.adapter.value)};",
+            "client": _import_client(module, typescript=style.typescript),
+            "extend": extend or "const project = {};",
+            "variable": f"const VARIABLE = {json.dumps(facts.variable)};",
+            "identity": f"const IDENTITY_SQL = {_literal(IDENTITY_SQL)};",
+            "names": "\n".join(f"export {{ prisma as {name} }};" for name in facts.names),
+        },
+    )
+    return sign(KIND, facts.path, body)
+
+
+def client_facts(project: Project) -> ClientFacts:
+    """Look at the project. Raises ConfigError as :func:`plan_client` does."""
+    style = read_style(project.root)
+    path, text = _place(project, style)
+    return ClientFacts(
+        path=path,
+        style=style,
+        adapter=_adapter(project.root, text),
+        module=_module(project),
+        variable=project.primary_variable,
+        extend=_extend(project.root, path),
+        names=_names(text),
+    )
+
+
+def _import_client(module: str, *, typescript: bool) -> str:
+    names = "type Prisma, PrismaClient" if typescript else "PrismaClient"
+    return f"import {{ {names} }} from {json.dumps(module)};"
+
+
+def _literal(sql: str) -> str:
+    return "`" + sql.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${") + "`"
+
+
+def _module(project: Project) -> str:
+    prisma = project.prisma
+    if prisma is None or not prisma.installed:
+        raise ConfigError(
+            "no client generated: this project has no Prisma installed",
+            fix="install the packages first (npm install), or run it in the app's own folder",
+        )
+    if prisma.provider not in {None, "postgresql", "postgres", "cockroachdb"}:
+        raise ConfigError(
+            f"no client generated: the Prisma schema is for {prisma.provider}",
+            why="dbswitch is for Postgres.",
+        )
+    version = tuple(int(part) for part in re.findall(r"\d+", prisma.version)[:2])
+    if version >= (_NEXT_REWRITE,):
+        raise ConfigError(
+            f"no client generated: Prisma {prisma.version} is a rewrite that this dbswitch does not know",
+            why="Its client has other adapters and other errors; a wrong retry could run a write twice.",
+            fix="use Prisma 7, or switch with a restart: `dbswitch TARGET` works without the client",
+        )
+    rust_free = version >= (7,) or (version >= _RUST_FREE and _engine_is_client(project))
+    if not rust_free:
+        raise ConfigError(
+            f"no client generated: Prisma {prisma.version} runs its queries in the old engine",
+            why="That engine holds its own connections, which nothing can move to another database.",
+            fix='use Prisma 7, or Prisma 6.16 or newer with engineType = "client" in the generator',
+        )
+    if prisma.output is None:
+        if prisma.generator == "prisma-client":
+            raise ConfigError(
+                "no client generated: the generator `prisma-client` has no output",
+                fix='add output = "../generated/prisma" to the generator in the Prisma schema',
+            )
+        return "@prisma/client"
+    return prisma.output if prisma.generator == "prisma-client-js" else f"{prisma.output}/client"
+
+
+def _engine_is_client(project: Project) -> bool:
+    schema = project.prisma.schema if project.prisma is not None else None
+    if schema is None:
+        return False
+    place = project.root / schema
+    return any(
+        _ENGINE_TYPE.search(_text(file)) for file in (place.rglob("*.prisma") if place.is_dir() else (place,))
+    )
+
+
+def _adapter(root: Path, text: str) -> Adapter:
+    installed = [adapter for adapter in Adapter if installed_version(root, adapter.value) is not None]
+    if not installed:
+        raise ConfigError(
+            "no client generated: no driver adapter is installed",
+            facts=["looked for @prisma/adapter-pg and @prisma/adapter-neon in node_modules"],
+            why="Without one Prisma 7 cannot connect.",
+            fix="npm install @prisma/adapter-pg",
+        )
+    # With both installed, the one the project's own client uses.
+    return next((adapter for adapter in installed if adapter.value in text), installed[0])
+
+
+def _place(project: Project, style: Style) -> tuple[str, str]:
+    """Return the path of the client and the text of what is there now ("" for nothing)."""
+    known = find(project).client
+    if known is not None:
+        return known, _text(project.root / known)
+    for place in _PLACES:
+        for extension in ("ts", "js", "mts", "mjs"):
+            path = f"{place}.{extension}"
+            text = _text(project.root / path)
+            if _CONSTRUCTS.search(text) is not None:
+                return path, text
+    return posixpath.join(style.source, f"lib/prisma.{style.extension}"), ""
+
+
+def _extend(root: Path, path: str) -> str | None:
+    stem, extension = posixpath.splitext(path)
+    beside = f"{stem}.extend{extension}"
+    return beside if (root / beside).is_file() else None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    def found() -> Iterable[str]:
+        yield from _ALIAS.findall(text)
+        if _CONSTRUCTS.search(text) is not None and not text.startswith("// dbswitch:generated "):
+            yield from _EXPORTED.findall(text)
+
+    own = {"prisma", "databaseIdentity", "withRetry", "classify", "readsOnly"}
+    return tuple(dict.fromkeys(name for name in found() if name not in own))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

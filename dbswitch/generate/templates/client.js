@@ -1,0 +1,602 @@
+/* eslint-disable */
+// The Prisma client of this project. It follows the env files: when the database URL in them changes, new queries go to
+// the new database and what is still running finishes on the old one. While a database is away, what can safely be
+// retried is retried. Written by `dbswitch generate client`, which also brings it up to date; do not edit it. Your own
+// `$extends` chain and options belong into the file beside it whose name ends in `.extend`.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import { readFileSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+import { PrismaPg as Adapter } from "@prisma/adapter-pg"; // {adapter}
+import { PrismaClient } from "../generated/prisma/client"; // {client}
+
+const project = {}; // {extend}
+
+const VARIABLE = "DATABASE_URL"; // {variable}
+const IDENTITY_SQL = "SELECT current_database()::text AS database"; // {identity}
+
+const hooks = project;
+const limits = { budget: 15_000, base: 50, cap: 1_000, ...hooks.retry };
+
+const REFUSED = new Set(("P1001 P1002 P2024 P2037 DatabaseNotReachable TooManyConnections ECONNREFUSED ENOTFOUND EAI_AGAIN EHOSTUNREACH " +
+    "EHOSTDOWN ENETUNREACH ENETDOWN 57P03 53300 08001 08004").split(" "));
+const LOST = new Set(("P1008 P1017 ConnectionClosed SocketTimeout ECONNRESET ECONNABORTED EPIPE ETIMEDOUT 57P01 57P02 57P05 08000 08003 " +
+    "08006 08007").split(" "));
+const CONFLICT = new Set(["P2034", "TransactionWriteConflict", "40001", "40P01"]);
+const REFUSED_TEXT = /timeout exceeded when trying to connect|due to connection timeout|not queryable|after calling end on the pool/;
+const LOST_TEXT = /Connection terminated|Connection ended unexpectedly|server closed the connection/;
+
+function codesOf(error, into = new Set(), depth = 0) {
+    if (typeof error !== "object" || error === null || depth > 4)
+        return into;
+    const { code, kind, originalCode, cause, meta } = error;
+    for (const found of [code, kind, originalCode])
+        if (typeof found === "string")
+            into.add(found);
+    codesOf(meta?.driverAdapterError, into, depth + 1);
+    return codesOf(cause, into, depth + 1);
+}
+
+/** Say what an error of Prisma, of its adapter or of the driver means for a second try. */
+export function classify(error) {
+    const codes = codesOf(error);
+    const any = (set) => [...codes].some((code) => set.has(code));
+    if (any(REFUSED))
+        return "refused";
+    if (any(LOST))
+        return "lost";
+    if (any(CONFLICT))
+        return "conflict";
+    // Raw queries, pool timeouts and dropped sockets come as plain errors; a message of the server may quote anything.
+    const plain = [...codes].every((code) => code === "P2010" || code === "P2028");
+    const text = plain && error instanceof Error ? error.message : "";
+    if (REFUSED_TEXT.test(text) || text.includes("Unable to start a transaction"))
+        return "refused";
+    return LOST_TEXT.test(text) ? "lost" : "other";
+}
+
+function reasonOf(error) {
+    const codes = [...codesOf(error)].filter((code) => /^[A-Z0-9]{5,}$/.test(code) && code !== "P2010");
+    const lines = error instanceof Error ? error.message.trim().split("\n") : [];
+    return codes[0] ?? lines[lines.length - 1] ?? "unknown";
+}
+
+const READS = new Set("findUnique findUniqueOrThrow findFirst findFirstOrThrow findMany count aggregate groupBy".split(" "));
+// Functions that cannot change anything; what is not in this list may write, as nextval() does.
+const PURE = new Set(("count sum avg min max coalesce nullif greatest least lower upper length trim concat substring round abs now date_trunc " +
+    "extract to_char to_json to_jsonb json_agg jsonb_agg json_build_object jsonb_build_object array_agg string_agg unnest " +
+    "version current_database current_schema current_setting pg_is_in_recovery pg_postmaster_start_time cast exists any all in " +
+    "array lateral join union and or not as on from where select over by having values filter using when then else between like").split(" "));
+
+/** Tell whether a statement surely changes nothing, so that it may run twice. Doubt means no. */
+export function readsOnly(sql) {
+    if (/--|\/\*|\$\$|\\/.test(sql))
+        return false;
+    const bare = sql.replace(/'(?:[^']|'')*'/g, "''").toLowerCase();
+    if (!/^\s*select\b/.test(bare) || /;\s*\S|\b(?:into|insert|update|delete|merge|call)\b/.test(bare.replace(/"[^"]*"/g, "x")))
+        return false;
+    for (const [, name] of bare.matchAll(/([^\s(),;=<>+*/|-]+)\s*\(/g))
+        if (!PURE.has(name))
+            return false;
+    return true;
+}
+
+function nextEnv(root) {
+    try {
+        // By way of `next`: package managers that do not hoist give the project itself no `@next/env`. And never bundled:
+        // the copy that Next.js itself loaded is the one that knows which variables were exported.
+        const next = createRequire(join(/* turbopackIgnore: true */ root, "package.json")).resolve("next/package.json");
+        return createRequire(next)("@next/env");
+    }
+    catch {
+        return undefined;
+    }
+}
+
+function launchEnvironment() {
+    try {
+        return new Set(readFileSync("/proc/self/environ", "utf8").split("\0"));
+    }
+    catch {
+        return undefined;
+    }
+}
+
+const quiet = { info: () => { }, error: () => { } };
+
+/** The URL that Next.js would use, looked up again whenever an env file changed. */
+function createLookout() {
+    const root = process.cwd();
+    const production = process.env.NODE_ENV === "production";
+    const mode = production ? "production" : process.env.NODE_ENV === "test" ? "test" : "development";
+    const names = [`.env.${mode}.local`, ".env.local", `.env.${mode}`, ".env"].filter((name) => mode !== "test" || name !== ".env.local");
+    // Without the comment Turbopack takes every file of the project for one that the server needs.
+    const paths = names.map((name) => join(/* turbopackIgnore: true */ root, name));
+    const env = nextEnv(root);
+    let exported = {};
+    let stamp = "";
+    let emptied = 0;
+    let sizes = paths.map(() => 0);
+    let lookedAt = -Infinity;
+
+    function filesSay() {
+        const files = names.flatMap((path, at) => {
+            try {
+                return [{ path, contents: readFileSync(paths[at], "utf8"), env: {} }];
+            }
+            catch {
+                return [];
+            }
+        });
+        // @next/env writes what it reads into process.env and expands `$` from there: lend it the exported variables only.
+        const saved = { ...process.env };
+        const become = (wanted) => {
+            for (const key of Object.keys(process.env))
+                if (!(key in wanted))
+                    delete process.env[key];
+            for (const key of Object.keys(wanted))
+                if (process.env[key] !== wanted[key])
+                    process.env[key] = wanted[key];
+        };
+        try {
+            become(exported);
+            return { ...env.processEnv(files, root, quiet, true)[1] };
+        }
+        finally {
+            become(saved);
+        }
+    }
+
+    let values = {};
+    let fixed = process.env[VARIABLE];
+    if (env !== undefined) {
+        const loaded = env.initialEnv && env.loadEnvConfig(root, !production, quiet).parsedEnv;
+        exported = exportedVariables(env.initialEnv);
+        values = filesSay();
+        stamp = look().stamp;
+        // A value that neither the environment nor a file explains was set by the program itself.
+        if (exported[VARIABLE] === undefined && (!fixed || fixed === (loaded ?? values)[VARIABLE]))
+            fixed = undefined;
+    }
+
+    function exportedVariables(known) {
+        if (known !== undefined)
+            return { ...known };
+        // A script: what its own `dotenv` read stands in process.env as well, and is no more exported than a file is.
+        const launched = launchEnvironment();
+        const bound = launched === undefined ? filesSay() : {};
+        const isExported = ([key, value]) => launched === undefined ? bound[key] !== value : launched.has(`${key}=${value}`);
+        return Object.fromEntries(Object.entries(process.env).filter(isExported));
+    }
+
+    function look() {
+        let found = "";
+        let newest = 0;
+        const now = paths.map((path) => {
+            let size = 0;
+            try {
+                const stat = statSync(path, { throwIfNoEntry: false });
+                if (stat?.isFile() || stat?.isFIFO()) {
+                    size = stat.size;
+                    newest = Math.max(newest, stat.mtimeMs, stat.ctimeMs);
+                    found += `${stat.ino} ${size} ${stat.mtimeMs} ${stat.ctimeMs}`;
+                }
+            }
+            catch {
+                // A folder on the way that may not be entered: as good as no file.
+            }
+            found += "|";
+            return size;
+        });
+        const gone = now.some((size, at) => size === 0 && sizes[at] > 0);
+        if (!gone)
+            sizes = now;
+        // Within one tick of the file system's clock a second change may leave every number as it is.
+        return { stamp: found, emptied: gone, settled: Math.abs(Date.now() - newest) > 40 };
+    }
+
+    return function url() {
+        if (fixed !== undefined || env === undefined)
+            return fixed;
+        const now = performance.now();
+        if (now - lookedAt < 1)
+            return values[VARIABLE];
+        lookedAt = now;
+        const seen = look();
+        if (seen.stamp === stamp)
+            return values[VARIABLE];
+        // An editor that writes in place empties the file first; for that moment a file below it would win.
+        if (seen.emptied) {
+            emptied ||= now;
+            if (now - emptied < 100)
+                return values[VARIABLE];
+            sizes = sizes.map(() => 0);
+        }
+        emptied = 0;
+        const before = values;
+        values = filesSay();
+        stamp = seen.settled ? seen.stamp : "";
+        // As the reload of `next dev` does: the variables that belong to a database follow it. What a program set stays.
+        for (const key of new Set([...Object.keys(before), ...Object.keys(values)])) {
+            if (before[key] === values[key] || process.env[key] !== before[key])
+                continue;
+            if (values[key] === undefined)
+                delete process.env[key];
+            else
+                process.env[key] = values[key];
+        }
+        return values[VARIABLE];
+    };
+}
+
+const UNCERTAIN = "\n[dbswitch] The connection was lost while this write was under way. It may have been applied or not, and was not run " +
+    "a second time. Look before you repeat it.";
+
+const operations = new AsyncLocalStorage();
+
+function operation(change) {
+    const outer = operations.getStore();
+    return {
+        name: "query",
+        read: false,
+        raw: false,
+        begun: performance.now(),
+        patience: outer?.patience ?? limits.budget,
+        startBy: Infinity,
+        lane: undefined,
+        uncertain: false,
+        ...change,
+    };
+}
+
+function explain(error) {
+    if (error instanceof Error && !error.message.includes(UNCERTAIN))
+        error.message += UNCERTAIN;
+    return error;
+}
+
+const backOff = (attempt) => Math.random() * Math.min(limits.cap, limits.base * 2 ** (attempt - 1));
+const pause = (delay) => new Promise((resolve) => setTimeout(resolve, delay));
+
+let lastRetry = -Infinity;
+
+function announce(retry, where) {
+    const now = performance.now();
+    if (now - lastRetry > 5_000)
+        console.warn(`[dbswitch] ${where} is not answering (${retry.reason}); retrying for up to ${limits.budget / 1_000} s.`);
+    lastRetry = now;
+    try {
+        hooks.onRetry?.(retry);
+    }
+    catch (error) {
+        console.error("[dbswitch] onRetry failed:", error);
+    }
+}
+
+function createLanes() {
+    const lookout = createLookout();
+    const lanes = new Map(); // those that take new queries, by URL
+    const connected = new Set(); // those and the ones still closing
+    let current;
+    // What runs between the call of the adapter and its call of the pool is synchronous: so the pool knows whose it is.
+    let boarding;
+
+    function open(url) {
+        const { hostname, port, pathname, searchParams } = new URL(url);
+        const limit = Number(searchParams.get("connection_limit")) || 10;
+        const seconds = Number(searchParams.get("connect_timeout") ?? 5);
+        const schema = searchParams.get("schema") ?? undefined;
+        const ready = new Adapter({ connectionString: url, max: Math.max(1, limit - 1), connectionTimeoutMillis: seconds * 1_000 }, schema === undefined ? {} : { schema }).connect();
+        const name = `Database "${decodeURIComponent(pathname.slice(1))}" on ${hostname}${port && `:${port}`}`;
+        const lane = { url, name, schema, limit, ready, adapter: undefined, pool: undefined, open: 0, users: 0 };
+        connected.add(lane);
+        ready.then((adapter) => board(lane, adapter)).catch(() => { });
+        return lane;
+    }
+
+    function board(lane, adapter) {
+        lane.adapter = adapter;
+        const pool = adapter.underlyingDriver?.();
+        if (typeof pool?.options?.max !== "number" || typeof pool.on !== "function")
+            return;
+        lane.pool = pool;
+        pool.on("connect", () => void lane.open++);
+        pool.on("remove", () => {
+            lane.open--;
+            share();
+        });
+        const connect = pool.connect.bind(pool);
+        pool.connect = (callback) => {
+            const trip = boarding;
+            boarding = undefined;
+            if (callback === undefined || trip === undefined)
+                return connect(callback);
+            trip.aboard = false;
+            return connect((error, ...rest) => {
+                trip.aboard = !error;
+                callback(error, ...rest);
+            });
+        };
+        share();
+    }
+
+    // Old and new connections together stay within the limit: the new database gets what the old one has given back, and
+    // at least the one connection that no pool takes in quiet times.
+    function share() {
+        if (!current?.pool)
+            return;
+        let used = 0;
+        for (const lane of connected)
+            if (lane !== current)
+                used += Math.max(lane.open, lane.pool?.totalCount ?? 0);
+        current.pool.options.max = Math.max(1, Math.min(current.limit - 1, current.limit - used));
+    }
+
+    function choose() {
+        const url = lookout();
+        if (current !== undefined && (url === current.url || !usable(url)))
+            return current;
+        if (!usable(url))
+            throw new Error(`[dbswitch] ${VARIABLE} is not a PostgreSQL URL; looked in the environment and the env files.`);
+        const old = current;
+        current = lanes.get(url) ?? open(url);
+        lanes.set(url, current);
+        if (old !== undefined)
+            retire(old);
+        share();
+        return current;
+    }
+
+    function usable(url) {
+        return url !== undefined && /^postgres(ql)?:\/\//i.test(url) && URL.canParse(url);
+    }
+
+    function retire(lane) {
+        if (lane.users === 0)
+            return void close(lane);
+        const pool = lane.pool;
+        if (pool === undefined)
+            return;
+        const idle = pool.idleCount;
+        pool.options.max = Math.max(1, pool.totalCount - idle);
+        for (let taken = 0; taken < idle; taken++)
+            pool.connect()?.then((client) => client.release(true)).catch(() => { });
+    }
+
+    function leave(lane) {
+        lane.users--;
+        if (lane.users === 0 && lane !== current)
+            void close(lane);
+    }
+
+    async function close(lane) {
+        if (lanes.get(lane.url) === lane)
+            lanes.delete(lane.url);
+        try {
+            await (await lane.ready).dispose();
+        }
+        catch {
+            // Nobody is left on it to be told.
+        }
+        connected.delete(lane);
+        share();
+    }
+
+    async function closeAll() {
+        current = undefined;
+        await Promise.all([...lanes.values()].map(close));
+    }
+
+    /** Run one statement, or the beginning of a transaction, on the operation's database, again where that is safe. */
+    async function run(sql, begin, work) {
+        const store = operations.getStore();
+        const own = store ?? operation({});
+        for (let attempt = 1;; attempt++) {
+            const lane = own.lane ?? choose();
+            const trip = { aboard: true };
+            lane.users++;
+            try {
+                const adapter = lane.adapter ?? (await lane.ready);
+                boarding = trip;
+                const working = work(adapter, lane);
+                boarding = undefined;
+                const result = await working;
+                if (store !== undefined && store.lane === undefined && !begin) {
+                    store.lane = lane;
+                    lane.users++;
+                }
+                return result;
+            }
+            catch (error) {
+                const fault = classify(error);
+                if (fault !== "refused" && fault !== "lost")
+                    throw error;
+                const sent = fault === "lost" && trip.aboard && !begin;
+                if (sent && !own.read && !readsOnly(sql)) {
+                    own.uncertain = true;
+                    throw error;
+                }
+                const delay = backOff(attempt);
+                const elapsed = performance.now() - own.begun;
+                const due = performance.now() + delay;
+                if (elapsed + delay > own.patience || (begin && due > own.startBy))
+                    throw error;
+                announce({ operation: own.name, attempt, delay, elapsed, reason: reasonOf(error) }, lane.name);
+                await pause(delay);
+            }
+            finally {
+                leave(lane);
+            }
+        }
+    }
+
+    return { run, choose, leave, closeAll };
+}
+
+/** The adapter that Prisma sees: one for the life of the client, whatever database is behind it. */
+function createAdapter(lanes) {
+    const { provider, adapterName } = new Adapter({ connectionString: "postgresql://127.0.0.1" });
+    return { provider, adapterName, connect };
+
+    async function connect() {
+        const first = lanes.choose();
+        const info = (await first.ready).getConnectionInfo?.();
+        const startTransaction = (isolation) => lanes.run("BEGIN", true, async (adapter, lane) => {
+            const transaction = await adapter.startTransaction(isolation);
+            const own = operations.getStore();
+            // Prisma has given up waiting for it and would never end it.
+            if (own && performance.now() > own.startBy) {
+                await transaction.executeRaw({ sql: "ROLLBACK", args: [], argTypes: [] }).finally(() => transaction.rollback());
+                throw new Error("[dbswitch] The transaction could not begin within its maxWait.");
+            }
+            return attend(transaction, lane, own);
+        });
+        return {
+            provider,
+            adapterName,
+            getConnectionInfo: () => info,
+            queryRaw: (query) => lanes.run(query.sql, false, (adapter, lane) => adapter.queryRaw(inSchema(query, lane))),
+            executeRaw: (query) => lanes.run(query.sql, false, (adapter, lane) => adapter.executeRaw(inSchema(query, lane))),
+            executeScript: (script) => lanes.run(script, false, (adapter) => adapter.executeScript(script)),
+            startTransaction,
+            dispose: lanes.closeAll,
+        };
+
+        // Prisma writes the schema into its SQL and asks for it once; another target may have another `?schema=`.
+        function inSchema(query, lane) {
+            if (lane.schema === first.schema || operations.getStore()?.raw)
+                return query;
+            const quoted = (name = "public") => `"${name.replaceAll('"', '""')}".`;
+            return { ...query, sql: query.sql.split(quoted(first.schema)).join(quoted(lane.schema)) };
+        }
+
+        function attend(transaction, lane, own) {
+            const { queryRaw, executeRaw, commit, rollback } = transaction;
+            let left = false;
+            const end = async (finish) => {
+                try {
+                    await finish.call(transaction);
+                }
+                finally {
+                    if (!left)
+                        lanes.leave(lane);
+                    left = true;
+                }
+            };
+            lane.users++;
+            transaction.queryRaw = (query) => queryRaw.call(transaction, inSchema(query, lane));
+            transaction.executeRaw = async (query) => {
+                try {
+                    return await executeRaw.call(transaction, inSchema(query, lane));
+                }
+                catch (error) {
+                    if (own && query.sql === "COMMIT" && classify(error) === "lost")
+                        own.uncertain = true;
+                    throw error;
+                }
+            };
+            transaction.commit = () => end(commit);
+            transaction.rollback = () => end(rollback);
+            return transaction;
+        }
+    }
+}
+
+// --- What the project uses ---------------------------------------------------------------------------------------------
+
+function createClient() {
+    const lanes = createLanes();
+    const maxWait = hooks.options?.transactionOptions?.maxWait ?? limits.budget + 5_000;
+
+    class FollowingClient extends PrismaClient {
+        $transaction(...input) {
+            const startBy = performance.now() + (input[1]?.maxWait ?? maxWait);
+            const own = operation({ name: "$transaction", startBy });
+            return operations.run(own, async () => {
+                try {
+                    return await super.$transaction(...input);
+                }
+                catch (error) {
+                    throw own.uncertain ? explain(error) : error;
+                }
+            });
+        }
+    }
+
+    const options = {
+        ...hooks.options,
+        transactionOptions: { ...hooks.options?.transactionOptions, maxWait },
+        adapter: createAdapter(lanes),
+    };
+    const client = new FollowingClient(options);
+    const extended = client.$extends({
+        name: "dbswitch",
+        query: {
+            $allOperations({ model, operation: method, args, query, ...rest }) {
+                const inside = rest.__internalParams?.transaction;
+                const own = operation({
+                    name: model ? `${model}.${method}` : method,
+                    read: model !== undefined && READS.has(method),
+                    raw: model === undefined,
+                    // A batch begins its transaction in the name of its first operation.
+                    startBy: (inside ? operations.getStore()?.startBy : undefined) ?? Infinity,
+                });
+                return operations.run(own, async () => {
+                    try {
+                        return await query(args);
+                    }
+                    catch (error) {
+                        throw own.uncertain && !inside ? explain(error) : error;
+                    }
+                    finally {
+                        if (own.lane)
+                            lanes.leave(own.lane);
+                    }
+                });
+            },
+        },
+    });
+    // An extended client has lost its $on.
+    const following = Object.create(extended, { $on: { value: client.$on.bind(client) } });
+    return (hooks.extend?.(following) ?? following);
+}
+
+const KEY = Symbol.for("dbswitch.client.v1");
+const kept = globalThis;
+
+/** One for the process: a module is evaluated again after every edit. */
+export const prisma = (kept[KEY] ??= createClient());
+
+export default prisma;
+export { prisma as db }; // {names}
+
+/** Ask the database that the next query goes to which server and database it is. Nothing is retried. */
+export async function databaseIdentity() {
+    const ask = prisma;
+    const rows = await operations.run(operation({ patience: 0 }), () => ask.$queryRawUnsafe(IDENTITY_SQL).then((found) => found));
+    return rows[0];
+}
+
+/**
+ * Run `work` again as long as it fails for want of a connection or because of a write conflict, within the time budget.
+ * Only for work that may run twice: a whole transaction is safe but for a connection lost during its COMMIT.
+ */
+export async function withRetry(work) {
+    const own = operation({ name: "withRetry" });
+    for (let attempt = 1;; attempt++) {
+        try {
+            return await operations.run({ ...own, patience: 0 }, work);
+        }
+        catch (error) {
+            const delay = backOff(attempt);
+            const elapsed = performance.now() - own.begun;
+            if (classify(error) === "other" || elapsed + delay > own.patience)
+                throw error;
+            announce({ operation: own.name, attempt, delay, elapsed, reason: reasonOf(error) }, "The database");
+            await pause(delay);
+        }
+    }
+}
+
