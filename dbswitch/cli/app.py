@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+from typer.core import TyperCommand
 
 from dbswitch.cli import operations as op
 from dbswitch.cli.operations import Common, Invocation
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
 # ClickException: typer carries its own copy of click, and only its leaves are public.
 _LINE_ERROR = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
+
+def _usage_line(text: str) -> type[TyperCommand]:
+    class Command(TyperCommand):
+        """A command whose usage line is written by hand: TARGET is no word that is typed."""
+
+        def format_usage(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  click's signature
+            formatter.write_usage("dbswitch", text)
+
+    return Command
+
+
 app = typer.Typer(
     name="dbswitch",
     rich_markup_mode=None,
@@ -51,10 +63,10 @@ def group(
     del version  # answered before the parser is loaded; declared here so that the help shows it
 
 
-@app.command(TARGET, no_args_is_help=True)
+@app.command(TARGET, cls=_usage_line("TARGET [OPTIONS]"))
 def switch(
     target: Annotated[
-        str, typer.Argument(metavar="NAME", help="A target's name, or `-` for the previous one.")
+        str, typer.Argument(metavar="TARGET", help="A target's name, or `-` for the previous one.")
     ],
     restart: Annotated[bool, typer.Option("--restart", help="Restart the dev server.")] = False,
     hot: Annotated[bool, typer.Option("--hot", help="Let the running app swap its Prisma client.")] = False,
@@ -78,7 +90,7 @@ def switch(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> Invocation:
-    """Switch the project to the target NAME (`dbswitch NAME`)."""
+    """Switch to the target of this name, or with `-` to the previous one."""
     asked = [
         mode for mode, flag in ((Mode.RESTART, restart), (Mode.HOT, hot), (Mode.NONE, no_restart)) if flag
     ]
@@ -168,7 +180,7 @@ def logs(
 @app.command()
 def wait(
     target: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Default: the active target.")
+        str | None, typer.Argument(metavar="[TARGET]", help="Default: the active target.")
     ] = None,
     timeout: Timeout = None,
     json: Json = False,
@@ -204,9 +216,11 @@ def init(
     return Invocation(op.Init(dry_run, yes, scripts), Common(json, quiet, verbose, project))
 
 
-@app.command()
+@app.command(cls=_usage_line("generate [OPTIONS] client|route|page"))
 def generate(
-    kind: Annotated[op.GeneratedKind, typer.Argument(help="What to write.")],
+    kind: Annotated[
+        op.GeneratedKind, typer.Argument(metavar="KIND", help="What to write: client, route or page.")
+    ],
     check: Annotated[
         bool,
         typer.Option("--check", help="Write nothing; exit 1 if the files differ from what would be written."),
@@ -222,10 +236,10 @@ def generate(
     return Invocation(op.Generate(kind, check, force, dry_run), Common(json, quiet, verbose, project))
 
 
-@app.command("exec")
+@app.command("exec", cls=_usage_line("exec [OPTIONS] TARGET -- CMD..."))
 def execute(
-    target: Annotated[str, typer.Argument(metavar="NAME", help="A target's name.")],
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="The command and its arguments.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")],
+    command: Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its arguments.")],
     confirm: Confirm = None,
     json: Json = False,
     project: Project = None,
@@ -280,7 +294,7 @@ def _usage(error: BaseException, argv: Sequence[str]) -> UsageError:
     text = getattr(error, "format_message", error.__str__)()
     word = argv[0] if argv and not argv[0].startswith("-") else ""
     own_help = f"dbswitch {word} --help" if word and word != TARGET else "dbswitch --help"
-    return UsageError(text.rstrip("."), fix=f"see `{own_help}`")
+    return UsageError(" ".join(text.split()).rstrip("."), fix=f"see `{own_help}`")
 
 
 def offer_targets(names: Iterable[str]) -> None:
