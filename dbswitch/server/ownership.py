@@ -91,10 +91,13 @@ def _is_development_server(process: Process) -> bool:
 
 def _spared(snapshot: Mapping[int, Process], evidence: Evidence) -> frozenset[int]:
     """Return who is never claimed: dbswitch, what stands between it and the server, and a person's programs."""
-    spared = {
-        pid for pid, process in snapshot.items() if is_dbswitch(process.argv) or is_personal(process.argv)
-    }
-    spared.add(evidence.self_pid)
+    dbswitch = {pid for pid, process in snapshot.items() if is_dbswitch(process.argv)} | {evidence.self_pid}
+    spared = dbswitch | {pid for pid, process in snapshot.items() if is_personal(process.argv)}
+    for pid in dbswitch & snapshot.keys():
+        # What it runs (git, docker) inherits the marker of the server above it; a server it starts gets another one.
+        inherited = snapshot[pid].marker
+        below = _descendants([pid], snapshot, frozenset()) if inherited is not None else ()
+        spared.update(child for child in below if snapshot[child].marker == inherited)
     me = snapshot.get(evidence.self_pid)
     parent = snapshot.get(me.parent) if me is not None else None
     while me is not None and parent is not None and parent.pid not in spared:

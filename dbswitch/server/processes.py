@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LINUX = sys.platform == "linux"
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD in field 9 of /proc/PID/stat
+_EXEC_LOOKS = 5
+_EXEC_PAUSE = 0.002  # seconds
 _POLL = 0.02  # seconds between two looks where the system cannot tell by itself
 
 
@@ -175,7 +177,7 @@ def _look_linux(pid: int, marker_key: str) -> Process | None:
     base = f"/proc/{pid}"
     with contextlib.suppress(OSError):
         user = os.stat(base).st_uid  # noqa: PTH116 - called for every process
-        raw = _read(f"{base}/cmdline")
+        raw = _read_command(base)
         folder = os.readlink(f"{base}/cwd")  # noqa: PTH115 - called for every process
         environ = b"\0" + _read(f"{base}/environ")
     marker = None
@@ -194,6 +196,15 @@ def _look_linux(pid: int, marker_key: str) -> Process | None:
         marker=marker,
         next_worker=b"\0NEXT_PRIVATE_WORKER=1\0" in environ,
     )
+
+
+def _read_command(base: str) -> bytes:
+    """Return the command line. In the middle of execve(2) a process has none yet, and no environment either."""
+    for _ in range(_EXEC_LOOKS):
+        if raw := _read(f"{base}/cmdline"):
+            return raw
+        time.sleep(_EXEC_PAUSE)
+    return b""
 
 
 def _snapshot_psutil(marker_key: str) -> Iterable[Process]:

@@ -15,6 +15,7 @@ from dbswitch.server.nextjs import lock_path, remove_lock
 from dbswitch.server.observing import Observation, find
 from dbswitch.server.processes import look_at
 from dbswitch.server.record import remove_record
+from dbswitch.server.takeover import end_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,14 +134,28 @@ def start_port(spec: ServerSpec, previous: int | None) -> int:
     return spec.port if spec.port_explicit or previous is None else previous
 
 
-def require_ports_free(spec: ServerSpec, report: StopReport | None = None) -> str:
+def require_ports_free(
+    spec: ServerSpec,
+    report: StopReport | None = None,
+    *,
+    take_port: bool = False,
+    on_step: Callable[[str], None] = lambda _text: None,
+) -> str:
     """Make sure that the port the server needs is free; say in words who is on the other watched ports.
+
+    Args:
+        spec: which ports.
+        report: where the server was before.
+        take_port: end a foreign process on the needed port; the caller has asked the person.
+        on_step: told in words what happens to it.
 
     Raises:
         PortTakenError: a foreign process holds the needed port.
     """
     needed = start_port(spec, report.port if report is not None else None)
     watched = ports.listeners(spec.watched_ports(needed))
+    if watched[needed] and take_port:
+        end_foreign(watched[needed], spec.limits, on_step)
     if watched[needed]:
         ports.wait_free([needed], PORT_GRACE)
         watched[needed] = ports.listeners([needed])[needed]

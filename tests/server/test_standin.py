@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -124,6 +125,33 @@ def test_a_stranger_on_the_port_is_named_and_survives(make_folder):
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_stranger_on_the_port_is_ended_when_a_person_said_so(make_folder):
+    folder = make_folder()
+    code = (
+        "import signal, socket, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); signal.pause()"
+    )
+    stranger = subprocess.Popen([sys.executable, "-c", code, str(folder.spec.port)])
+    try:
+        wait_for(lambda: not is_free(folder.spec.port))
+        steps: list[str] = []
+        lifecycle.require_ports_free(folder.spec, take_port=True, on_step=steps.append)
+        assert [step.partition(" to port")[0] for step in steps] == ["TERM", "KILL"]
+        assert stranger.wait(5) == -9
+        folder.start_ready()
+        folder.stop()
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_process_above_us_is_never_ended_for_its_port(make_folder):
+    folder = make_folder()
+    with socket.create_server(("127.0.0.1", folder.spec.port)), pytest.raises(PortTakenError) as caught:
+        lifecycle.require_ports_free(folder.spec, take_port=True)
+    assert "running below it" in caught.value.what
 
 
 def test_a_stranger_on_another_watched_port_is_a_remark_and_survives(make_folder):

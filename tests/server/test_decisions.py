@@ -1,0 +1,248 @@
+"""The pure parts: states, environment, command lines, claims."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from dbswitch.server.chain import (
+    is_chain_parent,
+    is_dbswitch,
+    is_next_dev,
+    is_next_server,
+    is_package_manager,
+    is_personal,
+    masked_command,
+)
+from dbswitch.server.environment import MARKER, clean, without_next_options
+from dbswitch.server.ownership import Evidence, Proof, claim
+from dbswitch.server.processes import Process, ProcessId
+from dbswitch.server.state import Reply, ServerFacts, ServerState, derive
+
+# What a route handler's child inherits on 16.0.7 and 16.4.6 (measured), without the machine's own variables.
+FROM_NEXT = {
+    "__NEXT_PROCESSED_ENV": "true",
+    "__NEXT_PRIVATE_ORIGIN": "http://localhost:3000",
+    "__NEXT_DEV_SERVER": "1",
+    "NEXT_PRIVATE_WORKER": "1",
+    "NEXT_PRIVATE_TRACE_ID": "38dabda5819ffcf8",
+    "NEXT_PRIVATE_START_TIME": "1795340942201",
+    "NEXT_PRIVATE_ENABLED_FEATURES": "{}",
+    "NEXT_PRIVATE_DEV_SPAN_ATTRS": '{"rage-restart":false}',
+    "NEXT_PRIVATE_ALLOWED_UPGRADE_RETRIES": "",
+    "NEXT_RUNTIME": "nodejs",
+    "NEXT_DEPLOYMENT_ID": "",
+    "NODE_ENV": "development",
+    "NODE_OPTIONS": "--max-old-space-size=12052 --enable-source-maps",
+    "PORT": "3000",
+    "RUST_MIN_STACK": "8388608",
+    "TURBOPACK": "1",
+}
+
+
+def test_nothing_that_next_put_into_its_environment_is_passed_on():
+    launch = {"HOME": "/home/ann", "DATABASE_URL": "postgres://old", "npm_x": "kept"} | FROM_NEXT
+    cleaned = clean(
+        without_next_options(launch, memory_mib=24105),
+        env_file_keys={"DATABASE_URL"},
+        target_keys={"DIRECT_URL"},
+        extra={"FORCE_COLOR": "1"},
+    )
+    assert cleaned.env == {"HOME": "/home/ann", "npm_x": "kept", "FORCE_COLOR": "1"}
+    assert cleaned.removed == ()
+    assert "old" not in repr(cleaned)
+
+
+def test_what_a_person_exported_is_removed_and_named():
+    cleaned = clean(
+        {"PATH": "/bin", "DATABASE_URL": "x", "DIRECT_URL": "y", "NODE_ENV": "test", "TURBOPACK": "0"},
+        env_file_keys={"DATABASE_URL", "PATH"},
+        target_keys={"DIRECT_URL"},
+    )
+    assert cleaned.env == {"PATH": "/bin", "NODE_ENV": "test", "TURBOPACK": "0"}
+    assert cleaned.removed == ("DATABASE_URL", "DIRECT_URL")
+
+
+def test_the_traces_of_npm_go_only_where_npm_ran_the_script():
+    launch = {"npm_config_registry": "x", "INIT_CWD": "/", "npm_lifecycle_event": "dev", "EDITOR": "vi"}
+    assert clean(launch, env_file_keys=(), target_keys=()).env == {"EDITOR": "vi"}
+    del launch["npm_lifecycle_event"]
+    assert clean(launch, env_file_keys=(), target_keys=()).env == launch
+
+
+def test_node_options_that_a_person_chose_stay():
+    launch = {"NEXT_PRIVATE_WORKER": "1", "NODE_OPTIONS": "--max-old-space-size=8000 --enable-source-maps"}
+    assert without_next_options(launch, 24105)["NODE_OPTIONS"] == "--max-old-space-size=8000"
+    by_hand = {"NODE_OPTIONS": "--enable-source-maps"}
+    assert without_next_options(by_hand, 24105) == by_hand
+
+
+@given(
+    st.dictionaries(st.sampled_from([*FROM_NEXT, "DATABASE_URL", "A", "PATH", MARKER]), st.text(max_size=3)),
+    st.sets(st.sampled_from(["DATABASE_URL", "A", "PATH"])),
+)
+def test_no_bound_key_survives_and_cleaning_twice_changes_nothing(launch, bound):
+    once = clean(launch, env_file_keys=bound, target_keys=())
+    assert not (bound - {"PATH"}) & once.env.keys()
+    assert MARKER not in once.env
+    assert clean(once.env, env_file_keys=bound, target_keys=()).env == once.env
+
+
+@pytest.mark.parametrize(
+    ("facts", "state"),
+    [
+        ({"living": 0}, ServerState.STOPPED),
+        ({"living": 0, "recorded": True}, ServerState.EXITED),
+        ({"living": 0, "foreign_on_port": True}, ServerState.FOREIGN),
+        ({"foreign_on_port": True, "reply": Reply.ALIVE}, ServerState.READY),
+        ({"listening": False, "age": 1}, ServerState.STARTING),
+        ({"listening": False, "age": 99}, ServerState.HALF_DEAD),
+        ({"reply": Reply.SILENT, "age": 1}, ServerState.STARTING),
+        ({"reply": Reply.SILENT, "age": 99}, ServerState.HALF_DEAD),
+        ({"reply": Reply.NOTHING_WORKS, "age": 1}, ServerState.HALF_DEAD),
+        ({"reply": Reply.ALIVE, "age": 1}, ServerState.READY),
+        ({"reply": Reply.ALIVE_FAILING, "age": 99}, ServerState.READY),
+    ],
+)
+def test_the_state_is_what_the_facts_amount_to(facts, state):
+    usual = {
+        "recorded": False,
+        "living": 2,
+        "listening": True,
+        "reply": Reply.NOT_ASKED,
+        "age": 10,
+        "start_limit": 60,
+        "foreign_on_port": False,
+    }
+    assert derive(ServerFacts(**usual | facts)) is state
+
+
+@pytest.mark.parametrize(
+    ("function", "yes", "no"),
+    [
+        (is_next_server, [["next-server (v16.0.7)"]], [["node", "next-server.js"], []]),
+        (
+            is_next_dev,
+            [
+                ["node", "/a/node_modules/.bin/next", "dev"],
+                ["/usr/bin/node", "--inspect", "/a/node_modules/next/dist/bin/next", "dev", "-p", "3000"],
+                ["node", "node_modules/next/dist/bin/next"],
+                ["node", "/a/node_modules/.bin/next", "--turbopack", "./web"],
+                ["next", "dev"],
+            ],
+            [
+                ["node", "/a/node_modules/.bin/next", "build"],
+                ["node", "/a/node_modules/.bin/next", "start", "-p", "3000"],
+                ["node", "server.js", "dev"],
+                ["vim", "next"],
+                ["node"],
+                [],
+            ],
+        ),
+        (
+            is_package_manager,
+            [["npm run dev"], ["node", "/usr/bin/npm", "run", "dev"], ["node", "/x/pnpm.cjs", "dev"], ["bun", "run", "dev"]],
+            [["node", "server.js"], ["bash"], ["node"], []],
+        ),
+        (
+            is_personal,
+            [["bash"], ["-zsh"], ["/bin/bash", "--login"], ["nvim", "a.ts"], ["/usr/share/code/code", "."], ["tmux: server"], ["/Applications/Zed.app/Contents/MacOS/zed"]],
+            [["sh", "-c", "next dev"], ["bash", "run.sh"], ["node", "x"], ["next-server (v16.0.7)"], []],
+        ),
+        (
+            is_dbswitch,
+            [["python", "-m", "dbswitch", "prod"], ["/v/bin/python3", "/v/bin/dbswitch", "prod"], ["dbswitch"], ["uv", "run", "dbswitch"]],
+            [["python", "-m", "pytest"], ["node", "dbswitch.js"], ["next-server (v16)"], []],
+        ),
+    ],
+)  # fmt: skip
+def test_command_lines_are_told_apart(function, yes, no):
+    assert [argv for argv in yes if not function(argv)] == []
+    assert [argv for argv in no if function(argv)] == []
+
+
+def test_a_script_shell_belongs_to_the_chain_only_below_a_package_manager():
+    assert is_chain_parent(["sh", "-c", "next dev"], ["npm run dev"])
+    assert not is_chain_parent(["bash", "-c", "cd app && npm run dev"], ["gnome-terminal"])
+    assert not is_chain_parent(["bash"], ["npm run dev"])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["psql", "postgresql://ann:hunter2@db/shop"],
+        ["x", "https://ann:hunter2@example.org/"],
+        ["server", "--password", "hunter2"],
+        ["server", "--api-key=hunter2"],
+        ["PGPASSWORD=hunter2", "x"],
+    ],
+)
+def test_no_secret_of_a_command_line_is_shown(argv):
+    assert "hunter2" not in masked_command(argv)
+
+
+def chain(*, marker: str | None = None, folder: str = "/app") -> dict[int, Process]:
+    """shell 10 -> npm 20 -> sh 30 -> next dev 40 -> next-server 50, with an editor and a dbswitch below it."""
+    lines = {
+        1: (0, ["systemd"]),
+        10: (1, ["bash"]),
+        20: (10, ["npm run dev"]),
+        30: (20, ["sh", "-c", "next dev"]),
+        40: (30, ["node", "/app/node_modules/.bin/next", "dev"]),
+        50: (40, ["next-server (v16.0.7)"]),
+        60: (50, ["node", "postcss.js"]),
+        70: (50, ["code", "app/page.tsx"]),
+        80: (50, ["sh", "-c", "dbswitch prod"]),
+        90: (80, ["python", "/v/bin/dbswitch", "prod"]),
+        95: (90, ["git", "status"]),
+    }
+    return {
+        pid: Process(
+            ProcessId(pid, f"boot:{pid}"),
+            parent=parent,
+            group=80 if pid in {80, 90, 95} else 20,
+            session=80 if pid in {80, 90, 95} else 10,
+            user=1000,
+            argv=tuple(argv),
+            folder=folder,
+            marker=marker if pid >= 40 else None,
+            next_worker=pid in {50, 80, 90, 95},
+        )
+        for pid, (parent, argv) in lines.items()
+    }
+
+
+@pytest.mark.parametrize("marker", [None, "p.1"])
+def test_the_chain_is_claimed_and_the_shell_the_editor_and_dbswitch_are_not(marker):
+    evidence = Evidence(root="/app", marker_prefix="p.", self_pid=90)
+    found = {one.process.pid: one.proof for one in claim(chain(marker=marker), evidence)}
+    assert set(found) == ({20, 30, 40, 50, 60} if marker is None else {40, 50, 60})
+    assert found[50] is (Proof.FOLDER if marker is None else Proof.MARKER)
+
+
+def test_another_dbswitch_below_the_server_is_not_claimed_either():
+    evidence = Evidence(root="/app", marker_prefix="p.", self_pid=12345)
+    assert {90, 95} & {one.process.pid for one in claim(chain(marker=None), evidence)} == set()
+
+
+@pytest.mark.parametrize("folder", ["/", "/app/nested", "/other"])
+def test_next_in_another_folder_is_not_ours(folder):
+    assert claim(chain(folder=folder), Evidence("/app", "p.", 90)) == ()
+
+
+def test_the_holder_of_the_lock_is_ours_wherever_it_was_started():
+    found = claim(chain(folder="/repository"), Evidence("/app", "p.", 90, lock_pids=frozenset({50})))
+    assert {one.process.pid for one in found} == {20, 30, 40, 50, 60}
+
+
+def test_a_session_whose_leader_is_another_process_now_proves_nothing():
+    snapshot = chain(folder="/other")
+    mine = Evidence("/app", "p.", 90, leader=ProcessId(10, "boot:10"))
+    reused = Evidence("/app", "p.", 90, leader=ProcessId(10, "boot:9"))
+    assert {one.process.pid for one in claim(snapshot, mine)} == {20, 30, 40, 50, 60}
+    assert claim(snapshot, reused) == ()
+
+
+def test_parents_come_before_their_children():
+    pids = [one.process.pid for one in claim(chain(), Evidence("/app", "p.", 90))]
+    assert pids == sorted(pids)
