@@ -1,4 +1,5 @@
-# ruff: noqa: PTH, E402 - a script of its own that finds its modules first
+# A script that finds its modules first.
+# ruff: noqa: E402, PTH120, PTH123
 """The subject of the crash sweep: forks one child for each request, which performs one transaction (or recovery).
 
 Started as `python -S -E crash_child.py SOURCES`. A request is a JSON line [folder, scenario, action]; the answer is the

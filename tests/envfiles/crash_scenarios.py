@@ -1,4 +1,5 @@
-# ruff: noqa: PTH - names and calls as the transaction makes them
+# Plain names, as the transaction uses them.
+# ruff: noqa: PTH115, PTH208, PTH211
 """The folders the crash sweep works on, and what counts as all-old, all-new and clean."""
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dbswitch.envfiles import swapping
 from dbswitch.envfiles.transaction import FileChange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 OLD = b"# mine\nDATABASE_URL='postgres://old'\n"
@@ -75,7 +76,7 @@ EFFECTS = (
 )  # fmt: skip
 
 
-def count_effects(before: Callable[[int], object]) -> None:
+def count_effects(before: Callable[[int], object], names: Sequence[str] = EFFECTS) -> None:
     """Have `before` called with a running number before each call of this process that touches a file."""
     numbers = itertools.count(1)
 
@@ -86,7 +87,7 @@ def count_effects(before: Callable[[int], object]) -> None:
 
         return counted
 
-    for name in EFFECTS:
+    for name in names:
         if hasattr(os, name):
             setattr(os, name, wrap(getattr(os, name)))
     native = swapping._native()

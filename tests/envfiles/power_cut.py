@@ -1,4 +1,5 @@
-# ruff: noqa: PTH - names and calls as the transaction makes them
+# Plain names, as the transaction uses them.
+# ruff: noqa: PTH115, PTH120
 """What a power cut may leave: a model of a disk that keeps only what was flushed, and any part of the rest.
 
 The model, harsher than any real file system: a file's bytes are durable only once *it* was flushed after they were
@@ -195,15 +196,3 @@ def recorded(disk: Disk, after: Callable[[], None] = lambda: None) -> Iterator[N
         for name in replaced:
             setattr(os, name, REAL[name])
         swapping._cached[:] = [native]
-
-
-def write_image(image: dict[str, bytes], disk: Disk, folder: Path) -> None:
-    """Lay out below `folder` what is left, with the same folders and symlinks."""
-    for path in sorted(disk.root.rglob("*")):
-        place = folder / path.relative_to(disk.root)
-        if path.is_symlink():
-            place.symlink_to(os.readlink(path))
-        elif path.is_dir():
-            place.mkdir()
-    for name, content in image.items():
-        (folder / Path(name).relative_to(disk.root)).write_bytes(content)

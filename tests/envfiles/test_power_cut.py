@@ -1,4 +1,5 @@
-# ruff: noqa: PTH - names and calls as the transaction makes them
+# Plain names, as the transaction uses them.
+# ruff: noqa: PTH108
 """A power cut at any instant: only what was flushed is sure to be there, and any part of the rest may be."""
 
 from __future__ import annotations

@@ -1,0 +1,709 @@
+"""The transaction of env files: what it keeps, what it refuses, and who wins when someone else saves meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from dbswitch.envfiles import journal as journals, swapping, transaction
+from dbswitch.envfiles.journal import Entry, Journal
+from dbswitch.envfiles.transaction import FileChange, apply, recover, reverse
+from dbswitch.errors import EnvFileConflictError, EnvFileError, RollbackFailedError
+from tests.envfiles import crash_scenarios as scenarios
+
+NAMES = (".env", ".env.development", ".env.local")
+SECRET = b"s3cr3t-in-a-file"
+
+
+@pytest.fixture(params=["exchange", "link"])
+def way(request, monkeypatch):
+    """Both ways to replace a file: the system's exchange of names, and the portable one by hard link."""
+    native = swapping._load() if request.param == "exchange" else None
+    if request.param == "exchange" and native is None:
+        pytest.skip("this system has no renameat2")
+    monkeypatch.setattr(swapping, "_cached", [native])
+    return request.param
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "state").mkdir()
+    for name in NAMES:
+        (tmp_path / name).write_bytes(b"A=old\n")
+    return tmp_path
+
+
+def _changes(project, old=b"A=old\n", new=b"A=new\n"):
+    return [FileChange(project / name, old, new) for name in NAMES]
+
+
+def _contents(project):
+    return {p.name: p.read_bytes() for p in project.iterdir() if p.is_file()}
+
+
+def _all(content):
+    return dict.fromkeys(NAMES, content)
+
+
+@contextlib.contextmanager
+def _unprivileged():
+    """Root may write everywhere; the person this is for may not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+@pytest.fixture
+def public():
+    """A folder an unprivileged user owns and reaches (pytest's own are closed to others)."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        project = folder / "project"
+        project.mkdir()
+        if os.geteuid() == 0:
+            os.chown(project, 65534, 65534)
+        with _unprivileged():
+            (project / "state").mkdir()
+            for file in NAMES:
+                (project / file).write_bytes(b"A=old\n")
+        yield project
+        for path in (project, *project.iterdir()):
+            if path.is_dir():
+                path.chmod(0o755)
+
+
+def test_all_files_change_and_nothing_is_left_behind(project, way):
+    apply(_changes(project), project / "state" / "journal")
+    assert _contents(project) == _all(b"A=new\n")
+    assert list((project / "state").iterdir()) == []
+
+
+def test_the_reverse_puts_the_previous_bytes_back(project, way):
+    changes = [*_changes(project), FileChange(project / ".env.development.local", None, b"A=new\n")]
+    apply(changes, project / "state" / "journal")
+    apply(reverse(changes), project / "state" / "journal")
+    assert _contents(project) == _all(b"A=old\n")
+
+
+def test_reversing_what_was_never_applied_changes_nothing(project):
+    apply(reverse(_changes(project)), project / "state" / "journal")
+    assert _contents(project) == _all(b"A=old\n")
+
+
+def test_files_are_replaced_in_the_order_given(project, monkeypatch):
+    order = []
+    put = swapping.put
+    monkeypatch.setattr(swapping, "put", lambda *a: (order.append(Path(a[1]).name), put(*a)))
+    apply(_changes(project), project / "state" / "journal")
+    assert order == list(NAMES)
+
+
+def test_mode_owner_symlink_and_attributes_live_on_and_the_mtime_does_not(project, way):
+    real = project / "state" / "kept-elsewhere"
+    (project / ".env").rename(real)
+    (project / ".env").symlink_to("state/kept-elsewhere")
+    real.chmod(0o664)
+    if os.geteuid() == 0:
+        os.chown(real, 1234, 4321)
+    with contextlib.suppress(OSError, AttributeError):
+        os.setxattr(real, "user.note", b"mine")
+    before = real.stat()
+    os.utime(real, (1, 1))
+    apply(_changes(project), project / "state" / "journal")
+    after = real.stat()
+    assert (project / ".env").readlink() == Path("state/kept-elsewhere")
+    assert real.read_bytes() == b"A=new\n"
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert after.st_mtime > 1
+    with contextlib.suppress(OSError, AttributeError):
+        assert os.getxattr(real, "user.note") == b"mine"
+
+
+def test_a_roll_back_within_apply_gives_a_new_mtime_too(project, way, monkeypatch):
+    for name in NAMES:
+        os.utime(project / name, (1, 1))
+    _refuse_third(monkeypatch)
+    with pytest.raises(EnvFileError):
+        apply(_changes(project), project / "state" / "journal")
+    assert [(project / n).stat().st_mtime > 1 for n in NAMES] == [
+        True,
+        True,
+        False,
+    ]  # the third was never touched
+
+
+def test_a_created_file_is_private(project):
+    apply([FileChange(project / ".env.new", None, b"x")], project / "state" / "journal")
+    assert stat.S_IMODE((project / ".env.new").stat().st_mode) == 0o600
+
+
+def test_a_dangling_symlink_gets_the_file_it_points_to(project):
+    (project / ".env.x").symlink_to("state/there")
+    apply([FileChange(project / ".env.x", None, b"x")], project / "state" / "journal")
+    assert (project / "state" / "there").read_bytes() == b"x"
+    assert (project / ".env.x").is_symlink()
+
+
+def test_two_names_of_one_file_are_one_change_or_none(project):
+    (project / ".env.local").unlink()
+    (project / ".env.local").symlink_to(".env")
+    apply(_changes(project), project / "state" / "journal")
+    assert _contents(project) == _all(b"A=new\n")
+    differing = [
+        FileChange(project / ".env", b"A=new\n", b"1"),
+        FileChange(project / ".env.local", b"A=new\n", b"2"),
+    ]
+    with pytest.raises(EnvFileError, match="same file"):
+        apply(differing, project / "state" / "journal")
+    assert _contents(project) == _all(b"A=new\n")
+
+
+def test_the_journal_is_private_while_it_lives_and_secrets_are_in_no_repr(project, monkeypatch):
+    seen = []
+    put = swapping.put
+
+    def look(*args):
+        seen.append(stat.S_IMODE((project / "state" / "journal").stat().st_mode))
+        put(*args)
+
+    monkeypatch.setattr(swapping, "put", look)
+    apply(_changes(project, new=SECRET), project / "state" / "journal")
+    assert seen == [0o600] * 3
+    change = FileChange(project / ".env", SECRET, SECRET)
+    entry = Entry("p", "r", SECRET, SECRET, 0o600, -1, -1)
+    assert SECRET.decode() not in f"{change!r}{entry!r}{Journal('i', (entry,))!r}"
+
+
+# What is refused before anything is written
+
+
+def _refused(project, path, *, match):
+    before = sorted(p.name for p in project.rglob("*"))
+    changes = [*_changes(project)[:2], FileChange(path, b"A=old\n", b"A=new\n")]
+    with pytest.raises(EnvFileError, match=match) as caught:
+        apply(changes, project / "state" / "journal")
+    assert sorted(p.name for p in project.rglob("*")) == before
+    assert (project / ".env").read_bytes() == b"A=old\n"
+    return caught.value
+
+
+def test_a_fifo_is_refused_without_waiting_for_its_writer(project):
+    os.mkfifo(project / "fifo")
+    _refused(project, project / "fifo", match="not a regular file")
+
+
+def test_a_folder_is_refused(project):
+    (project / "folder").mkdir()
+    _refused(project, project / "folder", match="is a folder")
+
+
+def test_a_symlink_in_a_circle_is_refused(project):
+    (project / "a").symlink_to("b")
+    (project / "b").symlink_to("a")
+    _refused(project, project / "a", match="not a regular file")
+
+
+def test_a_second_hard_link_is_refused(project):
+    os.link(project / ".env.local", project / "other-name")
+    error = _refused(project, project / ".env.local", match="hard link")
+    assert "cp -p" in error.fix
+
+
+def test_a_missing_folder_is_refused(project):
+    _refused(project, project / "nowhere" / ".env", match="cannot be reached")
+
+
+@pytest.mark.parametrize(("mode", "match"), [(0o200, "not readable"), (0o400, "not writable")])
+def test_a_file_without_the_needed_permission_is_refused(public, mode, match):
+    with _unprivileged():
+        (public / ".env.local").chmod(mode)
+        error = _refused(public, public / ".env.local", match=match)
+    assert error.fix.startswith("chmod u+")
+
+
+def test_a_read_only_folder_is_refused(public):
+    with _unprivileged():
+        public.chmod(0o555)
+        error = _refused(public, public / ".env.local", match="read-only")
+    assert error.fix.startswith("chmod u+wx")
+
+
+def test_a_state_folder_that_cannot_be_written_leaves_everything_as_it_was(public):
+    with _unprivileged():
+        (public / "state").chmod(0o555)
+        with pytest.raises(EnvFileError, match="could not be written"):
+            apply(_changes(public), public / "state" / "journal")
+        assert _contents(public) == _all(b"A=old\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_file_of_another_user_is_refused_where_its_owner_could_not_be_kept(public):
+    os.chown(public / ".env.local", 1234, 65534)
+    (public / ".env.local").chmod(0o666)
+    with _unprivileged():
+        error = _refused(public, public / ".env.local", match="belongs to another user")
+    assert error.fix.startswith("sudo chown")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
+def test_a_file_of_a_group_one_is_not_in_is_refused(public):
+    os.chown(public / ".env.local", 65534, 1234)
+    with _unprivileged():
+        _refused(public, public / ".env.local", match="group")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")
+def test_root_in_a_persons_project_leaves_new_files_to_that_person(public):
+    apply([FileChange(public / ".env.new", None, b"x")], public / "state" / "journal")
+    made = (public / ".env.new").stat()
+    assert (made.st_uid, made.st_gid) == (65534, 65534)
+
+
+# Somebody else's changes
+
+
+def test_a_file_changed_before_the_start_is_named_with_both_digests_and_nothing_is_written(project):
+    (project / ".env.development").write_bytes(b"theirs\n")
+    with pytest.raises(EnvFileConflictError) as caught:
+        apply(_changes(project), project / "state" / "journal")
+    expected, found = journals.digest(b"A=old\n"), journals.digest(b"theirs\n")
+    assert caught.value.facts == (f".env.development: expected {expected}, found {found}",)
+    assert _contents(project) == {**_all(b"A=old\n"), ".env.development": b"theirs\n"}
+
+
+def _save(path, content):
+    """Save as vim and VS Code can: a new file, renamed over the old one."""
+    draft = path.with_name(path.name + ".swp")
+    draft.write_bytes(content)
+    draft.rename(path)
+
+
+@pytest.mark.parametrize(
+    "moment", ["before the look", "before the exchange", "before the look at what was displaced"]
+)
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_a_save_at_the_worst_moment_is_kept_and_the_rest_put_back(project, way, monkeypatch, moment, victim):
+    path = project / NAMES[victim]
+    if moment == "before the look at what was displaced":
+        target, call = swapping, "exchange"  # then the save is over *our* content, which is an ordinary edit
+    else:
+        target, call = swapping, {"before the look": "put", "before the exchange": "_replace"}[moment]
+    original = getattr(target, call)
+    done = []
+
+    def meddle(*args):
+        if args[1] == str(path) and not done and call != "exchange":
+            done.append(1)
+            _save(path, b"theirs\n")
+        original(*args)
+        if args[1] == str(path) and not done:
+            done.append(1)
+            _save(path, b"theirs\n")
+
+    monkeypatch.setattr(target, call, meddle)
+    if call == "exchange":
+        apply(_changes(project), project / "state" / "journal")
+        assert _contents(project) == {**_all(b"A=new\n"), NAMES[victim]: b"theirs\n"}
+    else:
+        with pytest.raises(EnvFileConflictError) as caught:
+            apply(_changes(project), project / "state" / "journal")
+        assert [fact.partition(":")[0] for fact in caught.value.facts] == [NAMES[victim]]
+        assert _contents(project) == {**_all(b"A=old\n"), NAMES[victim]: b"theirs\n"}
+    assert list((project / "state").iterdir()) == []
+
+
+def test_a_file_deleted_meanwhile_is_not_resurrected(project, way, monkeypatch):
+    original = swapping.put
+
+    def meddle(*args):
+        if args[1].endswith(".local"):
+            Path(args[1]).unlink(missing_ok=True)
+        original(*args)
+
+    monkeypatch.setattr(swapping, "put", meddle)
+    with pytest.raises(EnvFileConflictError) as caught:
+        apply(_changes(project), project / "state" / "journal")
+    assert caught.value.facts[0].endswith("found missing")
+    assert _contents(project) == {".env": b"A=old\n", ".env.development": b"A=old\n"}
+
+
+def test_a_file_created_meanwhile_is_not_overwritten(project, way, monkeypatch):
+    original = swapping._create
+
+    def meddle(staged, real):
+        Path(real).write_bytes(b"theirs\n")
+        original(staged, real)
+
+    monkeypatch.setattr(swapping, "_create", meddle)
+    changes = [*_changes(project), FileChange(project / ".env.new", None, b"ours\n")]
+    with pytest.raises(EnvFileConflictError):
+        apply(changes, project / "state" / "journal")
+    assert _contents(project) == {**_all(b"A=old\n"), ".env.new": b"theirs\n"}
+
+
+def test_a_save_between_the_look_and_a_removal_is_kept(project, way, monkeypatch):
+    original = swapping._take_away
+
+    def meddle(staged, real, before):
+        _save(Path(real), b"theirs\n")
+        original(staged, real, before)
+
+    monkeypatch.setattr(swapping, "_take_away", meddle)
+    with pytest.raises(EnvFileConflictError):
+        apply([FileChange(project / ".env", b"A=old\n", None)], project / "state" / "journal")
+    assert _contents(project) == _all(b"A=old\n") | {".env": b"theirs\n"}
+
+
+EDITOR = """
+import os, sys, time
+path, rounds = sys.argv[1], int(sys.argv[2])
+lost = 0
+for number in range(rounds):
+    save = b"save %d." % number
+    with open(path + ".swp", "wb") as stream:
+        stream.write(save)
+    os.rename(path + ".swp", path)
+    end = time.monotonic() + 1
+    while True:  # a transaction that notices the save puts it back after some microseconds
+        with open(path, "rb") as stream:
+            if stream.read().endswith(save):
+                break
+        if time.monotonic() > end:
+            lost += 1
+            break
+print(lost)
+"""
+
+
+@pytest.mark.skipif(
+    swapping._load() is None, reason="without an exchange of names there is a gap of two calls"
+)
+def test_no_save_of_a_racing_editor_is_lost(project):
+    """Another process saves by rename, as vim and VS Code do, as fast as it can while transactions run.
+
+    Each save must stay, or be what a transaction knowingly started from.
+    """
+    path = project / ".env.local"
+    path.write_bytes(b"save .")
+    argv = [sys.executable, "-S", "-E", "-c", EDITOR, str(path), "1500"]
+    editor = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    applied = conflicts = 0
+    while editor.poll() is None:
+        current = path.read_bytes()
+        try:
+            new = b"switch %d over %s" % (applied, current.rpartition(b"over ")[2])
+            apply([FileChange(path, current, new)], project / "state" / "journal")
+            applied += 1
+        except EnvFileConflictError:
+            conflicts += 1
+    assert editor.communicate()[0] == b"0\n"
+    assert sorted(p.name for p in project.iterdir()) == sorted([*NAMES, "state"])
+    assert applied > 0
+    assert conflicts > 0
+
+
+# Recovery
+
+
+def test_recovery_with_nothing_to_do_says_nothing(project):
+    assert recover(project / "state" / "journal") is None
+
+
+def test_recovery_finishes_what_was_committed_and_says_so(project, way):
+    changes = _changes(project)
+    _commit_only(project, changes)
+    report = recover(project / "state" / "journal")
+    assert report.completed == tuple(c.path for c in changes)
+    assert report.conflicts == ()
+    assert all(name in report.text for name in NAMES)
+    assert _contents(project) == _all(b"A=new\n")
+    assert list((project / "state").iterdir()) == []
+
+
+def _commit_only(project, changes):
+    entries = transaction.checked([(str(c.path), c.old, c.new) for c in changes])
+    journals.commit(project / "state" / "journal", Journal("abcd1234", entries))
+
+
+def test_recovery_leaves_a_file_someone_changed_and_handles_the_rest(project, way):
+    _commit_only(project, _changes(project))
+    (project / ".env.development").write_bytes(b"theirs\n")
+    report = recover(project / "state" / "journal")
+    assert report.conflicts == (project / ".env.development",)
+    for content in (b"A=old\n", b"A=new\n", b"theirs\n"):
+        assert journals.digest(content) in report.text
+    assert _contents(project) == {**_all(b"A=new\n"), ".env.development": b"theirs\n"}
+    assert recover(project / "state" / "journal") is None
+
+
+def test_recovery_leaves_a_folder_that_took_a_files_place(project):
+    _commit_only(project, _changes(project))
+    (project / ".env").unlink()
+    (project / ".env").mkdir()
+    report = recover(project / "state" / "journal")
+    assert report.conflicts == (project / ".env",)
+    assert "no regular file" in report.text
+
+
+def test_recovery_gives_back_a_save_that_a_killed_run_had_displaced(project, way):
+    """Killed between the exchange and the look at what it displaced."""
+    _commit_only(project, _changes(project))
+    staged = Path(transaction.staged_name("abcd1234", str(project / ".env")))
+    (project / ".env").rename(staged)
+    staged.write_bytes(b"theirs\n")
+    (project / ".env").write_bytes(b"A=new\n")
+    report = recover(project / "state" / "journal")
+    assert report.conflicts == (project / ".env",)
+    assert _contents(project) == {**_all(b"A=new\n"), ".env": b"theirs\n"}
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", b"dbswitch-journal 1 0\n{}"])
+def test_a_journal_that_is_not_whole_was_never_committed(project, damage):
+    _commit_only(project, _changes(project))
+    path = project / "state" / "journal"
+    path.write_bytes(damage or path.read_bytes()[:-1])
+    assert recover(path) is None
+    assert _contents(project) == _all(b"A=old\n")
+    assert not path.exists()
+
+
+def test_a_draft_of_a_journal_holds_secrets_and_is_removed(project):
+    (project / "state" / "journal.draft").write_bytes(SECRET)
+    assert recover(project / "state" / "journal") is None
+    assert list((project / "state").iterdir()) == []
+
+
+def test_a_journal_of_an_earlier_run_is_finished_before_a_new_transaction(project):
+    _commit_only(project, _changes(project))
+    apply(_changes(project, old=b"A=new\n", new=b"A=newer\n"), project / "state" / "journal")
+    assert _contents(project) == _all(b"A=newer\n")
+
+
+def test_recovery_that_cannot_write_keeps_the_journal_and_says_what_to_do(public):
+    with _unprivileged():
+        _commit_only(public, _changes(public))
+        public.chmod(0o555)
+        with pytest.raises(EnvFileError, match="could not be finished") as caught:
+            recover(public / "state" / "journal")
+        assert "again" in caught.value.fix
+        public.chmod(0o755)
+        assert recover(public / "state" / "journal") is not None
+        assert _contents(public) == _all(b"A=new\n")
+
+
+def _refuse_third(monkeypatch):
+    put, calls = swapping.put, []
+
+    def refusing(*args):
+        calls.append(args)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device", args[1])
+        put(*args)
+
+    monkeypatch.setattr(swapping, "put", refusing)
+
+
+def test_a_failure_names_the_file_and_says_that_everything_is_as_it_was(project, way, monkeypatch):
+    _refuse_third(monkeypatch)
+    with pytest.raises(EnvFileError) as caught:
+        apply(_changes(project), project / "state" / "journal")
+    assert caught.value.facts == (".env.local: No space left on device",)
+    assert caught.value.why == "Every env file is as it was."
+    assert _contents(project) == _all(b"A=old\n")
+
+
+def test_when_putting_back_fails_too_the_journal_stays_and_the_next_run_finishes(project, way, monkeypatch):
+    def refuse(*_args):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        _refuse_third(patch)
+        patch.setattr(swapping, "touch", refuse)
+        with pytest.raises(RollbackFailedError) as caught:
+            apply(_changes(project), project / "state" / "journal")
+    assert any("journal is kept" in fact for fact in caught.value.facts)
+    recover(project / "state" / "journal")
+    assert _contents(project) == _all(b"A=new\n")
+
+
+def test_every_single_effect_may_fail_and_everything_is_as_it_was_or_done(tmp_path, way):
+    """The same as the strace sweep, without strace: works on every system."""
+    seen = set()
+    for number in itertools.count(1):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        scenarios.build("mixture", folder)
+        count = 0
+
+        def fail(index, number=number):
+            nonlocal count
+            count = index
+            if index == number:
+                raise OSError(28, "No space left on device")
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name in scenarios.EFFECTS:
+                if hasattr(os, name):
+                    patch.setattr(os, name, getattr(os, name))  # to be put back
+            patch.setattr(swapping, "_cached", list(swapping._cached))
+            patch.setattr(os, "close", os.close)
+            keep = os.close
+            scenarios.count_effects(fail, [n for n in scenarios.EFFECTS if n != "access"])  # it cannot fail
+            os.close = keep  # a failing close that never closed would leak our descriptors
+            try:
+                apply(scenarios.changes("mixture", folder), folder / "state" / "journal")
+                told = "new"
+            except EnvFileError:
+                told = "old"
+        found = scenarios.outcome("mixture", folder)
+        assert found == told, number
+        assert scenarios.blemishes("mixture", folder) == [], number
+        seen.add(told)
+        if count < number:
+            break
+    assert seen == {"old", "new"}
+    assert number > 60
+
+
+# Signals
+
+
+class StopError(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("sender", ["same thread", "other thread"])
+def test_a_handler_that_raises_finds_everything_done_or_untouched(project, monkeypatch, sender):
+    def handler(_number, _frame):
+        raise StopError
+
+    put = swapping.put
+
+    def interrupt(*args):
+        if sender == "same thread":
+            signal.raise_signal(signal.SIGUSR1)
+        else:
+            thread = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGUSR1))
+            thread.start()
+            thread.join()
+        put(*args)
+
+    monkeypatch.setattr(swapping, "put", interrupt)
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises(StopError):
+            apply(_changes(project), project / "state" / "journal")
+        assert signal.getsignal(signal.SIGUSR1) is handler
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert _contents(project) == _all(b"A=new\n")
+    assert list((project / "state").iterdir()) == []
+
+
+def test_a_timer_that_raises_at_any_instant_never_leaves_a_mixture(project):
+    """The interval grows in small steps over the whole length of an apply, so that it strikes everywhere in it."""
+
+    def handler(_number, _frame):
+        raise StopError
+
+    struck = 0
+    before = signal.signal(signal.SIGALRM, handler)
+    changes = _changes(project)
+    try:
+        for step in range(150):
+            with contextlib.suppress(StopError):
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, 0.00005 + step * 0.0001)
+                    apply(changes, project / "state" / "journal")
+                except StopError:
+                    struck += 1
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            found = _contents(project)
+            assert found in (_all(b"A=old\n"), _all(b"A=new\n")), found
+            assert list((project / "state").iterdir()) == []
+            assert signal.getsignal(signal.SIGALRM) is handler
+            if found == _all(b"A=new\n"):
+                changes = list(reverse(changes)) if changes[0].new == b"A=new\n" else changes
+            elif changes[0].new == b"A=old\n":
+                changes = list(reverse(changes))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert struck > 0
+
+
+# Properties
+
+_contents_of_a_file = st.one_of(st.none(), st.binary(max_size=200))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(_contents_of_a_file, _contents_of_a_file), min_size=1, max_size=4),
+    st.integers(0, 3),
+    st.one_of(st.none(), st.binary(max_size=20)),
+)
+def test_any_contents_go_there_and_back_and_a_foreign_file_stays(tmp_path_factory, pairs, victim, foreign):
+    folder = tmp_path_factory.mktemp("any")
+    journal = folder / "journal"
+    changes = [FileChange(folder / f".env.{i}", old, new) for i, (old, new) in enumerate(pairs)]
+
+    def lay(index):
+        for change in changes:
+            content = (change.old, change.new)[index]
+            change.path.unlink(missing_ok=True)
+            if content is not None:
+                change.path.write_bytes(content)
+
+    def look():
+        return [c.path.read_bytes() if c.path.exists() else None for c in changes]
+
+    lay(0)
+    apply(changes, journal)
+    assert look() == [c.new for c in changes]
+    apply(reverse(changes), journal)
+    assert look() == [c.old for c in changes]
+    disturbed = changes[victim % len(changes)]
+    disturbed.path.unlink(missing_ok=True)
+    if foreign is not None:
+        disturbed.path.write_bytes(foreign)
+    before = look()
+    try:
+        apply(changes, journal)
+    except EnvFileConflictError:
+        assert look() == before
+    else:
+        assert look() == [c.new for c in changes]
+        assert foreign in {disturbed.old, disturbed.new}
+    assert {p.name for p in folder.iterdir()} <= {c.path.name for c in changes}
+
+
+@given(st.binary(max_size=300))
+def test_the_journal_reads_back_what_was_written_and_refuses_anything_else(noise):
+    entry = Entry("/p/\udcff", "/r", noise, None, 0o640, 5, -1)
+    written = journals.encode(Journal("id", (entry,)))
+    assert journals.decode(written) == Journal("id", (entry,))
+    assert journals.decode(written[:-1]) is None
+    assert journals.decode(noise) is None
