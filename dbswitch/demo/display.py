@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from dbswitch.demo.answers import Answers
     from dbswitch.demo.commands import CommandRun
 
-_BAR: Final = 36  # columns of the timeline
+_LABEL: Final = 32  # columns; with the bar and the time a line fits into 80
+_BAR: Final = 32
 _DOING: Final = {
     "lock": "taking the lock",
     "recover": "looking for half-done work",
     "observe": "looking at the server",
     "plan": "planning",
-    "guard": "asking for confirmation",
+    "guard": "checking the confirmation",
     "probe": "asking the new database",
     "stop": "stopping the server",
     "ports": "waiting for the port",
@@ -28,8 +29,8 @@ _DOING: Final = {
     "write": "changing the env files",
     "reprobe": "asking the database again",
     "start": "starting the server",
-    "answer": "waiting for an answer",
-    "verify": "asking the app which database it is on",
+    "answer": "waiting for the app's answer",
+    "verify": "asking the app where it is",
     "rollback": "putting everything back",
 }
 
@@ -81,6 +82,7 @@ class Display:
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,  # a log gets the line with the result only
         )
         with progress:
             task = progress.add_task("npm", total=None)
@@ -116,7 +118,7 @@ class Display:
             bar = " " * left + "━" * width
             colour = "cyan" if phase.state == "done" else "red"
             self.console.print(
-                f"  {self.doing(phase.name):<40} [{colour}]{bar:<{_BAR}}[/] [dim]{phase.seconds * 1000:6.0f} ms[/]"
+                f"  {self.doing(phase.name):<{_LABEL}} [{colour}]{bar:<{_BAR}}[/] [dim]{phase.seconds * 1000:7.0f} ms[/]"
             )
         match run.result.get("verified"):
             case True:
@@ -131,8 +133,11 @@ class Display:
         """Show what the app says now."""
         from rich.markup import escape
 
-        rows = " · ".join(answers.rows)
-        self.console.print(
-            f"  page  [dim]http://localhost:{port}/[/]          [bold]{escape(answers.headline)}[/] {escape(rows)}"
-        )
-        self.console.print(f"  route [dim]http://localhost:{port}/api/items[/] {escape(answers.route)}")
+        base = f"http://localhost:{port}"
+        rows = "".join(f" · {row}" for row in answers.rows)
+        for path, text in (
+            ("/", f"[bold]{escape(answers.headline)}[/]{escape(rows)}"),
+            ("/api/items", escape(answers.route)),
+        ):
+            # Not folded: a line break inside the JSON would be shown as if the app had said it.
+            self.console.print(f"  [dim]GET {base}{path}[/]\n      {text}", soft_wrap=True)

@@ -86,7 +86,7 @@ def readable_binaries(binaries: Path, home: Path) -> Path:
     Raises:
         OSError: the copy fails.
     """
-    if account().uid is None or _open_to_all(binaries):
+    if account().uid is None or (open_to_all(binaries) and _open_programs(binaries)):
         return binaries
     install = binaries.parent
     package = install.parent
@@ -107,7 +107,10 @@ def readable_binaries(binaries: Path, home: Path) -> Path:
     return place / "bin"
 
 
-def _open_to_all(path: Path) -> bool:
-    return all(
-        folder.stat().st_mode & stat.S_IXOTH for folder in (path.resolve(), *path.resolve().parents)
-    ) and all((path / program).stat().st_mode & stat.S_IXOTH for program in _PROGRAMS)
+def open_to_all(folder: Path) -> bool:
+    """Say whether every user may enter `folder`."""
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (folder.resolve(), *folder.resolve().parents))
+
+
+def _open_programs(binaries: Path) -> bool:
+    return all((binaries / program).stat().st_mode & stat.S_IXOTH for program in _PROGRAMS)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from dbswitch.demo import commands
 from dbswitch.demo.postgres import EmbeddedPostgres, free_port, give_back_shared_memory
+from dbswitch.demo.programs import account, open_to_all
 
 if TYPE_CHECKING:
     import psutil
@@ -34,7 +35,7 @@ class Stage:
     """The demo's folder, open while the demo runs. Raises OSError when it cannot be made."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_base()))
         self.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)  # root's servers run as another user
         self._lock = (self.folder / _LOCK).open("wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -66,6 +67,12 @@ class Stage:
         _delete(self.folder)
 
 
+def _base() -> Path:
+    """Return the temporary folder, or `/tmp` where the first is closed to the user who runs root's servers."""
+    base = Path(tempfile.gettempdir())
+    return base if account().uid is None or open_to_all(base) else Path("/tmp")  # noqa: S108 (a random name below it)
+
+
 def remove_kept() -> tuple[Path, ...]:
     """End every demo that was kept, and the remains of those that were killed; return their folders."""
     return tuple(_removed(kept=True))
@@ -78,7 +85,7 @@ def remove_remains() -> tuple[Path, ...]:
 
 def _removed(*, kept: bool) -> list[Path]:
     done = []
-    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
+    for folder in sorted(_base().glob(f"{PREFIX}*")):
         with contextlib.suppress(OSError):
             if folder.lstat().st_uid != os.geteuid() or ((folder / _KEPT).exists() and not kept):
                 continue

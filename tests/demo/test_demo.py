@@ -1,0 +1,171 @@
+"""`dbswitch demo` as a person runs it: the real thing, and nothing left behind however it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.support.nextapp import BASE, REPOSITORY, wait_until
+from tests.support.npm import node_modules_for
+from tests.support.processes import end, with_variable
+
+pytestmark = pytest.mark.real
+VARIABLE = "DBSWITCH_TEST_DEMO"
+
+
+class Demo:
+    """One run in a temporary folder of its own, which makes what it leaves behind visible."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        self.temporary.chmod(0o711)
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        self.output = folder / "output"
+        self.environment = os.environ | {
+            "TMPDIR": str(self.temporary),
+            "PYTHONPATH": str(REPOSITORY),
+            "PATH": f"{self.programs}{os.pathsep}{os.environ['PATH']}",
+            "npm_config_prefer_offline": "true",
+            "COLUMNS": "200",
+            VARIABLE: folder.name,
+        }
+
+    def program(self, name: str, script: str) -> None:
+        path = self.programs / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def quick_npm(self) -> None:
+        """Let `npm ci` take the packages from the tests' cache; everything else is npm's own."""
+        npm, modules = shutil.which("npm"), node_modules_for(BASE)
+        copy = f"cp -al '{modules}' node_modules 2>/dev/null || {{ rm -rf node_modules; cp -a '{modules}' node_modules; }}"
+        self.program("npm", f'if [ "$1" = ci ]; then {copy}; else exec "{npm}" "$@"; fi')
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.output.open("ab") as stream:
+            return subprocess.Popen(
+                [sys.executable, "-m", "dbswitch", "demo", *arguments],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+
+    def run(self, *arguments: str) -> int:
+        return self.start(*arguments).wait(400)
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def processes(self):
+        return with_variable(VARIABLE, self.folder.name)
+
+    def assert_nothing_left(self) -> None:
+        assert self.processes() == []
+        assert list(self.temporary.iterdir()) == []
+
+
+@pytest.fixture
+def demo():
+    # Not pytest's own temporary folder: root's servers run as a user who may not enter it.
+    folder = Path(tempfile.mkdtemp(prefix="dbswitch-test-demo-"))
+    folder.chmod(0o711)
+    yield Demo(folder)
+    end(with_variable(VARIABLE, folder.name))
+    shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+def test_the_demo_switches_there_and_back_shows_no_password_and_leaves_nothing(demo):
+    assert demo.run() == 0, demo.said
+    answers = [line for line in demo.said.splitlines() if '"database":' in line]
+    assert ['"shop_dev"' in answer for answer in answers] == [True, False, True], demo.said
+    assert [word in demo.said for word in ("Local test shop", "Production shop", "uploads-production")] == [
+        True
+    ] * 3
+    assert "stopping the server" in demo.said
+    assert [secret for secret in ("local-demo", "pr@d", "pr%40d") if secret in demo.said] == []
+    demo.assert_nothing_left()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("moment", "number", "code"),
+    [
+        ("PostgreSQL", signal.SIGINT, 130),
+        ("$ dbswitch dev", signal.SIGINT, 130),
+        ("$ dbswitch prod", signal.SIGTERM, 143),
+    ],
+)
+def test_a_signal_midway_leaves_nothing(demo, moment, number, code):
+    demo.quick_npm()
+    process = demo.start()
+    wait_until(lambda: moment in demo.said or None, 120, lambda: demo.said)
+    process.send_signal(number)
+    assert process.wait(120) == code, demo.said
+    demo.assert_nothing_left()
+
+
+def test_a_signal_while_npm_installs_ends_npm_too(demo):
+    started = demo.folder / "npm-started"
+    demo.program("npm", f"touch '{started}'; sleep 300; true")
+    process = demo.start()
+    wait_until(lambda: started.exists() or None, 60, lambda: demo.said)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130, demo.said
+    demo.assert_nothing_left()
+
+
+@pytest.mark.slow
+def test_a_kept_demo_goes_on_until_it_is_stopped(demo):
+    demo.quick_npm()
+    assert demo.run("--keep") == 0, demo.said
+    address = next(line.split()[1] for line in demo.said.splitlines() if line.strip().startswith("curl "))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(address, timeout=30) as response:
+        assert b"shop_dev" in response.read()
+    assert demo.run("--stop") == 0, demo.said
+    demo.assert_nothing_left()
+
+
+@pytest.mark.slow
+def test_what_a_killed_demo_left_is_removed_by_the_next_one(demo):
+    demo.quick_npm()
+    process = demo.start()
+    wait_until(lambda: "generated" in demo.said or None, 120, lambda: demo.said)
+    process.kill()
+    process.wait()
+    assert demo.processes() != []
+    assert demo.run("--stop") == 0, demo.said
+    demo.assert_nothing_left()
+
+
+def test_failing_npm_is_explained_and_leaves_nothing(demo):
+    demo.program("npm", "echo 'npm error code ENOTFOUND' >&2; exit 1")
+    assert demo.run() == 2
+    assert "ENOTFOUND" in demo.said
+    assert "npm ping" in demo.said
+    assert "Traceback" not in demo.said
+    demo.assert_nothing_left()
+
+
+def test_an_old_node_is_refused_before_anything_is_made(demo):
+    demo.program("node", "echo v18.19.0")
+    assert demo.run() == 2
+    assert "v18.19.0" in demo.said
+    assert "20.19" in demo.said
+    demo.assert_nothing_left()
