@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dbswitch.envfiles import dotenv_syntax, readers
+from dbswitch.envfiles import dotenv_syntax, readers, shell
 from dbswitch.envfiles.shell import ShellReading, StopReason
 
 if TYPE_CHECKING:
@@ -57,13 +57,11 @@ class Readings:
         stop = self.shell.stop
         if stop is None or self.text.count("\n", 0, last) + 1 < stop.line:
             return None
-        if stop.reason is StopReason.OPEN_QUOTE:
-            return stop.line
-        # The shell model has given up earlier; what is left to go by is a value that begins like a quoted one.
+        # The first value that only begins like a quoted one is the culprit, wherever the shell noticed it.
         for site in self.sites:
             if site.start < last and is_open(site, self.text[site.value_start : site.value_end]):
                 return self.line_of(site.value_start)
-        return None
+        return stop.line if stop.reason is StopReason.OPEN_QUOTE else None
 
 
 def is_open(site: Site, written: str) -> bool:
@@ -88,11 +86,25 @@ def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
     if _without(new.python, key) != _without(old.python, key):
         return "python-dotenv would read another variable differently"
     known = new.shell.values
-    if key in known and known[key] != value and (value is None or known[key] != f"{value}\r"):
-        return "the shell would read another value"
-    if any(other != key and known.get(other, "\0") != before for other, before in old.shell.values.items()):
-        return "the shell would read another variable differently"
+    # A shell that the model cannot follow to the binding may still get there: each binding must do by itself.
+    alone = [] if value is None else [_shell_alone(new, site) for site in new.sites if site.key == key]
+    for reading in (known, *alone):
+        if key in reading and (value is None or reading[key] not in {value, f"{value}\r"}):
+            return "the shell would read another value"
+    lost = new.shell.stop is not None and new.shell.stop.reason is StopReason.OPEN_QUOTE
+    for other, before in old.shell.values.items():
+        # `b` in an unquoted `KEY=postgres://h/db?a=1&b=2` is no variable of the file, only the shell's misreading of KEY.
+        wanted = {before, new.dotenv.get(other)}
+        if other != key and other in new.dotenv and known.get(other, "\0" if lost else before) not in wanted:
+            return "the shell would read another variable differently"
     return ""
+
+
+def _shell_alone(readings: Readings, site: Site) -> dict[str, str | None]:
+    """Return what a shell makes of the lines of one binding, whatever stands before them."""
+    start = readings.text.rfind("\n", 0, site.start) + 1
+    end = readings.text.find("\n", max(site.value_end, site.after_sign))
+    return shell.source(readings.text[start : None if end < 0 else end]).values
 
 
 def shell_notice(readings: Readings, key: str) -> str:

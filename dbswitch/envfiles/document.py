@@ -20,11 +20,13 @@ from dbswitch.errors import EnvFileError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dbswitch.envfiles.dotenv_syntax import Site
+
 PARKED = "dbswitch:parked"
 _BOM = "\ufeff"
 _LINE = re.compile("[^\n\r\u2028\u2029]*(?:\r\n|[\n\r\u2028\u2029]|\\Z)")
 _REST = re.compile("[^\n\r\u2028\u2029]*")
-_TIGHT_TAIL = re.compile("#[^\\s\u2028\u2029]*(?=[\n\r]|\\Z)")
+_TIGHT_TAIL = re.compile(r"#[^\s\u2028\u2029]*(?=[ \t]*(?:#|[\n\r]|\Z))")
 _LAST_END = re.compile("\r\n|\n|\r")
 
 
@@ -112,8 +114,8 @@ class Document:
     def set(self, key: str, value: str) -> Document:
         """Return the document with every binding of `key` set to `value`; a key that is not bound is appended.
 
-        Only the bytes of the values change. A space is put between value and `#` where the readers would otherwise
-        disagree whether a comment begins there.
+        Only the bytes of the values change. A comment that began right behind a value gets a space before it, since the
+        shell and python-dotenv take it into the value otherwise.
 
         Raises:
             EnvFileError: the readers would not all get `value`, or would get another variable differently.
@@ -139,20 +141,19 @@ class Document:
             return self
         why = ""
         for rank in range(3):
-            for gap in ("", " "):
-                edited = self._splice(
-                    (
-                        start,
-                        end,
-                        _form(value, self._text[start:end], rank)
-                        + (gap if self._text[end : end + 1] == "#" else ""),
-                    )
-                    for start, end in spans
+            edited = self._splice(
+                (
+                    start,
+                    end,
+                    _form(value, self._text[start:end], rank)
+                    + (" " if self._text[end : end + 1] == "#" else ""),
                 )
-                found = agreement.problem(self.readings, edited.readings, key, value)
-                if not found:
-                    return edited
-                why = why or found
+                for start, end in spans
+            )
+            found = agreement.problem(self.readings, edited.readings, key, value)
+            if not found:
+                return edited
+            why = why or found
         raise self._refusal(key, sites[-1].start, why)
 
     def append(self, key: str, value: str, comment: str | None = None) -> Document:
@@ -184,6 +185,7 @@ class Document:
         sites = [site for site in self.readings.sites if site.key == key]
         splices = []
         for site in sites:
+            self._check_closed(site)
             before = max(
                 (self._text.rfind(end, 0, site.start) for end in dotenv_syntax.LINE_ENDS), default=-1
             )
@@ -247,6 +249,11 @@ class Document:
             pieces += (self._text[position:start], text)
             position = end
         return Document("".join(pieces) + self._text[position:], self.name)
+
+    def _check_closed(self, site: Site) -> None:
+        if agreement.is_open(site, self._text[site.value_start : site.value_end]):
+            why = "its quote is not closed, so the readers disagree where it ends"
+            raise self._refusal(site.key, site.start, why)
 
     def _check_editable(self, key: str) -> None:
         if not is_name(key):

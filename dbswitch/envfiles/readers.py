@@ -16,9 +16,10 @@ from dbswitch.envfiles import dotenv_syntax, shell
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# A reference that contains itself grows until Node's stack ends (about ten thousand calls deep); nobody writes this
-# many references in one value.
+# A reference that contains itself grows until Node's stack ends (about ten thousand calls deep) or its heap does;
+# nobody writes this many references in one value, nor a value of this size.
 _EXPANSIONS = 1000
+_EXPANDED_CHARACTERS = 1 << 20
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _REFERENCE = re.compile(r"(?<!\\)\$\{?([A-Za-z0-9_]+)(?::-([^}\\]*))?\}?")
 _REPLACEMENT = re.compile(r"\$([$&`'])")
@@ -58,6 +59,8 @@ def _interpolate(value: str, environment: Mapping[str, str], parsed: Mapping[str
             return value
         meant = environment.get(found[1]) or found[2] or parsed.get(found[1]) or ""
         value = _js_replace(value, found[0], meant)
+        if len(value) > _EXPANDED_CHARACTERS:
+            break
     raise ExpansionOverflowError
 
 

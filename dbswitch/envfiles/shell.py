@@ -36,6 +36,7 @@ class ShellReading:
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_WORDS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=")
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[")
 _BLANK = re.compile(r"(?:[ \t]|\\\n)+")
@@ -162,11 +163,13 @@ class _Word:
 class _Lexer:
     text: str
     position: int = 0
+    line_start: int = 0
     values: dict[str, str | None] = field(default_factory=dict)
 
     def run(self) -> None:
         """Read line after line; a line takes effect as a whole, or not at all if it cannot be parsed."""
         while self.position < len(self.text):
+            self.line_start = self.position
             pending = dict(self.values)
             self._line(pending)
             self.values = pending
@@ -321,8 +324,12 @@ def source(text: str) -> ShellReading:
     try:
         lexer.run()
     except _Stopped as stopped:
-        line = text.count("\n", 0, stopped.offset) + 1
-        return ShellReading(lexer.values, Stop(line, stopped.reason))
+        stop = Stop(text.count("\n", 0, stopped.offset) + 1, stopped.reason)
+        if stop.reason is StopReason.OPEN_QUOTE:
+            return ShellReading(lexer.values, stop)
+        # The shell goes on where this model does not: what is named again from here on may get another value.
+        named = set(_WORDS.findall(text, lexer.line_start))
+        return ShellReading({k: v for k, v in lexer.values.items() if k not in named}, stop)
     return ShellReading(lexer.values, None)
 
 
