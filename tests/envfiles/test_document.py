@@ -1,0 +1,212 @@
+"""The lossless document: bytes in are bytes out, and an edit changes one value."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import assume, given, settings, strategies as st
+
+from dbswitch.envfiles import readers
+from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.encoding import Quote, can_agree
+from dbswitch.errors import EnvFileError
+
+URL = "postgres://u:p%24%26@db:5432/app?a=1&b=2"
+PIECES = st.sampled_from(
+    [
+        *(
+            "KEY=",
+            "KEY = ",
+            "export KEY=",
+            "KEY_LOCAL=",
+            "A=",
+            "B: ",
+            "export B=",
+            "KEY: ",
+            "#",
+            " # ",
+            '"',
+            "'",
+            "`",
+        ),
+        *(
+            "\n",
+            "\n",
+            "\r\n",
+            "\r",
+            "\u2028",
+            "\ufeff",
+            " ",
+            "\t",
+            "=",
+            "\\",
+            "$",
+            "${A}",
+            "x",
+            "y z",
+            "é",
+            "&",
+            ";",
+        ),
+        *('"v"', "'w'", '"two\nlines"', "\\n", "dbswitch:parked ", "# dbswitch:parked KEY=x\n", "<", "~"),
+    ]
+)
+FILES = st.lists(PIECES, max_size=25).map("".join).map(str.encode)
+PLAIN_LINES = st.lists(
+    st.sampled_from(
+        [
+            "A=1",
+            "# it's",
+            "",
+            "  ",
+            "export B='x # y'",
+            'C="two\nlines"',
+            "KEY_LOCAL=z",
+            "# KEY=old",
+            "MY_KEY=1",
+            "D=é # \xe4",
+        ]
+    ),
+    max_size=6,
+).map(lambda lines: "".join(f"{line}\n" for line in lines))
+VALUES = st.one_of(
+    st.just(URL),
+    st.text(alphabet=string.ascii_letters + string.digits + "-._%:/@?=&", min_size=0, max_size=30),
+    st.text(max_size=12),
+)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_come_back_as_they_were(data: bytes) -> None:
+    assert Document.parse(data).render() == data
+    Document.parse(data).bindings  # noqa: B018 - it must not raise
+
+
+@settings(deadline=None)
+@given(FILES)
+def test_awkward_files_come_back_and_the_bindings_are_what_dotenv_reads(data: bytes) -> None:
+    document = Document.parse(data)
+    assert document.render() == data
+    assert {b.key: b.value for b in document.bindings} == readers.dotenv(data)
+    for binding in document.bindings:
+        assert document.get(binding.key) == readers.dotenv(data)[binding.key]
+
+
+@settings(deadline=None)
+@given(
+    before=PLAIN_LINES,
+    export=st.sampled_from(["", "export ", "  ", "\t"]),
+    old=st.sampled_from(["", "x", "'x'", '"x y"', "`x`", '"a\nb"', "pa#ss", "a&b=1"]),
+    tail=st.sampled_from(["", " ", " # comment", "\t# it's"]),
+    end=st.sampled_from(["\n", "\r\n", ""]),
+    after=PLAIN_LINES,
+    value=VALUES,
+)
+def test_setting_a_variable_changes_the_bytes_of_its_value_only(
+    before: str, export: str, old: str, tail: str, end: str, after: str, value: str
+) -> None:
+    assume(can_agree(value))
+    after = after if end else ""
+    data = f"{before}{export}KEY={old}{tail}{end}{after}".encode("utf-8", "surrogateescape")
+    written = Document.parse(data).set("KEY", value).render()
+    head, foot = f"{before}{export}KEY=".encode(), f"{tail}{end}{after}".encode()
+    assert written.startswith(head)
+    assert written.endswith(foot)
+    form = written[len(head) : len(written) - len(foot)].decode()
+    assert form in {value, f'"{value}"', f"'{value}'"}
+    assert readers.dotenv(written)["KEY"] == value
+    others = {k: v for k, v in readers.dotenv(data).items() if k != "KEY"}
+    assert {k: v for k, v in readers.dotenv(written).items() if k != "KEY"} == others
+
+
+@settings(max_examples=400, deadline=None)
+@given(FILES, VALUES)
+def test_an_edit_is_read_as_asked_by_every_reader_that_can_or_it_is_refused(data: bytes, value: str) -> None:
+    try:
+        document = Document.parse(data).set("KEY", value)
+    except EnvFileError:
+        return
+    after = document.render()
+    assert readers.dotenv(after)["KEY"] == value
+    assert readers.python_dotenv(after).get("KEY", value) == value
+    assert readers.bash_source(after).get("KEY", value) in {value, f"{value}\r"}
+    rest = {k: v for k, v in readers.dotenv(data).items() if k != "KEY"}
+    assert {k: v for k, v in readers.dotenv(after).items() if k != "KEY"} == rest
+
+
+@settings(deadline=None)
+@given(FILES, VALUES)
+def test_setting_twice_is_setting_once(data: bytes, value: str) -> None:
+    try:
+        once = Document.parse(data).set("KEY", value)
+    except EnvFileError:
+        return
+    assert once.set("KEY", value).render() == once.render()
+
+
+@settings(max_examples=400, deadline=None)
+@given(FILES)
+def test_parking_hides_a_variable_and_unparking_gives_the_old_bytes(data: bytes) -> None:
+    document = Document.parse(data)
+    assume(document.get("KEY") is not None and not document.parked_keys)
+    try:
+        parked = document.park("KEY")
+    except EnvFileError:
+        return
+    assert parked.get("KEY") is None
+    assert "KEY" not in readers.python_dotenv(parked.render())
+    assert "KEY" not in readers.bash_source(parked.render())
+    back = parked.unpark("KEY")
+    assert back is not None
+    assert back.render() == data
+
+
+def test_every_duplicate_is_set() -> None:
+    document = Document.parse(b"KEY=a\nB=1\nexport KEY='b'\n").set("KEY", "new")
+    assert document.render() == b"KEY=new\nB=1\nexport KEY='new'\n"
+
+
+def test_a_new_variable_is_appended_in_the_line_ends_of_the_file() -> None:
+    assert Document.parse(b"").append("KEY", "v").render() == b'KEY="v"\n'
+    assert Document.parse(b"A=1").append("KEY", "v").render() == b'A=1\nKEY="v"\n'
+    assert (
+        Document.parse(b"A=1\r\n").append("KEY", "v", "why\nso").render() == b'A=1\r\n# why so\r\nKEY="v"\r\n'
+    )
+
+
+def test_bindings_tell_line_quote_and_export() -> None:
+    document = Document.parse(b"# c\r\nexport A='x'\r\n\r\nB=\"two\nlines\"\rC=3\n")
+    found = [(b.key, b.line, b.quote, b.exported, b.value) for b in document.bindings]
+    assert found == [
+        ("A", 2, Quote.SINGLE, True, "x"),
+        ("B", 4, Quote.DOUBLE, False, "two\nlines"),
+        ("C", 6, Quote.NONE, False, "3"),
+    ]
+
+
+def test_no_repr_shows_a_value() -> None:
+    document = Document.parse(b"KEY=hunter2\n")
+    assert "hunter2" not in repr(document)
+    assert "hunter2" not in repr(document.bindings)
+
+
+def test_an_unquoted_url_with_an_ampersand_is_edited_though_the_shell_took_it_apart() -> None:
+    document = Document.parse(b"KEY=postgres://h/db?a=1&b=2\n").set("KEY", URL)
+    assert document.render() == f'KEY="{URL}"\n'.encode()
+    assert document.notice("KEY") == ""
+
+
+def test_a_comment_behind_a_value_gets_a_space_even_where_the_shell_cannot_be_followed() -> None:
+    edited = Document.parse(b'WHEN=$(date)\nKEY="x"#tight\n').set("KEY", URL)
+    assert edited.render() == f'WHEN=$(date)\nKEY="{URL}" #tight\n'.encode()
+
+
+def test_a_key_that_is_no_name_is_refused() -> None:
+    with pytest.raises(EnvFileError, match="not a name"):
+        Document.parse(b"").set("MY-KEY", "x")
+
+
+def test_unparking_what_is_not_parked_gives_none() -> None:
+    assert Document.parse(b"# KEY=x\n# dbswitch:parked OTHER=1\n").unpark("KEY") is None
