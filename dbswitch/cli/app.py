@@ -297,7 +297,7 @@ def _usage(error: BaseException, argv: Sequence[str]) -> UsageError:
     return UsageError(" ".join(text.split()).rstrip("."), fix=f"see `{own_help}`")
 
 
-def offer_targets(names: Iterable[str]) -> None:
-    """Add targets to what the shell completes; only a completing process calls this."""
-    for name in names:
-        app.command(name)(switch)
+def offer_targets(targets: Iterable[tuple[str, str]]) -> None:
+    """Add targets, as pairs of name and description, to what the shell completes; only a completing process calls it."""
+    for name, text in targets:
+        app.command(name, help=text)(switch)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbswitch.cli.operations import GeneratedKind
 from dbswitch.cli.renderer import Answer, Line, Style, plain
-from dbswitch.cli.switching import find_project, has_terminal
+from dbswitch.cli.switching import find_project, has_terminal, start_folder
 from dbswitch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def init(asked: Init, common: Common, renderer: Renderer) -> int:
     from dbswitch.generate.scaffold import apply_init, plan_init
     from dbswitch.project.discovery import discover
 
-    root = discover(common.project or Path.cwd()).root
+    root = discover(start_folder(common)).root
     plan = plan_init(root, scripts=asked.scripts)
     written: tuple[str, ...] = ()
     agreed = True

@@ -38,6 +38,14 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty() and os.environ.get("TERM", "") not in {"dumb", "unknown"}
 
 
+def printable(text: str) -> str:
+    """Return `text` without anything that steers a terminal: names and messages of others are in what we say."""
+    if text.isprintable():
+        return text
+    # A second line of a message is indented, so that nobody's text can pass for a line of ours.
+    return "".join(c if c.isprintable() else "\n    " if c == "\n" else "?" for c in text)
+
+
 class PlainPeople:
     """Plain lines, no escape sequence."""
 
@@ -74,8 +82,7 @@ class PlainPeople:
                 self.step(text)
             case Notice(text=text, level=level):
                 head = ("warning: ", Style.WARN) if level == "warning" else ("note: ", Style.DIM)
-                if level == "warning" or not self.quiet:
-                    self.line((head, (text, Style.PLAIN)))
+                self.say((head, (text, Style.PLAIN)))
             case Result():
                 self.result(event)
             case _:
@@ -155,7 +162,7 @@ class PlainPeople:
 
     def drawn(self, line: Line, stream: TextIO) -> str:
         """Return the line as text that `stream` can show."""
-        text = "".join(text for text, _ in line)
+        text = "".join(printable(text) for text, _ in line)
         encoding = stream.encoding or "ascii"
         return text.encode(encoding, "replace").decode(encoding)
 
@@ -181,9 +188,8 @@ class LivePeople(PlainPeople):
         """Draw the running phase; leave a line behind when it ends."""
         if event.state is PhaseState.STARTED and not self.quiet:
             self._begin(wording.doing(event.phase))
-        else:
+        elif line is not None:  # else the live line stays for the next phase: quick ones must not flicker
             self.settle()
-        if line is not None:
             self.say(line)
 
     def waiting(self, event: Waiting) -> None:
@@ -223,8 +229,10 @@ class LivePeople(PlainPeople):
     def _begin(self, label: str) -> None:
         from rich.live import Live
 
-        self.settle()
         self._current = _CurrentPhase(label, plain_spinner=not self._console.encoding.startswith("utf"))
+        if self._live is not None:
+            self._live.update(self._current)
+            return
         self._live = Live(
             self._current,
             console=self._console,
@@ -255,7 +263,7 @@ class _CurrentPhase:
         text.append(f" {self.label} ")
         text.append(wording.duration(elapsed), style="dim")
         if self.reason:
-            text.append(f" {self.reason}", style="dim")
+            text.append(f" {printable(self.reason)}".replace("\n", " "), style="dim")
         return text
 
 
@@ -273,7 +281,7 @@ _RICH = {
 def _text(line: Line) -> Any:
     from rich.text import Text
 
-    return Text.assemble(*((text, _RICH[style]) for text, style in line))
+    return Text.assemble(*((printable(text), _RICH[style]) for text, style in line))
 
 
 def for_people(*, quiet: bool, verbose: bool) -> PlainPeople:

@@ -145,7 +145,10 @@ def _complete() -> int:
         from dbswitch.project.discovery import discover
         from dbswitch.project.targets import list_targets
 
-        app.offer_targets(target.name for target in list_targets(discover(Path.cwd())))
+        app.offer_targets(
+            (target.name, "protected target" if target.protected else "target")
+            for target in list_targets(discover(Path.cwd()))
+        )
     app.app(prog_name="dbswitch")
     return 0
 

@@ -28,9 +28,25 @@ def find_project(common: Common, renderer: Renderer) -> Project:
     from dbswitch.project.discovery import discover
     from dbswitch.project.targets import list_targets
 
-    project = discover(common.project or Path.cwd())
+    project = discover(start_folder(common))
     renderer.protect(target.name for target in list_targets(project) if target.protected)
     return project
+
+
+def start_folder(common: Common) -> Path:
+    """Return the folder to look for the project from.
+
+    Raises:
+        UsageError: the folder this was called in has been removed.
+    """
+    try:
+        return common.project or Path.cwd()
+    except FileNotFoundError:
+        raise UsageError(
+            "the current folder is gone",
+            why="dbswitch looks for the project from there",
+            fix="cd into the app again, or give its folder with --project DIR",
+        ) from None
 
 
 def has_terminal() -> bool:
@@ -155,10 +171,12 @@ def mend(project: Project, renderer: Renderer) -> None:
     if not recovery.pending(project.state_dir):
         return
     from dbswitch.switch import runs, servers
-    from dbswitch.switch.events import Notice
+    from dbswitch.switch.events import Notice, Result
 
     def told(event: Event) -> None:
         if isinstance(event, Notice):
             renderer.note(event.text)
+        elif isinstance(event, Result) and event.error is not None:
+            renderer.note(f"an unfinished switch could not be put in order: {event.error.what}")
 
     servers.repair(project, told, run_id=runs.new_id(), ambient=dict(os.environ))

@@ -342,3 +342,14 @@ def test_a_forged_run_id_names_no_file(folder: Folder, run_id: str) -> None:
 def test_stop_without_a_server_has_nothing_to_do(folder: Folder) -> None:
     code, events = folder.json("stop")
     assert (code, events[-1]["outcome"]) == (0, "unchanged")
+
+
+def test_nothing_that_others_wrote_can_steer_the_terminal(folder: Folder) -> None:
+    hostile = "x\x1b[2J\x1b]0;title\x07\nerror: forged"
+    for done in (folder.run("--", hostile), folder.run("-v", "--", hostile)):
+        assert "\x1b" not in done.stderr
+        assert "\nerror: forged" not in done.stderr
+    with folder.terminal("--", hostile) as tty:
+        assert tty.end() == 2
+    assert "\x1b[2J" not in tty.seen
+    assert "\x1b]0" not in tty.seen

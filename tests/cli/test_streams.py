@@ -38,13 +38,13 @@ def test_in_a_pipe_there_are_plain_lines_on_stderr_and_nothing_on_stdout(project
         "note: DATABASE_URL in .env is shadowed by .env.local",
         "✓ new database is ready 0.1 s (PostgreSQL 15.6)",
         "✓ server is down 0.1 s",
-        "prod: verified on shop_prod (PostgreSQL 15.6) in 0.0 s",
+        "prod: verified on shop_prod (PostgreSQL 15.6) in 3.1 s",
     ]
 
 
 def test_quiet_says_only_the_verdict(project: Path) -> None:
     done = fake(project, "verified", "prod", "--quiet")
-    assert done.stderr == "prod: verified on shop_prod (PostgreSQL 15.6) in 0.0 s\n"
+    assert done.stderr == "prod: verified on shop_prod (PostgreSQL 15.6) in 3.1 s\n"
 
 
 def test_quiet_still_says_the_error(project: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_terminal_shows_a_live_line_with_a_spinner_and_leaves_the_verdict(proj
         assert tty.end() == 0
     assert re.search("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] asking the new database", tty.text)
     assert "✓ new database is ready 0.1 s" in tty.text
-    assert tty.text.rstrip().endswith("in 0.4 s")
+    assert tty.text.rstrip().endswith("in 3.1 s")
     assert tty.seen.rfind("\x1b[?25h") > tty.seen.rfind("\x1b[?25l"), "the cursor is shown again"
 
 
