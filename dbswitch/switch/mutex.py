@@ -32,8 +32,10 @@ _RECORD_SIZE = 4096
 class Lease:
     """The lock while it is held."""
 
-    def __init__(self, ticket: Ticket, holder: Holder) -> None:
+    def __init__(self, ticket: Ticket, holder: Holder, fd: int, path: Path) -> None:
         self._ticket = ticket
+        self._fd = fd
+        self._path = path
         self.holder = holder
 
     def check(self) -> None:
@@ -41,8 +43,16 @@ class Lease:
 
         Raises:
             OvertakenError: there is one.
+            BusyError: the lock file was deleted, so that another switch may be running beside this one.
         """
         _leave_to_newer(self._ticket)
+        if not _is_still(self._fd, self._path):
+            raise BusyError(
+                "The lock of this switch was deleted while it ran.",
+                facts=[f"{self._path} is not the file that was locked"],
+                why="Another switch may be running. This one has changed nothing.",
+                fix="Do not delete .dbswitch while dbswitch runs; switch again.",
+            )
 
 
 @contextlib.contextmanager
@@ -73,7 +83,7 @@ def acquire(
         fd = _wait(state_dir / FILE_NAME, ticket, deadline, on_wait)
         try:
             _write_record(fd, me.to_json())
-            yield Lease(ticket, me)
+            yield Lease(ticket, me, fd, state_dir / FILE_NAME)
         finally:
             with contextlib.suppress(OSError):
                 os.ftruncate(fd, 0)

@@ -1,0 +1,68 @@
+"""A process that wants the lock: `python mutex_child.py STATE TARGET DEADLINE MODE`, and says what happens on stdout.
+
+MODE: `hold` until a line comes in; `work:SECONDS` looks at a safe point, pretends to work and ends; `fork` holds with a
+child of its own that lives on; `spawn` the same with another program.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from dbswitch.errors import BusyError, OvertakenError
+from dbswitch.switch import mutex
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def main():
+    state, target, deadline, mode = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4]
+    say("ready")
+    if mode.startswith("work"):
+        sys.stdin.readline()
+    try:
+        with mutex.acquire(
+            state,
+            target=target,
+            deadline=deadline,
+            on_wait=lambda holder: say("waits", holder.pid, holder.target),
+        ) as lease:
+            say("holds")
+            match mode.partition(":")[0]:
+                case "hold":
+                    for line in sys.stdin:
+                        if line == "check\n":
+                            lease.check()
+                            say("goes on")
+                        else:
+                            break
+                case "work":
+                    lease.check()
+                    say("changes", target)
+                    with (state / "changes").open("a") as stream:
+                        stream.write(f"{target}\n")
+                    time.sleep(float(mode.partition(":")[2]))
+                case "fork":
+                    pid = os.fork()
+                    if pid == 0:
+                        time.sleep(60)
+                        os._exit(0)
+                    say("child", pid)
+                    sys.stdin.readline()
+                case "spawn":
+                    child = subprocess.Popen(["sleep", "60"], close_fds=False)
+                    say("child", child.pid)
+                    sys.stdin.readline()
+        say("done")
+    except OvertakenError as error:
+        say("overtaken", *error.facts)
+    except BusyError as error:
+        say("busy", *error.facts)
+
+
+main()

@@ -1,0 +1,300 @@
+"""One switch at a time, the newest request first, and nobody is kept waiting by the dead."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dbswitch.errors import BusyError, ExitCode, OvertakenError
+from dbswitch.switch import mutex, tickets
+
+HERE = Path(__file__).parent
+SOURCES = HERE.parent.parent
+DEADLINE = 60.0
+
+
+class Child:
+    """A process of `mutex_child.py`; everything it says is kept."""
+
+    def __init__(self, state, target, mode="hold", deadline=DEADLINE):
+        self.target = target
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "mutex_child.py"), str(state), target, str(deadline), mode],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        )
+        self.said: list[str] = []
+        self.pid = self.process.pid
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        self.said.extend(line.rstrip("\n") for line in iter(self.process.stdout.readline, ""))
+
+    def await_(self, pattern):
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            for line in list(self.said):
+                if re.match(pattern, line):
+                    return line
+            time.sleep(0.01)
+        raise AssertionError(f"{self.target} said {self.said}, not {pattern}")
+
+    def tell(self, line="go"):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        self.process.wait(DEADLINE)
+        self._reader.join(DEADLINE)
+        self.process.stdout.close()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(DEADLINE)
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / ".dbswitch"
+
+
+@pytest.fixture
+def child(state):
+    made = []
+
+    def start(target, mode="hold", **how):
+        made.append(Child(state, target, mode, **how))
+        return made[-1]
+
+    yield start
+    for one in made:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.end()
+
+
+def test_the_lock_is_free_before_and_after_and_leaves_no_ticket(state):
+    with mutex.acquire(state, target="prod", deadline=1) as lease:
+        lease.check()
+        assert mutex.peek(state) == lease.holder
+    assert mutex.peek(state) is None
+    assert list((state / "tickets").iterdir()) == []
+    assert stat.S_IMODE((state / "lock").stat().st_mode) == 0o600
+
+
+def test_peeking_where_there_is_no_state_folder_makes_none(state):
+    assert mutex.peek(state) is None
+    assert not state.exists()
+
+
+def test_a_waiter_is_told_whom_it_waits_for_and_gets_the_lock_afterwards(child):
+    first = child("prod")
+    first.await_("holds")
+    second = child("local")
+    second.await_(f"waits {first.pid} prod")
+    first.tell("end")
+    second.await_("holds")
+
+
+def test_at_the_deadline_the_holder_is_named(child, state):
+    holder = child("prod")
+    holder.await_("holds")
+    began = time.monotonic()
+    with (
+        pytest.raises(BusyError) as caught,
+        mutex.acquire(state, target="local", deadline=0.3),
+    ):
+        raise AssertionError
+    assert 0.3 <= time.monotonic() - began < 5
+    assert not isinstance(caught.value, OvertakenError)
+    assert caught.value.exit_code is ExitCode.BUSY
+    assert f"dbswitch prod, pid {holder.pid}" in caught.value.facts[0]
+
+
+def test_a_killed_holder_blocks_nobody_and_its_record_is_not_believed(child, state):
+    holder = child("prod")
+    holder.await_("holds")
+    holder.kill()
+    assert json.loads((state / "lock").read_bytes())["pid"] == holder.pid
+    assert mutex.peek(state) is None
+    with mutex.acquire(state, target="local", deadline=1) as lease:
+        assert mutex.peek(state) == lease.holder
+    assert list((state / "tickets").iterdir()) == []  # the killed one's ticket is gone as well
+
+
+@pytest.mark.parametrize("mode", ["fork", "spawn"])
+def test_a_child_of_a_killed_holder_does_not_keep_the_lock(child, state, mode):
+    holder = child("prod", mode)
+    grandchild = int(holder.await_("child").split()[1])
+    try:
+        holder.kill()
+        os.kill(grandchild, 0)
+        with mutex.acquire(state, target="local", deadline=5):
+            pass
+    finally:
+        os.kill(grandchild, signal.SIGKILL)
+
+
+def test_a_waiter_leaves_when_a_newer_request_comes_and_is_told_which(child):
+    holder = child("prod")
+    holder.await_("holds")
+    older = child("staging")
+    older.await_("waits")
+    newer = child("local")
+    assert f"dbswitch local, pid {newer.pid}" in older.await_("overtaken")
+    holder.tell("end")
+    newer.await_("holds")
+
+
+def test_a_killed_waiter_overtakes_nobody(child, state):
+    holder = child("prod")
+    holder.await_("holds")
+    newer = child("local")
+    newer.await_("waits")
+    newer.kill()
+    holder.tell("check")
+    holder.await_("goes on")
+    assert len(list((state / "tickets").iterdir())) == 1
+
+
+def test_the_holder_steps_back_at_a_safe_point_only(child):
+    holder = child("prod")
+    holder.await_("holds")
+    holder.tell("check")
+    holder.await_("goes on")
+    newer = child("local")
+    newer.await_("waits")
+    holder.tell("check")
+    assert f"pid {newer.pid}" in holder.await_("overtaken")
+    newer.await_("holds")
+
+
+def test_who_asked_last_is_never_told_that_it_was_overtaken(state):
+    with (
+        mutex.acquire(state, target="prod", deadline=1),
+        pytest.raises(BusyError) as caught,
+        mutex.acquire(state, target="local", deadline=0.1),
+    ):
+        raise AssertionError
+    assert not isinstance(caught.value, OvertakenError)
+
+
+def test_a_deleted_lock_file_is_noticed_by_waiters_and_by_the_holder(child, state):
+    """Somebody cleans the state folder: one lock for all who come next, and the old holder steps back."""
+    holder = child("prod")
+    holder.await_("holds")
+    waiter = child("local")
+    waiter.await_("waits")
+    (state / "lock").unlink()
+    waiter.await_("holds")
+    waiter.tell("check")
+    waiter.await_("goes on")
+    waiter.tell("end")
+    waiter.await_("done")
+    holder.tell("check")
+    holder.await_("busy .*not the file that was locked")
+
+
+def test_a_lock_file_that_is_a_symlink_is_not_trusted(state):
+    state.mkdir()
+    (state / "lock").symlink_to(state / "elsewhere")
+    with pytest.raises(OSError), mutex.acquire(state, target="prod", deadline=0.1):
+        raise AssertionError
+
+
+def test_an_unreadable_record_is_still_somebody(state):
+    state.mkdir()
+    with (state / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert mutex.peek(state) == tickets.UNKNOWN
+        with pytest.raises(BusyError) as caught, mutex.acquire(state, target="prod", deadline=0.1):
+            raise AssertionError
+    assert "another dbswitch" in caught.value.facts[0]
+
+
+def test_a_holder_that_is_gone_while_its_lock_is_kept_is_described_so(state):
+    gone = tickets.Holder(2**22 + 1, "boot:1", os.uname().nodename, "prod", time.time())
+    assert "which is gone" in gone.text
+    assert "which is gone" not in tickets.myself("prod").text
+    assert "on elsewhere" in tickets.Holder(1, "", "elsewhere", "prod", 0.0).text
+
+
+def test_the_body_of_a_lease_may_fail_and_the_lock_is_free(state):
+    with pytest.raises(ZeroDivisionError), mutex.acquire(state, target="prod", deadline=1):
+        raise ZeroDivisionError
+    assert mutex.peek(state) is None
+    assert list((state / "tickets").iterdir()) == []
+
+
+def test_no_descriptor_stays_open(state):
+    folder = Path("/proc/self/fd")
+    if not folder.exists():
+        pytest.skip("no /proc")
+    with mutex.acquire(state, target="prod", deadline=1):
+        pass
+    before = len(list(folder.iterdir()))
+    for _ in range(20):
+        with mutex.acquire(state, target="prod", deadline=1):
+            with contextlib.suppress(BusyError), mutex.acquire(state, target="local", deadline=0):
+                pass
+            mutex.peek(state)
+    assert len(list(folder.iterdir())) == before
+    assert not tickets._open_fds
+
+
+def test_twenty_requests_at_once_end_on_the_newest_and_everyone_is_told_the_truth(child, state):
+    crowd = [child(f"t{number:02d}", "work:0.3") for number in range(20)]
+    for one in crowd:
+        one.await_("ready")
+    for one in crowd:
+        one.tell()
+    for one in crowd:
+        one.await_("done|overtaken|busy")
+    ends = {one.target: one.said[-1].split()[0] for one in crowd}
+    changes = (state / "changes").read_text().split()
+    assert set(ends.values()) <= {"done", "overtaken"}
+    assert {target for target, end in ends.items() if end == "done"} == set(changes)
+    for one in crowd:
+        if ends[one.target] == "overtaken":
+            # Who was named had really asked, and the chain of names ends at the one that changed something last.
+            seen, name = {one.target}, re.search(r"dbswitch (t\d\d)", one.said[-1])[1]
+            while ends[name] == "overtaken":
+                assert name not in seen
+                seen.add(name)
+                name = re.search(r"dbswitch (t\d\d)", next(c for c in crowd if c.target == name).said[-1])[1]
+            assert name in changes
+    assert 1 <= len(changes) <= 3
+    assert mutex.peek(state) is None
+    assert list((state / "tickets").iterdir()) == []
+
+
+def test_a_crowd_killed_in_its_midst_leaves_nothing_that_blocks(child, state):
+    crowd = [child(f"t{number}", "work:0.05") for number in range(8)]
+    for one in crowd:
+        one.await_("ready")
+    for one in crowd:
+        one.tell()
+    for one in crowd[::2]:
+        one.kill()
+    for one in crowd[1::2]:
+        one.await_("done|overtaken")
+    with mutex.acquire(state, target="last", deadline=5):
+        pass
+    assert list((state / "tickets").iterdir()) == []
