@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dbswitch.envfiles.dotenv_syntax import Site
 
 PARKED = "dbswitch:parked"
+KEPT = "dbswitch:kept"
 _BOM = "\ufeff"
 _LINE = re.compile("[^\n\r\u2028\u2029]*(?:\r\n|[\n\r\u2028\u2029]|\\Z)")
 _REST = re.compile("[^\n\r\u2028\u2029]*")
@@ -185,16 +186,8 @@ class Document:
         sites = [site for site in self.readings.sites if site.key == key]
         splices = []
         for site in sites:
-            self._check_closed(site)
-            before = max(
-                (self._text.rfind(end, 0, site.start) for end in dotenv_syntax.LINE_ENDS), default=-1
-            )
-            start = max(before + 1, 1 if self._text.startswith(_BOM) else 0)
-            rest = _REST.match(self._text, max(site.value_end, site.after_sign))
-            end = rest.end() if rest else site.value_end
-            lines = [line for line in _LINE.findall(self._text[start:end]) if line]
-            prefixed = f"# {marker}+ ".join(lines)
-            splices.append((start, end, f"# {marker} {prefixed}"))
+            start, end = self._lines_of(site)
+            splices.append((start, end, _commented(self._text[start:end], marker)))
         edited = self._splice(splices)
         why = agreement.problem(self.readings, edited.readings, key, None)
         if why or not sites:
@@ -214,6 +207,54 @@ class Document:
         if why := agreement.problem(edited.readings, self.readings, key, self.readings.dotenv.get(key)):
             raise self._refusal(key, found[0][0], why)
         return edited
+
+    def keep(self, key: str) -> Document:
+        """Return the document with a commented copy of what binds `key` now before it; :meth:`restore` undoes both.
+
+        Raises:
+            EnvFileError: `key` is not bound in a way that can be copied, or a reader would take the copy for a binding.
+        """
+        self._check_editable(key)
+        sites = [site for site in self.readings.sites if site.key == key]
+        if not sites:
+            raise self._refusal(key, 0, "it is not bound here")
+        start, end = self._lines_of(sites[-1])
+        if any(text.rstrip("\r\n") == self._text[start:end] for text in self._blocks(key, KEPT)):
+            return self
+        following = _LAST_END.match(self._text, end) or _LAST_END.search(self._text)
+        copy = _commented(self._text[start:end], KEPT) + (following[0] if following else "\n")
+        edited = self._splice([(start, start, copy)])
+        if why := agreement.problem(self.readings, edited.readings, key, self.readings.dotenv.get(key)):
+            raise self._refusal(key, sites[-1].start, why)
+        return edited
+
+    def restore(self, key: str) -> Document | None:
+        """Return the document with the last kept copy in the place of the binding, or None where there is no copy.
+
+        Raises:
+            EnvFileError: the copy would make a reader see another variable differently.
+        """
+        kept = [(start, end, text) for found, start, end, text in self._parked(KEPT) if found == key]
+        sites = [site for site in self.readings.sites if site.key == key]
+        if not kept or not sites:
+            return None
+        start, end, text = kept[-1]
+        first, last = self._lines_of(sites[-1])
+        edited = self._splice(sorted([(start, end, ""), (first, last, text.rstrip("\r\n"))]))
+        if why := agreement.problem(self.readings, edited.readings, key, edited.readings.dotenv.get(key)):
+            raise self._refusal(key, sites[-1].start, why)
+        return edited
+
+    def _blocks(self, key: str, marker: str) -> list[str]:
+        return [text for found, _, _, text in self._parked(marker) if found == key]
+
+    def _lines_of(self, site: Site) -> tuple[int, int]:
+        """Return where the lines of a binding begin and end, without the last line end."""
+        self._check_closed(site)
+        before = max((self._text.rfind(end, 0, site.start) for end in dotenv_syntax.LINE_ENDS), default=-1)
+        start = max(before + 1, 1 if self._text.startswith(_BOM) else 0)
+        rest = _REST.match(self._text, max(site.value_end, site.after_sign))
+        return start, rest.end() if rest else site.value_end
 
     def _parked(self, marker: str = PARKED) -> list[tuple[str, int, int, str]]:
         """Return key, start, end and the text to put back of every parked binding."""
@@ -276,6 +317,11 @@ class Document:
             why="A value that readers see differently would put them on different databases.",
             fix=f'Write it as {key}="..." on a line of its own in {self.name}, and close every quote above it.',
         )
+
+
+def _commented(text: str, marker: str) -> str:
+    lines = [line for line in _LINE.findall(text) if line]
+    return f"# {marker} " + f"# {marker}+ ".join(lines)
 
 
 def _quote_of(written: str) -> Quote:

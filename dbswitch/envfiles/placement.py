@@ -10,7 +10,7 @@ from dbswitch.envfiles.precedence import DEV_FILES, Reader, bound_for, disagreem
 from dbswitch.errors import EnvFileError, ProtectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dbswitch.envfiles.precedence import ReaderProfile
 
@@ -27,10 +27,14 @@ class FileEdit:
 
 @dataclass(frozen=True, slots=True)
 class EditPlan:
-    """All edits, lowest precedence first, so that the file that decides is written last; and what to tell a person."""
+    """All edits, lowest precedence first, so that the file that decides is written last; and what to tell a person.
+
+    `gone` are the variables that no reader may get from a file afterwards.
+    """
 
     edits: tuple[FileEdit, ...]
     notices: tuple[str, ...]
+    gone: frozenset[str] = frozenset()
 
 
 class _Planning:
@@ -44,6 +48,7 @@ class _Planning:
         *,
         family: frozenset[str],
         protected: bool,
+        known: Callable[[str, str], bool],
     ) -> None:
         # Whatever else is handed over (`.env.test`, `.env.production`, `.env.example`) is never touched.
         self.documents = {name: Document.parse(files[name], name) for name in DEV_FILES if name in files}
@@ -51,6 +56,7 @@ class _Planning:
         self.tracked = tracked
         self.family = family
         self.protected = protected
+        self.known = known
         self.touched: dict[str, list[str]] = {}
         self.notices: list[str] = []
 
@@ -101,13 +107,22 @@ class _Planning:
             edited = document.set(key, value)
             if edited.render() == document.render() and name in self.documents:
                 continue
+            if self.is_own(document, key):
+                edited = document.keep(key).set(key, value)
             if name in self.tracked and not self.may_write(name, key):
                 continue
             if name not in self.documents:
                 self.notice(f"{name} is created for {key}: no env file sets it yet")
             self.put(name, key, edited)
+            if self.is_own(document, key):
+                self.notice(f"{name}: {key} had a value that no target has; it is kept there as a comment")
             if trouble := edited.notice(key):
                 self.notice(f"{name}: a shell that sources it does not get {key} ({trouble})")
+
+    def is_own(self, document: Document, key: str) -> bool:
+        """Return whether a person wrote the present value, so that no target could bring it back."""
+        present = document.get(key)
+        return bool(present) and not self.known(key, present or "")
 
     def may_write(self, name: str, key: str) -> bool:
         """Return whether a file that git tracks has to carry the new value of `key`.
@@ -163,7 +178,9 @@ class _Planning:
                     f"{key} is bound in {name} in a way that only some readers see.",
                     fix=f'Write it as {key}="..." on a line of its own in {name}.',
                 )
-            self.put(name, key, document.park(key))
+            if self.is_own(document, key):
+                continue
+            self.put(name, key, document.restore(key) or document.park(key))
             if name in self.tracked:
                 self.notice(f"{name} is tracked by git, and {key} is commented out in it")
 
@@ -192,29 +209,35 @@ def plan_edits(
     profiles: Sequence[ReaderProfile],
     tracked: frozenset[str],
     protected: bool,
+    known: Callable[[str, str], bool] = lambda _key, _value: True,
 ) -> EditPlan:
     """Return the edits that bring every reader to `variables`; an empty plan where they are there already.
 
     Args:
         files: name and content of the env files that exist; only those of `DEV_FILES` are ever edited.
         variables: what the target sets; URLs percent-encoded already.
-        absent: what other targets set and this one lacks; commented out with a marker until it is set again.
+        absent: what other targets set and this one lacks; commented out with a marker until it is set again, or
+            replaced by the person's own value that a target had displaced.
         profiles: the readers that must agree.
         tracked: names of env files that git tracks.
         protected: whether the target is protected; its values are not written where git would see them.
+        known: says of a variable and a value whether some target sets it so. Any other value is a person's own: it is
+            kept as a comment where a target's takes its place, and left alone where the target sets nothing.
 
     Raises:
         EnvFileError: a file cannot be edited so that all readers agree. Nothing has been written.
         ProtectedError: a tracked file would have to carry a protected target's value.
     """
-    planning = _Planning(files, profiles, tracked, family=frozenset(variables), protected=protected)
+    planning = _Planning(
+        files, profiles, tracked, family=frozenset(variables), protected=protected, known=known
+    )
     for key, value in variables.items():
         planning.set(key, value)
         if "://" in value:
             planning.missing(key)
-    gone = absent - set(variables)
-    for key in sorted(gone):
+    for key in sorted(absent - set(variables)):
         planning.park(key)
+    gone = frozenset(key for key in absent - set(variables) if not planning.bound_in(key))
     after = dict(files) | {name: document.render() for name, document in planning.documents.items()}
     if found := disagreements(after, variables, gone, profiles):
         raise EnvFileError(
@@ -228,4 +251,4 @@ def plan_edits(
         for name in reversed(DEV_FILES)
         if name in planning.touched and files.get(name) != after[name]
     )
-    return EditPlan(edits, tuple(planning.notices))
+    return EditPlan(edits, tuple(planning.notices), gone)

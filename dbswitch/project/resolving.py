@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
-from dbswitch.errors import ConfigError, UsageError
+from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project import names
 from dbswitch.project.config import VariableSource
 from dbswitch.project.secret import SecretValues
@@ -126,6 +126,28 @@ def variable_names(project: Project) -> frozenset[str]:
         except ConfigError:  # a broken target must not block a switch between the others
             continue
     return frozenset(found)
+
+
+def known_values(project: Project) -> Mapping[str, frozenset[str]]:
+    """Return every value some target gives a variable, as written and as dbswitch writes it; full of secrets.
+
+    Raises:
+        ConfigError: the targets cannot be listed.
+        EnvFileError: an env file cannot be read.
+    """
+    found: dict[str, set[str]] = {}
+    for ref in list_targets(project):
+        if ref.runs_command:
+            continue
+        try:
+            values = _values(project, ref, os.environ, lenient=True)
+            for key, value in values.items():
+                found.setdefault(key, set()).add(value)
+            for key, value in resolve_ref(project, ref).variables.items():
+                found.setdefault(key, set()).add(value)
+        except (ConfigError, UrlError):  # a broken target must not block a switch between the others
+            continue
+    return {key: frozenset(values) for key, values in found.items()}
 
 
 def find(targets: tuple[TargetRef, ...], name: str) -> TargetRef | None:

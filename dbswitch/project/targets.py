@@ -6,6 +6,7 @@ from dbswitch.project.active import Active, ActiveKind, ReaderState, active
 from dbswitch.project.resolving import (
     Target,
     find,
+    known_values,
     list_targets,
     lookup,
     resolve,
@@ -23,6 +24,7 @@ __all__ = [
     "TargetRef",
     "active",
     "find",
+    "known_values",
     "list_targets",
     "lookup",
     "resolve",

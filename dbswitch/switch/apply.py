@@ -56,8 +56,16 @@ def probe(destination: Destination, reporter: Reporter, phase: Phase) -> Ready:
 class Apply:
     """What one run has changed so far; every step notes it before it acts, so that :meth:`undo` knows."""
 
-    def __init__(self, work: Work, changes: tuple[FileChange, ...], *, start_anyway: bool = False) -> None:
+    def __init__(
+        self,
+        work: Work,
+        changes: tuple[FileChange, ...],
+        *,
+        gone: frozenset[str] = frozenset(),
+        start_anyway: bool = False,
+    ) -> None:
         self.work = work
+        self.gone = gone
         self.changes = changes
         self.written = False
         self.reached_files = False
@@ -96,7 +104,12 @@ class Apply:
             )
             note.detail = report.summary
         with work.reporter.phase(Phase.PORTS) as note:
-            note.detail = lifecycle.require_ports_free(work.spec, report)
+            note.detail = lifecycle.require_ports_free(
+                work.spec,
+                report,
+                take_port=work.take_port,
+                on_step=lambda text: work.reporter.notice("port", text, "warning"),
+            )
             self.port = lifecycle.start_port(work.spec, report.port)
         with work.reporter.phase(Phase.UNLOCK) as note:
             removed = lifecycle.remove_lock_if_free(work.spec)
@@ -131,7 +144,7 @@ class Apply:
                 self.written = True
                 work.record.note(files_written=True)
             disagreements = observing.verify_on_disk(
-                work.project.root, destination.variables, work.profiles, destination.absent
+                work.project.root, destination.variables, work.profiles, self.gone
             )
             if disagreements:
                 raise EnvFileError(

@@ -11,14 +11,15 @@ from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.placement import plan_edits
 from dbswitch.envfiles.transaction import FileChange
 from dbswitch.project import config as configuration, generated, readers, server_spec, targets
-from dbswitch.project.active import active
+from dbswitch.project.active import active, same_url
 from dbswitch.server import lifecycle
 from dbswitch.server.processes import age
+from dbswitch.switch import history
 from dbswitch.switch.plan import Mode, Situation, is_running
 from dbswitch.switch.work import Destination
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
@@ -85,7 +86,6 @@ def destination(
         name=target.name,
         url=target.url,
         variables=target.variables,
-        absent=absent(project, target),
         limits=ProbeLimits(
             deadline=configured if timeout is None else timeout, attempt_timeout=database.attempt_timeout
         ),
@@ -106,7 +106,24 @@ def edits(observed: Observed, target: Target) -> EditPlan:
         profiles=readers.profiles(observed.project),
         tracked=observed.project.tracked,
         protected=target.protected,
+        known=_known(observed.project),
     )
+
+
+def _known(project: Project) -> Callable[[str, str], bool]:
+    """Return whether a value of an env file is some target's; what is not is a person's own and is never lost."""
+    values = targets.known_values(project)
+    commands = {ref.name for ref in targets.list_targets(project) if ref.runs_command}
+    last = next(
+        (past.target for past in reversed(history.read(project.state_dir)) if past.outcome == "switched"),
+        None,
+    )
+
+    def known(key: str, value: str) -> bool:
+        # What a command printed is stored nowhere; after a switch to its target the values in the files are taken for it.
+        return last in commands or any(same_url(value, one) for one in values.get(key, ()))
+
+    return known
 
 
 def changes(observed: Observed, plan: EditPlan) -> tuple[FileChange, ...]:

@@ -107,7 +107,12 @@ def _switch(
             interrupts=interrupts,
             record=record,
         )
-        apply = Apply(work, observe.changes(observed, plan.edits), start_anyway=recovered.server_down)
+        apply = Apply(
+            work,
+            observe.changes(observed, plan.edits),
+            gone=plan.edits.gone,
+            start_anyway=recovered.server_down,
+        )
         record.begin(
             SwitchRecord(request.run_id, plan.target, plan.previous, server_down=recovered.server_down)
         )

@@ -54,14 +54,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a run goes: the values to be effective and the database that must answer.
-
-    Attributes:
-        absent: variables of other targets that this one lacks; no env file may bind them afterwards.
-    """
+    """Where a run goes: the values to be effective and the database that must answer."""
 
     name: str
     url: DatabaseUrl
     variables: Mapping[str, str]
-    absent: frozenset[str]
     limits: ProbeLimits

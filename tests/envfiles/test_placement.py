@@ -22,6 +22,7 @@ def plan(
     tracked: tuple[str, ...] = (),
     protected: bool = False,
     profiles: tuple[ReaderProfile, ...] = (NEXT, PRISMA),
+    known: dict[str, set[str]] | None = None,
 ) -> EditPlan:
     return plan_edits(
         files=files,
@@ -30,6 +31,7 @@ def plan(
         profiles=profiles,
         tracked=frozenset(tracked),
         protected=protected,
+        known=lambda key, value: known is None or value in known.get(key, set()),
     )
 
 
@@ -166,3 +168,42 @@ def test_a_shell_that_cannot_read_the_file_is_a_notice() -> None:
 
 def test_no_repr_of_a_plan_shows_a_value() -> None:
     assert "postgres" not in repr(plan({".env": b"DATABASE_URL=postgres://old\n"}))
+
+
+def test_a_value_that_no_target_has_is_kept_as_a_comment_and_comes_back_byte_for_byte() -> None:
+    known = {"DATABASE_URL": {"local", NEW}, "TOKEN": {"prod"}}
+    before = {".env": b"# mine\r\nexport TOKEN='my own'  # do not lose\r\nDATABASE_URL=\"local\"\r\n"}
+    prod = plan(before, {"DATABASE_URL": NEW, "TOKEN": "prod"}, known=known)
+    there = after(before, prod)
+    assert b"# dbswitch:kept export TOKEN='my own'  # do not lose\r\n" in there[".env"]
+    assert b"export TOKEN='prod'  # do not lose\r\n" in there[".env"]
+    assert any("TOKEN" in notice and "kept" in notice for notice in prod.notices)
+    back = plan(there, {"DATABASE_URL": "local"}, absent=("TOKEN",), known=known)
+    assert after(there, back) == before
+    assert back.gone == frozenset()
+
+
+def test_a_value_of_ones_own_stays_where_neither_target_sets_the_variable() -> None:
+    files = {".env": b"DATABASE_URL=local\nTOKEN=mine\n"}
+    edits = plan(files, {"DATABASE_URL": NEW}, absent=("TOKEN",), known={"DATABASE_URL": {"local", NEW}})
+    assert b"\nTOKEN=mine\n" in after(files, edits)[".env"]
+
+
+def test_going_to_and_fro_keeps_one_copy_only() -> None:
+    known = {"DATABASE_URL": {"local", NEW}, "TOKEN": {"prod", "staging"}}
+    before = {".env": b'DATABASE_URL="local"\nTOKEN=mine\n'}
+    files = before
+    for token in ("prod", "staging", "prod"):
+        files = after(files, plan(files, {"DATABASE_URL": NEW, "TOKEN": token}, known=known))
+    assert files[".env"].count(b"dbswitch:kept") == 1
+    back = plan(files, {"DATABASE_URL": "local"}, absent=("TOKEN",), known=known)
+    assert after(files, back) == before
+
+
+def test_the_url_of_a_database_that_no_target_names_is_not_lost() -> None:
+    files = {".env": b"DATABASE_URL=postgres://me@somewhere/else\n"}
+    edits = plan(files, known={"DATABASE_URL": {NEW}})
+    assert after(files, edits)[".env"] == (
+        b"# dbswitch:kept DATABASE_URL=postgres://me@somewhere/else\n" + f'DATABASE_URL="{NEW}"\n'.encode()
+    )
+    assert edits.edits[0].keys == ("DATABASE_URL",)
