@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from dbswitch.cli import wording
 from dbswitch.cli.renderer import Answer, Failure, Line, Style, plain
@@ -21,6 +21,7 @@ from dbswitch.switch.events import (
     PhaseState,
     Planned,
     Result,
+    Started,
     Waiting,
 )
 
@@ -57,6 +58,7 @@ class PlainPeople:
         self._err = err if err is not None else sys.stderr
         self._out = out if out is not None else sys.stdout
         self._protected: frozenset[str] = frozenset()
+        self._target = ""
         self._planned: Planned | None = None
         self._waited: tuple[str, float] = ("", 0.0)
 
@@ -71,8 +73,12 @@ class PlainPeople:
 
     def _show(self, event: Event) -> None:
         match event:
+            case Started(target=target):
+                self._target = target
             case Planned():
                 self._planned = event
+                if self.verbose:
+                    self.say(*wording.plan_lines(event, self._target, self._protected, dry=False))
             case PhaseChanged(phase, state, seconds, detail):
                 line = wording.phase_line(phase, state, seconds, detail, verbose=self.verbose)
                 self.phase(event, line)
@@ -86,7 +92,7 @@ class PlainPeople:
             case Result():
                 self.result(event)
             case _:
-                pass
+                assert_never(event)
 
     def phase(self, event: PhaseChanged, line: Line | None) -> None:
         """Say that a phase began or ended."""
@@ -109,8 +115,8 @@ class PlainPeople:
     def result(self, event: Result) -> None:
         """Say how it ended, also when quiet."""
         self.settle()
-        if self._planned is not None and (event.outcome is Outcome.PLANNED or self.verbose):
-            for line in wording.plan_lines(self._planned, event.target, self._protected):
+        if self._planned is not None and event.outcome is Outcome.PLANNED:
+            for line in wording.plan_lines(self._planned, event.target, self._protected, dry=True):
                 self.line(line)
         for line in wording.verdict(event, self._protected):
             self.line(line)

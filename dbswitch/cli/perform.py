@@ -128,13 +128,16 @@ def carry_out(invocation: Invocation, renderer: Renderer) -> int:
 
 
 def _own(line: Sequence[str]) -> int:
-    if line[0] == "check":
-        from dbswitch.check import command
+    try:
+        if line[0] == "check":
+            from dbswitch.check import command
 
-        return command.main(list(line[1:]))
-    from dbswitch.check import doctor
+            return command.main(list(line[1:]))
+        from dbswitch.check import doctor
 
-    return doctor.main(list(line[1:]))
+        return doctor.main(list(line[1:]))
+    except SystemExit as end:  # argparse has shown its help, or what it did not understand
+        return end.code if isinstance(end.code, int) else 0
 
 
 def _complete() -> int:

@@ -95,11 +95,11 @@ def target_style(name: str | None, protected: Container[str]) -> Style:
     return Style.DANGER if name in protected else Style.BOLD
 
 
-def plan_lines(planned: Planned, target: str, protected: Container[str]) -> list[Line]:
-    """Return what a dry run shows."""
+def plan_lines(planned: Planned, target: str, protected: Container[str], *, dry: bool) -> list[Line]:
+    """Return what is going to be done, or with `dry` what would be."""
     lines: list[Line] = [
         (
-            ("would switch ", Style.PLAIN),
+            ("would switch " if dry else "switching ", Style.PLAIN),
             (planned.previous or "(none of the known targets)", target_style(planned.previous, protected)),
             (" -> ", Style.PLAIN),
             (target, target_style(target, protected)),
@@ -154,7 +154,8 @@ def verdict(result: Result, protected: Container[str]) -> list[Line]:
 
 
 def _switched(result: Result, database: str, took: str) -> Line:
-    aside = (f" ({database}{took})", Style.DIM)
+    where = ", ".join(filter(None, (result.identity.get("database"), _version(result.identity))))
+    aside = (f" ({where}{',' if where else ''}{took})".replace("( ", "("), Style.DIM)
     if result.verified:
         return (("verified", Style.GOOD), (f" on {database}{took}", Style.PLAIN))
     if result.verified is not None:
@@ -165,9 +166,13 @@ def _switched(result: Result, database: str, took: str) -> Line:
 
 
 def _database(identity: dict[str, str]) -> str:
-    version = identity.get("serverVersion")
-    name = identity.get("database", "its database")
-    return f"{name} (PostgreSQL {version})" if version else name
+    name, version = identity.get("database", "its database"), _version(identity)
+    return f"{name} ({version})" if version else name
+
+
+def _version(identity: dict[str, str]) -> str:
+    version = identity.get("serverVersion", "")
+    return f"PostgreSQL {version}" if version else ""
 
 
 def failure_lines(error: ErrorInfo) -> list[Line]:

@@ -39,6 +39,7 @@ def test_an_unverified_switch_is_never_rounded_up() -> None:
     said = text(wording.verdict(result(verified=None), frozenset()))
     assert "switched, not verified: run `dbswitch generate route`" in said
     assert "verified on" not in said
+    assert said.endswith("(shop_prod, PostgreSQL 15.6, in 3.1 s)")
 
 
 def test_a_switch_without_a_server_does_not_advise_a_route() -> None:
@@ -90,7 +91,7 @@ def test_an_error_has_its_four_parts_in_order() -> None:
 
 def test_a_dry_run_shows_files_variables_and_the_server() -> None:
     planned = Planned("restart", "local", (".env.local",), ("DATABASE_URL",), "restart the dev server")
-    said = text(wording.plan_lines(planned, "prod", frozenset()))
+    said = text(wording.plan_lines(planned, "prod", frozenset(), dry=True))
     for part in ("local -> prod", ".env.local", "DATABASE_URL", "restart the dev server"):
         assert part in said
 
