@@ -142,7 +142,7 @@ def _is_next_app(folder: Path) -> bool:
 
 
 def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
-    below = _apps_below(start) or _apps_below(looked[-1])
+    below = apps_below(start) or apps_below(looked[-1])
     facts = [
         "looked for a package.json with `next`, or a dbswitch.toml",
         f"from {start} up to {looked[-1]}" if len(looked) > 1 else f"in {start}",
@@ -161,7 +161,7 @@ def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
     )
 
 
-def _apps_below(folder: Path) -> tuple[Path, ...]:
+def apps_below(folder: Path) -> tuple[Path, ...]:
     """Return the Next.js apps one and two folders down (`app`, `apps/web`), at most five."""
     apps: list[Path] = []
     for pattern in ("*/package.json", "*/*/package.json"):

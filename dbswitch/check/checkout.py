@@ -1,0 +1,204 @@
+"""Rules over a checkout: what is ignored, what is effective, what is needed and defined, which database. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dbswitch.check.findings import Finding, RuleId
+from dbswitch.check.needles import READS, defined_names, is_ambient
+from dbswitch.check.paths import is_practice, is_source
+from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.precedence import AMBIENT, Reader, effective
+from dbswitch.errors import UrlError
+from dbswitch.project.active import same_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dbswitch.check.facts import App
+
+# `process.env.X ?? y`, `|| y`, `if (process.env.X)`, `process.env.X === ...`: the code copes with X missing.
+_OPTIONAL = re.compile(rb"\s*\)?\s*(?:\?\?|\|\||&&|\?[^.]|[!=]==?|\)\s*(?:\{|return|throw|\?)|=[^=>])")
+_LEADING = re.compile(rb"(?:!!?|\bif\s*\(\s*!?|typeof\s+|delete\s+|\bin\s+)$")
+
+
+def not_ignored(app: App) -> Iterator[Finding]:
+    """Find private files that git neither tracks nor ignores."""
+    for name in sorted(app.loose):
+        entry = _entry(name)
+        yield Finding(
+            RuleId.NOT_IGNORED,
+            app.folder + name,
+            1,
+            1,
+            f"{name} is not ignored",
+            f"add {entry} to {app.folder}.gitignore",
+            entry=entry,
+            fix_path=f"{app.folder}.gitignore",
+        )
+
+
+def active_protected(app: App) -> Iterator[Finding]:
+    """Find that what is effective now belongs to a protected target."""
+    if app.active is None:
+        return
+    seen: set[str] = set()
+    for state in app.active.readers:
+        if state.target is not None and state.target in app.protected and state.target not in seen:
+            seen.add(state.target)
+            where = state.source or AMBIENT
+            path = app.folder + (where if where != AMBIENT else ".env")
+            line = _line(app, where, app.url_variables[0])
+            yield Finding(
+                RuleId.ACTIVE_PROTECTED,
+                path,
+                line,
+                1,
+                f"{state.reader} is on the protected target {state.target} (from {where})",
+                "dbswitch local",
+            )
+
+
+def shadowed(app: App) -> Iterator[Finding]:
+    """Find variables of targets that a file of higher precedence or the shell overrides with a different value."""
+    profile = next((one for one in app.profiles if one.reader is Reader.NEXT_DEV), None)
+    if profile is None:
+        return
+    for key in sorted({*app.url_variables, *app.target_variables}):
+        found = effective(key, profile, app.files, app.ambient)
+        if found.value is None or found.source is None:
+            continue
+        for name in found.shadowed:
+            value = effective(key, type(profile)(profile.reader, (name,)), app.files, {}).value
+            if value is None or _agree(value, found.value):
+                continue
+            by = "the shell" if found.source == AMBIENT else found.source
+            yield Finding(
+                RuleId.SHADOWED_VARIABLE,
+                app.folder + name,
+                _line(app, name, key),
+                1,
+                f"{key} here is shadowed by another value in {by}",
+                f"unset {key}"
+                if found.source == AMBIENT
+                else "dbswitch TARGET sets it in every file; or remove one of the two",
+            )
+
+
+def split_databases(app: App) -> Iterator[Finding]:
+    """Find database URLs that the Prisma CLI and Next.js dev read differently."""
+    readers = {profile.reader: profile for profile in app.profiles}
+    if Reader.PRISMA not in readers or Reader.NEXT_DEV not in readers:
+        return
+    for key in app.url_variables:
+        of_next = effective(key, readers[Reader.NEXT_DEV], app.files, app.ambient)
+        of_prisma = effective(key, readers[Reader.PRISMA], app.files, app.ambient)
+        if of_next.value is None or of_prisma.value is None or _agree(of_next.value, of_prisma.value):
+            continue
+        source = of_prisma.source or AMBIENT
+        yield Finding(
+            RuleId.SPLIT_DATABASES,
+            app.folder + (source if source != AMBIENT else ".env"),
+            _line(app, source, key),
+            1,
+            f"{key}: the Prisma CLI takes it from {source}, Next.js from {of_next.source}, and the databases differ",
+            "dbswitch TARGET sets it in both files",
+        )
+
+
+def needed_by_code(app: App, path: str, data: bytes) -> Iterator[Finding]:
+    """Find variables that a source file reads without a default and nothing defines."""
+    if not is_source(path) or is_practice(path) or b"env" not in data:
+        return
+    known = _known(app)
+    seen: set[str] = set()
+    for found in READS.finditer(data):
+        key = next(group for group in found.groups() if group is not None).decode()
+        if key in known or key in app.ambient or key in seen or is_ambient(key):
+            continue
+        if _OPTIONAL.match(data, found.end()) is not None or _LEADING.search(
+            data[max(0, found.start() - 24) : found.start()]
+        ):
+            continue
+        line_start = data.rfind(b"\n", 0, found.start()) + 1
+        if data[line_start : found.start()].lstrip().startswith((b"//", b"*", b"/*", b"#")):
+            continue
+        seen.add(key)
+        yield Finding(
+            RuleId.UNDEFINED_VARIABLE,
+            path,
+            data.count(b"\n", 0, found.start()) + 1,
+            len(data[line_start : found.start()].decode("utf-8", "replace")) + 1,
+            f"{key} is read here, and no env file defines it",
+            f"add {key} to .env.local and .env.example",
+        )
+
+
+def example_out_of_step(app: App) -> Iterator[Finding]:
+    """Find variables that the app's own env files bind and the example lacks."""
+    if not app.examples:
+        return
+    listed: set[str] = set()
+    for data in app.examples.values():
+        listed |= defined_names(data) | _commented(data)
+    name = min(app.examples, key=len)
+    bound: set[str] = set()
+    for file in (".env", ".env.local", ".env.development", ".env.development.local"):
+        if file in app.files:
+            bound |= {binding.key for binding in Document.parse(app.files[file]).bindings}
+    suffixes = {
+        key.removeprefix(f"{base}_")
+        for key in bound
+        for base in app.url_variables
+        if key.startswith(f"{base}_")
+    }
+    for key in sorted(bound - listed):
+        if is_ambient(key) or any(key.endswith(f"_{suffix}") for suffix in suffixes):
+            continue
+        yield Finding(
+            RuleId.EXAMPLE_OUT_OF_STEP,
+            app.folder + name,
+            1,
+            1,
+            f"{name} lacks {key}, which your env files bind",
+            f'add {key}="" to {name}',
+            entry=f'{key}=""',
+            fix_path=app.folder + name,
+        )
+
+
+def _commented(data: bytes) -> set[str]:
+    return {
+        name.decode()
+        for name in re.findall(rb"^[ \t]*#[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", data, re.MULTILINE)
+    }
+
+
+def _known(app: App) -> set[str]:
+    files: tuple[Mapping[str, bytes], ...] = (app.files, app.examples)
+    return set().union(*(defined_names(data) for one in files for data in one.values()), app.target_variables)
+
+
+def _agree(left: str, right: str) -> bool:
+    try:
+        return same_url(left, right)
+    except UrlError:
+        return False
+
+
+def _line(app: App, name: str, key: str) -> int:
+    data = app.files.get(name)
+    if data is None:
+        return 1
+    return next(
+        (binding.line for binding in reversed(Document.parse(data).bindings) if binding.key == key), 1
+    )
+
+
+def _entry(name: str) -> str:
+    if name.startswith(".dbswitch/"):
+        return ".dbswitch/"
+    if name.startswith("env/"):
+        return "env/*.env"
+    return ".env*.local" if name.endswith(".local") else name

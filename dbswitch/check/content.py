@@ -1,0 +1,164 @@
+"""Rules over any text file: URLs with passwords, and whatever belongs to a protected target, in any spelling. Pure."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from dbswitch.check import placeholders
+from dbswitch.check.findings import Finding, RuleId
+from dbswitch.check.needles import SCHEME, SHORTEST_SECRET, URL, needle
+from dbswitch.check.paths import is_practice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbswitch.check.facts import Guarded
+
+_ESCAPES = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))")
+_BINARY_LOOK = 8000  # bytes; where git itself looks for a NUL
+_LOOSE_URL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", re.IGNORECASE)
+
+
+def is_binary(data: bytes) -> bool:
+    """Return whether git would call the content binary."""
+    return b"\0" in data[:_BINARY_LOOK]
+
+
+def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
+    """Find Postgres URLs whose password gives someone away."""
+    if SCHEME.search(data) is None:
+        return
+    practice = is_practice(path)
+    for number, line in _lines(data):
+        if "postgres" not in line.lower():
+            continue
+        seen: set[str] = set()
+        for text, offset in _spellings_of_urls(line):
+            for found in URL.finditer(text):
+                password, user, host = unquote(found["password"]), unquote(found["user"]), found["host"]
+                if found[0] in seen or not placeholders.is_real_url(password, host, user, practice=practice):
+                    continue
+                seen.add(found[0])
+                yield Finding(
+                    RuleId.URL_WITH_PASSWORD,
+                    path,
+                    number,
+                    (offset if offset is not None else found.start()) + 1,
+                    f"a Postgres URL with a password for {_shown_host(host)}",
+                    "change the password, and read the URL from process.env.DATABASE_URL",
+                )
+
+
+def guarded_content(path: str, data: bytes, guarded: tuple[Guarded, ...]) -> Iterator[Finding]:
+    """Find secrets and hosts of protected targets."""
+    for one in guarded:
+        lines: set[int] = set()
+        for secret in one.secrets:
+            for number, column in find_secret(data, secret.text):
+                if number not in lines:
+                    lines.add(number)
+                    yield Finding(
+                        RuleId.PROTECTED_SECRET,
+                        path,
+                        number,
+                        column,
+                        f"the {secret.label} of the protected target {one.target}",
+                        f"change the {secret.label} at its provider, and keep it in an ignored env file only",
+                    )
+        for host in one.hosts:
+            for number, column in _find_host(data, host):
+                if number not in lines:
+                    lines.add(number)
+                    yield Finding(
+                        RuleId.PROTECTED_HOST,
+                        path,
+                        number,
+                        column,
+                        f"{host}, the host of the protected target {one.target}",
+                        "read the URL from process.env.DATABASE_URL; or allow this line with a comment",
+                    )
+
+
+def find_secret(data: bytes, secret: str) -> Iterator[tuple[int, int]]:
+    """Return (line, column) of every line that holds `secret`: as it is, percent-encoded, escaped, quoted or in base64."""
+    if len(secret) < SHORTEST_SECRET:
+        return
+    piece = needle(secret)
+    coded = (
+        base64.b64encode(secret.encode()).decode().rstrip("=")[:-1]
+    )  # its last character depends on what follows
+    if piece and piece.encode() not in data and coded.encode() not in data:
+        return
+    for number, line in _lines(data):
+        at = line.find(coded)
+        if at < 0 and (not piece or piece in line):
+            at = _find_spelled(line, secret, piece)
+        if at >= 0:
+            yield number, at + 1
+
+
+def _find_spelled(line: str, secret: str, piece: str) -> int:
+    for view in _views(line):
+        at = view.find(secret)
+        while at >= 0:
+            before, after = view[at - 1 : at], view[at + len(secret) : at + len(secret) + 1]
+            # A part of a longer word is another word.
+            if not (before.isalnum() and secret[0].isalnum()) and not (
+                after.isalnum() and secret[-1].isalnum()
+            ):
+                place = line.find(piece or secret)
+                return max(place, 0)
+            at = view.find(secret, at + 1)
+    return -1
+
+
+def _views(line: str) -> Iterator[str]:
+    """Return the readings of a line: itself, and with percent-encoding, escapes and doubled characters undone."""
+    yield line
+    escaped = _unescaped(line)
+    doubled = line.replace("$$", "$").replace("''", "'").replace('""', '"')
+    yield from (
+        view for view in (unquote(line), escaped, doubled, unquote(escaped), unquote(doubled)) if view != line
+    )
+
+
+def _unescaped(line: str) -> str:
+    if "\\" not in line:
+        return line
+
+    def plain(match: re.Match[str]) -> str:
+        code = match[1] or match[2] or match[3]
+        if code is None:
+            return match[4]
+        return chr(min(int(code, 16), 0x10FFFF))
+
+    return _ESCAPES.sub(plain, line)
+
+
+def _find_host(data: bytes, host: str) -> Iterator[tuple[int, int]]:
+    if host.lower().encode() not in data.lower():
+        return
+    pattern = re.compile(rf"(?<![A-Za-z0-9.-]){re.escape(host)}(?![A-Za-z0-9-]|\.[A-Za-z0-9])", re.IGNORECASE)
+    for number, line in _lines(data):
+        found = pattern.search(line)
+        if found is not None:
+            yield number, found.start() + 1
+
+
+def _spellings_of_urls(line: str) -> Iterator[tuple[str, int | None]]:
+    yield line, None
+    for found in _LOOSE_URL.finditer(line):
+        yield unquote(found[0]), found.start()
+
+
+def _shown_host(host: str) -> str:
+    # A login that could not be split cleanly may have left a piece of the password in front of the host.
+    return host if re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", host) else "a host"
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        yield number, line.decode("utf-8", "replace")

@@ -1,0 +1,199 @@
+"""Rules over one env file: what it gives away, lines that are no binding, duplicates, readers, URLs. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dbswitch.check import placeholders
+from dbswitch.check.findings import Finding, RuleId
+from dbswitch.check.paths import is_example
+from dbswitch.envfiles import readers
+from dbswitch.envfiles.document import Binding, Document
+from dbswitch.envfiles.dotenv_syntax import find_sites
+from dbswitch.errors import DbswitchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_SECRET_KEY = re.compile(
+    r"(?:^|_)(?:SECRET|TOKEN|PASSWORD|PASSWD|PWD|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_?KEY|AUTH_?KEY|KEY|DSN|SALT)(?:_|$)",
+    re.IGNORECASE,
+)
+_PUBLIC_KEY = re.compile(r"^NEXT_PUBLIC_|PUBLISHABLE|PUBLIC_KEY|_KEY_ID$|^VITE_|SITE_KEY", re.IGNORECASE)
+_ANY_URL = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?P<user>[^\s:@/]*):(?P<password>\S*)@(?P<host>\[[^\]]+\]|[^\s:/?#]+)",
+    re.IGNORECASE,
+)
+_REFERENCE = re.compile(r"(?<!\\)\$\{?([A-Za-z_]\w*)")
+
+
+def secrets_in(data: bytes) -> tuple[Binding, ...]:
+    """Return the bindings of an env file whose values are secrets: real URLs with a password, real keys and tokens."""
+    return tuple(
+        binding for binding in Document.parse(data).bindings if _is_secret(binding.key, binding.value)
+    )
+
+
+def tracked_secrets(path: str, data: bytes, state: str, ignore_in: str) -> Iterator[Finding]:
+    """Find an env file with secrets that git has; `state` is "tracked" or "staged"."""
+    found = secrets_in(data)
+    if not found:
+        return
+    names = ", ".join(dict.fromkeys(binding.key for binding in found[:3]))
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    name = path.rpartition("/")[2]
+    yield Finding(
+        RuleId.ENV_FILE_TRACKED,
+        path,
+        found[0].line,
+        1,
+        f"{name} is {state} and holds {names}{more}",
+        f"git rm --cached {path}, add it to .gitignore, and change the secrets",
+        entry=path.removeprefix(ignore_in.removesuffix(".gitignore")),
+        fix_path=ignore_in,
+    )
+
+
+def malformed_lines(path: str, data: bytes) -> Iterator[Finding]:
+    """Find lines that are neither blank, comment nor part of a binding, as Node's dotenv reads the file."""
+    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    covered: set[int] = set()
+    starts: dict[int, str] = {}
+    for site in find_sites(text):
+        first = text.count("\n", 0, site.start) + 1
+        last = text.count("\n", 0, max(site.value_end, site.start)) + 1
+        covered.update(range(first, last + 1))
+        starts[first] = text[site.value_start : site.value_end]
+    for number, line in enumerate(text.split("\n"), start=1):
+        plain = line.strip()
+        written = starts.get(number)
+        if written is not None and _is_open(written):
+            quote = written[0]
+            yield _malformed(
+                path, number, f"the {quote} of this value does not close", f"close it with {quote}"
+            )
+        elif plain and not plain.startswith("#") and number not in covered:
+            yield _malformed(
+                path, number, "this line is no KEY=value", "make it KEY=value, or a comment with #"
+            )
+
+
+def duplicates(path: str, data: bytes) -> Iterator[Finding]:
+    """Find variables that are bound more than once with different values."""
+    seen: dict[str, list[Binding]] = {}
+    for binding in Document.parse(data).bindings:
+        seen.setdefault(binding.key, []).append(binding)
+    for key, bindings in seen.items():
+        if len({binding.value for binding in bindings}) > 1:
+            last = bindings[-1]
+            others = ", ".join(str(binding.line) for binding in bindings[:-1])
+            yield Finding(
+                RuleId.DUPLICATE_BINDING,
+                path,
+                bindings[0].line,
+                1,
+                f"{key} is bound again in line {last.line}; Next.js, Prisma, python-dotenv and the shell take line {last.line}",
+                f"remove line {others}",
+            )
+
+
+def disagreements(
+    path: str, data: bytes, url_variables: Sequence[str], others: Mapping[str, bytes]
+) -> Iterator[Finding]:
+    """Find values that Next.js, dotenv (the Prisma CLI) and, for database URLs, the shell read differently.
+
+    Args:
+        path: of the file.
+        data: its content.
+        url_variables: the variables that hold database URLs.
+        others: the app's env files: `${NAME}` of a name that one of them binds is a reference.
+    """
+    plain = readers.dotenv(data)
+    expanded = readers.next_env([(path, data), *others.items()], {})
+    shell = readers.bash_reading(data).values
+    lines = {binding.key: binding.line for binding in Document.parse(data).bindings}
+    bound = {name for one in (data, *others.values()) for name in readers.dotenv(one)}
+    for key, value in plain.items():
+        is_url = key in url_variables
+        if not value:
+            continue
+        other = None
+        meant = set(_REFERENCE.findall(value)) <= bound and "$" in value
+        if expanded.get(key) != value and (is_url or not meant):
+            other = "Next.js expands a $ in it and the Prisma CLI does not"
+        elif is_url and key in shell and shell[key] is not None and shell[key] != value:
+            other = "the shell reads it differently from Next.js and Prisma"
+        if other is not None:
+            fix = (
+                "percent-encode the special characters of the URL and put it in double quotes"
+                if is_url
+                else "write \\$ or avoid the $"
+            )
+            yield Finding(RuleId.READERS_DISAGREE, path, lines.get(key, 1), 1, f"{key}: {other}", fix)
+
+
+def bad_urls(
+    path: str, data: bytes, url_variables: Sequence[str], bound: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Find database URLs that Prisma or libpq would refuse, and placeholder passwords of databases that are not local."""
+    from dbswitch.database.url import DatabaseUrl
+    from dbswitch.project.target_sources import with_references
+
+    for binding in Document.parse(data).bindings:
+        base = next(
+            (key for key in url_variables if binding.key == key or binding.key.startswith(f"{key}_")), None
+        )
+        value = with_references(binding.value, bound)
+        if base is None or (binding.key != base and "://" not in value) or _is_template(value):
+            continue
+        try:
+            url = DatabaseUrl.parse(value, name=binding.key)
+        except DbswitchError as error:
+            fix = error.fix or "write postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+            yield Finding(RuleId.UNUSABLE_URL, path, binding.line, 1, error.what, fix)
+            continue
+        weak = url.password.reveal()
+        local = url.is_local or placeholders.is_local_host(url.host) or placeholders.is_made_up_host(url.host)
+        if weak and not local and placeholders.is_placeholder(weak):
+            yield Finding(
+                RuleId.PLACEHOLDER_PASSWORD,
+                path,
+                binding.line,
+                1,
+                f"{binding.key} has a placeholder password for {url.host}",
+                "give the role a generated password",
+            )
+
+
+def _is_template(value: str) -> bool:
+    return not value or any(
+        mark in value for mark in ("<", "{{", "...", "YOUR", "your-", "USER:PASSWORD", "${", "encrypted:")
+    )
+
+
+def _is_open(written: str) -> bool:
+    # A value that begins with a quote and has no second one: dotenv takes the quote as a character of the value.
+    return written[:1] in {'"', "'", "`"} and written.count(written[0]) == 1
+
+
+def _malformed(path: str, line: int, what: str, fix: str) -> Finding:
+    return Finding(RuleId.MALFORMED_LINE, path, line, 1, what, fix)
+
+
+def _is_secret(key: str, value: str) -> bool:
+    url = _ANY_URL.match(value)
+    if url is not None:
+        return placeholders.is_real_url(url["password"], url["host"], url["user"], practice=False)
+    if (
+        value.startswith("encrypted:")
+        or _PUBLIC_KEY.search(key) is not None
+        or _SECRET_KEY.search(key) is None
+    ):
+        return False
+    return placeholders.looks_generated(value)
+
+
+def judged_as_env_file(path: str) -> bool:
+    """Return whether the rules about secrets apply: an example's values are not real."""
+    return not is_example(path)

@@ -1,0 +1,81 @@
+"""What the rules judge, as values: the content, and what is known of the apps in it. Filled in by `gather.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.envfiles.precedence import ReaderProfile
+    from dbswitch.project.active import Active
+
+
+class Scope(StrEnum):
+    """Which content is judged."""
+
+    INDEX = "index"
+    TREE = "work tree"
+    RANGE = "range"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One hidden text of a protected target; `label` says what it is: "password" or a variable's name."""
+
+    label: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What must not appear anywhere: the secrets and hosts of one protected target."""
+
+    target: str
+    secrets: tuple[Secret, ...]
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One application of the repository.
+
+    Attributes:
+        folder: its path with a trailing `/`; empty for the top of the repository.
+        files: the env files of the checkout, examples left out, by name relative to the app.
+        examples: the example env files likewise.
+        tracked: names among `files` that git tracks.
+        loose: private names that git neither tracks nor ignores.
+        active: which target the checkout is on; None where it cannot be told.
+    """
+
+    folder: str
+    files: Mapping[str, bytes] = field(repr=False)
+    examples: Mapping[str, bytes] = field(repr=False)
+    tracked: frozenset[str]
+    loose: frozenset[str]
+    url_variables: tuple[str, ...]
+    target_variables: frozenset[str]
+    profiles: tuple[ReaderProfile, ...]
+    guarded: tuple[Guarded, ...]
+    protected: frozenset[str]
+    ambient: Mapping[str, str] = field(repr=False)
+    active: Active | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything one run judges.
+
+    Attributes:
+        content: path -> bytes of what is judged: the staged files, the range's or the work tree's.
+        others: path -> bytes of further files findings may point into (env files of the checkout).
+    """
+
+    scope: Scope
+    content: Mapping[str, bytes] = field(repr=False)
+    apps: tuple[App, ...]
+    others: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    excluded: tuple[str, ...] = ()

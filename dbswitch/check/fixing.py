@@ -1,0 +1,49 @@
+"""`--fix`: the changes that are safe to make by themselves, which are lines added to `.gitignore` and example env files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbswitch.durable import replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dbswitch.check.findings import Judged
+
+_NEW_FILE = 0o644
+
+
+def apply(findings: Sequence[Judged], root: Path) -> tuple[str, ...]:
+    """Add what the findings offer and return one line for each file that changed.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    wanted: dict[str, list[str]] = {}
+    for one in findings:
+        if one.finding.entry:
+            entries = wanted.setdefault(one.finding.fix_path, [])
+            if one.finding.entry not in entries:
+                entries.append(one.finding.entry)
+    done: list[str] = []
+    for name, entries in wanted.items():
+        path = Path(root / name).resolve()
+        old = path.read_bytes() if path.exists() else b""
+        new = with_lines(old, entries)
+        if new != old:
+            replace_file(path, new, mode=path.stat().st_mode & 0o777 if path.exists() else _NEW_FILE)
+            done.append(f"{name}: added {', '.join(entries)}")
+    return tuple(done)
+
+
+def with_lines(old: bytes, entries: Sequence[str]) -> bytes:
+    """Return the content with those lines added at its end that it does not have yet; line ends as it has them. Pure."""
+    present = {line.strip() for line in old.split(b"\n")}
+    missing = [entry.encode() for entry in entries if entry.encode() not in present]
+    if not missing:
+        return old
+    line_end = b"\r\n" if b"\r\n" in old else b"\n"
+    gap = b"" if not old or old.endswith(b"\n") else line_end
+    return old + gap + line_end.join([*missing, b""])

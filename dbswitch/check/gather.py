@@ -1,0 +1,252 @@
+"""Collecting what the rules judge: content from the index, a range or the work tree, and the facts of the apps in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbswitch.check import git, placeholders
+from dbswitch.check.facts import App, Facts, Guarded, Scope, Secret
+from dbswitch.check.needles import SHORTEST_SECRET
+from dbswitch.check.paths import is_env_file, is_example, is_foreign
+from dbswitch.errors import ConfigError, DbswitchError, UsageError
+from dbswitch.project.active import Active, active
+from dbswitch.project.discovery import Project, apps_below, discover, load
+from dbswitch.project.readers import profiles
+from dbswitch.project.resolving import list_targets, resolve_ref, variable_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.project.resolving import Target
+
+_MAX_BYTES = 2 << 20  # a larger file is a dump or a bundle, not something a person wrote
+_PRIVATE = (".env", ".env.local", ".env.development", ".env.development.local", ".env.production.local")
+
+
+def gather(
+    scope: Scope,
+    folder: Path,
+    *,
+    revisions: str = "",
+    paths: tuple[str, ...] = (),
+    ambient: Mapping[str, str],
+) -> tuple[Facts, tuple[Project, ...]]:
+    """Return the facts, and the projects whose configuration applies.
+
+    Args:
+        scope: which content is judged.
+        folder: where the command was called.
+        revisions: `A..B` for `Scope.RANGE`.
+        paths: only these files, relative to `folder`; () is all of them.
+        ambient: the process environment.
+
+    Raises:
+        UsageError: no git repository where one is needed, or revisions git does not know.
+        ConfigError: a dbswitch.toml or package.json that cannot be used.
+    """
+    work_tree = top(folder)
+    if work_tree is None and scope is not Scope.TREE:
+        raise UsageError(
+            "no git repository here",
+            facts=(f"looked from {folder}",),
+            why="The staged content of a commit is what is judged.",
+            fix="dbswitch check --all judges the files as they are",
+        )
+    root = work_tree or folder
+    chosen = frozenset(Path(os.path.abspath(folder / path)).relative_to(root).as_posix() for path in paths)  # noqa: PTH100  a symlink is judged by its own name
+    content = _content(scope, root, work_tree is not None, revisions)
+    if chosen:
+        content = {path: data for path, data in content.items() if path in chosen}
+    projects = _projects(folder, root)
+    apps = tuple(_app(project, root, in_git=work_tree is not None, ambient=ambient) for project in projects)
+    others = {
+        app.folder + name: data
+        for app in apps
+        for files in (app.files, app.examples)
+        for name, data in files.items()
+    }
+    if scope is Scope.INDEX:
+        others.update(_indexed(root, [app.folder + name for app in apps for name in sorted(app.tracked)]))
+    excluded = tuple(
+        _prefix(project.root, root) + pattern
+        for project in projects
+        for pattern in project.config.check.exclude
+    )
+    return Facts(scope, content, apps, others, excluded), projects
+
+
+def top(folder: Path) -> Path | None:
+    """Return the top of the git work tree that `folder` is in, None where there is none."""
+    try:
+        output = git.Running(("rev-parse", "--show-toplevel"), os.fspath(folder)).read_to_end()
+    except git.GitError:
+        return None
+    return Path(os.fsdecode(output.rstrip(b"\n"))) if output.strip() else None
+
+
+def _prefix(folder: Path, root: Path) -> str:
+    relative = os.path.relpath(folder, root).replace(os.sep, "/")
+    return "" if relative == "." else f"{relative}/"
+
+
+def _content(scope: Scope, root: Path, in_git: bool, revisions: str) -> dict[str, bytes]:  # noqa: FBT001  a fact, not a mode
+    match scope:
+        case Scope.INDEX:
+            return _blobs(root, git.STAGED)
+        case Scope.RANGE:
+            try:
+                return _blobs(root, git.between(revisions))
+            except git.GitError:
+                raise UsageError(
+                    f"git does not know the range {revisions}",
+                    fix="give two commits, for example --rev origin/main..HEAD",
+                ) from None
+        case Scope.TREE:
+            names = _tree(root) if in_git else _walk(root)
+            found = {name: read_regular(root / name) for name in names if not is_foreign(name)}
+            return {name: data for name, data in found.items() if data is not None}
+
+
+def _blobs(root: Path, words: tuple[str, ...]) -> dict[str, bytes]:
+    changed = [
+        entry
+        for entry in git.changed(git.Running(words, os.fspath(root)).read_to_end())
+        if not is_foreign(entry[0])
+    ]
+    if not changed:
+        return {}
+    blobs = git.Blobs(os.fspath(root))
+    contents = blobs.read([name for _, name in changed])
+    blobs.close()
+    return {path: data for (path, _), data in zip(changed, contents, strict=True)}
+
+
+def _indexed(root: Path, names: list[str]) -> dict[str, bytes]:
+    """Return what the index holds of tracked files; their work tree may differ."""
+    plain = [name for name in names if "\n" not in name]
+    if not plain:
+        return {}
+    blobs = git.Blobs(os.fspath(root))
+    contents = blobs.read([f":{name}" for name in plain])
+    blobs.close()
+    return dict(zip(plain, contents, strict=True))
+
+
+def _tree(root: Path) -> list[str]:
+    words = ("ls-files", "-z", "-c", "-o", "--exclude-standard", "--deduplicate")
+    output = git.Running(words, os.fspath(root)).read_to_end()
+    return [os.fsdecode(name) for name in output.split(b"\0") if name]
+
+
+def _walk(root: Path) -> list[str]:
+    names: list[str] = []
+    for folder, folders, files in os.walk(root):
+        here = Path(folder).relative_to(root)
+        folders[:] = [name for name in folders if not is_foreign((here / name).as_posix() + "/")]
+        names.extend((here / name).as_posix() for name in files)
+    return names
+
+
+def read_regular(path: Path) -> bytes | None:
+    """Return the content of a regular file of ordinary size; None for anything else."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+            return None
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _projects(folder: Path, root: Path) -> tuple[Project, ...]:
+    try:
+        return (discover(folder),)
+    except ConfigError as error:
+        if error.what != "no project here":
+            raise
+    return tuple(load(app) for app in apps_below(root))
+
+
+def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, str]) -> App:
+    names = sorted(path.name for path in project.root.iterdir() if is_env_file(path.name))
+    folder = project.root / "env"
+    if folder.is_dir():
+        names.extend(f"env/{path.name}" for path in sorted(folder.iterdir()) if is_env_file(path.name))
+    for profile in profiles(project):
+        names.extend(name for name in profile.files if name not in names)
+    found = {name: data for name in names if (data := _read_followed(project.root / name)) is not None}
+    real = {name: data for name, data in found.items() if not is_example(name)}
+    tracked, loose = _listed(project, tuple(real)) if in_git else (frozenset[str](), frozenset[str]())
+    targets = _resolved(project, ambient)
+    return App(
+        folder=_prefix(project.root, root),
+        files=real,
+        examples={name: data for name, data in found.items() if name not in real},
+        tracked=tracked,
+        loose=frozenset(name for name in loose if _is_private(name)),
+        url_variables=project.url_variables,
+        target_variables=variable_names(project),
+        profiles=profiles(project),
+        guarded=tuple(_guard(target) for target in targets if target.protected),
+        protected=frozenset(ref.name for ref in list_targets(project) if ref.protected),
+        ambient=ambient,
+        active=_active(project, ambient),
+    )
+
+
+def _read_followed(path: Path) -> bytes | None:
+    # An env file may be a symlink; a FIFO that a password manager serves is not read in a hook.
+    real = Path(os.path.realpath(path))
+    return read_regular(real)
+
+
+def _listed(project: Project, names: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    paths = [name for name in names if not name.startswith("../")]
+    if project.state_dir.is_dir():
+        paths.append(project.state_dir.name)
+    if not paths:
+        return frozenset(), frozenset()
+    output = git.Running(git.listing(paths), os.fspath(project.root)).read_to_end()
+    tracked, loose = git.listed(output)
+    return frozenset(tracked) & frozenset(names), frozenset(loose)
+
+
+def _is_private(name: str) -> bool:
+    return name in _PRIVATE or name.startswith((".dbswitch/", "env/"))
+
+
+def _resolved(project: Project, ambient: Mapping[str, str]) -> tuple[Target, ...]:
+    targets: list[Target] = []
+    for ref in list_targets(project):
+        if not ref.runs_command:  # a hook must not ask for a login
+            try:
+                targets.append(resolve_ref(project, ref, ambient=ambient))
+            except DbswitchError:  # the rules about env files say what is wrong with it
+                continue
+    return tuple(targets)
+
+
+def _guard(target: Target) -> Guarded:
+    password = target.url.password.reveal()
+    secrets = [Secret("password", password)]
+    for key, value in target.variables.items():
+        if "://" not in value and placeholders.looks_generated(value):
+            secrets.append(Secret(key, value))
+    host = target.url.host
+    shown = placeholders.is_local_host(host) or placeholders.is_shared_host(host)
+    usable = tuple(
+        one
+        for one in secrets
+        if len(one.text) >= SHORTEST_SECRET and not placeholders.is_placeholder(one.text)
+    )
+    return Guarded(target.name, usable, () if shown else (host,))
+
+
+def _active(project: Project, ambient: Mapping[str, str]) -> Active | None:
+    try:
+        return active(project, ambient)
+    except DbswitchError:  # an env file that cannot be read is not what a hook is about
+        return None

@@ -1,0 +1,106 @@
+"""Telling a made-up URL from a real one. Pure.
+
+False positives are the death of a hook, so doubt means made up in tests and documentation, and real everywhere else.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+_MADE_UP = """
+password passwd pass pwd passw0rd pw secret secrets changeme changeit postgres postgresql admin root user
+username test testing tests tester example sample demo dummy fake foo bar baz qux mypassword yourpassword
+password1 password123 123 1234 12345 123456 12345678 123456789 letmein s3cret s3cr3t hunter2 prisma dev
+local app docker db mysecretpassword supersecret supersecretpassword randompassword janedoe johndoe
+correcthorsebatterystaple qwerty abc abc123 token value string redacted hidden masked removed none null
+undefined todo tbd placeholder p pw1 u x y z myuser mydb dbpassword dbpass dbuser owner guest default build
+ci prod production staging development
+"""
+_WORDS = frozenset(_MADE_UP.split())
+_PARTS = re.compile(
+    r"your|\bmy[-_]|placeholder|example|changeme|change[-_]me|replace|insert|redacted|password|passwd|xxx|\*\*\*|\.\.\.|…|dummy|fake",
+    re.IGNORECASE,
+)
+# A variable or a template in place of the text. A `$` or `<` inside a generated password is none of these.
+_SYNTAX = re.compile(
+    r"\$\{|\$\(|\{\{|#\{|%s|%\(|^<.*>$|^\{.*\}$|^\[.*\]$|^\$\w+$|^%\w+%$|^@\w+@?$|^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*$"
+)
+_LOCAL = re.compile(
+    r"localhost|127(?:\.\d{1,3}){3}|\[?::1\]?|0\.0\.0\.0|host\.docker\.internal|.*\.localhost", re.IGNORECASE
+)
+# RFC 2606, 6761, 6762, 5737 and 3849: names and addresses that are nobody's.
+_RESERVED = re.compile(
+    r"(?:^|.*\.)(?:example|test|invalid|local|localdomain|internal|lan|home\.arpa)|(?:.*\.)?example\.(?:com|net|org|edu|io|dev|app)"
+    r"|192\.0\.2\.\d+|198\.51\.100\.\d+|203\.0\.113\.\d+|1\.2\.3\.4|\[?2001:db8:.*",
+    re.IGNORECASE,
+)
+_MADE_UP_HOST = re.compile(
+    r"your|my-?(?:host|server|db|database)|hostname|placeholder|xxx|project-?ref|abcdef|^(?:db|host|server|some)\.(?:host|server|com|example)"
+    r"|cool-(?:darkness|sound|base)|^ep-(?:x+|example)|foo|bar\.|acme|domain\.(?:com|tld)|company\.(?:com|tld)|host\.(?:com|tld|domain)",
+    re.IGNORECASE,
+)
+SHARED_HOSTS = re.compile(
+    r"\.pooler\.supabase\.com$|^(?:db|accelerate|pooled\.db)\.prisma\.io$|^db\.prisma-data\.net$"
+)
+_GENERATED_LENGTH = 12
+_GENERATED_ENTROPY = 3.0  # bits for each character; English words stay below it, random text of 12 above
+
+
+def is_placeholder(text: str) -> bool:
+    """Return whether a password, user or token is plainly made up."""
+    if not text or _SYNTAX.search(text) is not None or _PARTS.search(text) is not None:
+        return True
+    plain = re.sub(r"[^a-z0-9]", "", text.lower())
+    return plain in _WORDS or len(set(plain)) <= 2 or (plain.isalpha() and plain in _WORDS)
+
+
+def is_local_host(host: str) -> bool:
+    """Return whether the host is this machine, or a service name of a compose file (one label, no dot)."""
+    name = host.rstrip(".")
+    single = "." not in name and ":" not in name
+    return not name or name.startswith(("/", "%2F", "%2f")) or single or _LOCAL.fullmatch(name) is not None
+
+
+def is_made_up_host(host: str) -> bool:
+    """Return whether the host is reserved for documentation or plainly a placeholder."""
+    return (
+        _SYNTAX.search(host) is not None
+        or _RESERVED.fullmatch(host.rstrip(".")) is not None
+        or _MADE_UP_HOST.search(host) is not None
+    )
+
+
+def is_shared_host(host: str) -> bool:
+    """Return whether many customers of a provider use this very host name, so that it gives nobody away."""
+    return SHARED_HOSTS.search(host.lower()) is not None
+
+
+def looks_generated(password: str) -> bool:
+    """Return whether a machine made this password: long, mixed, and without the pattern of words."""
+    if len(password) < _GENERATED_LENGTH or is_placeholder(password):
+        return False
+    kinds = sum(re.search(kind, password) is not None for kind in (r"[a-z]", r"[A-Z]", r"[0-9]"))
+    return kinds >= 2 and entropy(password) >= _GENERATED_ENTROPY
+
+
+def entropy(text: str) -> float:
+    """Return Shannon's entropy of the text in bits for each character."""
+    counts = [text.count(character) for character in set(text)]
+    return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
+
+
+def is_real_url(password: str, host: str, user: str, *, practice: bool) -> bool:
+    """Return whether a URL with these parts would give someone away.
+
+    Args:
+        password: decoded.
+        host: as written.
+        user: decoded.
+        practice: the file is a test, an example or documentation.
+    """
+    if is_placeholder(password) or is_local_host(host) or is_made_up_host(host):
+        return False
+    if _SYNTAX.search(user) is not None:
+        return False
+    return looks_generated(password) if practice else True
