@@ -48,9 +48,12 @@ class Observation:
         """Return the environment the server was launched with; ours where there is no server. Full of secrets.
 
         Read from the living process each time, never stored. What Next.js provably added to NODE_OPTIONS is taken out
-        here; everything else is the business of :func:`dbswitch.server.environment.clean`.
+        here; everything else is the business of :func:`dbswitch.server.environment.clean`. A top that died since gives
+        way to what is left of its chain, which inherited from it.
         """
-        launch = environment_of(self.top) if self.top is not None else None
+        candidates = [self.top] if self.top is not None else []
+        candidates += [one.id for one in self.processes]
+        launch = next((found for one in candidates if (found := environment_of(one)) is not None), None)
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MIB
         return without_next_options(os.environ if launch is None else launch, memory)
 
