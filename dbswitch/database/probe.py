@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 _UPTIME: Final = "extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::bigint::text"
 
 _LAST_ATTEMPT: Final = 0.25
+_GROWTH: Final = 2.0
+# A server that starts up is usually there within a fraction of a second.
+_STARTING_GROWTH: Final = 1.5
+# On this machine a listener or a socket file shows when these are over; attempts are better kept for later.
+_SEEN_TO_END: Final = frozenset({FailureKind.REFUSED, FailureKind.NO_SOCKET})
 _SMALLEST_BUDGET: Final = 10
+# Seconds between attempts for which the budget always keeps enough; what it has beyond that may be spent in haste.
+_SPARSEST: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,8 @@ class ProbeLimits:
         successes: answers in a row that are needed from a server that started less than `young` ago: a container's
             initialisation server answers once and then goes away. An older server needs one.
         young: see `successes`.
-        first_wait: between the first two attempts, doubled each time.
-        longest_wait: the cap of that.
+        first_wait: between the first two attempts; doubled each time, or grown by half while the server starts up.
+        longest_wait: the cap of that; twice as much where the end of the wait can be seen from outside.
         attempts_per_second: no more attempts than this times the deadline are made.
         settle: between two successes.
     """
@@ -116,7 +123,8 @@ def wait_until_ready(
     try:
         return retrying(wait.attempt)
     except AttemptError as error:
-        tried = f"{wait.attempts} attempts in {time.monotonic() - wait.started:.1f} s"
+        plural = "" if wait.attempts == 1 else "s"
+        tried = f"{wait.attempts} attempt{plural} in {time.monotonic() - wait.started:.1f} s"
         raise explain(error.failure, str(url), tried) from None
 
 
@@ -193,7 +201,7 @@ class _Wait:
         return self.left <= self._last_attempt
 
     def pause(self, state: RetryCallState) -> float:
-        """Tell tenacity how long to sleep: doubled from the first wait up to the cap, within the budget of attempts."""
+        """Tell tenacity how long to sleep: growing from the first wait up to the cap, within the budget of attempts."""
         found = _failure_of(state)
         # News: a server that now starts up is about to be ready, whatever was waited for before.
         self._same_in_a_row = (
@@ -201,11 +209,16 @@ class _Wait:
         )
         self.failure = found
         limits = self.limits
-        wait = min(limits.longest_wait, limits.first_wait * 2.0 ** min(self._same_in_a_row, 30))
+        growth, cap = _GROWTH, limits.longest_wait
+        if found.kind is FailureKind.STARTING_UP:
+            growth = _STARTING_GROWTH
+        elif found.kind in _SEEN_TO_END and self._signs.visible:
+            growth, cap = _GROWTH**2, 2 * cap
+        wait = min(cap, limits.first_wait * growth ** min(self._same_in_a_row, 30))
         wait *= random.uniform(0.9, 1.1)  # noqa: S311  # jitter, nothing to guess
         budget = max(_SMALLEST_BUDGET, math.floor(limits.deadline * limits.attempts_per_second))
         attempts_left = budget - self.attempts - limits.successes
-        if attempts_left * limits.longest_wait < self.left:
+        if attempts_left * _SPARSEST < self.left:
             wait = max(wait, self.left / max(1, attempts_left))
         self._may_hurry = attempts_left > 0
         return min(wait, max(0.0, self.left - self._last_attempt))

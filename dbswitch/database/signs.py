@@ -1,27 +1,26 @@
 """Signs that a database on this machine has come up, seen without connecting to it.
 
 A refused connection costs little, but every attempt that a starting server answers costs it a process, and attempts in
-quick succession are what fills its log. Linux shows for free what is worth waiting for: a new listener on the port
-(`/proc/net/tcp`, proc(5)), a new socket file, the end of the server's start-up process (its title is world-readable).
-For a remote host, and on systems without `/proc`, there are no signs and waiting is plain back-off.
+quick succession are what fills its log. Linux shows for free what is worth waiting for: a new listener on the port, a new
+socket file, the end of the server's start-up process (its title is world-readable). For a remote host, and on systems without `/proc`, there are no signs and waiting is plain back-off.
 """
 
 from __future__ import annotations
 
-import ipaddress
+import math
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from dbswitch.database.listening import listeners
 
+if TYPE_CHECKING:
     from dbswitch.database.url import DatabaseUrl
 
 PERIOD: Final = 0.02
+CENSUS_PERIOD: Final = 0.1
 _PROC: Final = Path("/proc")
-_LISTENING: Final = "0A"
 _MOST_OF_THE_TIME_ASLEEP: Final = 10
 
 
@@ -61,14 +60,18 @@ class Signs:
         if not self.visible:
             time.sleep(seconds)
             return False
-        startups = _startup_processes() if starting and sys.platform == "linux" else frozenset()
+        startups: frozenset[int] = frozenset()
+        next_census = 0.0 if starting and sys.platform == "linux" else math.inf
         while (left := until - time.monotonic()) > 0:
-            looked = time.monotonic()
-            now = self._listeners()
-            if now - self._seen or any(not _is_startup(pid) for pid in startups):
+            spent = time.thread_time()
+            if self._listeners() - self._seen or any(not _is_startup(pid) for pid in startups):
                 return True
-            # A machine with very many sockets makes a look expensive.
-            pause = max(PERIOD, _MOST_OF_THE_TIME_ASLEEP * (time.monotonic() - looked))
+            if time.monotonic() >= next_census:
+                # Again and again: a process that was just forked does not bear its title yet.
+                startups |= _startup_processes()
+                next_census = time.monotonic() + CENSUS_PERIOD
+            # A machine with very many sockets makes a look expensive; processor time, as others may hold us up.
+            pause = max(PERIOD, _MOST_OF_THE_TIME_ASLEEP * (time.thread_time() - spent))
             time.sleep(min(pause, left))
         return False
 
@@ -81,43 +84,7 @@ class Signs:
             except OSError:
                 return frozenset()
             return frozenset({f"{found.st_ino}:{found.st_mtime_ns}"})
-        return frozenset(
-            inode
-            for table in ("net/tcp", "net/tcp6")
-            for inode in listening_inodes(_lines(_PROC / table), self._port)
-        )
-
-
-def listening_inodes(lines: Iterable[str], port: int) -> frozenset[str]:
-    """Return the sockets that listen on `port` of the loopback or every address, from lines of `/proc/net/tcp{,6}`."""
-    suffix = f":{port:04X}"
-    found = set()
-    for line in lines:
-        fields = line.split(maxsplit=10)
-        if len(fields) > 9 and fields[3] == _LISTENING and fields[1].endswith(suffix):
-            address = _address(fields[1].partition(":")[0])
-            if address.is_loopback or address.is_unspecified:
-                found.add(fields[9])
-    return frozenset(found)
-
-
-def _address(hexadecimal: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    # Each group of four bytes stands in the machine's own order.
-    raw = b"".join(
-        int(hexadecimal[start : start + 8], 16).to_bytes(4, sys.byteorder)
-        for start in range(0, len(hexadecimal), 8)
-    )
-    address = ipaddress.ip_address(raw)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="ascii").splitlines()[1:]
-    except (OSError, UnicodeError):
-        return []
+        return listeners(self._port)
 
 
 def _startup_processes() -> frozenset[int]:

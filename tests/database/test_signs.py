@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dbswitch.database.signs import Signs, listening_inodes
+from dbswitch.database import listening
+from dbswitch.database.listening import listeners, listening_inodes
+from dbswitch.database.signs import Signs
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.demo.postgres import free_port
 
@@ -32,6 +34,33 @@ TABLE = """\
 @pytest.mark.skipif(sys.byteorder != "little", reason="the table above is from a little-endian machine")
 def test_listeners_on_the_port_and_a_local_address_are_found_in_the_kernels_table():
     assert listening_inodes(TABLE.splitlines(), 0x1538) == {"11111", "22222", "66666", "77777", "88888"}
+
+
+@linux
+@pytest.mark.parametrize(
+    ("family", "host"),
+    [
+        (socket.AF_INET, "127.0.0.1"),
+        (socket.AF_INET, "0.0.0.0"),
+        (socket.AF_INET6, "::1"),
+        (socket.AF_INET6, "::"),
+    ],
+)
+def test_both_ways_of_asking_the_kernel_see_the_same_listener(monkeypatch, family, host):
+    with socket.socket(family) as listener, socket.socket(family) as connected:
+        listener.bind((host, 0))
+        port = listener.getsockname()[1]
+        assert listeners(port) == frozenset()
+        listener.listen()
+        connected.connect(("127.0.0.1" if family == socket.AF_INET else "::1", port))
+        found = listeners(port)
+        assert len(found) == 1
+        monkeypatch.setattr(listening, "_asked", refused)
+        assert listeners(port) == found
+
+
+def refused(family, port):
+    raise PermissionError
 
 
 def listen_later(port: int, delay: float) -> tuple[threading.Thread, socket.socket]:
