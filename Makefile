@@ -10,6 +10,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$name -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $$name && break; done)
 ARGS ?=
+BENCH ?= $(patsubst tests/benchmarks/bench_%.py,%,$(sort $(wildcard tests/benchmarks/bench_*.py)))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv check format test bench demo clean node
@@ -46,8 +47,8 @@ format: $(STAMP) ## format the code and fix what can be fixed safely
 test: $(STAMP) node ## run every test, the real stack included
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
-bench: $(STAMP) node ## measure switches on the real stack
-	$(BIN)/python -m tests.bench $(ARGS)
+bench: $(STAMP) node ## measure; BENCH=NAME picks one of tests/benchmarks/bench_NAME.py
+	@for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.bench_$$name $(ARGS) || exit 1; done
 
 demo: $(STAMP) node ## see it work: two databases, a real app, two switches (ARGS=--keep leaves it running)
 	@$(BIN)/dbswitch demo $(ARGS)

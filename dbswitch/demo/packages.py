@@ -17,10 +17,20 @@ from typing import TYPE_CHECKING, Any, Final
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 NODE_NEEDED: Final = (20, 19)  # `engines` of prisma 7.1.0
+NPM_CI: Final = (
+    "npm",
+    "ci",
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--loglevel=error",
+    # The one script of these packages that does something downloads Prisma's schema engine, which nothing here uses.
+    "--ignore-scripts",
+)
 _LOOK_EVERY: Final = 0.25  # s
 _OUR_SYSTEM: Final = {"linux": "linux", "darwin": "darwin"}
 _OUR_CPU: Final = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
@@ -67,12 +77,15 @@ def expected_folders(lock: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def install(place: Path, log: Path, *, on_progress: Callable[[int, int], None]) -> int:
+def install(
+    place: Path, log: Path, *, env: Mapping[str, str], on_progress: Callable[[int, int], None]
+) -> int:
     """Run `npm ci` in `place`; return how many packages there are.
 
     Args:
         place: the application's folder.
         log: where npm's output goes.
+        env: the environment npm runs in.
         on_progress: called with the packages on disk and the packages wanted, a few times per second.
 
     Raises:
@@ -81,16 +94,9 @@ def install(place: Path, log: Path, *, on_progress: Callable[[int, int], None]) 
     wanted = expected_folders(json.loads((place / "package-lock.json").read_bytes()))
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [
-                "npm",
-                "ci",
-                "--no-audit",
-                "--no-fund",
-                "--no-progress",
-                "--no-update-notifier",
-                "--loglevel=error",
-            ],
+            [*NPM_CI, "--no-progress"],
             cwd=place,
+            env=dict(env),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

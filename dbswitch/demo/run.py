@@ -80,9 +80,9 @@ def _set_up(stage: Stage, display: Display) -> None:
     shop_app.copy_source(stage.app)
     _configure(stage)
     with display.packages() as move:
-        packages.install(stage.app, stage.folder / "npm.log", on_progress=move)
+        packages.install(stage.app, stage.folder / "npm.log", env=stage.environment, on_progress=move)
     with display.step("Prisma client generated"):
-        shop_app.generate_client(stage.app)
+        shop_app.generate_client(stage.app, stage.environment)
 
 
 def _configure(stage: Stage) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 # What a run leaves in the source tree; an installed wheel has none of it.
@@ -34,13 +35,13 @@ def copy_source(place: Path) -> Path:
     return place
 
 
-def generate_client(place: Path) -> None:
+def generate_client(place: Path, env: Mapping[str, str] | None = None) -> None:
     """Run `prisma generate` in `place`, where the packages are installed; about 2 s.
 
     Raises:
         ConfigError: it failed.
     """
-    environment = dict(os.environ)
+    environment = dict(os.environ if env is None else env)
     # Every command of the Prisma CLI first downloads a schema engine. Generating does not use it, so any program that
     # exists will do, and the download's host need not be reachable.
     environment.setdefault("PRISMA_SCHEMA_ENGINE_BINARY", shutil.which("true") or "/bin/true")

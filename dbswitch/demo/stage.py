@@ -46,7 +46,10 @@ class Stage:
         self.port = free_port()
         self.local = EmbeddedPostgres(self.folder / "local")
         self.prod = EmbeddedPostgres(self.folder / "prod")
-        self.environment = commands.environment()
+        temporary = self.folder / "tmp"
+        temporary.mkdir()
+        # npm and Prisma forget files in the temporary folder; this one goes away with the rest.
+        self.environment = commands.environment() | {"TMPDIR": str(temporary)}
 
     def keep(self) -> None:
         """Leave everything running; :func:`remove_kept` ends it."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+from dbswitch.demo.packages import NPM_CI
 from tests.support import cache
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ def node_modules_for(lock_folder: Path) -> Path:
             if (lock_folder / name).exists():
                 shutil.copyfile(lock_folder / name, unfinished / name)
         done = subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund", "--no-progress", "--prefer-offline"],
+            [*NPM_CI, "--no-progress", "--prefer-offline"],
             cwd=unfinished,
-            env=os.environ | {"PRISMA_SKIP_POSTINSTALL_GENERATE": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
