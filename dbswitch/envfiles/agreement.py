@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -88,9 +89,13 @@ def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
     known = new.shell.values
     # A shell that the model cannot follow to the binding may still get there: each binding must do by itself.
     alone = [] if value is None else [_shell_alone(new, site) for site in new.sites if site.key == key]
-    for reading in (known, *alone):
+    if any(reading.stop is not None for reading in alone):
+        return "the shell would read another value"
+    for reading in (known, *(reading.values for reading in alone)):
         if key in reading and (value is None or reading[key] not in {value, f"{value}\r"}):
             return "the shell would read another value"
+    if value is not None and key not in known and (line := _shell_only(new, key)):
+        return f"the shell may bind it on line {line}, in a way the other readers do not see"
     lost = new.shell.stop is not None and new.shell.stop.reason is StopReason.OPEN_QUOTE
     for other, before in old.shell.values.items():
         # `b` in an unquoted `KEY=postgres://h/db?a=1&b=2` is no variable of the file, only the shell's misreading of KEY.
@@ -100,11 +105,29 @@ def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
     return ""
 
 
-def _shell_alone(readings: Readings, site: Site) -> dict[str, str | None]:
+def _shell_only(readings: Readings, key: str) -> int:
+    """Return the line of what looks like a binding of `key` to a shell alone, or 0; used where it cannot be followed."""
+    if readings.shell.stop is None:
+        return 0
+    # Node's own bindings of the key, and what it has in quotes, which a shell has in quotes as well.
+    explained = [
+        (s.start, s.after_sign) if s.key == key else (s.value_start, s.value_end)
+        for s in readings.sites
+        if s.key == key or s.quoted
+    ]
+    for found in re.finditer(rf"(?<![A-Za-z0-9_]){key}\+?=", readings.text):
+        line_start = readings.text.rfind("\n", 0, found.start()) + 1
+        comment = re.match(r"[ \t]*#|.*[ \t]#", readings.text[line_start : found.start()])
+        if not comment and not any(start <= found.start() < end for start, end in explained):
+            return readings.line_of(found.start())
+    return 0
+
+
+def _shell_alone(readings: Readings, site: Site) -> ShellReading:
     """Return what a shell makes of the lines of one binding, whatever stands before them."""
     start = readings.text.rfind("\n", 0, site.start) + 1
     end = readings.text.find("\n", max(site.value_end, site.after_sign))
-    return shell.source(readings.text[start : None if end < 0 else end]).values
+    return shell.source(readings.text[start : None if end < 0 else end])
 
 
 def shell_notice(readings: Readings, key: str) -> str:

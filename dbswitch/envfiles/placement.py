@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.document import Document
-from dbswitch.envfiles.precedence import DEV_FILES, Reader, bound_for, disagreements
+from dbswitch.envfiles.precedence import DEV_FILES, Reader, deciding_file, disagreements
 from dbswitch.errors import EnvFileError, ProtectedError
 
 if TYPE_CHECKING:
@@ -78,17 +78,8 @@ class _Planning:
 
     def decides_for(self, name: str, key: str) -> list[Reader]:
         """Return the readers that take `key` from the file `name`, as the files are now."""
-        found = []
-        for profile in self.profiles:
-            binding = (
-                other
-                for other in profile.files
-                if other in self.documents
-                and key in bound_for(profile.reader, self.documents[other].render())
-            )
-            if next(binding, None) == name:
-                found.append(profile.reader)
-        return found
+        files = {other: document.render() for other, document in self.documents.items()}
+        return [p.reader for p in self.profiles if deciding_file(key, p, files) == name]
 
     def bring_back(self, key: str) -> None:
         """Undo the parking of `key` wherever it is parked and nothing has taken its place."""
@@ -186,15 +177,14 @@ class _Planning:
 
     def missing(self, key: str) -> None:
         """Say which reader gets `key` from no file at all; a switch edits bindings and does not spread them."""
+        files = {name: document.render() for name, document in self.documents.items()}
         for profile in self.profiles:
+            # A profile may name files that are read but never edited; those are compared at the end.
+            mine = profile.files and set(profile.files) <= set(DEV_FILES)
             if (
-                profile.reader is not Reader.NEXT_START
-                and profile.files
-                and not any(
-                    key in bound_for(profile.reader, self.documents[name].render())
-                    for name in profile.files
-                    if name in self.documents
-                )
+                mine
+                and profile.reader is not Reader.NEXT_START
+                and deciding_file(key, profile, files) is None
             ):
                 self.notice(
                     f"{profile.reader} gets no {key}: none of its files ({', '.join(profile.files)}) sets it"

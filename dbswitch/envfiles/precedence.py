@@ -21,6 +21,9 @@ DEV_FILES = (".env.development.local", ".env.local", ".env.development", ".env")
 
 AMBIENT = "process environment"
 
+# What every process has, in values that do not matter: with it, `PATH=$PATH:/more` is no reference to itself.
+_ALWAYS_SET = dict.fromkeys(("PATH", "HOME", "USER", "SHELL", "PWD", "LANG", "TERM", "NODE_OPTIONS"), "set")
+
 
 class Reader(StrEnum):
     """Something that turns env files into variables."""
@@ -57,40 +60,41 @@ class Effective:
     shadowed: tuple[str, ...]
 
 
-def bound_for(reader: Reader, data: bytes) -> Mapping[str, str | None]:
-    """Return what `reader` sees in one file by itself; None is a value that only a running shell knows."""
-    match reader:
+def _bound(
+    profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str]
+) -> Mapping[str, Mapping[str, str | None]]:
+    """Return what the reader sees in each of its files; None is a value that only a running shell knows."""
+    order = [(name, files[name]) for name in profile.files if name in files]
+    match profile.reader:
         case Reader.NEXT_DEV | Reader.NEXT_START:
-            return readers.next_env([("", data)], {})
+            return readers.next_env_by_file(order, ambient)
         case Reader.PRISMA:
-            return readers.dotenv(data)
+            return {name: readers.dotenv(data) for name, data in order}
         case Reader.SHELL:
-            return readers.bash_reading(data).values
+            return {name: readers.bash_reading(data).values for name, data in order}
         case _:
-            assert_never(reader)
+            assert_never(profile.reader)
 
 
 def effective(
     key: str, profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str]
 ) -> Effective:
     """Return what the reader of `profile` gets for `key` from `files` (name to content) and `ambient`."""
-    order = [name for name in profile.files if name in files]
-    # Next.js drops a file in which a value refers to itself; `bound_for` shows that as no binding at all.
-    bound = {name: bound_for(profile.reader, files[name]) for name in order}
-    sources = [name for name in order if key in bound[name]]
+    bound = _bound(profile, files, ambient)
+    sources = [name for name in bound if key in bound[name]]
     if key in ambient:
         sources.insert(0 if profile.ambient_wins else len(sources), AMBIENT)
     if not sources:
         return Effective(key, None, None, ())
-    source, shadowed = sources[0], tuple(sources[1:])
-    match profile.reader:
-        case Reader.NEXT_DEV | Reader.NEXT_START:
-            value = readers.next_env([(name, files[name]) for name in order], ambient).get(key)
-        case Reader.PRISMA | Reader.SHELL:
-            value = ambient[key] if source == AMBIENT else bound[source][key]
-        case _:
-            assert_never(profile.reader)
-    return Effective(key, value, source, shadowed)
+    source = sources[0]
+    if source != AMBIENT:
+        value = bound[source][key]
+    elif profile.reader in {Reader.NEXT_DEV, Reader.NEXT_START}:
+        # Expanded, where a file binds it as well.
+        value = readers.next_env([(name, files[name]) for name in bound], ambient)[key]
+    else:
+        value = ambient[key]
+    return Effective(key, value, source, tuple(sources[1:]))
 
 
 def disagreements(
@@ -101,7 +105,7 @@ def disagreements(
 ) -> tuple[str, ...]:
     """Return one line per reader and variable whose effective value is not the wanted one; () is agreement.
 
-    The process environment is left out: a server is started with a clean one. A reader that gets no value at all
+    Of the process environment only what every process has is looked at: a server is started with a clean one. A reader that gets no value at all
     disagrees only if it is Next.js dev; any other reader without a value is on no database, so not on a wrong one.
     `next start` also reads files that a switch never changes; where one of those decides, it is not compared.
 
@@ -114,7 +118,7 @@ def disagreements(
     found = []
     for profile in profiles:
         for key in (*variables, *sorted(absent - set(variables))):
-            got = effective(key, profile, files, {})
+            got = effective(key, profile, files, _ALWAYS_SET)
             beyond_reach = profile.reader is Reader.NEXT_START and got.source not in DEV_FILES
             if got.value == variables.get(key) or beyond_reach:
                 continue
@@ -124,3 +128,9 @@ def disagreements(
             elif got.value is not None:
                 found.append(f"{profile.reader} gets another {key} from {got.source}")
     return tuple(found)
+
+
+def deciding_file(key: str, profile: ReaderProfile, files: Mapping[str, bytes]) -> str | None:
+    """Return the file that the reader of `profile` takes `key` from, or None where none of its files binds it."""
+    bound = _bound(profile, files, _ALWAYS_SET)
+    return next((name for name in bound if key in bound[name]), None)

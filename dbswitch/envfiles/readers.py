@@ -82,23 +82,38 @@ def expand(parsed: Mapping[str, str], environment: Mapping[str, str]) -> dict[st
     return values
 
 
+def next_env_by_file(
+    files_in_precedence_order: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """Return what @next/env reads from each file, by name; {} for a file it drops whole.
+
+    Args:
+        files_in_precedence_order: name and content, highest precedence first.
+        ambient: the environment the process was started with.
+    """
+    environment = dict(ambient)
+    read: dict[str, dict[str, str]] = {}
+    for name, data in files_in_precedence_order:
+        try:
+            read[name] = expand(dotenv(data), environment)
+        except ExpansionOverflowError:
+            read[name] = {}
+        # Each file's values are visible to the expansions in the files of lower precedence.
+        environment.update(read[name])
+    return read
+
+
 def next_env(
     files_in_precedence_order: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the environment that @next/env leaves: `ambient`, and what the files add to it.
 
-    Args:
-        files_in_precedence_order: name and content, highest precedence first.
-        ambient: the environment the process was started with; an empty variable counts as set.
+    An ambient variable that is empty counts as set; one that a file binds as well is left expanded. Arguments as for
+    :func:`next_env_by_file`.
     """
     environment = dict(ambient)
     added: dict[str, str] = {}
-    for _, data in files_in_precedence_order:
-        try:
-            values = expand(dotenv(data), environment)
-        except ExpansionOverflowError:
-            continue
-        # Each file's values are visible to the expansions in the files of lower precedence.
+    for values in next_env_by_file(files_in_precedence_order, ambient).values():
         environment.update(values)
         for key, value in values.items():
             if key not in ambient:

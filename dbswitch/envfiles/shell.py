@@ -296,6 +296,9 @@ class _Lexer:
             raise _Stopped(start, StopReason.CONSTRUCT)
         if command.text != "export":
             return
+        if assignments:
+            # `KEY=x export KEY` keeps what `KEY=x command` does not.
+            raise _Stopped(start, StopReason.CONSTRUCT)
         for word in rest[1:]:
             if word.text.startswith("-") or (not word.known and "=" not in word.text):
                 raise _Stopped(start, StopReason.CONSTRUCT)
