@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER = "runs"
 KEPT = 50
-_ID = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{8}")
+_ID = re.compile(r"[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}")
 
 
 def new_id() -> str:

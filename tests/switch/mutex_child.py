@@ -1,6 +1,7 @@
 """A process that wants the lock: `python mutex_child.py STATE TARGET DEADLINE MODE`, and says what happens on stdout.
 
-MODE: `hold` until a line comes in; `work:SECONDS` looks at a safe point, pretends to work and ends; `fork` holds with a
+MODE: `hold` until a line comes in; `work` begins at a line, looks at a safe point, says
+that it changes something, and ends at the next line; `fork` holds with a
 child of its own that lives on; `spawn` the same with another program.
 """
 
@@ -23,7 +24,7 @@ def say(*words):
 def main():
     state, target, deadline, mode = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4]
     say("ready")
-    if mode.startswith("work"):
+    if mode == "work":
         sys.stdin.readline()
     try:
         with mutex.acquire(
@@ -33,7 +34,7 @@ def main():
             on_wait=lambda holder: say("waits", holder.pid, holder.target),
         ) as lease:
             say("holds")
-            match mode.partition(":")[0]:
+            match mode:
                 case "hold":
                     for line in sys.stdin:
                         if line == "check\n":
@@ -46,7 +47,7 @@ def main():
                     say("changes", target)
                     with (state / "changes").open("a") as stream:
                         stream.write(f"{target}\n")
-                    time.sleep(float(mode.partition(":")[2]))
+                    sys.stdin.readline()
                 case "fork":
                     pid = os.fork()
                     if pid == 0:

@@ -1,0 +1,115 @@
+"""The history of switches: names only, whole lines, and where `dbswitch -` goes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from dbswitch.switch import history
+from dbswitch.switch.events import Outcome, Result
+from dbswitch.switch.history import Past, previous_target
+
+SOURCES = Path(__file__).parent.parent.parent
+
+
+def _result(target="prod", previous="local", outcome=Outcome.SWITCHED, run_id="20260101T000000000Z-00000000"):
+    return Result(
+        run_id, outcome, 0, target, previous, "hot", 1.25, verified=True, identity={"database": "x"}
+    )
+
+
+def test_what_is_written_is_read_back_and_nothing_else_is_kept(tmp_path):
+    history.append(tmp_path, _result())
+    (past,) = history.read(tmp_path)
+    assert (past.previous, past.target, past.outcome, past.seconds) == (
+        "local",
+        "prod",
+        Outcome.SWITCHED,
+        1.25,
+    )
+    assert (past.mode, past.verified) == ("hot", True)
+    path = tmp_path / "history.jsonl"
+    assert set(json.loads(path.read_text())) == {
+        "id", "at", "from", "to", "outcome", "seconds", "mode", "verified",
+    }  # fmt: skip
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_no_history_is_an_empty_one(tmp_path):
+    assert history.read(tmp_path) == ()
+
+
+@pytest.mark.parametrize("damage", [b'{"id": "half', b"\xff\xfe\n", b"[]\n", b'{"id": 1}\n', b"\n"])
+def test_a_damaged_line_is_passed_over_and_swallows_no_other(tmp_path, damage):
+    history.append(tmp_path, _result("a"))
+    with (tmp_path / "history.jsonl").open("ab") as stream:
+        stream.write(damage)
+    history.append(tmp_path, _result("b"))
+    assert [past.target for past in history.read(tmp_path)] == ["a", "b"]
+
+
+def test_only_the_last_five_hundred_are_kept(tmp_path):
+    for number in range(560):
+        history.append(tmp_path, _result(f"t{number}"))
+    lines = (tmp_path / "history.jsonl").read_bytes().splitlines()
+    assert 500 <= len(lines) <= 550
+    assert [past.target for past in history.read(tmp_path)] == [f"t{n}" for n in range(60, 560)]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from dbswitch.switch import history
+from dbswitch.switch.events import Outcome, Result
+for number in range(60):
+    history.append(Path(sys.argv[1]), Result("id", Outcome.SWITCHED, 0, f"{sys.argv[2]}-{number}", None, "hot", 0.0))
+"""
+
+
+def test_lines_of_several_processes_are_all_kept_while_the_file_is_shortened(tmp_path, monkeypatch):
+    for number in range(500):
+        history.append(tmp_path, _result(f"old-{number}"))
+    argv = [sys.executable, "-c", WRITER, str(tmp_path)]
+    writers = [subprocess.Popen([*argv, name], env={"PYTHONPATH": str(SOURCES)}) for name in "abcd"]
+    assert [writer.wait(60) for writer in writers] == [0] * 4
+    targets = [past.target for past in history.read(tmp_path)]
+    for name in "abcd":
+        assert [t for t in targets if t.startswith(f"{name}-")] == [f"{name}-{n}" for n in range(60)]
+
+
+def _past(previous, target, outcome=Outcome.SWITCHED):
+    return Past("id", 0.0, previous, target, outcome, 0.0, "hot", None)
+
+
+@pytest.mark.parametrize(
+    ("pasts", "active", "expected"),
+    [
+        ([], "local", None),
+        ([_past("local", "prod")], "prod", "local"),
+        ([_past("local", "prod")], "local", "prod"),
+        ([_past("local", "prod"), _past("prod", "staging")], "staging", "prod"),
+        ([_past("local", "prod"), _past("prod", "staging", Outcome.ROLLED_BACK)], "prod", "local"),
+        ([_past("local", "prod"), _past("local", "prod", Outcome.UNCHANGED)], "prod", "local"),
+        ([_past(None, "prod")], "prod", None),
+        ([_past("local", "prod")], None, "prod"),
+    ],
+)
+def test_the_previous_target_is_the_last_other_one_that_was_really_active(pasts, active, expected):
+    assert previous_target(pasts, active) == expected
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=2, max_size=20))
+def test_going_back_twice_ends_where_one_was(walk):
+    pasts = [_past(a, b) for a, b in itertools.pairwise(walk) if a != b]
+    here = walk[-1]
+    there = previous_target(pasts, here)
+    if there is not None:
+        assert there != here
+        assert previous_target([*pasts, _past(here, there)], there) == here

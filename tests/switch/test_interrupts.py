@@ -1,0 +1,103 @@
+"""Signals during a switch: raised, deferred, or only acknowledged."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from dbswitch.errors import InterruptedSwitchError
+from dbswitch.switch.interrupts import Interrupts
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    before = [signal.getsignal(s) for s in SIGNALS]
+    yield
+    assert [signal.getsignal(s) for s in SIGNALS] == before
+
+
+@pytest.mark.parametrize(
+    ("number", "terminated"), [(signal.SIGINT, False), (signal.SIGTERM, True), (signal.SIGHUP, True)]
+)
+def test_a_signal_raises_and_says_which_it_was(number, terminated):
+    with pytest.raises(InterruptedSwitchError) as caught, Interrupts():
+        signal.raise_signal(number)
+    assert caught.value.terminated is terminated
+
+
+def test_a_deferred_section_is_finished_first():
+    done = []
+
+    def work(interrupts):
+        with interrupts.deferred():
+            signal.raise_signal(signal.SIGTERM)
+            with interrupts.deferred():
+                done.append("inner")
+            assert interrupts.pending
+            done.append("outer")
+        done.append("never")
+
+    with Interrupts() as interrupts, pytest.raises(InterruptedSwitchError) as caught:
+        work(interrupts)
+    assert done == ["inner", "outer"]
+    assert caught.value.terminated
+
+
+def test_a_failure_of_the_deferred_section_wins_over_the_signal_which_stays_remembered():
+    def work(interrupts):
+        with interrupts.deferred():
+            signal.raise_signal(signal.SIGINT)
+            raise ZeroDivisionError
+
+    with Interrupts() as interrupts:
+        with pytest.raises(ZeroDivisionError):
+            work(interrupts)
+        with pytest.raises(InterruptedSwitchError):
+            interrupts.check()
+        interrupts.check()
+
+
+def test_while_rolling_back_signals_are_acknowledged_and_change_nothing():
+    heard = []
+    with Interrupts(on_ignored=lambda: heard.append(1)) as interrupts:
+        with interrupts.rolling_back():
+            signal.raise_signal(signal.SIGINT)
+            with interrupts.deferred():
+                signal.raise_signal(signal.SIGTERM)
+        interrupts.check()
+        assert not interrupts.pending
+    assert heard == [1, 1]
+
+
+def test_an_acknowledgement_that_strikes_in_the_middle_of_a_write_does_no_harm():
+    def reentrant():
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter>")
+
+    with Interrupts(on_ignored=reentrant) as interrupts, interrupts.rolling_back():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_the_process_was_told_to_ignore_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_outside_the_main_thread_it_does_nothing():
+    ended = []
+
+    def work():
+        with Interrupts() as interrupts, interrupts.deferred():
+            ended.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert ended == [signal.getsignal(signal.SIGINT)]
