@@ -176,7 +176,7 @@ function createLookout() {
   const env = nextEnv(root);
   let exported: Values = {};
   let stamp = "";
-  let emptied = 0;
+  let emptiedAt = 0;
   let sizes = paths.map(() => 0);
   let lookedAt = -Infinity;
 
@@ -227,7 +227,7 @@ function createLookout() {
     let found = "";
     let newest = 0;
     const now = paths.map((path) => {
-      let size = 0;
+      let size = -1;
       try {
         const stat = statSync(path, { throwIfNoEntry: false });
         if (stat?.isFile() || stat?.isFIFO()) {
@@ -241,10 +241,10 @@ function createLookout() {
       found += "|";
       return size;
     });
-    const gone = now.some((size, at) => size === 0 && sizes[at]! > 0);
-    if (!gone) sizes = now;
+    const emptied = now.some((size, at) => size === 0 && sizes[at]! > 0);
+    if (!emptied) sizes = now;
     // Within one tick of the file system's clock a second change may leave every number as it is.
-    return { stamp: found, emptied: gone, settled: Math.abs(Date.now() - newest) > 40 };
+    return { stamp: found, emptied, settled: Math.abs(Date.now() - newest) > 40 };
   }
 
   return function url(): string | undefined {
@@ -256,11 +256,11 @@ function createLookout() {
     if (seen.stamp === stamp) return values[VARIABLE];
     // An editor that writes in place empties the file first; for that moment a file below it would win.
     if (seen.emptied) {
-      emptied ||= now;
-      if (now - emptied < 100) return values[VARIABLE];
+      emptiedAt ||= now;
+      if (now - emptiedAt < 100) return values[VARIABLE];
       sizes = sizes.map(() => 0);
     }
-    emptied = 0;
+    emptiedAt = 0;
     const before = values;
     values = filesSay();
     stamp = seen.settled ? seen.stamp : "";

@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { databaseIdentity, prisma, withRetry } from "../lib/prisma.ts";
+import { retries } from "../lib/prisma.extend.ts";
+import { FaultProxy, LOCAL, ask, naysayer, nameOf, to } from "./support.ts";
+
+let proxy: FaultProxy;
+let warnings: string[] = [];
+const warn = console.warn;
+const rows = async (key: string) => (await ask(LOCAL, `SELECT * FROM "Note" WHERE key LIKE '${key}%'`)).length;
+const fresh = () => `k${Math.random()}`;
+const where = () => prisma.note.findUniqueOrThrow({ where: { key: "where" } });
+
+before(async () => {
+  proxy = await FaultProxy.before(LOCAL);
+  console.warn = (line: string) => void warnings.push(line);
+});
+after(async () => {
+  console.warn = warn;
+  await prisma.$disconnect();
+  proxy.close();
+});
+beforeEach(async () => {
+  to(proxy.url);
+  await where();
+  warnings = [];
+  retries.length = 0;
+});
+afterEach(() => {
+  proxy.refusing = false;
+  proxy.cut = undefined;
+});
+
+/** Take the database away, for so long; return when the client has noticed that its connections are gone. */
+async function away(milliseconds: number): Promise<void> {
+  proxy.refusing = true;
+  const accepted = proxy.accepted;
+  proxy.drop();
+  // A round trip through the event loop's poll phase: what the kernel knows of closed sockets is known here then.
+  await ask(LOCAL, "SELECT 1");
+  assert.equal(proxy.accepted, accepted);
+  setTimeout(() => (proxy.refusing = false), milliseconds);
+}
+
+test("a read that loses its connection is run again", async () => {
+  proxy.cut = { text: '"Note"', when: "before", times: 2 };
+  assert.equal((await where()).body, nameOf(LOCAL));
+  assert.equal(proxy.seen, 3);
+  assert.deepEqual(retries.map((retry) => [retry.operation, retry.attempt]), [["Note.findUniqueOrThrow", 1], ["Note.findUniqueOrThrow", 2]]);
+});
+
+test("a raw SELECT is run again, a raw function call is not", async () => {
+  proxy.cut = { text: "SELECT", when: "after", times: 1 };
+  assert.equal((await prisma.$queryRaw<{ n: number }[]>`SELECT count(*)::int AS n FROM "Note"`)[0]!.n > 0, true);
+  proxy.cut = { text: "SELECT", when: "after", times: 1 };
+  await assert.rejects(prisma.$queryRaw`SELECT nextval('"Note_id_seq"')::int`, /may have been applied/);
+});
+
+for (const when of ["before", "after"] as const)
+  test(`a write cut ${when} the server had it is not run twice, and its error says so`, async () => {
+    const key = fresh();
+    proxy.seen = 0;
+    proxy.cut = { text: "INSERT", when, times: 1 };
+    await assert.rejects(prisma.note.create({ data: { key, body: "" } }), /may have been applied or not/);
+    assert.equal(proxy.seen, 1);
+    assert.equal(await rows(key), when === "before" ? 0 : 1);
+    assert.equal(retries.length, 0);
+  });
+
+test("a write that never got a connection is run, once", async () => {
+  await away(700);
+  const key = fresh();
+  await prisma.note.create({ data: { key, body: "" } });
+  assert.equal(await rows(key), 1);
+  assert.ok(retries.length > 0);
+});
+
+test("many waiting queries make one line in the log", async () => {
+  await new Promise((resolve) => setTimeout(resolve, 5_100)); // the pause that ends an episode
+  warnings = [];
+  await away(600);
+  const key = fresh();
+  await Promise.all(Array.from({ length: 20 }, (_, n) => prisma.note.create({ data: { key: `${key}${n}`, body: "" } })));
+  assert.equal(await rows(key), 20);
+  assert.ok(retries.length >= 20);
+  assert.equal(warnings.length, 1, warnings.join("\n"));
+  assert.match(warnings[0]!, /is not answering/);
+  assert.ok(!warnings[0]!.includes(new URL(LOCAL).password));
+});
+
+test("inside a transaction nothing is run again, and none of it stays", async () => {
+  const key = fresh();
+  let runs = 0;
+  const work = prisma.$transaction(async (tx) => {
+    runs++;
+    await tx.note.create({ data: { key, body: "" } });
+    proxy.drop();
+    await tx.note.findMany();
+  });
+  await assert.rejects(work);
+  assert.equal(runs, 1);
+  assert.equal(await rows(key), 0);
+});
+
+test("a transaction waits for its beginning", async () => {
+  await away(700);
+  const key = fresh();
+  await prisma.$transaction(async (tx) => void (await tx.note.create({ data: { key, body: "" } })));
+  await away(700);
+  await prisma.$transaction([prisma.note.create({ data: { key: `${key}b`, body: "" } }), prisma.note.count()]);
+  assert.equal(await rows(key), 2);
+});
+
+test("a transaction that Prisma no longer waits for keeps no connection", async () => {
+  await away(900);
+  await assert.rejects(prisma.$transaction(async (tx) => tx.note.count(), { maxWait: 300 }));
+  await where();
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const open = await ask(LOCAL, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'");
+  assert.equal(open.length, 0);
+});
+
+test("a COMMIT whose answer is lost says that it may have been applied", async () => {
+  const key = fresh();
+  proxy.cut = { text: "COMMIT", when: "after", times: 1 };
+  await assert.rejects(
+    prisma.$transaction(async (tx) => void (await tx.note.create({ data: { key, body: "" } }))),
+    /may have been applied/,
+  );
+  assert.equal(await rows(key), 1);
+});
+
+test("withRetry runs the whole work again", async () => {
+  proxy.cut = { text: "INSERT", when: "before", times: 2 };
+  const key = fresh();
+  let runs = 0;
+  await withRetry(async () => {
+    runs++;
+    await prisma.$transaction(async (tx) => void (await tx.note.create({ data: { key, body: "" } })));
+  });
+  assert.equal(runs, 3);
+  assert.equal(await rows(key), 1);
+});
+
+test("what waits when the env changes goes to the new database", async () => {
+  proxy.refusing = true;
+  proxy.drop();
+  const reading = where();
+  setTimeout(() => to(LOCAL), 200);
+  assert.equal((await reading).body, nameOf(LOCAL));
+});
+
+test("constraints, wrong passwords and missing databases fail at once", async () => {
+  const start = performance.now();
+  await assert.rejects(prisma.note.create({ data: { key: "where", body: "" } }), { code: "P2002" });
+  const wrong = new URL(LOCAL);
+  wrong.password = "wrong";
+  to(wrong.href);
+  await assert.rejects(where(), { code: "P1000" });
+  to(`${LOCAL}_missing`);
+  await assert.rejects(where(), { code: "P1003" });
+  assert.equal(retries.length, 0);
+  assert.ok(performance.now() - start < 2_000);
+});
+
+test("the budget ends the waiting with the error of Prisma", async () => {
+  proxy.refusing = true;
+  proxy.drop();
+  const start = performance.now();
+  await assert.rejects(where());
+  const taken = performance.now() - start;
+  assert.ok(taken > 1_000 && taken < 3_500, `${taken} ms`);
+});
+
+for (const [code, message] of [["57P03", "the database system is starting up"], ["53300", "sorry, too many clients already"]] as const)
+  test(`${code} (${message}) is waited out, by a write as well`, async () => {
+    const server = await naysayer(code, message);
+    const { hostname } = new URL(LOCAL);
+    const place = new URL(LOCAL);
+    place.host = `${hostname}:${server.port}`;
+    to(place.href);
+    const key = fresh();
+    const writing = prisma.note.create({ data: { key, body: "" } });
+    setTimeout(() => to(proxy.url), 600);
+    await writing;
+    server.close();
+    assert.ok(server.asked() >= 2);
+    assert.equal(retries[0]!.reason, code);
+    assert.equal(await rows(key), 1);
+  });
+
+test("the identity is not waited for", async () => {
+  proxy.refusing = true;
+  proxy.drop();
+  const start = performance.now();
+  await assert.rejects(databaseIdentity());
+  assert.ok(performance.now() - start < 1_000);
+});

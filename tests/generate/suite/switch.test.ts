@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, test } from "node:test";
+import { databaseIdentity, prisma } from "../lib/prisma.ts";
+import { LOCAL, PROD, ask, bind, nameOf, to, until, withParameters } from "./support.ts";
+
+const where = async () => (await prisma.note.findUniqueOrThrow({ where: { key: "where" } })).body;
+const sessions = (url: string) => async () =>
+  Number((await ask(url, "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"))[0].n);
+
+beforeEach(() => to(LOCAL));
+afterEach(() => rmSync(".env.local", { force: true }));
+
+test("each query after the rename comes from the new database", async () => {
+  for (let round = 0; round < 20; round++) {
+    const url = round % 2 ? LOCAL : PROD;
+    to(url);
+    assert.equal(await where(), nameOf(url));
+    assert.equal((await databaseIdentity()).database, nameOf(url));
+  }
+});
+
+test("an interactive transaction ends where it began, while others are on the new database", async () => {
+  const key = `tx ${Math.random()}`;
+  await prisma.$transaction(async (tx) => {
+    await tx.note.create({ data: { key, body: "" } });
+    to(PROD);
+    assert.equal(await where(), nameOf(PROD));
+    assert.equal((await tx.note.findUniqueOrThrow({ where: { key: "where" } })).body, nameOf(LOCAL));
+  });
+  assert.equal((await ask(LOCAL, `SELECT * FROM "Note" WHERE key = '${key}'`)).length, 1);
+  assert.equal((await ask(PROD, `SELECT * FROM "Note" WHERE key = '${key}'`)).length, 0);
+  await until(async () => (await sessions(LOCAL)()) === 0);
+});
+
+test("an operation of several statements has all its rows from one database", async () => {
+  const stop = performance.now() + 1_500;
+  let turn = 0;
+  const switching = setInterval(() => to(turn++ % 2 ? LOCAL : PROD), 7);
+  let count = 0;
+  while (performance.now() < stop) {
+    const notes = await Promise.all(
+      [1, 2, 3].map(() => prisma.note.findUniqueOrThrow({ where: { key: "where" }, include: { author: true } })),
+    );
+    for (const note of notes) assert.equal(note.author?.name, note.body), count++;
+  }
+  clearInterval(switching);
+  assert.ok(count > 20 && turn > 20, `${count} rows, ${turn} switches in time`);
+});
+
+test("promises made before the switch run as one batch after it", async () => {
+  const batch = [prisma.note.findUniqueOrThrow({ where: { key: "where" } }), prisma.author.findFirstOrThrow()] as const;
+  to(PROD);
+  const [note, author] = await prisma.$transaction([...batch]);
+  assert.equal((note as { body: string }).body, nameOf(PROD));
+  assert.equal((author as { name: string }).name, nameOf(PROD));
+});
+
+test("a model kept in a variable follows as well, and so does $on", async () => {
+  const { note } = prisma;
+  to(PROD);
+  assert.equal((await note.findUniqueOrThrow({ where: { key: "where" } })).body, nameOf(PROD));
+  assert.equal(typeof (prisma as { $on?: unknown }).$on, "function");
+});
+
+test("many switches leave no connection and no listener behind", async () => {
+  await where();
+  for (let round = 0; round < 60; round++) {
+    to(round % 2 ? LOCAL : PROD);
+    await Promise.all([where(), where(), where()]);
+  }
+  assert.equal(await where(), nameOf(LOCAL));
+  await until(async () => (await sessions(PROD)()) === 0);
+  assert.ok((await sessions(LOCAL)()) <= 9);
+  assert.ok(process.listenerCount("exit") < 10);
+});
+
+test("old and new connections together stay within connection_limit", async () => {
+  const slow = (url: string) => withParameters(url, "connection_limit=4");
+  to(slow(LOCAL));
+  const busy = Array.from({ length: 6 }, () => prisma.$queryRaw`SELECT pg_sleep(0.4)::text`);
+  const old = Promise.all(busy);
+  await until(async () => (await sessions(LOCAL)()) >= 3);
+  to(slow(PROD));
+  const fresh = Promise.all(Array.from({ length: 8 }, () => prisma.$queryRaw`SELECT pg_sleep(0.1)::text`));
+  let most = 0;
+  let running = true;
+  void Promise.all([old, fresh]).finally(() => (running = false));
+  while (running) most = Math.max(most, (await sessions(LOCAL)()) + (await sessions(PROD)()));
+  await Promise.all([old, fresh]);
+  assert.ok(most >= 3 && most <= 4, `${most} at once`);
+});
+
+test("?schema= is obeyed, also where the targets differ in it", async () => {
+  await ask(PROD, `DROP SCHEMA IF EXISTS other CASCADE; CREATE SCHEMA other;
+    CREATE TABLE other."Author" (LIKE public."Author" INCLUDING ALL); CREATE TABLE other."Note" (LIKE public."Note" INCLUDING ALL);
+    INSERT INTO other."Note" (key, body) VALUES ('where', 'the other schema')`);
+  assert.equal(await where(), nameOf(LOCAL));
+  to(withParameters(PROD, "schema=other"));
+  assert.equal(await where(), "the other schema");
+  const inside = await prisma.$transaction(async (tx) => [
+    (await tx.note.findUniqueOrThrow({ where: { key: "where" } })).body,
+    (await tx.$queryRaw<{ body: string }[]>`SELECT body FROM "public"."Note" WHERE key = 'where'`)[0]!.body,
+  ]);
+  assert.deepEqual(inside, ["the other schema", nameOf(PROD)]);
+});
+
+test("the files count in the order of Next.js, with its $ expansion", async () => {
+  bind({ DATABASE_URL: PROD }, ".env.local");
+  assert.equal(await where(), nameOf(PROD));
+  const at = LOCAL.lastIndexOf("/");
+  writeFileSync(".env.local", `BASE=${LOCAL.slice(0, at)}\nDATABASE_URL=\${BASE}${LOCAL.slice(at)}\n`);
+  assert.equal(await until(async () => (await where()) === nameOf(LOCAL)), true);
+  rmSync(".env.local");
+  to(PROD);
+  assert.equal(await where(), nameOf(PROD));
+});
+
+test("a half-written file moves nothing", async () => {
+  bind({ DATABASE_URL: PROD }, ".env.local");
+  assert.equal(await where(), nameOf(PROD));
+  writeFileSync(".env.local", "");
+  assert.equal(await where(), nameOf(PROD));
+  writeFileSync(".env.local", 'DATABASE_URL="postgre');
+  assert.equal(await where(), nameOf(PROD));
+  writeFileSync(".env.local", "DATABASE_URL=\n");
+  assert.equal(await where(), nameOf(PROD));
+  writeFileSync(".env.local", `DATABASE_URL="${LOCAL}"`);
+  assert.equal(await until(async () => (await where()) === nameOf(LOCAL)), true);
+});
+
+test("a file that stays empty counts as empty in the end", async () => {
+  bind({ DATABASE_URL: PROD }, ".env.local");
+  assert.equal(await where(), nameOf(PROD));
+  writeFileSync(".env.local", "");
+  assert.equal(await until(async () => (await where()) === nameOf(LOCAL)), true);
+});
+
+test("process.env shows what the file said only where it had shown it before", async () => {
+  bind({ DATABASE_URL: LOCAL, COMPANION: "old", OWN: "file" });
+  await where();
+  process.env.COMPANION = "old";
+  process.env.OWN = "set by the program";
+  bind({ DATABASE_URL: PROD, COMPANION: "new", OWN: "other", ADDED: "1" });
+  await where();
+  assert.equal(process.env.COMPANION, "new");
+  assert.equal(process.env.OWN, "set by the program");
+  assert.equal(process.env.ADDED, "1");
+  assert.equal(process.env.__NEXT_PROCESSED_ENV, undefined);
+  to(LOCAL);
+  await where();
+  assert.equal(process.env.ADDED, undefined);
+});
+
+test("after $disconnect the next query connects again, to where the files say", async () => {
+  await where();
+  await prisma.$disconnect();
+  await until(async () => (await sessions(LOCAL)()) === 0);
+  to(PROD);
+  assert.equal(await where(), nameOf(PROD));
+  await prisma.$disconnect();
+});

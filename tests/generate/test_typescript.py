@@ -1,0 +1,60 @@
+"""The generated client's own suite, in TypeScript, against real databases."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from tests.generate.conftest import SUITE, ClientProject, place_client
+
+pytestmark = pytest.mark.real
+
+
+def assert_ok(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def add_hooks(project: ClientProject) -> None:
+    (project.root / "suite" / "prisma.extend.ts").rename(project.root / "lib" / "prisma.extend.ts")
+    place_client(project.root)
+
+
+def node_test(project: ClientProject, name: str) -> str:
+    return assert_ok(project.run("tsx", "--test", "--test-reporter=spec", f"suite/{name}"))
+
+
+def test_errors_and_statements_are_judged_as_the_adapter_really_throws_them(
+    client_project: ClientProject,
+) -> None:
+    node_test(client_project, "classify.test.ts")
+
+
+def test_the_client_moves_with_the_env_files(client_project: ClientProject) -> None:
+    node_test(client_project, "switch.test.ts")
+
+
+def test_what_is_safe_is_retried_and_nothing_else(client_project: ClientProject) -> None:
+    add_hooks(client_project)
+    node_test(client_project, "retry.test.ts")
+
+
+def test_it_passes_the_strictest_compiler_with_and_without_hooks(client_project: ClientProject) -> None:
+    for name in ("types_extended.ts", "retry.test.ts", "prisma.extend.ts"):
+        (client_project.root / "suite" / name).unlink()
+    assert_ok(client_project.run("tsc", "-p", "."))
+    for name in ("types_extended.ts", "retry.test.ts", "prisma.extend.ts"):
+        shutil.copyfile(SUITE / name, client_project.root / "suite" / name)
+    add_hooks(client_project)
+    assert_ok(client_project.run("tsc", "-p", "."))
+
+
+def test_vitest_runs_it(client_project: ClientProject) -> None:
+    url = client_project.environment["LOCAL"]
+    assert_ok(
+        client_project.run(
+            "vitest", "run", "--config=/dev/null", "--dir=suite", "client.spec.ts", env={"DATABASE_URL": url}
+        )
+    )
