@@ -1,7 +1,7 @@
 """How soon a Postgres that comes up is noticed: dbswitch, a `pg_isready` loop with 1 s sleeps, and npm `wait-on`.
 
-Run it: `python -m tests.benchmarks.bench_readiness [--runs N] [--seed N]`. All watch the same server at the same time; it is
-started after a random delay. Zero is the moment at which its log says that it accepts connections. Two scenes: a server
+Run it: `python -m tests.benchmarks.bench_readiness [--runs N] [--seed N]`. Each watches alone, taking turns, while a server
+is started after a random delay. Zero is the moment at which its log says that it accepts connections. Two scenes: a server
 that starts at once, and one that spends up to two seconds in recovery, listening and refusing every login (57P03).
 "blind" is dbswitch without signs, as it is for a remote host and on macOS. Nothing is asserted.
 """
@@ -113,22 +113,20 @@ def prepare_recovery(server: EmbeddedPostgres, seconds: float) -> None:
 
 
 def one_run(
-    server: EmbeddedPostgres,
-    contenders: dict[str, Callable[[], tuple[subprocess.Popen, Callable]]],
-    delay: float,
-) -> dict[str, tuple[float, int]]:
+    server: EmbeddedPostgres, watch: Callable[[], tuple[subprocess.Popen, Callable]], delay: float
+) -> tuple[float, int]:
+    """Return how many seconds after readiness it was noticed, and the attempts."""
     server.log.unlink(missing_ok=True)
-    watching = {name: start() for name, start in contenders.items()}
+    process, end = watch()
     try:
         time.sleep(delay)
         server._spawn()
         zero = accepting(server.log, time.monotonic() + 30)
-        found = {name: end() for name, (_, end) in watching.items()}
+        at, attempts = end()
     finally:
-        for process, _ in watching.values():
-            if process.poll() is None:
-                process.kill()
-    return {name: (at - zero, attempts) for name, (at, attempts) in found.items()}
+        if process.poll() is None:
+            process.kill()
+    return at - zero, attempts
 
 
 def report(title: str, columns: dict[str, Column]) -> None:
@@ -187,13 +185,15 @@ def main() -> int:
         ):
             columns = {name: Column() for name in contenders}
             for _ in range(arguments.runs):
-                if recovery:
-                    prepare_recovery(server, chosen.uniform(0.3, 2.0))
-                for name, (late, attempts) in one_run(server, contenders, chosen.uniform(0.5, 6.0)).items():
+                delay, slow = chosen.uniform(0.5, 4.0), chosen.uniform(0.3, 2.0)
+                for name, watch in contenders.items():
+                    if recovery:
+                        prepare_recovery(server, slow)
+                    late, attempts = one_run(server, watch, delay)
                     columns[name].late.append(late)
                     columns[name].attempts.append(attempts)
-                accepting_writes(server)
-                server.stop()
+                    accepting_writes(server)
+                    server.stop()
             report(title, columns)
         _, end = watch_dbswitch("signs", 15, url)
         print(f"\nAttempts in 15 s of waiting for a server that never comes: {end()[1]}")

@@ -60,8 +60,12 @@ def test_the_env_form_of_an_env_form_is_itself(url):
 
 @given(urls())
 def test_the_env_form_holds_only_characters_that_no_reader_of_env_files_touches(url):
-    assert re.fullmatch(r"[A-Za-z0-9._%:/@?&=\[\]-]+", url.env_form())
-    assert "$" not in url.env_form()
+    form = url.env_form()
+    login, _, place = form.removeprefix("postgresql://").rpartition("@")
+    assert re.fullmatch(r"[A-Za-z0-9._%:-]*", login)
+    assert login.count(":") <= 1
+    assert re.fullmatch(r"[A-Za-z0-9._:\[\]-]+/[A-Za-z0-9_.-]+", place.partition("?")[0])
+    assert re.fullmatch(r"[A-Za-z0-9_.%=&-]*", place.partition("?")[2])
 
 
 @given(password=TEXTS, user=TEXTS.filter(bool))
@@ -189,14 +193,21 @@ def test_what_cannot_be_used_is_refused_with_its_reason_and_without_the_secret(t
     assert "S3c" not in told
 
 
-@pytest.mark.parametrize("text", ["postgresql://u:S3cret@h/db x", "postgresql://u:S3cret%ff@h/db"])
-def test_a_refused_url_is_in_no_local_variable_of_a_traceback(text):
-    holder = [text]
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: "postgresql://u:S3cret@h/db x",
+        lambda: "postgresql://u:S3cret%ff@h/db",
+        lambda: "mysql://u:S3cret@h/db",
+    ],
+)
+def test_a_refused_url_is_in_no_local_variable_of_a_traceback(made):
     with pytest.raises(UrlError) as caught:
-        DatabaseUrl.parse(holder.pop())
+        DatabaseUrl.parse(made())
     shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "in parse" in shown
+    assert "S3cret" not in shown
     assert caught.value.__context__ is None
-    assert "S3cret" not in shown.replace(repr(text), "")
 
 
 @given(urls())
