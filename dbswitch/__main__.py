@@ -26,9 +26,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"dbswitch {__version__}\n")
         return 0
+    if line[0] == "check" and _surely_clean(line[1:]):
+        if not {"-q", "--quiet"}.intersection(line):
+            sys.stdout.write("dbswitch check (index): nothing found\n")
+        return 0
     from dbswitch.cli import perform
 
     return perform.main(line)
+
+
+def _surely_clean(words: list[str]) -> bool:
+    try:
+        from dbswitch.check import screen
+
+        return screen.is_clean(words)
+    except Exception:  # noqa: BLE001  whatever is wrong, the engine looks again, inside the error boundary
+        return False
 
 
 if __name__ == "__main__":

@@ -213,6 +213,7 @@ def test_the_live_line_never_wraps_in_a_narrow_terminal(project: Path, columns: 
         assert tty.end() == 0
     for frame in re.findall("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏][^\r\n]*", ESCAPE.sub("", tty.seen)):
         assert len(frame) <= columns
+    assert "\x1b[2K\x1b[1A\x1b[2K" not in tty.seen, "two lines were taken away: the live one had wrapped"
     assert "shop_prod" in tty.text.replace("\n", "")
 
 
