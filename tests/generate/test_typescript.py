@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.generate.conftest import SUITE, ClientProject, place_client
+
+if TYPE_CHECKING:
+    import subprocess
 
 pytestmark = pytest.mark.real
 

@@ -1,0 +1,215 @@
+"""The generated client in the real Next.js: hot switches, load, outages."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dbswitch.database.identity import Identity
+from tests.generate.live import TOKEN, Load, build, point, prepare, rows, serve, sessions, under_load
+from tests.support.nextapp import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.nextapp import AppFolder, NextApp
+    from tests.support.postgres import FreshPostgres, ShopServer
+
+pytestmark = pytest.mark.real
+
+IDENTITY = "/api/dbswitch/identity?identity=1"
+_prefixes = (f"p{number}" for number in itertools.count(1))
+
+
+@pytest.fixture
+def hot_app(next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer) -> AppFolder:
+    return prepare(next_app(local=postgres_local.url, prod=postgres_prod.url))
+
+
+def switch_both_ways(app: AppFolder, local: ShopServer, prod: ShopServer) -> None:
+    for server in (prod, local, prod):
+        point(app, server.url, server.shop.name)
+        assert app.shop() == server.answer
+
+
+def assert_written_once(load: Load, servers: list[ShopServer], prefix: str) -> list[str]:
+    """Every confirmed write is in exactly one place once; return the unconfirmed ones that are there."""
+    found = sorted(name for server in servers for name in rows(server, f"{prefix}-"))
+    assert len(found) == len(set(found)), "doubled"
+    lost = load.written() - set(found)
+    assert not lost, f"lost: {lost}"
+    return sorted(set(found) - load.written())
+
+
+def test_next_dev_moves_in_the_same_process_and_says_where_it_is(
+    hot_app: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    serve(hot_app, "dev")
+    before = [process.pid for process in hot_app.next_servers()]
+    switch_both_ways(hot_app, postgres_local, postgres_prod)
+    assert [process.pid for process in hot_app.next_servers()] == before
+
+    answer = hot_app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN})
+    assert answer.status == 200, answer
+    assert answer.json["dbswitch"] == 1
+    assert Identity.from_json(answer.json["identity"]).database == postgres_prod.shop.database
+
+    assert hot_app.get(IDENTITY).status == 401
+    assert hot_app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN + "x"}).status == 401
+    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:3000"):
+        assert hot_app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN, "Host": host}).status == 404
+    (hot_app.root / ".dbswitch" / "token").write_text("")
+    assert hot_app.get(IDENTITY, headers={"x-dbswitch-token": ""}).status == 401
+
+
+def test_the_route_names_the_error_and_nothing_else_while_the_database_is_away(
+    next_app: NextApp, fresh_postgres: FreshPostgres
+) -> None:
+    server = fresh_postgres()
+    app = prepare(next_app(local=server.url, prod=server.url))
+    serve(app, "dev")
+    assert app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN}).status == 200
+    server.server.stop()
+    answer = app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN})
+    assert (answer.status, answer.json) == (503, {"dbswitch": 1, "error": "P1001"})
+
+
+def test_next_start_moves_too_and_the_build_needs_no_database(
+    hot_app: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    kept = (hot_app.root / ".env.local").read_bytes()
+    (hot_app.root / ".env.local").unlink()
+    printed = build(hot_app)
+    assert "warn" not in printed.lower().replace("npm warn", ""), printed
+    (hot_app.root / ".env.local").write_bytes(kept)
+    trace = (hot_app.root / ".next/server/app/api/load/route.js.nft.json").read_text()
+    assert "prisma.config.ts" not in trace, "Turbopack took the whole project for dependencies"
+    assert (
+        ".dbswitch"
+        not in (hot_app.root / ".next/server/app/api/dbswitch/identity/route.js.nft.json").read_text()
+    )
+
+    serve(hot_app, "start")
+    switch_both_ways(hot_app, postgres_local, postgres_prod)
+    answer = hot_app.get()
+    assert answer.json["bucket"] == postgres_prod.shop.name, "a companion of the URL follows it"
+    assert hot_app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN}).status == 404
+
+
+def test_an_exported_url_stays_as_next_says(
+    hot_app: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    serve(hot_app, "dev", {"DATABASE_URL": postgres_local.url})
+    point(hot_app, postgres_prod.url)
+    deadline = time.monotonic() + 1.5  # longer than Next's own reload
+    while time.monotonic() < deadline:
+        assert hot_app.shop() == postgres_local.answer
+
+
+def test_the_usual_singleton_would_have_stayed_on_the_old_database(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    """The reason for this file: the env says one database, the app is on the other."""
+    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
+    app.start_by_hand()
+    point(app, postgres_prod.url, "prod-files")
+    wait_until(lambda: app.get().json["bucket"] == "prod-files" or None, 10, app.log)
+    assert app.shop() == postgres_local.answer
+
+
+@pytest.mark.slow
+def test_ten_switches_under_load_fail_nothing_and_lose_nothing(
+    hot_app: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    build(hot_app)
+    serve(hot_app, "start")
+    prefix = next(_prefixes)
+    before = sessions(postgres_local)
+    switches: list[tuple[float, str]] = []
+    with under_load(hot_app, 60, prefix) as load:
+        for turn in range(10):
+            time.sleep(0.6)  # the load between two switches
+            server = postgres_local if turn % 2 else postgres_prod
+            switches.append((point(hot_app, server.url), server.shop.name))
+        time.sleep(0.6)
+    assert load.rate >= 50
+    assert not load.failed, load.failed[:3]
+    for (since, name), (until, _) in itertools.pairwise([*switches, (float("inf"), "")]):
+        for result in load.results:
+            # The client looks at most once in a millisecond.
+            if since + 0.002 < result["from"] / 1000 and result["until"] / 1000 < until:
+                assert result["database"] == name
+    assert assert_written_once(load, [postgres_local, postgres_prod], prefix) == []
+    wait_until(lambda: sessions(postgres_prod) == 0 or None, 15, lambda: f"{sessions(postgres_prod)} left")
+    wait_until(lambda: sessions(postgres_local) <= before + 9 or None, 15, lambda: "too many connections")
+
+
+def assert_reads_and_writes(load: Load, server: ShopServer, prefix: str) -> list[str]:
+    """All reads succeeded; each write is there once or failed with the words that say why."""
+    assert load.rate >= 45
+    reads = [result for result in load.failed if not result["write"]]
+    assert not reads, reads[:3]
+    for result in load.failed:
+        assert result["status"] == 500, result
+        assert "may have been applied or not" in result["error"], result
+    unconfirmed = assert_written_once(load, [server], prefix)
+    assert set(unconfirmed) <= {result["key"] for result in load.failed}
+    return [result["key"] for result in load.failed]
+
+
+def stop_for_five_seconds(server: ShopServer) -> None:
+    server.server.stop()
+    time.sleep(5)
+    server.server.start()
+
+
+def terminate_every_backend(server: ShopServer) -> None:
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        server.server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            (server.shop.database,),
+        )
+        time.sleep(0.2)
+
+
+def take_all_connections(server: ShopServer) -> None:
+    from psycopg import sql
+
+    role = sql.Identifier(server.shop.role)
+    with server.server.connect() as admin:
+        admin.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 1").format(role))
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (server.shop.role,)
+        )
+        time.sleep(2)
+        admin.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT -1").format(role))
+
+
+def crash_and_recover(server: ShopServer) -> None:
+    server.server.kill()
+    server.server.start()  # it refuses with 57P03 while it replays its log
+
+
+@pytest.mark.slow
+def test_reads_ride_out_every_outage_and_writes_are_never_doubled(
+    next_app: NextApp, fresh_postgres: FreshPostgres
+) -> None:
+    server = fresh_postgres()
+    app = prepare(next_app(local=server.url, prod=server.url))
+    build(app)
+    serve(app, "start")
+    for outage in (stop_for_five_seconds, take_all_connections, crash_and_recover, terminate_every_backend):
+        prefix = next(_prefixes)
+        with under_load(app, 50, prefix) as load:
+            time.sleep(0.7)
+            outage(server)
+            time.sleep(1.5)
+        failed = assert_reads_and_writes(load, server, prefix)
+        print(f"{outage.__name__}: {len(load.results)} requests, {len(failed)} writes unsure")
+        if outage is stop_for_five_seconds:
+            assert app.log().count("[dbswitch]") == 1, app.log()
+        if outage is not terminate_every_backend:
+            assert len(failed) <= 9, f"{outage.__name__}: at most one under way on each connection"
+    assert server.shop.password not in app.log()
