@@ -55,8 +55,9 @@ class Child:
         raise AssertionError(f"{self.target} said {self.said}, not {pattern}")
 
     def tell(self, line="go"):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended in the meantime
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
 
     def end(self):
         with contextlib.suppress(OSError):
@@ -287,10 +288,10 @@ def test_twenty_requests_at_once_end_on_the_newest_and_everyone_is_told_the_trut
     first.tell("end")
     first.await_("done")
     for last in newest:
-        last.await_("changes")
+        last.await_("changes|overtaken")  # one that is older than the first has just not looked yet
         last.tell("end")
-        last.await_("done")
-    done = [one.target for one in (first, *newest)]
+        last.await_("done|overtaken")
+    done = [one.target for one in (first, *newest) if _ended(one) == "done"]
     assert (state / "changes").read_text().split() == done
     assert len(done) <= 2
     names = {one.target: one for one in crowd}
