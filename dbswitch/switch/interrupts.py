@@ -82,6 +82,10 @@ class Interrupts:
             self._deferred -= 1
         self.check()
 
+    def settle(self) -> None:
+        """Let no signal count any more: the work is done, and only the report of it is left."""
+        self._deferred += 1
+
     @contextlib.contextmanager
     def rolling_back(self) -> Iterator[None]:
         """Let signals only be acknowledged in the block. What interrupted before it has been answered by it."""

@@ -140,6 +140,7 @@ def _carry_out(
     record = apply.work.record
     try:
         verification = _follow(apply, plan, goal, target, lease, ending)
+        apply.work.interrupts.settle()  # inside the try: a signal is answered either by the undo or by the end
     except BaseException as cause:
         if not apply.touched:
             record.end()

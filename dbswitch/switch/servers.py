@@ -147,6 +147,7 @@ def _cycle(apply: Apply, ending: Ending) -> None:
     try:
         apply.stop_server()
         apply.start_server()
+        work.interrupts.settle()
     except BaseException as cause:
         if not apply.touched:
             work.record.end()

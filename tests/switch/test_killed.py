@@ -1,0 +1,189 @@
+"""A switch that is killed or interrupted at any event leaves all-old or all-new, and the next command repairs the rest.
+
+The dev server is the stand-in for Next.js; the databases are real.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.conftest import TOKEN
+from tests.cli.running import REAL, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psutil
+
+    from tests.cli.conftest import Folder
+    from tests.support.postgres import ShopServer
+
+SECONDS = 60.0
+
+
+def answer(folder: Folder) -> dict[str, Any]:
+    """What the stand-in says: the effective URL, and the one its client started with."""
+    with urllib.request.urlopen(f"http://localhost:{folder.port}/api/db", timeout=10) as response:
+        return dict(json.load(response))
+
+
+def servers(folder: Folder) -> list[psutil.Process]:
+    return [p for p in folder.living() if "next-server" in " ".join(p.cmdline())]
+
+
+def switching(folder: Folder, *argv: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *REAL, *argv, "--json"],
+        cwd=folder.root,
+        env=environment(**{TOKEN: folder.token, "PYTHONUNBUFFERED": "1"}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def events_of(process: subprocess.Popen[str], count: int) -> Iterator[dict[str, Any]]:
+    assert process.stdout is not None
+    for _ in range(count):
+        line = process.stdout.readline()
+        if not line:
+            return
+        yield json.loads(line)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]], str]:
+    out, err = process.communicate(timeout=SECONDS)
+    return process.returncode, [json.loads(line) for line in out.splitlines()], err
+
+
+def assert_whole(folder: Folder, old: str, new: str) -> str:
+    """Files all-old or all-new, one server, on what the files say; no journal, no record. Return which."""
+    text = (folder.root / ".env.local").read_text()
+    assert text in {old, new}
+    assert not (folder.root / ".dbswitch" / "journal").exists()
+    assert not (folder.root / ".dbswitch" / "switch.json").exists()
+    assert not [path.name for path in folder.root.glob(".env*") if "dbswitch" in path.name]
+    assert len(servers(folder)) == 1
+    assert answer(folder)["client"] in text.splitlines()[0]
+    return "old" if text == old else "new"
+
+
+@pytest.fixture
+def both(served: Folder, postgres_prod: ShopServer) -> tuple[Folder, str, str, tuple[str, ...]]:
+    """A running project, the env file before and after a switch to prod, and that switch's words."""
+    words = ("prod", "--confirm", postgres_prod.shop.database)
+    old = (served.root / ".env.local").read_text()
+    assert served.run("dev", "--detach").returncode == 0
+    code, _ = served.json(*words)
+    assert code == 0
+    new = (served.root / ".env.local").read_text()
+    assert old != new
+    assert served.json("local")[0] == 0
+    return served, old, new, words
+
+
+def points(folder: Folder, words: tuple[str, ...]) -> int:
+    code, events = folder.json(*words)
+    assert code == 0
+    assert folder.json("local")[0] == 0
+    return len(events)
+
+
+def test_kill_9_at_every_event_is_repaired_by_the_next_command(
+    both: tuple[Folder, str, str, tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, old, new, words = both
+    total = points(folder, words)
+    ends: list[str] = []
+    for point in range(1, total):  # after the last event there is nothing left to kill
+        process = switching(folder, *words)
+        list(events_of(process, point))
+        process.kill()
+        finish(process)
+        repaired = folder.run("status")
+        assert repaired.returncode == 0, repaired.stderr
+        ends.append(assert_whole(folder, old, new))
+        code, events = folder.json("local")
+        assert code == 0, events
+        assert assert_whole(folder, old, new) == "old"
+    assert set(ends) == {"old", "new"}
+    with capsys.disabled():
+        print(
+            f"\nkill -9 at {total - 1} events: {ends.count('old')} all-old, {ends.count('new')} all-new, 0 mixed"
+        )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_at_every_event_rolls_back_or_finishes(
+    both: tuple[Folder, str, str, tuple[str, ...]],
+    number: signal.Signals,
+    code: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, old, new, words = both
+    total = points(folder, words)
+    codes: list[int] = []
+    for point in range(1, total):
+        process = switching(folder, *words)
+        list(events_of(process, point))
+        process.send_signal(number)
+        ended, events, err = finish(process)
+        assert ended in {0, code}, (point, events, err)
+        assert "Traceback" not in err
+        codes.append(ended)
+        assert assert_whole(folder, old, new) == ("new" if ended == 0 else "old")
+        if ended == 0:
+            assert folder.json("local")[0] == 0
+    assert code in codes
+    with capsys.disabled():
+        print(
+            f"\n{number.name} at {total - 1} events: {codes.count(code)} rolled back, {codes.count(0)} finished"
+        )
+
+
+def test_a_second_ctrl_c_while_rolling_back_changes_nothing(
+    both: tuple[Folder, str, str, tuple[str, ...]],
+) -> None:
+    folder, old, new, words = both
+    process = switching(folder, *words)
+    for event in events_of(process, 1000):
+        if event["event"] == "phase" and (event["phase"], event["state"]) == ("start", "done"):
+            break
+    process.send_signal(signal.SIGINT)
+    for event in events_of(process, 1000):
+        if event["event"] == "phase" and event["phase"] == "rollback":
+            break
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    ended, events, err = finish(process)
+    assert ended == 130, (events, err)
+    assert assert_whole(folder, old, new) == "old"
+
+
+def test_a_killed_switch_before_another_switch_is_finished_by_that_one(
+    both: tuple[Folder, str, str, tuple[str, ...]],
+) -> None:
+    folder, old, new, words = both
+    process = switching(folder, *words)
+    for event in events_of(process, 1000):
+        if event["event"] == "phase" and (event["phase"], event["state"]) == ("stop", "done"):
+            break
+    process.kill()
+    finish(process)
+    until = time.monotonic() + SECONDS
+    while servers(folder):
+        assert time.monotonic() < until
+    code, events = folder.json(*words)
+    assert code == 0, events
+    assert [event["code"] for event in events if event["event"] == "notice"].count("killed-switch") == 1
+    assert assert_whole(folder, old, new) == "new"
