@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dbswitch.cli.operations import GeneratedKind
 from dbswitch.cli.renderer import Answer, Line, Style, plain
 from dbswitch.cli.switching import find_project, has_terminal, start_folder
-from dbswitch.errors import ExitCode
+from dbswitch.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -130,9 +130,10 @@ def _files(kind: GeneratedKind, project: Project) -> tuple[GeneratedFile, ...]:
 
             return (plan_identity_route(project),)
         case GeneratedKind.PAGE:
-            from dbswitch.generate.admin_page import plan_page
-
-            return tuple(plan_page(project))
+            raise ConfigError(
+                "this version has no admin page to generate",
+                fix="`dbswitch generate route` writes what a switch needs to be verified",
+            )
 
 
 def demo(asked: Demo) -> int:

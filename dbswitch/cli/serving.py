@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.events import Event, Result
 
 LOOK = 0.25  # seconds between two looks at whether the server is still there
+SEARCH = 1.0  # the same where all processes have to be searched for it
 _TAIL = 1 << 20  # bytes; as much of the log's end as is searched for its last lines
 
 
@@ -59,7 +60,10 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
             if result.exit or asked.detach:
                 return result.exit
             stops = "stops the server" if _is_ours(results) else "leaves it running"
-            renderer.note(f"following its log; Ctrl-C {stops}")
+            if watch.lives():
+                renderer.note(f"following its log; Ctrl-C {stops}")
+            else:
+                renderer.note(f"its output is where it was started; Ctrl-C {stops}")
             _show(log.follow(spec.log_path, since=begin, stop=watch.gone), as_json=common.json)
     except InterruptedSwitchError as signal:
         return _leave(project, renderer, ours=_is_ours(results), terminated=signal.terminated)
@@ -102,7 +106,7 @@ class Watch:
         if now < self._next:
             return False
         self._next = now + LOOK
-        if self._lives():
+        if self.lives():
             return False
         from dbswitch.switch import mutex, recovery
 
@@ -113,11 +117,12 @@ class Watch:
 
             mend(self.project, self.renderer)  # the switch that took the server down was killed
             return False
-        if self._lives():  # a switch ended between the two looks
+        if self.lives():  # a switch ended between the two looks
             return False
         return self._judge()
 
-    def _lives(self) -> bool:
+    def lives(self) -> bool:
+        """Return whether the first process of a server that dbswitch started is alive."""
         from dbswitch.server.processes import is_alive
         from dbswitch.server.record import read_record
 
@@ -130,7 +135,8 @@ class Watch:
         from dbswitch.server.record import read_record
 
         record = read_record(self.spec.record_path)
-        if find(self.spec, record):  # its first process is gone, the one that serves is not
+        if find(self.spec, record):  # its first process is gone or not known, the one that serves is there
+            self._next = time.monotonic() + SEARCH
             return False
         self.stopped = record is None
         self.status = None if record is None else children.status(record.pid)

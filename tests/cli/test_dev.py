@@ -11,7 +11,7 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING
 
-from tests.cli.conftest import TOKEN
+from tests.cli.conftest import STANDIN, TOKEN
 from tests.cli.running import REAL, environment
 
 if TYPE_CHECKING:
@@ -145,6 +145,34 @@ def test_a_second_dev_follows_the_first_ones_server_and_leaves_it_running(served
     assert process.returncode == 0
     assert "goes on without us" in out
     assert answer(served) == before
+
+
+def test_dev_says_that_the_output_of_a_server_it_did_not_start_is_elsewhere(served: Folder) -> None:
+    mine = subprocess.Popen(
+        [sys.executable, str(STANDIN), "dev", "-p", str(served.port)],
+        cwd=served.root,
+        env=environment(**{TOKEN: served.token}),
+        stdout=subprocess.DEVNULL,
+    )
+    limit = time.monotonic() + SECONDS
+    while True:
+        with contextlib.suppress(OSError):
+            before = answer(served)
+            break
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    with dev(served) as process:
+        until(process, "its output is where it was started; Ctrl-C leaves it running")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert answer(served) == before
+    with dev(served) as process:
+        until(process, "its output is where it was started")
+        mine.terminate()
+        mine.wait(SECONDS)
+        out, _ = process.communicate(timeout=SECONDS)
+    assert "the server was stopped" in out
 
 
 def test_dev_detached_returns_when_the_server_answers(served: Folder) -> None:

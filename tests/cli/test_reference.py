@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import subprocess
 import types
 import typing
 from enum import Enum
@@ -183,6 +184,18 @@ def test_what_the_commands_print_is_what_is_documented(folder: Folder) -> None:
         "accepted",
     }
     assert expected <= seen
+
+
+def test_what_check_prints_is_what_is_documented(folder: Folder) -> None:
+    (folder.root / ".git").rmdir()
+    folder.write("bad.ts", 'export const url = "postgresql://shop:pa-ss-w0rd@db.example.com:5432/shop"\n')
+    for words in (["init", "-q"], ["add", "bad.ts"]):
+        subprocess.run(["git", *words], cwd=folder.root, check=True, capture_output=True)
+    done = folder.run("check", "--json")
+    value = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert value["findings"]
+    assert_documented("check", value)
 
 
 def test_the_example_on_the_page_is_in_the_documented_form() -> None:
