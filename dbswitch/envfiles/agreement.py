@@ -105,6 +105,23 @@ def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
     return ""
 
 
+def others_unchanged(old: Readings, new: Readings, key: str) -> bool:
+    """Return whether Next.js, dotenv and python-dotenv get every variable but `key` the same from both texts."""
+    return _without(old.dotenv, key) == _without(new.dotenv, key) and _without(old.python, key) == _without(
+        new.python, key
+    )
+
+
+def unchanged(old: Readings, new: Readings) -> bool:
+    """Return whether every reader gets the same from both texts; what the shell model cannot tell is left out."""
+    now = new.shell.values
+    return (
+        old.dotenv == new.dotenv
+        and old.python == new.python
+        and all(now.get(key, before) == before for key, before in old.shell.values.items())
+    )
+
+
 def _shell_only(readings: Readings, key: str) -> int:
     """Return the line of what looks like a binding of `key` to a shell alone, or 0; used where it cannot be followed."""
     if readings.shell.stop is None:

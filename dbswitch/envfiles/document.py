@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PARKED = "dbswitch:parked"
 KEPT = "dbswitch:kept"
+_OTHERS = "with the commented lines back, a reader would take another variable differently"
 _BOM = "\ufeff"
 _LINE = re.compile("[^\n\r\u2028\u2029]*(?:\r\n|[\n\r\u2028\u2029]|\\Z)")
 _REST = re.compile("[^\n\r\u2028\u2029]*")
@@ -204,8 +205,8 @@ class Document:
         if not found:
             return None
         edited = self._splice(found)
-        if why := agreement.problem(edited.readings, self.readings, key, self.readings.dotenv.get(key)):
-            raise self._refusal(key, found[0][0], why)
+        if not agreement.others_unchanged(self.readings, edited.readings, key):
+            raise self._refusal(key, found[0][0], _OTHERS)
         return edited
 
     def keep(self, key: str) -> Document:
@@ -224,8 +225,8 @@ class Document:
         following = _LAST_END.match(self._text, end) or _LAST_END.search(self._text)
         copy = _commented(self._text[start:end], KEPT) + (following[0] if following else "\n")
         edited = self._splice([(start, start, copy)])
-        if why := agreement.problem(self.readings, edited.readings, key, self.readings.dotenv.get(key)):
-            raise self._refusal(key, sites[-1].start, why)
+        if not agreement.unchanged(self.readings, edited.readings):
+            raise self._refusal(key, sites[-1].start, "a copy of it above it would be read as a binding")
         return edited
 
     def restore(self, key: str) -> Document | None:
@@ -241,8 +242,9 @@ class Document:
         start, end, text = kept[-1]
         first, last = self._lines_of(sites[-1])
         edited = self._splice(sorted([(start, end, ""), (first, last, text.rstrip("\r\n"))]))
-        if why := agreement.problem(self.readings, edited.readings, key, edited.readings.dotenv.get(key)):
-            raise self._refusal(key, sites[-1].start, why)
+        # A person's own lines come back however few readers agree on them: only the others' values are compared.
+        if not agreement.others_unchanged(self.readings, edited.readings, key):
+            raise self._refusal(key, sites[-1].start, _OTHERS)
         return edited
 
     def _blocks(self, key: str, marker: str) -> list[str]:

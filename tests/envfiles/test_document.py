@@ -215,3 +215,29 @@ def test_a_key_that_is_no_name_is_refused() -> None:
 
 def test_unparking_what_is_not_parked_gives_none() -> None:
     assert Document.parse(b"# KEY=x\n# dbswitch:parked OTHER=1\n").unpark("KEY") is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    FILES,
+    st.sampled_from([b"KEY=", b"export KEY='x'", b"A=1\r\n\tKEY = ", b'KEY="$A', b"\xef\xbb\xbfKEY=a#b"]),
+)
+def test_a_kept_value_comes_back_byte_for_byte(rest: bytes, start: bytes) -> None:
+    data = start + rest
+    document = Document.parse(data)
+    if [binding.key for binding in document.bindings].count("KEY") != 1:
+        return
+    try:
+        edited = document.keep("KEY").set("KEY", URL)
+    except EnvFileError:
+        return
+    back = edited.restore("KEY")
+    assert back is not None
+    assert back.render() == data
+
+
+def test_a_kept_value_comes_back_though_the_shell_reads_it_differently() -> None:
+    data = b'HOST=h\nKEY="postgres://u:p@$HOST/db"  # mine\n'
+    back = Document.parse(data).keep("KEY").set("KEY", URL).restore("KEY")
+    assert back is not None
+    assert back.render() == data
