@@ -42,6 +42,7 @@ class Display:
         from rich.console import Console
 
         self.console: Console = Console(stderr=True, highlight=False)
+        self.fold = self.console.is_terminal  # in a log, a line of JSON stays one line
 
     def title(self) -> None:
         """Say what this is."""
@@ -132,12 +133,15 @@ class Display:
     def answers(self, answers: Answers, port: int) -> None:
         """Show what the app says now."""
         from rich.markup import escape
+        from rich.padding import Padding
 
-        base = f"http://localhost:{port}"
         rows = "".join(f" · {row}" for row in answers.rows)
         for path, text in (
             ("/", f"[bold]{escape(answers.headline)}[/]{escape(rows)}"),
             ("/api/items", escape(answers.route)),
         ):
-            # Not folded: a line break inside the JSON would be shown as if the app had said it.
-            self.console.print(f"  [dim]GET {base}{path}[/]\n      {text}", soft_wrap=True)
+            self.console.print(f"  [dim]GET http://localhost:{port}{path}[/]")
+            if self.fold:
+                self.console.print(Padding(text, (0, 0, 0, 6)))
+            else:
+                self.console.print(f"      {text}", soft_wrap=True)

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import psycopg
 import pytest
+
+from dbswitch.demo import programs
+from dbswitch.demo.postgres import EmbeddedPostgres
 
 
 def answers(url: str) -> str | None:
@@ -44,3 +51,32 @@ def test_a_wrong_password_is_refused(fresh_postgres):
     fresh = fresh_postgres()
     fresh.server.create_role(fresh.shop.role, "changed")
     assert answers(fresh.url) is None
+
+
+@pytest.mark.real
+def test_programs_that_the_servers_user_cannot_read_are_copied_and_run(monkeypatch, postgres_home):
+    if os.geteuid() == 0:  # others run the server themselves and can read what they installed
+        monkeypatch.setattr(programs, "open_to_all", lambda folder: False)
+    server = EmbeddedPostgres(postgres_home / "copied")
+    try:
+        server.start()
+        assert (postgres_home / "copied" / "programs").exists() == (os.geteuid() == 0)
+        assert server.execute("SELECT 1") == [(1,)]
+    finally:
+        server.remove()
+
+
+@pytest.mark.real
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/sysvipc")
+def test_a_killed_and_removed_server_gives_its_shared_memory_back(fresh_postgres):
+    fresh = fresh_postgres()
+    segment = (fresh.server.data / "postmaster.pid").read_text().splitlines()[6].split()[1]
+
+    def segments() -> set[str]:
+        return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+
+    assert segment in segments()
+    fresh.server.kill()
+    assert segment in segments()
+    fresh.server.remove()
+    assert segment not in segments()
