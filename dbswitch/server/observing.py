@@ -54,8 +54,14 @@ class Observation:
         candidates = [self.top] if self.top is not None else []
         candidates += [one.id for one in self.processes]
         launch = next((found for one in candidates if (found := environment_of(one)) is not None), None)
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MIB
-        return without_next_options(os.environ if launch is None else launch, memory)
+        return without_next_options(os.environ if launch is None else launch, _memory_mib())
+
+
+def _memory_mib() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MIB
+    except (ValueError, OSError):  # a system without these names
+        return 0
 
 
 def find(spec: ServerSpec, record: ServerRecord | None = None) -> tuple[Owned, ...]:

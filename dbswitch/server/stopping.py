@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import children, ports
-from dbswitch.server.chain import masked_command
+from dbswitch.server.chain import is_next_dev, masked_command
 from dbswitch.server.ladder import Descent, descend
 from dbswitch.server.nextjs import lock_path, remove_lock
 from dbswitch.server.observing import Observation, find
+from dbswitch.server.ownership import Owned, Proof
 from dbswitch.server.processes import look_at
 from dbswitch.server.record import remove_record
 from dbswitch.server.takeover import end_foreign
@@ -20,7 +21,6 @@ from dbswitch.server.takeover import end_foreign
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dbswitch.server.ownership import Owned
     from dbswitch.server.ports import Listener
     from dbswitch.server.spec import ServerSpec
 
@@ -72,6 +72,7 @@ def stop(
             term=spec.limits.term,
             kill=spec.limits.kill,
             on_step=on_step,
+            dispensable=_has_nothing_left_to_do,
         )
         stopped.update({one.process.pid: one for one in descent.signalled})
         killed.update({one.process.pid: one for one in descent.killed})
@@ -95,6 +96,11 @@ def stop(
         foreign=observation.foreign,
         seconds=time.monotonic() - began,
     )
+
+
+def _has_nothing_left_to_do(owned: Owned) -> bool:
+    """Next's program, when it is ours: one in a person's terminal restores the cursor before it ends."""
+    return owned.proof in {Proof.MARKER, Proof.SESSION} and is_next_dev(owned.process.argv)
 
 
 def _line(owned: Owned) -> str:

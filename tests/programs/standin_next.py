@@ -1,11 +1,12 @@
 """A stand-in for `next dev`, named as such: its chain, lock, port and reading of env files, without the second it takes.
 
-`python standin_next.py dev [-p PORT]` copies itself to Next's entry point in the project and becomes `node .../next dev`, as
-far as a process table tells; that one forks `next-server (vSTAND-IN)`, which holds an flock
-on `.next/dev/lock`, listens and answers. What it copies from Next.js 16.4.6: one process group; only the server listens; the
-program ends when its server does, and passes TERM and INT on; a chosen port that is taken ends it with EADDRINUSE, the default
-one drifts upwards; a lock that stays held for a second ends it; `__NEXT_PROCESSED_ENV` makes it read no env file; the process
-environment beats the files; changed files are read again, while `client` stays what it was at the start.
+`python standin_next.py dev [-p PORT]` copies itself to Next's entry point in the project and becomes `node .../next dev`,
+as far as a process table tells; that one forks `next-server (vSTAND-IN)`, which holds an flock on `.next/dev/lock`, listens
+and answers. What it copies from Next.js 16.4.6: one process group; only the server listens; the program ends when its
+server does (with STANDIN_LINGERS it stays), and passes TERM and INT on; a chosen port that is taken ends it with
+EADDRINUSE, the default one drifts upwards; a lock that stays held for a second ends it; `__NEXT_PROCESSED_ENV` makes it
+read no env file; the process environment beats the files; changed files are read again, while `client` stays what it was
+at the start.
 
 Answers: `/` 200, Next's manifest path 200, `/api/db` the effective and the client's DATABASE_URL, everything else 404.
 """
@@ -147,6 +148,8 @@ def dev(port: int | None) -> None:
     signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGINT, pass_on)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    while "STANDIN_LINGERS" in os.environ:
+        signal.pause()
     sys.exit(max(status, 0))
 
 

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
 
@@ -325,3 +326,14 @@ def as_nobody(home: str, port: str) -> None:
     report = lifecycle.stop(spec, seen)
     assert lifecycle.require_ports_free(spec, report)
     print(f"{seen.state} by nobody, stopped {len(report.stopped)}")
+
+
+def test_the_program_of_a_dead_server_is_not_waited_for(make_folder):
+    """Next's own lingers for up to three seconds after its server; here it would for ever."""
+    folder = make_folder(limits=lifecycle.ServerLimits(term=30, kill=5, ready=10))
+    folder.start_ready(STANDIN_LINGERS="1")
+    began = time.monotonic()
+    report = folder.stop()
+    assert time.monotonic() - began < 10
+    assert len(report.stopped) == 2
+    assert folder.living() == []
