@@ -30,6 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not {"-q", "--quiet"}.intersection(line):
             sys.stdout.write("dbswitch check (index): nothing found\n")
         return 0
+    if line[:1] == ["check"]:
+        from dbswitch.check.screen import answer
+
+        if answer(line[1:]):
+            return 0
     from dbswitch.cli import perform
 
     return perform.main(line)

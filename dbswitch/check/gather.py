@@ -118,9 +118,7 @@ def _blobs(root: Path, words: tuple[str, ...]) -> dict[str, bytes]:
     ]
     if not changed:
         return {}
-    blobs = git.Blobs(os.fspath(root))
-    contents = blobs.read([name for _, name in changed])
-    blobs.close()
+    contents = _read_blobs(root, [name for _, name in changed])
     return {path: data for (path, _), data in zip(changed, contents, strict=True)}
 
 
@@ -129,10 +127,16 @@ def _indexed(root: Path, names: list[str]) -> dict[str, bytes]:
     plain = [name for name in names if "\n" not in name]
     if not plain:
         return {}
-    blobs = git.Blobs(os.fspath(root))
-    contents = blobs.read([f":{name}" for name in plain])
-    blobs.close()
+    contents = _read_blobs(root, [f":{name}" for name in plain])
     return dict(zip(plain, contents, strict=True))
+
+
+def _read_blobs(root: Path, names: list[str]) -> list[bytes]:
+    blobs = git.Blobs(os.fspath(root))
+    try:
+        return blobs.read(names)
+    finally:
+        blobs.abandon()
 
 
 def _tree(root: Path) -> list[str]:

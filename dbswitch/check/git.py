@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 _CHUNK = 1 << 16
+_HOOK_PATHS = ("GIT_INDEX_FILE", "GIT_DIR", "GIT_WORK_TREE")
 _AT_ONCE = 200  # object names written before their contents are read; far below what a pipe holds
 
 
@@ -18,12 +19,15 @@ class GitError(Exception):
 class Running:
     """A started git: its pid, what it prints, and what can be written to it."""
 
-    __slots__ = ("_pid", "_words", "source", "target")
+    __slots__ = ("_ended", "_pid", "_words", "source", "target")
 
     def __init__(self, words: tuple[str, ...], folder: str) -> None:
         given, self.target = os.pipe()
         self.source, printed = os.pipe()
         environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        for name in _HOOK_PATHS:
+            if name in environment:  # git gives them to a hook relative to where the hook runs
+                environment[name] = os.path.abspath(environment[name])  # noqa: PTH100  pathlib is not loaded in a hook
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         actions = [
             (os.POSIX_SPAWN_DUP2, given, 0),
@@ -31,6 +35,7 @@ class Running:
             (os.POSIX_SPAWN_DUP2, null, 2),
         ]
         self._words = words
+        self._ended = False
         try:
             self._pid = os.posix_spawnp(
                 "git", ("git", "-C", folder, *words), environment, file_actions=actions
@@ -53,14 +58,20 @@ class Running:
         chunks = []
         while chunk := os.read(self.source, _CHUNK):
             chunks.append(chunk)
-        self._end()
+        if self._wait() != 0:
+            raise GitError(f"git {self._words[0]} failed")
         return b"".join(chunks)
 
-    def _end(self) -> None:
-        os.close(self.source)
-        _, status = os.waitpid(self._pid, 0)
-        if status != 0:
-            raise GitError(f"git {self._words[0]} failed")
+    def abandon(self) -> None:
+        """End it, whatever it has printed; nothing to do where it has ended."""
+        if not self._ended:
+            os.close(self.target)
+            self._wait()
+
+    def _wait(self) -> int:
+        self._ended = True
+        os.close(self.source)  # it ends at its next write, or for want of input
+        return os.waitpid(self._pid, 0)[1]
 
 
 class Blobs:
@@ -87,9 +98,9 @@ class Blobs:
                 found.append(self._take(int(header[2])) if len(header) == 3 else b"")
         return found
 
-    def close(self) -> None:
+    def abandon(self) -> None:
         """End it."""
-        self._git.read_to_end()
+        self._git.abandon()
 
     def _line(self) -> bytes:
         while b"\n" not in self._rest:

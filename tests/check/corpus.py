@@ -74,10 +74,7 @@ MUST_FIND = (
     Case(
         "the protected URL percent-encoded in another way",
         APP,
-        {
-            "src/db.ts": "export const url =\n  'postgresql://shop:Zk8%40vQ2m!x9"
-            + "TfLw$7bN@elsewhere.io/shop'\n"
-        },
+        {"src/db.ts": "export const url =\n  'postgresql://shop:Zk8%40vQ2m!x9TfLw$7bN@elsewhere.io/shop'\n"},
         {".env.local": SUFFIXED},
         expected=found(("protected-secret", "src/db.ts", 2)),
     ),
@@ -100,7 +97,7 @@ MUST_FIND = (
         APP,
         {
             "compose.yaml": "services:\n  db:\n    environment:\n      POSTGRES_PASSWORD: Zk8@vQ2m!x9"
-            + "TfLw$$7bN\n"
+            "TfLw$$7bN\n"
         },
         {".env.local": SUFFIXED},
         expected=found(("protected-secret", "compose.yaml", 4)),
