@@ -321,15 +321,14 @@ def test_an_unknown_target_is_refused_before_anything_is_detached(folder: Folder
 
 
 def test_detaching_runs_no_command_of_a_target_before_it_answers(folder: Folder) -> None:
-    marker = folder.root / "was-run"
+    marker, go = folder.root / "was-run", folder.root / "go"
+    script = f"until [ -e {go} ]; do sleep 0.05; done; touch {marker}; echo DATABASE_URL=postgresql://x@127.0.0.1:1/x"
     with (folder.root / "dbswitch.toml").open("a") as stream:
-        command = json.dumps(
-            ["sh", "-c", f"sleep 1; touch {marker}; echo DATABASE_URL=postgresql://x@127.0.0.1:1/x"]
-        )
-        stream.write(f"\n[targets.vault]\ncommand = {command}\n")
-    done = folder.run("vault", "--detach")
+        stream.write(f"\n[targets.vault]\ncommand = {json.dumps(['sh', '-c', script])}\n")
+    done = folder.run("vault", "--detach", "--timeout", "0.2")
     assert done.returncode == 0
     assert not marker.exists()
+    go.touch()
     until_result(folder.root / ".dbswitch" / "runs" / f"{json.loads(done.stdout)['id']}.jsonl")
     assert marker.exists()
 
