@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +63,8 @@ def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> Non
     Raises:
         OSError: nothing was replaced, and no temporary file stays behind.
     """
+    import tempfile
+
     fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:

@@ -9,8 +9,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, assert_never
 
-from dbswitch.errors import ProtectedError, UsageError
+from dbswitch.errors import ExitCode, ProtectedError, UsageError
 from dbswitch.project import readers, targets
+from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import history, observe
 from dbswitch.switch.alone import alone
 from dbswitch.switch.apply import HOT_DEADLINE, RESTART_DEADLINE, Apply
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 
 PREVIOUS = "-"
+NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no switch, so no history
 
 
 def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
@@ -53,7 +55,7 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
     with settled(reporter, ending) as interrupts:
         _switch(project, request, reporter, interrupts, ending)
     result = ending.result(reporter)
-    if not request.dry_run:
+    if not request.dry_run and result.exit not in NOT_BEGUN:
         with contextlib.suppress(
             OSError
         ):  # a history that cannot be written must not turn a switch into a failure
@@ -68,7 +70,9 @@ def _switch(
     ending.target = targets.lookup(project, _named(project, request.target)).name  # fails before anyone waits
     with alone(project.state_dir, reporter, target=ending.target) as (lease, recovered):
         with reporter.phase(Phase.OBSERVE) as note:
-            target = targets.resolve(project, ending.target)
+            # Inside a running Next.js the environment holds the env files as they were when it started.
+            ambient = {} if touched_by_next(request.ambient) else request.ambient
+            target = targets.resolve(project, ending.target, ambient=ambient)
             goal = observe.destination(project, target, timeout=request.timeout)
             observed = observe.look(project)
             ending.previous = observed.previous

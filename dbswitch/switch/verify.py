@@ -6,8 +6,6 @@ what psycopg saw on the target. Nothing else counts as proof: the env files only
 
 from __future__ import annotations
 
-import http
-import http.client
 import json
 import time
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOKEN_HEADER = "x-dbswitch-token"  # noqa: S105  the header's name, not a token
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 ATTEMPT_TIMEOUT = 10.0  # seconds; the first request after a start waits for the route to be compiled
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.25
@@ -54,6 +53,8 @@ class Verification:
 
 def ask(base_url: str, route: str, token: str, expected: Identity, *, timeout: float) -> tuple[Answer, str]:
     """Ask once; `timeout` in seconds bounds the connection and each read."""
+    import http.client
+
     parts = urlsplit(base_url)
     connection = http.client.HTTPConnection(parts.hostname or "localhost", parts.port or 80, timeout=timeout)
     try:
@@ -72,13 +73,13 @@ def ask(base_url: str, route: str, token: str, expected: Identity, *, timeout: f
 def _judge(status: int, body: bytes, expected: Identity) -> tuple[Answer, str]:
     payload = _payload(body)
     if payload is None:
-        if status == http.HTTPStatus.NOT_FOUND:
+        if status == NOT_FOUND:
             return Answer.NO_ROUTE, "the app has no identity route"
         return (
             Answer.SILENT,
             f"the identity route answered HTTP {status} with something else than an identity",
         )
-    if status in {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}:
+    if status in {UNAUTHORIZED, FORBIDDEN}:
         return Answer.REFUSED, f"the identity route refused the project's token (HTTP {status})"
     if "identity" not in payload:
         return (
