@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from dbswitch.envfiles import journal as journals
 from dbswitch.envfiles.transaction import recover
 from tests.envfiles.crash_scenarios import SCENARIOS, blemishes, outcome
 from tests.envfiles.crash_sweep import Point, Sweep
@@ -25,11 +28,6 @@ def sweep(tmp_path_factory):
 @pytest.fixture(scope="module")
 def no_strace(sweep):
     return sweep.strace_reason()
-
-
-def _tell(capsys, text):
-    with capsys.disabled():
-        print(f"\n  crash sweep: {text}")
 
 
 def _killed(scenario, seen):
@@ -78,13 +76,13 @@ def _sweep_kills(sweep, no_strace, scenario, seen, **how):
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_killed_before_any_system_call_everything_is_old_or_new_after_recovery(
-    sweep, no_strace, scenario, capsys
+    sweep, no_strace, scenario, figure
 ):
     seen, began = Counter(), time.monotonic()
     count, wrong, how = _sweep_kills(sweep, no_strace, scenario, seen)
     took = time.monotonic() - began
-    _tell(
-        capsys, f"{scenario}: {count} kill points with {how}, {dict(seen)}, {len(wrong)} wrong, {took:.1f} s"
+    figure(
+        f"crash sweep: {scenario}: {count} kill points with {how}, {dict(seen)}, {len(wrong)} wrong, {took:.1f} s"
     )
     assert wrong == []
     assert count > 60
@@ -93,26 +91,26 @@ def test_killed_before_any_system_call_everything_is_old_or_new_after_recovery(
 
 @pytest.mark.parametrize("scenario", ["portable", "mixture"])
 def test_killed_while_it_puts_things_back_everything_is_old_or_new_after_recovery(
-    sweep, no_strace, scenario, capsys
+    sweep, no_strace, scenario, figure
 ):
     seen, began = Counter(), time.monotonic()
     count, wrong, how = _sweep_kills(sweep, no_strace, scenario, seen, action="fail", status=7)
     took = time.monotonic() - began
-    _tell(capsys, f"{scenario}, roll back: {count} kill points with {how}, {dict(seen)}, {took:.1f} s")
+    figure(f"crash sweep: {scenario}, roll back: {count} kill points with {how}, {dict(seen)}, {took:.1f} s")
     assert wrong == []
     assert count > 60
     assert set(seen) == {"old", "new"}
 
 
-def test_failpoints_sweep_as_well_where_strace_may_not_be_used(sweep, capsys):
+def test_failpoints_sweep_as_well_where_strace_may_not_be_used(sweep, figure):
     seen = Counter()
     count, wrong = _all_failpoints(sweep, "edits", _killed("edits", seen))
-    _tell(capsys, f"edits: {count} kill points with failpoints, {dict(seen)}, {len(wrong)} wrong")
+    figure(f"crash sweep: edits: {count} kill points with failpoints, {dict(seen)}, {len(wrong)} wrong")
     assert wrong == []
     assert set(seen) == {"old", "new"}
 
 
-def test_recovery_killed_before_any_system_call_can_be_finished_by_the_next_one(sweep, no_strace, capsys):
+def test_recovery_killed_before_any_system_call_can_be_finished_by_the_next_one(sweep, no_strace, figure):
     """From every distinct state that a kill can leave behind."""
     scenario, seen, began = "mixture", Counter(), time.monotonic()
     states: dict[tuple, int] = {}
@@ -125,20 +123,36 @@ def test_recovery_killed_before_any_system_call_can_be_finished_by_the_next_one(
     total, _ = _all_failpoints(sweep, scenario, note)
     count = 0
     for failpoint in states.values():
+        killed = sweep.fresh(scenario, f"killed-{failpoint}")
+        sweep.kill_at(killed, scenario, failpoint)
 
-        def prepare(folder, failpoint=failpoint):
-            sweep.kill_at(folder, scenario, failpoint)
+        def prepare(folder, killed=killed):
+            _copy(killed, folder)
 
         points, wrong, how = _sweep_kills(sweep, no_strace, scenario, seen, action="recover", prepare=prepare)
         assert wrong == []
         count += points
     took = time.monotonic() - began
-    _tell(
-        capsys,
-        f"recovery: {count} kill points with {how} from {len(states)} states ({total} kills), {dict(seen)}, {took:.1f} s",
+    figure(
+        f"crash sweep: recovery: {count} kill points with {how} from {len(states)} states ({total} kills), {dict(seen)}, {took:.1f} s",
     )
     assert set(seen) == {"new"}  # the journal was there, so the only way is forward
     assert len(states) > 8
+
+
+def _copy(killed, folder):
+    """Make `folder` what `killed` is, the paths in the journal included."""
+    shutil.rmtree(folder)
+    shutil.copytree(killed, folder, symlinks=True)
+    path = folder / "state" / "journal"
+    left = journals.decode(path.read_bytes())
+    entries = [
+        replace(
+            e, path=e.path.replace(str(killed), str(folder)), real=e.real.replace(str(killed), str(folder))
+        )
+        for e in left.entries
+    ]
+    path.write_bytes(journals.encode(replace(left, entries=tuple(entries))))
 
 
 def _look(folder):
@@ -164,7 +178,7 @@ def _failed_once(scenario, seen):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_whatever_call_fails_everything_is_as_it_was_or_done(sweep, no_strace, scenario, capsys):
+def test_whatever_call_fails_everything_is_as_it_was_or_done(sweep, no_strace, scenario, figure):
     """Each call fails with ENOSPC, EIO and EACCES (in turn where the scenario is only a variant).
 
     No recovery is needed, and nothing is left behind.
@@ -179,7 +193,9 @@ def test_whatever_call_fails_everything_is_as_it_was_or_done(sweep, no_strace, s
     ]
     wrong = sweep.each(points, scenario, _failed_once(scenario, seen))
     took = time.monotonic() - began
-    _tell(capsys, f"{scenario}: {len(points)} failing calls, {dict(seen)}, {len(wrong)} wrong, {took:.1f} s")
+    figure(
+        f"crash sweep: {scenario}: {len(points)} failing calls, {dict(seen)}, {len(wrong)} wrong, {took:.1f} s"
+    )
     assert wrong == []
     assert set(seen) == {"old", "new"}
 
@@ -205,7 +221,7 @@ def _failed_for_good(scenario, seen):
 
 @pytest.mark.parametrize("scenario", ["portable"])
 def test_whatever_keeps_failing_the_report_is_true_and_the_next_run_repairs(
-    sweep, no_strace, scenario, capsys
+    sweep, no_strace, scenario, figure
 ):
     if no_strace:
         pytest.skip(no_strace)
@@ -213,8 +229,7 @@ def test_whatever_keeps_failing_the_report_is_true_and_the_next_run_repairs(
     points = [Point(p.call, p.number, "EIO", persistent=True) for p in sweep.points(scenario)]
     wrong = sweep.each(points, scenario, _failed_for_good(scenario, seen))
     took = time.monotonic() - began
-    _tell(
-        capsys,
-        f"{scenario}: {len(points)} calls failing for good, {dict(seen)}, {len(wrong)} wrong, {took:.1f} s",
+    figure(
+        f"crash sweep: {scenario}: {len(points)} calls failing for good, {dict(seen)}, {len(wrong)} wrong, {took:.1f} s",
     )
     assert wrong == []

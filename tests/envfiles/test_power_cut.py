@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the recorder reads /proc/self/fd")
 LIMIT = 400  # images for one instant; with the orders of so few calls that is nearly always all of them
+FEW = 40  # for mutants: one image that shows the harm is enough
 
 
 class Bench:
@@ -47,7 +48,7 @@ class Bench:
             Path(name).write_bytes(content)
 
     def record(
-        self, action, *, skip: int = 0
+        self, action, *, skip: int = 0, limit: int = LIMIT
     ) -> tuple[list[dict[str, bytes]], list[dict[str, bytes]], int, int]:
         """Return the images of all instants, those after the end, the number of effects and of flushes.
 
@@ -58,7 +59,7 @@ class Bench:
         flushes = 0
 
         def gather() -> None:
-            for image in disk.images(LIMIT, self.source):
+            for image in disk.images(limit, self.source):
                 during.setdefault(hash(frozenset(image.items())), image)
 
         with power_cut.recorded(disk, gather):
@@ -75,7 +76,7 @@ class Bench:
                 action()
             finally:
                 os.fsync = recorded_fsync
-        after = list(disk.images(LIMIT, self.source))
+        after = list(disk.images(limit, self.source))
         disk.close()
         return list(during.values()), after, disk.effects, flushes
 
@@ -119,23 +120,17 @@ def bench(request, tmp_path, monkeypatch):
     return made
 
 
-def _tell(capsys, text):
-    with capsys.disabled():
-        print(f"\n  power cut: {text}")
-
-
-def test_a_power_cut_at_any_instant_leaves_all_old_or_all_new(bench, capsys):
+def test_a_power_cut_at_any_instant_leaves_all_old_or_all_new(bench, figure):
     during, after, effects, flushes = bench.record(bench.apply)
     faults = list(bench.faults(during, after, final="new"))
-    _tell(
-        capsys,
-        f"{bench.scenario}: {effects} instants, {flushes} flushes, {len(during)} distinct disks, {len(faults)} wrong",
+    figure(
+        f"power cut: {bench.scenario}: {effects} instants, {flushes} flushes, {len(during)} distinct disks, {len(faults)} wrong",
     )
     assert faults == []
     assert len(during) > 50
 
 
-def test_a_power_cut_while_putting_back_leaves_all_old_or_all_new(bench, monkeypatch, capsys):
+def test_a_power_cut_while_putting_back_leaves_all_old_or_all_new(bench, monkeypatch, figure):
     put, calls = swapping.put, []
 
     def refusing(*args):
@@ -153,9 +148,8 @@ def test_a_power_cut_while_putting_back_leaves_all_old_or_all_new(bench, monkeyp
     during, after, effects, _ = bench.record(fail)
     monkeypatch.undo()
     faults = list(bench.faults(during, after, final="old"))
-    _tell(
-        capsys,
-        f"{bench.scenario}, roll back: {effects} instants, {len(during)} distinct disks, {len(faults)} wrong",
+    figure(
+        f"power cut: {bench.scenario}, roll back: {effects} instants, {len(during)} distinct disks, {len(faults)} wrong",
     )
     assert faults == []
 
@@ -179,41 +173,42 @@ def _committed(bench) -> dict[str, bytes]:
     return images[0]
 
 
-def test_a_power_cut_during_the_recovery_can_be_recovered(bench, capsys):
+def test_a_power_cut_during_the_recovery_can_be_recovered(bench, figure):
     image = _committed(bench)
     bench.start(image)
     during, after, effects, _ = bench.record(lambda: recover(bench.journal))
     faults = list(bench.faults(during, after, final="new", allowed=("new",)))
-    _tell(
-        capsys,
-        f"{bench.scenario}, recovery: {effects} instants, {len(during)} distinct disks, {len(faults)} wrong",
+    figure(
+        f"power cut: {bench.scenario}, recovery: {effects} instants, {len(during)} distinct disks, {len(faults)} wrong",
     )
     assert faults == []
 
 
-def test_the_simulator_catches_each_flush_that_is_taken_out(bench, capsys):
+def test_the_simulator_catches_each_flush_that_is_taken_out(bench, figure):
     """Mutants of apply: without any one of its flushes, some power cut does harm."""
     *_, flushes = bench.record(bench.apply)
     missed = []
     for number in range(1, flushes + 1):
         bench.start()
-        during, after, *_ = bench.record(bench.apply, skip=number)
+        during, after, *_ = bench.record(bench.apply, skip=number, limit=FEW)
         if next(bench.faults(during, after, final="new"), None) is None:
             missed.append(number)
-    _tell(capsys, f"{bench.scenario}: {flushes - len(missed)} of {flushes} mutants without a flush caught")
+    figure(
+        f"power cut: {bench.scenario}: {flushes - len(missed)} of {flushes} mutants without a flush caught"
+    )
     assert missed == []
     assert flushes >= 6
 
 
-def test_the_simulator_catches_each_flush_taken_out_of_the_recovery(bench, capsys):
+def test_the_simulator_catches_each_flush_taken_out_of_the_recovery(bench, figure):
     image = _committed(bench)
     bench.start(image)
     *_, flushes = bench.record(lambda: recover(bench.journal))
     missed = []
     for number in range(1, flushes + 1):
         bench.start(image)
-        during, after, *_ = bench.record(lambda: recover(bench.journal), skip=number)
+        during, after, *_ = bench.record(lambda: recover(bench.journal), skip=number, limit=FEW)
         if next(bench.faults(during, after, final="new", allowed=("new",)), None) is None:
             missed.append(number)
-    _tell(capsys, f"{bench.scenario}, recovery: {flushes - len(missed)} of {flushes} mutants caught")
+    figure(f"power cut: {bench.scenario}, recovery: {flushes - len(missed)} of {flushes} mutants caught")
     assert missed == []

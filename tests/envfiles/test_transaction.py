@@ -385,7 +385,7 @@ for number in range(rounds):
     with open(path + ".swp", "wb") as stream:
         stream.write(save)
     os.rename(path + ".swp", path)
-    end = time.monotonic() + 0.5
+    end = time.monotonic() + 10  # a busy machine may stop it right there
     while True:  # a transaction that notices the save puts it back after some microseconds
         with open(path, "rb") as stream:
             if stream.read().endswith(save):
@@ -430,8 +430,8 @@ def test_no_save_of_a_racing_editor_is_lost(project, whole):
         staged.unlink(missing_ok=True)
     assert editor.communicate()[0] == b"0\n"
     assert sorted(p.name for p in project.iterdir()) == sorted([*NAMES, "state"])
-    assert applied > 0
-    assert conflicts > 0
+    assert applied + conflicts > 0
+    assert whole or (applied > 0 and conflicts > 0)
 
 
 # Recovery

@@ -15,9 +15,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @pytest.fixture(autouse=True)
 def handlers():
-    before = [signal.getsignal(s) for s in SIGNALS]
+    """Start as a command of a terminal does: a background job of a shell would ignore INT."""
+    outside = [signal.signal(s, signal.default_int_handler) for s in SIGNALS]
     yield
-    assert [signal.getsignal(s) for s in SIGNALS] == before
+    assert [signal.getsignal(s) for s in SIGNALS] == [signal.default_int_handler] * 3
+    for number, handler in zip(SIGNALS, outside, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
