@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from dbswitch.database.attempt import session
 from dbswitch.database.identity import IDENTITY_SQL, PLAIN_IDENTITY_SQL, Identity
 from dbswitch.database.probe import wait_until_ready
+from dbswitch.database.resolve import Resolver
 from dbswitch.database.url import DatabaseUrl
 from tests.database.conftest import url_for
 
@@ -72,6 +74,8 @@ def test_one_statement_serves_those_who_may_read_the_system_identifier_and_those
         "SELECT system_identifier::text FROM pg_control_system()"
     )
     server.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC", database="guarded")
+    with session(url, Resolver(url.host), 5) as asked:
+        assert asked.query(IDENTITY_SQL)[0]["systemIdentifier"] is None
     barred = wait_until_ready(url).identity
     assert barred == replace(allowed, system_identifier=None)
     assert barred.same_as(allowed)

@@ -251,6 +251,14 @@ def test_whatever_happens_there_are_no_more_than_20_attempts_in_15_seconds(kinds
     assert isinstance(error, DatabaseNotReadyError)
 
 
+def test_signs_that_never_stop_do_not_cost_more_attempts_than_the_budget(monkeypatch):
+    sleeps, took, _ = on_a_still_clock(
+        monkeypatch, [K.STARTING_UP], ProbeLimits(deadline=15), early=range(1, 1000)
+    )
+    assert len(sleeps) <= 20
+    assert 14.5 < took <= 15
+
+
 BASES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.25, 1.25)
 
 
