@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from dbswitch.database.attempt import session
+from dbswitch.database.attempt import CAN_TRACE, session
 from dbswitch.database.failures import AttemptError, FailureKind as K
 from dbswitch.database.resolve import Resolver
 from dbswitch.database.url import DatabaseUrl
@@ -67,7 +67,7 @@ def copy(source: socket.socket, sink: socket.socket) -> None:
         pass
 
 
-@pytest.mark.parametrize("trace", [True, False])
+@pytest.mark.parametrize("trace", sorted({CAN_TRACE, False}))
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -92,7 +92,7 @@ def test_tls_is_used_and_checked_as_the_url_says(port, certificate, query, expec
     assert found == expected
 
 
-@pytest.mark.parametrize("trace", [True, False])
+@pytest.mark.parametrize("trace", sorted({CAN_TRACE, False}))
 def test_a_wrong_password_behind_tls_is_a_wrong_password(port, trace):
     # sslmode=prefer tries again without TLS, and the answer to that must not hide the first.
     url = DatabaseUrl.parse(f"postgresql://app:wrong@127.0.0.1:{port}/shop")

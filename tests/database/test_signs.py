@@ -48,7 +48,10 @@ def test_listeners_on_the_port_and_a_local_address_are_found_in_the_kernels_tabl
 )
 def test_both_ways_of_asking_the_kernel_see_the_same_listener(monkeypatch, family, host):
     with socket.socket(family) as listener, socket.socket(family) as connected:
-        listener.bind((host, 0))
+        try:
+            listener.bind((host, 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
         port = listener.getsockname()[1]
         assert listeners(port) == frozenset()
         listener.listen()
