@@ -93,7 +93,7 @@ def point(app: AppFolder, url: str, bucket: str = "") -> float:
 
 @dataclass
 class Load:
-    """What became of each request; times in seconds since the epoch."""
+    """What became of each request; `seconds` is how long requests were sent."""
 
     results: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0

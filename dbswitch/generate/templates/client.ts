@@ -306,6 +306,10 @@ interface Operation {
   patience: number;
   startBy: number;
   lane: Lane | undefined;
+  /** It wrote outside a transaction, or its transaction was committed: it must not run again as a whole. */
+  wrote: boolean;
+  /** It has begun a transaction of its own, as a nested write does. */
+  transactional: boolean;
   uncertain: boolean;
 }
 
@@ -325,6 +329,8 @@ function operation(change: Partial<Operation>): Operation {
     patience: outer?.patience ?? limits.budget,
     startBy: Infinity,
     lane: undefined,
+    wrote: false,
+    transactional: false,
     uncertain: false,
     ...change,
   };
@@ -334,9 +340,6 @@ function explain(error: unknown): unknown {
   if (error instanceof Error && !error.message.includes(UNCERTAIN)) error.message += UNCERTAIN;
   return error;
 }
-
-const backOff = (attempt: number) => Math.random() * Math.min(limits.cap, limits.base * 2 ** (attempt - 1));
-const pause = (delay: number) => new Promise((resolve) => setTimeout(resolve, delay));
 
 let lastRetry = -Infinity;
 
@@ -350,6 +353,17 @@ function announce(retry: Retry, where: string): void {
   } catch (error) {
     console.error("[dbswitch] onRetry failed:", error);
   }
+}
+
+/** Wait before the next try, with exponential back-off and full jitter; false where there is no time left for it. */
+async function again(own: Operation, attempt: number, error: unknown, where: string, by = Infinity): Promise<boolean> {
+  const now = performance.now();
+  const delay = Math.random() * Math.min(limits.cap, limits.base * 2 ** (attempt - 1));
+  const elapsed = now - own.begun;
+  if (elapsed + delay > own.patience || now + delay > by) return false;
+  announce({ operation: own.name, attempt, delay, elapsed, reason: reasonOf(error) }, where);
+  await new Promise((resolve) => setTimeout(resolve, delay));
+  return true;
 }
 
 function createLanes() {
@@ -464,6 +478,7 @@ function createLanes() {
     for (let attempt = 1; ; attempt++) {
       const lane = own.lane ?? choose();
       const trip = { aboard: true };
+      let failure: unknown;
       lane.users++;
       try {
         const adapter = lane.adapter ?? (await lane.ready);
@@ -475,24 +490,20 @@ function createLanes() {
           store.lane = lane;
           lane.users++;
         }
+        own.wrote ||= !begin && !own.read && !readsOnly(sql);
         return result;
       } catch (error) {
         const fault = classify(error);
         if (fault !== "refused" && fault !== "lost") throw error;
-        const sent = fault === "lost" && trip.aboard && !begin;
-        if (sent && !own.read && !readsOnly(sql)) {
+        if (fault === "lost" && trip.aboard && !begin && !own.read && !readsOnly(sql)) {
           own.uncertain = true;
           throw error;
         }
-        const delay = backOff(attempt);
-        const elapsed = performance.now() - own.begun;
-        const due = performance.now() + delay;
-        if (elapsed + delay > own.patience || (begin && due > own.startBy)) throw error;
-        announce({ operation: own.name, attempt, delay, elapsed, reason: reasonOf(error) }, lane.name);
-        await pause(delay);
+        failure = error;
       } finally {
         leave(lane);
       }
+      if (!(await again(own, attempt, failure, lane.name, begin ? own.startBy : Infinity))) throw failure;
     }
   }
 
@@ -550,11 +561,15 @@ function createAdapter(lanes: ReturnType<typeof createLanes>) {
         }
       };
       lane.users++;
+      if (own) own.transactional = true;
       transaction.queryRaw = (query) => queryRaw.call(transaction, inSchema(query, lane));
       transaction.executeRaw = async (query) => {
         try {
+          if (own && query.sql === "COMMIT") own.wrote = true;
           return await executeRaw.call(transaction, inSchema(query, lane));
         } catch (error) {
+          // Without a connection to send it on, the server rolls back.
+          if (own && query.sql === "COMMIT") own.wrote = classify(error) !== "refused";
           if (own && query.sql === "COMMIT" && classify(error) === "lost") own.uncertain = true;
           throw error;
         }
@@ -606,9 +621,19 @@ function createClient() {
         });
         return operations.run(own, async () => {
           try {
-            return await query(args);
-          } catch (error) {
-            throw own.uncertain && !inside ? explain(error) : error;
+            for (let attempt = 1; ; attempt++) {
+              try {
+                return await query(args);
+              } catch (error) {
+                if (own.uncertain && !inside) throw explain(error);
+                // A write in several statements is one transaction: cut off before its COMMIT it has not happened.
+                const undone = own.transactional && !own.wrote && /^(refused|lost)$/.test(classify(error));
+                own.transactional = false;
+                if (!undone || !(await again(own, attempt, error, "The database"))) throw error;
+                if (own.lane) lanes.leave(own.lane);
+                own.lane = undefined;
+              }
+            }
           } finally {
             if (own.lane) lanes.leave(own.lane);
           }
@@ -647,11 +672,7 @@ export async function withRetry<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await operations.run({ ...own, patience: 0 }, work);
     } catch (error) {
-      const delay = backOff(attempt);
-      const elapsed = performance.now() - own.begun;
-      if (classify(error) === "other" || elapsed + delay > own.patience) throw error;
-      announce({ operation: own.name, attempt, delay, elapsed, reason: reasonOf(error) }, "The database");
-      await pause(delay);
+      if (classify(error) === "other" || !(await again(own, attempt, error, "The database"))) throw error;
     }
   }
 }

@@ -43,7 +43,8 @@ const timer = setInterval(() => {
 }, 5);
 process.stdin.resume().on("end", async () => {
   clearInterval(timer);
+  const seconds = (performance.now() - start) / 1_000;
   await Promise.all(open);
   agent.destroy();
-  process.stdout.write(JSON.stringify({ results, seconds: (performance.now() - start) / 1_000 }));
+  process.stdout.write(JSON.stringify({ results, seconds }));
 });

@@ -67,6 +67,25 @@ for (const when of ["before", "after"] as const)
     assert.equal(retries.length, 0);
   });
 
+test("a nested write cut off before its COMMIT is run again as a whole", async () => {
+  const key = fresh();
+  proxy.seen = 0;
+  proxy.cut = { text: "INSERT", when: "after", times: 2 };
+  const author = await prisma.author.create({ data: { name: key, notes: { create: [{ key, body: "" }] } }, include: { notes: true } });
+  assert.equal(author.notes.length, 1);
+  assert.equal(await rows(key), 1);
+  assert.equal((await ask(LOCAL, `SELECT * FROM "Author" WHERE name = '${key}'`)).length, 1);
+  assert.equal(proxy.seen, 4);
+});
+
+test("a nested write cut off in its COMMIT is not, and its error says so", async () => {
+  const key = fresh();
+  proxy.cut = { text: "COMMIT", when: "after", times: 1 };
+  const writing = prisma.author.create({ data: { name: key, notes: { create: [{ key, body: "" }] } } });
+  await assert.rejects(writing, /may have been applied or not/);
+  assert.equal(await rows(key), 1);
+});
+
 test("a write that never got a connection is run, once", async () => {
   await away(700);
   const key = fresh();
