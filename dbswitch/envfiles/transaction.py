@@ -22,7 +22,7 @@ from dbswitch.envfiles.journal import Entry, Journal, digest
 from dbswitch.envfiles.preflight import checked, conflict
 from dbswitch.envfiles.shield import signals_held
 from dbswitch.envfiles.swapping import ChangedError, NotAFileError, read_file
-from dbswitch.errors import EnvFileError, RollbackFailedError
+from dbswitch.errors import EnvFileConflictError, EnvFileError, RollbackFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,6 +72,30 @@ def apply(changes: Sequence[FileChange], journal: Path) -> None:
 def reverse(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
     """Return the changes that take `changes` back, in the same order: the file that decides is still the last."""
     return tuple(FileChange(c.path, c.new, c.old) for c in changes)
+
+
+def roll_back(changes: Sequence[FileChange], journal: Path) -> tuple[Path, ...]:
+    """Put back the files of `changes`, which were applied, and return those left alone since someone else changed them.
+
+    Other than in :func:`apply`, one such file does not keep the rest from going back.
+
+    Raises:
+        EnvFileError: a file or the journal cannot be written.
+        RollbackFailedError: as :func:`apply`.
+    """
+    left_alone: list[Path] = []
+    remaining = list(reverse(changes))
+    while True:
+        try:
+            apply(remaining, journal)
+        except EnvFileConflictError:
+            foreign = [c.path for c in remaining if _read(c.path) not in {c.old, c.new}]
+            if not foreign:  # it was changed and changed back; whoever does that does not stay
+                raise
+            left_alone += foreign
+            remaining = [c for c in remaining if c.path not in foreign]
+        else:
+            return tuple(left_alone)
 
 
 def recover(journal: Path) -> Recovery | None:
@@ -231,6 +255,13 @@ def _clean(transaction: Journal) -> None:
         swapping.discard(swapping.aside(staged))
     for folder in dict.fromkeys(os.path.dirname(entry.real) for entry in transaction.entries):  # noqa: PTH120 - str in, str out
         durable.fsync_dir(Path(folder))
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return read_file(os.path.realpath(path))
+    except OSError as error:
+        raise EnvFileError(f"{path.name} cannot be read: {error.strerror}.") from error
 
 
 def _staged(transaction: Journal, entry: Entry) -> str:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from dbswitch.envfiles import journal as journals, swapping, transaction
 from dbswitch.envfiles.journal import Entry, Journal
-from dbswitch.envfiles.transaction import FileChange, apply, recover, reverse
+from dbswitch.envfiles.transaction import FileChange, apply, recover, reverse, roll_back
 from dbswitch.errors import EnvFileConflictError, EnvFileError, RollbackFailedError
 from tests.envfiles import crash_scenarios as scenarios
 
@@ -194,6 +194,22 @@ def test_the_journal_is_private_while_it_lives_and_secrets_are_in_no_repr(projec
     change = FileChange(project / ".env", SECRET, SECRET)
     entry = Entry("p", "r", SECRET, SECRET, 0o600, -1, -1)
     assert SECRET.decode() not in f"{change!r}{entry!r}{Journal('i', (entry,))!r}"
+
+
+def test_a_roll_back_leaves_a_file_someone_changed_and_puts_the_rest_back(project, way):
+    changes = _changes(project)
+    apply(changes, project / "state" / "journal")
+    (project / ".env").write_bytes(b"theirs\n")
+    assert roll_back(changes, project / "state" / "journal") == (project / ".env",)
+    assert _contents(project) == {**_all(b"A=old\n"), ".env": b"theirs\n"}
+
+
+def test_a_roll_back_of_what_was_never_written_or_is_untouched_leaves_nothing_alone(project, way):
+    changes = _changes(project)
+    assert roll_back(changes, project / "state" / "journal") == ()
+    apply(changes, project / "state" / "journal")
+    assert roll_back(changes, project / "state" / "journal") == ()
+    assert _contents(project) == _all(b"A=old\n")
 
 
 # What is refused before anything is written
