@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dbswitch.check.findings import Finding, RuleId
-from dbswitch.check.needles import READS, defined_names, is_ambient
+from dbswitch.check.needles import defined_names, is_ambient, reads
 from dbswitch.check.paths import is_practice, is_source
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import AMBIENT, Reader, effective
@@ -113,23 +113,20 @@ def needed_by_code(app: App, path: str, data: bytes) -> Iterator[Finding]:
         return
     known = _known(app)
     seen: set[str] = set()
-    for found in READS.finditer(data):
-        key = next(group for group in found.groups() if group is not None).decode()
+    for key, start, end in reads(data):
         if key in known or key in app.ambient or key in seen or is_ambient(key):
             continue
-        if _OPTIONAL.match(data, found.end()) is not None or _LEADING.search(
-            data[max(0, found.start() - 24) : found.start()]
-        ):
+        if _OPTIONAL.match(data, end) is not None or _LEADING.search(data[max(0, start - 24) : start]):
             continue
-        line_start = data.rfind(b"\n", 0, found.start()) + 1
-        if data[line_start : found.start()].lstrip().startswith((b"//", b"*", b"/*", b"#")):
+        line_start = data.rfind(b"\n", 0, start) + 1
+        if data[line_start:start].lstrip().startswith((b"//", b"*", b"/*", b"#")):
             continue
         seen.add(key)
         yield Finding(
             RuleId.UNDEFINED_VARIABLE,
             path,
-            data.count(b"\n", 0, found.start()) + 1,
-            len(data[line_start : found.start()].decode("utf-8", "replace")) + 1,
+            data.count(b"\n", 0, start) + 1,
+            len(data[line_start:start].decode("utf-8", "replace")) + 1,
             f"{key} is read here, and no env file defines it",
             f"add {key} to .env.local and .env.example",
         )

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from dbswitch.check import placeholders
 from dbswitch.check.findings import Finding, RuleId
-from dbswitch.check.needles import SCHEME, SHORTEST_SECRET, URL, needle
+from dbswitch.check.needles import SHORTEST_SECRET, begins_url, needle
 from dbswitch.check.paths import is_practice
 
 if TYPE_CHECKING:
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
     from dbswitch.check.facts import Guarded
 
+# `postgres://login@host`, also with JSON's `\/`. The login goes to the last @ of the unbroken run of characters.
+URL = re.compile(
+    r"\bpostgres(?:ql)?(?:\+[a-z0-9]+)?:(?:\\?/){2}"
+    r"(?P<user>[^\s'\"`:@/<>]*|<[^>]*>|[^\s'\"`:@]*):(?P<password>(?:(?!://)[^\s'\"`])*)@"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s'\"`:/?#,\\)\]}>;]+)",
+    re.IGNORECASE,
+)
 _ESCAPES = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))")
 _BINARY_LOOK = 8000  # bytes; where git itself looks for a NUL
 _LOOSE_URL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", re.IGNORECASE)
@@ -29,7 +36,7 @@ def is_binary(data: bytes) -> bool:
 
 def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
     """Find Postgres URLs whose password gives someone away."""
-    if SCHEME.search(data) is None:
+    if not begins_url(data.lower()):
         return
     practice = is_practice(path)
     for number, line in _lines(data):

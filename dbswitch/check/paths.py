@@ -1,67 +1,85 @@
-"""What a path says about a file: env file, example, test, documentation, source. Pure, and light enough for the screen."""
+"""What a path says about a file: env file, example, test, documentation, source. Pure.
+
+Written with sets and suffixes: compiling expressions for all this would take the screen longer than its whole work.
+"""
 
 from __future__ import annotations
 
-import re
-
-_EXAMPLE = re.compile(
-    r"(?:^|[.\-_])(?:example|sample|template|tmpl|tpl|dist|defaults?|schema|spec)(?:[.\-_]|$)", re.IGNORECASE
+_SAMPLE_WORDS = frozenset(
+    {"example", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema", "spec"}
 )
-_PRACTICE = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|spec|specs|e2e|fixtures|__fixtures__|mocks?|__mocks__|cypress|playwright|examples?"
-    r"|docs?|documentation|stories)/"
-    r"|\.(?:test|spec|stories|cy|e2e)\.[cm]?[jt]sx?$"
-    r"|\.(?:md|mdx|markdown|rst|adoc|txt)$"
-    r"|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.(?:py|go|rb)$"
-    r"|(?:^|/)(?:README|CHANGELOG|CONTRIBUTING|LICENSE)[^/]*$",
-    re.IGNORECASE,
+_PRACTICE_FOLDERS = frozenset(
+    {
+        "test", "tests", "__tests__", "spec", "specs", "e2e", "fixtures", "__fixtures__", "mock", "mocks", "__mocks__",
+        "cypress", "playwright", "example", "examples", "doc", "docs", "documentation", "stories",
+    }
+)  # fmt: skip
+_PRACTICE_ENDINGS = (".md", ".mdx", ".markdown", ".rst", ".adoc", ".txt")
+_PRACTICE_WORDS = frozenset({"test", "spec", "stories", "cy", "e2e"})
+_PRACTICE_NAMES = ("readme", "changelog", "contributing", "license", "test_", "conftest.")
+_FOREIGN_FOLDERS = frozenset({"node_modules", ".next", ".git", ".dbswitch", "vendor", ".yarn", ".pnpm-store"})
+_FOREIGN_NAMES = frozenset(
+    {"package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb"}
 )
-_NOT_OURS = re.compile(
-    r"(?:^|/)(?:node_modules|\.next|\.git|\.dbswitch|vendor|\.yarn|\.pnpm-store)/"
-    r"|(?:^|/)(?:package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|yarn\.lock|bun\.lockb?)$"
-    r"|\.(?:min\.js|map|svg)$"
-)
-_SOURCE = re.compile(r"\.(?:[cm]?[jt]sx?|prisma|vue|svelte)$")
-_CONFIGURATION = re.compile(
-    r"(?:^|/)(?:package\.json|dbswitch\.toml|\.gitignore|prisma\.config\.[cm]?[jt]s|next\.config\.[cm]?[jt]s)$|\.prisma$"
-)
+_FOREIGN_ENDINGS = (".min.js", ".map", ".svg")
+_SOURCE_ENDINGS = (
+    ".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".prisma", ".vue", ".svelte",
+)  # fmt: skip
+_DECIDING_NAMES = frozenset({"package.json", "dbswitch.toml", ".gitignore"})
+_DECIDING_BEGINNINGS = ("prisma.config.", "next.config.")
 
 
 def is_env_file(path: str) -> bool:
     """Return whether dotenv readers may read it: `.env`, `.env.local`, `env/prod.env`; examples included."""
     name = path.rpartition("/")[2]
-    return name == ".env" or name.startswith(".env.") or name.endswith(".env") or ".env." in name
+    return name == ".env" or name.endswith(".env") or ".env." in name
 
 
 def is_example(path: str) -> bool:
     """Return whether the name says that its values are not real: `.env.example`, `prod.env.sample`."""
-    name = path.rpartition("/")[2]
+    name = path.rpartition("/")[2].lower()
     # `.env.vault` holds encrypted values and is made to be committed (dotenv-vault).
-    return _EXAMPLE.search(name) is not None or name == ".env.vault"
+    return name == ".env.vault" or not _SAMPLE_WORDS.isdisjoint(
+        name.replace("-", ".").replace("_", ".").split(".")
+    )
 
 
 def is_practice(path: str) -> bool:
     """Return whether it is a test, a fixture, an example or documentation: places where URLs are made up."""
-    return _PRACTICE.search(path) is not None or is_example(path)
+    *folders, name = path.lower().split("/")
+    if (
+        not _PRACTICE_FOLDERS.isdisjoint(folders)
+        or name.endswith(_PRACTICE_ENDINGS)
+        or name.startswith(_PRACTICE_NAMES)
+    ):
+        return True
+    words = name.split(".")
+    return not _PRACTICE_WORDS.isdisjoint(words[1:-1]) or words[0].endswith("_test") or is_example(name)
 
 
 def is_foreign(path: str) -> bool:
     """Return whether it is installed, generated or locked content that nobody wrote by hand."""
-    return _NOT_OURS.search(path) is not None
+    *folders, name = path.split("/")
+    return (
+        not _FOREIGN_FOLDERS.isdisjoint(folders) or name in _FOREIGN_NAMES or name.endswith(_FOREIGN_ENDINGS)
+    )
 
 
 def is_source(path: str) -> bool:
     """Return whether it may read environment variables."""
-    return _SOURCE.search(path) is not None
+    return path.endswith(_SOURCE_ENDINGS)
 
 
 def is_configuration(path: str) -> bool:
     """Return whether it decides which variables the project needs or what git ignores."""
-    return _CONFIGURATION.search(path) is not None
+    name = path.rpartition("/")[2]
+    return name in _DECIDING_NAMES or name.endswith(".prisma") or name.startswith(_DECIDING_BEGINNINGS)
 
 
 def matches(path: str, pattern: str) -> bool:
     """Return whether a `[check] exclude` pattern covers the path: `*` stays inside a folder, `**` does not."""
+    import re
+
     text = pattern.removeprefix("./").removeprefix("/")
     if text.endswith("/"):
         text += "**"

@@ -1,13 +1,13 @@
 """The everyday commit, answered in little more than the interpreter's own time: is there surely nothing to find?
 
 A hook that runs at every commit must not be felt. This module looks at the staged content and the project's env files
-with a few expressions and next to no import. It says "clean" only when no rule can find anything;
-at the least doubt it says nothing, and the engine (`engine.py`) judges. A test runs both on the whole corpus.
+with a few searches and next to no import. It says "clean" only when no rule can find anything; at the least doubt it says
+nothing, and the engine (`engine.py`) judges. A test runs both on the whole corpus.
 
 What the hook's rules (`Scope.INDEX`) can find, and what rules it out here:
 
 * env files that are staged, tracked or not ignored: there is none of them;
-* a URL with a password: the scheme does not appear;
+* a URL with a password: no Postgres URL begins anywhere;
 * secrets and hosts of protected targets: no unbroken piece of one appears (`needles.py`);
 * the active target is protected: no host of a protected target in any other binding or in the process environment;
 * undefined variables: every name that staged code reads is one that an env file binds.
@@ -25,13 +25,7 @@ from dbswitch.check import git, needles, paths
 _PROTECTED_FILES = ("prod.env", "production.env")
 _PROTECTED_SUFFIXES = (b"_PROD", b"_PRODUCTION")
 _LINE = re.compile(rb"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*(.*)$", re.MULTILINE)
-_COMMENT = re.compile(rb"^[ \t]*#.*$", re.MULTILINE)
-_TO_PROTECTED = re.compile(rb"\$\{?\w*_PROD(?:UCTION)?\b")
-_URL_PARTS = re.compile(rb"//[^:@/]*:?(.*)@(\[[^\]]*\]|[^:/?#@'\"`]*)")
-_TOML_TARGETS = re.compile(rb"^[ \t]*(?:\[[ \t]*targets|targets\b)", re.MULTILINE)
-_NEXT = re.compile(rb'"next"\s*:')
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-_KINDS = (re.compile(rb"[a-z]"), re.compile(rb"[A-Z]"), re.compile(rb"[0-9]"))
+_DIGITS = b"0123456789"
 _SHORTEST_TOKEN = 12
 _BINARY_LOOK = 8000
 
@@ -59,23 +53,23 @@ def is_clean(argv: list[str]) -> bool:
 
 
 def _is_clean() -> bool:
-    if _NEXT.search(_read("package.json")) is None:
+    if b'"next":' not in _read("package.json").replace(b" ", b"") or _configures_targets():
         return False
     env_files = _env_files()
     private = [name for name in env_files if not paths.is_example(name)]
     contents = {name: _read(name) for name in env_files}
     wanted = _needles({name: contents[name] for name in private})
-    if wanted is None or (os.path.lexists("dbswitch.toml") and _TOML_TARGETS.search(_read("dbswitch.toml"))):
-        return False
-    staged = _staged(private)
-    if staged is None:
+    staged = None if wanted is None else _staged(private)
+    if wanted is None or staged is None:
         return False
     known = set().union(*map(needles.defined_names, contents.values()))
-    search = re.compile(b"|".join([*wanted, needles.SCHEME.pattern]), re.IGNORECASE)
     for path, data in staged:
         if paths.is_foreign(path) or b"\0" in data[:_BINARY_LOOK]:
             continue
-        if search.search(data) is not None or _reads_unknown(path, data, known):
+        lower = data.lower()
+        if needles.begins_url(lower) or any(piece in lower for piece in wanted):
+            return False
+        if _reads_unknown(path, data, known):
             return False
     return True
 
@@ -94,18 +88,19 @@ def _staged(private: list[str]) -> list[tuple[str, bytes]] | None:
         started.append(blobs)
         changed = git.changed(staged.read_to_end())
         tracked, loose = git.listed(listing.read_to_end())
-        if (
-            tracked
-            or loose
-            or any(paths.is_env_file(path) or paths.is_configuration(path) for path, _ in changed)
-        ):
+        names = [path for path, _ in changed]
+        if tracked or loose or any(paths.is_env_file(name) or paths.is_configuration(name) for name in names):
             return None
-        return list(
-            zip([path for path, _ in changed], blobs.read([name for _, name in changed]), strict=True)
-        )
+        return list(zip(names, blobs.read([blob for _, blob in changed]), strict=True))
     finally:
         for one in started:
             one.abandon()
+
+
+def _configures_targets() -> bool:
+    if not os.path.lexists("dbswitch.toml"):
+        return False
+    return any(line.lstrip(b" \t[\"'").startswith(b"targets") for line in _read("dbswitch.toml").splitlines())
 
 
 def _env_files() -> list[str]:
@@ -123,38 +118,42 @@ def _read(name: str) -> bytes:
 
 
 def _needles(private: dict[str, bytes]) -> list[bytes] | None:
-    """Return expressions that stand in every spelling of a protected secret; None where one cannot be given.
+    """Return what stands in every spelling of a protected secret, in small letters; None where that cannot be said.
 
     None also where a binding that is no protected target's has the host of one, or refers to one: it may be active.
     """
     hosts: set[bytes] = set()
     found: list[bytes] = []
-    open_values = [os.fsencode(value) for value in os.environ.values()]
+    others = [os.fsencode(value) for value in os.environ.values()]
     for name, content in private.items():
         whole = name.startswith("env/") and name[4:] in _PROTECTED_FILES
-        data = _COMMENT.sub(b"", content)
+        data = re.sub(rb"(?m)^[ \t]*#.*$", b"", content) if b"#" in content else content
         urls = 0
         for key, value in _LINE.findall(data):
-            has_url = needles.SCHEME.search(value) is not None
-            urls += has_url
+            is_url = needles.begins_url(value.lower())
+            urls += is_url
             if not (whole or key.endswith(_PROTECTED_SUFFIXES)):
-                open_values.append(value)
+                others.append(value)
                 continue
-            pieces = _of_url(value, hosts) if has_url else _of_text(value)
+            pieces = _of_url(value, hosts) if is_url else _of_text(value)
             if pieces is None:
                 return None
             found.extend(pieces)
-        if len(needles.SCHEME.findall(data)) != urls:  # two in a line, or over several lines
+        if len(needles.SCHEME.findall(data.lower())) != urls:  # two in a line, or over several lines
             return None
-    if any(
-        _TO_PROTECTED.search(value) or any(host in value.lower() for host in hosts) for value in open_values
-    ):
+    if any(_may_be_protected(value, hosts) for value in others):
         return None
-    return found + [re.escape(host) for host in hosts if b"." in host]
+    return found + [host for host in hosts if b"." in host]
+
+
+def _may_be_protected(value: bytes, hosts: set[bytes]) -> bool:
+    lower = value.lower()
+    refers = b"$" in value and any(suffix in value for suffix in _PROTECTED_SUFFIXES)
+    return refers or any(host in lower for host in hosts)
 
 
 def _of_url(value: bytes, hosts: set[bytes]) -> list[bytes] | None:
-    parts = _URL_PARTS.search(value)
+    parts = re.search(rb"//[^:@/]*:?(.*)@(\[[^\]]*\]|[^:/?#@'\"`]*)", value)
     if parts is None or b"host=" in value or b"$" in value:
         return None
     password, host = parts[1], parts[2]
@@ -165,27 +164,26 @@ def _of_url(value: bytes, hosts: set[bytes]) -> list[bytes] | None:
 def _of_text(value: bytes) -> list[bytes] | None:
     text = value.strip().strip(b"'\"`")
     # The engine looks for what a generator made: long, and with two kinds of characters (placeholders.py).
-    kinds = sum(kind.search(text) is not None for kind in _KINDS)
+    kinds = (text != text.lower()) + (text != text.upper()) + (text.translate(None, _DIGITS) != text)
     return [] if len(text) < _SHORTEST_TOKEN or kinds < 2 else _pieces(text)
 
 
 def _pieces(secret: bytes) -> list[bytes] | None:
     """Return the piece to look for, and the piece of its base64 form; None where none is long enough."""
-    plain = _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), secret)
+    plain = re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes.fromhex(match[1].decode()), secret)
     if len(plain) < needles.SHORTEST_SECRET:
         return []
     piece = needles.needle(plain.decode("utf-8", "replace"))
     if not piece:
         return None
     coded = b2a_base64(plain).strip().rstrip(b"=")[:-1]
-    return [re.escape(piece.encode()), re.escape(coded)]
+    return [piece.lower().encode(), coded.lower()]
 
 
 def _reads_unknown(path: str, data: bytes, known: set[str]) -> bool:
     if not paths.is_source(path) or paths.is_practice(path) or b"env" not in data:
         return False
-    for groups in needles.READS.findall(data):
-        name = next(group for group in groups if group).decode()
-        if name not in known and name not in os.environ and not needles.is_ambient(name):
-            return True
-    return False
+    return any(
+        name not in known and name not in os.environ and not needles.is_ambient(name)
+        for name, _, _ in needles.reads(data)
+    )
