@@ -56,6 +56,8 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
                 ambient=dict(os.environ),
                 timeout=asked.timeout,
                 take_port=asked.take_port,
+                # Its output goes to a file, which it would take for a place without colours.
+                extra={"FORCE_COLOR": "1"} if sys.stdout.isatty() and "NO_COLOR" not in os.environ else {},
             )
             if result.exit or asked.detach:
                 return result.exit

@@ -34,22 +34,29 @@ def alone(state_dir: Path, reporter: Reporter, *, target: str) -> Iterator[tuple
         ConfigError: the state folder cannot be made.
         EnvFileError: a killed run's env files cannot be finished.
     """
-    try:
-        ensure_state_dir(state_dir)
-    except OSError as error:
-        raise ConfigError(
-            f"the folder {state_dir.name} cannot be used",
-            facts=(f"{state_dir}: {error.strerror}",),
-            why="the lock and the journal that keep a switch whole live there",
-            fix=f"make {state_dir.parent} writable for you, or remove {state_dir.name} if another user owns it",
-        ) from error
+    with ExitStack() as stack:
+        try:
+            lease = _enter(stack, state_dir, reporter, target)
+        except OSError as error:
+            raise _unusable(state_dir, error) from error
+        yield lease, recovery.recover(state_dir, reporter)
 
+
+def _enter(stack: ExitStack, state_dir: Path, reporter: Reporter, target: str) -> Lease:
     def told(holder: Holder) -> None:
         reporter.waiting(Phase.LOCK, 1, f"waiting for {holder.text}", 0.0)
 
-    with ExitStack() as stack:
-        with reporter.phase(Phase.LOCK):
-            lease = stack.enter_context(
-                mutex.acquire(state_dir, target=target, deadline=LOCK_DEADLINE, on_wait=told)
-            )
-        yield lease, recovery.recover(state_dir, reporter)
+    ensure_state_dir(state_dir)
+    with reporter.phase(Phase.LOCK):
+        return stack.enter_context(
+            mutex.acquire(state_dir, target=target, deadline=LOCK_DEADLINE, on_wait=told)
+        )
+
+
+def _unusable(state_dir: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"the folder {state_dir.name} cannot be used",
+        facts=(f"{error.filename or state_dir}: {error.strerror}",),
+        why="the lock and the journal that keep a switch whole live there",
+        fix=f"make {state_dir.parent} writable for you, or remove {state_dir.name} if another user owns it",
+    )

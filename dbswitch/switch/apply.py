@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from dbswitch.envfiles import observing, transaction
@@ -15,16 +16,20 @@ from dbswitch.errors import (
 )
 from dbswitch.server import environment, lifecycle
 from dbswitch.server.state import ServerState
+from dbswitch.server.stopping import taken
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
 from dbswitch.switch.verify import Answer, Verification, read_token, verify
 from dbswitch.switch.work import JOURNAL, TOKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dbswitch.database.identity import Identity
     from dbswitch.database.probe import Ready
     from dbswitch.envfiles.transaction import FileChange
-    from dbswitch.server.lifecycle import Running
+    from dbswitch.server.lifecycle import Observation, Running
+    from dbswitch.switch.record import SwitchRecord
     from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.work import Destination, Work
 
@@ -82,7 +87,31 @@ class Apply:
     @property
     def whole(self) -> bool:
         """Whether everything is as it was, so that nothing is left for a later command."""
-        return not self.written and not self.server_down
+        return not self.written and not (self.server_down and self.had_server)
+
+    @contextmanager
+    def recorded(self, record: SwitchRecord) -> Iterator[None]:
+        """Run the steps in the body: recorded while they run, and undone when an exception leaves it.
+
+        Raises:
+            DbswitchError: as :meth:`undo`.
+        """
+        work = self.work
+        try:
+            work.record.begin(record)
+            yield
+            work.interrupts.settle()  # in here: a signal is answered either by the undo or by the end
+        except BaseException as cause:
+            with work.interrupts.rolling_back():
+                if not self.touched:
+                    work.record.end()
+                    raise
+                try:
+                    self.undo(cause)
+                finally:
+                    if self.whole:
+                        work.record.end()
+        work.record.end()
 
     def probe(self, phase: Phase, destination: Destination) -> Ready:
         """Wait until the destination answers; raises as :func:`probe`."""
@@ -96,7 +125,8 @@ class Apply:
         """
         work = self.work
         with work.reporter.phase(Phase.STOP) as note:
-            observed = lifecycle.observe(work.spec)
+            observed = lifecycle.observe(work.spec, ask=False)
+            self._require_own_port(observed)
             work.record.note(server_down=True)
             self.server_down = True
             report = lifecycle.stop(
@@ -114,6 +144,14 @@ class Apply:
         with work.reporter.phase(Phase.UNLOCK) as note:
             removed = lifecycle.remove_lock_if_free(work.spec)
             note.detail = "stale lock removed" if removed else "no lock left behind"
+
+    def _require_own_port(self, observed: Observation) -> None:
+        """Refuse before anything is stopped when the port the next server needs belongs to somebody else."""
+        work = self.work
+        needed = lifecycle.start_port(work.spec, observed.port)
+        holders = tuple(one for one in observed.foreign if one.port == needed)
+        if holders and not work.take_port:
+            raise taken(needed, holders)
 
     def stop_only(self) -> bool:
         """Stop the server for good; return whether there was one.
@@ -162,7 +200,7 @@ class Apply:
         """
         work, reporter = self.work, self.work.reporter
         clean = environment.clean(
-            work.launch, env_file_keys=work.env_file_keys, target_keys=work.target_keys, extra={}
+            work.launch, env_file_keys=work.env_file_keys, target_keys=work.target_keys, extra=work.extra
         )
         with reporter.phase(Phase.START) as note:
             with work.interrupts.deferred():
@@ -176,35 +214,47 @@ class Apply:
                 "environment", f"not passed on to the dev server, so that the env files decide: {names}"
             )
         with reporter.phase(Phase.ANSWER) as note:
-            lifecycle.wait_ready(
+            answer = lifecycle.wait_ready(
                 work.spec,
                 self.running,
                 on_wait=lambda attempt, reason, pause: reporter.waiting(Phase.ANSWER, attempt, reason, pause),
             )
             note.detail = self.running.url
+        if answer.failing:
+            path = f"{self.running.url}{work.spec.ready_path}"
+            reporter.notice("page-fails", f"the server is up, but {path} answers {answer.status}", "warning")
         return self.running.url
 
-    def verify(self, base_url: str | None, expected: Identity, *, deadline: float) -> Verification | None:
+    def verify(
+        self, base_url: str | None, goal: Destination, expected: Identity, *, deadline: float
+    ) -> Verification | None:
         """Ask the app which database it is on; None where it cannot be asked (no route, no server)."""
         work = self.work
         if work.route is None or base_url is None:
-            work.reporter.skip(
-                Phase.VERIFY, "the project has no identity route" if base_url else "no server to ask"
-            )
+            why = "the project has no identity route" if base_url else "no server to ask"
+            work.reporter.skip(Phase.VERIFY, why)
             return None
         with work.reporter.phase(Phase.VERIFY) as note:
-            verification = verify(
-                base_url,
-                work.route,
-                read_token(work.state_dir / TOKEN),
-                expected,
-                deadline=deadline,
-                on_wait=lambda attempt, reason, pause: work.reporter.waiting(
-                    Phase.VERIFY, attempt, reason, pause
-                ),
-            )
+            verification = self._asked(base_url, work.route, expected, deadline)
+            if verification.seen is not None and verification.seen.restart_of(expected):
+                # The database itself was restarted after it had been probed: compare with what it is now.
+                again = probe(goal, work.reporter, Phase.REPROBE).identity
+                verification = self._asked(base_url, work.route, again, deadline)
             note.detail = verification.detail
         return verification
+
+    def _asked(self, base_url: str, route: str, expected: Identity, deadline: float) -> Verification:
+        work = self.work
+        return verify(
+            base_url,
+            route,
+            read_token(work.state_dir / TOKEN),
+            expected,
+            deadline=deadline,
+            on_wait=lambda attempt, reason, pause: work.reporter.waiting(
+                Phase.VERIFY, attempt, reason, pause
+            ),
+        )
 
     def require(self, verification: Verification | None) -> None:
         """Let a restart pass only when the app answered as the target or could not be asked at all.
@@ -257,13 +307,17 @@ class Apply:
             self.server_down = True
             work.record.note(server_down=True)
         if stop_first:
-            lifecycle.stop(work.spec, lifecycle.observe(work.spec), on_step=lambda _text: None)
+            lifecycle.stop(work.spec, lifecycle.observe(work.spec, ask=False), on_step=lambda _text: None)
             self.running = None
         if self.written:
-            transaction.apply(transaction.reverse(self.changes), work.state_dir / JOURNAL)
+            foreign = transaction.roll_back(self.changes, work.state_dir / JOURNAL)
             self.written = False
             work.record.note(files_written=False)
             done.append("previous values are back")
+            for path in foreign:
+                work.reporter.notice(
+                    "file-left-alone", f"{path.name} was changed by someone else and left alone", "warning"
+                )
         if (
             self.server_down
             and self.had_server
@@ -271,7 +325,7 @@ class Apply:
         ):
             lifecycle.remove_lock_if_free(work.spec)
             clean = environment.clean(
-                work.launch, env_file_keys=work.env_file_keys, target_keys=work.target_keys, extra={}
+                work.launch, env_file_keys=work.env_file_keys, target_keys=work.target_keys, extra=work.extra
             )
             running = lifecycle.start(work.spec, clean, port=self.port)
             lifecycle.wait_ready(work.spec, running)

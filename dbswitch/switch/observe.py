@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles import observing
@@ -56,10 +56,15 @@ def look(project: Project) -> Observed:
         EnvFileError: an env file cannot be read, or not be edited at all.
         ConfigError: the targets of the project cannot be listed.
     """
+    found = generated.find(project)
+    route = project.config.verify_path or found.identity_path
     spec = server_spec.build(project)
+    if route is not None and spec.ready_path == configuration.ServerConfig().ready_path:
+        spec = replace(
+            spec, ready_path=route
+        )  # it will be asked anyway; compiling `/` first would take another second
     files = observing.read_env_files(project.root)
     bound = frozenset(binding.key for data in files.values() for binding in Document.parse(data).bindings)
-    found = generated.find(project)
     return Observed(
         project=project,
         spec=spec,
@@ -70,7 +75,7 @@ def look(project: Project) -> Observed:
         # The server starts with none of these variables in its environment, so only the files count.
         previous=active(project, {}).target,
         hot_client=found.client is not None,
-        route=project.config.verify_path or found.identity_path,
+        route=route,
     )
 
 

@@ -95,7 +95,6 @@ def _switch(
             return
         with reporter.phase(Phase.GUARD) as note:
             note.detail = _guard(plan, request)
-        record = RecordFile(project.state_dir)
         work = Work(
             project=project,
             state_dir=project.state_dir,
@@ -107,9 +106,10 @@ def _switch(
             profiles=readers.profiles(project),
             route=observed.route,
             take_port=request.take_port,
+            extra={},
             reporter=reporter,
             interrupts=interrupts,
-            record=record,
+            record=RecordFile(project.state_dir),
         )
         apply = Apply(
             work,
@@ -117,10 +117,13 @@ def _switch(
             gone=plan.edits.gone,
             start_anyway=recovered.server_down,
         )
-        record.begin(
+        with apply.recorded(
             SwitchRecord(request.run_id, plan.target, plan.previous, server_down=recovered.server_down)
-        )
-        _carry_out(apply, plan, goal, target, lease, ending)
+        ):
+            verification = _follow(apply, plan, goal, target, lease, ending)
+        ending.verified = None if verification is None else verification.verified
+        if plan.unchanged and ending.mode == Mode.NONE.value:
+            ending.outcome = Outcome.UNCHANGED
 
 
 def _named(project: Project, target: str) -> str:
@@ -136,28 +139,6 @@ def _named(project: Project, target: str) -> str:
             + ", ".join(f"`dbswitch {ref.name}`" for ref in targets.list_targets(project)),
         )
     return name
-
-
-def _carry_out(
-    apply: Apply, plan: Plan, goal: Destination, target: Target, lease: Lease, ending: Ending
-) -> None:
-    record = apply.work.record
-    try:
-        verification = _follow(apply, plan, goal, target, lease, ending)
-        apply.work.interrupts.settle()  # inside the try: a signal is answered either by the undo or by the end
-    except BaseException as cause:
-        if not apply.touched:
-            record.end()
-            raise
-        try:
-            apply.undo(cause)
-        finally:
-            if apply.whole:
-                record.end()
-    record.end()
-    ending.verified = None if verification is None else verification.verified
-    if plan.unchanged and ending.mode == Mode.NONE.value:
-        ending.outcome = Outcome.UNCHANGED
 
 
 def _follow(
@@ -183,14 +164,14 @@ def _restart(apply: Apply, goal: Destination) -> Verification | None:
         apply.write(goal)
     ready = apply.probe(Phase.REPROBE, goal)
     base_url = apply.start_server()
-    verification = apply.verify(base_url, ready.identity, deadline=RESTART_DEADLINE)
+    verification = apply.verify(base_url, goal, ready.identity, deadline=RESTART_DEADLINE)
     apply.require(verification)
     return verification
 
 
 def _hot(apply: Apply, goal: Destination, expected: Identity, ending: Ending) -> Verification | None:
     apply.write(goal)
-    verification = apply.verify(apply.work.observed.url, expected, deadline=HOT_DEADLINE)
+    verification = apply.verify(apply.work.observed.url, goal, expected, deadline=HOT_DEADLINE)
     if verification is None or verification.verified:
         return verification
     apply.work.reporter.notice("hot-fallback", f"{verification.detail}; going on as a restart", "warning")
@@ -205,7 +186,7 @@ def _quiet(
         apply.write(goal)
     if not plan.verify:
         return None
-    verification = apply.verify(apply.work.observed.url, expected, deadline=HOT_DEADLINE)
+    verification = apply.verify(apply.work.observed.url, goal, expected, deadline=HOT_DEADLINE)
     if verification is None or verification.verified or not plan.unchanged:
         return verification
     # The files already say so and the app is elsewhere: the split brain a restart is for.

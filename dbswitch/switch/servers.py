@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError, DbswitchError
@@ -35,6 +36,7 @@ def start_server(
     ambient: Mapping[str, str],
     timeout: float | None = None,
     take_port: bool = False,
+    extra: Mapping[str, str] = MappingProxyType({}),
 ) -> Result:
     """Start the dev server on the active target, or say that it runs already.
 
@@ -49,7 +51,7 @@ def start_server(
             ending.outcome = Outcome.UNCHANGED
         else:
             ending.outcome = Outcome.STARTED
-            apply = _apply(observed, reporter, interrupts, ambient, take_port=take_port)
+            apply = _apply(observed, reporter, interrupts, ambient, take_port=take_port, extra=extra)
             _wait_for_database(observed, reporter, timeout, first_start=True)
             _cycle(apply, ending)
     return _end(emit, reporter, ending)
@@ -122,6 +124,7 @@ def _apply(
     ambient: Mapping[str, str],
     *,
     take_port: bool,
+    extra: Mapping[str, str] = MappingProxyType({}),
 ) -> Apply:
     work = Work(
         project=observed.project,
@@ -134,6 +137,7 @@ def _apply(
         profiles=readers.profiles(observed.project),
         route=None,
         take_port=take_port,
+        extra=extra,
         reporter=reporter,
         interrupts=interrupts,
         record=RecordFile(observed.project.state_dir),
@@ -142,22 +146,9 @@ def _apply(
 
 
 def _cycle(apply: Apply, ending: Ending) -> None:
-    work = apply.work
-    work.record.begin(SwitchRecord(work.reporter.run_id, ending.target, ending.previous))
-    try:
+    with apply.recorded(SwitchRecord(apply.work.reporter.run_id, ending.target, ending.previous)):
         apply.stop_server()
         apply.start_server()
-        work.interrupts.settle()
-    except BaseException as cause:
-        if not apply.touched:
-            work.record.end()
-            raise
-        try:
-            apply.undo(cause)
-        finally:
-            if apply.whole or not apply.had_server:
-                work.record.end()
-    work.record.end()
 
 
 def _wait_for_database(

@@ -17,6 +17,7 @@ from dbswitch.database.identity import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from http.client import HTTPConnection
     from pathlib import Path
 
 TOKEN_HEADER = "x-dbswitch-token"  # noqa: S105  the header's name, not a token
@@ -39,11 +40,15 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The last answer before the deadline; `detail` is one line for people, `seconds` how long asking took."""
+    """The last answer before the deadline; `detail` is one line for people, `seconds` how long asking took.
+
+    `seen` is the identity the app gave, where it gave one.
+    """
 
     answer: Answer
     detail: str
     seconds: float
+    seen: Identity | None = None
 
     @property
     def verified(self) -> bool:
@@ -51,12 +56,20 @@ class Verification:
         return self.answer is Answer.SAME
 
 
-def ask(base_url: str, route: str, token: str, expected: Identity, *, timeout: float) -> tuple[Answer, str]:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One answer of the app: what it amounts to, in words for people, and the identity it gave."""
+
+    answer: Answer
+    detail: str
+    seen: Identity | None = None
+
+
+def ask(base_url: str, route: str, token: str, expected: Identity, *, timeout: float) -> Said:
     """Ask once; `timeout` in seconds bounds the connection and each read."""
     import http.client
 
-    parts = urlsplit(base_url)
-    connection = http.client.HTTPConnection(parts.hostname or "localhost", parts.port or 80, timeout=timeout)
+    connection = _connection(base_url, timeout)
     try:
         connection.request(
             "GET", f"{route}?identity=1", headers={TOKEN_HEADER: token, "Accept": "application/json"}
@@ -64,35 +77,49 @@ def ask(base_url: str, route: str, token: str, expected: Identity, *, timeout: f
         response = connection.getresponse()
         body = response.read(65_536)
     except (OSError, http.client.HTTPException) as error:
-        return Answer.SILENT, f"the app did not answer ({type(error).__name__})"
+        return Said(Answer.SILENT, f"the app did not answer ({type(error).__name__})")
     finally:
         connection.close()
     return _judge(response.status, body, expected)
 
 
-def _judge(status: int, body: bytes, expected: Identity) -> tuple[Answer, str]:
+def _connection(base_url: str, timeout: float) -> HTTPConnection:
+    from http.client import HTTPConnection, HTTPSConnection
+
+    parts = urlsplit(base_url)
+    host = parts.hostname or "localhost"
+    if parts.scheme != "https":
+        return HTTPConnection(host, parts.port or 80, timeout=timeout)
+    import ssl
+
+    # `next dev --experimental-https` on this machine signs its certificate itself.
+    return HTTPSConnection(
+        host,
+        parts.port or 443,
+        timeout=timeout,
+        context=ssl._create_unverified_context(),  # noqa: S323, SLF001  loopback; the token is the project's own
+    )
+
+
+def _judge(status: int, body: bytes, expected: Identity) -> Said:
     payload = _payload(body)
+    if payload is None and status == NOT_FOUND:
+        return Said(Answer.NO_ROUTE, "the app has no identity route")
     if payload is None:
-        if status == NOT_FOUND:
-            return Answer.NO_ROUTE, "the app has no identity route"
-        return (
-            Answer.SILENT,
-            f"the identity route answered HTTP {status} with something else than an identity",
-        )
+        return Said(Answer.SILENT, f"the identity route answered HTTP {status} and no identity")
     if status in {UNAUTHORIZED, FORBIDDEN}:
-        return Answer.REFUSED, f"the identity route refused the project's token (HTTP {status})"
+        return Said(Answer.REFUSED, f"the identity route refused the project's token (HTTP {status})")
     if "identity" not in payload:
-        return (
-            Answer.NO_DATABASE,
-            f"the app cannot reach its database ({payload.get('error', f'HTTP {status}')})",
-        )
+        why = payload.get("error", f"HTTP {status}")
+        return Said(Answer.NO_DATABASE, f"the app cannot reach its database ({why})")
     try:
         seen = Identity.from_json(payload["identity"])
     except (KeyError, TypeError, ValueError):
-        return Answer.SILENT, "the identity route answered with an incomplete identity"
+        return Said(Answer.SILENT, "the identity route answered with an incomplete identity")
+    where = f"{seen.database} (PostgreSQL {seen.server_version})"
     if seen.same_as(expected):
-        return Answer.SAME, f"the app answers from {seen.database} (PostgreSQL {seen.server_version})"
-    return Answer.OTHER, f"the app still answers from {seen.database} (PostgreSQL {seen.server_version})"
+        return Said(Answer.SAME, f"the app answers from {where}", seen)
+    return Said(Answer.OTHER, f"the app still answers from {where}", seen)
 
 
 def _payload(body: bytes) -> dict[str, Any] | None:
@@ -122,11 +149,11 @@ def verify(
     while True:
         attempt += 1
         left = deadline - (time.monotonic() - began)
-        answer, detail = ask(base_url, route, token, expected, timeout=max(0.1, min(ATTEMPT_TIMEOUT, left)))
+        said = ask(base_url, route, token, expected, timeout=max(0.1, min(ATTEMPT_TIMEOUT, left)))
         elapsed = time.monotonic() - began
-        if answer in {Answer.SAME, Answer.REFUSED} or elapsed + pause >= deadline:
-            return Verification(answer, detail, round(elapsed, 3))
-        on_wait(attempt, detail, pause)
+        if said.answer in {Answer.SAME, Answer.REFUSED} or elapsed + pause >= deadline:
+            return Verification(said.answer, said.detail, round(elapsed, 3), said.seen)
+        on_wait(attempt, said.detail, pause)
         time.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 

@@ -34,6 +34,7 @@ class Work:
         env_file_keys: every variable an env file binds; must not reach the next server.
         target_keys: the same for every variable of every target.
         take_port: end a foreign process on the needed port.
+        extra: what the next server gets besides the cleaned launch environment.
         route: path of the identity route, None where the project has none.
     """
 
@@ -47,6 +48,7 @@ class Work:
     profiles: tuple[ReaderProfile, ...]
     route: str | None
     take_port: bool
+    extra: Mapping[str, str]
     reporter: Reporter
     interrupts: Interrupts
     record: RecordFile
