@@ -247,7 +247,7 @@ function operation(change) {
         startBy: Infinity,
         lane: undefined,
         wrote: false,
-        transactional: false,
+        cutOff: false,
         uncertain: false,
         ...change,
     };
@@ -494,24 +494,27 @@ function createAdapter(lanes) {
                 }
             };
             lane.users++;
-            if (own)
-                own.transactional = true;
-            transaction.queryRaw = (query) => queryRaw.call(transaction, inSchema(query, lane));
-            transaction.executeRaw = async (query) => {
+            const watch = async (query, work) => {
+                const commit = query.sql === "COMMIT";
+                if (own && commit)
+                    own.wrote = true;
                 try {
-                    if (own && query.sql === "COMMIT")
-                        own.wrote = true;
-                    return await executeRaw.call(transaction, inSchema(query, lane));
+                    return await work.call(transaction, inSchema(query, lane));
                 }
                 catch (error) {
-                    // Without a connection to send it on, the server rolls back.
-                    if (own && query.sql === "COMMIT")
-                        own.wrote = classify(error) !== "refused";
-                    if (own && query.sql === "COMMIT" && classify(error) === "lost")
+                    const fault = classify(error);
+                    if (own && commit && fault === "lost")
                         own.uncertain = true;
+                    else if (own && (fault === "refused" || fault === "lost"))
+                        own.cutOff = true;
+                    // A COMMIT without a connection to send it on: the server rolls back.
+                    if (own && commit && fault === "refused")
+                        own.wrote = false;
                     throw error;
                 }
             };
+            transaction.queryRaw = (query) => watch(query, queryRaw);
+            transaction.executeRaw = (query) => watch(query, executeRaw);
             transaction.commit = () => end(commit);
             transaction.rollback = () => end(rollback);
             return transaction;
@@ -568,8 +571,9 @@ function createClient() {
                                 if (own.uncertain && !inside)
                                     throw explain(error);
                                 // A write in several statements is one transaction: cut off before its COMMIT it has not happened.
-                                const undone = own.transactional && !own.wrote && /^(refused|lost)$/.test(classify(error));
-                                own.transactional = false;
+                                // Prisma may have put another error in front of the one that says so.
+                                const undone = own.cutOff && !own.wrote;
+                                own.cutOff = false;
                                 if (!undone || !(await again(own, attempt, error, "The database")))
                                     throw error;
                                 if (own.lane)
