@@ -2,7 +2,6 @@
 import { prisma } from "../lib/prisma.ts";
 
 async function main() {
-  if (process.env.SET_BY_PROGRAM_LATE) process.env.DATABASE_URL = process.env.SET_BY_PROGRAM_LATE;
   const say = async () => console.log((await prisma.note.findUniqueOrThrow({ where: { key: "where" } })).body);
   await say();
   for await (const _ of process.stdin) await say();

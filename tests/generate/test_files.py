@@ -1,0 +1,242 @@
+"""What is written where, and what is left alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, strategies as st
+
+from dbswitch.errors import ConfigError
+from dbswitch.generate import client, identity_route, style, template, writing
+from dbswitch.generate.client import Adapter, ClientFacts
+from dbswitch.generate.header import FileState, is_pristine, sign, state_of
+from dbswitch.generate.style import Style
+from dbswitch.project.discovery import load
+from dbswitch.project.generated import find
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = 'generator client {\n  provider = "prisma-client"\n  output = "../generated/prisma"\n}\ndatasource db {\n  provider = "postgresql"\n}\n'
+OLD_ENGINE = (
+    'generator client {\n  provider = "prisma-client-js"\n}\ndatasource db {\n  provider = "postgresql"\n}\n'
+)
+RUST_FREE = OLD_ENGINE.replace("-js", '-js"\n  engineType = "client')
+SINGLETON = 'import { PrismaClient } from "@prisma/client";\nexport const db = globalThis.prisma ?? new PrismaClient();\n'
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    return make_app(tmp_path)
+
+
+def make_app(
+    root: Path, *, prisma: str = "7.1.0", adapters: tuple[str, ...] = ("pg",), schema: str = SCHEMA
+) -> Path:
+    versions = {
+        "next": "16.0.7",
+        "prisma": prisma,
+        **{f"@prisma/adapter-{name}": prisma for name in adapters},
+    }
+    (root / "package.json").write_text(json.dumps({"dependencies": versions}))
+    for name, version in versions.items():
+        folder = root / "node_modules" / name
+        folder.mkdir(parents=True)
+        (folder / "package.json").write_text(json.dumps({"version": version}))
+    (root / "prisma").mkdir()
+    (root / "prisma" / "schema.prisma").write_text(schema)
+    (root / "tsconfig.json").write_text(
+        '{ "compilerOptions": { "paths": { "@/*": ["./*"] } } } // what Next writes'
+    )
+    return root
+
+
+def generate(root: Path, *, force: bool = False) -> FileState:
+    file = client.plan_client(load(root))
+    [(_, state)] = writing.write(root, [file], force=force)
+    return state
+
+
+# The header
+
+
+@given(st.text())
+def test_what_was_signed_is_pristine_until_one_character_changes(body: str) -> None:
+    file = sign("client", "lib/prisma.ts", body.replace("\r", ""))
+    assert is_pristine(file.content) is True
+    assert is_pristine(file.content.replace(b"\n", b"\r\n")) is True
+    assert is_pristine(file.content + b"x") is False
+    assert state_of(file.content, file) is FileState.CURRENT
+
+
+def test_a_damaged_header_is_an_edit_and_no_header_is_a_persons_own_file() -> None:
+    file = sign("client", "lib/prisma.ts", "text\n")
+    assert is_pristine(file.content.replace(b"sha256=", b"sha256=0")) is False
+    assert is_pristine(b"text\n") is None
+    assert state_of(None, file) is FileState.MISSING
+    assert state_of(sign("client", "x", "older\n").content, file) is FileState.OUTDATED
+
+
+# Writing
+
+
+def test_a_second_run_changes_nothing_and_an_older_file_is_brought_up_to_date(app: Path) -> None:
+    assert generate(app) is FileState.MISSING
+    assert generate(app) is FileState.CURRENT
+    path = app / "lib" / "prisma.ts"
+    path.write_bytes(sign("client", "lib/prisma.ts", "an earlier version\n").content)
+    assert generate(app) is FileState.OUTDATED
+    assert generate(app) is FileState.CURRENT
+
+
+def test_a_persons_edit_is_kept_unless_forced_and_then_a_copy_is(app: Path) -> None:
+    generate(app)
+    path = app / "lib" / "prisma.ts"
+    edited = path.read_bytes() + b"export const mine = 1;\n"
+    path.write_bytes(edited)
+    path.chmod(0o640)
+    with pytest.raises(ConfigError) as refused:
+        generate(app)
+    assert "lib/prisma.ts was edited after it was generated" in refused.value.facts
+    assert path.read_bytes() == edited
+    assert generate(app, force=True) is FileState.EDITED
+    assert (app / ".dbswitch" / "replaced" / "lib" / "prisma.ts").read_bytes() == edited
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert generate(app) is FileState.CURRENT
+
+
+def test_the_usual_singleton_is_found_where_it_is_and_its_name_lives_on(app: Path) -> None:
+    (app / "src" / "server").mkdir(parents=True)
+    (app / "src" / "server" / "db.ts").write_text(SINGLETON)
+    with pytest.raises(ConfigError, match="your own work"):
+        generate(app)
+    assert generate(app, force=True) is FileState.FOREIGN
+    text = (app / "src" / "server" / "db.ts").read_text()
+    assert "export { prisma as db };" in text
+    assert 'from "../../generated/prisma/client";' in text
+    assert generate(app) is FileState.CURRENT, "the name survives the next run"
+    assert find(load(app)).client == "src/server/db.ts"
+
+
+def test_hooks_beside_the_client_are_imported(app: Path) -> None:
+    generate(app)
+    (app / "lib" / "prisma.extend.ts").write_text("export const retry = { budget: 1 };\n")
+    assert generate(app) is FileState.OUTDATED
+    assert 'import * as project from "./prisma.extend";' in (app / "lib" / "prisma.ts").read_text()
+
+
+def test_the_identity_route_needs_the_client_and_goes_where_the_app_is(app: Path) -> None:
+    with pytest.raises(ConfigError, match="asks the generated Prisma client"):
+        identity_route.plan_identity_route(load(app))
+    (app / "src" / "app").mkdir(parents=True)
+    generate(app)
+    route = identity_route.plan_identity_route(load(app))
+    assert route.path == "src/app/api/dbswitch/identity/route.ts"
+    assert 'from "@/src/lib/prisma";' in route.content.decode()
+    writing.write(app, [route])
+    assert find(load(app)).identity_path == "/api/dbswitch/identity"
+
+
+# What it refuses, and why
+
+
+@pytest.mark.parametrize(
+    ("prisma", "schema", "adapters", "words"),
+    [
+        ("8.0.0", SCHEMA, ("pg",), "rewrite"),
+        ("6.15.0", RUST_FREE, ("pg",), "old engine"),
+        ("6.19.0", OLD_ENGINE, ("pg",), "old engine"),
+        ("5.22.0", OLD_ENGINE, ("pg",), "old engine"),
+        ("7.1.0", SCHEMA, (), "no driver adapter"),
+        ("7.1.0", SCHEMA.replace("postgresql", "mysql"), ("pg",), "for mysql"),
+        ("7.1.0", SCHEMA.replace('  output = "../generated/prisma"\n', ""), ("pg",), "no output"),
+    ],
+)
+def test_a_project_that_cannot_have_it_hears_why(
+    tmp_path: Path, prisma: str, schema: str, adapters: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        client.plan_client(load(make_app(tmp_path, prisma=prisma, schema=schema, adapters=adapters)))
+
+
+@pytest.mark.parametrize(
+    ("prisma", "schema", "adapters", "imports"),
+    [
+        ("7.10.1", SCHEMA, ("pg",), '{ PrismaPg as Adapter } from "@prisma/adapter-pg"'),
+        ("7.1.0", SCHEMA, ("neon",), '{ PrismaNeon as Adapter } from "@prisma/adapter-neon"'),
+        ("7.1.0", SCHEMA, ("neon", "pg"), '{ PrismaPg as Adapter } from "@prisma/adapter-pg"'),
+        ("6.16.0", RUST_FREE, ("pg",), 'PrismaClient } from "@prisma/client"'),
+        (
+            "7.1.0",
+            SCHEMA.replace('client"', 'client-js"', 1),
+            ("pg",),
+            'PrismaClient } from "../generated/prisma"',
+        ),
+    ],
+)
+def test_the_imports_fit_what_is_installed(
+    tmp_path: Path, prisma: str, schema: str, adapters: tuple[str, ...], imports: str
+) -> None:
+    file = client.plan_client(load(make_app(tmp_path, prisma=prisma, schema=schema, adapters=adapters)))
+    assert imports in file.content.decode()
+
+
+# Style
+
+
+@pytest.mark.parametrize(
+    ("options", "target", "wanted"),
+    [
+        ({"paths": {"@/*": ["./*"]}}, "lib/prisma.ts", "@/lib/prisma"),
+        ({"paths": {"@/*": ["./src/*"]}}, "src/lib/prisma.ts", "@/lib/prisma"),
+        ({"paths": {"~/*": ["*"]}, "baseUrl": "src"}, "src/db.ts", "~/db"),
+        ({"paths": {"@/*": ["./src/*"]}}, "lib/prisma.ts", "../../lib/prisma"),
+        ({"paths": {"@/*": ["../shared/*"]}}, "lib/prisma.ts", "../../lib/prisma"),
+        ({}, "app/api/prisma.ts", "./prisma"),
+        ({"moduleResolution": "NodeNext"}, "lib/prisma.ts", "../../lib/prisma.js"),
+    ],
+)
+def test_imports_use_the_projects_alias_where_it_leads_there(
+    tmp_path: Path, options: dict[str, object], target: str, wanted: str
+) -> None:
+    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options}))
+    assert style.read_style(tmp_path).aliased("app/api/route.ts", target) == wanted
+
+
+def test_a_tsconfig_is_read_with_comments_commas_and_what_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "base.json").write_text('{"compilerOptions": {"paths": {"#/*": ["./*"]}}}')
+    (tmp_path / "tsconfig.json").write_text(
+        '\ufeff{ // "paths": {}\n "extends": "./base.json", "compilerOptions": { "strict": true, }, }'
+    )
+    assert style.read_style(tmp_path).aliases == (("#/", ""),)
+    (tmp_path / "tsconfig.json").write_text("{ nonsense")
+    assert style.read_style(tmp_path).aliases == ()
+
+
+@given(st.text())
+def test_any_text_for_a_tsconfig_gives_a_value(text: str) -> None:
+    assert isinstance(style.parse_jsonc(text), dict)
+
+
+# Templates
+
+
+def test_a_template_with_a_place_too_many_or_too_few_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="places"):
+        template.fill("a // {one}\n", {})
+    with pytest.raises(ValueError, match="places"):
+        template.fill("a\n", {"one": "b"})
+    assert template.fill("x\na // {one}\ny // {two}\nz\n", {"one": "b", "two": ""}) == "x\nb\nz\n"
+
+
+@pytest.mark.parametrize("typescript", [True, False])
+def test_no_place_is_left_in_what_is_generated(typescript: bool) -> None:
+    facts = ClientFacts(
+        "lib/prisma.ts", Style(typescript), Adapter.PG, "generated/prisma/client", names=("db",)
+    )
+    for file in (client.render(facts), identity_route.render(Style(typescript), "lib/prisma.ts")):
+        text = file.content.decode()
+        assert "// {" not in text
+        assert file.content.count(b"\n// dbswitch:generated") == 0

@@ -1,0 +1,150 @@
+"""The generated client in a plain tsx script: where its URL comes from, and that it follows while the script runs."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support import npm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.generate.conftest import ClientProject
+
+pytestmark = pytest.mark.real
+
+
+class Script:
+    """A running `suite/where.ts`: each question is answered with the database's name."""
+
+    def __init__(self, project: ClientProject, env: Mapping[str, str], *arguments: str) -> None:
+        self.project = project
+        self.process = subprocess.Popen(
+            [str(project.root / "node_modules" / ".bin" / "tsx"), *arguments, "suite/where.ts"],
+            cwd=project.root,
+            env={**project.environment, **env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.first = self.read()
+
+    def read(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip() or self.process.communicate()[1][-2000:]
+
+    def ask(self) -> str:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def end(self) -> int:
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+def name(url: str) -> str:
+    return urlsplit(url).path[1:]
+
+
+def point(project: ClientProject, which: str, file: str = ".env") -> str:
+    url = project.environment[which]
+    fresh = project.root / f"{file}.fresh"
+    fresh.write_text(f'DATABASE_URL="{url}"\n')
+    fresh.rename(project.root / file)
+    return name(url)
+
+
+@pytest.fixture
+def scripts(client_project: ClientProject) -> Iterator[list[Script]]:
+    made: list[Script] = []
+    yield made
+    for script in made:
+        assert script.end() == 0
+
+
+def test_a_long_running_script_follows_the_files_and_ends(
+    client_project: ClientProject, scripts: list[Script]
+) -> None:
+    script = Script(client_project, {})
+    scripts.append(script)
+    assert script.first == name(client_project.environment["LOCAL"])
+    for which in ("PROD", "LOCAL", "PROD"):
+        assert script.ask() == point(client_project, which) or script.ask() == name(
+            client_project.environment[which]
+        )
+    assert script.ask() == name(client_project.environment["PROD"])
+    assert script.ask() == script.ask()
+
+
+def test_a_script_that_loads_env_itself_follows_too(
+    client_project: ClientProject, scripts: list[Script]
+) -> None:
+    script = Script(client_project, {}, "--env-file=.env")
+    scripts.append(script)
+    assert script.first == name(client_project.environment["LOCAL"])
+    there = point(client_project, "PROD")
+    assert script.ask() == there
+
+
+@pytest.mark.parametrize("which", ["LOCAL", "PROD"])
+def test_an_exported_url_wins_even_if_a_file_says_the_same(
+    client_project: ClientProject, scripts: list[Script], which: str
+) -> None:
+    exported = client_project.environment[which]
+    script = Script(client_project, {"DATABASE_URL": exported})
+    scripts.append(script)
+    assert script.first == name(exported)
+    point(client_project, "PROD")
+    assert script.ask() == name(exported)
+    point(client_project, "LOCAL", ".env.local")
+    assert script.ask() == name(exported)
+
+
+def test_in_tests_next_reads_no_env_local(client_project: ClientProject, scripts: list[Script]) -> None:
+    point(client_project, "PROD", ".env.local")
+    script = Script(client_project, {"NODE_ENV": "test"})
+    scripts.append(script)
+    assert script.first == name(client_project.environment["LOCAL"])
+
+
+def test_without_a_url_it_says_so_and_where_it_looked(client_project: ClientProject) -> None:
+    (client_project.root / ".env").unlink()
+    done = client_project.run("tsx", "suite/where.ts")
+    assert done.returncode != 0
+    assert "DATABASE_URL is not a PostgreSQL URL" in done.stderr
+
+
+def test_the_javascript_client_is_the_typescript_one_without_types(client_project: ClientProject) -> None:
+    templates = Path(__file__).parents[2] / "dbswitch" / "generate" / "templates"
+    modules = npm.node_modules_for(Path(__file__).parent / "app")
+    for template in (templates / "client.ts", templates / "identity.ts"):
+        made = subprocess.run(
+            ["node", str(Path(__file__).parent / "javascript.mjs"), str(modules), str(template)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert template.with_suffix(".js").read_text() == made.stdout, template.name
+
+
+def test_the_javascript_client_works(client_project: ClientProject, scripts: list[Script]) -> None:
+    from tests.generate.conftest import place_client
+
+    (client_project.root / "tsconfig.json").unlink()
+    (client_project.root / "lib" / "prisma.ts").unlink()
+    assert place_client(client_project.root) == "lib/prisma.js"
+    where = client_project.root / "suite" / "where.ts"
+    where.write_text(where.read_text().replace("prisma.ts", "prisma.js"))
+    script = Script(client_project, {})
+    scripts.append(script)
+    assert script.first == name(client_project.environment["LOCAL"])
+    there = point(client_project, "PROD")
+    assert script.ask() == there
