@@ -15,36 +15,30 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["check"] and _answered(given[1:]):
+        return 0
     from dbswitch.cli.words import arrange
 
     if sys.platform == "win32":
         sys.stderr.write("dbswitch needs Linux or macOS; on Windows run it (and the app) inside WSL\n")
         return 2
-    line = arrange(sys.argv[1:] if argv is None else argv)
+    line = arrange(given)
     if "--version" in line[:1]:
         from dbswitch import __version__
 
         sys.stdout.write(f"dbswitch {__version__}\n")
         return 0
-    if line[0] == "check" and _surely_clean(line[1:]):
-        if not {"-q", "--quiet"}.intersection(line):
-            sys.stdout.write("dbswitch check (index): nothing found\n")
-        return 0
-    if line[:1] == ["check"]:
-        from dbswitch.check.screen import answer
-
-        if answer(line[1:]):
-            return 0
     from dbswitch.cli import perform
 
     return perform.main(line)
 
 
-def _surely_clean(words: list[str]) -> bool:
+def _answered(words: list[str]) -> bool:
     try:
         from dbswitch.check import screen
 
-        return screen.is_clean(words)
+        return screen.answer(words)
     except Exception:  # noqa: BLE001  whatever is wrong, the engine looks again, inside the error boundary
         return False
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from dbswitch.check import placeholders
 from dbswitch.check.findings import Finding, RuleId
-from dbswitch.check.needles import SHORTEST_SECRET, begins_url, needle
+from dbswitch.check.needles import SHORTEST_SECRET, needle, urls_begun
 from dbswitch.check.paths import is_practice
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def is_binary(data: bytes) -> bool:
 
 def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
     """Find Postgres URLs whose password gives someone away."""
-    if not begins_url(data.lower()):
+    if not urls_begun(data.lower()):
         return
     practice = is_practice(path)
     for number, line in _lines(data):

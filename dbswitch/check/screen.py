@@ -16,15 +16,14 @@ What the hook's rules (`Scope.INDEX`) can find, and what rules it out here:
 from __future__ import annotations
 
 import os
-import re
 import sys
 from binascii import b2a_base64
 
 from dbswitch.check import git, needles, paths
 
 _PROTECTED_FILES = ("prod.env", "production.env")
-_PROTECTED_SUFFIXES = (b"_PROD", b"_PRODUCTION")
-_LINE = re.compile(rb"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*(.*)$", re.MULTILINE)
+_PROTECTED_SUFFIXES = ("_PROD", "_PRODUCTION")
+_PROTECTED_NAMES = tuple(suffix.encode() for suffix in _PROTECTED_SUFFIXES)
 _DIGITS = b"0123456789"
 _SHORTEST_TOKEN = 12
 _BINARY_LOOK = 8000
@@ -67,7 +66,7 @@ def _is_clean() -> bool:
         if paths.is_foreign(path) or b"\0" in data[:_BINARY_LOOK]:
             continue
         lower = data.lower()
-        if needles.begins_url(lower) or any(piece in lower for piece in wanted):
+        if needles.urls_begun(lower) or any(piece in lower for piece in wanted):
             return False
         if _reads_unknown(path, data, known):
             return False
@@ -127,38 +126,46 @@ def _needles(private: dict[str, bytes]) -> list[bytes] | None:
     others = [os.fsencode(value) for value in os.environ.values()]
     for name, content in private.items():
         whole = name.startswith("env/") and name[4:] in _PROTECTED_FILES
-        data = re.sub(rb"(?m)^[ \t]*#.*$", b"", content) if b"#" in content else content
         urls = 0
-        for key, value in _LINE.findall(data):
-            is_url = needles.begins_url(value.lower())
-            urls += is_url
+        for key, value in needles.bindings(content):
+            begun = needles.urls_begun(value.lower())
+            urls += begun
+            if begun > 1:
+                return None
             if not (whole or key.endswith(_PROTECTED_SUFFIXES)):
                 others.append(value)
                 continue
-            pieces = _of_url(value, hosts) if is_url else _of_text(value)
+            pieces = _of_url(value, hosts) if begun else _of_text(value)
             if pieces is None:
                 return None
             found.extend(pieces)
-        if len(needles.SCHEME.findall(data.lower())) != urls:  # two in a line, or over several lines
+        if urls != _urls_outside_comments(content):  # a value on the next line, or over several lines
             return None
     if any(_may_be_protected(value, hosts) for value in others):
         return None
     return found + [host for host in hosts if b"." in host]
 
 
+def _urls_outside_comments(content: bytes) -> int:
+    lines = content.lower().split(b"\n")
+    return sum(needles.urls_begun(line) for line in lines if not line.lstrip().startswith(b"#"))
+
+
 def _may_be_protected(value: bytes, hosts: set[bytes]) -> bool:
     lower = value.lower()
-    refers = b"$" in value and any(suffix in value for suffix in _PROTECTED_SUFFIXES)
+    refers = b"$" in value and any(name in value for name in _PROTECTED_NAMES)
     return refers or any(host in lower for host in hosts)
 
 
 def _of_url(value: bytes, hosts: set[bytes]) -> list[bytes] | None:
-    parts = re.search(rb"//[^:@/]*:?(.*)@(\[[^\]]*\]|[^:/?#@'\"`]*)", value)
-    if parts is None or b"host=" in value or b"$" in value:
+    login, at, place = value.partition(b"//")[2].rpartition(b"@")
+    if not at or b"host=" in value or b"$" in value:
         return None
-    password, host = parts[1], parts[2]
+    host = place.split(b"]")[0] + b"]" if place.startswith(b"[") else place
+    for mark in (b"'", b'"', b"`", b"/", b"?", b"#", *((b":",) if not place.startswith(b"[") else ())):
+        host = host.partition(mark)[0]
     hosts.add(host.lower())
-    return _pieces(password)
+    return _pieces(login.partition(b":")[2])
 
 
 def _of_text(value: bytes) -> list[bytes] | None:
@@ -170,7 +177,7 @@ def _of_text(value: bytes) -> list[bytes] | None:
 
 def _pieces(secret: bytes) -> list[bytes] | None:
     """Return the piece to look for, and the piece of its base64 form; None where none is long enough."""
-    plain = re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes.fromhex(match[1].decode()), secret)
+    plain = _decoded(secret)
     if len(plain) < needles.SHORTEST_SECRET:
         return []
     piece = needles.needle(plain.decode("utf-8", "replace"))
@@ -178,6 +185,16 @@ def _pieces(secret: bytes) -> list[bytes] | None:
         return None
     coded = b2a_base64(plain).strip().rstrip(b"=")[:-1]
     return [piece.lower().encode(), coded.lower()]
+
+
+def _decoded(text: bytes) -> bytes:
+    first, *rest = text.split(b"%")
+    for part in rest:
+        try:
+            first += bytes.fromhex(part[:2].decode()) + part[2:] if len(part) > 1 else b"%" + part
+        except ValueError:  # a lone percent sign
+            first += b"%" + part
+    return first
 
 
 def _reads_unknown(path: str, data: bytes, known: set[str]) -> bool:

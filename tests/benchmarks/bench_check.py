@@ -48,9 +48,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-check-") as name:
-        folder = Path(name)
+        folder = Path(name) / "repository"
+        folder.mkdir()
         staged = build(folder, random.Random(options.seed))
-        python = own_environment()
+        python = own_environment(Path(name) / "venv")
         contestants = rivals(staged, python)
         environment = {
             key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DATABASE"))
@@ -93,11 +94,14 @@ def source(chance: random.Random) -> str:
     return "\n".join(lines) + "\n"
 
 
-def own_environment() -> str:
-    """Return a Python with dbswitch installed as a user has it: from a wheel, compiled, with its console script."""
-    place = Path(tempfile.mkdtemp(prefix="bench-dbswitch-", dir=cache.root()))
+def own_environment(place: Path) -> str:
+    """Return a Python with dbswitch installed as a user has it: from a wheel, compiled, with its console script.
+
+    With the newest pip: the scripts that older ones write import `re` before anything of dbswitch runs.
+    """
     venv.create(place, with_pip=True)
     python = str(place / "bin/python")
+    subprocess.run([python, "-m", "pip", "install", "-q", "--upgrade", "pip"], check=True)
     subprocess.run([python, "-m", "pip", "install", "-q", str(REPOSITORY)], check=True)
     return python
 
