@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from dbswitch.envfiles import observing, transaction
 from dbswitch.errors import (
-    DbswitchError,
     EnvFileError,
-    InterruptedSwitchError,
-    RollbackFailedError,
-    RolledBackError,
     ServerError,
 )
 from dbswitch.server import environment, lifecycle
-from dbswitch.server.state import ServerState
 from dbswitch.server.stopping import taken
+from dbswitch.switch import executable, rollback
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
 from dbswitch.switch.verify import Answer, Verification, read_token, verify
@@ -28,6 +24,7 @@ if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
     from dbswitch.database.probe import Ready
     from dbswitch.envfiles.transaction import FileChange
+    from dbswitch.server.environment import CleanEnvironment
     from dbswitch.server.lifecycle import Observation, Running
     from dbswitch.switch.record import SwitchRecord
     from dbswitch.switch.reporter import Reporter
@@ -59,7 +56,7 @@ def probe(destination: Destination, reporter: Reporter, phase: Phase) -> Ready:
 
 
 class Apply:
-    """What one run has changed so far; every step notes it before it acts, so that :meth:`undo` knows."""
+    """What one run has changed so far; every step notes it before it acts, so that `rollback.undo` knows."""
 
     def __init__(
         self,
@@ -74,6 +71,7 @@ class Apply:
         self.changes = changes
         self.written = False
         self.reached_files = False
+        self.stopped = False
         self.server_down = start_anyway
         self.had_server = is_running(work.observed.state) or start_anyway
         self.running: Running | None = None
@@ -94,7 +92,7 @@ class Apply:
         """Run the steps in the body: recorded while they run, and undone when an exception leaves it.
 
         Raises:
-            DbswitchError: as :meth:`undo`.
+            DbswitchError: as :func:`dbswitch.switch.rollback.undo`.
         """
         work = self.work
         try:
@@ -107,7 +105,7 @@ class Apply:
                     work.record.end()
                     raise
                 try:
-                    self.undo(cause)
+                    rollback.undo(self, cause)
                 finally:
                     if self.whole:
                         work.record.end()
@@ -127,11 +125,11 @@ class Apply:
         with work.reporter.phase(Phase.STOP) as note:
             observed = lifecycle.observe(work.spec, ask=False)
             self._require_own_port(observed)
-            work.record.note(server_down=True)
-            self.server_down = True
+            self.mark_server_down()
             report = lifecycle.stop(
                 work.spec, observed, on_step=lambda text: work.reporter.notice("stop", text)
             )
+            self.stopped = True
             note.detail = report.summary
         with work.reporter.phase(Phase.PORTS) as note:
             note.detail = lifecycle.require_ports_free(
@@ -144,6 +142,21 @@ class Apply:
         with work.reporter.phase(Phase.UNLOCK) as note:
             removed = lifecycle.remove_lock_if_free(work.spec)
             note.detail = "stale lock removed" if removed else "no lock left behind"
+
+    def mark_server_down(self) -> None:
+        """Record that a server is being taken down, before it is: whoever finds the record starts it again."""
+        self.work.record.note(server_down=True)
+        self.server_down = True
+
+    def environment(self) -> CleanEnvironment:
+        """Return what the next server starts with."""
+        work = self.work
+        return environment.clean(
+            work.launch,
+            env_file_keys=work.env_file_keys,
+            target_keys=work.target_keys,
+            extra={**executable.for_server(), **work.extra},
+        )
 
     def _require_own_port(self, observed: Observation) -> None:
         """Refuse before anything is stopped when the port the next server needs belongs to somebody else."""
@@ -172,7 +185,7 @@ class Apply:
         """Change the env files in one transaction and read the result again as every reader would.
 
         Raises:
-            EnvFileError: nothing was written; or it was, and a reader disagrees (then :meth:`undo` puts it back).
+            EnvFileError: nothing was written; or it was, and a reader disagrees (then `rollback.undo` puts it back).
         """
         work = self.work
         with work.reporter.phase(Phase.WRITE) as note:
@@ -199,9 +212,7 @@ class Apply:
             ServerError: it died, or did not answer before its deadline.
         """
         work, reporter = self.work, self.work.reporter
-        clean = environment.clean(
-            work.launch, env_file_keys=work.env_file_keys, target_keys=work.target_keys, extra=work.extra
-        )
+        clean = self.environment()
         with reporter.phase(Phase.START) as note:
             with work.interrupts.deferred():
                 self.running = lifecycle.start(work.spec, clean, port=self.port)
@@ -273,80 +284,3 @@ class Apply:
                     facts=(verification.detail, f"asked for {verification.seconds:.1f} s"),
                     why="the switch is only done when the app itself answers from the new database",
                 )
-
-    def undo(self, cause: BaseException) -> NoReturn:
-        """Put everything back and raise what the caller should see.
-
-        Raises:
-            RolledBackError: everything is as it was.
-            RollbackFailedError: it is not; the facts say what is where.
-            InterruptedSwitchError: everything is as it was, and a signal was the cause.
-            ServerError: the server could not be stopped; the files were never touched.
-        """
-        work = self.work
-        with work.interrupts.rolling_back():
-            try:
-                with work.reporter.phase(Phase.ROLLBACK) as note:
-                    note.detail = self._put_back()
-            except DbswitchError as error:
-                raise RollbackFailedError(
-                    "the switch failed, and so did putting everything back",
-                    facts=(_sentence("first", cause), _sentence("then", error), *error.facts),
-                    why="the app may be down; the env files are "
-                    + ("new" if self.written else "as they were"),
-                    fix=error.fix
-                    or "run `dbswitch status` to see where things stand, then `dbswitch restart`",
-                ) from cause
-        self._raise_undone(cause)
-
-    def _put_back(self) -> str:
-        work = self.work
-        done: list[str] = []
-        stop_first = self.running is not None or (self.written and self.server_down)
-        if self.running is not None:
-            self.server_down = True
-            work.record.note(server_down=True)
-        if stop_first:
-            lifecycle.stop(work.spec, lifecycle.observe(work.spec, ask=False), on_step=lambda _text: None)
-            self.running = None
-        if self.written:
-            foreign = transaction.roll_back(self.changes, work.state_dir / JOURNAL)
-            self.written = False
-            work.record.note(files_written=False)
-            done.append("previous values are back")
-            for path in foreign:
-                work.reporter.notice(
-                    "file-left-alone", f"{path.name} was changed by someone else and left alone", "warning"
-                )
-        if (
-            self.server_down
-            and self.had_server
-            and lifecycle.observe(work.spec).state is not ServerState.READY
-        ):
-            lifecycle.remove_lock_if_free(work.spec)
-            clean = environment.clean(
-                work.launch, env_file_keys=work.env_file_keys, target_keys=work.target_keys, extra=work.extra
-            )
-            running = lifecycle.start(work.spec, clean, port=self.port)
-            lifecycle.wait_ready(work.spec, running)
-            self.server_down = False
-            done.append(f"the server runs again at {running.url}")
-        return "; ".join(done)
-
-    def _raise_undone(self, cause: BaseException) -> NoReturn:
-        if isinstance(cause, InterruptedSwitchError):
-            raise cause
-        if not isinstance(cause, DbswitchError):
-            raise cause
-        if isinstance(cause, ServerError) and not self.reached_files:
-            raise cause
-        raise RolledBackError(
-            f"the switch was rolled back: {cause.what}",
-            facts=(*cause.facts, "the env files and the dev server are as they were"),
-            why=cause.why,
-            fix=cause.fix,
-        ) from cause
-
-
-def _sentence(when: str, error: BaseException) -> str:
-    return f"{when}: {error.what if isinstance(error, DbswitchError) else type(error).__name__}"

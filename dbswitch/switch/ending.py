@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbswitch.errors import DbswitchError, ExitCode
-from dbswitch.switch.events import ErrorInfo, Outcome, Result
+from dbswitch.switch.events import ErrorInfo, Outcome, Result, Started
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.outcomes import exit_of, outcome_of
 from dbswitch.switch.plan import Mode
@@ -57,6 +58,7 @@ def settled(reporter: Reporter, ending: Ending) -> Iterator[Interrupts]:
         with Interrupts(
             on_ignored=lambda: reporter.notice("rolling-back", "still putting things back")
         ) as interrupts:
+            reporter.emit(Started(reporter.run_id, ending.target, time.time()))
             yield interrupts
     except DbswitchError as failure:
         ending.error = failure

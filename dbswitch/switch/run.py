@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING, assert_never
 
 from dbswitch.errors import ExitCode, ProtectedError, UsageError
@@ -17,7 +16,7 @@ from dbswitch.switch.alone import alone
 from dbswitch.switch.apply import HOT_DEADLINE, RESTART_DEADLINE, Apply
 from dbswitch.switch.dbstart import probe_or_start
 from dbswitch.switch.ending import Ending, settled
-from dbswitch.switch.events import Outcome, Phase, Planned, Result, Started
+from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.plan import Mode, decide
 from dbswitch.switch.record import RecordFile, SwitchRecord
 from dbswitch.switch.reporter import Reporter
@@ -50,7 +49,6 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
         Exception: a bug only; what had been changed was put back first.
     """
     reporter = Reporter(emit, request.run_id)
-    emit(Started(request.run_id, request.target, time.time()))
     ending = Ending(request.target)
     with settled(reporter, ending) as interrupts:
         _switch(project, request, reporter, interrupts, ending)

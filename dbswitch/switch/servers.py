@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from dbswitch.switch import mutex, observe, recovery
 from dbswitch.switch.alone import alone
 from dbswitch.switch.apply import Apply, probe
 from dbswitch.switch.ending import Ending, settled
-from dbswitch.switch.events import Outcome, Phase, Started
+from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.record import RecordFile, SwitchRecord
 from dbswitch.switch.reporter import Reporter
@@ -98,7 +97,6 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
 
 
 def _begin(emit: Callable[[Event], None], run_id: str) -> tuple[Reporter, Ending]:
-    emit(Started(run_id, "", time.time()))
     return Reporter(emit, run_id), Ending("")
 
 
