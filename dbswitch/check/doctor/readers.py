@@ -1,0 +1,170 @@
+"""Which database each reader would connect to, computed from the files on disk."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Final
+
+from dbswitch.check.doctor.facts import NEXT_DEV, NEXT_START, PRISMA_CLI, RUNNING, SHELL, STUDIO, ReaderFacts
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.envfiles.observing import read_env_files
+from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
+from dbswitch.errors import UrlError
+from dbswitch.project import jstext
+from dbswitch.project.active import same_url
+from dbswitch.project.readers import all_profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.targets import Target
+
+_MIGRATIONS_PATH: Final = re.compile(
+    rf"\bmigrations['\"]?\s*:\s*\{{[^}}]*?\bpath['\"]?\s*:\s*([^,}}\n]*?{jstext.STRING})"
+)
+
+
+def read_readers(
+    project: Project,
+    targets: Sequence[Target],
+    ambient: Mapping[str, str],
+    launched_with: Mapping[str, str] | None,
+) -> tuple[ReaderFacts, ...]:
+    """Return one row for each reader.
+
+    Args:
+        project: where to look.
+        targets: those that could be resolved, to name what is found.
+        ambient: the process environment the readers would have.
+        launched_with: the environment of the running server, None where none runs.
+
+    Raises:
+        EnvFileError: an env file cannot be read.
+    """
+    profiles = all_profiles(project)
+    files = read_env_files(
+        project.root, tuple(dict.fromkeys(name for profile in profiles for name in profile.files))
+    )
+    rows: list[ReaderFacts] = []
+
+    def add(
+        name: str, profile: ReaderProfile, variables: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
+        rows.append(_row(name, profile, variables, environment, files, targets))
+
+    own = (project.primary_variable,)
+    for profile in profiles:
+        match profile.reader:
+            case Reader.NEXT_DEV:
+                add(NEXT_DEV, profile, own, ambient)
+                if launched_with is not None:
+                    add(RUNNING, profile, own, launched_with)
+            case Reader.NEXT_START:
+                add(NEXT_START, profile, own, ambient)
+            case Reader.PRISMA:
+                add(PRISMA_CLI, profile, cli_variables(project), ambient)
+                add(STUDIO, profile, _studio_variables(project), ambient)
+            case Reader.SHELL:
+                add(SHELL, profile, own, ambient)
+    return tuple(sorted(rows, key=lambda row: _ORDER.index(row.reader)))
+
+
+_ORDER: Final = (NEXT_DEV, RUNNING, NEXT_START, PRISMA_CLI, STUDIO, SHELL)
+
+
+def cli_variables(project: Project) -> tuple[str, ...]:
+    """Return the variables the Prisma CLI may migrate through, the first that is set counts.
+
+    Before Prisma 7 `directUrl` comes before `url` (Prisma documentation, "Datasource fields"); since then there is one URL,
+    in the config file.
+    """
+    prisma = project.prisma
+    named = tuple(
+        name for name in (prisma.url_variables if prisma is not None else ()) if "SHADOW" not in name.upper()
+    )
+    if prisma is not None and prisma.config_file is None:
+        named = (*named[1:], *named[:1])
+    return named or (project.primary_variable,)
+
+
+def _studio_variables(project: Project) -> tuple[str, ...]:
+    prisma = project.prisma
+    if prisma is None or prisma.config_file is not None:
+        return cli_variables(project)
+    return prisma.url_variables[:1] or (project.primary_variable,)
+
+
+def migrations_folder(project: Project) -> Path | None:
+    """Return the folder of the migrations: what the Prisma config says, else beside the schema; None where there is none."""
+    prisma = project.prisma
+    if prisma is None:
+        return None
+    places: list[Path] = []
+    if prisma.config_file is not None:
+        configured = _configured_migrations(project.root / prisma.config_file)
+        if configured is not None:
+            places.append(project.root / configured)
+    if prisma.schema is not None:
+        schema = project.root / prisma.schema
+        places += [schema / "migrations"] if schema.is_dir() else []
+        places.append(schema.parent / "migrations")
+    return next((folder for folder in places if folder.is_dir()), None)
+
+
+def _configured_migrations(path: Path) -> str | None:
+    try:
+        source = jstext.without_comments(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return None
+    found = _MIGRATIONS_PATH.search(source)
+    literals = jstext.strings(found[1]) if found is not None else ()
+    joined = posixpath.normpath(posixpath.join(*literals)) if literals else ""
+    return joined if joined and not joined.startswith(("/", "..")) else None
+
+
+def _row(
+    name: str,
+    profile: ReaderProfile,
+    variables: Sequence[str],
+    environment: Mapping[str, str],
+    files: Mapping[str, bytes],
+    targets: Sequence[Target],
+) -> ReaderFacts:
+    found = [effective(key, profile, files, environment) for key in variables]
+    chosen = next((one for one in found if one.value), found[0])
+    if not chosen.value:
+        return ReaderFacts(name, chosen.key, source=chosen.source, shadowed=chosen.shadowed)
+    value = chosen.value
+    try:
+        url = DatabaseUrl.parse(value, name=chosen.key)
+    except UrlError as error:
+        return ReaderFacts(
+            name, chosen.key, unusable=error.what, source=chosen.source, shadowed=chosen.shadowed
+        )
+    return ReaderFacts(
+        name,
+        chosen.key,
+        url=url,
+        targets=tuple(target.name for target in targets if _has(target, chosen.key, value)),
+        source=chosen.source,
+        shadowed=chosen.shadowed,
+    )
+
+
+def _has(target: Target, key: str, value: str) -> bool:
+    own = target.variables.get(key)
+    if own is not None:
+        return same_url(value, own)
+    # DIRECT_URL of a target that sets DATABASE_URL only: the same connection is the same target.
+    return same_url(value, target.variables[target.primary])
+
+
+def env_file_names(project: Project) -> tuple[str, ...]:
+    """Return every env file that some reader or target may read, relative to the project."""
+    from_profiles = (name for profile in all_profiles(project) for name in profile.files)
+    folder = project.root / "env"
+    of_targets = sorted(f"env/{path.name}" for path in folder.glob("*.env")) if folder.is_dir() else []
+    return tuple(dict.fromkeys((*DEV_FILES, *from_profiles, *of_targets)))

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from dbswitch.check.command import main
+from dbswitch.check.findings import RULES, RuleId
+from dbswitch.check.fixing import with_lines
+from tests.check.corpus import APP, LOCAL, PACKAGE, PROD, PROD_HOST, PROD_PASSWORD, REAL, SUFFIXED
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture
+def leak(repository, monkeypatch):
+    repository.commit(APP)
+    repository.stage({"src/a.ts": f"const u = '{REAL}'\nprocess.env.NOBODY\n"})
+    repository.write({".env.local": SUFFIXED})
+    monkeypatch.chdir(repository.root)
+    return repository
+
+
+def findings(capsys, *words):
+    code = main([*words, "--json"])
+    return code, [
+        (one["rule"], one["path"], one["line"]) for one in json.loads(capsys.readouterr().out)["findings"]
+    ]
+
+
+def test_text_names_place_severity_rule_reason_and_fix(leak, capsys):
+    assert main([]) == 1
+    text = capsys.readouterr().out
+    assert re.search(r"^src/a\.ts$", text, re.MULTILINE)
+    assert re.search(r"1:\d+ +error .* url-with-password$", text, re.MULTILINE)
+    assert re.search(r"2:1 +warning NOBODY is read here.* undefined-variable$", text, re.MULTILINE)
+    assert text.count("why ") == text.count("fix ") == 2
+    assert text.endswith("dbswitch check (index): 1 error, 1 warning\n")
+    assert "\033" not in text
+
+
+def test_json_has_a_version_and_every_part_of_a_finding(leak, capsys):
+    main(["--format", "json"])
+    value = json.loads(capsys.readouterr().out)
+    assert (value["v"], value["scope"]) == (1, "index")
+    assert set(value["findings"][0]) == {
+        "rule",
+        "severity",
+        "path",
+        "line",
+        "column",
+        "what",
+        "why",
+        "fix",
+        "fixable",
+    }
+
+
+def test_github_annotations_are_one_escaped_line_each(repository, monkeypatch, capsys):
+    repository.stage({**APP, "a,b:c.ts": f"const u = '{REAL}'\n"})
+    monkeypatch.chdir(repository.root)
+    assert main(["--format", "github"]) == 1
+    line = capsys.readouterr().out
+    assert line.startswith("::error file=a%2Cb%3Ac.ts,line=1,col=12,title=dbswitch url-with-password::")
+    assert line.count("\n") == 1
+
+
+def test_sarif_has_the_shape_of_version_2_1_0(leak, capsys):
+    main(["--format", "sarif"])
+    log = json.loads(capsys.readouterr().out)
+    run = log["runs"][0]
+    assert log["version"] == "2.1.0"
+    ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    for result in run["results"]:
+        assert ids[result["ruleIndex"]] == result["ruleId"]
+        place = result["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"] == "src/a.ts"
+        assert place["region"]["startLine"] >= 1
+        assert result["level"] in {"error", "warning", "note"}
+
+
+def test_warnings_fail_only_with_strict(repository, monkeypatch, capsys):
+    repository.commit(APP)
+    repository.stage({"src/a.ts": "use(process.env.NOBODY)\n"})
+    repository.write({".env.local": SUFFIXED})
+    monkeypatch.chdir(repository.root)
+    assert main([]) == 0
+    assert main(["--strict"]) == 1
+    assert "undefined-variable" in capsys.readouterr().out
+
+
+def test_quiet_prints_nothing_when_nothing_is_found(repository, monkeypatch, capsys):
+    repository.commit(APP)
+    monkeypatch.chdir(repository.root)
+    assert main(["--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_partial_staging_is_judged_by_the_index(leak, capsys):
+    leak.write({"src/a.ts": "export {}\n"})
+    assert findings(capsys)[1][0] == ("url-with-password", "src/a.ts", 1)
+    leak.stage({"src/a.ts": "export {}\n"})
+    leak.write({"src/a.ts": f"const u = '{REAL}'\n"})
+    assert findings(capsys) == (0, [])
+    assert findings(capsys, "--all") == (1, [("url-with-password", "src/a.ts", 1)])
+
+
+def test_the_index_of_a_partial_commit_is_the_one_git_gives_the_hook(leak, capsys, monkeypatch):
+    leak.git("reset", "-q")
+    index = leak.root / ".git" / "other-index"
+    monkeypatch.setenv("GIT_INDEX_FILE", ".git/other-index")
+    leak.git("read-tree", "HEAD")
+    assert findings(capsys) == (0, [])
+    import subprocess
+
+    subprocess.run(
+        ["git", "-C", str(leak.root), "add", "src/a.ts"],
+        check=True,
+        env={**os.environ, "GIT_INDEX_FILE": str(index)},
+    )
+    code, found = findings(capsys)
+    assert (code, found[0]) == (1, ("url-with-password", "src/a.ts", 1))
+
+
+def test_a_range_is_judged_by_its_last_commit(repository, monkeypatch, capsys):
+    repository.commit(APP)
+    repository.commit({"src/a.ts": f"const u = '{REAL}'\n"})
+    repository.commit({"src/b.ts": "export {}\n"})
+    monkeypatch.chdir(repository.root)
+    assert findings(capsys, "--rev", "HEAD~2..HEAD") == (1, [("url-with-password", "src/a.ts", 1)])
+    assert findings(capsys, "--rev", "HEAD~1..HEAD") == (0, [])
+
+
+def test_only_the_named_files_are_judged(leak, capsys):
+    leak.stage({"src/b.ts": f"const u = '{REAL}'\n"})
+    assert {path for _, path, _ in findings(capsys, "src/b.ts")[1]} == {"src/b.ts"}
+
+
+def test_called_in_a_subfolder_it_judges_the_whole_commit(leak, capsys, monkeypatch):
+    monkeypatch.chdir(leak.root / "src")
+    assert findings(capsys)[1][0] == ("url-with-password", "src/a.ts", 1)
+    assert {path for _, path, _ in findings(capsys, "a.ts")[1]} == {"src/a.ts"}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--rev", "nowhere..HEAD"], "git does not know the range nowhere..HEAD"),
+        ([], "[check.rules] in dbswitch.toml names an unknown rule `protected-hots`"),
+    ],
+)
+def test_what_cannot_be_carried_out_exits_with_2(leak, capsys, words, says):
+    leak.write({"dbswitch.toml": '[check.rules]\nprotected-hots = "off"\n' if not words else ""})
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert "Traceback" not in error
+
+
+def test_outside_a_repository_only_all_works(tmp_path, monkeypatch, capsys):
+    (tmp_path / "package.json").write_text(PACKAGE)
+    (tmp_path / "a.ts").write_text(f"const u = '{REAL}'\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert main([]) == 2
+    assert "no git repository here" in capsys.readouterr().err
+    assert findings(capsys, "--all") == (1, [("url-with-password", "a.ts", 1)])
+
+
+def test_fix_adds_ignore_entries_and_example_keys_and_nothing_else(repository, monkeypatch, capsys):
+    repository.commit({"package.json": PACKAGE, ".gitignore": "node_modules", ".env.example": 'A=""\n'})
+    repository.write(
+        {".env.local": f"A=1\nB=2\nDATABASE_URL={LOCAL}\n", "env/prod.env": f"DATABASE_URL={PROD}\n"}
+    )
+    monkeypatch.chdir(repository.root)
+    code, found = findings(capsys, "--all")
+    assert code == 1
+    assert {rule for rule, _, _ in found} == {"not-ignored", "example-out-of-step"}
+    assert main(["--all", "--fix", "--strict"]) == 0
+    assert (repository.root / ".gitignore").read_text() == "node_modules\n.env*.local\nenv/*.env\n"
+    assert (repository.root / ".env.example").read_text() == 'A=""\nB=""\nDATABASE_URL=""\n'
+    assert "fixed .gitignore: added .env*.local, env/*.env" in capsys.readouterr().err
+    assert PROD_HOST in (repository.root / "env/prod.env").read_text()
+
+
+def test_added_lines_keep_the_line_ends_of_the_file():
+    assert with_lines(b"a\r\nb", ["c", "a"]) == b"a\r\nb\r\nc\r\n"
+    assert with_lines(b"", ["c"]) == b"c\n"
+    assert with_lines(b"c\n", ["c"]) == b"c\n"
+
+
+def test_no_secret_is_printed_in_any_format(repository, monkeypatch, capsys):
+    repository.commit(APP)
+    repository.stage(
+        {
+            "src/a.ts": f"'{PROD_PASSWORD}'; '{REAL}'\n",
+            ".env": f"X_TOKEN=aB3dE5gH7jK9mN1p\nDATABASE_URL={PROD}\n",
+        }
+    )
+    repository.write({"env/prod.env": f"DATABASE_URL={PROD}\n"})
+    monkeypatch.chdir(repository.root)
+    for form in ("text", "json", "github", "sarif"):
+        for scope in ([], ["--all"]):
+            main([*scope, "--format", form])
+            output = capsys.readouterr()
+            for secret in (PROD_PASSWORD, "q7Rv2LxTn4Ws9Kb", "aB3dE5gH7jK9mN1p", "x9TfLw"):
+                assert secret not in output.out + output.err
+
+
+def test_a_path_cannot_steer_the_terminal(repository, monkeypatch, capsys):
+    repository.stage({**APP, "a\033[2Jb.ts": f"const u = '{REAL}'\n"})
+    monkeypatch.chdir(repository.root)
+    assert main([]) == 1
+    assert "\033" not in capsys.readouterr().out
+
+
+def test_every_rule_has_its_paragraph_with_its_severity():
+    page = (DOCS / "rules.md").read_text()
+    paragraphs = dict(re.findall(r"^## ([a-z-]+)\n(\w+)", page, re.MULTILINE))
+    assert paragraphs == {rule.value: RULES[rule].severity.value for rule in RuleId}
