@@ -226,6 +226,10 @@ def generate(
         typer.Option("--check", help="Write nothing; exit 1 if the files differ from what would be written."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
+    identity_only: Annotated[
+        bool,
+        typer.Option("--identity-only", help="A route that only tells which database the app is on."),
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
     project: Project = None,
@@ -233,7 +237,11 @@ def generate(
     verbose: Verbose = False,
 ) -> Invocation:
     """Write the hot client, the admin route or the admin page."""
-    return Invocation(op.Generate(kind, check, force, dry_run), Common(json, quiet, verbose, project))
+    if identity_only and kind is not op.GeneratedKind.ROUTE:
+        raise UsageError("--identity-only belongs to `dbswitch generate route`", fix="leave it out")
+    return Invocation(
+        op.Generate(kind, check, force, dry_run, identity_only), Common(json, quiet, verbose, project)
+    )
 
 
 @app.command("exec", cls=_usage_line("exec [OPTIONS] TARGET -- CMD..."))

@@ -64,8 +64,10 @@ def _state_dir(project: Project) -> Path:
 
 
 def arguments(asked: Switch, common: Common, project: Project, target: str, run_id: str) -> list[str]:
-    """Return the command line of the run: a fixed list, no shell; the folder of the caller is not searched for code."""
-    line = [sys.executable, "-P", "-m", "dbswitch", target, "--json", "--run-id", run_id]
+    """Return the command line of the run: a fixed list, no shell."""
+    from dbswitch.switch import executable
+
+    line = [*executable.command(), target, "--json", "--run-id", run_id]
     line += ["--project", str(project.root)]
     if asked.mode is not None:
         line.append({"restart": "--restart", "hot": "--hot", "none": "--no-restart"}[asked.mode.value])

@@ -35,6 +35,7 @@ def status(common: Common, renderer: Renderer) -> int:
 def status_fields(project: Project, found: Status) -> dict[str, Any]:
     """Return the fields of the `status` object; `docs/reference/json.md` documents them."""
     server = found.server
+    databases = dict(found.active.databases)
     return {
         "project": str(project.root),
         "target": found.active.target,
@@ -54,6 +55,7 @@ def status_fields(project: Project, found: Status) -> dict[str, Any]:
                 "name": target.name,
                 "aliases": list(target.aliases),
                 "protected": target.protected,
+                "database": databases.get(target.name),
                 "source": target.source,
             }
             for target in found.targets

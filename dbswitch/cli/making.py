@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dbswitch.cli.operations import GeneratedKind
 from dbswitch.cli.renderer import Answer, Line, Style, plain
 from dbswitch.cli.switching import find_project, has_terminal, start_folder
-from dbswitch.errors import ConfigError, ExitCode
+from dbswitch.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,7 +93,7 @@ def generate(asked: Generate, common: Common, renderer: Renderer) -> int:
     from dbswitch.generate import writing
     from dbswitch.generate.header import FileState
 
-    files = _files(asked.kind, project)
+    files = _files(asked, project)
     if asked.check or asked.dry_run:
         states = writing.look(project.root, files)
     else:
@@ -119,21 +119,24 @@ def generate(asked: Generate, common: Common, renderer: Renderer) -> int:
     return ExitCode.OK
 
 
-def _files(kind: GeneratedKind, project: Project) -> tuple[GeneratedFile, ...]:
-    match kind:
+def _files(asked: Generate, project: Project) -> tuple[GeneratedFile, ...]:
+    match asked.kind:
         case GeneratedKind.CLIENT:
             from dbswitch.generate.client import plan_client
 
             return (plan_client(project),)
-        case GeneratedKind.ROUTE:
+        case GeneratedKind.ROUTE if asked.identity_only:
             from dbswitch.generate.identity_route import plan_identity_route
 
             return (plan_identity_route(project),)
+        case GeneratedKind.ROUTE:
+            from dbswitch.generate.admin_route import plan_admin_route
+
+            return plan_admin_route(project)
         case GeneratedKind.PAGE:
-            raise ConfigError(
-                "this version has no admin page to generate",
-                fix="`dbswitch generate route` writes what a switch needs to be verified",
-            )
+            from dbswitch.generate.admin_page import plan_admin_page
+
+            return plan_admin_page(project)
 
 
 def demo(asked: Demo) -> int:

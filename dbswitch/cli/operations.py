@@ -120,12 +120,13 @@ class Init:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Write TypeScript into the project."""
+    """Write TypeScript into the project; `identity_only` asks for the smaller of the two routes."""
 
     kind: GeneratedKind
     check: bool = False
     force: bool = False
     dry_run: bool = False
+    identity_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,11 @@ def client_facts(project: Project) -> ClientFacts:
     )
 
 
+def find_client(project: Project, style: Style) -> tuple[str, str]:
+    """Return where the project's Prisma client is or would go, and the text that is there now ("" for nothing)."""
+    return _place(project, style)
+
+
 def _import_client(module: str, *, typescript: bool) -> str:
     names = "type Prisma, PrismaClient" if typescript else "PrismaClient"
     return f"import {{ {names} }} from {json.dumps(module)};"

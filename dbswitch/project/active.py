@@ -51,12 +51,14 @@ class Active:
 
     Attributes:
         unresolved: targets that could not be compared, with the reason; among them `command` targets not run.
+        databases: the name of the database of each target that could be compared.
     """
 
     kind: ActiveKind
     target: str | None
     readers: tuple[ReaderState, ...]
     unresolved: tuple[tuple[str, str], ...] = ()
+    databases: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str | None:
@@ -107,7 +109,8 @@ def active(
     names = tuple(dict.fromkeys(name for profile in chosen for name in profile.files))
     files = read_env_files(project.root, names)
     states = tuple(_state(project, profile, files, environment, targets) for profile in chosen)
-    return Active(*_together(states), states, unresolved)
+    databases = tuple((target.name, target.url.database) for target in targets)
+    return Active(*_together(states), states, unresolved, databases)
 
 
 def _resolved(

@@ -18,7 +18,10 @@ const source = readFileSync(template, "utf8")
   })
   .join("\n");
 const { outputText } = ts.transpileModule(source, {
-  compilerOptions: { target: "ES2022", module: "ESNext", verbatimModuleSyntax: true, removeComments: false },
+  fileName: template, // tells .tsx from .ts
+  compilerOptions: {
+    target: "ES2022", module: "ESNext", verbatimModuleSyntax: true, removeComments: false, jsx: ts.JsxEmit.Preserve,
+  },
 });
 const lines = outputText.trimEnd().split("\n").map((line) => {
   const text = line.trim();

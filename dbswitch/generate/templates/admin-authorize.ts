@@ -2,7 +2,7 @@
 // writes it once and then leaves your version alone. Whatever it allows, the route stays off outside of development and
 // for other hosts than this machine.
 
-import { tokenMatches } from "./server";
+import { tokenMatches } from "./server"; // {server}
 
 /** Say whether the sender of `request` may look and switch. The page asks the same before it hands out the token. */
 export async function authorize(request: Request): Promise<boolean> {

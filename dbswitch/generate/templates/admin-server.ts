@@ -223,9 +223,11 @@ function firstLine(words: string[], patience: number): Promise<any> {
 function plain(text: unknown): string {
   return String(text ?? "")
     .replaceAll(process.cwd(), "the project")
-    .replace(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'`,;)]+/gi, (address) =>
-      /^https?:\/\/(?:localhost|127\.0\.0\.1)(?::\d+)?\/?$/.test(address) ? "this server" : "(an address)",
-    )
+    .replace(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'`,;)]+/gi, (address) => {
+      if (/^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?\/?$/.test(address)) return "this server";
+      const database = /^postgres(?:ql)?:\/\/[^/?#]*\/([A-Za-z0-9_.-]+)/i.exec(address)?.[1];
+      return database ? `database ${database}` : "(an address)";
+    })
     .replace(/(^|[\s"'`(=:,[])~?\/[^\s"'`(),;:\]]+/g, "$1(a path)");
 }
 

@@ -161,6 +161,9 @@ function launchEnvironment(): Set<string> | undefined {
   }
 }
 
+/** What is remembered of an env file: inode, size, time of its content and of its entry. */
+type Seen = readonly [number, number, number, number];
+const NOTHING: Seen = [0, -1, 0, 0];
 const quiet = { info: () => {}, error: () => {} };
 
 /** The URL that Next.js would use, looked up again whenever an env file changed. */
@@ -175,9 +178,9 @@ function createLookout() {
   const paths = names.map((name) => join(/* turbopackIgnore: true */ root, name));
   const env = nextEnv(root);
   let exported: Values = {};
-  let stamp = "";
+  let seen = paths.map(() => NOTHING);
+  let unsettledUntil = 0;
   let emptiedAt = 0;
-  let sizes = paths.map(() => 0);
   let lookedAt = -Infinity;
 
   function filesSay(): Values {
@@ -207,8 +210,8 @@ function createLookout() {
   if (env !== undefined) {
     const loaded = env.initialEnv && env.loadEnvConfig(root, !production, quiet).parsedEnv;
     exported = exportedVariables(env.initialEnv);
+    look();
     values = filesSay();
-    stamp = look().stamp;
     // A value that neither the environment nor a file explains was set by the program itself.
     if (exported[VARIABLE] === undefined && (!fixed || fixed === (loaded ?? values)[VARIABLE])) fixed = undefined;
   }
@@ -223,28 +226,28 @@ function createLookout() {
     return Object.fromEntries(Object.entries(process.env).filter(isExported));
   }
 
-  function look(): { stamp: string; emptied: boolean; settled: boolean } {
-    let found = "";
+  /** Compare the files with the last look; `emptied` and `settled` say what to think of a change. */
+  function look(): { changed: boolean; emptied: boolean; settled: boolean } {
+    let changed = false;
+    let emptied = false;
     let newest = 0;
-    const now = paths.map((path) => {
-      let size = -1;
+    for (let at = 0; at < paths.length; at++) {
+      let [inode, size, modified, renamed] = NOTHING;
       try {
-        const stat = statSync(path, { throwIfNoEntry: false });
-        if (stat?.isFile() || stat?.isFIFO()) {
-          size = stat.size;
-          newest = Math.max(newest, stat.mtimeMs, stat.ctimeMs);
-          found += `${stat.ino} ${size} ${stat.mtimeMs} ${stat.ctimeMs}`;
-        }
+        const stat = statSync(paths[at]!, { throwIfNoEntry: false });
+        if (stat?.isFile() || stat?.isFIFO()) ({ ino: inode, size, mtimeMs: modified, ctimeMs: renamed } = stat);
       } catch {
         // A folder on the way that may not be entered: as good as no file.
       }
-      found += "|";
-      return size;
-    });
-    const emptied = now.some((size, at) => size === 0 && sizes[at]! > 0);
-    if (!emptied) sizes = now;
-    // Within one tick of the file system's clock a second change may leave every number as it is.
-    return { stamp: found, emptied, settled: Math.abs(Date.now() - newest) > 40 };
+      const last = seen[at]!;
+      if (last[0] === inode && last[1] === size && last[2] === modified && last[3] === renamed) continue;
+      changed = true;
+      // An editor that writes in place empties the file first; for that moment a file below it would win.
+      if (size === 0 && last[1] > 0) emptied = true;
+      else seen[at] = [inode, size, modified, renamed];
+      newest = Math.max(newest, modified, renamed);
+    }
+    return { changed, emptied, settled: Math.abs(Date.now() - newest) > 40 };
   }
 
   return function url(): string | undefined {
@@ -252,18 +255,18 @@ function createLookout() {
     const now = performance.now();
     if (now - lookedAt < 1) return values[VARIABLE];
     lookedAt = now;
-    const seen = look();
-    if (seen.stamp === stamp) return values[VARIABLE];
-    // An editor that writes in place empties the file first; for that moment a file below it would win.
-    if (seen.emptied) {
+    const { changed, emptied, settled } = look();
+    if (!changed && now > unsettledUntil) return values[VARIABLE];
+    if (emptied) {
       emptiedAt ||= now;
       if (now - emptiedAt < 100) return values[VARIABLE];
-      sizes = sizes.map(() => 0);
+      seen = seen.map(() => NOTHING);
     }
     emptiedAt = 0;
+    // Within one tick of the file system's clock a second change may leave every number as it is.
+    if (changed && !settled) unsettledUntil = now + 40;
     const before = values;
     values = filesSay();
-    stamp = seen.settled ? seen.stamp : "";
     // As the reload of `next dev` does: the variables that belong to a database follow it. What a program set stays.
     for (const key of new Set([...Object.keys(before), ...Object.keys(values)])) {
       if (before[key] === values[key] || process.env[key] !== before[key]) continue;
@@ -586,6 +589,13 @@ function createAdapter(lanes: ReturnType<typeof createLanes>) {
 
 // --- What the project uses ---------------------------------------------------------------------------------------------
 
+/** The part of Prisma's own description of an operation that matters here. */
+interface Request {
+  model?: string;
+  action: string;
+  transaction?: unknown;
+}
+
 function createClient() {
   const lanes = createLanes();
   const maxWait = hooks.options?.transactionOptions?.maxWait ?? limits.budget + 5_000;
@@ -604,50 +614,52 @@ function createClient() {
     }
   }
 
-  const options = {
+  // All operations go through this method of Prisma's own. The public way, a query extension, copies all arguments, costs
+  // several times as much and takes $on away. Should a later Prisma lack it, single statements still follow and retry.
+  const inner: { _request?: (request: Request) => Promise<unknown> } = PrismaClient.prototype;
+  const request = inner._request;
+  if (request !== undefined)
+    Object.defineProperty(FollowingClient.prototype, "_request", {
+      value(this: PrismaClient, asked: Request) {
+        const { model, action, transaction } = asked;
+        const own = operation({
+          name: model ? `${model}.${action}` : action,
+          read: model !== undefined && READS.has(action),
+          raw: model === undefined,
+          // A batch begins its transaction in the name of its first operation.
+          startBy: (transaction && operations.getStore()?.startBy) || Infinity,
+        });
+        return operations.run(own, attend, own, transaction !== undefined, () => request.call(this, asked));
+      },
+    });
+
+  async function attend(own: Operation, inside: boolean, work: () => Promise<unknown>): Promise<unknown> {
+    try {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await work();
+        } catch (error) {
+          if (own.uncertain && !inside) throw explain(error);
+          // A write in several statements is one transaction: cut off before its COMMIT it has not happened.
+          // Prisma may have put another error in front of the one that says so.
+          const undone = own.cutOff && !own.wrote;
+          own.cutOff = false;
+          if (!undone || !(await again(own, attempt, error, "The database"))) throw error;
+          if (own.lane) lanes.leave(own.lane);
+          own.lane = undefined;
+        }
+      }
+    } finally {
+      if (own.lane) lanes.leave(own.lane);
+    }
+  }
+
+  const client: PrismaClient = new FollowingClient({
     ...hooks.options,
     transactionOptions: { ...hooks.options?.transactionOptions, maxWait },
     adapter: createAdapter(lanes),
-  };
-  const client = new FollowingClient(options as unknown as ConstructorParameters<typeof PrismaClient>[0]);
-  const extended = client.$extends({
-    name: "dbswitch",
-    query: {
-      $allOperations({ model, operation: method, args, query, ...rest }) {
-        const inside = (rest as { __internalParams?: { transaction?: unknown } }).__internalParams?.transaction;
-        const own = operation({
-          name: model ? `${model}.${method}` : method,
-          read: model !== undefined && READS.has(method),
-          raw: model === undefined,
-          // A batch begins its transaction in the name of its first operation.
-          startBy: (inside ? operations.getStore()?.startBy : undefined) ?? Infinity,
-        });
-        return operations.run(own, async () => {
-          try {
-            for (let attempt = 1; ; attempt++) {
-              try {
-                return await query(args);
-              } catch (error) {
-                if (own.uncertain && !inside) throw explain(error);
-                // A write in several statements is one transaction: cut off before its COMMIT it has not happened.
-                // Prisma may have put another error in front of the one that says so.
-                const undone = own.cutOff && !own.wrote;
-                own.cutOff = false;
-                if (!undone || !(await again(own, attempt, error, "The database"))) throw error;
-                if (own.lane) lanes.leave(own.lane);
-                own.lane = undefined;
-              }
-            }
-          } finally {
-            if (own.lane) lanes.leave(own.lane);
-          }
-        });
-      },
-    },
-  });
-  // An extended client has lost its $on.
-  const following: PrismaClient = Object.create(extended, { $on: { value: client.$on.bind(client) } });
-  return (hooks.extend?.(following) ?? following) as Extended;
+  } as unknown as ConstructorParameters<typeof PrismaClient>[0]);
+  return (hooks.extend?.(client) ?? client) as Extended;
 }
 
 const KEY = Symbol.for("dbswitch.client.v1");

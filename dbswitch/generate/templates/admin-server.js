@@ -1,0 +1,402 @@
+/* eslint-disable */
+// What the admin route, the page and the banner stand on: who may ask, how the dbswitch command is started, and what is
+// told about it. Written by `dbswitch generate route`, which also brings it up to date; do not edit it.
+
+import { spawn } from "node:child_process";
+import { createHash, timingSafeEqual } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import { delimiter, isAbsolute, join } from "node:path";
+
+import { databaseIdentity as ask, prisma } from "../../../../lib/prisma"; // {client}
+
+const MIGRATIONS = "prisma/migrations"; // {migrations}
+
+// One for the process: a module is evaluated again after every edit.
+const KEY = Symbol.for("dbswitch.admin.v1");
+const kept = (globalThis[KEY] ??= { asked: {} });
+
+function place(...names) {
+    const root = process.cwd();
+    // Without the comment Turbopack takes every file of the project for one that the server needs.
+    return join(/* turbopackIgnore: true */ root, ...names);
+}
+
+function read(...names) {
+    try {
+        return readFileSync(/* turbopackIgnore: true */ place(...names), "utf8");
+    }
+    catch {
+        return "";
+    }
+}
+
+function parsed(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+}
+
+function stamp(...names) {
+    try {
+        const { mtimeMs, size } = statSync(/* turbopackIgnore: true */ place(...names));
+        return `${mtimeMs}:${size}`;
+    }
+    catch {
+        return "";
+    }
+}
+
+function list(...names) {
+    try {
+        return readdirSync(/* turbopackIgnore: true */ place(...names));
+    }
+    catch {
+        return [];
+    }
+}
+
+// --- Who may ask -------------------------------------------------------------------------------------------------------
+
+const LOOPBACK = /^(?:(?:[a-z0-9-]+\.)*localhost|\[::1\]|127(?:\.\d{1,3}){3})$/;
+
+/** Off unless this is development and the host a loopback name, or one of the list in DBSWITCH_ALLOW_HOSTS. */
+export function isOpen(headers) {
+    const allowed = (process.env.DBSWITCH_ALLOW_HOSTS ?? "").toLowerCase().split(/[\s,]+/);
+    const known = (host) => {
+        const name = (host ?? "").toLowerCase().replace(/:\d+$/, "");
+        return name !== "" && (LOOPBACK.test(name) || allowed.includes(name));
+    };
+    // A name that resolves to this machine but is not its own would let a page elsewhere ask.
+    const hosts = [headers.get("host"), headers.get("x-forwarded-host") ?? headers.get("host")];
+    return process.env.NODE_ENV === "development" && hosts.every(known);
+}
+
+/** A browser says where a request comes from. `null` is what it says for a sandboxed frame or a local file. */
+export function isSameOrigin(headers) {
+    const site = headers.get("sec-fetch-site");
+    try {
+        const { protocol, host } = new URL(headers.get("origin") ?? "");
+        return /^https?:$/.test(protocol) && host === headers.get("host")?.toLowerCase() && (site ?? "same-origin") === "same-origin";
+    }
+    catch {
+        return false;
+    }
+}
+
+export const readToken = () => read(".dbswitch", "token").trim();
+
+const digest = (text) => createHash("sha256").update(text).digest();
+
+/** Compare with the token that `dbswitch init` wrote. Digests have one length: every comparison takes the same time. */
+export function tokenMatches(given) {
+    const token = readToken();
+    return token !== "" && timingSafeEqual(digest(token), digest(given ?? ""));
+}
+
+/** Count a request; return the seconds to wait where there were more than `limit` of its kind in `span` seconds. */
+export function tooMany(kind, limit, span) {
+    const now = Date.now() / 1_000;
+    const times = (kept.asked[kind] ?? []).filter((at) => now - at < span);
+    kept.asked[kind] = times;
+    if (times.length >= limit)
+        return Math.max(1, Math.ceil(span - (now - times[0])));
+    times.push(now);
+    return 0;
+}
+
+// --- The command -------------------------------------------------------------------------------------------------------
+
+const NOT_FOUND = {
+    what: "The dbswitch command was not found.",
+    why: "The server was started without it, and it is neither in node_modules/.bin nor on the PATH.",
+    fix: "Install it (pipx install dbswitch), then start the server with: dbswitch dev",
+};
+
+/** The program and its first arguments: what started this server, else the project's own, else the machine's. */
+function executable() {
+    const named = process.env.DBSWITCH_EXECUTABLE ?? "";
+    const listed = named.startsWith("[") ? parsed(named) : [named];
+    const fits = Array.isArray(listed) && listed.every((word) => typeof word === "string" && word !== "");
+    const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => isAbsolute(folder));
+    const candidates = [
+        ...(fits ? [listed] : []),
+        [place("node_modules", ".bin", "dbswitch")],
+        ...folders.map((folder) => [join(/* turbopackIgnore: true */ folder, "dbswitch")]),
+    ];
+    return candidates.find(([program]) => {
+        try {
+            return isAbsolute(program) && statSync(/* turbopackIgnore: true */ program).isFile();
+        }
+        catch {
+            return false;
+        }
+    });
+}
+
+// What Next.js put into its own process would pass for the person's own choice in the program that is started.
+function environment() {
+    const env = { ...process.env };
+    const bound = [".env", ".env.local", ".env.development", ".env.development.local"].flatMap((name) => [...read(name).matchAll(/^\s*(?:export\s+)?([\w.-]+)\s*[=:]/gm)].map((match) => match[1]));
+    const needed = new Set(["PATH", "HOME", "USER", "LANG", "TMPDIR"]);
+    for (const name of Object.keys(env))
+        if ((bound.includes(name) && !needed.has(name)) ||
+            /^(?:__NEXT|NEXT_|npm_|DBSWITCH_SERVER$|NODE_ENV$|NODE_OPTIONS$|PORT$|TURBOPACK$|RUST_MIN_STACK$)/.test(name))
+            delete env[name];
+    return env;
+}
+
+/** Start dbswitch with a fixed list of arguments, no shell, in a session of its own; return its first line. */
+function firstLine(words, patience) {
+    const [program, ...first] = executable() ?? [];
+    if (program === undefined)
+        return Promise.resolve({ event: "result", error: NOT_FOUND });
+    return new Promise((resolve) => {
+        let out = "";
+        const child = spawn(/* turbopackIgnore: true */ program, [...first, ...words, "--json"], {
+            cwd: process.cwd(),
+            env: environment(),
+            detached: true,
+            stdio: ["ignore", "pipe", "ignore"],
+        });
+        const end = (found) => {
+            clearTimeout(timer);
+            resolve(found ?? { event: "result", error: { what: "dbswitch gave no answer.", fix: "Run in a terminal: dbswitch doctor" } });
+        };
+        const timer = setTimeout(() => {
+            child.kill();
+            end(undefined);
+        }, patience);
+        child.stdout.setEncoding("utf8");
+        child.stdout.on("data", (text) => {
+            out += text;
+            if (out.includes("\n"))
+                end(parsed(out.slice(0, out.indexOf("\n"))));
+        });
+        child.on("error", () => end({ event: "result", error: NOT_FOUND }));
+        child.on("close", () => end(parsed(out)));
+    });
+}
+
+// --- What is told ------------------------------------------------------------------------------------------------------
+
+/** Take addresses and absolute paths out of a text: no answer carries them. */
+function plain(text) {
+    return String(text ?? "")
+        .replaceAll(process.cwd(), "the project")
+        .replace(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'`,;)]+/gi, (address) => {
+        if (/^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?\/?$/.test(address))
+            return "this server";
+        const database = /^postgres(?:ql)?:\/\/[^/?#]*\/([A-Za-z0-9_.-]+)/i.exec(address)?.[1];
+        return database ? `database ${database}` : "(an address)";
+    })
+        .replace(/(^|[\s"'`(=:,[])~?\/[^\s"'`(),;:\]]+/g, "$1(a path)");
+}
+
+function plainProblem(error) {
+    if (!error)
+        return undefined;
+    const facts = Array.isArray(error.facts) ? error.facts.map(plain) : [];
+    return { what: plain(error.what), facts, why: plain(error.why), fix: plain(error.fix) };
+}
+
+function plainIdentity(identity) {
+    if (!identity?.database)
+        return null;
+    const { database, serverVersion, inRecovery, readOnly } = identity;
+    return { database, serverVersion, inRecovery, readOnly };
+}
+
+async function look() {
+    const found = await firstLine(["status"], 20_000);
+    if (found?.event !== "status")
+        return { kind: "unknown", target: null, targets: [], hot: false, problem: plainProblem(found?.error) };
+    return {
+        kind: found.active,
+        target: found.target,
+        targets: found.targets.map((one) => ({
+            name: one.name,
+            protected: one.protected,
+            database: one.database ?? null,
+        })),
+        hot: found.hot_client && found.identity_route,
+    };
+}
+
+/** What `dbswitch status` says; asked again when a file that it reads has changed. */
+export function status() {
+    const files = [".env", ".env.local", ".env.development", ".env.development.local", "dbswitch.toml", "package.json"];
+    const own = list("env").map((name) => stamp("env", name));
+    const state = ["lock", "history.jsonl"].map((name) => stamp(".dbswitch", name));
+    const now = [...files.map((name) => stamp(name)), ...own, ...state].join(" ");
+    const before = kept.status;
+    if (before && before.stamp === now && Date.now() - before.at < 30_000)
+        return before.value;
+    const value = look();
+    kept.status = { stamp: now, at: Date.now(), value };
+    void value.then(({ problem }) => {
+        if (problem && kept.status?.value === value)
+            kept.status = undefined;
+    });
+    return value;
+}
+
+const within = (work, milliseconds) => Promise.race([
+    work,
+    new Promise((_, reject) => setTimeout(() => reject(new Error("timeout")), milliseconds).unref()),
+]);
+
+/** The identity that the app's own Prisma client sees, or a short code of what went wrong. */
+export async function identity() {
+    try {
+        return { identity: (await within(ask(), 5_000)) };
+    }
+    catch (error) {
+        const { code, meta } = error;
+        const cause = meta?.driverAdapterError?.cause;
+        const found = [cause?.originalCode, cause?.kind === "DatabaseNotReachable" ? "P1001" : undefined, code];
+        return { error: found.find((one) => typeof one === "string" && /^[0-9A-Z]{5}$/.test(one)) ?? "unavailable" };
+    }
+}
+
+/** Migrations of the project that this database lacks; none where Prisma Migrate was never used on it. */
+async function migrations() {
+    const raw = (sql) => within(prisma.$queryRawUnsafe(sql), 3_000);
+    const folders = list(MIGRATIONS).filter((name) => stamp(MIGRATIONS, name, "migration.sql") !== "");
+    try {
+        const [{ found }] = (await raw("SELECT to_regclass('_prisma_migrations') IS NOT NULL AS found"));
+        if (!found || folders.length === 0)
+            return { pending: [], failed: [] };
+        const rows = await raw("SELECT migration_name AS name, finished_at IS NOT NULL AS done FROM _prisma_migrations WHERE rolled_back_at IS NULL");
+        const done = new Set(rows.filter((row) => row.done).map((row) => row.name));
+        const failed = rows.filter((row) => !row.done && !done.has(row.name)).map((row) => row.name);
+        return { pending: folders.filter((name) => !done.has(name) && !failed.includes(name)).sort(), failed };
+    }
+    catch {
+        return { pending: [], failed: [] };
+    }
+}
+
+function history() {
+    const lines = read(".dbswitch", "history.jsonl").trim().split("\n").slice(-10).reverse();
+    return lines.map(parsed).filter(Boolean).map(({ id, at, from, to, outcome, seconds, mode, verified }) => ({
+        id, at, from, to, outcome, seconds, mode, verified,
+    }));
+}
+
+export async function overview() {
+    const [now, app] = await Promise.all([status(), identity()]);
+    return {
+        active: { kind: now.kind, target: now.target },
+        targets: now.targets,
+        hot: now.hot,
+        problem: now.problem ?? null,
+        identity: "identity" in app ? plainIdentity(app.identity) : null,
+        unreachable: "error" in app ? app.error : null,
+        migrations: "identity" in app ? await migrations() : { pending: [], failed: [] },
+        history: history(),
+        running: busy() ?? null,
+    };
+}
+
+// --- Runs --------------------------------------------------------------------------------------------------------------
+
+const RUN = /^[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}$/;
+const QUIET = 30_000; // ms without an event and without the lock after which a run counts as dead
+
+const runFile = (id) => [".dbswitch", "runs", `${id}.jsonl`];
+
+function event(line) {
+    const { event, phase, state, seconds, attempt, next_in, level, code, mode, previous, target, id, outcome, exit, verified, at } = line;
+    const texts = Object.fromEntries(["detail", "reason", "text", "server"].filter((name) => line[name]).map((name) => [name, plain(line[name])]));
+    const ends = event === "result" ? { identity: plainIdentity(line.identity), error: plainProblem(line.error) ?? null } : {};
+    return {
+        event, phase, state, seconds, attempt, next_in, level, code, mode, previous, target, id, outcome, exit, verified, at,
+        ...texts, ...ends,
+    };
+}
+
+/** The events of a run so far; undefined where there is none of that id. */
+export function run(id) {
+    const text = RUN.test(id) ? read(...runFile(id)) : "";
+    if (text === "")
+        return undefined;
+    const lines = text.slice(0, text.lastIndexOf("\n") + 1).split("\n").map(parsed).filter(Boolean);
+    const over = lines.some((line) => line.event === "result");
+    return { id, over, lost: !over && isDead(id), events: lines.map(event) };
+}
+
+function isDead(id) {
+    const [changed] = stamp(...runFile(id)).split(":");
+    return holder() === undefined && Date.now() - Number(changed) > QUIET;
+}
+
+/** Who holds the project's lock. The record counts only as long as its process lives. */
+function holder() {
+    const record = parsed(read(".dbswitch", "lock"));
+    if (!Number.isInteger(record?.pid) || record.pid <= 0)
+        return undefined;
+    if (record.host === hostname() && !lives(record.pid, record.started))
+        return undefined;
+    const current = parsed(read(".dbswitch", "switch.json"));
+    const id = [current?.id, kept.last?.id].find((one) => RUN.test(one ?? "") && stamp(...runFile(one)) !== "");
+    return { target: String(record.target), since: Number(record.since), id };
+}
+
+function lives(pid, started) {
+    try {
+        process.kill(pid, 0);
+    }
+    catch (error) {
+        if (error.code !== "EPERM")
+            return false;
+    }
+    if (process.platform !== "linux")
+        return true;
+    try {
+        const text = readFileSync(/* turbopackIgnore: true */ `/proc/${pid}/stat`, "utf8");
+        const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+        const boot = readFileSync(/* turbopackIgnore: true */ "/proc/sys/kernel/random/boot_id", "utf8").trim();
+        return fields[0] !== "Z" && `${boot}:${fields[19]}` === started;
+    }
+    catch {
+        return false;
+    }
+}
+
+/** The switch that is under way, whoever started it. */
+export function busy() {
+    if (kept.starting)
+        return kept.starting;
+    const held = holder();
+    if (held)
+        return held;
+    const last = kept.last;
+    if (!last?.id)
+        return undefined;
+    const found = run(last.id);
+    return found && !found.over && !found.lost ? last : undefined;
+}
+
+/** Start a switch that goes on without this server; return its id as soon as it is known. */
+export async function start(target, flags) {
+    const now = busy();
+    if (now)
+        return { busy: now };
+    const mine = { target, since: Date.now() / 1_000 };
+    kept.starting = mine; // before anything is waited for: of two requests at once one gets through
+    try {
+        const line = await firstLine([target, "--detach", ...flags], 20_000);
+        if (line?.event !== "accepted" || !RUN.test(line.id))
+            return { problem: plainProblem(line?.error) ?? { what: "dbswitch gave no answer." } };
+        kept.last = { ...mine, id: line.id };
+        return { id: line.id };
+    }
+    finally {
+        kept.starting = undefined;
+    }
+}
+

@@ -1,0 +1,38 @@
+// One browser for a test: each line of standard input is {"code": "..."}, run with `page`, `context` and `axe` in reach;
+// each line of standard output is what it returned. node bridge.mjs NODE_MODULES CHROMIUM
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const [modules, executablePath] = process.argv.slice(2);
+const require = createRequire(join(modules, "bridge.js"));
+const { chromium } = require("playwright-core");
+const axeSource = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
+
+// A container's browser runs as root, and its shared memory is small.
+const args = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server"];
+const browser = await chromium.launch({ executablePath, headless: true, args });
+const context = await browser.newContext({ viewport: { width: 960, height: 860 }, deviceScaleFactor: 1 });
+context.setDefaultTimeout(60_000);
+let page = await context.newPage();
+const fresh = async () => (page = await context.newPage());
+
+async function axe() {
+  await page.evaluate(axeSource);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  return violations.map(({ id, impact, nodes }) => ({ id, impact, nodes: nodes.map(({ html }) => html.slice(0, 200)) }));
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  let answer;
+  try {
+    const { code } = JSON.parse(line);
+    answer = { value: (await new AsyncFunction("page", "context", "axe", "fresh", code)(page, context, axe, fresh)) ?? null };
+  } catch (error) {
+    answer = { error: String(error?.stack ?? error) };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+await browser.close();

@@ -1,0 +1,84 @@
+"""A real Chromium for tests, driven by playwright through `tests/node/browser/bridge.mjs`."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support import npm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(__file__).parents[1] / "node" / "browser"
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def executable() -> str:
+    """Return the browser: `$CHROMIUM`, else the first of the usual names on the PATH."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine (apt-get install chromium, or name one in $CHROMIUM)")
+    return found
+
+
+class Browser:
+    """One page in one browser. `run` is JavaScript with `page`, `context`, `axe()` and `fresh()` in reach."""
+
+    def __init__(self) -> None:
+        modules = npm.node_modules_for(FOLDER)
+        self._process = subprocess.Popen(
+            ["node", str(FOLDER / "bridge.mjs"), str(modules), executable()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def run(self, code: str, *, timeout: float = 150) -> Any:
+        """Return what `code` returns; fail with its error."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"code": code}) + "\n")
+        self._process.stdin.flush()
+        line = self._lines.get(timeout=timeout)
+        assert line, "the browser is gone"
+        answer = json.loads(line)
+        assert "error" not in answer, answer["error"]
+        return answer["value"]
+
+    def text(self) -> str:
+        return str(self.run("return await page.innerText('main')"))
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A browser of this test's own."""
+    opened = Browser()
+    yield opened
+    opened.close()
