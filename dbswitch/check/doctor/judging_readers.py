@@ -50,7 +50,7 @@ def _called(row: ReaderFacts) -> str:
 
 def _from(row: ReaderFacts) -> str:
     where = f" from {row.source}" if row.source else ""
-    shadowed = f"; {', '.join(row.shadowed)} would say otherwise or the same" if row.shadowed else ""
+    shadowed = f" (also bound in {', '.join(row.shadowed)})" if row.shadowed else ""
     return f"{row.reader}: {_called(row)}, {row.variable}{where}{shadowed}"
 
 
