@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from dbswitch.check.command import main
 from dbswitch.check.findings import RuleId
 from tests.check.corpus import MUST_FIND, MUST_NOT_FIND, PROD_ENCODED, PROD_PASSWORD, TOKEN, Case
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def run(case, repository, monkeypatch, capsys):
@@ -40,3 +43,13 @@ def test_what_must_not_be_found_is_not_found(case: Case, repository, monkeypatch
 
 def test_every_rule_has_a_case_that_must_find_it():
     assert {rule for case in MUST_FIND for rule, _, _ in case.expected} == set(RuleId)
+
+
+def test_this_repository_full_of_made_up_urls_gives_no_finding_outside_its_corpora(monkeypatch, capsys):
+    monkeypatch.chdir(REPOSITORY)
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("not a git work tree: what belongs to the repository is not known")
+    main(["--all", "--json"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [one for one in found if not one["path"].startswith(("tests/check/", "tests/corpus/"))] == []
+    assert found
