@@ -233,7 +233,7 @@ export function status() {
     const state = ["lock", "history.jsonl"].map((name) => stamp(".dbswitch", name));
     const now = [...files.map((name) => stamp(name)), ...own, ...state].join(" ");
     const before = kept.status;
-    if (before && before.stamp === now && Date.now() - before.at < 30_000)
+    if (before && before.stamp === now && Date.now() - before.at < 600_000)
         return before.value;
     const value = look();
     kept.status = { stamp: now, at: Date.now(), value };

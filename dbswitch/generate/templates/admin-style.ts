@@ -25,11 +25,13 @@ body:has(> .dbs), body:has(.dbs) { margin:0; background:#fff; }
 .dbs-quiet { color:var(--quiet); }
 .dbs-red { color:var(--red); }
 .dbs-hidden { position:absolute; width:1px; height:1px; overflow:hidden; clip-path:inset(50%); white-space:nowrap; }
-.dbs-current { border:1px solid var(--line); border-left:6px solid var(--strong); border-radius:10px; padding:1.1rem 1.35rem 1.2rem; background:var(--card); }
+.dbs-current { border:1px solid var(--line); border-radius:10px; padding:1.1rem 1.35rem 1.2rem; background:var(--card); }
 .dbs-current h2 { font-weight:500; color:var(--quiet); font-size:.875rem; }
-.dbs-is-open { border-left-color:var(--green); }
-.dbs-is-unknown { border-left-color:var(--amber); }
-.dbs-is-protected { background:var(--red-soft); border-color:var(--red-line); border-left-color:var(--red); }
+.dbs-is-open { background:var(--green-soft); border-color:var(--green-line); }
+.dbs-is-open .dbs-name { color:var(--green); }
+.dbs-is-open h2, .dbs-is-open dt { color:var(--text) !important; }
+.dbs-is-unknown { background:var(--amber-soft); border-color:var(--amber-line); }
+.dbs-is-protected { background:var(--red-soft); border:2px solid var(--red); padding:calc(1.1rem - 1px) calc(1.35rem - 1px) calc(1.2rem - 1px); }
 .dbs-is-protected .dbs-name { color:var(--red); }
 .dbs-is-protected h2, .dbs-is-protected dt { color:var(--text) !important; }
 .dbs-name { display:flex; flex-wrap:wrap; align-items:center; gap:.25rem .75rem; font-size:2rem; line-height:1.3; font-weight:680; letter-spacing:-.02em; overflow-wrap:anywhere; }
@@ -54,10 +56,11 @@ body:has(> .dbs), body:has(.dbs) { margin:0; background:#fff; }
 .dbs :is(button,input,summary,.dbs-scroll):focus-visible { outline:2px solid var(--blue); outline-offset:2px; }
 .dbs-option { display:flex; align-items:center; gap:.5rem; margin-top:.75rem; color:var(--quiet); font-size:.875rem; }
 .dbs-option input { width:1rem; height:1rem; margin:0; accent-color:var(--blue); }
-.dbs-message { border:1px solid var(--line); border-radius:10px; padding:.9rem 1.15rem 1rem; }
+.dbs-message { display:flex; align-items:flex-start; justify-content:space-between; gap:.75rem 1rem; border:1px solid var(--line); border-radius:10px; padding:.9rem 1.15rem 1rem; }
 .dbs-message ul { margin:.35rem 0 0 1.15rem; list-style:disc; }
-.dbs-message p + p, .dbs-message details + p, .dbs-message ul + p, .dbs-title + div { margin-top:.35rem; }
-.dbs-message button { margin-top:.75rem; }
+.dbs-message > div { min-width:0; overflow-wrap:anywhere; }
+.dbs-message .dbs-title + *, .dbs-message p + p, .dbs-message details + p, .dbs-message ul + p { margin-top:.3rem; }
+.dbs-message > button { flex:none; }
 .dbs-message summary { cursor:pointer; }
 .dbs-title { font-weight:600; font-size:1rem; overflow-wrap:anywhere; }
 .dbs-good { background:var(--green-soft); border-color:var(--green-line); } .dbs-good .dbs-title { color:var(--green); }
@@ -88,7 +91,7 @@ body:has(> .dbs), body:has(.dbs) { margin:0; background:#fff; }
 .dbs th { color:var(--quiet); font-weight:500; font-size:.8125rem; background:var(--soft); }
 .dbs tbody tr { border-top:1px solid var(--line); }
 .dbs .dbs-number { text-align:right; font-variant-numeric:tabular-nums; }
-.dbs-dialog { margin:auto; width:min(27rem,calc(100vw - 2rem)); padding:0; border:1px solid var(--red-line); border-top:6px solid var(--red); border-radius:12px; background:var(--card); color:var(--text); box-shadow:0 20px 60px rgb(0 0 0 / .3); }
+.dbs-dialog { margin:auto; width:min(27rem,calc(100vw - 2rem)); padding:0; border:2px solid var(--red); border-radius:12px; background:var(--card); color:var(--text); box-shadow:0 20px 60px rgb(0 0 0 / .3); }
 .dbs-dialog::backdrop { background:rgb(10 12 16 / .55); }
 .dbs-dialog form { padding:1.25rem 1.4rem 1.3rem; display:grid; gap:.75rem; }
 .dbs-dialog h2 { font-size:1.1875rem; }

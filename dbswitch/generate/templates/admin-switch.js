@@ -57,7 +57,7 @@ function ago(at) {
 }
 
 /** Ask the route; nothing where no route answers: the server is away, or its new self is not ready yet. */
-async function ask(route, token, init = {}) {
+async function ask(route, token = "", init = {}) {
     try {
         const headers = { ...init.headers, ...(token && { "x-dbswitch-token": token }) };
         const response = await fetch(route, { cache: "no-store", signal: AbortSignal.timeout(20_000), ...init, headers });
@@ -92,7 +92,7 @@ function remember(key, value, where) {
 
 export function DatabaseSwitch({ route, token: given }) {
     const key = `dbswitch:${route}`;
-    const [token, setToken] = useState(given);
+    const [token, setToken] = useState(); // not known before the browser has been asked
     const [locked, setLocked] = useState(false);
     const [wrong, setWrong] = useState(false);
     const [view, setView] = useState();
@@ -120,6 +120,8 @@ export function DatabaseSwitch({ route, token: given }) {
     }, [given, key]);
 
     const look = useCallback(async (now = token) => {
+        if (now === undefined)
+            return;
         const found = await ask(route, now);
         if (!found)
             return setAway((since) => since ?? Date.now());
@@ -151,7 +153,7 @@ export function DatabaseSwitch({ route, token: given }) {
     }, [look, following, away === undefined]);
 
     useEffect(() => {
-        if (!job)
+        if (!job || token === undefined)
             return;
         remember(key, job, () => sessionStorage);
         let timer;
@@ -512,7 +514,6 @@ function Confirm({ target, onClose, onConfirm }) {
         const shown = dialog.current;
         if (shown && !shown.open)
             shown.showModal();
-        return () => shown?.close();
     }, []);
     return (<dialog ref={dialog} className="dbs-dialog" aria-labelledby="dbs-confirm" onClose={onClose}>
       <form onSubmit={(event) => {

@@ -125,7 +125,7 @@ const OUTCOMES: Record<string, string> = {
   interrupted: "interrupted, rolled back",
 };
 const AWAY =
-  "The server is being restarted, and this page with it. That is expected: the switch goes on by itself, and the page looks again until the server is back.";
+  "That is part of the restart: the switch goes on without it, and without this page. The steps are shown when the server is back.";
 
 const seconds = (value: number) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
 
@@ -142,7 +142,7 @@ interface Answer {
 }
 
 /** Ask the route; nothing where no route answers: the server is away, or its new self is not ready yet. */
-async function ask(route: string, token: string, init: RequestInit = {}): Promise<Answer | undefined> {
+async function ask(route: string, token = "", init: RequestInit = {}): Promise<Answer | undefined> {
   try {
     const headers = { ...(init.headers as Record<string, string>), ...(token && { "x-dbswitch-token": token }) };
     const response = await fetch(route, { cache: "no-store", signal: AbortSignal.timeout(20_000), ...init, headers });
@@ -172,7 +172,7 @@ function remember(key: string, value: unknown, where: () => Storage): void {
 
 export function DatabaseSwitch({ route, token: given }: { route: string; token: string }) {
   const key = `dbswitch:${route}`;
-  const [token, setToken] = useState(given);
+  const [token, setToken] = useState<string>(); // not known before the browser has been asked
   const [locked, setLocked] = useState(false);
   const [wrong, setWrong] = useState(false);
   const [view, setView] = useState<Overview>();
@@ -199,6 +199,7 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
 
   const look = useCallback(
     async (now = token) => {
+      if (now === undefined) return;
       const found = await ask(route, now);
       if (!found) return setAway((since) => since ?? Date.now());
       setAway(undefined);
@@ -229,7 +230,7 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
   }, [look, following, away === undefined]);
 
   useEffect(() => {
-    if (!job) return;
+    if (!job || token === undefined) return;
     remember(key, job, () => sessionStorage);
     let timer: ReturnType<typeof setTimeout>;
     let ended = false;
@@ -239,10 +240,16 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
       setAway((since) => (found ? undefined : (since ?? Date.now())));
       if (found?.code === 404) return setJob(undefined);
       if (found?.code === 200) {
+        const ends = found.body.over || found.body.lost;
+        // The end is shown together with what it led to.
+        if (ends) await look();
+        if (ended) return;
         setRun(found.body);
-        if (found.body.over || found.body.lost) {
-          if (typeof BroadcastChannel !== "undefined") new BroadcastChannel("dbswitch").postMessage(job.id);
-          return void look();
+        if (ends) {
+          if (typeof BroadcastChannel === "undefined") return;
+          const channel = new BroadcastChannel("dbswitch");
+          channel.postMessage(job.id);
+          return channel.close();
         }
       }
       timer = setTimeout(follow, POLL);
@@ -384,18 +391,27 @@ function Badge({ tone, children }: { tone: "danger" | "good" | "warn"; children:
   return <span className={`dbs-badge dbs-${tone}-badge`}>{children}</span>;
 }
 
-function Message({ tone, title, children }: { tone: "good" | "warn" | "bad" | "info"; title: string; children?: ReactNode }) {
+interface Said {
+  title: string;
+  action?: ReactNode;
+  children?: ReactNode;
+}
+
+function Message({ tone, title, action, children }: Said & { tone: "good" | "warn" | "bad" | "info" }) {
   return (
     <div className={`dbs-message dbs-${tone}`} role={tone === "bad" ? "alert" : "status"}>
-      <p className="dbs-title">{title}</p>
-      {children && <div>{children}</div>}
+      <div>
+        <p className="dbs-title">{title}</p>
+        {children}
+      </div>
+      {action}
     </div>
   );
 }
 
-function Trouble({ problem, title, children }: { problem: Problem; title: string; children?: ReactNode }) {
+function Trouble({ problem, title, action }: Said & { problem: Problem }) {
   return (
-    <Message tone="bad" title={title}>
+    <Message tone="bad" title={title} action={action}>
       {problem.facts && problem.facts.length > 0 && (
         <ul>
           {problem.facts.map((fact) => (
@@ -409,7 +425,6 @@ function Trouble({ problem, title, children }: { problem: Problem; title: string
           <strong>What to do:</strong> {problem.fix}
         </p>
       )}
-      {children}
     </Message>
   );
 }
@@ -499,8 +514,12 @@ function steps(events: Event[]): Step[] {
     const step = event === "waiting" ? found.get(phase) : undefined;
     if (step) step.note = reason;
   }
-  // What a switch writes before it waits for anything is told by one line.
-  for (const phase of ["recover", "plan", "guard", "ports", "unlock"]) if (found.get(phase)?.state === "done") found.delete(phase);
+  // What takes no time when it goes well is told only when it does not.
+  const short = ({ phase, seconds: took }: Step) => phase !== "lock" || took < 0.1;
+  for (const phase of ["lock", "recover", "plan", "guard", "ports", "unlock"]) {
+    const step = found.get(phase);
+    if (step?.state === "done" && short(step)) found.delete(phase);
+  }
   if (!found.has("rollback"))
     for (const phase of COMING[mode] ?? []) {
       const quick = phase === "ports" || phase === "unlock";
@@ -516,7 +535,7 @@ const SIGNS: Record<string, [string, string]> = {
   coming: ["", "to come"],
 };
 
-function Steps({ list, since }: { list: Step[]; since?: number }) {
+function Steps({ list, since, away }: { list: Step[]; since: number; away: boolean }) {
   return (
     <ol className="dbs-steps">
       {list.map(({ phase, state, seconds: took, note }) => (
@@ -527,10 +546,10 @@ function Steps({ list, since }: { list: Step[]; since?: number }) {
           <span className="dbs-label">
             {LABELS[phase] ?? phase}
             <span className="dbs-hidden"> ({SIGNS[state]?.[1]})</span>
-            {note && state !== "coming" && <small>{note}</small>}
+            {away && state === "started" ? <small>the last step seen</small> : note && state !== "coming" && <small>{note}</small>}
           </span>
           <span className="dbs-time">
-            {state === "done" || state === "failed" ? seconds(took) : state === "started" && since ? seconds((Date.now() - since) / 1_000) : ""}
+            {state === "done" || state === "failed" ? seconds(took) : state === "started" && !away ? seconds((Date.now() - since) / 1_000) : ""}
           </span>
         </li>
       ))}
@@ -554,7 +573,7 @@ function Progress({ job, run, away }: { job: Job; run: Run | undefined; away: nu
       <p className="dbs-hidden" role="status">
         {away !== undefined ? "The server is being restarted." : current ? LABELS[current.phase] : "Starting"}
       </p>
-      {list.length > 0 ? <Steps list={list} since={began.current.at} /> : <p className="dbs-quiet">Starting dbswitch …</p>}
+      {list.length > 0 ? <Steps list={list} since={began.current.at} away={away !== undefined} /> : <p className="dbs-quiet">Starting dbswitch …</p>}
       {gone ? (
         <Message tone="bad" title="The server has not come back.">
           <p>
@@ -578,34 +597,30 @@ function Ending({ job, result, onDismiss }: { job: Job; result: Event | undefine
       Close
     </button>
   );
-  if (!result)
-    return (
-      <Trouble
-        title={`The switch to ${job.target} ended without a word.`}
-        problem={{ what: "", why: "Its process was ended from outside, or the machine was.", fix: "Run in a terminal: dbswitch status. It finishes what was left." }}
-      >
-        {close}
-      </Trouble>
-    );
-  const { outcome = "", verified, identity, error, target = job.target } = result;
-  if (outcome === "switched" || outcome === "unchanged") {
-    const where = identity ? `${identity.database} (PostgreSQL ${identity.serverVersion})` : target;
-    return verified ? (
-      <Message tone="good" title={`Verified on ${target}.`}>
-        <p>The app itself answers from {where}.</p>
-        {close}
-      </Message>
-    ) : (
-      <Message tone="warn" title={outcome === "unchanged" ? `Already on ${target}, not verified.` : `Switched to ${target}, not verified.`}>
-        <p>{verified === false ? "The app answers from another database. Switch again with a restart." : "The app could not be asked which database it is on."}</p>
-        {close}
-      </Message>
-    );
+  if (!result) {
+    const problem = {
+      what: "",
+      why: "Its process was ended from outside, or the machine was.",
+      fix: "Run in a terminal: dbswitch status. It finishes what was left.",
+    };
+    return <Trouble title={`The switch to ${job.target} ended without a word.`} problem={problem} action={close} />;
   }
+  const { outcome = "", verified, identity, error, target = job.target } = result;
+  if (outcome !== "switched" && outcome !== "unchanged") {
+    const facts = [error?.what ?? "", ...(error?.facts ?? [])].filter(Boolean);
+    const title = `Not on ${target}: ${OUTCOMES[outcome] ?? outcome}.`;
+    return <Trouble title={title} problem={{ ...(error ?? { what: "" }), facts }} action={close} />;
+  }
+  if (verified)
+    return (
+      <Message tone="good" title={`Verified on ${target}.`} action={close}>
+        <p>The app itself answers from {identity ? `${identity.database} (PostgreSQL ${identity.serverVersion})` : target}.</p>
+      </Message>
+    );
   return (
-    <Trouble title={`Not on ${target}: ${OUTCOMES[outcome] ?? outcome}.`} problem={{ ...(error ?? { what: "" }), facts: [error?.what ?? "", ...(error?.facts ?? [])].filter(Boolean) }}>
-      {close}
-    </Trouble>
+    <Message tone="warn" title={outcome === "unchanged" ? `Already on ${target}, not verified.` : `Switched to ${target}, not verified.`} action={close}>
+      <p>{verified === false ? "The app answers from another database. Switch again with a restart." : "The app could not be asked which database it is on."}</p>
+    </Message>
   );
 }
 
@@ -663,7 +678,6 @@ function Confirm({ target, onClose, onConfirm }: { target: Target; onClose: () =
   useEffect(() => {
     const shown = dialog.current;
     if (shown && !shown.open) shown.showModal();
-    return () => shown?.close();
   }, []);
   return (
     <dialog ref={dialog} className="dbs-dialog" aria-labelledby="dbs-confirm" onClose={onClose}>

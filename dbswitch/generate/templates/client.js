@@ -103,7 +103,9 @@ function launchEnvironment() {
         return undefined;
     }
 }
-
+/** The files are looked at at most every so many milliseconds. */
+const LOOK = 2;
+const NOTHING = [0, -1, 0, 0];
 const quiet = { info: () => { }, error: () => { } };
 
 /** The URL that Next.js would use, looked up again whenever an env file changed. */
@@ -116,9 +118,11 @@ function createLookout() {
     const paths = names.map((name) => join(/* turbopackIgnore: true */ root, name));
     const env = nextEnv(root);
     let exported = {};
-    let stamp = "";
+    let values = {};
+    let seen = paths.map(() => NOTHING);
+    let unsettledUntil = 0;
+    let read = "";
     let emptiedAt = 0;
-    let sizes = paths.map(() => 0);
     let lookedAt = -Infinity;
 
     function filesSay() {
@@ -131,6 +135,10 @@ function createLookout() {
             }
         });
         // @next/env writes what it reads into process.env and expands `$` from there: lend it the exported variables only.
+        const text = JSON.stringify(files);
+        if (text === read)
+            return values;
+        read = text;
         const saved = { ...process.env };
         const become = (wanted) => {
             for (const key of Object.keys(process.env))
@@ -149,13 +157,13 @@ function createLookout() {
         }
     }
 
-    let values = {};
     let fixed = process.env[VARIABLE];
     if (env !== undefined) {
         const loaded = env.initialEnv && env.loadEnvConfig(root, !production, quiet).parsedEnv;
         exported = exportedVariables(env.initialEnv);
+        read = "";
+        look();
         values = filesSay();
-        stamp = look().stamp;
         // A value that neither the environment nor a file explains was set by the program itself.
         if (exported[VARIABLE] === undefined && (!fixed || fixed === (loaded ?? values)[VARIABLE]))
             fixed = undefined;
@@ -171,53 +179,57 @@ function createLookout() {
         return Object.fromEntries(Object.entries(process.env).filter(isExported));
     }
 
+    /** Compare the files with the last look; `emptied` and `settled` say what to think of a change. */
     function look() {
-        let found = "";
+        let changed = false;
+        let emptied = false;
         let newest = 0;
-        const now = paths.map((path) => {
-            let size = -1;
+        for (let at = 0; at < paths.length; at++) {
+            let [inode, size, modified, renamed] = NOTHING;
             try {
-                const stat = statSync(path, { throwIfNoEntry: false });
-                if (stat?.isFile() || stat?.isFIFO()) {
-                    size = stat.size;
-                    newest = Math.max(newest, stat.mtimeMs, stat.ctimeMs);
-                    found += `${stat.ino} ${size} ${stat.mtimeMs} ${stat.ctimeMs}`;
-                }
+                const stat = statSync(paths[at], { throwIfNoEntry: false });
+                if (stat?.isFile() || stat?.isFIFO())
+                    ({ ino: inode, size, mtimeMs: modified, ctimeMs: renamed } = stat);
             }
             catch {
                 // A folder on the way that may not be entered: as good as no file.
             }
-            found += "|";
-            return size;
-        });
-        const emptied = now.some((size, at) => size === 0 && sizes[at] > 0);
-        if (!emptied)
-            sizes = now;
-        // Within one tick of the file system's clock a second change may leave every number as it is.
-        return { stamp: found, emptied, settled: Math.abs(Date.now() - newest) > 40 };
+            const last = seen[at];
+            if (last[0] === inode && last[1] === size && last[2] === modified && last[3] === renamed)
+                continue;
+            changed = true;
+            // An editor that writes in place empties the file first; for that moment a file below it would win.
+            if (size === 0 && last[1] > 0)
+                emptied = true;
+            else
+                seen[at] = [inode, size, modified, renamed];
+            newest = Math.max(newest, modified, renamed);
+        }
+        return { changed, emptied, settled: Math.abs(Date.now() - newest) > 40 };
     }
 
     return function url() {
         if (fixed !== undefined || env === undefined)
             return fixed;
         const now = performance.now();
-        if (now - lookedAt < 1)
+        if (now - lookedAt < LOOK)
             return values[VARIABLE];
         lookedAt = now;
-        const seen = look();
-        if (seen.stamp === stamp)
+        const { changed, emptied, settled } = look();
+        if (!changed && now > unsettledUntil)
             return values[VARIABLE];
-        // An editor that writes in place empties the file first; for that moment a file below it would win.
-        if (seen.emptied) {
+        if (emptied) {
             emptiedAt ||= now;
             if (now - emptiedAt < 100)
                 return values[VARIABLE];
-            sizes = sizes.map(() => 0);
+            seen = seen.map(() => NOTHING);
         }
         emptiedAt = 0;
+        // Within one tick of the file system's clock a second change may leave every number as it is.
+        if (changed && !settled)
+            unsettledUntil = now + 40;
         const before = values;
         values = filesSay();
-        stamp = seen.settled ? seen.stamp : "";
         // As the reload of `next dev` does: the variables that belong to a database follow it. What a program set stays.
         for (const key of new Set([...Object.keys(before), ...Object.keys(values)])) {
             if (before[key] === values[key] || process.env[key] !== before[key])
@@ -522,8 +534,6 @@ function createAdapter(lanes) {
     }
 }
 
-// --- What the project uses ---------------------------------------------------------------------------------------------
-
 function createClient() {
     const lanes = createLanes();
     const maxWait = hooks.options?.transactionOptions?.maxWait ?? limits.budget + 5_000;
@@ -543,56 +553,58 @@ function createClient() {
         }
     }
 
-    const options = {
+    // All operations go through this method of Prisma's own. The public way, a query extension, copies all arguments, costs
+    // several times as much and takes $on away. Should a later Prisma lack it, single statements still follow and retry.
+    const inner = PrismaClient.prototype;
+    const request = inner._request;
+    if (request !== undefined)
+        Object.defineProperty(FollowingClient.prototype, "_request", {
+            value(asked) {
+                const { model, action, transaction } = asked;
+                const own = operation({
+                    name: model ? `${model}.${action}` : action,
+                    read: model !== undefined && READS.has(action),
+                    raw: model === undefined,
+                    // A batch begins its transaction in the name of its first operation.
+                    startBy: (transaction === undefined ? undefined : operations.getStore()?.startBy) ?? Infinity,
+                });
+                return operations.run(own, attend, own, transaction !== undefined, () => request.call(this, asked));
+            },
+        });
+
+    async function attend(own, inside, work) {
+        try {
+            for (let attempt = 1;; attempt++) {
+                try {
+                    return await work();
+                }
+                catch (error) {
+                    if (own.uncertain && !inside)
+                        throw explain(error);
+                    // A write in several statements is one transaction: cut off before its COMMIT it has not happened.
+                    // Prisma may have put another error in front of the one that says so.
+                    const undone = own.cutOff && !own.wrote;
+                    own.cutOff = false;
+                    if (!undone || !(await again(own, attempt, error, "The database")))
+                        throw error;
+                    if (own.lane)
+                        lanes.leave(own.lane);
+                    own.lane = undefined;
+                }
+            }
+        }
+        finally {
+            if (own.lane)
+                lanes.leave(own.lane);
+        }
+    }
+
+    const client = new FollowingClient({
         ...hooks.options,
         transactionOptions: { ...hooks.options?.transactionOptions, maxWait },
         adapter: createAdapter(lanes),
-    };
-    const client = new FollowingClient(options);
-    const extended = client.$extends({
-        name: "dbswitch",
-        query: {
-            $allOperations({ model, operation: method, args, query, ...rest }) {
-                const inside = rest.__internalParams?.transaction;
-                const own = operation({
-                    name: model ? `${model}.${method}` : method,
-                    read: model !== undefined && READS.has(method),
-                    raw: model === undefined,
-                    // A batch begins its transaction in the name of its first operation.
-                    startBy: (inside ? operations.getStore()?.startBy : undefined) ?? Infinity,
-                });
-                return operations.run(own, async () => {
-                    try {
-                        for (let attempt = 1;; attempt++) {
-                            try {
-                                return await query(args);
-                            }
-                            catch (error) {
-                                if (own.uncertain && !inside)
-                                    throw explain(error);
-                                // A write in several statements is one transaction: cut off before its COMMIT it has not happened.
-                                // Prisma may have put another error in front of the one that says so.
-                                const undone = own.cutOff && !own.wrote;
-                                own.cutOff = false;
-                                if (!undone || !(await again(own, attempt, error, "The database")))
-                                    throw error;
-                                if (own.lane)
-                                    lanes.leave(own.lane);
-                                own.lane = undefined;
-                            }
-                        }
-                    }
-                    finally {
-                        if (own.lane)
-                            lanes.leave(own.lane);
-                    }
-                });
-            },
-        },
     });
-    // An extended client has lost its $on.
-    const following = Object.create(extended, { $on: { value: client.$on.bind(client) } });
-    return (hooks.extend?.(following) ?? following);
+    return (hooks.extend?.(client) ?? client);
 }
 
 const KEY = Symbol.for("dbswitch.client.v1");

@@ -163,6 +163,8 @@ function launchEnvironment(): Set<string> | undefined {
 
 /** What is remembered of an env file: inode, size, time of its content and of its entry. */
 type Seen = readonly [number, number, number, number];
+/** The files are looked at at most every so many milliseconds. */
+const LOOK = 2;
 const NOTHING: Seen = [0, -1, 0, 0];
 const quiet = { info: () => {}, error: () => {} };
 
@@ -178,8 +180,10 @@ function createLookout() {
   const paths = names.map((name) => join(/* turbopackIgnore: true */ root, name));
   const env = nextEnv(root);
   let exported: Values = {};
+  let values: Values = {};
   let seen = paths.map(() => NOTHING);
   let unsettledUntil = 0;
+  let read = "";
   let emptiedAt = 0;
   let lookedAt = -Infinity;
 
@@ -192,6 +196,9 @@ function createLookout() {
       }
     });
     // @next/env writes what it reads into process.env and expands `$` from there: lend it the exported variables only.
+    const text = JSON.stringify(files);
+    if (text === read) return values;
+    read = text;
     const saved = { ...process.env };
     const become = (wanted: Values) => {
       for (const key of Object.keys(process.env)) if (!(key in wanted)) delete process.env[key];
@@ -205,11 +212,11 @@ function createLookout() {
     }
   }
 
-  let values: Values = {};
   let fixed = process.env[VARIABLE];
   if (env !== undefined) {
     const loaded = env.initialEnv && env.loadEnvConfig(root, !production, quiet).parsedEnv;
     exported = exportedVariables(env.initialEnv);
+    read = "";
     look();
     values = filesSay();
     // A value that neither the environment nor a file explains was set by the program itself.
@@ -253,7 +260,7 @@ function createLookout() {
   return function url(): string | undefined {
     if (fixed !== undefined || env === undefined) return fixed;
     const now = performance.now();
-    if (now - lookedAt < 1) return values[VARIABLE];
+    if (now - lookedAt < LOOK) return values[VARIABLE];
     lookedAt = now;
     const { changed, emptied, settled } = look();
     if (!changed && now > unsettledUntil) return values[VARIABLE];
@@ -627,7 +634,7 @@ function createClient() {
           read: model !== undefined && READS.has(action),
           raw: model === undefined,
           // A batch begins its transaction in the name of its first operation.
-          startBy: (transaction && operations.getStore()?.startBy) || Infinity,
+          startBy: (transaction === undefined ? undefined : operations.getStore()?.startBy) ?? Infinity,
         });
         return operations.run(own, attend, own, transaction !== undefined, () => request.call(this, asked));
       },
