@@ -51,14 +51,35 @@ class Ending:
         )
 
 
+class Settled:
+    """Keeps the expected failure of its body in `ending`; a bug passes.
+
+    A class, since a generator that catches what is raised before its `yield` cannot end quietly.
+    """
+
+    def __init__(self, ending: Ending) -> None:
+        self._ending = ending
+
+    def __enter__(self) -> None:
+        """Begin; nothing is taken over yet."""
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> bool:
+        """Keep an expected failure."""
+        if isinstance(error, DbswitchError):
+            self._ending.error = error
+            return True
+        return False
+
+
 @contextlib.contextmanager
-def settled(reporter: Reporter, ending: Ending) -> Iterator[Interrupts]:
-    """Run the body with signals turned into errors, and keep its expected failure in `ending`; a bug passes."""
-    try:
-        with Interrupts(
-            on_ignored=lambda: reporter.notice("rolling-back", "still putting things back")
-        ) as interrupts:
-            reporter.emit(Started(reporter.run_id, ending.target, time.time()))
-            yield interrupts
-    except DbswitchError as failure:
-        ending.error = failure
+def begun(reporter: Reporter, ending: Ending) -> Iterator[Interrupts]:
+    """Turn signals into errors while the body runs, and emit the first event.
+
+    Raises:
+        InterruptedSwitchError: a signal came in at a moment that can be interrupted.
+    """
+    with Interrupts(
+        on_ignored=lambda: reporter.notice("rolling-back", "still putting things back")
+    ) as interrupts:
+        reporter.emit(Started(reporter.run_id, ending.target, time.time()))
+        yield interrupts

@@ -15,7 +15,7 @@ from dbswitch.switch import history, observe
 from dbswitch.switch.alone import alone
 from dbswitch.switch.apply import HOT_DEADLINE, RESTART_DEADLINE, Apply
 from dbswitch.switch.dbstart import probe_or_start
-from dbswitch.switch.ending import Ending, settled
+from dbswitch.switch.ending import Ending, Settled, begun
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.plan import Mode, decide
 from dbswitch.switch.record import RecordFile, SwitchRecord
@@ -50,7 +50,7 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
     """
     reporter = Reporter(emit, request.run_id)
     ending = Ending(request.target)
-    with settled(reporter, ending) as interrupts:
+    with Settled(ending), begun(reporter, ending) as interrupts:
         _switch(project, request, reporter, interrupts, ending)
     result = ending.result(reporter)
     if not request.dry_run and result.exit not in NOT_BEGUN:

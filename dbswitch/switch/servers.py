@@ -11,7 +11,7 @@ from dbswitch.server.state import ServerState
 from dbswitch.switch import mutex, observe, recovery
 from dbswitch.switch.alone import alone
 from dbswitch.switch.apply import Apply, probe
-from dbswitch.switch.ending import Ending, settled
+from dbswitch.switch.ending import Ending, Settled, begun
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.record import RecordFile, SwitchRecord
@@ -43,7 +43,11 @@ def start_server(
     work to do on an app whose database is down.
     """
     reporter, ending = _begin(emit, run_id)
-    with settled(reporter, ending) as interrupts, alone(project.state_dir, reporter, target=ending.target):
+    with (
+        Settled(ending),
+        begun(reporter, ending) as interrupts,
+        alone(project.state_dir, reporter, target=ending.target),
+    ):
         observed = _observe(project, reporter, ending)
         if is_running(observed.server.state) and observed.server.state is not ServerState.HALF_DEAD:
             reporter.notice("already-running", f"the dev server runs already at {observed.server.url}")
@@ -68,7 +72,8 @@ def restart(
     """Stop the dev server, whatever is left of it, and start it again on the active target."""
     reporter, ending = _begin(emit, run_id)
     with (
-        settled(reporter, ending) as interrupts,
+        Settled(ending),
+        begun(reporter, ending) as interrupts,
         alone(project.state_dir, reporter, target=ending.target) as (lease, _recovered),
     ):
         observed = _observe(project, reporter, ending)
@@ -84,7 +89,8 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
     """Stop the dev server and everything that belongs to it."""
     reporter, ending = _begin(emit, run_id)
     with (
-        settled(reporter, ending) as interrupts,
+        Settled(ending),
+        begun(reporter, ending) as interrupts,
         alone(project.state_dir, reporter, target=ending.target),
     ):
         observed = _observe(project, reporter, ending)
@@ -176,7 +182,8 @@ def repair(
         return None
     reporter, ending = _begin(emit, run_id)
     with (
-        settled(reporter, ending) as interrupts,
+        Settled(ending),
+        begun(reporter, ending) as interrupts,
         alone(project.state_dir, reporter, target=ending.target) as (_lease, recovered),
     ):
         ending.outcome = Outcome.REPAIRED
