@@ -1,0 +1,484 @@
+"""From facts to findings, as tables: what must be found, and that nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dbswitch.check.doctor import facts as f
+from dbswitch.check.doctor.facts import (
+    Answer,
+    Facts,
+    FileFacts,
+    MachineFacts,
+    ReaderFacts,
+    ServerView,
+    TargetFacts,
+)
+from dbswitch.check.doctor.findings import Finding, FindingId, Level, in_order, worst
+from dbswitch.check.doctor.judging import judge
+from dbswitch.check.doctor.places import Agreement, Distance, agreement, distance
+from dbswitch.database.identity import Identity
+from dbswitch.database.migrations import MigrationState
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.server.state import ServerState
+
+PASSWORD = "pa-ss-w0rd"
+LOCAL = DatabaseUrl.parse(f"postgresql://app:{PASSWORD}@localhost:5432/shop")
+LOCAL_AGAIN = DatabaseUrl.parse(f"postgres://other:{PASSWORD}@127.0.0.1/shop")
+PROD = DatabaseUrl.parse(f"postgresql://app:{PASSWORD}@db.example.com:5432/shop?sslmode=verify-full")
+POOLED = DatabaseUrl.parse(f"postgresql://app:{PASSWORD}@ep-x-pooler.example.com/shop?sslmode=verify-full")
+SOME_SCHEMA = DatabaseUrl.parse(f"postgresql://app:{PASSWORD}@localhost:5432/shop?schema=tenant")
+
+
+def who(system: str = "1", started: str = "100", **changes: object) -> Identity:
+    made = Identity("shop", "16384", started, system, "18.4", in_recovery=False, read_only=False)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def answer(identity: Identity, milliseconds: float = 12.0) -> Answer:
+    return Answer(identity, milliseconds, encrypted=False)
+
+
+DOWN = f.Trouble("connection refused (P1001)", ("masked",), "start the database server")
+MACHINE = MachineFacts(
+    node="22.12.0",
+    needs=(("next 16.0.7", ">=20.9.0"), ("prisma 7.1.0", "^20.19 || ^22.12 || >=24.0")),
+    lock_files=("package-lock.json",),
+    installed={
+        "next": "16.0.7",
+        "prisma": "7.1.0",
+        "@prisma/client": "7.1.0",
+        "@prisma/adapter-pg": "7.1.0",
+        "typescript": "5.9.3",
+    },
+    wanted=frozenset({"next", "prisma", "@prisma/client", "@prisma/adapter-pg", "typescript"}),
+    prisma_config="prisma.config.ts",
+)
+
+
+def row(reader: str, url: DatabaseUrl | None, target: str = "", **changes: object) -> ReaderFacts:
+    made = ReaderFacts(
+        reader,
+        "DATABASE_URL",
+        url=url,
+        targets=(target,) if target else (),
+        source=".env.local" if url else None,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def target(name: str, url: DatabaseUrl | None, **changes: object) -> TargetFacts:
+    made = TargetFacts(
+        name, protected=name == "prod", source=f"env/{name}.env", urls=(("DATABASE_URL", url),) if url else ()
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+READERS = (
+    row(f.NEXT_DEV, LOCAL, "local"),
+    row(f.NEXT_START, LOCAL, "local"),
+    row(f.PRISMA_CLI, LOCAL, "local"),
+    row(f.STUDIO, LOCAL, "local"),
+    row(f.SHELL, None),
+)
+STATE = MigrationState()
+WELL = Facts(
+    root=Path("/app"),
+    machine=MACHINE,
+    readers=READERS,
+    targets=(target("local", LOCAL, migrations=STATE), target("prod", PROD, migrations=STATE)),
+    answers={LOCAL: answer(who("1")), PROD: answer(who("2"))},
+    server=ServerView(ServerState.READY, 3000, url="http://localhost:3000", pids=(7,), listening=(3000,)),
+    files=(FileFacts(".env.local", 0o600, "me"),),
+    generated=(f.GeneratedFacts("lib/prisma.ts", "client", f.GeneratedState.CURRENT),),
+    hot_client=True,
+    identity_route=True,
+)
+
+
+def found(facts: Facts) -> dict[FindingId, Level]:
+    worse_last = reversed(in_order(judge(facts)))
+    return {one.id: one.level for one in worse_last if one.level is not Level.OK}
+
+
+def test_where_all_is_well_every_area_says_so_and_nothing_else_is_found():
+    findings = judge(WELL)
+    assert {one.level for one in findings} == {Level.OK}
+    assert {one.id.value for one in findings} == {
+        "versions-fit", "readers-agree", "targets-answer", "migrations-in-step", "server-well", "files-private",
+        "generated-current",
+    }  # fmt: skip
+
+
+def machine(**changes: object) -> Facts:
+    return replace(WELL, machine=replace(MACHINE, **changes))  # type: ignore[arg-type]
+
+
+def installed(**changes: str) -> Facts:
+    names = {"client": "@prisma/client", "adapter": "@prisma/adapter-pg"}
+    more = {names.get(name, name): version for name, version in changes.items()}
+    return machine(installed={**MACHINE.installed, **more})
+
+
+MACHINES = {
+    "no node": (machine(node=None), {"node-missing": "problem"}),
+    "node 20.18 with Prisma 7": (machine(node="20.18.0"), {"node-version": "problem"}),
+    "node 18 and nothing that asks": (
+        machine(node="18.20.0", needs=()), {"node-version": "problem"},
+    ),
+    "node 21 and nothing that asks": (machine(node="21.0.0", needs=()), {"node-version": "problem"}),
+    "an engines field not understood": (machine(needs=(("package.json", "lts/*"),)), {}),
+    "another pinned node": (machine(node_pin=(".nvmrc", "v20")), {"node-pin": "warning"}),
+    "the pinned node": (machine(node_pin=(".nvmrc", "22.12")), {}),
+    "a pin by name": (machine(node_pin=(".nvmrc", "lts/iron")), {}),
+    "nothing installed": (machine(installed={}, needs=()), {"not-installed": "warning"}),
+    "TypeScript 7 with Next.js 16.0.7": (installed(typescript="7.0.1"), {"typescript-version": "problem"}),
+    "TypeScript 7 with a newer Next.js": (
+        installed(typescript="7.0.1", next="16.4.5"), {"typescript-version": "info"},
+    ),
+    "Prisma 8": (
+        installed(prisma="8.0.0", client="8.0.0", adapter="8.0.0"), {"prisma-unsupported": "problem"},
+    ),
+    "parts of Prisma": (installed(client="7.2.0"), {"prisma-mismatch": "warning"}),
+    "Prisma 7 without an adapter": (
+        machine(wanted=MACHINE.wanted - {"@prisma/adapter-pg"}), {"prisma-adapter": "warning"},
+    ),
+    "Prisma 7 with Accelerate": (
+        machine(wanted=MACHINE.wanted - {"@prisma/adapter-pg"}, accelerate=True), {},
+    ),
+    "Prisma 7 without a config": (machine(prisma_config=None), {"prisma-config": "warning"}),
+    "Prisma 6 without both": (
+        replace(
+            installed(prisma="6.19.0", client="6.19.0", adapter="6.19.0"),
+            machine=replace(
+                MACHINE,
+                installed={"next": "16.0.7", "prisma": "6.19.0", "@prisma/client": "6.19.0"},
+                wanted=frozenset({"next", "prisma", "@prisma/client"}),
+                prisma_config=None,
+            ),
+        ),
+        {},
+    ),
+    "Next.js 15": (installed(next="15.3.0"), {"next-untested": "info"}),
+    "no pnpm": (
+        machine(manager="pnpm", manager_found=False, lock_files=("pnpm-lock.yaml",)),
+        {"package-manager-missing": "problem"},
+    ),
+    "two lock files": (machine(lock_files=("package-lock.json", "yarn.lock")), {"lock-files": "warning"}),
+    "NODE_ENV=production": (machine(node_env="production"), {"shell-node-env": "warning"}),
+    "NODE_ENV=development": (machine(node_env="development"), {}),
+    "a shell from inside Next.js": (machine(inside_next=True), {"shell-inside-next": "warning"}),
+}  # fmt: skip
+
+
+def readers(*rows: ReaderFacts, **changes: object) -> Facts:
+    names = {one.reader for one in rows}
+    kept = tuple(one for one in READERS if one.reader not in names)
+    return replace(WELL, readers=(*rows, *kept), **changes)  # type: ignore[arg-type]
+
+
+SHELL_PROD = row(f.SHELL, PROD, "prod", source="process environment")
+READER_CASES = {
+    "Prisma on prod": (
+        readers(row(f.PRISMA_CLI, PROD, "prod"), row(f.STUDIO, PROD, "prod")), {"prisma-elsewhere": "problem"},
+    ),
+    "Studio alone on prod": (readers(row(f.STUDIO, PROD, "prod")), {"prisma-elsewhere": "problem"}),
+    "Prisma without a URL": (
+        readers(row(f.PRISMA_CLI, None), row(f.STUDIO, None)), {"prisma-without-url": "info"},
+    ),
+    "the same database in other words": (readers(row(f.PRISMA_CLI, LOCAL_AGAIN)), {}),
+    "a direct and a pooled URL of one target": (
+        readers(
+            row(f.NEXT_DEV, POOLED, "prod"), row(f.NEXT_START, POOLED, "prod"),
+            row(f.PRISMA_CLI, PROD, "prod"), row(f.STUDIO, PROD, "prod"),
+        ),
+        {},
+    ),
+    "the server was started with another": (
+        readers(row(f.RUNNING, PROD, "prod", source="process environment")), {"server-elsewhere": "problem"},
+    ),
+    "next start on another": (
+        readers(row(f.NEXT_START, PROD, "prod", source=".env.local")), {"start-elsewhere": "warning"},
+    ),
+    "next start on production's own file": (
+        readers(row(f.NEXT_START, PROD, "prod", source=".env.production")), {"start-elsewhere": "info"},
+    ),
+    "exported in the shell": (
+        readers(SHELL_PROD, *(row(name, PROD, "prod", source="process environment", shadowed=(".env",))
+                              for name in (f.NEXT_DEV, f.NEXT_START, f.PRISMA_CLI, f.STUDIO))),
+        {"shell-overrides": "warning"},
+    ),
+    "Next.js without a URL": (
+        readers(*(row(name, None) for name in (f.NEXT_DEV, f.NEXT_START, f.PRISMA_CLI, f.STUDIO))),
+        {"next-without-url": "problem", "prisma-without-url": "info"},
+    ),
+    "a URL that cannot be used": (
+        readers(
+            row(f.NEXT_DEV, None, unusable="DATABASE_URL names no host.", source=".env"),
+            row(f.NEXT_START, None, unusable="DATABASE_URL names no host.", source=".env"),
+        ),
+        {"url-unusable": "problem"},
+    ),
+    "a database of no name": (
+        replace(WELL, readers=tuple(replace(one, targets=()) for one in READERS)), {"database-unnamed": "warning"},
+    ),
+    "a database of no name beside a skipped target": (
+        replace(
+            WELL,
+            readers=tuple(replace(one, targets=()) for one in READERS),
+            targets=(*WELL.targets, target("vault", None, skipped=True)),
+        ),
+        {"database-unnamed": "info", "target-skipped": "info"},
+    ),
+    "Prisma through a pooler": (
+        readers(row(f.PRISMA_CLI, POOLED, "local")), {"prisma-pooled": "warning"},
+    ),
+    "a schema that the adapter ignores": (
+        replace(
+            readers(*(row(name, SOME_SCHEMA, "local") for name in (f.NEXT_DEV, f.NEXT_START))), hot_client=False
+        ),
+        {"schema-ignored": "warning", "no-hot-client": "info"},
+    ),
+    "an env file that cannot be read": (
+        replace(WELL, readers=(), readers_trouble=f.Trouble(".env is not a regular file")),
+        {"env-unreadable": "problem"},
+    ),
+}  # fmt: skip
+
+
+def targets(*several: TargetFacts, **answers: Identity) -> Facts:
+    return replace(WELL, targets=several, **answers)
+
+
+def answers(**several: object) -> Facts:
+    known = {"local": LOCAL, "prod": PROD}
+    return replace(WELL, answers={**WELL.answers, **{known[name]: one for name, one in several.items()}})  # type: ignore[dict-item]
+
+
+ON_A_HOST = DatabaseUrl.parse("postgresql://app@db:5432/shop")
+ADDRESS = DatabaseUrl.parse("postgresql://app@192.168.1.7:5432/shop?sslmode=disable")
+UNENCRYPTED = DatabaseUrl.parse("postgresql://app@db.example.com:5432/shop?sslmode=disable")
+MISLEADING = DatabaseUrl.parse("postgresql://app@db.example.com:5432/shop?sslmode=require")
+DIRECT = DatabaseUrl.parse("postgresql://app@db.example.com:5433/shop?sslmode=verify-full")
+
+TARGET_CASES = {
+    "the active one is down": (answers(local=DOWN), {"target-unreachable": "problem"}),
+    "another one is down": (answers(prod=DOWN), {"target-unreachable": "warning"}),
+    "none at all": (replace(WELL, targets=()), {"targets-none": "warning"}),
+    "the list cannot be made": (
+        replace(WELL, targets=(), targets_trouble=f.Trouble("two targets answer to `prod`")),
+        {"targets-unreadable": "problem"},
+    ),
+    "one is broken": (
+        replace(WELL, targets=(*WELL.targets, target("qa", None, trouble=f.Trouble("no URL")))),
+        {"target-broken": "problem"},
+    ),
+    "a read-only standby": (
+        answers(prod=answer(who("2", in_recovery=True))), {"target-read-only": "warning"},
+    ),
+    "slow": (answers(prod=answer(who("2"), 1500.0)), {"target-slow": "info"}),
+    "prod's database under local's name": (
+        answers(prod=answer(who("1"))), {"same-database": "problem"},
+    ),
+    "two names, none protected": (
+        replace(
+            WELL,
+            targets=(WELL.targets[0], target("qa", LOCAL_AGAIN)),
+            answers={LOCAL: answer(who("1")), LOCAL_AGAIN: answer(who("1"))},
+        ),
+        {"same-database": "warning"},
+    ),
+    "two names, both down": (
+        replace(WELL, targets=(WELL.targets[0], target("qa", LOCAL_AGAIN)), answers={LOCAL: DOWN, LOCAL_AGAIN: DOWN}),
+        {"same-database": "warning", "target-unreachable": "problem"},
+    ),
+    "a copy of prod's server is another database": (answers(prod=answer(who("1", "101"))), {}),
+    "local that is far away": (
+        replace(WELL, targets=(target("local", DIRECT),), answers={DIRECT: answer(who("1"))}),
+        {"local-elsewhere": "warning"},
+    ),
+    "local in a container": (
+        replace(WELL, targets=(target("local", ON_A_HOST),), answers={ON_A_HOST: answer(who("1"))}),
+        {"local-elsewhere": "info", "tls-differs": "warning"},
+    ),
+    "local on the network": (
+        replace(WELL, targets=(target("local", ADDRESS),), answers={ADDRESS: answer(who("1"))}),
+        {"local-elsewhere": "info"},
+    ),
+    "local through a tunnel": (
+        replace(WELL, targets=(target("local", LOCAL, tunnel="port 5432: pid 9 (ssh -L ...)"),)),
+        {"local-tunnel": "warning"},
+    ),
+    "prod on this machine": (
+        replace(WELL, targets=(target("prod", LOCAL),)), {"protected-here": "info"},
+    ),
+    "TLS off": (
+        replace(WELL, targets=(target("prod", UNENCRYPTED),), answers={UNENCRYPTED: answer(who("2"))}),
+        {"tls-off": "warning"},
+    ),
+    "TLS that libpq and node-postgres see differently": (
+        replace(WELL, targets=(target("prod", MISLEADING),), answers={MISLEADING: answer(who("2"))}),
+        {"tls-differs": "warning"},
+    ),
+    "a note on the URL": (
+        replace(WELL, targets=(replace(WELL.targets[0], notes=("The URL names no user.",)),)), {"url-note": "info"},
+    ),
+    "DIRECT_URL of another database": (
+        replace(
+            WELL,
+            targets=(target("prod", PROD, urls=(("DATABASE_URL", PROD), ("DIRECT_URL", DIRECT))),),
+            answers={PROD: answer(who("2")), DIRECT: answer(who("3"))},
+        ),
+        {"direct-elsewhere": "problem"},
+    ),
+    "DIRECT_URL of the same database": (
+        replace(
+            WELL,
+            targets=(target("prod", PROD, urls=(("DATABASE_URL", PROD), ("DIRECT_URL", DIRECT))),),
+            answers={PROD: answer(who("2")), DIRECT: answer(who("2"))},
+        ),
+        {},
+    ),
+    "servers of two versions": (
+        answers(prod=answer(who("2", server_version="15.6"))), {"server-versions": "info"},
+    ),
+    "a reader's database without a name is down": (
+        replace(
+            WELL,
+            readers=tuple(replace(one, url=one.url and DIRECT, targets=()) for one in READERS),
+            answers={**WELL.answers, DIRECT: DOWN},
+        ),
+        {"target-unreachable": "problem", "database-unnamed": "warning"},
+    ),
+}  # fmt: skip
+
+
+def migrations(**several: object) -> Facts:
+    return replace(
+        WELL, targets=tuple(replace(one, migrations=several.get(one.name)) for one in WELL.targets)
+    )
+
+
+MIGRATION_CASES = {
+    "pending on the active": (
+        migrations(local=MigrationState(pending=("1",))),
+        {"migrations-pending": "warning"},
+    ),
+    "pending on another": (migrations(prod=MigrationState(pending=("1",))), {"migrations-pending": "info"}),
+    "failed": (migrations(prod=MigrationState(failed=("1",))), {"migrations-failed": "problem"}),
+    "edited": (migrations(prod=MigrationState(edited=("1",))), {"migrations-edited": "warning"}),
+    "unknown here": (migrations(local=MigrationState(missing=("1",))), {"migrations-missing": "warning"}),
+    "not to be read": (migrations(local=DOWN), {"migrations-unread": "warning"}),
+    "no migrations at all": (migrations(), {}),
+}
+
+
+def server(state: ServerState = ServerState.STOPPED, **changes: object) -> Facts:
+    return replace(WELL, server=replace(ServerView(state, 3000), **changes))  # type: ignore[arg-type]
+
+
+def one_file(mode: int = 0o644, **changes: object) -> Facts:
+    return replace(WELL, files=(replace(FileFacts(".env.local", mode, "me"), **changes),))  # type: ignore[arg-type]
+
+
+def written(state: f.GeneratedState) -> Facts:
+    return replace(WELL, generated=(f.GeneratedFacts("lib/prisma.ts", "client", state),))
+
+
+PROJECT_CASES = {
+    "stopped": (server(), {}),
+    "half-dead": (server(ServerState.HALF_DEAD, pids=(7,)), {"server-half-dead": "problem"}),
+    "ended by itself": (server(ServerState.EXITED), {"server-exited": "info"}),
+    "the port is taken": (
+        server(ServerState.FOREIGN, foreign=((3000, "port 3000: pid 9"),)), {"port-taken": "warning"},
+    ),
+    "a port beside it is taken": (
+        server(ServerState.READY, pids=(7,), foreign=((3001, "port 3001: pid 9"),)), {"port-foreign": "info"},
+    ),
+    "another's lock": (
+        server(next_lock=f.NextLock.HELD, lock_holders=(9,)), {"next-lock-held": "warning"},
+    ),
+    "the server's own lock": (server(ServerState.READY, pids=(7,), next_lock=f.NextLock.HELD), {}),
+    "a leftover lock": (server(next_lock=f.NextLock.FREE), {}),
+    "a switch runs, its record beside it": (
+        server(switch="dbswitch prod, pid 9", unfinished=True), {"switch-running": "info"},
+    ),
+    "a killed switch": (server(unfinished=True), {"switch-unfinished": "warning"}),
+    "stale with a hot client": (server(ServerState.READY, pids=(7,), stale=(".env",)), {}),
+    "stale without": (
+        replace(server(ServerState.READY, pids=(7,), stale=(".env",)), hot_client=False),
+        {"server-stale": "warning", "no-hot-client": "info"},
+    ),
+    "not to be looked at": (replace(WELL, server=f.Trouble("no dev script")), {"server-unread": "warning"}),
+    "read by all, nothing secret": (one_file(readable=True), {}),
+    "read by all, a remote password": (
+        one_file(readable=True, secret=True), {"file-readable-by-others": "warning"},
+    ),
+    "changed by all": (one_file(0o666, readable=True, writable=True), {"file-writable-by-others": "problem"}),
+    "not ours": (one_file(ours=False), {"file-not-writable": "problem"}),
+    "tracked with a remote password": (one_file(0o600, secret=True, tracked=True), {"file-tracked": "warning"}),
+    "tracked with a local one": (one_file(0o600, tracked=True), {}),
+    "an open state folder": (one_file(0o755, readable=True, private_place=True), {"state-folder-open": "warning"}),
+    "edited": (written(f.GeneratedState.EDITED), {"generated-edited": "warning"}),
+    "outdated": (written(f.GeneratedState.OUTDATED), {"generated-outdated": "warning"}),
+    "newer": (written(f.GeneratedState.NEWER), {"generated-newer": "warning"}),
+    "nothing generated": (
+        replace(WELL, generated=(), hot_client=False, identity_route=False),
+        {"no-hot-client": "info", "no-identity-route": "info"},
+    ),
+    "something unclear": (replace(WELL, notices=("assuming .env",)), {"project-unclear": "info"}),
+}  # fmt: skip
+
+CASES = {**MACHINES, **READER_CASES, **TARGET_CASES, **MIGRATION_CASES, **{f"project: {k}": v for k, v in PROJECT_CASES.items()}}  # fmt: skip
+
+
+@pytest.mark.parametrize(("facts", "wanted"), CASES.values(), ids=CASES)
+def test_exactly_this_is_found(facts, wanted):
+    assert {one.value: level.value for one, level in found(facts).items()} == wanted
+
+
+def test_every_finding_that_is_not_well_has_a_case():
+    seen = {one for facts, _ in CASES.values() for one in found(facts)}
+    well = {one.id for one in judge(WELL)}
+    assert seen | well == set(FindingId)
+
+
+def test_no_password_is_in_any_finding():
+    for facts, _ in CASES.values():
+        for one in judge(facts):
+            assert PASSWORD not in f"{one!r}"
+
+
+def test_what_answered_decides_over_what_the_urls_say():
+    facts = replace(WELL, answers={LOCAL: answer(who("1")), PROD: answer(who("1"))})
+    assert agreement(facts, row(f.PRISMA_CLI, PROD)) is Agreement.SAME
+    facts = replace(WELL, answers={LOCAL: answer(who("1")), LOCAL_AGAIN: answer(who("2"))})
+    assert agreement(facts, row(f.PRISMA_CLI, LOCAL_AGAIN)) is Agreement.DIFFERENT
+    assert agreement(facts, row(f.PRISMA_CLI, None)) is Agreement.NO_URL
+
+
+@pytest.mark.parametrize(
+    ("host", "where"),
+    [
+        ("localhost", Distance.HERE),
+        ("127.0.0.1", Distance.HERE),
+        ("[::1]", Distance.HERE),
+        ("db", Distance.NEAR),
+        ("host.docker.internal", Distance.NEAR),
+        ("10.0.0.4", Distance.NEAR),
+        ("db.example.com", Distance.FAR),
+        ("8.8.8.8", Distance.FAR),
+    ],
+)
+def test_a_host_is_here_near_or_far_by_its_name(host, where):
+    assert distance(DatabaseUrl.parse(f"postgresql://a@{host}/b")) is where
+
+
+def test_the_worst_comes_first_and_gives_the_level():
+    several = tuple(Finding(FindingId.URL_NOTE, level, level.value) for level in Level)
+    assert [one.level for one in in_order(several)] == list(Level)[::-1]
+    assert worst(several) is Level.PROBLEM
+    assert worst(()) is Level.OK
