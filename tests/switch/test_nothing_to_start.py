@@ -1,0 +1,18 @@
+"""A project without any dev command can be switched, and is told so when a server is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Folder
+
+
+def test_dev_without_a_dev_script_says_what_to_add(folder: Folder) -> None:
+    folder.write("package.json", '{"name": "no-server"}')
+    folder.write("dbswitch.toml", "[database]\nstart_deadline = 0.1\n")
+    done = folder.run("dev", "--detach")
+    assert done.returncode == 6, done.stderr
+    assert "there is no dev server to start" in done.stderr
+    assert "[server]" in done.stderr
+    assert not (folder.root / ".dbswitch" / "switch.json").exists()
