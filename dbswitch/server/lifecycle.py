@@ -8,7 +8,7 @@ from __future__ import annotations
 from dbswitch.server.environment import CleanEnvironment, clean
 from dbswitch.server.observing import Observation, observe
 from dbswitch.server.spec import DEFAULT_PORTS, NEXT_ALIVE_PATH, ServerLimits, ServerSpec
-from dbswitch.server.starting import Answer, Running, exit_status, start, wait_ready
+from dbswitch.server.starting import Answer, Running, exit_status, require_command, start, wait_ready
 from dbswitch.server.state import ServerState
 from dbswitch.server.stopping import StopReport, remove_lock_if_free, require_ports_free, start_port, stop
 
@@ -27,6 +27,7 @@ __all__ = [
     "exit_status",
     "observe",
     "remove_lock_if_free",
+    "require_command",
     "require_ports_free",
     "start",
     "start_port",

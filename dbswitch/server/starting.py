@@ -59,6 +59,21 @@ class Answer:
     seconds: float
 
 
+def require_command(spec: ServerSpec) -> None:
+    """Make sure that there is something to start.
+
+    Raises:
+        ServerError: the project has neither a command nor a dev script.
+    """
+    if not spec.argv:
+        raise ServerError(
+            "there is no dev server to start",
+            facts=(f"{spec.cwd}: package.json has no dev script, and dbswitch.toml no [server] command",),
+            why="dbswitch starts what the project says, and guesses no command",
+            fix='add "dev": "next dev" to the scripts of package.json, or `command = [...]` under [server]',
+        )
+
+
 def start(
     spec: ServerSpec,
     environment: CleanEnvironment,
@@ -78,6 +93,7 @@ def start(
         PortTakenError: a foreign process holds the port.
         ServerError: a server of this project is running, the program cannot be run, or the state folder not written.
     """
+    require_command(spec)
     port = spec.port if port is None else port
     if living := find(spec):
         raise comes_back(living)

@@ -124,6 +124,7 @@ class Apply:
         work = self.work
         with work.reporter.phase(Phase.STOP) as note:
             observed = lifecycle.observe(work.spec, ask=False)
+            lifecycle.require_command(work.spec)
             self._require_own_port(observed)
             self.mark_server_down()
             report = lifecycle.stop(

@@ -83,7 +83,7 @@ def _raise_undone(apply: Apply, cause: BaseException) -> NoReturn:
     if isinstance(cause, ServerError) and not apply.reached_files:
         raise cause
     raise RolledBackError(
-        f"the switch was rolled back: {cause.what}",
+        f"the switch was rolled back: {cause.what.rstrip('.')}",
         facts=(*cause.facts, "the env files and the dev server are as they were"),
         why=cause.why,
         fix=cause.fix,

@@ -166,7 +166,9 @@ def _wait_for_database(
         goal = observe.destination(observed.project, target, timeout=timeout, first_start=first_start)
         probe(goal, reporter, Phase.PROBE)
     except (DatabaseNotReadyError, DatabaseRejectedError) as error:
-        reporter.notice("database-not-ready", f"{error.what}; the server is started all the same", "warning")
+        reporter.notice(
+            "database-not-ready", f"{error.what.rstrip('.')}; the server is started all the same", "warning"
+        )
     except DbswitchError as error:
         reporter.notice("target-unusable", error.what, "warning")
 
