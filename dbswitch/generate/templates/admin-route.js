@@ -1,0 +1,113 @@
+/* eslint-disable */
+// Look at the databases of this project and switch between them, in development and from this machine only.
+//   GET                the active database, the targets, the last switches, what is under way
+//   GET ?id=RUN        the events of one switch, also of one that restarted this very server
+//   GET ?identity=1    which database the app's own Prisma client is on: how dbswitch verifies a switch
+//   GET ?banner=1      the names that the banner shows
+//   POST               {"target": "prod", "confirm": "name_of_its_database"}: start a switch; 202 with the id of its run
+// Written by `dbswitch generate route`, which also brings it up to date; do not edit it. Who may ask is decided in the
+// file `authorize` beside it, and that one is yours.
+
+import { authorize } from "./authorize"; // {authorize}
+import { identity, isOpen, isSameOrigin, overview, run, start, status, tokenMatches, tooMany } from "./server"; // {server}
+
+export const dynamic = "force-dynamic";
+
+const TARGET = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+const DATABASE = /^[A-Za-z0-9_.-]{1,63}$/;
+const LONGEST = 2_048; // characters of a body
+
+function answer(code, body, headers = {}) {
+    return Response.json({ dbswitch: 1, ...body }, { status: code, headers: { "cache-control": "no-store", "x-content-type-options": "nosniff", ...headers } });
+}
+
+const wait = (seconds) => answer(429, { error: "too many requests", what: `Too many requests. Wait ${seconds} s.` }, { "retry-after": String(seconds) });
+
+/** Return the refusal, or nothing where the sender may go on. Only failures are counted: a guess costs, work does not. */
+async function refused(request) {
+    let allowed = false;
+    try {
+        allowed = await authorize(request);
+    }
+    catch {
+        // A sign-in that throws has not allowed anything.
+    }
+    if (allowed)
+        return undefined;
+    const seconds = tooMany("refused", 30, 60);
+    return seconds ? wait(seconds) : answer(401, { error: "unauthorized" });
+}
+
+export async function GET(request) {
+    const { headers } = request;
+    if (!isOpen(headers))
+        return answer(404, { error: "not found" });
+    const asked = new URL(request.url).searchParams;
+    if (asked.has("identity")) {
+        if (!tokenMatches(headers.get("x-dbswitch-token")))
+            return answer(401, { error: "unauthorized" });
+        const found = await identity();
+        return answer("identity" in found ? 200 : 503, found);
+    }
+    if (asked.has("banner")) {
+        const { target, targets } = await status();
+        const active = targets.find(({ name }) => name === target);
+        return answer(200, { target, protected: active?.protected ?? false, database: active?.database ?? null });
+    }
+    const refusal = await refused(request);
+    if (refusal)
+        return refusal;
+    if (!asked.has("id"))
+        return answer(200, await overview());
+    const found = run(asked.get("id") ?? "");
+    return found ? answer(200, found) : answer(404, { error: "unknown run" });
+}
+
+export async function POST(request) {
+    const { headers } = request;
+    if (!isOpen(headers))
+        return answer(404, { error: "not found" });
+    if (!isSameOrigin(headers))
+        return answer(403, { error: "wrong origin" });
+    if (!/^application\/json\s*(?:;|$)/i.test(headers.get("content-type") ?? ""))
+        return answer(415, { error: "not json" });
+    const refusal = await refused(request);
+    if (refusal)
+        return refusal;
+    const seconds = tooMany("post", 10, 10);
+    if (seconds)
+        return wait(seconds);
+
+    let body;
+    try {
+        const text = Number(headers.get("content-length") ?? 0) > LONGEST ? "" : await request.text();
+        body = text.length > LONGEST ? undefined : JSON.parse(text);
+    }
+    catch {
+        // Told below, with every other body that is none.
+    }
+    const { target, confirm, mode } = (body ?? {});
+    const fits = typeof target === "string" &&
+        (confirm === undefined || (typeof confirm === "string" && DATABASE.test(confirm))) &&
+        (mode === undefined || mode === "restart" || mode === "hot");
+    if (!fits)
+        return answer(400, { error: "malformed body" });
+
+    const { targets, problem } = TARGET.test(target) ? await status() : { targets: [], problem: undefined };
+    if (problem)
+        return answer(503, { error: "dbswitch", ...problem });
+    const known = targets.find(({ name }) => name === target);
+    if (!known)
+        return answer(404, { error: "unknown target", what: "There is no target of this name." });
+    if (known.protected && confirm === undefined)
+        return answer(428, { error: "not confirmed", what: `${known.name} is protected: the name of its database has to be typed.` });
+
+    const flags = [...(confirm === undefined ? [] : [`--confirm=${confirm}`]), ...(mode === undefined ? [] : [`--${mode}`])];
+    const started = await start(known.name, flags);
+    if ("busy" in started)
+        return answer(409, { error: "busy", what: `A switch to ${started.busy.target} is under way.`, running: started.busy });
+    if ("problem" in started)
+        return answer(503, { error: "dbswitch", ...started.problem });
+    return answer(202, { id: started.id, target: known.name });
+}
+

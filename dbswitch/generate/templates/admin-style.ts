@@ -58,7 +58,8 @@ body:has(> .dbs), body:has(.dbs) { margin:0; background:#fff; }
 .dbs-option input { width:1rem; height:1rem; margin:0; accent-color:var(--blue); }
 .dbs-message { display:flex; align-items:flex-start; justify-content:space-between; gap:.75rem 1rem; border:1px solid var(--line); border-radius:10px; padding:.9rem 1.15rem 1rem; }
 .dbs-message ul { margin:.35rem 0 0 1.15rem; list-style:disc; }
-.dbs-message > div { min-width:0; overflow-wrap:anywhere; }
+.dbs-message p + details, .dbs-message ul + details { margin-top:.45rem; }
+.dbs-message > div { flex:1; min-width:0; overflow-wrap:anywhere; }
 .dbs-message .dbs-title + *, .dbs-message p + p, .dbs-message details + p, .dbs-message ul + p { margin-top:.3rem; }
 .dbs-message > button { flex:none; }
 .dbs-message summary { cursor:pointer; }

@@ -4,6 +4,8 @@
 // it, and ends with what the app itself answered. Written by `dbswitch generate page`, which also brings it up to date;
 // do not edit it.
 
+import { style } from "./database-style"; // {style}
+
 import { useCallback, useEffect, useRef, useState } from "react";
 
 const POLL = 300; // ms between two looks at a switch
@@ -43,7 +45,7 @@ const OUTCOMES = {
     rollback_failed: "failed, and not rolled back",
     interrupted: "interrupted, rolled back",
 };
-const AWAY = "The server is being restarted, and this page with it. That is expected: the switch goes on by itself, and the page looks again until the server is back.";
+const AWAY = "That is part of the restart: the switch goes on without it, and without this page. The steps are shown when the server is back.";
 
 const seconds = (value) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
 
@@ -166,11 +168,19 @@ export function DatabaseSwitch({ route, token: given }) {
             if (found?.code === 404)
                 return setJob(undefined);
             if (found?.code === 200) {
+                const ends = found.body.over || found.body.lost;
+                // The end is shown together with what it led to.
+                if (ends)
+                    await look();
+                if (ended)
+                    return;
                 setRun(found.body);
-                if (found.body.over || found.body.lost) {
-                    if (typeof BroadcastChannel !== "undefined")
-                        new BroadcastChannel("dbswitch").postMessage(job.id);
-                    return void look();
+                if (ends) {
+                    if (typeof BroadcastChannel === "undefined")
+                        return;
+                    const channel = new BroadcastChannel("dbswitch");
+                    channel.postMessage(job.id);
+                    return channel.close();
                 }
             }
             timer = setTimeout(follow, POLL);
@@ -248,7 +258,7 @@ export function DatabaseSwitch({ route, token: given }) {
           </Message>) : (<p className="dbs-quiet" role="status">Asking the app which database it is on …</p>)) : (<>
           {refusal && <Trouble problem={refusal} title={refusal.what}/>}
           {job && following && <Progress job={job} run={run} away={away}/>}
-          {job && (result || lost) && <Ending job={job} result={result} onDismiss={dismiss}/>}
+          {job && run && (result || lost) && <Ending job={job} result={result} list={steps(run.events)} onDismiss={dismiss}/>}
           {view && !following && (<>
               {!job && view.running && (<Message tone="info" title={`A switch to ${view.running.target} is under way.`}>
                   It was started elsewhere. The page shows where it ended.
@@ -287,15 +297,18 @@ function Badge({ tone, children }) {
     return <span className={`dbs-badge dbs-${tone}-badge`}>{children}</span>;
 }
 
-function Message({ tone, title, children }) {
+function Message({ tone, title, action, children }) {
     return (<div className={`dbs-message dbs-${tone}`} role={tone === "bad" ? "alert" : "status"}>
-      <p className="dbs-title">{title}</p>
-      {children && <div>{children}</div>}
+      <div>
+        <p className="dbs-title">{title}</p>
+        {children}
+      </div>
+      {action}
     </div>);
 }
 
-function Trouble({ problem, title, children }) {
-    return (<Message tone="bad" title={title}>
+function Trouble({ problem, title, action, children }) {
+    return (<Message tone="bad" title={title} action={action}>
       {problem.facts && problem.facts.length > 0 && (<ul>
           {problem.facts.map((fact) => (<li key={fact}>{fact}</li>))}
         </ul>)}
@@ -378,10 +391,13 @@ function steps(events) {
         if (step)
             step.note = reason;
     }
-    // What a switch writes before it waits for anything is told by one line.
-    for (const phase of ["recover", "plan", "guard", "ports", "unlock"])
-        if (found.get(phase)?.state === "done")
+    // What takes no time when it goes well is told only when it does not.
+    const short = ({ phase, seconds: took }) => phase !== "lock" || took < 0.1;
+    for (const phase of ["lock", "recover", "plan", "guard", "ports", "unlock"]) {
+        const step = found.get(phase);
+        if (step?.state === "done" && short(step))
             found.delete(phase);
+    }
     if (!found.has("rollback"))
         for (const phase of COMING[mode] ?? []) {
             const quick = phase === "ports" || phase === "unlock";
@@ -398,7 +414,7 @@ const SIGNS = {
     coming: ["", "to come"],
 };
 
-function Steps({ list, since }) {
+function Steps({ list, since, away }) {
     return (<ol className="dbs-steps">
       {list.map(({ phase, state, seconds: took, note }) => (<li key={phase} className={`dbs-step-${state}`}>
           <span className="dbs-sign" aria-hidden="true">
@@ -407,10 +423,10 @@ function Steps({ list, since }) {
           <span className="dbs-label">
             {LABELS[phase] ?? phase}
             <span className="dbs-hidden"> ({SIGNS[state]?.[1]})</span>
-            {note && state !== "coming" && <small>{note}</small>}
+            {away && state === "started" ? <small>the last step seen</small> : note && state !== "coming" && <small>{note}</small>}
           </span>
           <span className="dbs-time">
-            {state === "done" || state === "failed" ? seconds(took) : state === "started" && since ? seconds((Date.now() - since) / 1_000) : ""}
+            {state === "done" || state === "failed" ? seconds(took) : state === "started" && !away ? seconds((Date.now() - since) / 1_000) : ""}
           </span>
         </li>))}
     </ol>);
@@ -432,7 +448,7 @@ function Progress({ job, run, away }) {
       <p className="dbs-hidden" role="status">
         {away !== undefined ? "The server is being restarted." : current ? LABELS[current.phase] : "Starting"}
       </p>
-      {list.length > 0 ? <Steps list={list} since={began.current.at}/> : <p className="dbs-quiet">Starting dbswitch …</p>}
+      {list.length > 0 ? <Steps list={list} since={began.current.at} away={away !== undefined}/> : <p className="dbs-quiet">Starting dbswitch …</p>}
       {gone ? (<Message tone="bad" title="The server has not come back.">
           <p>
             <strong>What to do:</strong> run <code>dbswitch status</code> in a terminal. It says where things stand and finishes what was left.
@@ -443,28 +459,39 @@ function Progress({ job, run, away }) {
     </section>);
 }
 
-function Ending({ job, result, onDismiss }) {
+function Ending({ job, result, list, onDismiss }) {
     const close = (<button type="button" className="dbs-plain" onClick={onDismiss}>
       Close
     </button>);
-    if (!result)
-        return (<Trouble title={`The switch to ${job.target} ended without a word.`} problem={{ what: "", why: "Its process was ended from outside, or the machine was.", fix: "Run in a terminal: dbswitch status. It finishes what was left." }}>
-        {close}
-      </Trouble>);
-    const { outcome = "", verified, identity, error, target = job.target } = result;
-    if (outcome === "switched" || outcome === "unchanged") {
-        const where = identity ? `${identity.database} (PostgreSQL ${identity.serverVersion})` : target;
-        return verified ? (<Message tone="good" title={`Verified on ${target}.`}>
-        <p>The app itself answers from {where}.</p>
-        {close}
-      </Message>) : (<Message tone="warn" title={outcome === "unchanged" ? `Already on ${target}, not verified.` : `Switched to ${target}, not verified.`}>
-        <p>{verified === false ? "The app answers from another database. Switch again with a restart." : "The app could not be asked which database it is on."}</p>
-        {close}
-      </Message>);
+    const told = (<details>
+      <summary>Steps</summary>
+      <Steps list={list.filter(({ state }) => state !== "coming")} since={0} away={false}/>
+    </details>);
+    if (!result) {
+        const problem = {
+            what: "",
+            why: "Its process was ended from outside, or the machine was.",
+            fix: "Run in a terminal: dbswitch status. It finishes what was left.",
+        };
+        return <Trouble title={`The switch to ${job.target} ended without a word.`} problem={problem} action={close}/>;
     }
-    return (<Trouble title={`Not on ${target}: ${OUTCOMES[outcome] ?? outcome}.`} problem={{ ...(error ?? { what: "" }), facts: [error?.what ?? "", ...(error?.facts ?? [])].filter(Boolean) }}>
-      {close}
-    </Trouble>);
+    const { outcome = "", verified, identity, error, target = job.target } = result;
+    if (outcome !== "switched" && outcome !== "unchanged") {
+        const facts = [error?.what ?? "", ...(error?.facts ?? [])].filter(Boolean);
+        const title = `Not on ${target}: ${OUTCOMES[outcome] ?? outcome}.`;
+        return (<Trouble title={title} problem={{ ...(error ?? { what: "" }), facts }} action={close}>
+        {told}
+      </Trouble>);
+    }
+    if (verified)
+        return (<Message tone="good" title={`Verified on ${target}.`} action={close}>
+        <p>The app itself answers from {identity ? `${identity.database} (PostgreSQL ${identity.serverVersion})` : target}.</p>
+        {told}
+      </Message>);
+    return (<Message tone="warn" title={outcome === "unchanged" ? `Already on ${target}, not verified.` : `Switched to ${target}, not verified.`} action={close}>
+      <p>{verified === false ? "The app answers from another database. Switch again with a restart." : "The app could not be asked which database it is on."}</p>
+      {told}
+    </Message>);
 }
 
 function History({ past, targets }) {
@@ -472,7 +499,7 @@ function History({ past, targets }) {
     const good = (one) => one.outcome === "switched" || one.outcome === "unchanged";
     return (<section aria-labelledby="dbs-history">
       <h2 id="dbs-history">Last switches</h2>
-      {past.length === 0 ? (<p className="dbs-quiet">Nothing was switched here yet.</p>) : (<div className="dbs-scroll" role="region" aria-labelledby="dbs-history" tabIndex={0}>
+      {past.length === 0 ? (<p className="dbs-quiet">Nothing was switched here yet.</p>) : (<div className="dbs-scroll" role="region" aria-label="Table of the last switches" tabIndex={0}>
           <table>
             <thead>
               <tr>

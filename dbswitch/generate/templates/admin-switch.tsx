@@ -4,9 +4,9 @@
 // it, and ends with what the app itself answered. Written by `dbswitch generate page`, which also brings it up to date;
 // do not edit it.
 
-import { type FormEvent, type ReactNode, useCallback, useEffect, useRef, useState } from "react";
-
 import { style } from "./database-style"; // {style}
+
+import { type FormEvent, type ReactNode, useCallback, useEffect, useRef, useState } from "react";
 
 interface Problem {
   what: string;
@@ -331,7 +331,7 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
         <>
           {refusal && <Trouble problem={refusal} title={refusal.what} />}
           {job && following && <Progress job={job} run={run} away={away} />}
-          {job && (result || lost) && <Ending job={job} result={result} onDismiss={dismiss} />}
+          {job && run && (result || lost) && <Ending job={job} result={result} list={steps(run.events)} onDismiss={dismiss} />}
           {view && !following && (
             <>
               {!job && view.running && (
@@ -409,7 +409,7 @@ function Message({ tone, title, action, children }: Said & { tone: "good" | "war
   );
 }
 
-function Trouble({ problem, title, action }: Said & { problem: Problem }) {
+function Trouble({ problem, title, action, children }: Said & { problem: Problem }) {
   return (
     <Message tone="bad" title={title} action={action}>
       {problem.facts && problem.facts.length > 0 && (
@@ -425,6 +425,7 @@ function Trouble({ problem, title, action }: Said & { problem: Problem }) {
           <strong>What to do:</strong> {problem.fix}
         </p>
       )}
+      {children}
     </Message>
   );
 }
@@ -591,11 +592,24 @@ function Progress({ job, run, away }: { job: Job; run: Run | undefined; away: nu
   );
 }
 
-function Ending({ job, result, onDismiss }: { job: Job; result: Event | undefined; onDismiss: () => void }) {
+interface Ended {
+  job: Job;
+  result: Event | undefined;
+  list: Step[];
+  onDismiss: () => void;
+}
+
+function Ending({ job, result, list, onDismiss }: Ended) {
   const close = (
     <button type="button" className="dbs-plain" onClick={onDismiss}>
       Close
     </button>
+  );
+  const told = (
+    <details>
+      <summary>Steps</summary>
+      <Steps list={list.filter(({ state }) => state !== "coming")} since={0} away={false} />
+    </details>
   );
   if (!result) {
     const problem = {
@@ -609,17 +623,23 @@ function Ending({ job, result, onDismiss }: { job: Job; result: Event | undefine
   if (outcome !== "switched" && outcome !== "unchanged") {
     const facts = [error?.what ?? "", ...(error?.facts ?? [])].filter(Boolean);
     const title = `Not on ${target}: ${OUTCOMES[outcome] ?? outcome}.`;
-    return <Trouble title={title} problem={{ ...(error ?? { what: "" }), facts }} action={close} />;
+    return (
+      <Trouble title={title} problem={{ ...(error ?? { what: "" }), facts }} action={close}>
+        {told}
+      </Trouble>
+    );
   }
   if (verified)
     return (
       <Message tone="good" title={`Verified on ${target}.`} action={close}>
         <p>The app itself answers from {identity ? `${identity.database} (PostgreSQL ${identity.serverVersion})` : target}.</p>
+        {told}
       </Message>
     );
   return (
     <Message tone="warn" title={outcome === "unchanged" ? `Already on ${target}, not verified.` : `Switched to ${target}, not verified.`} action={close}>
       <p>{verified === false ? "The app answers from another database. Switch again with a restart." : "The app could not be asked which database it is on."}</p>
+      {told}
     </Message>
   );
 }
@@ -633,7 +653,7 @@ function History({ past, targets }: { past: Past[]; targets: Target[] }) {
       {past.length === 0 ? (
         <p className="dbs-quiet">Nothing was switched here yet.</p>
       ) : (
-        <div className="dbs-scroll" role="region" aria-labelledby="dbs-history" tabIndex={0}>
+        <div className="dbs-scroll" role="region" aria-label="Table of the last switches" tabIndex={0}>
           <table>
             <thead>
               <tr>
