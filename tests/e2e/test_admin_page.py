@@ -1,0 +1,239 @@
+"""The admin page in a real browser, on the real app: switching both ways, through the server's own death."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.generate.admin import LONG, PAGE, generate, serve, with_banner
+from tests.support.browser import Browser, browser
+from tests.support.nextapp import wait_until
+
+if TYPE_CHECKING:
+    from tests.generate.admin import Admin
+    from tests.support.nextapp import AppFolder, NextApp
+    from tests.support.postgres import FreshPostgres, ShopServer
+
+__all__ = ["browser"]
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+# Where the pictures of the documentation go: DBSWITCH_SCREENSHOTS=docs/images pytest tests/e2e/test_admin_page.py
+PICTURES = os.environ.get("DBSWITCH_SCREENSHOTS")
+AWAY = "The server is away"
+
+
+class Screen:
+    """The page as a person uses it."""
+
+    def __init__(self, browser: Browser, admin: Admin) -> None:
+        self.browser = browser
+        self.url = f"http://localhost:{admin.app.port}{PAGE}"
+        self.token = admin.token
+
+    def run(self, code: str) -> Any:
+        return self.browser.run(code, timeout=LONG * 2)
+
+    def open(self) -> None:
+        self.run(f"await page.goto({json.dumps(self.url)}, {{ timeout: 120_000 }})")
+
+    def unlock(self) -> None:
+        self.open()
+        self.run(
+            'await page.getByText("needs the project").waitFor();'
+            'await page.fill("#dbs-key", "not the key");'
+            'await page.getByRole("button", { name: "Continue" }).click();'
+            'await page.getByText("That is not the key").waitFor();'
+            f'await page.fill("#dbs-key", {json.dumps(self.token)});'
+            'await page.getByRole("button", { name: "Continue" }).click();'
+        )
+        self.see("The app is on")
+
+    def see(self, text: str) -> None:
+        self.run(
+            f"await page.getByText({json.dumps(text)}).first().waitFor({{ timeout: {LONG * 1000:.0f} }})"
+        )
+
+    def click(self, name: str) -> None:
+        self.run(f'await page.getByRole("button", {{ name: {json.dumps(name)}, exact: true }}).click()')
+
+    def confirm(self, database: str) -> None:
+        self.see("is protected.")
+        self.run(f'await page.fill("#dbs-typed", {json.dumps(database)}); await page.keyboard.press("Enter")')
+
+    def name(self) -> str:
+        self.see("The app is on")
+        return str(self.run('return await page.innerText(".dbs-name")')).split("\n")[0]
+
+    def watch(self, until: str) -> list[str]:
+        """Return every different text of the page up to the one with `until`; a reload in between is part of it."""
+        found: list[str] = self.run(
+            f"""
+            const seen = [];
+            const end = Date.now() + {LONG * 1000:.0f};
+            while (Date.now() < end) {{
+              const text = await page.innerText("main", {{ timeout: 2_000 }}).catch(() => "(reloading)");
+              if (text !== seen.at(-1)) seen.push(text);
+              if (text.includes({json.dumps(until)})) return seen;
+              await page.waitForTimeout(40);
+            }}
+            throw new Error("not seen: " + seen.slice(-2).join("\\n---\\n"));
+            """
+        )
+        return found
+
+    def assert_accessible(self) -> None:
+        for scheme in ("dark", "light"):
+            found = self.run(f'await page.emulateMedia({{ colorScheme: "{scheme}" }}); return await axe()')
+            assert [one for one in found if one["impact"] in {"serious", "critical"}] == []
+
+    def picture(self, name: str, scheme: str = "light") -> None:
+        if not PICTURES:
+            return
+        path = (Path(PICTURES) / f"admin-{name}.png").absolute()
+        self.run(
+            f'await page.emulateMedia({{ colorScheme: "{scheme}" }});'
+            'await page.addStyleTag({ content: "nextjs-portal { display: none }" });'
+            f"await page.screenshot({{ path: {json.dumps(str(path))} }});"
+            'await page.emulateMedia({ colorScheme: "light" });'
+        )
+
+
+@pytest.fixture
+def app(next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer) -> AppFolder:
+    made = next_app(local=postgres_local.url, prod=postgres_prod.url)
+    return with_banner(generate(made, "client", "page"))
+
+
+def test_local_prod_local_prod_from_the_page_while_the_server_stays(
+    app: AppFolder, browser: Browser, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    admin = serve(app)
+    servers = {process.pid for process in app.next_servers()}
+    screen = Screen(browser, admin)
+    screen.open()
+    screen.picture("key")
+    screen.unlock()
+    assert screen.name() == "local"
+    screen.assert_accessible()
+    screen.picture("local")
+
+    # A protected target: Escape leaves everything as it was, and only the right name opens the way.
+    screen.click("Switch to prod")
+    screen.see("is protected.")
+    screen.assert_accessible()
+    screen.run('await page.fill("#dbs-typed", "other")')
+    assert screen.run('return await page.locator("dialog button[type=submit]").isDisabled()')
+    screen.picture("confirm")
+    screen.run(
+        'await page.keyboard.press("Escape"); await page.locator("dialog").waitFor({ state: "detached" })'
+    )
+
+    for target, server in (("prod", postgres_prod), ("local", postgres_local), ("prod", postgres_prod)):
+        screen.click(f"Switch to {target}")
+        if target == "prod":
+            screen.confirm(server.shop.database)
+        seen = screen.watch(f"Verified on {target}.")
+        assert any(f"Switching to {target}" in text for text in seen)
+        assert not any(AWAY in text for text in seen)
+        assert f"The app itself answers from {server.shop.database} (PostgreSQL" in seen[-1]
+        assert screen.name() == target
+        app.assert_answers_from(server)
+        screen.run(
+            "await page.locator('aside[aria-label=\"Database of this app\"]')"
+            f'.getByText("{target}", {{ exact: true }}).waitFor()'
+        )
+    screen.assert_accessible()
+    screen.picture("prod")
+    screen.picture("prod-dark", "dark")
+    assert {process.pid for process in app.next_servers()} == servers
+    app.assert_clean_log()
+
+
+def test_local_prod_local_prod_with_a_restart_is_followed_through_the_gap(
+    app: AppFolder, browser: Browser, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    admin = serve(app)
+    screen = Screen(browser, admin)
+    screen.unlock()
+    for target, server in (("prod", postgres_prod), ("local", postgres_local), ("prod", postgres_prod)):
+        servers = {process.pid for process in app.next_servers()}
+        screen.run('await page.locator(".dbs-option input").check()')
+        screen.click(f"Switch to {target}")
+        if target == "prod":
+            screen.confirm(server.shop.database)
+        seen = screen.watch(AWAY)
+        assert any("Stop the server" in text for text in seen)
+        screen.picture("gap")
+        screen.watch(f"Verified on {target}.")
+        assert screen.name() == target
+        app.assert_answers_from(server)
+        app.assert_one_server_tree()
+        assert not servers & {process.pid for process in app.next_servers()}
+    screen.run('await page.getByText("Steps", { exact: true }).click()')
+    steps = screen.run('return await page.locator(".dbs-steps li").allInnerTexts()')
+    shown = [line for step in steps for line in step.split("\n")]
+    for label in ("Stop the server", "Change the env files", "Start the server", "Wait for its first answer"):
+        assert label in shown
+    screen.assert_accessible()
+    screen.picture("steps")
+    app.assert_clean_log()
+
+
+def test_a_tab_that_is_closed_midway_changes_nothing_and_a_new_one_finds_the_switch(
+    app: AppFolder, browser: Browser, postgres_prod: ShopServer
+) -> None:
+    admin = serve(app)
+    screen = Screen(browser, admin)
+    screen.unlock()
+    screen.run('await page.locator(".dbs-option input").check()')
+    screen.click("Switch to prod")
+    screen.confirm(postgres_prod.shop.database)
+    screen.see("Switching to prod")
+    screen.run("await fresh(); await context.pages()[0].close()")
+
+    # A new tab finds a server that is going away, is away or is back; the key is the browser's, not the tab's.
+    def opened() -> bool | None:
+        try:
+            screen.open()
+        except AssertionError:
+            return None
+        return True
+
+    wait_until(opened, LONG, lambda: app.log()[-3000:])
+    wait_until(
+        lambda: True if screen.name() == "prod" else None,
+        LONG,
+        screen.browser.text,
+    )
+    [past] = [one for one in admin.ask().body["history"] if one["to"] == "prod"]
+    assert (past["outcome"], past["verified"], past["mode"]) == ("switched", True, "restart")
+    app.assert_answers_from(postgres_prod)
+
+
+def test_a_target_that_is_down_is_told_with_what_to_do_and_nothing_has_changed(
+    next_app: NextApp, browser: Browser, postgres_local: ShopServer, fresh_postgres: FreshPostgres
+) -> None:
+    down = fresh_postgres()
+    app = generate(next_app(local=postgres_local.url, prod=down.url), "client", "page")
+    app.write("dbswitch.toml", "[database]\nrestart_deadline = 3\n")
+    app.write("prisma/migrations/29990101000000_later/migration.sql", "SELECT 1;\n")
+    screen = Screen(browser, serve(app))
+    down.server.stop()
+    before = app.read(".env.local")
+    screen.unlock()
+    screen.see("1 migration not applied here.")
+    screen.click("Switch to prod")
+    screen.confirm(down.shop.database)
+    [*_, last] = screen.watch("Not on prod: failed, nothing changed.")
+    assert "What to do:" in last
+    assert "://" not in last
+    assert screen.name() == "local"
+    screen.assert_accessible()
+    screen.picture("down")
+    assert app.read(".env.local") == before
+    app.assert_answers_from(postgres_local)

@@ -1,0 +1,271 @@
+"""The admin route in the real Next.js: what it refuses, what it tells, and that it survives its own server."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dbswitch.database.identity import Identity
+from dbswitch.database.url import DatabaseUrl
+from tests.generate.admin import LONG, PAGE, Admin, generate, serve
+from tests.generate.live import build
+from tests.support.nextapp import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.nextapp import NextApp
+    from tests.support.postgres import FreshPostgres, ShopServer
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+HOSTILE = (
+    "prod; rm -rf /",
+    "../../x",
+    "--help",
+    "-",
+    "$(touch pwned)",
+    "prod\nlocal",
+    "prod --confirm x",
+    "__proto__",
+    "constructor",
+    "",
+    "p" * 64,
+    "unknown",
+    "PROD",
+)
+MALFORMED: tuple[Any, ...] = (
+    b"",
+    b"{",
+    b"null",
+    b"[]",
+    b'"prod"',
+    {"target": 1},
+    {"target": ["prod"]},
+    {"confirm": "shop"},
+    {"target": "prod", "confirm": 1},
+    {"target": "prod", "confirm": "shop; rm -rf /"},
+    {"target": "prod", "confirm": "shop", "mode": "none"},
+    {"target": "prod", "confirm": "s" * 64},
+    b'{"target": "' + b"x" * 4_000 + b'"}',
+)
+STRANGE_HOSTS = (
+    "evil.example",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example:3000",
+    "localhost@evil.example",
+)
+
+
+def refusals(admin: Admin) -> None:
+    """Nothing of this starts a run, and each says what it is."""
+    port = admin.app.port
+    assert admin.ask(headers={"x-dbswitch-token": None}).status == 401
+    assert admin.ask(headers={"x-dbswitch-token": admin.token + "x"}).status == 401
+    assert admin.ask(query="?identity=1", headers={"x-dbswitch-token": None}).status == 401
+    for host in STRANGE_HOSTS:
+        assert admin.ask(headers={"Host": host}).status == 404
+        assert admin.ask(headers={"X-Forwarded-Host": host}).status == 404
+        assert admin.ask("POST", body={"target": "local"}, headers={"Host": host}).status == 404
+    for origin in (
+        None,
+        "null",
+        "https://evil.example",
+        f"http://localhost:{port + 1}",
+        f"http://127.0.0.1:{port}",
+        f"file://localhost:{port}",
+        "localhost",
+    ):
+        said = admin.ask("POST", body={"target": "local"}, headers={"Origin": origin})
+        assert (origin, said.status) == (origin, 403)
+    for kind in (None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp"):
+        assert admin.ask("POST", body={"target": "local"}, headers={"Content-Type": kind}).status == 415
+    unknown = admin.ask("POST", body={"target": "local"}, headers={"x-dbswitch-token": "x"})
+    assert (unknown.status, unknown.body["error"]) == (401, "unauthorized")
+    for run in ("../history", "20260101T000000000Z-00000000", "../../../etc/passwd", "x"):
+        assert admin.ask(query=f"?id={run}").status == 404
+
+
+def bodies(admin: Admin) -> None:
+    for body in MALFORMED:
+        said = patient(admin, body)
+        assert (body, said.status) == (body, 400)
+    for name in HOSTILE:
+        said = patient(admin, {"target": name, "confirm": "shop"})
+        assert (name, said.status) == (name, 404)
+    said = patient(admin, {"target": "prod"})
+    assert (said.status, said.body["error"]) == (428, "not confirmed")
+
+
+def patient(admin: Admin, body: Any) -> Any:
+    """POST; where there were too many, wait as long as the route says and try again."""
+    said = admin.ask("POST", body=body)
+    if said.status == 429:
+        time.sleep(int({k.lower(): v for k, v in said.headers.items()}["retry-after"]))
+        said = admin.ask("POST", body=body)
+    return said
+
+
+def assert_nothing_given_away(admin: Admin, *urls: str) -> None:
+    for url in urls:
+        assert url not in admin.everything
+        assert DatabaseUrl.parse(url).password.reveal() not in admin.everything
+    assert "://" not in admin.everything
+    assert str(admin.app.root) not in admin.everything
+    assert admin.token not in admin.everything
+
+
+def test_everything_foreign_is_refused_and_nothing_is_given_away(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = generate(next_app(local=postgres_local.url, prod=postgres_prod.url), "client", "route")
+    admin = serve(app)
+    before = app.read(".env.local")
+
+    refusals(admin)
+    bodies(admin)
+    assert not (app.root / ".dbswitch/runs").exists()
+    assert not list(app.root.glob("pwned"))
+
+    found = admin.ask().body
+    assert found["active"] == {"kind": "one", "target": "local"}
+    assert found["targets"] == [
+        {"name": "local", "protected": False, "database": postgres_local.shop.database},
+        {"name": "prod", "protected": True, "database": postgres_prod.shop.database},
+    ]
+    assert found["identity"]["database"] == postgres_local.shop.database
+    answer = admin.ask(query="?identity=1")
+    assert Identity.from_json(answer.body["identity"]).database == postgres_local.shop.database
+    banner = admin.ask(query="?banner=1", headers={"x-dbswitch-token": None})
+    assert banner.body == {"dbswitch": 1, "target": "local", "protected": False, "database": "shop_dev"}
+
+    # The wrong database name is what the run itself refuses.
+    said = patient(admin, {"target": "prod", "confirm": "wrong"})
+    assert said.status == 202
+    result = admin.finish(said.body["id"])
+    assert (result["outcome"], result["exit"]) == ("refused", 9)
+
+    # A guesser is slowed down; who has the token is not.
+    codes = {admin.ask(headers={"x-dbswitch-token": f"guess {n}"}).status for n in range(40)}
+    assert codes == {401, 429}
+    assert admin.ask().status == 200
+
+    assert app.read(".env.local") == before
+    assert_nothing_given_away(admin, postgres_local.url, postgres_prod.url)
+
+
+def test_a_restart_is_answered_before_anything_stops_and_told_by_the_server_after_it(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = generate(next_app(local=postgres_local.url, prod=postgres_prod.url), "client", "route")
+    admin = serve(app)
+    servers = {process.pid for process in app.next_servers()}
+
+    # Two at once: one run, and for the other an honest no.
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: admin.post("prod", postgres_prod.shop.database, "restart"), range(2)))
+    codes = sorted(said.status for said in both)
+    assert codes == [202, 409]
+    [started] = [said for said in both if said.status == 202]
+    [told] = [said for said in both if said.status == 409]
+    assert told.body["running"]["target"] == "prod"
+    [file] = (app.root / ".dbswitch/runs").iterdir()
+    assert file.name == f"{started.body['id']}.jsonl"
+
+    result = admin.finish(started.body["id"])
+    assert (result["outcome"], result["verified"], result["mode"]) == ("switched", True, "restart")
+    assert result["identity"]["database"] == postgres_prod.shop.database
+    assert not servers & {process.pid for process in app.next_servers()}
+    app.assert_answers_from(postgres_prod)
+    app.assert_one_server_tree()
+    now = admin.ask().body
+    assert now["active"]["target"] == "prod"
+    assert now["history"][0]["id"] == started.body["id"]
+    assert now["running"] is None
+
+    # The new server was told how to start dbswitch, and back is hot.
+    back = admin.post("local")
+    assert back.status == 202
+    result = admin.finish(back.body["id"])
+    assert (result["outcome"], result["verified"], result["mode"]) == ("switched", True, "hot")
+    app.assert_answers_from(postgres_local)
+    app.assert_clean_log()
+    assert_nothing_given_away(admin, postgres_local.url, postgres_prod.url)
+
+
+def test_a_target_that_is_down_changes_nothing_and_one_that_runs_elsewhere_is_named(
+    next_app: NextApp, postgres_local: ShopServer, fresh_postgres: FreshPostgres
+) -> None:
+    down = fresh_postgres()
+    app = generate(next_app(local=postgres_local.url, prod=down.url), "client", "route")
+    app.write("dbswitch.toml", "[database]\nrestart_deadline = 4\n")
+    admin = serve(app)
+    down.server.stop()
+    before = app.read(".env.local")
+    said = admin.post("prod", down.shop.database)
+    assert said.status == 202
+    # Whatever runs, a second request is told so, and by whom.
+    busy = admin.post("local")
+    assert (busy.status, busy.body["running"]["target"]) == (409, "prod")
+    result = admin.finish(said.body["id"])
+    assert (result["outcome"], result["exit"]) == ("failed", 4)
+    assert result["error"]["what"]
+    assert app.read(".env.local") == before
+    app.assert_answers_from(postgres_local)
+    assert_nothing_given_away(admin, postgres_local.url, down.url)
+
+
+def test_a_classic_client_works_too_with_the_program_of_the_project_or_of_the_path_or_an_honest_no(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = generate(next_app(local=postgres_local.url, prod=postgres_prod.url), "route")
+    assert "dbswitch:generated" not in app.read("lib/prisma.ts")
+    app.start_by_hand(env={"PATH": "/usr/bin:/bin"})
+    admin = Admin(app)
+    found = admin.ask().body
+    assert "not found" in found["problem"]["what"]
+    assert "dbswitch dev" in found["problem"]["fix"]
+    assert found["identity"]["database"] == postgres_local.shop.database
+    assert admin.post("local").status == 503
+
+    program = app.write("node_modules/.bin/dbswitch", f'#!/bin/sh\nexec {sys.executable} -m dbswitch "$@"\n')
+    program.chmod(0o755)
+    assert admin.ask().body["active"]["target"] == "local"
+    said = admin.post("prod", postgres_prod.shop.database)
+    assert said.status == 202
+    result = admin.finish(said.body["id"])
+    assert (result["outcome"], result["verified"], result["mode"]) == ("switched", True, "restart")
+    app.assert_answers_from(postgres_prod)
+    program.unlink()
+    assert (
+        admin.ask().body["active"]["target"] == "prod"
+    )  # this server was started by dbswitch, which said how
+
+
+def test_pending_migrations_are_named(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = generate(next_app(local=postgres_local.url, prod=postgres_prod.url), "client", "route")
+    app.write("prisma/migrations/29990101000000_later/migration.sql", "SELECT 1;\n")
+    admin = serve(app)
+    assert admin.ask().body["migrations"]["pending"] == ["29990101000000_later"]
+    shutil.rmtree(app.root / "prisma/migrations/29990101000000_later")
+    assert admin.ask().body["migrations"] == {"pending": [], "failed": []}
+
+
+def test_a_production_build_has_none_of_it(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = generate(next_app(local=postgres_local.url, prod=postgres_prod.url), "client", "page")
+    printed = build(app)
+    assert "Encountered unexpected file in NFT list" not in printed
+    app.popen("node", "node_modules/next/dist/bin/next", "start", "-p", str(app.port), log="by-hand.log")
+    app.wait_for_answer(deadline=LONG)
+    admin = Admin(app)
+    for query in ("", "?identity=1", "?banner=1"):
+        assert admin.ask(query=query).status == 404
+    assert admin.post("prod", postgres_prod.shop.database).status == 404
+    wait_until(lambda: True if app.get(PAGE).status == 404 else None, 30, lambda: str(app.get(PAGE)))
