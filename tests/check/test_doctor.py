@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import hashlib
 import json
 import os
+import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +28,9 @@ from dbswitch.demo.postgres import free_port
 from dbswitch.generate import header
 from dbswitch.project.discovery import discover, load
 from tests.cli import running
-from tests.cli.conftest import PASSWORD, Folder, build, url
+from tests.cli.conftest import PASSWORD, STANDIN, TOKEN, Folder, build, url
 from tests.cli.test_reference import assert_documented
+from tests.support.processes import end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +56,7 @@ NEEDS = {
     "prisma": "^20.19 || ^22.12 || >=24.0",
     "@prisma/client": "^20.19 || ^22.12 || >=24.0",
 }
+_VERSIONS = functools.cache(machine.program_version)
 SCRIPT = b"CREATE TABLE thing ();\n"
 
 
@@ -108,6 +115,12 @@ def examine(
     facts = look.look(discover(folder.root), running.environment(**(env or {})), run_commands=run_commands)
     findings = judging.judge(facts)
     return int(as_json.is_failing(findings)), json.loads(as_json.report(facts, findings))
+
+
+@pytest.fixture(autouse=True)
+def _ask_programs_once(monkeypatch):
+    # npm takes a second to tell its version on a busy machine; it does not change between two tests.
+    monkeypatch.setattr(machine, "program_version", _VERSIONS)
 
 
 def levels(report: dict[str, Any]) -> dict[str, str]:
@@ -341,9 +354,9 @@ def test_a_program_that_does_not_end_is_not_waited_for(tmp_path, monkeypatch):
     (tmp_path / "node").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     began = time.monotonic()
-    assert machine.program_version("node", 0.2) is None
+    assert _VERSIONS.__wrapped__("node", 0.2) is None
     assert time.monotonic() - began < 5
-    assert machine.program_version("no-such-program", 0.2) is None
+    assert _VERSIONS.__wrapped__("no-such-program", 0.2) is None
 
 
 @pytest.fixture
@@ -378,8 +391,6 @@ def test_permissions_are_judged_by_what_others_can_really_do(open_place):
 
 
 def test_a_running_switch_and_a_foreign_port_are_named(served):
-    import fcntl
-
     state_dir = served.root / ".dbswitch"
     state_dir.mkdir(0o700)
     (state_dir / "switch.json").write_text("{}")
@@ -396,8 +407,6 @@ def test_a_running_switch_and_a_foreign_port_are_named(served):
 
 
 def test_the_running_server_has_a_row_of_its_own(tmp_path, postgres_local, postgres_prod):
-    from tests.support.processes import end
-
     folder = make(tmp_path / "app", postgres_local.url, postgres_prod.url)
     try:
         assert folder.run("restart").returncode == 0
@@ -413,6 +422,90 @@ def test_the_running_server_has_a_row_of_its_own(tmp_path, postgres_local, postg
     finally:
         folder.run("stop")
         end(folder.living())
+
+
+def test_a_server_started_with_an_exported_url_is_not_on_what_the_files_say(served, postgres_prod):
+    server = subprocess.Popen(
+        [sys.executable, STANDIN, "dev", "-p", str(served.port)],
+        cwd=served.root,
+        env=running.environment(DATABASE_URL=postgres_prod.url, **{TOKEN: served.token}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        until = time.monotonic() + running.DEADLINE
+        while (report := examine(served)[1])["server"]["state"] != "ready":
+            assert time.monotonic() < until, report["server"]
+        assert levels(report) == {**ALWAYS, "server-elsewhere": "problem"}
+        row = next(row for row in report["readers"] if row["reader"] == "running server")
+        assert (row["target"], row["source"]) == ("prod", "process environment")
+        assert report["server"]["started_by_dbswitch"] is False
+    finally:
+        end(served.living())
+        server.wait(running.DEADLINE)
+
+
+def test_local_behind_a_tunnel_is_not_local(served, postgres_local, tmp_path):
+    # A program of that name, which passes connections on to the database.
+    (tmp_path / "ssh").symlink_to(Path(sys.executable).resolve())
+    passing_on = textwrap.dedent(f"""
+        import socket, threading
+        listener = socket.create_server(("127.0.0.1", 0))
+        print(listener.getsockname()[1], flush=True)
+        def pump(source, sink):
+            try:
+                while part := source.recv(65536):
+                    sink.sendall(part)
+                sink.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+        while True:
+            here = listener.accept()[0]
+            there = socket.create_connection(("127.0.0.1", {postgres_local.server.port}))
+            for pair in ((here, there), (there, here)):
+                threading.Thread(target=pump, args=pair, daemon=True).start()
+    """)
+    with subprocess.Popen([tmp_path / "ssh", "-c", passing_on], stdout=subprocess.PIPE, text=True) as tunnel:
+        try:
+            assert tunnel.stdout is not None
+            port = int(tunnel.stdout.readline())
+            through = postgres_local.url.replace(f":{postgres_local.server.port}/", f":{port}/")
+            bind(served, ".env.local", DATABASE_URL=through, DATABASE_URL_LOCAL=through)
+            bind(served, ".env", DATABASE_URL=through)
+            code, report = examine(served)
+        finally:
+            tunnel.kill()
+    assert code == 1
+    assert levels(report) == {"no-hot-client": "info", "no-identity-route": "info", "local-tunnel": "warning"}
+    assert report["targets"][0]["reachable"] is True
+
+
+@contextlib.contextmanager
+def nobody_special() -> Iterator[None]:
+    """Root may read everything; for the block we are somebody else."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_files_that_are_closed_to_us_are_findings_not_an_end(open_place):
+    port = free_port()
+    folder = make(open_place / "app", url(port, "shop_local"), url(port, "shop_prod"))
+    (folder.root / ".dbswitch").mkdir(0o700)
+    (folder.root / ".dbswitch" / "switch.json").write_text("{}")
+    for name in (".dbswitch", ".env"):
+        (folder.root / name).chmod(0)
+    with nobody_special():
+        code, report = examine(folder)
+    (folder.root / ".dbswitch").chmod(0o700)
+    assert code == 1
+    assert {"env-unreadable", "targets-unreadable", "file-not-writable"} <= set(levels(report))
 
 
 def test_a_generated_file_is_current_edited_or_of_another_version():

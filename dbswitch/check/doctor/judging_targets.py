@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from dbswitch.check.doctor.facts import Answer, Trouble
 from dbswitch.check.doctor.findings import Finding, FindingId, Level
 from dbswitch.check.doctor.places import Distance, distance, identity, same_database
-from dbswitch.database.tls import Encryption, advice, libpq_view
+from dbswitch.database.tls import Encryption, advice, libpq_view, node_view
 from dbswitch.project.names import canonical
 
 if TYPE_CHECKING:
@@ -174,8 +174,11 @@ def _tls(target: TargetFacts) -> Iterator[Finding]:
     url = target.url
     if url is None:
         return
+    # A container beside this one offers no TLS as a rule, and an app that asks for none is content.
+    unasked = distance(url) is Distance.NEAR and node_view(url).encryption is Encryption.NEVER
+    level = Level.INFO if unasked else Level.WARNING
     for text in advice(url):
-        yield Finding(_ID.TLS_DIFFERS, Level.WARNING, f"{target.name}: {text.rstrip('.')}", (str(url),))
+        yield Finding(_ID.TLS_DIFFERS, level, f"{target.name}: {text.rstrip('.')}", (str(url),))
     if libpq_view(url).encryption is Encryption.NEVER and distance(url) is Distance.FAR:
         yield Finding(
             _ID.TLS_OFF,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 GENERATED_VERSION: Final = 1
 # Names of the state folder's files, which the use case beside this one writes.
 _SWITCH_LOCK, _UNFINISHED = "lock", ("journal", "switch.json")
+# Seconds: a process's start is known to 10 ms, a file's time to the kernel's tick; Next.js reads the files later than that.
+_CLOCKS: Final = 0.1
 _ASK: Final = 1.0  # seconds for each of at most two requests to the server
 _GENERATED: Final = re.compile(
     rb"// dbswitch:generated [a-z-]+ v(?P<version>\d+) sha256=(?P<digest>[0-9a-f]{64})\n"
@@ -61,7 +63,7 @@ def look_at_server(
         lock_holders=tuple(sorted(holders - own)),
         stale=_stale(project, seen),
         switch=_switch(project.state_dir),
-        unfinished=any((project.state_dir / name).exists() for name in _UNFINISHED),
+        unfinished=any(_exists(project.state_dir / name) for name in _UNFINISHED),
     )
     return view, _launched_with(spec, seen)
 
@@ -74,7 +76,14 @@ def _next_lock(path: Path) -> NextLock:
             return NextLock.HELD
     except OSError:
         return NextLock.NONE
-    return NextLock.FREE if path.exists() else NextLock.NONE
+    return NextLock.FREE if _exists(path) else NextLock.NONE
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # in a folder that is closed to us; its permissions are a finding of their own
+        return False
 
 
 def _stale(project: Project, seen: Observation) -> tuple[str, ...]:
@@ -83,7 +92,7 @@ def _stale(project: Project, seen: Observation) -> tuple[str, ...]:
 
     if seen.top is None or not seen.processes:
         return ()
-    since = time.time() - age(seen.top)
+    since = time.time() - age(seen.top) + _CLOCKS
     found = []
     for name in DEV_FILES:
         try:
@@ -130,7 +139,7 @@ def _state_names(folder: Path) -> Iterator[str]:
         yield folder.name
         try:
             names = sorted(path.name for path in folder.iterdir() if path.is_file())
-        except OSError:
+        except OSError:  # closed to us
             return
         yield from (f"{folder.name}/{name}" for name in names)
 
@@ -151,11 +160,16 @@ def _file(project: Project, name: str, *, private_place: bool = False) -> FileFa
         readable=within_reach and bool((group | other) & 0o4),
         writable=within_reach and bool((group | other) & 0o2),
         # The file is replaced by a rename, so its folder decides as well.
-        ours=os.access(path, os.R_OK | os.W_OK) and os.access(real.parent, os.W_OK),
+        ours=_may(path, os.R_OK | os.W_OK) and _may(real.parent, os.W_OK),
         secret=not private_place and _holds_secret(path),
         tracked=name in project.tracked,
         private_place=private_place,
     )
+
+
+def _may(path: Path, rights: int) -> bool:
+    # By default access(2) answers for the real user, but files are opened as the effective one.
+    return os.access(path, rights, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _outsiders(status: os.stat_result, *, folder: bool) -> tuple[int, int]:
