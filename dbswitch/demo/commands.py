@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dbswitch
+from dbswitch.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,6 +64,28 @@ def environment() -> dict[str, str]:
         # Run from a checkout without installing; the commands work in another folder.
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path.cwd()), kept.get("PYTHONPATH"))))
     return kept | {"NEXT_TELEMETRY_DISABLED": "1", "CHECKPOINT_DISABLE": "1"}
+
+
+def run(*arguments: str, folder: Path, env: Mapping[str, str]) -> None:
+    """Run `dbswitch ARGUMENTS` in `folder` for its effect.
+
+    Raises:
+        ServerError: it failed; the facts are what it said.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "dbswitch", *arguments],
+        cwd=folder,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ServerError(
+            f"`dbswitch {' '.join(arguments)}` failed in the demo (exit {done.returncode}).",
+            facts=done.stderr.strip().splitlines()[-6:],
+        )
 
 
 def perform(

@@ -71,7 +71,7 @@ def stop() -> int:
 
 
 def _set_up(stage: Stage, display: Display) -> None:
-    from dbswitch.demo import packages, shop, shop_app
+    from dbswitch.demo import commands, packages, shop, shop_app
 
     for name, server, content in (("local", stage.local, shop.LOCAL), ("prod", stage.prod, shop.PROD)):
         with display.step(f'PostgreSQL "{name}" on 127.0.0.1:{server.port}'):
@@ -83,6 +83,8 @@ def _set_up(stage: Stage, display: Display) -> None:
         packages.install(stage.app, stage.folder / "npm.log", env=stage.environment, on_progress=move)
     with display.step("Prisma client generated"):
         shop_app.generate_client(stage.app, stage.environment)
+    with display.step("identity route generated, so that the app itself can confirm where it is"):
+        commands.run("generate", "route", "--identity-only", folder=stage.app, env=stage.environment)
 
 
 def _configure(stage: Stage) -> None:

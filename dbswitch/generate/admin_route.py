@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 import posixpath
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.errors import ConfigError
-from dbswitch.generate.client import find_client
 from dbswitch.generate.header import GeneratedFile, is_pristine, sign
+from dbswitch.generate.project_client import ProjectClient, import_lines, project_client
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
 from dbswitch.project.generated import find
@@ -26,10 +24,6 @@ KIND: Final = "route"
 SERVER: Final = "route-server"
 AUTHORIZE: Final = "authorize"
 _FOLDER: Final = "api/admin/database"
-_DEFAULT_EXPORT: Final = re.compile(r"^export\s+default\b|^export\s*\{[^}]*\bas\s+default\b", re.MULTILINE)
-_NAMED_EXPORT: Final = re.compile(
-    r"^export\s+(?:const|let|var)\s+(?P<name>\w+)\b[^;]*?\bprisma", re.IGNORECASE | re.MULTILINE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +32,13 @@ class RouteFacts:
 
     Attributes:
         folder: where the files go.
-        client: the file that exports the Prisma client.
-        export: the name it exports it by: `default` for the default export.
-        follows: it is the generated client, which knows its identity itself.
+        client: what the route asks.
         migrations: the folder of Prisma's migrations.
     """
 
     style: Style
     folder: str
-    client: str
-    export: str = "prisma"
-    follows: bool = True
+    client: ProjectClient
     migrations: str = "prisma/migrations"
 
     @property
@@ -94,7 +84,7 @@ def render(facts: RouteFacts) -> tuple[GeneratedFile, ...]:
     server = fill(
         read_template(f"admin-server.{style.extension}"),
         {
-            "client": _client_import(facts),
+            "client": import_lines(facts.client, style, facts.server, ask="ask", needs_prisma=True),
             "migrations": f"const MIGRATIONS = {_quoted(facts.migrations)};",
         },
     )
@@ -115,50 +105,12 @@ def route_facts(project: Project) -> RouteFacts:
     found = find(project)
     known = next((path for path, kind in found.files if kind == KIND), None)
     folder = posixpath.dirname(known) if known else f"{style.app}/{_FOLDER}"
-    client, export = (found.client, "prisma") if found.client else _own_client(project, style)
     return RouteFacts(
         style=style,
         folder=folder,
-        client=client,
-        export=export,
-        follows=found.client is not None,
+        client=project_client(project, style),
         migrations=_migrations(project),
     )
-
-
-def _own_client(project: Project, style: Style) -> tuple[str, str]:
-    """Return the file and the export of a client that the project made itself."""
-    path, text = find_client(project, style)
-    named = _NAMED_EXPORT.search(text)
-    if named is not None:
-        return path, named["name"]
-    if _DEFAULT_EXPORT.search(text):
-        return path, "default"
-    raise ConfigError(
-        "no route generated: it asks the project's Prisma client, and none was found",
-        facts=("looked for lib/prisma, lib/db and the like",),
-        fix="run `dbswitch generate client` first",
-    )
-
-
-def _client_import(facts: RouteFacts) -> str:
-    source = _quoted(facts.style.aliased(facts.server, facts.client))
-    if facts.follows:
-        return f"import {{ databaseIdentity as ask, prisma }} from {source};"
-    match facts.export:
-        case "default":
-            names = "prisma"
-        case "prisma":
-            names = "{ prisma }"
-        case name:
-            names = f"{{ {name} as prisma }}"
-    asked = f"await prisma.$queryRawUnsafe({_quoted(' '.join(IDENTITY_SQL.split()))})"
-    lines = [f"import {names} from {source};", ""]
-    if facts.style.typescript:
-        lines.append(f"const ask = async (): Promise<unknown> => (({asked}) as unknown[])[0];")
-    else:
-        lines.append(f"const ask = async () => ({asked})[0];")
-    return "\n".join(lines)
 
 
 def _server_import(module: str) -> str:

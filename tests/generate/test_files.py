@@ -12,6 +12,7 @@ from dbswitch.errors import ConfigError
 from dbswitch.generate import client, identity_route, style, template, writing
 from dbswitch.generate.client import Adapter, ClientFacts
 from dbswitch.generate.header import FileState, is_pristine, sign, state_of
+from dbswitch.generate.project_client import ProjectClient
 from dbswitch.generate.style import Style
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find
@@ -127,9 +128,17 @@ def test_hooks_beside_the_client_are_imported(app: Path) -> None:
     assert 'import * as project from "./prisma.extend";' in (app / "lib" / "prisma.ts").read_text()
 
 
-def test_the_identity_route_needs_the_client_and_goes_where_the_app_is(app: Path) -> None:
-    with pytest.raises(ConfigError, match="asks the generated Prisma client"):
+def test_the_identity_route_asks_a_client_the_project_made_itself(app: Path) -> None:
+    with pytest.raises(ConfigError, match="none was found"):
         identity_route.plan_identity_route(load(app))
+    (app / "lib").mkdir(exist_ok=True)
+    (app / "lib" / "db.ts").write_text("export const db = new PrismaClient();\n")
+    text = identity_route.plan_identity_route(load(app)).content.decode()
+    assert "import { db as prisma } from" in text
+    assert "const databaseIdentity = async (): Promise<unknown> =>" in text
+
+
+def test_the_identity_route_goes_where_the_app_is(app: Path) -> None:
     (app / "src" / "app").mkdir(parents=True)
     generate(app)
     route = identity_route.plan_identity_route(load(app))
@@ -236,7 +245,10 @@ def test_no_place_is_left_in_what_is_generated(typescript: bool) -> None:
     facts = ClientFacts(
         "lib/prisma.ts", Style(typescript), Adapter.PG, "generated/prisma/client", names=("db",)
     )
-    for file in (client.render(facts), identity_route.render(Style(typescript), "lib/prisma.ts")):
+    for file in (
+        client.render(facts),
+        identity_route.render(Style(typescript), ProjectClient("lib/prisma.ts")),
+    ):
         text = file.content.decode()
         assert "// {" not in text
         assert file.content.count(b"\n// dbswitch:generated") == 0
