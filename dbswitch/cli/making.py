@@ -116,6 +116,10 @@ def generate(asked: Generate, common: Common, renderer: Renderer) -> int:
     if asked.check and differs:
         renderer.note(f"run `dbswitch generate {asked.kind.value}`")
         return ExitCode.FOUND
+    if done and asked.kind is not GeneratedKind.CLIENT and not (project.state_dir / "token").exists():
+        renderer.note("run `dbswitch init` next: it writes the key that the route asks for")
+    elif done and asked.kind is GeneratedKind.PAGE:
+        renderer.note("open the page in the running app: it asks once for the key in .dbswitch/token")
     return ExitCode.OK
 
 
