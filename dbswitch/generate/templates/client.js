@@ -104,7 +104,7 @@ function launchEnvironment() {
     }
 }
 /** The files are looked at at most every so many milliseconds. */
-const LOOK = 2;
+const LOOK = 5;
 const NOTHING = [0, -1, 0, 0];
 const quiet = { info: () => { }, error: () => { } };
 

@@ -164,7 +164,7 @@ function launchEnvironment(): Set<string> | undefined {
 /** What is remembered of an env file: inode, size, time of its content and of its entry. */
 type Seen = readonly [number, number, number, number];
 /** The files are looked at at most every so many milliseconds. */
-const LOOK = 2;
+const LOOK = 5;
 const NOTHING: Seen = [0, -1, 0, 0];
 const quiet = { info: () => {}, error: () => {} };
 
