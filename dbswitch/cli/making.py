@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dbswitch.cli.operations import GeneratedKind
 from dbswitch.cli.renderer import Answer, Line, Style, plain
 from dbswitch.cli.switching import find_project, has_terminal, start_folder
-from dbswitch.errors import ExitCode
+from dbswitch.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,11 +116,25 @@ def generate(asked: Generate, common: Common, renderer: Renderer) -> int:
     if asked.check and differs:
         renderer.note(f"run `dbswitch generate {asked.kind.value}`")
         return ExitCode.FOUND
-    if done and asked.kind is not GeneratedKind.CLIENT and not (project.state_dir / "token").exists():
-        renderer.note("run `dbswitch init` next: it writes the key that the route asks for")
-    elif done and asked.kind is GeneratedKind.PAGE:
+    if done and asked.kind is not GeneratedKind.CLIENT:
+        _ensure_token(project)
+    if done and asked.kind is GeneratedKind.PAGE:
         renderer.note("open the page in the running app: it asks once for the key in .dbswitch/token")
     return ExitCode.OK
+
+
+def _ensure_token(project: Project) -> None:
+    from dbswitch.generate.token import ensure_token
+
+    try:
+        ensure_token(project.state_dir)
+    except OSError as error:
+        raise ConfigError(
+            "the key that the route asks for cannot be written",
+            facts=(f"{error.filename or project.state_dir}: {error.strerror}",),
+            why="without it the route answers nobody, dbswitch included",
+            fix=f"make {project.root} writable for you, then generate the route again",
+        ) from error
 
 
 def _files(asked: Generate, project: Project) -> tuple[GeneratedFile, ...]:

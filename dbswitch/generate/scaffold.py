@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from dbswitch.durable import PRIVATE_FILE, ensure_state_dir, replace_file
 from dbswitch.errors import ConfigError, DbswitchError
 from dbswitch.generate.package_scripts import add_scripts
+from dbswitch.generate.token import new_token
 from dbswitch.project.discovery import STATE_DIR, load
 from dbswitch.project.targets import active, list_targets
 from dbswitch.project.tracked import ignored_files
@@ -97,7 +97,7 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
             project,
             _TOKEN,
             "the key of the generated routes",
-            f"{secrets.token_urlsafe(32)}\n".encode(),
+            new_token(),
             PRIVATE_FILE,
         ),
     ]

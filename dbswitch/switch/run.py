@@ -119,7 +119,7 @@ def _switch(
             SwitchRecord(request.run_id, plan.target, plan.previous, server_down=recovered.server_down)
         ):
             verification = _follow(apply, plan, goal, target, lease, ending)
-        ending.verified = None if verification is None else verification.verified
+        ending.verified = None if verification is None else verification.outcome
         if plan.unchanged and ending.mode == Mode.NONE.value:
             ending.outcome = Outcome.UNCHANGED
 

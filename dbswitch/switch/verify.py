@@ -55,6 +55,11 @@ class Verification:
         """Whether the app itself answered as the target."""
         return self.answer is Answer.SAME
 
+    @property
+    def outcome(self) -> bool | None:
+        """True: it answered as the target; False: it did not; None: it could not be asked."""
+        return None if self.answer in {Answer.NO_ROUTE, Answer.REFUSED} else self.verified
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
