@@ -14,7 +14,7 @@ from dbswitch.database.identity import Identity
 from dbswitch.database.url import DatabaseUrl
 from tests.generate.admin import LONG, PAGE, Admin, generate, serve
 from tests.generate.live import build
-from tests.support.nextapp import wait_until
+from tests.support.nextapp import LEGS, wait_until
 
 if TYPE_CHECKING:
     from tests.support.nextapp import NextApp
@@ -157,10 +157,11 @@ def test_everything_foreign_is_refused_and_nothing_is_given_away(
     assert_nothing_given_away(admin, postgres_local.url, postgres_prod.url)
 
 
+@pytest.mark.parametrize("leg", sorted(LEGS))
 def test_a_restart_is_answered_before_anything_stops_and_told_by_the_server_after_it(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer, leg: str
 ) -> None:
-    app = generate(next_app(local=postgres_local.url, prod=postgres_prod.url), "client", "route")
+    app = generate(next_app(leg, local=postgres_local.url, prod=postgres_prod.url), "client", "route")
     admin = serve(app)
     servers = {process.pid for process in app.next_servers()}
 
@@ -213,6 +214,14 @@ def test_a_target_that_is_down_changes_nothing_and_one_that_runs_elsewhere_is_na
     result = admin.finish(said.body["id"])
     assert (result["outcome"], result["exit"]) == ("failed", 4)
     assert result["error"]["what"]
+
+    # One that was started in a terminal holds the route off too, and is not taken for the one before it.
+    app.dbswitch_popen("prod", "--confirm", down.shop.database)
+    running = wait_until(lambda: admin.ask().body["running"], LONG, app.log)
+    assert running["target"] == "prod"
+    assert "id" not in running
+    assert admin.post("local").status == 409
+    wait_until(lambda: True if admin.ask().body["running"] is None else None, LONG, app.log)
     assert app.read(".env.local") == before
     app.assert_answers_from(postgres_local)
     assert_nothing_given_away(admin, postgres_local.url, down.url)

@@ -319,13 +319,19 @@ function event(line) {
     };
 }
 
+function wire(id) {
+    const text = RUN.test(id) ? read(...runFile(id)) : "";
+    return text.slice(0, text.lastIndexOf("\n") + 1).split("\n").map(parsed).filter(Boolean);
+}
+
+const isOver = (lines) => lines.some((line) => line.event === "result");
+
 /** The events of a run so far; undefined where there is none of that id. */
 export function run(id) {
-    const text = RUN.test(id) ? read(...runFile(id)) : "";
-    if (text === "")
+    const lines = wire(id);
+    if (lines.length === 0)
         return undefined;
-    const lines = text.slice(0, text.lastIndexOf("\n") + 1).split("\n").map(parsed).filter(Boolean);
-    const over = lines.some((line) => line.event === "result");
+    const over = isOver(lines);
     return { id, over, lost: !over && isDead(id), events: lines.map(event) };
 }
 
@@ -342,7 +348,11 @@ function holder() {
     if (record.host === hostname() && !lives(record.pid, record.started))
         return undefined;
     const current = parsed(read(".dbswitch", "switch.json"));
-    const id = [current?.id, kept.last?.id].find((one) => RUN.test(one ?? "") && stamp(...runFile(one)) !== "");
+    // A run that was started in a terminal has no file, and what this route started last may be over.
+    const id = [current?.id, kept.last?.id].find((one) => {
+        const lines = wire(one ?? "");
+        return lines.length > 0 && !isOver(lines);
+    });
     return { target: String(record.target), since: Number(record.since), id };
 }
 

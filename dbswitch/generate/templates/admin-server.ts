@@ -353,12 +353,18 @@ function event(line: any): object {
   };
 }
 
+function wire(id: string): any[] {
+  const text = RUN.test(id) ? read(...runFile(id)) : "";
+  return text.slice(0, text.lastIndexOf("\n") + 1).split("\n").map(parsed).filter(Boolean);
+}
+
+const isOver = (lines: any[]) => lines.some((line) => line.event === "result");
+
 /** The events of a run so far; undefined where there is none of that id. */
 export function run(id: string): { id: string; over: boolean; lost: boolean; events: object[] } | undefined {
-  const text = RUN.test(id) ? read(...runFile(id)) : "";
-  if (text === "") return undefined;
-  const lines = text.slice(0, text.lastIndexOf("\n") + 1).split("\n").map(parsed).filter(Boolean);
-  const over = lines.some((line) => line.event === "result");
+  const lines = wire(id);
+  if (lines.length === 0) return undefined;
+  const over = isOver(lines);
   return { id, over, lost: !over && isDead(id), events: lines.map(event) };
 }
 
@@ -373,7 +379,11 @@ function holder(): Running | undefined {
   if (!Number.isInteger(record?.pid) || record.pid <= 0) return undefined;
   if (record.host === hostname() && !lives(record.pid, record.started)) return undefined;
   const current = parsed(read(".dbswitch", "switch.json"));
-  const id = [current?.id, kept.last?.id].find((one) => RUN.test(one ?? "") && stamp(...runFile(one)) !== "");
+  // A run that was started in a terminal has no file, and what this route started last may be over.
+  const id = [current?.id, kept.last?.id].find((one) => {
+    const lines = wire(one ?? "");
+    return lines.length > 0 && !isOver(lines);
+  });
   return { target: String(record.target), since: Number(record.since), id };
 }
 

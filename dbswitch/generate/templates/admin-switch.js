@@ -109,6 +109,7 @@ export function DatabaseSwitch({ route, token: given }) {
     const result = run?.events.find(({ event }) => event === "result");
     const lost = run?.lost === true;
     const following = job !== undefined && result === undefined && !lost;
+    const elsewhere = !following && Boolean(view?.running);
 
     useEffect(() => {
         // `#token=` is never sent to a server, unlike a query.
@@ -145,14 +146,14 @@ export function DatabaseSwitch({ route, token: given }) {
 
     useEffect(() => {
         void look();
-        const timer = setInterval(() => !document.hidden && void look(), following ? IDLE * 4 : away ? 1_000 : IDLE);
+        const timer = setInterval(() => !document.hidden && void look(), following ? IDLE * 4 : away ? 1_000 : elsewhere ? 2_000 : IDLE);
         const back = () => !document.hidden && void look();
         document.addEventListener("visibilitychange", back);
         return () => {
             clearInterval(timer);
             document.removeEventListener("visibilitychange", back);
         };
-    }, [look, following, away === undefined]);
+    }, [look, following, elsewhere, away === undefined]);
 
     useEffect(() => {
         if (!job || token === undefined)
