@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from dbswitch.server.spec import ServerSpec
 
 
+START_GRAIN = 0.1  # seconds; a process's start is known to a clock tick only, and rounded down
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """One look at the project and its server.
@@ -49,8 +52,8 @@ class Observed:
     route: str | None
 
 
-def look(project: Project) -> Observed:
-    """Look at the env files, the server and the generated files.
+def look(project: Project, *, ask: bool = True) -> Observed:
+    """Look at the env files, the server (with `ask` also over HTTP) and the generated files.
 
     Raises:
         EnvFileError: an env file cannot be read, or not be edited at all.
@@ -68,7 +71,7 @@ def look(project: Project) -> Observed:
     return Observed(
         project=project,
         spec=spec,
-        server=lifecycle.observe(spec),
+        server=lifecycle.observe(spec, ask=ask),
         files=files,
         env_file_keys=bound,
         target_keys=targets.variable_names(project),
@@ -167,5 +170,5 @@ def _is_stale(observed: Observed) -> bool:
     top = observed.server.top
     if top is None or not is_running(observed.server.state):
         return False
-    since = time.time() - age(top)
+    since = time.time() - age(top) + START_GRAIN
     return any((observed.project.root / name).stat().st_mtime > since for name in observed.files)
