@@ -43,8 +43,9 @@ class Screen:
 
     def unlock(self) -> None:
         self.open()
+        self.see("needs the project")
+        self.picture("key")
         self.run(
-            'await page.getByText("needs the project").waitFor();'
             'await page.fill("#dbs-key", "not the key");'
             'await page.getByRole("button", { name: "Continue" }).click();'
             'await page.getByText("That is not the key").waitFor();'
@@ -115,8 +116,6 @@ def test_local_prod_local_prod_from_the_page_while_the_server_stays(
     admin = serve(app)
     servers = {process.pid for process in app.next_servers()}
     screen = Screen(browser, admin)
-    screen.open()
-    screen.picture("key")
     screen.unlock()
     assert screen.name() == "local"
     screen.assert_accessible()

@@ -76,7 +76,7 @@ def refusals(admin: Admin) -> None:
         "https://evil.example",
         f"http://localhost:{port + 1}",
         f"http://127.0.0.1:{port}",
-        f"file://localhost:{port}",
+        f"ftp://localhost:{port}",
         "localhost",
     ):
         said = admin.ask("POST", body={"target": "local"}, headers={"Origin": origin})

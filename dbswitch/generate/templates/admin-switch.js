@@ -49,6 +49,9 @@ const AWAY = "That is part of the restart: the switch goes on without it, and wi
 
 const seconds = (value) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
 
+/** The command says why and what to do in half sentences. */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!:)`]$/.test(text) ? "" : ".");
+
 function ago(at) {
     const minutes = Math.floor((Date.now() / 1_000 - at) / 60);
     if (minutes < 1)
@@ -310,12 +313,13 @@ function Message({ tone, title, action, children }) {
 
 function Trouble({ problem, title, action, children }) {
     return (<Message tone="bad" title={title} action={action}>
+      {problem.what && problem.what !== title && <p>{sentence(problem.what)}</p>}
       {problem.facts && problem.facts.length > 0 && (<ul>
           {problem.facts.map((fact) => (<li key={fact}>{fact}</li>))}
         </ul>)}
-      {problem.why && <p>{problem.why}</p>}
+      {problem.why && <p>{sentence(problem.why)}</p>}
       {problem.fix && (<p>
-          <strong>What to do:</strong> {problem.fix}
+          <strong>What to do:</strong> {sentence(problem.fix)}
         </p>)}
       {children}
     </Message>);
@@ -386,7 +390,7 @@ function steps(events) {
             if (state === "skipped")
                 found.delete(phase);
             else
-                found.set(phase, { phase, state, seconds: took, note: detail });
+                found.set(phase, { phase, state, seconds: took, note: phase === "answer" && state === "done" ? "" : detail });
         }
         const step = event === "waiting" ? found.get(phase) : undefined;
         if (step)
@@ -478,9 +482,8 @@ function Ending({ job, result, list, onDismiss }) {
     }
     const { outcome = "", verified, identity, error, target = job.target } = result;
     if (outcome !== "switched" && outcome !== "unchanged") {
-        const facts = [error?.what ?? "", ...(error?.facts ?? [])].filter(Boolean);
         const title = `Not on ${target}: ${OUTCOMES[outcome] ?? outcome}.`;
-        return (<Trouble title={title} problem={{ ...(error ?? { what: "" }), facts }} action={close}>
+        return (<Trouble title={title} problem={error ?? { what: "" }} action={close}>
         {told}
       </Trouble>);
     }

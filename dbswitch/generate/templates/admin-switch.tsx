@@ -129,6 +129,9 @@ const AWAY =
 
 const seconds = (value: number) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
 
+/** The command says why and what to do in half sentences. */
+const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!:)`]$/.test(text) ? "" : ".");
+
 function ago(at: number): string {
   const minutes = Math.floor((Date.now() / 1_000 - at) / 60);
   if (minutes < 1) return "just now";
@@ -413,6 +416,7 @@ function Message({ tone, title, action, children }: Said & { tone: "good" | "war
 function Trouble({ problem, title, action, children }: Said & { problem: Problem }) {
   return (
     <Message tone="bad" title={title} action={action}>
+      {problem.what && problem.what !== title && <p>{sentence(problem.what)}</p>}
       {problem.facts && problem.facts.length > 0 && (
         <ul>
           {problem.facts.map((fact) => (
@@ -420,10 +424,10 @@ function Trouble({ problem, title, action, children }: Said & { problem: Problem
           ))}
         </ul>
       )}
-      {problem.why && <p>{problem.why}</p>}
+      {problem.why && <p>{sentence(problem.why)}</p>}
       {problem.fix && (
         <p>
-          <strong>What to do:</strong> {problem.fix}
+          <strong>What to do:</strong> {sentence(problem.fix)}
         </p>
       )}
       {children}
@@ -511,7 +515,7 @@ function steps(events: Event[]): Step[] {
     if (event === "plan") mode = planned;
     if (event === "phase") {
       if (state === "skipped") found.delete(phase);
-      else found.set(phase, { phase, state, seconds: took, note: detail });
+      else found.set(phase, { phase, state, seconds: took, note: phase === "answer" && state === "done" ? "" : detail });
     }
     const step = event === "waiting" ? found.get(phase) : undefined;
     if (step) step.note = reason;
@@ -622,10 +626,9 @@ function Ending({ job, result, list, onDismiss }: Ended) {
   }
   const { outcome = "", verified, identity, error, target = job.target } = result;
   if (outcome !== "switched" && outcome !== "unchanged") {
-    const facts = [error?.what ?? "", ...(error?.facts ?? [])].filter(Boolean);
     const title = `Not on ${target}: ${OUTCOMES[outcome] ?? outcome}.`;
     return (
-      <Trouble title={title} problem={{ ...(error ?? { what: "" }), facts }} action={close}>
+      <Trouble title={title} problem={error ?? { what: "" }} action={close}>
         {told}
       </Trouble>
     );
