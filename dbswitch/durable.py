@@ -7,9 +7,11 @@ Rules: a file is written beside its final place, flushed to the disk, renamed, a
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,13 +50,29 @@ def ensure_state_dir(directory: Path) -> Path:
     Raises:
         OSError: it cannot be made.
     """
-    directory.mkdir(mode=PRIVATE_DIR, exist_ok=True)
-    if directory.stat().st_mode & 0o077:
-        directory.chmod(PRIVATE_DIR)
+    ensure_own_dir(directory)
     ignore = directory / ".gitignore"
     if not ignore.exists():
         replace_file(ignore, b"*\n")
     return directory
+
+
+def ensure_own_dir(directory: Path) -> None:
+    """Make a folder (0700) or take the one that is there, closed to others.
+
+    Raises:
+        OSError: it cannot be made; or it is a symlink, which a cloned repository may bring along: whatever it leads to
+            would be closed to others, and its files be taken for ours.
+    """
+    try:
+        directory.mkdir(mode=PRIVATE_DIR)
+    except FileExistsError:
+        mode = directory.lstat().st_mode
+        if not stat.S_ISDIR(mode):
+            kind = "a symlink" if stat.S_ISLNK(mode) else "a file"
+            raise NotADirectoryError(errno.ENOTDIR, f"it is {kind}, not a folder", str(directory)) from None
+        if mode & 0o077:
+            directory.chmod(PRIVATE_DIR)
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:

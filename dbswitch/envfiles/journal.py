@@ -73,14 +73,17 @@ def decode(content: bytes) -> Journal | None:
     head, _, body = content.partition(b"\n")
     if head != _MAGIC + hashlib.sha256(body).hexdigest().encode():
         return None
-    value: dict[str, Any] = json.loads(body)
-    return Journal(
-        value["id"],
-        tuple(
-            Entry(path, real, _to_bytes(old), _to_bytes(new), mode, uid, gid)
-            for path, real, old, new, mode, uid, gid in value["entries"]
-        ),
-    )
+    try:
+        value: dict[str, Any] = json.loads(body)
+        return Journal(
+            str(value["id"]),
+            tuple(
+                Entry(str(path), str(real), _to_bytes(old), _to_bytes(new), int(mode), int(uid), int(gid))
+                for path, real, old, new, mode, uid, gid in value["entries"]
+            ),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # its checksum is right and its shape is not: no dbswitch wrote it
 
 
 def commit(path: Path, journal: Journal) -> None:

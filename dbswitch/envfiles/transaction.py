@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +27,10 @@ from dbswitch.envfiles.swapping import ChangedError, NotAFileError, read_file
 from dbswitch.errors import EnvFileConflictError, EnvFileError, RollbackFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 _MARK = ".dbswitch-"
+_ID = re.compile(r"[0-9a-f]{8}")
 _AS_IT_WAS = "Every env file is as it was."
 
 
@@ -98,13 +101,14 @@ def roll_back(changes: Sequence[FileChange], journal: Path) -> tuple[Path, ...]:
             return tuple(left_alone)
 
 
-def recover(journal: Path) -> Recovery | None:
+def recover(journal: Path, *, only: Collection[Path] | None = None) -> Recovery | None:
     """Finish the transaction of a run that was killed; None where there is none. Safe to be killed itself.
 
-    The caller holds the lock of the switch.
+    The caller holds the lock of the switch. `only` are the files that a journal may name at all: one that came with a
+    cloned or copied project must not be able to write anything else.
 
     Raises:
-        EnvFileError: a file cannot be written; the journal is kept and the next run tries again.
+        EnvFileError: a file cannot be written, or is none of `only`; the journal is kept and the next run tries again.
     """
     with signals_held():
         try:
@@ -114,6 +118,8 @@ def recover(journal: Path) -> Recovery | None:
             if committed is None:  # killed before the commit point
                 journals.retire(journal)
                 return None
+            if only is not None:
+                _require_own(committed, only, journal)
             return _recover(committed, journal)
         except OSError as error:
             raise EnvFileError(
@@ -122,6 +128,18 @@ def recover(journal: Path) -> Recovery | None:
                 why="Until it is, some env files may name one database and some another.",
                 fix="Make the named file writable, then run any dbswitch command again.",
             ) from error
+
+
+def _require_own(committed: Journal, only: Collection[Path], journal: Path) -> None:
+    own = {str(path) for path in only}
+    foreign = [e.path for e in committed.entries if e.path not in own or e.real != os.path.realpath(e.path)]
+    if foreign or _ID.fullmatch(committed.id) is None:
+        raise EnvFileError(
+            "The journal of an interrupted change is not this project's.",
+            facts=[f"it names {path}" for path in foreign] or [str(journal)],
+            why="It came from elsewhere, or the project was moved; finishing it would write files that are not its own.",
+            fix=f"Compare the env files with your targets, then remove {shlex.quote(str(journal))}",
+        )
 
 
 def staged_name(transaction: str, real: str) -> str:

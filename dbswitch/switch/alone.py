@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -32,13 +33,13 @@ def alone(state_dir: Path, reporter: Reporter, *, target: str) -> Iterator[tuple
         BusyError: another run held it for longer than the deadline.
         OvertakenError: a newer request came in while this one waited.
         ConfigError: the state folder cannot be made.
-        EnvFileError: a killed run's env files cannot be finished.
+        RollbackFailedError: a killed run's env files cannot be finished.
     """
     with ExitStack() as stack:
         try:
             lease = _enter(stack, state_dir, reporter, target)
         except OSError as error:
-            raise _unusable(state_dir, error) from error
+            raise unusable(state_dir, error) from error
         yield lease, recovery.recover(state_dir, reporter)
 
 
@@ -53,10 +54,19 @@ def _enter(stack: ExitStack, state_dir: Path, reporter: Reporter, target: str) -
         )
 
 
-def _unusable(state_dir: Path, error: OSError) -> ConfigError:
+def unusable(
+    state_dir: Path, error: OSError, why: str = "the lock and the journal that keep a switch whole live there"
+) -> ConfigError:
+    """Return the error for a state folder in which nothing can be written."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        fix = "free some space there"
+    elif error.errno in {errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.EISDIR}:
+        fix = f"remove {error.filename or state_dir}; dbswitch makes what it needs"
+    else:
+        fix = f"make {state_dir.parent} writable for you, or remove {state_dir.name} if another user owns it"
     return ConfigError(
         f"the folder {state_dir.name} cannot be used",
         facts=(f"{error.filename or state_dir}: {error.strerror}",),
-        why="the lock and the journal that keep a switch whole live there",
-        fix=f"make {state_dir.parent} writable for you, or remove {state_dir.name} if another user owns it",
+        why=why,
+        fix=fix,
     )

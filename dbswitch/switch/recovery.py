@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles import transaction
+from dbswitch.envfiles.precedence import DEV_FILES
+from dbswitch.errors import EnvFileError, RollbackFailedError
 from dbswitch.switch import record
 from dbswitch.switch.events import Phase
 from dbswitch.switch.work import JOURNAL
@@ -31,19 +34,27 @@ class Recovered:
 
 
 def pending(state_dir: Path) -> bool:
-    """Return whether a killed run left anything; cheap, and true as well while another switch is running."""
-    return (state_dir / JOURNAL).exists() or (state_dir / record.FILE_NAME).exists()
+    """Return whether a killed run left anything; cheap, and true as well while another switch is running.
+
+    In a state folder of another user nothing can be seen, so nothing is pending: what only looks must go on working.
+    """
+    return any(os.path.exists(state_dir / name) for name in (JOURNAL, record.FILE_NAME))  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
 
 
 def recover(state_dir: Path, reporter: Reporter) -> Recovered:
     """Finish a half-done env transaction and say what a killed switch left.
 
     Raises:
-        EnvFileError: an env file cannot be written; the journal is kept for the next run.
+        RollbackFailedError: an env file cannot be written; the journal is kept for the next run.
     """
     killed = record.read(state_dir)
     with reporter.phase(Phase.RECOVER) as note:
-        done = transaction.recover(state_dir / JOURNAL)
+        try:
+            done = transaction.recover(
+                state_dir / JOURNAL, only=[state_dir.parent / name for name in DEV_FILES]
+            )
+        except EnvFileError as error:
+            raise RollbackFailedError(error.what, facts=error.facts, why=error.why, fix=error.fix) from error
         if done is not None:
             note.detail = done.text
             reporter.notice("recovered", done.text, "warning")

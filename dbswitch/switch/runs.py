@@ -51,11 +51,11 @@ def path_of(state_dir: Path, run_id: str) -> Path:
 
 
 class RunFile:
-    """Writes the events of one run, each visible to readers at once."""
+    """Writes the events of one run, each visible to readers at once. Raises OSError where its folder cannot be used."""
 
     def __init__(self, state_dir: Path, run_id: str) -> None:
         self._path = path_of(state_dir, run_id)
-        self._path.parent.mkdir(mode=durable.PRIVATE_DIR, exist_ok=True)
+        durable.ensure_own_dir(self._path.parent)
 
     def __call__(self, event: Event) -> None:
         """Append an event. Raises OSError."""

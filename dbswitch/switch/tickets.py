@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -21,6 +22,9 @@ from dbswitch import durable
 
 FOLDER = "tickets"
 _UNNAMED = ".new-"
+# What looks otherwise is not ours, and the sweep of dead tickets must not remove it.
+_NAMED = re.compile(r"[0-9]{12,}-[0-9a-f]{4,16}")
+_OURS = re.compile(rf"{_NAMED.pattern}|{re.escape(_UNNAMED)}[0-9a-f]{{12}}")
 _PRIVATE = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -162,7 +166,7 @@ def take(state_dir: Path, record: Holder) -> Ticket:
         OSError: the folder cannot be written.
     """
     folder = state_dir / FOLDER
-    folder.mkdir(mode=durable.PRIVATE_DIR, exist_ok=True)
+    durable.ensure_own_dir(folder)
     _sweep(folder)
     while True:
         draft = folder / f"{_UNNAMED}{secrets.token_hex(6)}"
@@ -188,12 +192,13 @@ def take(state_dir: Path, record: Holder) -> Ticket:
 
 
 def _names(folder: Path) -> list[str]:
-    return [name for name in os.listdir(folder) if name.partition("-")[0].isdigit()]  # noqa: PTH208 - names only
+    return [name for name in os.listdir(folder) if _NAMED.fullmatch(name)]  # noqa: PTH208 - names only
 
 
 def _sweep(folder: Path) -> None:
     for name in os.listdir(folder):  # noqa: PTH208 - names only
-        _live_record(folder / name)
+        if _OURS.fullmatch(name):
+            _live_record(folder / name)
 
 
 def _live_record(path: Path) -> Holder | None:
