@@ -19,7 +19,7 @@ from dbswitch.switch.verify import Answer, Verification, read_token, verify
 from dbswitch.switch.work import JOURNAL, TOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dbswitch.database.identity import Identity
     from dbswitch.database.probe import Ready
@@ -145,8 +145,12 @@ class Apply:
             note.detail = "stale lock removed" if removed else "no lock left behind"
 
     def mark_server_down(self) -> None:
-        """Record that a server is being taken down, before it is: whoever finds the record starts it again."""
-        self.work.record.note(server_down=True)
+        """Record that a server is being taken down, before it is: whoever finds the record starts it again.
+
+        Raises:
+            ConfigError: it cannot be recorded; the server is still up.
+        """
+        self.work.record.announce()
         self.server_down = True
 
     def environment(self) -> CleanEnvironment:
@@ -206,8 +210,8 @@ class Apply:
                 )
             note.detail = ", ".join(change.path.name for change in self.changes) or "nothing to change"
 
-    def start_server(self) -> str:
-        """Start the server and wait for its HTTP answer; return its base URL.
+    def start_server(self, *, meanwhile: Callable[[], None] | None = None) -> str:
+        """Start the server and wait for its HTTP answer; return its base URL. `meanwhile` is done while it boots.
 
         Raises:
             ServerError: it died, or did not answer before its deadline.
@@ -225,6 +229,8 @@ class Apply:
             reporter.notice(
                 "environment", f"not passed on to the dev server, so that the env files decide: {names}"
             )
+        if meanwhile is not None:
+            meanwhile()
         with reporter.phase(Phase.ANSWER) as note:
             answer = lifecycle.wait_ready(
                 work.spec,

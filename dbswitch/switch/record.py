@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from dbswitch import durable
+from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,27 +46,53 @@ class RecordFile:
         self._record: SwitchRecord | None = None
 
     def begin(self, record: SwitchRecord) -> None:
-        """Write the first state. Raises OSError when it cannot be kept."""
-        self._record = record
-        durable.write_json(self._path, asdict(record))
+        """Write the first state.
+
+        Raises:
+            ConfigError: it cannot be kept, so a killed run could not be finished.
+        """
+        try:
+            self._write(record)
+        except OSError as error:
+            raise ConfigError(
+                "the record of the switch cannot be written",
+                facts=(f"{self._path}: {error.strerror}",),
+                why="without it a later command could not finish a switch that was killed",
+                fix=f"make room and let {self._path.parent} be written by you, then switch again",
+            ) from error
+
+    def announce(self) -> None:
+        """Write that a server is going to be taken down: must be on the disk before it is. Raises as :meth:`begin`."""
+        assert self._record is not None
+        if not self._record.server_down:
+            self.begin(replace(self._record, server_down=True))
 
     def note(self, *, server_down: bool | None = None, files_written: bool | None = None) -> None:
-        """Write what has changed. Raises OSError when it cannot be kept."""
-        assert self._record is not None
+        """Write what has been done, where that is possible.
+
+        A record that is behind costs the next command one look; a failure here would cost this one its work.
+        """
+        if self._record is None:  # the first state could not be kept either
+            return
         changed = replace(
             self._record,
             server_down=self._record.server_down if server_down is None else server_down,
             files_written=self._record.files_written if files_written is None else files_written,
         )
         if changed != self._record:
-            self.begin(changed)
+            with contextlib.suppress(OSError):
+                self._write(changed)
 
     def end(self) -> None:
-        """Remove the record: the switch has ended, one way or the other."""
+        """Remove the record: the switch has ended, one way or the other. One that stays costs a later command a look."""
         self._record = None
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             self._path.unlink()
             durable.fsync_dir(self._path.parent)
+
+    def _write(self, record: SwitchRecord) -> None:
+        durable.write_json(self._path, asdict(record))
+        self._record = record
 
 
 def read(state_dir: Path) -> SwitchRecord | None:

@@ -33,12 +33,13 @@ def undo(apply: Apply, cause: BaseException) -> NoReturn:
     try:
         with apply.work.reporter.phase(Phase.ROLLBACK) as note:
             note.detail = _put_back(apply, stuck=isinstance(cause, ServerError) and not apply.stopped)
-    except DbswitchError as error:
+    except (DbswitchError, OSError) as error:
+        facts, fix = (error.facts, error.fix) if isinstance(error, DbswitchError) else ((), "")
         raise RollbackFailedError(
             "the switch failed, and so did putting everything back",
-            facts=(_sentence("first", cause), _sentence("then", error), *error.facts),
+            facts=(_sentence("first", cause), _sentence("then", error), *facts),
             why="the app may be down; the env files are " + ("new" if apply.written else "as they were"),
-            fix=error.fix or "run `dbswitch status` to see where things stand, then `dbswitch restart`",
+            fix=fix or "run `dbswitch status` to see where things stand, then `dbswitch restart`",
         ) from cause
     _raise_undone(apply, cause)
 
@@ -51,7 +52,8 @@ def _put_back(apply: Apply, *, stuck: bool) -> str:
         return "the server could not be stopped and still answers"
     if apply.running is not None or (apply.server_down and not stuck):
         # Also where a signal cut the stop ladder short: what has got a TERM is not a server to go on with.
-        apply.mark_server_down()
+        apply.work.record.note(server_down=True)
+        apply.server_down = True
         lifecycle.stop(apply.work.spec, lifecycle.observe(apply.work.spec, ask=False))
         apply.running = None
     if apply.written:
@@ -91,4 +93,10 @@ def _raise_undone(apply: Apply, cause: BaseException) -> NoReturn:
 
 
 def _sentence(when: str, error: BaseException) -> str:
-    return f"{when}: {error.what if isinstance(error, DbswitchError) else type(error).__name__}"
+    match error:
+        case DbswitchError():
+            return f"{when}: {error.what}"
+        case OSError(filename=name, strerror=text):
+            return f"{when}: {name or 'the system'}: {text}"
+        case _:
+            return f"{when}: {type(error).__name__}"
