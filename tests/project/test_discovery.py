@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from dbswitch.errors import ConfigError
@@ -184,3 +186,16 @@ def test_generated_files_are_found_by_their_first_line(folder):
 )
 def test_the_url_of_a_route_file_follows_the_app_router(name, path):
     assert url_path(name) == path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository away")
+def test_as_root_in_a_persons_repository_tracked_env_files_are_known_all_the_same(folder):
+    folder.git("init", "-q")
+    folder.package()
+    folder.write(".env", "A=1\n")
+    folder.git("add", ".env")
+    folder.git("config", "core.fsmonitor", f"touch {folder.root}/ran; false")
+    for path in (folder.root, *folder.root.rglob("*")):
+        os.chown(path, 65534, 65534)
+    assert discover(folder.root).tracked == {".env"}
+    assert not (folder.root / "ran").exists()
