@@ -27,11 +27,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "--version" in line[:1]:
         from dbswitch import __version__
 
-        sys.stdout.write(f"dbswitch {__version__}\n")
-        return 0
+        return _say(f"dbswitch {__version__}\n")
     from dbswitch.cli import perform
 
     return perform.main(line)
+
+
+def _say(text: str) -> int:
+    if sys.stdout is None:  # the caller closed it
+        return 0
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        from dbswitch.cli import boundary
+
+        boundary.silence_stdout()
+        if isinstance(error, BrokenPipeError):
+            return boundary.BROKEN_PIPE
+        sys.stderr.write(f"error: the answer could not be written\n  stdout: {error.strerror}\n")
+        return 2
+    return 0
 
 
 def _answered(words: list[str]) -> bool:

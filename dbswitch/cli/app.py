@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from dbswitch.cli import operations as op
+from dbswitch.cli.boundary import answering
 from dbswitch.cli.operations import Common, Invocation
 from dbswitch.cli.options import (  # noqa: TC001  typer reads the annotations at run time
     Confirm,
@@ -290,7 +291,8 @@ def parse(argv: Sequence[str]) -> Invocation | int:
         UsageError: the line cannot be understood.
     """
     try:
-        parsed: Any = app(args=list(argv), prog_name="dbswitch", standalone_mode=False)
+        with answering():
+            parsed: Any = app(args=list(argv), prog_name="dbswitch", standalone_mode=False)
     except _LINE_ERROR as error:
         raise _usage(error, argv) from None
     if isinstance(parsed, Invocation):

@@ -10,11 +10,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from dbswitch.cli.boundary import answering
 from dbswitch.cli.json_lines import object_line
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dbswitch.cli.operations import Common, Switch
     from dbswitch.project.discovery import Project
 
@@ -26,15 +25,20 @@ def detach(asked: Switch, common: Common, project: Project) -> int:
         UsageError: no such target.
         ConfigError: the targets cannot be listed, or the state folder cannot be made.
     """
+    from dbswitch.durable import ensure_state_dir
     from dbswitch.project.targets import lookup
     from dbswitch.switch import history, runs
+    from dbswitch.switch.alone import unusable
 
     target = asked.target if asked.target == "-" else lookup(project, asked.target).name
     run_id = runs.new_id()
     line = object_line("accepted", {"id": run_id, "target": target})
-    runs.RunFile(_state_dir(project), run_id)
-    # Written before it is announced: who asks for the run at once finds it.
-    history.append_line(runs.path_of(project.state_dir, run_id), line)
+    try:
+        runs.RunFile(ensure_state_dir(project.state_dir), run_id)
+        # Written before it is announced: who asks for the run at once finds it.
+        history.append_line(runs.path_of(project.state_dir, run_id), line)
+    except OSError as error:
+        raise unusable(project.state_dir, error, "the events of a detached run are kept there") from None
     subprocess.Popen(
         arguments(asked, common, project, target, run_id),
         cwd=project.root,
@@ -43,24 +47,10 @@ def detach(asked: Switch, common: Common, project: Project) -> int:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    with answering():
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
     return 0
-
-
-def _state_dir(project: Project) -> Path:
-    from dbswitch.durable import ensure_state_dir
-    from dbswitch.errors import ConfigError
-
-    try:
-        return ensure_state_dir(project.state_dir)
-    except OSError as error:
-        raise ConfigError(
-            f"the folder {project.state_dir.name} cannot be used",
-            facts=(f"{project.state_dir}: {error.strerror}",),
-            why="the events of a detached run are kept there",
-            fix=f"make {project.root} writable for you",
-        ) from None
 
 
 def arguments(asked: Switch, common: Common, project: Project, target: str, run_id: str) -> list[str]:

@@ -41,10 +41,10 @@ def execute(asked: Exec, common: Common, renderer: Renderer) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         os.execvpe(asked.command[0], asked.command, environment)  # noqa: S606  no shell is the point
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in a variable, which no program can be given
         raise UsageError(
             f"cannot run {asked.command[0]}",
-            facts=(error.strerror or type(error).__name__,),
+            facts=(getattr(error, "strerror", None) or f"a variable of {target.name} has a NUL in it",),
             why="nothing was run",
             fix="the command stands behind `--`: `dbswitch exec TARGET -- CMD`; a shell's own words need `sh -c '...'`",
         ) from None

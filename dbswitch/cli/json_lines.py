@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from dbswitch.cli.boundary import answering
 from dbswitch.switch.events import VERSION, Outcome, Result, to_line
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class JsonRenderer:
     def emit(self, event: Event) -> None:
         """Write one event. A reader that went away must not stop a switch halfway."""
         if self.copy is not None:
-            with contextlib.suppress(OSError):  # a full disk must not stop a switch halfway
+            # A full disk, or a name that is no text, must not stop a switch halfway.
+            with contextlib.suppress(OSError, ValueError):
                 self.copy(event)
         if self._reader_left:
             return
@@ -48,7 +50,8 @@ class JsonRenderer:
 
     def answer(self, answer: Answer) -> None:
         """Write one object. Raises BrokenPipeError when nobody reads."""
-        self._write(object_line(answer.event, answer.fields))
+        with answering():
+            self._write(object_line(answer.event, answer.fields))
 
     def note(self, text: str) -> None:
         """Do nothing: what programs need is in the events."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +22,23 @@ Confirm = Annotated[
     str | None,
     typer.Option("--confirm", metavar="DBNAME", help="Confirm a protected target by its database name."),
 ]
+
+
+def _finite(seconds: float | None) -> float | None:
+    if seconds is not None and not math.isfinite(seconds):
+        raise typer.BadParameter("a number of seconds is wanted")
+    return seconds
+
+
 Timeout = Annotated[
     float | None,
-    typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long the database may take to be ready."),
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        min=0.1,
+        callback=_finite,
+        help="How long the database may take to be ready.",
+    ),
 ]
 TakePort = Annotated[
     bool,

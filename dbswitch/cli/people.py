@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, assert_never
 
 from dbswitch.cli import wording
+from dbswitch.cli.boundary import answering
 from dbswitch.cli.renderer import Answer, Failure, Line, Style, plain
 from dbswitch.switch.events import (
     Notice,
@@ -124,9 +125,10 @@ class PlainPeople:
     def answer(self, answer: Answer) -> None:
         """Print what was asked for on stdout. Raises BrokenPipeError when nobody reads."""
         self.settle()
-        for line in answer.lines:
-            self._out.write(self.drawn(line, self._out) + "\n")
-        self._out.flush()
+        with answering():
+            for line in answer.lines:
+                self._out.write(self.drawn(line, self._out) + "\n")
+            self._out.flush()
 
     def note(self, text: str) -> None:
         """Say something in passing."""

@@ -212,5 +212,5 @@ def _complete_streams() -> None:
 def _last_flush() -> None:
     try:
         sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
+    except (OSError, ValueError):
         boundary.silence_stdout()

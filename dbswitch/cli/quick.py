@@ -1,4 +1,4 @@
-"""Read the everyday lines (`dbswitch prod`, `dbswitch`, `dbswitch stop`) without loading typer, which costs 100 ms.
+"""Read the everyday lines (`dbswitch prod`, `dbswitch`, `restart`, `stop`) without loading typer, which costs 100 ms.
 
 Only what is certain is read here; anything else is None and goes to `cli/app.py`, which alone has errors and help. A
 test holds the two together: whatever this reads, the other reads as the same value. Pure.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbswitch.cli.operations import Common, Invocation, Status, Stop, Switch
+from dbswitch.cli.operations import Common, Invocation, Restart, Status, Stop, Switch
 from dbswitch.cli.words import TARGET
 from dbswitch.switch.plan import Mode
 
@@ -30,13 +30,14 @@ _SWITCH = {
     "--detach": "detach",
     "--take-port": "take_port",
 }
+_RESTART = {"take_port", "yes", "timeout"}  # what `restart` shares with a switch
 _MODES = {"--restart": Mode.RESTART, "--hot": Mode.HOT, "--no-restart": Mode.NONE}
 _VALUES = {"--confirm": "confirm", "--timeout": "timeout", "--run-id": "run_id", "--project": "project"}
 
 
 def read(line: Sequence[str]) -> Invocation | None:
     """Return what an arranged line asks for, or None where the whole parser has to look at it."""
-    if not line or line[0] not in {TARGET, "status", "stop"}:
+    if not line or line[0] not in {TARGET, "status", "stop", "restart"}:
         return None
     words: list[str] = []
     common: dict[str, Any] = {}
@@ -70,17 +71,18 @@ def _invocation(
 ) -> Invocation | None:
     if "project" in common:
         common["project"] = Path(common["project"])
-    if command != TARGET:
-        if words or own:
-            return None
-        return Invocation(Status() if command == "status" else Stop(), Common(**common))
-    if len(words) != 1 or ("detach" in own and "dry_run" in own):
-        return None
     if "timeout" in own:
         try:
             own["timeout"] = float(own["timeout"])
         except ValueError:
             return None
-        if not own["timeout"] >= 0.1:
+        if not 0.1 <= own["timeout"] < float("inf"):
             return None
-    return Invocation(Switch(words[0], **own), Common(**common))
+    if command == TARGET:
+        if len(words) != 1 or ("detach" in own and "dry_run" in own):
+            return None
+        return Invocation(Switch(words[0], **own), Common(**common))
+    if words or own.keys() - (_RESTART if command == "restart" else set()):
+        return None
+    operation = Status() if command == "status" else Stop() if command == "stop" else Restart(**own)
+    return Invocation(operation, Common(**common))

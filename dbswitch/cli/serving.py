@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dbswitch.cli.boundary import answering
 from dbswitch.cli.switching import agree_to_take_port, find_project
-from dbswitch.errors import ExitCode, InterruptedSwitchError
+from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -166,17 +167,29 @@ class Watch:
 
 
 def logs(asked: Logs, common: Common, renderer: Renderer) -> int:
-    """Show the end of the server's log, and go on with `--follow`; return the exit code."""
+    """Show the end of the server's log, and go on with `--follow`; return the exit code.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     project = find_project(common, renderer)
     from dbswitch.project import server_spec
     from dbswitch.server import log
 
     path = server_spec.build(project).log_path
-    if not path.exists():
-        renderer.note("there is no log yet; `dbswitch dev` starts the server")
-        if not asked.follow:
-            return ExitCode.OK
-    tail, position = _tail(path, asked.lines)
+    try:
+        if not path.exists():
+            renderer.note("there is no log yet; `dbswitch dev` starts the server")
+            if not asked.follow:
+                return ExitCode.OK
+        tail, position = _tail(path, asked.lines)
+    except OSError as error:
+        raise ConfigError(
+            "the server's log cannot be read",
+            facts=(f"{path}: {error.strerror}",),
+            why="what the server says is kept there",
+            fix=f"run it as the user that {path.parent} belongs to",
+        ) from None
     _show([tail], as_json=common.json)
     if asked.follow:
         _show(log.follow(path, since=position), as_json=common.json)
@@ -199,8 +212,9 @@ def _show(chunks: Iterable[bytes], *, as_json: bool) -> None:
     """Write log text to stdout as it comes, or as one JSON object per line. Raises BrokenPipeError."""
     if not as_json:
         for chunk in chunks:
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
+            with answering():
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
         return
     rest = b""
     for chunk in chunks:
@@ -215,5 +229,6 @@ def _log_line(line: bytes) -> None:
     from dbswitch.cli.json_lines import object_line
 
     text = line.decode(errors="replace").rstrip("\r")
-    sys.stdout.write(object_line("log", {"line": text}) + "\n")
-    sys.stdout.flush()
+    with answering():
+        sys.stdout.write(object_line("log", {"line": text}) + "\n")
+        sys.stdout.flush()

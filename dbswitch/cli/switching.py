@@ -105,10 +105,13 @@ def _keep_events(project: Project, run_id: str, renderer: Renderer) -> None:
     from dbswitch.cli.json_lines import JsonRenderer
     from dbswitch.durable import ensure_state_dir
     from dbswitch.switch import runs
+    from dbswitch.switch.alone import unusable
 
-    ensure_state_dir(project.state_dir)
     if isinstance(renderer, JsonRenderer):
-        renderer.copy = runs.RunFile(project.state_dir, run_id)
+        try:
+            renderer.copy = runs.RunFile(ensure_state_dir(project.state_dir), run_id)
+        except OSError as error:
+            raise unusable(project.state_dir, error, "the events of the run are kept there") from None
         runs.prune(project.state_dir)
 
 

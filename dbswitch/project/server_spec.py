@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from dbswitch.project.discovery import DEFAULT_PORT
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from dbswitch.server.nextjs import DevCommand
     from dbswitch.server.spec import ServerSpec
 
+_PORT = re.compile(r"[0-9]{1,5}")
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104  compared with, never listened on
 
 
@@ -31,7 +33,7 @@ def build(project: Project, ambient: Mapping[str, str] | None = None) -> ServerS
     server = project.config.server
     command = _command(project)
     wanted = environment.get("PORT", "")
-    ambient_port = int(wanted) if wanted.isascii() and wanted.isdigit() and 0 < int(wanted) < 65536 else None
+    ambient_port = int(wanted) if _PORT.fullmatch(wanted) and 0 < int(wanted) < 65536 else None
     asked = server.port or command.port or ambient_port
     hostname = command.hostname
     return ServerSpec(

@@ -10,6 +10,7 @@ from dbswitch.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MAX_BYTES = 1 << 20  # more than any target sets is something else than a target
 _WHY = "The target's values come from this command."
 
 
@@ -17,7 +18,7 @@ def run(argv: tuple[str, ...], cwd: Path, timeout: float, target: str) -> str:
     """Return what the command prints. `timeout` in seconds. What it prints is a secret, on stderr too.
 
     Raises:
-        ConfigError: not found, failed, too slow, or its output is not UTF-8.
+        ConfigError: not found, failed, too slow, or its output is not UTF-8 or larger than a mebibyte.
     """
     try:
         done = subprocess.run(argv, cwd=cwd, capture_output=True, timeout=timeout, check=False)
@@ -28,11 +29,13 @@ def run(argv: tuple[str, ...], cwd: Path, timeout: float, target: str) -> str:
             why=_WHY,
             fix=f"install {argv[0]}",
         ) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in one of the words
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(
             f"the command of the target {target} cannot be run",
-            facts=(f"{argv[0]}: {error.strerror}",),
+            facts=(f"{argv[0]}: {reason}",),
             why=_WHY,
+            fix=f"correct `command` of the target {target} in dbswitch.toml",
         ) from None
     except subprocess.TimeoutExpired:
         raise ConfigError(
@@ -48,6 +51,13 @@ def run(argv: tuple[str, ...], cwd: Path, timeout: float, target: str) -> str:
             why=_WHY,
             fix="run it yourself to see what it says",
         )
+    if len(done.stdout) > _MAX_BYTES:
+        raise ConfigError(
+            f"the command of the target {target} printed more than a mebibyte",
+            facts=(argv[0],),
+            why=_WHY,
+            fix="let it print one URL, or KEY=value lines",
+        )
     try:
         return done.stdout.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -55,4 +65,5 @@ def run(argv: tuple[str, ...], cwd: Path, timeout: float, target: str) -> str:
             f"the command of the target {target} printed something that is not UTF-8",
             facts=(argv[0],),
             why=_WHY,
+            fix="let it print one URL, or KEY=value lines, as UTF-8",
         ) from None

@@ -102,7 +102,9 @@ def append_line(path: Path, line: str) -> None:
     try:
         size = os.fstat(fd).st_size
         cut = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-        os.write(fd, (b"\n" if cut else b"") + line.encode() + b"\n")
+        # A path that is no text (PEP 383) must not keep the line from being written.
+        content = line.encode(errors="backslashreplace")
+        os.write(fd, (b"\n" if cut else b"") + content + b"\n")
     finally:
         os.close(fd)
 

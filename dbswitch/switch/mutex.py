@@ -130,7 +130,7 @@ def _wait(path: Path, ticket: Ticket, deadline: float, on_wait: Callable[[Holder
                 "Another switch is running in this project.",
                 facts=[f"waited {deadline:g} s for {(told or holder).text}"],
                 why="Two at once would leave the env files and the server at odds. Nothing was changed.",
-                fix="Wait for it (dbswitch wait), or give a longer --timeout.",
+                fix="Run the command again when it has ended; `dbswitch status` names it while it runs.",
             )
         if holder not in {told, UNKNOWN}:
             told = holder

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -229,7 +230,6 @@ def test_variables_and_url_from_come_from_the_shell_before_the_env_files(folder)
 
 
 def command(folder, code, **more):
-    import json
 
     folder.package()
     extra = "".join(f"{key} = {json.dumps(value)}\n" for key, value in more.items())
@@ -268,6 +268,7 @@ def test_a_command_runs_in_the_projects_root_and_not_in_a_shell(folder):
         ("print('S3CRET=\"open')", "line 1: this is no KEY=value line"),
         ("print('TOKEN=S3CRET')", "has no database URL"),
         ("import os; os.write(1, b'\\xff')", "not UTF-8"),
+        ("print('S3CRET ' * 200_000)", "more than a mebibyte"),
     ],
 )
 def test_a_command_that_fails_is_named_and_its_output_is_not_shown(folder, code, says, capfd):
@@ -277,7 +278,17 @@ def test_a_command_that_fails_is_named_and_its_output_is_not_shown(folder, code,
     error = caught.value
     text = repr((error.what, error.facts, error.why, error.fix))
     assert says in text
+    assert error.fix
     assert "S3CRET" not in text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("word", ["/", "a\0b"])
+def test_a_command_that_cannot_be_run_is_named(folder, word):
+    folder.package()
+    folder.write("dbswitch.toml", f"[targets.x]\ncommand = {json.dumps([word])}\n")
+    with pytest.raises(ConfigError, match="cannot be run") as caught:
+        resolve(project(folder), "x")
+    assert caught.value.fix
 
 
 def test_a_command_that_does_not_exist_is_named(folder):
@@ -382,7 +393,6 @@ def test_a_prisma_cli_that_loads_no_file_does_not_contradict(folder):
 
 def test_looking_at_the_active_target_runs_no_command_unless_asked(suffixed):
     code = f"open('ran', 'w'); print('{STAGING}')"
-    import json
 
     suffixed.write("dbswitch.toml", f"[targets.x]\ncommand = {json.dumps([sys.executable, '-c', code])}\n")
     state = active(project(suffixed), {"DATABASE_URL": STAGING})
