@@ -138,7 +138,8 @@ def test_a_signal_at_every_event_rolls_back_or_finishes(
         list(events_of(process, point))
         process.send_signal(number)
         ended, events, err = finish(process)
-        if ended == -number:  # too late to matter: the result was out, and only the interpreter was still leaving
+        # Too late to matter: the result was out, and only the interpreter was still leaving.
+        if ended == -number:
             assert events[-1]["event"] == "result", (point, events, err)
             ended = events[-1]["exit"]
         assert ended in {0, code}, (point, events, err)
