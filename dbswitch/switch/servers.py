@@ -76,12 +76,17 @@ def restart(
         begun(reporter, ending) as interrupts,
         alone(project.state_dir, reporter, target=ending.target) as (lease, _recovered),
     ):
-        observed = _observe(project, reporter, ending)
+        # It is stopped whatever it answers, and a half-dead one may take seconds to answer nothing.
+        observed = _observe(project, reporter, ending, ask=False)
         ending.outcome, ending.mode = Outcome.RESTARTED, Mode.RESTART.value
         apply = _apply(observed, reporter, interrupts, ambient, take_port=take_port)
-        _wait_for_database(observed, reporter, timeout, first_start=False)
         lease.check()
-        _cycle(apply, ending)
+        # The new server takes two seconds to boot, the database's answer is there long before; asked first, it would add to them.
+        _cycle(
+            apply,
+            ending,
+            meanwhile=lambda: _wait_for_database(observed, reporter, timeout, first_start=False),
+        )
     return _end(emit, reporter, ending)
 
 
@@ -112,12 +117,13 @@ def _end(emit: Callable[[Event], None], reporter: Reporter, ending: Ending) -> R
     return result
 
 
-def _observe(project: Project, reporter: Reporter, ending: Ending) -> Observed:
+def _observe(project: Project, reporter: Reporter, ending: Ending, *, ask: bool = True) -> Observed:
     with reporter.phase(Phase.OBSERVE) as note:
-        observed = observe.look(project)
+        observed = observe.look(project, ask=ask)
         ending.previous = observed.previous
         ending.target = observed.previous or ""
-        note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
+        state = observed.server.state.value if ask or not is_running(observed.server.state) else "running"
+        note.detail = f"on {observed.previous or 'no known target'}, server {state}"
     return observed
 
 
@@ -149,10 +155,10 @@ def _apply(
     return Apply(work, ())
 
 
-def _cycle(apply: Apply, ending: Ending) -> None:
+def _cycle(apply: Apply, ending: Ending, *, meanwhile: Callable[[], None] | None = None) -> None:
     with apply.recorded(SwitchRecord(apply.work.reporter.run_id, ending.target, ending.previous)):
         apply.stop_server()
-        apply.start_server()
+        apply.start_server(meanwhile=meanwhile)
 
 
 def _wait_for_database(

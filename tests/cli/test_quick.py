@@ -18,6 +18,7 @@ WORDS = st.sampled_from(
             "-",
             "status",
             "stop",
+            "restart",
             "logs",
             "--",
             "",
@@ -68,14 +69,31 @@ def test_what_is_read_quickly_is_what_the_whole_parser_reads(argv: list[str]) ->
 
 
 @pytest.mark.parametrize(
-    "argv", [("prod",), (), ("-", "--json"), ("stop",), ("--timeout", "5", "prod", "--detach")]
+    "argv",
+    [
+        ("prod",),
+        (),
+        ("-", "--json"),
+        ("stop",),
+        ("restart", "--timeout=5"),
+        ("--timeout", "5", "prod", "--detach"),
+    ],
 )
 def test_the_everyday_lines_are_read_quickly(argv: tuple[str, ...]) -> None:
     assert isinstance(quick.read(arrange(argv)), Invocation)
 
 
 @pytest.mark.parametrize(
-    "line", ["prod --help", "prod extra", "prod --hot --restart", "logs", "prod --timeout 0"]
+    "line",
+    [
+        "prod --help",
+        "prod extra",
+        "prod --hot --restart",
+        "logs",
+        "prod --timeout 0",
+        "restart now",
+        "restart --hot",
+    ],
 )
 def test_whatever_needs_an_answer_in_words_is_left_to_the_whole_parser(line: str) -> None:
     assert quick.read(arrange(line.split())) is None
