@@ -63,6 +63,15 @@ def test_next_dev_moves_in_the_same_process_and_says_where_it_is(
     assert hot_app.get(IDENTITY, headers={"x-dbswitch-token": ""}).status == 401
 
 
+def test_the_newest_next_and_prisma_move_too(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = prepare(next_app("newest", local=postgres_local.url, prod=postgres_prod.url))
+    serve(app, "dev")
+    switch_both_ways(app, postgres_local, postgres_prod)
+    assert app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN}).status == 200
+
+
 def test_the_route_names_the_error_and_nothing_else_while_the_database_is_away(
     next_app: NextApp, fresh_postgres: FreshPostgres
 ) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dbswitch.generate.client import Adapter, client_facts, render
+from dbswitch.generate.writing import write
+from dbswitch.project.discovery import load
 from tests.generate.conftest import SUITE, ClientProject, place_client
 
 if TYPE_CHECKING:
@@ -51,6 +55,15 @@ def test_it_passes_the_strictest_compiler_with_and_without_hooks(client_project:
     for name in ("types_extended.ts", "retry.test.ts", "prisma.extend.ts"):
         shutil.copyfile(SUITE / name, client_project.root / "suite" / name)
     add_hooks(client_project)
+    assert_ok(client_project.run("tsc", "-p", "."))
+
+
+def test_it_compiles_with_the_neon_adapter(client_project: ClientProject) -> None:
+    for name in ("types_extended.ts", "retry.test.ts", "prisma.extend.ts"):
+        (client_project.root / "suite" / name).unlink()
+    facts = replace(client_facts(load(client_project.root)), adapter=Adapter.NEON)
+    write(client_project.root, [render(facts)])
+    assert "PrismaNeon" in (client_project.root / "lib" / "prisma.ts").read_text()
     assert_ok(client_project.run("tsc", "-p", "."))
 
 

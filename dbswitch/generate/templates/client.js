@@ -496,13 +496,14 @@ function createAdapter(lanes) {
             const { queryRaw, executeRaw, commit, rollback } = transaction;
             let left = false;
             const end = async (finish) => {
+                if (left)
+                    return;
+                left = true;
                 try {
                     await finish.call(transaction);
                 }
                 finally {
-                    if (!left)
-                        lanes.leave(lane);
-                    left = true;
+                    lanes.leave(lane);
                 }
             };
             lane.users++;
@@ -519,6 +520,9 @@ function createAdapter(lanes) {
                         own.uncertain = true;
                     else if (own && (fault === "refused" || fault === "lost"))
                         own.cutOff = true;
+                    // Prisma 6 never gives back the connection of a transaction whose end failed.
+                    if (commit || query.sql === "ROLLBACK")
+                        setTimeout(() => void end(rollback).catch(() => { }), 1_000).unref();
                     // A COMMIT without a connection to send it on: the server rolls back.
                     if (own && commit && fault === "refused")
                         own.wrote = false;
@@ -552,11 +556,7 @@ function createClient() {
             });
         }
     }
-
-    // All operations go through this method of Prisma's own. The public way, a query extension, copies all arguments, costs
-    // several times as much and takes $on away. Should a later Prisma lack it, single statements still follow and retry.
-    const inner = PrismaClient.prototype;
-    const request = inner._request;
+    const request = PrismaClient.prototype._request;
     if (request !== undefined)
         Object.defineProperty(FollowingClient.prototype, "_request", {
             value(asked) {

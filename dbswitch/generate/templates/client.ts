@@ -563,11 +563,12 @@ function createAdapter(lanes: ReturnType<typeof createLanes>) {
       const { queryRaw, executeRaw, commit, rollback } = transaction;
       let left = false;
       const end = async (finish: () => Promise<void>) => {
+        if (left) return;
+        left = true;
         try {
           await finish.call(transaction);
         } finally {
-          if (!left) lanes.leave(lane);
-          left = true;
+          lanes.leave(lane);
         }
       };
       lane.users++;
@@ -580,6 +581,8 @@ function createAdapter(lanes: ReturnType<typeof createLanes>) {
           const fault = classify(error);
           if (own && commit && fault === "lost") own.uncertain = true;
           else if (own && (fault === "refused" || fault === "lost")) own.cutOff = true;
+          // Prisma 6 never gives back the connection of a transaction whose end failed.
+          if (commit || query.sql === "ROLLBACK") setTimeout(() => void end(rollback).catch(() => {}), 1_000).unref();
           // A COMMIT without a connection to send it on: the server rolls back.
           if (own && commit && fault === "refused") own.wrote = false;
           throw error;
@@ -623,8 +626,8 @@ function createClient() {
 
   // All operations go through this method of Prisma's own. The public way, a query extension, copies all arguments, costs
   // several times as much and takes $on away. Should a later Prisma lack it, single statements still follow and retry.
-  const inner: { _request?: (request: Request) => Promise<unknown> } = PrismaClient.prototype;
-  const request = inner._request;
+  type Inner = { _request?: (request: Request) => Promise<unknown> };
+  const request = (PrismaClient.prototype as unknown as Inner)._request;
   if (request !== undefined)
     Object.defineProperty(FollowingClient.prototype, "_request", {
       value(this: PrismaClient, asked: Request) {

@@ -44,6 +44,8 @@ export async function until<T>(look: () => Promise<T> | T, seconds = 10): Promis
 /** A proxy in front of a database that can refuse, or cut a connection when a certain statement passes. */
 export class FaultProxy {
   refusing = false;
+  /** How long what the client sends is held back, in milliseconds. */
+  delay = 0;
   /** Cut when the client sends this: before the server gets it, or after the server has answered it. */
   cut: { text: string; when: "before" | "after"; times: number } | undefined;
   seen = 0;
@@ -79,7 +81,8 @@ export class FaultProxy {
           ending = true;
         }
       }
-      server.write(part);
+      if (this.delay) setTimeout(() => server.write(part), this.delay);
+      else server.write(part);
     });
     server.on("data", (part) => (ending ? end() : client.write(part)));
   }
