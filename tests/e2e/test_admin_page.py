@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.generate.admin import LONG, PAGE, generate, serve, with_banner
+from tests.generate.admin import LONG, PAGE, assert_answers_from, generate, serve, with_banner
 from tests.support.browser import Browser, browser
 from tests.support.nextapp import wait_until
 
@@ -141,7 +141,7 @@ def test_local_prod_local_prod_from_the_page_while_the_server_stays(
         assert not any(AWAY in text for text in seen)
         assert f"The app itself answers from {server.shop.database} (PostgreSQL" in seen[-1]
         assert screen.name() == target
-        app.assert_answers_from(server)
+        assert_answers_from(app, server)
         screen.run(
             "await page.locator('aside[aria-label=\"Database of this app\"]')"
             f'.getByText("{target}", {{ exact: true }}).waitFor()'
@@ -170,7 +170,7 @@ def test_local_prod_local_prod_with_a_restart_is_followed_through_the_gap(
         screen.picture("gap")
         screen.watch(f"Verified on {target}.")
         assert screen.name() == target
-        app.assert_answers_from(server)
+        assert_answers_from(app, server)
         app.assert_one_server_tree()
         assert not servers & {process.pid for process in app.next_servers()}
     screen.run('await page.getByText("Steps", { exact: true }).click()')
@@ -211,7 +211,7 @@ def test_a_tab_that_is_closed_midway_changes_nothing_and_a_new_one_finds_the_swi
     )
     [past] = [one for one in admin.ask().body["history"] if one["to"] == "prod"]
     assert (past["outcome"], past["verified"], past["mode"]) == ("switched", True, "restart")
-    app.assert_answers_from(postgres_prod)
+    assert_answers_from(app, postgres_prod)
 
 
 def test_a_target_that_is_down_is_told_with_what_to_do_and_nothing_has_changed(
@@ -235,4 +235,4 @@ def test_a_target_that_is_down_is_told_with_what_to_do_and_nothing_has_changed(
     screen.assert_accessible()
     screen.picture("down")
     assert app.read(".env.local") == before
-    app.assert_answers_from(postgres_local)
+    assert_answers_from(app, postgres_local)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.support.nextapp import AppFolder
+    from tests.support.postgres import ShopServer
 
 ROUTE = "/api/admin/database"
 PAGE = "/admin/configuration"
@@ -96,6 +97,15 @@ def generate(app: AppFolder, *kinds: str) -> AppFolder:
         done = app.dbswitch(*arguments)
         assert done.returncode == 0, done.stderr
     return app
+
+
+def assert_answers_from(app: AppFolder, server: ShopServer) -> None:
+    """The app's own route shows this server's rows; it may have to be compiled first."""
+    answer = app.get(timeout=LONG)
+    assert answer.status == 200, f"{answer}\n{app.log()[-3000:]}"
+    content = dict(answer.json)
+    content.pop("bucket")
+    assert content == server.answer
 
 
 def with_banner(app: AppFolder) -> AppFolder:

@@ -12,7 +12,7 @@ import pytest
 
 from dbswitch.database.identity import Identity
 from dbswitch.database.url import DatabaseUrl
-from tests.generate.admin import LONG, PAGE, Admin, generate, serve
+from tests.generate.admin import LONG, PAGE, Admin, assert_answers_from, generate, serve
 from tests.generate.live import build
 from tests.support.nextapp import LEGS, wait_until
 
@@ -180,7 +180,7 @@ def test_a_restart_is_answered_before_anything_stops_and_told_by_the_server_afte
     assert (result["outcome"], result["verified"], result["mode"]) == ("switched", True, "restart")
     assert result["identity"]["database"] == postgres_prod.shop.database
     assert not servers & {process.pid for process in app.next_servers()}
-    app.assert_answers_from(postgres_prod)
+    assert_answers_from(app, postgres_prod)
     app.assert_one_server_tree()
     now = admin.ask().body
     assert now["active"]["target"] == "prod"
@@ -192,7 +192,7 @@ def test_a_restart_is_answered_before_anything_stops_and_told_by_the_server_afte
     assert back.status == 202
     result = admin.finish(back.body["id"])
     assert (result["outcome"], result["verified"], result["mode"]) == ("switched", True, "hot")
-    app.assert_answers_from(postgres_local)
+    assert_answers_from(app, postgres_local)
     app.assert_clean_log()
     assert_nothing_given_away(admin, postgres_local.url, postgres_prod.url)
 
@@ -223,7 +223,7 @@ def test_a_target_that_is_down_changes_nothing_and_one_that_runs_elsewhere_is_na
     assert admin.post("local").status == 409
     wait_until(lambda: True if admin.ask().body["running"] is None else None, LONG, app.log)
     assert app.read(".env.local") == before
-    app.assert_answers_from(postgres_local)
+    assert_answers_from(app, postgres_local)
     assert_nothing_given_away(admin, postgres_local.url, down.url)
 
 
@@ -247,7 +247,7 @@ def test_a_classic_client_works_too_with_the_program_of_the_project_or_of_the_pa
     assert said.status == 202
     result = admin.finish(said.body["id"])
     assert (result["outcome"], result["verified"], result["mode"]) == ("switched", True, "restart")
-    app.assert_answers_from(postgres_prod)
+    assert_answers_from(app, postgres_prod)
     program.unlink()
     assert (
         admin.ask().body["active"]["target"] == "prod"
