@@ -160,10 +160,11 @@ def restart(asked: Restart, common: Common, renderer: Renderer) -> int:
 
 
 def stop(common: Common, renderer: Renderer) -> int:
-    """Stop the server; return the exit code."""
-    project = find_project(common, renderer)
+    """Stop the server, whatever the targets are like; return the exit code."""
+    from dbswitch.project.discovery import discover
     from dbswitch.switch import runs, servers
 
+    project = discover(start_folder(common))
     return servers.stop_server(project, renderer.emit, run_id=runs.new_id()).exit
 
 

@@ -72,6 +72,15 @@ def apply(changes: Sequence[FileChange], journal: Path) -> None:
         _apply(Journal(secrets.token_hex(4), entries), journal)
 
 
+def precheck(changes: Sequence[FileChange]) -> None:
+    """Look at every file without writing: what :func:`apply` would refuse now is refused before a server is stopped.
+
+    Raises:
+        EnvFileConflictError, EnvFileError: as :func:`apply`.
+    """
+    checked([(str(c.path), c.old, c.new) for c in changes])
+
+
 def reverse(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
     """Return the changes that take `changes` back, in the same order: the file that decides is still the last."""
     return tuple(FileChange(c.path, c.new, c.old) for c in changes)

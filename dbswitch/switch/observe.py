@@ -82,6 +82,22 @@ def look(project: Project, *, ask: bool = True) -> Observed:
     )
 
 
+def server_alone(project: Project, *, ask: bool = True) -> Observed:
+    """Look at the server only: a stop must not depend on env files that can be read."""
+    spec = server_spec.build(project)
+    return Observed(
+        project=project,
+        spec=spec,
+        server=lifecycle.observe(spec, ask=ask),
+        files={},
+        env_file_keys=frozenset(),
+        target_keys=frozenset(),
+        previous=None,
+        hot_client=False,
+        route=None,
+    )
+
+
 def destination(
     project: Project, target: Target, *, timeout: float | None, first_start: bool = False
 ) -> Destination:

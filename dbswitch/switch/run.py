@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, assert_never
 
+from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, ProtectedError, UsageError
 from dbswitch.project import readers, targets
 from dbswitch.server.environment import touched_by_next
@@ -85,6 +86,8 @@ def _switch(
             )
             ending.mode = plan.mode.value
             note.detail = plan.server
+            changes = observe.changes(observed, plan.edits)
+            transaction.precheck(changes)
         for notice in plan.notices:
             reporter.emit(notice)
         reporter.emit(Planned(plan.mode.value, plan.previous, plan.files, plan.variables, plan.server))
@@ -111,7 +114,7 @@ def _switch(
         )
         apply = Apply(
             work,
-            observe.changes(observed, plan.edits),
+            changes,
             gone=plan.edits.gone,
             start_anyway=recovered.server_down,
         )

@@ -5,7 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError, DbswitchError
+from dbswitch.errors import (
+    ConfigError,
+    DatabaseNotReadyError,
+    DatabaseRejectedError,
+    DbswitchError,
+    EnvFileError,
+)
 from dbswitch.project import readers, targets
 from dbswitch.server.state import ServerState
 from dbswitch.switch import mutex, observe, recovery
@@ -98,7 +104,11 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
         begun(reporter, ending) as interrupts,
         alone(project.state_dir, reporter, target=ending.target),
     ):
-        observed = _observe(project, reporter, ending)
+        try:
+            observed = _observe(project, reporter, ending)
+        except (ConfigError, EnvFileError) as error:
+            reporter.notice("env-files", f"{error.what.rstrip('.')}; the server is stopped all the same", "warning")
+            observed = observe.server_alone(project)
         record = RecordFile(project.state_dir)
         record.end()  # whoever stops the server does not want a killed switch's server back
         apply = _apply(observed, reporter, interrupts, {}, take_port=False)
