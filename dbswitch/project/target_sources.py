@@ -29,6 +29,8 @@ _WAYS = frozenset(
 # Variables that steer the process itself; a companion of this name is a coincidence (`NODE_ENV_PROD`).
 _NEVER = frozenset({"NODE_ENV", "NODE_OPTIONS", "PATH", "HOME", "PORT", "HOSTNAME", "SHELL", "USER"})
 _POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
+_REFERENCE_DEPTH = 5
+_LONGEST_VALUE = 65_536  # characters
 _REFERENCE = re.compile(r"(?<!\\)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -193,17 +195,21 @@ def bound_variables(project: Project) -> tuple[SecretValues, dict[str, str]]:
     return SecretValues(values), where
 
 
-def with_references(value: str, bound: Mapping[str, str], depth: int = 5) -> str:
+def with_references(value: str, bound: Mapping[str, str]) -> str:
     """Return `value` with `${NAME}` of bound names replaced, as @next/env and Prisma do. Pure.
 
-    Unknown names stay as they are: a `$` in a password is more likely than a reference to nothing.
+    Unknown names stay as they are: a `$` in a password is more likely than a reference to nothing. So does a value that
+    names itself, or grows beyond what any variable is.
     """
-    if depth == 0:
-        return value
-    return _REFERENCE.sub(
-        lambda match: with_references(bound[match[1]], bound, depth - 1) if match[1] in bound else match[0],
-        value,
-    )
+    text = value
+    for _ in range(_REFERENCE_DEPTH):
+        replaced = _REFERENCE.sub(lambda match: bound.get(match[1], match[0]), text)
+        if replaced == text:
+            break
+        if len(replaced) > _LONGEST_VALUE:
+            return value
+        text = replaced
+    return text
 
 
 def read_target_file(path: Path, shown: str) -> SecretValues:

@@ -406,3 +406,8 @@ def test_a_broken_target_does_not_hide_the_others(suffixed):
     state = active(project(suffixed), {})
     assert state.name == "local"
     assert [name for name, _ in state.unresolved] == ["staging"]
+
+
+def test_references_that_multiply_end_soon_and_leave_the_value_as_it_is():
+    bound = {name: f"${{{after}}}" * 300 for name, after in zip("ABCDE", "BCDEF", strict=True)} | {"F": "x"}
+    assert with_references("postgresql://u:${A}@h/d", bound) == "postgresql://u:${A}@h/d"
