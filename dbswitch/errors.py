@@ -134,3 +134,19 @@ class InterruptedSwitchError(DbswitchError):
     def __init__(self, what: str, *, terminated: bool = False, facts: Iterable[str] = ()) -> None:
         super().__init__(what, facts=facts)
         self.terminated = terminated
+
+
+def interruption_behind(error: BaseException) -> InterruptedSwitchError | None:
+    """Return the interruption an exception came from, where somebody's clean-up stumbled over it; else None.
+
+    A signal handler raises between any two steps of any library, and not every one of them expects that: the first
+    error is then only the context of the one that arrives.
+    """
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        if isinstance(found, InterruptedSwitchError):
+            return found
+        seen.add(id(found))
+        found = found.__context__
+    return None

@@ -11,7 +11,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError, UsageError
+from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError, UsageError, interruption_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,8 +41,10 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer], log_dir: Ca
         silence_stdout()
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the boundary: what arrives here is a bug, whatever it is
-        renderer().failure(bug(error, log_dir))
-        return ExitCode.BUG
+        interruption = interruption_behind(error)
+        failure = bug(error, log_dir) if interruption is None else failure_of(interruption)
+        renderer().failure(failure)
+        return failure.exit
 
 
 def failure_of(error: DbswitchError) -> Failure:

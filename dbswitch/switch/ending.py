@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dbswitch.errors import DbswitchError, ExitCode
+from dbswitch.errors import DbswitchError, ExitCode, interruption_behind
 from dbswitch.switch.events import ErrorInfo, Outcome, Result, Started
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.outcomes import exit_of, outcome_of
@@ -65,10 +65,12 @@ class Settled:
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> bool:
         """Keep an expected failure."""
-        if isinstance(error, DbswitchError):
-            self._ending.error = error
-            return True
-        return False
+        expected = error if isinstance(error, DbswitchError) else None
+        if isinstance(error, Exception) and expected is None:
+            expected = interruption_behind(error)
+        if expected is not None:
+            self._ending.error = expected
+        return expected is not None
 
 
 @contextlib.contextmanager

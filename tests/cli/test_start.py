@@ -32,7 +32,7 @@ def imported(folder: Path, *argv: str) -> set[str]:
     rows = [
         row.rpartition("|")[2].strip() for row in done.stderr.splitlines() if row.startswith("import time:")
     ]
-    assert "dbswitch.cli.words" in rows
+    assert any(row.startswith("dbswitch.") for row in rows)  # the list is one of imports, and of ours
     return {row.partition(".")[0] for row in rows}
 
 

@@ -185,7 +185,7 @@ class AppFolder:
     # Over HTTP
 
     def get(
-        self, path: str = "/api/items", *, headers: Mapping[str, str] | None = None, timeout: float = 30
+        self, path: str = "/api/items", *, headers: Mapping[str, str] | None = None, timeout: float = 90
     ) -> Answer:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=dict(headers or {}))
         # A proxy of the machine is not for its own loopback.
