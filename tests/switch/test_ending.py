@@ -27,10 +27,14 @@ def test_a_library_that_stumbles_over_a_signal_does_not_turn_it_into_a_bug() -> 
     assert isinstance(ending.error, InterruptedSwitchError)
 
 
+def stumble() -> None:
+    try:
+        raise UsageError("no")
+    finally:
+        {}["gone"]
+
+
 def test_a_chain_without_an_interruption_is_none() -> None:
     with pytest.raises(KeyError) as stumbled:
-        try:
-            raise UsageError("no")
-        finally:
-            {}["gone"]
+        stumble()
     assert interruption_behind(stumbled.value) is None
