@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -126,6 +127,7 @@ class Apply:
             observed = lifecycle.observe(work.spec, ask=False)
             lifecycle.require_command(work.spec)
             self._require_own_port(observed)
+            self._require_command()
             self.mark_server_down()
             report = lifecycle.stop(
                 work.spec, observed, on_step=lambda text: work.reporter.notice("stop", text)
@@ -170,6 +172,20 @@ class Apply:
         holders = tuple(one for one in observed.foreign if one.port == needed)
         if holders and not work.take_port:
             raise taken(needed, holders)
+
+    def _require_command(self) -> None:
+        """Refuse before anything is stopped when the program that starts the next server is not there (any more)."""
+        argv = self.work.spec.argv
+        if not argv:
+            return  # whoever starts it says what is missing
+        program = argv[0] if "/" not in argv[0] else str(self.work.spec.cwd / argv[0])
+        if shutil.which(program, path=self.environment().env.get("PATH")) is None:
+            raise ServerError(
+                "the dev server's command cannot be run",
+                facts=(f"{argv[0]}: not found, or not executable", "nothing was stopped"),
+                why="a server that is stopped now could not be started again",
+                fix="check the dev script in package.json, and that Node.js is on the PATH",
+            )
 
     def stop_only(self) -> bool:
         """Stop the server for good; return whether there was one.

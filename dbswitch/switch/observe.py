@@ -20,6 +20,7 @@ from dbswitch.switch.work import Destination
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
@@ -186,5 +187,14 @@ def _is_stale(observed: Observed) -> bool:
     top = observed.server.top
     if top is None or not is_running(observed.server.state):
         return False
-    since = time.time() - age(top) + START_GRAIN
-    return any((observed.project.root / name).stat().st_mtime > since for name in observed.files)
+    now = time.time()
+    since = now - age(top) + START_GRAIN
+    # A time that is still to come (a clock set back, a copied file) says nothing, and would say it for every switch.
+    return any(since < _changed(observed.project.root / name) <= now for name in observed.files)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # removed since it was read
+        return 0.0

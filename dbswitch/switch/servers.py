@@ -107,7 +107,9 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
         try:
             observed = _observe(project, reporter, ending)
         except (ConfigError, EnvFileError) as error:
-            reporter.notice("env-files", f"{error.what.rstrip('.')}; the server is stopped all the same", "warning")
+            reporter.notice(
+                "env-files", f"{error.what.rstrip('.')}; the server is stopped all the same", "warning"
+            )
             observed = observe.server_alone(project)
         record = RecordFile(project.state_dir)
         record.end()  # whoever stops the server does not want a killed switch's server back

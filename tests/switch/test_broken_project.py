@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,3 +39,27 @@ def test_a_server_can_be_stopped_whatever_the_env_files_are_like(served: Folder,
     assert done.returncode == 0, done.stderr
     assert "stopped all the same" in done.stderr
     assert not served.living()
+
+
+@pytest.mark.parametrize("command", ["no-such-program-here", "/nowhere/node", "./package.json"])
+def test_a_server_that_could_not_be_started_again_is_not_stopped(served: Folder, command: str) -> None:
+    assert served.run("dev", "--detach").returncode == 0
+    before = {process.pid for process in served.living()}
+    old = (served.root / ".env.local").read_bytes()
+    served.write(
+        "dbswitch.toml",
+        f'[server]\ncommand = ["{command}", "dev"]\nport = {served.port}\nports = [{served.port}]\n',
+    )
+    code, events = served.json("local", "--restart")
+    assert code == 6
+    assert events[-1]["error"]["what"] == "the dev server's command cannot be run"
+    assert {process.pid for process in served.living()} == before
+    assert (served.root / ".env.local").read_bytes() == old
+    assert not (served.root / ".dbswitch" / "switch.json").exists()
+
+
+def test_an_env_file_from_the_future_does_not_restart_the_server_at_every_switch(served: Folder) -> None:
+    assert served.run("dev", "--detach").returncode == 0
+    to_come = time.time() + 86_400
+    os.utime(served.root / ".env.local", (to_come, to_come))
+    assert served.json("local")[1][-1]["outcome"] == "unchanged"
