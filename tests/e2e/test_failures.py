@@ -145,7 +145,11 @@ def test_a_protected_target_without_its_name_is_refused_and_nothing_happens(
 ) -> None:
     app = next_app(local=postgres_local.url, prod=postgres_prod.url)
     before = app.read(".env.local")
-    for arguments in (("prod",), ("prod", "--yes"), ("prod", "--confirm", "shop")):
+    for arguments in (
+        ("prod",),
+        ("prod", "--yes"),
+        ("prod", "--confirm", f"not-{postgres_prod.shop.database}"),
+    ):
         done = app.dbswitch(*arguments)
         assert done.returncode == 9, done.stderr
         assert f"--confirm {postgres_prod.shop.database}" in done.stderr
