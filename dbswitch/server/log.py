@@ -22,21 +22,25 @@ MAX_BYTES = 10 * 1024 * 1024
 _LOOK = 0.1  # seconds between two looks at the end of the file
 _CHUNK = 64 * 1024
 
+# A link that came with a cloned repository must not lead the server's output into another file.
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_REPLACE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+
 
 def open_for_append(path: Path) -> int:
     """Return a private O_APPEND descriptor of the log, cut first when it is large. Raises OSError."""
     ensure_state_dir(path.parent)
     rotate(path)
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    return os.open(path, _APPEND, PRIVATE_FILE)
 
 
 def rotate(path: Path, limit: int = MAX_BYTES) -> bool:
     """Copy a log of more than `limit` bytes to `.1` and empty it; say whether that was done."""
     try:
-        if path.stat().st_size <= limit:
+        if path.is_symlink() or path.stat().st_size <= limit:
             return False
         previous = path.with_name(path.name + ".1")
-        fd = os.open(previous, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
+        fd = os.open(previous, _REPLACE, PRIVATE_FILE)
         with path.open("rb") as source, os.fdopen(fd, "wb") as target:
             shutil.copyfileobj(source, target)
         os.truncate(path, 0)
