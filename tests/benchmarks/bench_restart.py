@@ -1,9 +1,10 @@
 """The restart: from the command to the first good answer of the app's own route, against other ways to restart it.
 
-Run it: `python -m tests.benchmarks.bench_restart [--runs N] [--only NAME]`. The real Next.js app with two PostgreSQL servers.
-Every way starts its own server as it would, waits until `/api/items` answers, rests a second, and is then measured; all
-take turns in every round, and each ratio is to the floor of the same round. Good means 200 with the rows of the right
-database, and all wait for the same route (dbswitch through `ready_path`). Nothing is asserted.
+Run it: `python -m tests.benchmarks.bench_restart [--runs N] [--only NAME,NAME] [--patience SECONDS]`. The real Next.js app
+with two PostgreSQL servers. Every way starts its own server as it would, waits until `/api/items` answers, rests a second
+(up to `--patience` while others keep the machine busy), and is then measured; all take turns in every round, and each
+ratio is to the floor of the same round. Good means 200 with the rows of the right database, and all wait for the same
+route (dbswitch through `ready_path`). Nothing is asserted.
 
 * floor: TERM to the group, wait until every process is dead, `node .../next dev -p PORT`. Next's command line program
   takes its time to die; the floor with KILL does not wait for that, and no tool can be faster.
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
 
 ROUTE = "/api/items"
 LOOK = 0.02  # seconds between two questions, as dbswitch itself asks
-REST = 1.0  # seconds a server gets between its first answer and the measurement
+REST = 1.0  # seconds a server gets between its first answer and the measurement, and again while the machine is busy
+BUSY = 25.0  # percent
 DEADLINE = 90.0
 TOOLS = Path(__file__).parents[1] / "node" / "restart"
 FLOOR = "bare TERM + bare start (the floor)"
@@ -62,7 +64,9 @@ class Scene:
     place: Stage
     app: AppFolder
     tools: Path
+    patience: float  # seconds to wait for a machine that is not busy, before each measurement
     phases: dict[str, list[float]] = field(default_factory=dict)
+    busy: list[float] = field(default_factory=list)
 
     # What a way to restart is made of
 
@@ -105,7 +109,13 @@ class Scene:
 
     def settle(self, server: ShopServer) -> None:
         self.until_good(server)
-        time.sleep(REST)
+        self.rest()
+
+    def rest(self) -> None:
+        limit = time.perf_counter() + self.patience
+        while (busy := psutil.cpu_percent(REST)) > BUSY and time.perf_counter() < limit:
+            pass
+        self.busy.append(busy)
 
     def terminal(self, *arguments: str, then: Callable[[], float] | None = None) -> tuple[float, float]:
         """Run dbswitch on a terminal; return the seconds of the whole command and of `then`, called meanwhile."""
@@ -207,7 +217,7 @@ def dbswitch_switch(scene: Scene) -> dict[str, float]:
     there = scene.terminal(
         "prod", "--confirm", place.prod.shop.database, then=lambda: scene.until_good(place.prod)
     )
-    time.sleep(REST)
+    scene.rest()
     back = scene.terminal("local", then=lambda: scene.until_good(place.local))
     for index, what in enumerate(("whole command", "first new answer")):
         found[f"dbswitch prod, {what}"] = there[index]
@@ -306,6 +316,17 @@ WAYS: dict[str, Callable[[Scene], dict[str, float]]] = {
 }
 
 
+def measure(scene: Scene, chosen: Sequence[str], number: int) -> dict[str, float]:
+    """Take every way once. The order turns with the rounds, so that nobody always follows the same one."""
+    scene.clear()
+    one: dict[str, float] = {}
+    turn = number % len(chosen)
+    for name in (*chosen[turn:], *chosen[:turn]):
+        one |= WAYS[name](scene)
+        scene.clear()
+    return one
+
+
 def report(rounds: Sequence[dict[str, float]], found: dict[str, list[float]]) -> None:
     print(f"{'':36}{'median':>9}{'best':>9}{'worst':>9}{'x floor':>9}{'range of ratios':>19}")
     names = dict.fromkeys(name for one in rounds for name in one)
@@ -326,12 +347,15 @@ def report(rounds: Sequence[dict[str, float]], found: dict[str, list[float]]) ->
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--patience", type=float, default=30.0)
     parser.add_argument("--only", default=",".join(WAYS), help=f"some of {', '.join(WAYS)}")
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
     if "usual" in chosen and shutil.which("fuser") is None:
         print("left out: the fuser line, since there is no fuser (Debian: psmisc)")
         chosen.remove("usual")
+    # Whoever ends it early leaves no server behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     rounds: list[dict[str, float]] = []
     with stage() as place, tempfile.TemporaryDirectory(prefix="dbswitch-bench-") as compiled:
         # Compiled modules, as an installed dbswitch has them, whatever the caller's environment says.
@@ -341,24 +365,25 @@ def main() -> int:
             env={"PYTHONPYCACHEPREFIX": compiled, "PYTHONDONTWRITEBYTECODE": ""},
         )
         app.write("dbswitch.toml", f'[server]\nready_path = "{ROUTE}"\n')
-        scene = Scene(place, app, node_modules_for(TOOLS))
+        scene = Scene(place, app, node_modules_for(TOOLS), arguments.patience)
         print(
             f"{arguments.runs} rounds; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}", flush=True
         )
-        for number in range(arguments.runs + 1):
-            scene.clear()
-            one: dict[str, float] = {}
-            # The order turns with the rounds, so that nobody always follows the same one.
-            turn = number % len(chosen)
-            for name in chosen[turn:] + chosen[:turn]:
-                one |= WAYS[name](scene)
-                scene.clear()
-            if number:  # the first round fills Next's and the system's caches
-                rounds.append(one)
-            else:
-                scene.phases.clear()
-            print(f"round {number}: load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
-        report(rounds, scene.phases)
+        try:
+            for number in range(arguments.runs + 1):
+                one = measure(scene, chosen, number)
+                print(f"round {number}: load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+                if number:  # the first round fills Next's and the system's caches
+                    rounds.append(one)
+                else:
+                    scene.phases.clear()
+                    scene.busy.clear()
+        finally:  # also when it is ended early
+            if rounds:
+                print(
+                    f"{len(rounds)} rounds; busy before the measurements: {statistics.median(scene.busy):.0f} % (median)"
+                )
+                report(rounds, scene.phases)
     return 0
 
 
