@@ -66,6 +66,7 @@ def ensure_own_dir(directory: Path) -> None:
     """
     try:
         directory.mkdir(mode=PRIVATE_DIR)
+        give_to_owner(directory)
     except FileExistsError:
         mode = directory.lstat().st_mode
         if not stat.S_ISDIR(mode):
@@ -73,6 +74,43 @@ def ensure_own_dir(directory: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, f"it is {kind}, not a folder", str(directory)) from None
         if mode & 0o077:
             directory.chmod(PRIVATE_DIR)
+
+
+def make_folders(directory: Path) -> None:
+    """Make a folder and what is missing above it, each for whom the folder around it belongs to. Raises OSError."""
+    missing = [one for one in (directory, *directory.parents) if not one.exists()]
+    for one in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            one.mkdir()
+            give_to_owner(one)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Return a descriptor of a file for its owner alone, never of one that a symlink leads to. Raises OSError."""
+    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    if flags & os.O_CREAT:
+        try:
+            give_to_owner(path, fd)
+        except OSError:
+            os.close(fd)
+            raise
+    return fd
+
+
+def give_to_owner(path: Path, fd: int | None = None) -> None:
+    """Let what root made belong to whom the folder around it belongs to: as root in a person's project (a container).
+
+    Raises:
+        OSError: it cannot be looked at, or not be given.
+    """
+    if os.geteuid() != 0:
+        return
+    found, around = os.lstat(path) if fd is None else os.fstat(fd), path.parent.stat()
+    if found.st_uid == 0 != around.st_uid:
+        if fd is None:
+            os.chown(path, around.st_uid, around.st_gid, follow_symlinks=False)
+        else:
+            os.fchown(fd, around.st_uid, around.st_gid)
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
@@ -89,6 +127,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> Non
         with os.fdopen(fd, "wb") as stream:
             stream.write(content)
             stream.flush()
+            give_to_owner(temporary, stream.fileno())
             os.fchmod(stream.fileno(), mode)
             fsync_fd(stream.fileno())
         temporary.replace(path)
@@ -97,6 +136,23 @@ def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> Non
             temporary.unlink()
         raise
     fsync_dir(path.parent)
+
+
+def overwrite_file(path: Path, content: bytes) -> None:
+    """Write `content` over a file of the same length, which needs no room on the disk; not safe against a power cut.
+
+    Raises:
+        OSError: it cannot be written; or it has another length, or is not a plain file, and is as it was.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != len(content):
+            raise OSError(errno.EINVAL, "it is not the file that is to be written over", str(path))
+        os.pwrite(fd, content, 0)
+        fsync_fd(fd)
+    finally:
+        os.close(fd)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -87,19 +88,28 @@ def _code(found: Sequence[Judged], *, strict: bool) -> ExitCode:
 
 
 def _write(found: Sequence[Judged], options: argparse.Namespace, scope: Scope) -> None:
+    from dbswitch.answering import answering
+
+    with answering():
+        sys.stdout.write(_drawn(found, options, scope))
+        sys.stdout.flush()
+
+
+def _drawn(found: Sequence[Judged], options: argparse.Namespace, scope: Scope) -> str:
     from dbswitch.check import render
 
     match options.format:
         case "json":
-            sys.stdout.write(render.as_json(found, scope.value))
+            return render.as_json(found, scope.value)
         case "sarif":
-            sys.stdout.write(render.sarif(found))
+            return render.sarif(found)
         case "github":
-            sys.stdout.write(render.github(found))
+            return render.github(found)
+        case _ if found or not options.quiet:
+            colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+            return render.text(found, scope.value, colour=colour)
         case _:
-            if found or not options.quiet:
-                colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-                sys.stdout.write(render.text(found, scope.value, colour=colour))
+            return ""
 
 
 def _explain(error: DbswitchError, *, as_json: bool) -> None:
@@ -113,7 +123,8 @@ def _explain(error: DbswitchError, *, as_json: bool) -> None:
             "why": error.why,
             "fix": error.fix,
         }
-        sys.stdout.write(json.dumps({"v": 1, "error": parts}) + "\n")
+        with contextlib.suppress(OSError):  # it may be stdout itself that failed
+            sys.stdout.write(json.dumps({"v": 1, "error": parts}) + "\n")
         return
     lines = [f"dbswitch check: {error.what}", *(f"  {fact}" for fact in error.facts)]
     lines += [f"  {error.why}"] if error.why else []

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from dbswitch.project.git_owner import ANY_OWNER
+
 _CHUNK = 1 << 16
 _HOOK_PATHS = ("GIT_INDEX_FILE", "GIT_DIR", "GIT_WORK_TREE")
 _AT_ONCE = 200  # object names written before their contents are read; far below what a pipe holds
@@ -38,7 +40,7 @@ class Running:
         self._ended = False
         try:
             self._pid = os.posix_spawnp(
-                "git", ("git", "-C", folder, *words), environment, file_actions=actions
+                "git", ("git", "-C", folder, *ANY_OWNER, *words), environment, file_actions=actions
             )
         except OSError as error:
             os.close(self.target)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from typer.core import TyperCommand
 
+from dbswitch.answering import answering
 from dbswitch.cli import operations as op
-from dbswitch.cli.boundary import answering
 from dbswitch.cli.operations import Common, Invocation
 from dbswitch.cli.options import (  # noqa: TC001  typer reads the annotations at run time
     Confirm,

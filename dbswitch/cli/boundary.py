@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError, UsageError, interruption_behind
+from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError, interruption_behind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from dbswitch.cli.renderer import Failure, Renderer
@@ -88,26 +87,6 @@ def _write_traceback(error: BaseException, log_dir: Callable[[], Path]) -> str:
     except OSError:
         return ""
     return str(path)
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """Turn a stdout that takes nothing (a full disk) into an expected failure; a reader that went away stays one.
-
-    Raises:
-        UsageError: what was asked for could not be written. BrokenPipeError: nobody reads.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UsageError(
-            "the answer could not be written",
-            facts=(f"stdout: {error.strerror}",),
-            why="what was asked for did not arrive, or only its beginning",
-            fix="write it to a place that has room",
-        ) from None
 
 
 def silence_stdout() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from dbswitch.cli.boundary import answering
+from dbswitch.answering import answering
 from dbswitch.cli.json_lines import object_line
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from dbswitch.cli.boundary import answering
+from dbswitch.answering import answering
 from dbswitch.switch.events import VERSION, Outcome, Result, to_line
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def object_line(event: str, fields: dict[str, Any]) -> str:
     """Return one line of the wire form: `v` and `event` first."""
-    return json.dumps({"v": VERSION, "event": event, **fields}, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps({"v": VERSION, "event": event, **fields}, separators=(",", ":"))
 
 
 class JsonRenderer:

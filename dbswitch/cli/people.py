@@ -12,8 +12,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, assert_never
 
+from dbswitch.answering import answering
 from dbswitch.cli import wording
-from dbswitch.cli.boundary import answering
 from dbswitch.cli.renderer import Answer, Failure, Line, Style, plain
 from dbswitch.switch.events import (
     Notice,

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dbswitch.cli.boundary import answering
+from dbswitch.answering import answering
 from dbswitch.cli.switching import agree_to_take_port, find_project
 from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError
 

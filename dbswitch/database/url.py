@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn, final
 from urllib.parse import quote
 
-from dbswitch.database.url_split import SOCKET_HOSTS, split
+from dbswitch.database.url_host import checked_host
+from dbswitch.database.url_split import split
 from dbswitch.errors import UrlError
 
 if TYPE_CHECKING:
@@ -273,64 +274,31 @@ def _from_pieces(pieces: Pieces, name: str) -> DatabaseUrl:
     sslmode = next((value for key, value in reversed(kept) if key == "sslmode"), None)
     if sslmode is not None and sslmode not in {*SSLMODES, "no-verify"}:
         raise UrlError(
-            f"{name} has an unknown sslmode.", facts=(f"known are {', '.join(SSLMODES)}, no-verify",)
+            f"{name} has an unknown sslmode.",
+            facts=(f"known are {', '.join(SSLMODES)}, no-verify",),
+            why="libpq refuses it, node-postgres ignores it and may connect without TLS",
+            fix="write sslmode=require (or what the provider says), or leave it out",
         )
     if pieces.database in {".", ".."}:
-        raise UrlError(f"The database name in {name} is a relative path.", why="URL parsers remove it")
+        raise UrlError(
+            f"The database name in {name} is a relative path.",
+            why="URL parsers remove it",
+            fix="end the URL with /DATABASE",
+        )
     port = moved["port"]
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise UrlError(
-            f"The port in {name} is not between 1 and 65535.", fix="write host:5432, or leave the port out"
+            f"The port in {name} is not between 1 and 65535.",
+            why="there are no others",
+            fix="write host:5432, or leave the port out",
         )
     return DatabaseUrl(
         user=moved["user"],
         password=Secret(moved["password"]),
-        host=_host(moved["host"], pieces.host, name),
+        host=checked_host(moved["host"], pieces.host, name),
         port=int(port or DEFAULT_PORT),
         database=pieces.database,
         parameters=tuple(kept),
         scheme=pieces.scheme,
         port_written=bool(port),
     )
-
-
-def _host(host: str, written: str, name: str) -> str:
-    if host.startswith("/"):
-        if written not in {*SOCKET_HOSTS, host}:
-            raise UrlError(
-                f"{name} names both a host and a socket's folder.",
-                fix="write @localhost/DATABASE?host=/FOLDER",
-            )
-        return host
-    if not host:
-        raise UrlError(
-            f"{name} names no host.",
-            why="libpq would take a Unix socket, node-postgres localhost",
-            fix="write localhost, or @localhost/DATABASE?host=/FOLDER for a Unix socket",
-        )
-    if "," in host:
-        raise UrlError(
-            f"{name} names several hosts.", why="node-postgres cannot use more than one", fix="name one host"
-        )
-    if "%" in host:
-        raise UrlError(f"The address in {name} has a zone id.", why="node-postgres cannot connect to one")
-    if match := re.fullmatch(r"\[?([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]?", host):
-        return _address(match[1], name)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
-        raise UrlError(
-            f"The host in {name} has characters other than A-Z a-z 0-9 . _ -",
-            fix="write it in its ASCII form",
-        )
-    return host
-
-
-def _address(text: str, name: str) -> str:
-    from ipaddress import IPv6Address
-
-    try:
-        # The canonical form, as URL parsers in Node write it; an address with an embedded IPv4 one is also legal.
-        return str(IPv6Address(text))
-    except ValueError:
-        raise UrlError(
-            f"The IPv6 address in {name} is not one.", fix="write it like [2001:db8::1]:5432"
-        ) from None

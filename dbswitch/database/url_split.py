@@ -53,6 +53,7 @@ _NOT_POSTGRES: Final = {
     "https": "a web address",
 }
 SUPPORTED: Final = "dbswitch supports postgresql:// and postgres:// URLs that lead to the server itself"
+_FORM: Final = "write it like postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -94,7 +95,9 @@ def split(text: str, name: str) -> Pieces:
         user, colon, password = rest[:end].partition(":")
         if colon and not user:
             raise UrlError(
-                f"{name} has a password but no user.", fix="write the user in front of the first colon"
+                f"{name} has a password but no user.",
+                why="each program would take another name for the user",
+                fix="write the user in front of the first colon",
             )
     else:
         whole = _PLACE.fullmatch(rest) if not ends else None
@@ -132,10 +135,14 @@ def unescape(text: str, what: str) -> str:
             decoded = unquote_to_bytes(text).decode()
         except UnicodeError:
             raise UrlError(
-                f"The % escapes in {what} are not UTF-8.", fix="encode the value again as UTF-8"
+                f"The % escapes in {what} are not UTF-8.",
+                why="programs decode such bytes differently",
+                fix="encode the value again as UTF-8",
             ) from None
     if "\0" in decoded:
-        raise UrlError(f"There is a zero byte in {what}.", why="no Postgres client can send one")
+        raise UrlError(
+            f"There is a zero byte in {what}.", why="no Postgres client can send one", fix="remove the %00"
+        )
     return decoded
 
 
@@ -150,7 +157,9 @@ def _query(query: str, name: str) -> list[tuple[str, str]]:
 def _scheme(text: str, name: str) -> tuple[str, str]:
     if not text:
         raise UrlError(
-            f"{name} is empty.", why="node-postgres silently takes an empty URL for 127.0.0.1:5432"
+            f"{name} is empty.",
+            why="node-postgres silently takes an empty URL for 127.0.0.1:5432",
+            fix="write the database's URL",
         )
     if _CONTROL.search(text):
         raise UrlError(
@@ -161,7 +170,11 @@ def _scheme(text: str, name: str) -> tuple[str, str]:
     try:
         text.encode()
     except UnicodeError:
-        raise UrlError(f"{name} is not UTF-8.", fix="write it with % escapes") from None
+        raise UrlError(
+            f"{name} is not UTF-8.",
+            why="programs read such bytes differently",
+            fix="write it with % escapes",
+        ) from None
     match = _SCHEME.match(text)
     if match is None:
         raise _no_scheme(text, name)
@@ -169,7 +182,11 @@ def _scheme(text: str, name: str) -> tuple[str, str]:
     if scheme in SCHEMES and match[2]:
         return scheme, text[match.end() :]
     if scheme in SCHEMES:
-        raise UrlError(f"{name} lacks the // behind {scheme}:", fix=f"start it with {scheme}://")
+        raise UrlError(
+            f"{name} lacks the // behind {scheme}:",
+            why="URL parsers then find no host in it",
+            fix=f"start it with {scheme}://",
+        )
     kind = _NOT_POSTGRES.get(scheme)
     if kind is None and scheme.split("+", maxsplit=1)[0] in SCHEMES:
         kind = "a URL for another language's driver"
@@ -179,22 +196,32 @@ def _scheme(text: str, name: str) -> tuple[str, str]:
         why=SUPPORTED + "; P1012" if scheme.startswith("prisma") else SUPPORTED,
         fix="use the direct connection URL that the provider shows beside it"
         if scheme.startswith("prisma")
-        else "",
+        else "write the URL of a Postgres database",
     )
 
 
 def _no_scheme(text: str, name: str) -> UrlError:
     if text[0] in "'\"`":
-        return UrlError(f"{name} starts with a quote.", fix="remove the quotes that became part of the value")
+        return UrlError(
+            f"{name} starts with a quote.",
+            why=SUPPORTED,
+            fix="remove the quotes that became part of the value",
+        )
     if text.startswith(("$", "env(")):
-        return UrlError(f"{name} is a reference, not a URL.", fix="write the URL itself")
+        return UrlError(
+            f"{name} is a reference, not a URL.",
+            why="not every reader of env files follows it",
+            fix="write the URL itself",
+        )
     if text.startswith("psql "):
         return UrlError(
-            f"{name} is a psql command, not a URL.", fix="keep only what stands between the quotes"
+            f"{name} is a psql command, not a URL.",
+            why=SUPPORTED,
+            fix="keep only what stands between the quotes",
         )
     if re.match(r"[a-z_]+ *=", text):
-        return UrlError(f"{name} is in libpq's key=value form.", why="Prisma reads URLs only", fix=SUPPORTED)
-    return UrlError(f"{name} is no URL.", why=SUPPORTED)
+        return UrlError(f"{name} is in libpq's key=value form.", why="Prisma reads URLs only", fix=_FORM)
+    return UrlError(f"{name} is no URL.", why=SUPPORTED, fix=_FORM)
 
 
 def _diagnosis(rest: str, name: str) -> UrlError:
@@ -230,9 +257,17 @@ def _diagnosis(rest: str, name: str) -> UrlError:
                 fix="rename the database; or, if this is a piece of the password, percent-encode the password",
             )
         problem = "a #, which must be %23" if "#" in query else "parameters that are not key=value pairs"
-        return UrlError(f"Behind the database name {name} has {problem}.", fix="percent-encode the values")
+        return UrlError(
+            f"Behind the database name {name} has {problem}.",
+            why="URL parsers cut it there or drop it",
+            fix="percent-encode the values",
+        )
     if re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*):.*", address):
-        return UrlError(f"The port in {name} is no number.", fix="write host:5432, or leave the port out")
+        return UrlError(
+            f"The port in {name} is no number.",
+            why="what stands there may be a piece of a password that is not percent-encoded",
+            fix="write host:5432, or leave the port out; percent-encode the password",
+        )
     return UrlError(
         f"The host in {name} cannot be made out.",
         why="a host consists of A-Z a-z 0-9 . _ - or is an IPv6 address in brackets",

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import PRIVATE_FILE, ensure_state_dir, replace_file
+from dbswitch.durable import PRIVATE_FILE, ensure_state_dir, give_to_owner, make_folders, replace_file
 from dbswitch.errors import ConfigError, DbswitchError
 from dbswitch.generate.package_scripts import add_scripts
 from dbswitch.generate.token import new_token
@@ -127,7 +127,7 @@ def apply_init(plan: InitPlan) -> tuple[str, ...]:
             if item.name.startswith(f"{STATE_DIR}/"):
                 ensure_state_dir(plan.root / STATE_DIR)
             if item.old is None:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folders(path.parent)
                 _create_file(path, item.new, item.mode)
             else:
                 _replace(path, item.old, item.new)
@@ -152,6 +152,7 @@ def _conflict(name: str, reason: str, written: list[str]) -> ConfigError:
 def _create_file(path: Path, content: bytes, mode: int) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(fd, "wb") as stream:
+        give_to_owner(path, fd)
         stream.write(content)
 
 

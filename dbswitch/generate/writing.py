@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.durable import ensure_state_dir, replace_file
+from dbswitch.durable import ensure_state_dir, make_folders, replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.generate.header import FileState, GeneratedFile, state_of
 
@@ -67,9 +67,9 @@ def _place(root: Path, file: GeneratedFile, *, keep: bool) -> None:
     place = (root / file.path).resolve()
     if keep:
         copy = ensure_state_dir(root / STATE_DIR) / REPLACED / file.path
-        copy.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(copy.parent)
         replace_file(copy, place.read_bytes())
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(place.parent)
     replace_file(place, file.content, mode=place.stat().st_mode & 0o777 if place.exists() else _READABLE)
 
 

@@ -6,12 +6,11 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from dbswitch.project.git_owner import ANY_OWNER
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-# As root in a person's project (a container) git would refuse to look, and a secret could end up in a tracked file.
-# Nothing that the repository's own configuration names may run meanwhile.
-_ANY_OWNER = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
 _TIMEOUT = 10.0  # seconds; git answers in milliseconds, a hung file system must not hang a switch
 
 
@@ -39,7 +38,7 @@ def _git(root: Path, words: tuple[str, ...], given: str = "") -> subprocess.Comp
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
         return subprocess.run(
-            ["git", "-C", os.fspath(root), *_ANY_OWNER, *words],
+            ["git", "-C", os.fspath(root), *ANY_OWNER, *words],
             capture_output=True,
             input=os.fsencode(given),
             timeout=_TIMEOUT,

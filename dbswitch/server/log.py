@@ -12,7 +12,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import PRIVATE_FILE, ensure_state_dir
+from dbswitch.durable import ensure_state_dir, open_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,15 +23,15 @@ _LOOK = 0.1  # seconds between two looks at the end of the file
 _CHUNK = 64 * 1024
 
 # A link that came with a cloned repository must not lead the server's output into another file.
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-_REPLACE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+_REPLACE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 def open_for_append(path: Path) -> int:
     """Return a private O_APPEND descriptor of the log, cut first when it is large. Raises OSError."""
     ensure_state_dir(path.parent)
     rotate(path)
-    return os.open(path, _APPEND, PRIVATE_FILE)
+    return open_private(path, _APPEND)
 
 
 def rotate(path: Path, limit: int = MAX_BYTES) -> bool:
@@ -40,7 +40,7 @@ def rotate(path: Path, limit: int = MAX_BYTES) -> bool:
         if path.is_symlink() or path.stat().st_size <= limit:
             return False
         previous = path.with_name(path.name + ".1")
-        fd = os.open(previous, _REPLACE, PRIVATE_FILE)
+        fd = open_private(previous, _REPLACE)
         with path.open("rb") as source, os.fdopen(fd, "wb") as target:
             shutil.copyfileobj(source, target)
         os.truncate(path, 0)

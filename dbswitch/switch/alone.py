@@ -43,6 +43,22 @@ def alone(state_dir: Path, reporter: Reporter, *, target: str) -> Iterator[tuple
         yield lease, recovery.recover(state_dir, reporter)
 
 
+@contextmanager
+def alone_if_free(state_dir: Path, reporter: Reporter, *, target: str) -> Iterator[Recovered | None]:
+    """Hold the lock for the body where nobody else does, and finish what a killed run left; None: somebody does.
+
+    Raises:
+        ConfigError: the state folder cannot be used.
+        RollbackFailedError: a killed run's env files cannot be finished.
+    """
+    with ExitStack() as stack:
+        try:
+            ours = stack.enter_context(mutex.acquire_if_free(state_dir, target=target))
+        except OSError as error:
+            raise unusable(state_dir, error) from error
+        yield recovery.recover(state_dir, reporter) if ours else None
+
+
 def _enter(stack: ExitStack, state_dir: Path, reporter: Reporter, target: str) -> Lease:
     def told(holder: Holder) -> None:
         reporter.waiting(Phase.LOCK, 1, f"waiting for {holder.text}", 0.0)

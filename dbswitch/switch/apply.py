@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -103,7 +104,7 @@ class Apply:
         except BaseException as cause:
             with work.interrupts.rolling_back():
                 if not self.touched:
-                    work.record.end()
+                    work.record.withdraw()
                     raise
                 try:
                     rollback.undo(self, cause)
@@ -245,6 +246,7 @@ class Apply:
             reporter.notice(
                 "environment", f"not passed on to the dev server, so that the env files decide: {names}"
             )
+        self._tell_root()
         if meanwhile is not None:
             meanwhile()
         with reporter.phase(Phase.ANSWER) as note:
@@ -258,6 +260,16 @@ class Apply:
             path = f"{self.running.url}{work.spec.ready_path}"
             reporter.notice("page-fails", f"the server is up, but {path} answers {answer.status}", "warning")
         return self.running.url
+
+    def _tell_root(self) -> None:
+        """Say that the server's files will be root's: the next one to run in this folder may be somebody else."""
+        root = self.work.project.root
+        if os.geteuid() == 0 != root.stat().st_uid:
+            self.work.reporter.notice(
+                "runs-as-root",
+                f"the dev server runs as root, and {root.name} is not root's: its owner may not be able to write .next afterwards",
+                "warning",
+            )
 
     def verify(
         self, base_url: str | None, goal: Destination, expected: Identity, *, deadline: float

@@ -157,4 +157,4 @@ def to_wire(event: Event) -> dict[str, Any]:
 
 def to_line(event: Event) -> str:
     """Return one NDJSON line without its line end."""
-    return json.dumps(to_wire(event), separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(to_wire(event), separators=(",", ":"))

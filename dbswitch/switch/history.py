@@ -96,9 +96,7 @@ def append_line(path: Path, line: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    fd = os.open(
-        path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, durable.PRIVATE_FILE
-    )
+    fd = durable.open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
         size = os.fstat(fd).st_size
         cut = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
@@ -113,7 +111,7 @@ def append_line(path: Path, line: str) -> None:
 def _locked(path: Path) -> Iterator[None]:
     end = time.monotonic() + _PATIENCE
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, durable.PRIVATE_FILE)
+        fd = durable.open_private(path, os.O_RDWR | os.O_CREAT)
         try:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -81,15 +81,41 @@ def acquire(
     ticket = tickets.take(state_dir, me)
     try:
         fd = _wait(state_dir / FILE_NAME, ticket, deadline, on_wait)
-        try:
-            _write_record(fd, me.to_json())
+        with _held(fd, me):
             yield Lease(ticket, me, fd, state_dir / FILE_NAME)
-        finally:
-            with contextlib.suppress(OSError):
-                os.ftruncate(fd, 0)
-            tickets.close_private(fd)
     finally:
         ticket.give_back()
+
+
+@contextlib.contextmanager
+def acquire_if_free(state_dir: Path, *, target: str) -> Iterator[bool]:
+    """Hold the lock for the block if nobody else does; the block is told whether.
+
+    It takes no ticket: who only tidies up asks for nothing, and must not overtake somebody who does.
+
+    Raises:
+        OSError: the state folder cannot be used.
+    """
+    durable.ensure_state_dir(state_dir)
+    fd, _holder = _try(state_dir / FILE_NAME)
+    if fd is None:
+        yield False
+        return
+    with _held(fd, tickets.myself(target)):
+        yield True
+
+
+@contextlib.contextmanager
+def _held(fd: int, me: Holder) -> Iterator[None]:
+    try:
+        with tickets.on_full_disk_nameless():
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, me.to_json(), 0)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)
+        tickets.close_private(fd)
 
 
 def peek(state_dir: Path) -> Holder | None:
@@ -141,8 +167,7 @@ def _wait(path: Path, ticket: Ticket, deadline: float, on_wait: Callable[[Holder
 def _try(path: Path) -> tuple[int, Holder] | tuple[None, Holder]:
     """Return the descriptor of the lock, or None and who holds it."""
     while True:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        fd = tickets.keep_private(os.open(path, flags, durable.PRIVATE_FILE))
+        fd = tickets.keep_private(durable.open_private(path, os.O_RDWR | os.O_CREAT))
         try:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -177,8 +202,3 @@ def _leave_to_newer(ticket: Ticket) -> None:
             why="The newest request wins. This one has changed nothing.",
             fix="dbswitch status shows where it ended.",
         )
-
-
-def _write_record(fd: int, content: bytes) -> None:
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, content, 0)

@@ -7,6 +7,7 @@ journal; this record tells whether a server had been taken down and not yet been
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "switch.json"
+BLOCK = 512  # bytes; what a disk writes whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class RecordFile:
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / FILE_NAME
         self._record: SwitchRecord | None = None
+        self._began = False
 
     def begin(self, record: SwitchRecord) -> None:
         """Write the first state.
@@ -51,9 +54,11 @@ class RecordFile:
         Raises:
             ConfigError: it cannot be kept, so a killed run could not be finished.
         """
+        began, self._began = self._began, True  # first: a signal may come in before the call has returned
         try:
             self._write(record)
         except OSError as error:
+            self._began = began
             raise ConfigError(
                 "the record of the switch cannot be written",
                 facts=(f"{self._path}: {error.strerror}",),
@@ -81,7 +86,16 @@ class RecordFile:
         )
         if changed != self._record:
             with contextlib.suppress(OSError):
-                self._write(changed)
+                try:
+                    self._write(changed)
+                except OSError:  # no room for a second file beside it
+                    durable.overwrite_file(self._path, _padded(changed))
+                    self._record = changed
+
+    def withdraw(self) -> None:
+        """Remove what this run wrote, where it wrote anything: an earlier run's record is still owed its work."""
+        if self._began:
+            self.end()
 
     def end(self) -> None:
         """Remove the record: the switch has ended, one way or the other. One that stays costs a later command a look."""
@@ -91,8 +105,15 @@ class RecordFile:
             durable.fsync_dir(self._path.parent)
 
     def _write(self, record: SwitchRecord) -> None:
-        durable.write_json(self._path, asdict(record))
+        durable.replace_file(self._path, _padded(record))
         self._record = record
+
+
+def _padded(record: SwitchRecord) -> bytes:
+    """Return the record, long enough that every later state of it fits in the same place on a full disk."""
+    text = json.dumps(asdict(record), sort_keys=True, separators=(",", ":"))
+    room = len(text) + len("false" * 2)
+    return text.ljust((room // BLOCK + 1) * BLOCK - 1).encode() + b"\n"
 
 
 def read(state_dir: Path) -> SwitchRecord | None:

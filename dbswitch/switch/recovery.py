@@ -62,7 +62,7 @@ def recover(state_dir: Path, reporter: Reporter) -> Recovered:
         files = "new" if killed.files_written or done is not None else "previous"
         reporter.notice(
             "killed-switch",
-            f"an earlier switch to {killed.target} was killed; the env files hold the {files} values"
+            f"an earlier switch to {killed.target} did not finish; the env files hold the {files} values"
             + (" and the dev server it had stopped will be started again" if killed.server_down else ""),
             "warning",
         )

@@ -41,6 +41,11 @@ def undo(apply: Apply, cause: BaseException) -> NoReturn:
             why="the app may be down; the env files are " + ("new" if apply.written else "as they were"),
             fix=fix or "run `dbswitch status` to see where things stand, then `dbswitch restart`",
         ) from cause
+    except Exception as bug:
+        # The signal that led here is in its context, and whoever asks for an interruption would take it for one.
+        bug.add_note(f"while putting everything back after {type(cause).__name__}")
+        bug.__context__ = None
+        raise
     _raise_undone(apply, cause)
 
 

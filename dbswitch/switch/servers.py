@@ -15,12 +15,13 @@ from dbswitch.errors import (
 from dbswitch.project import readers, targets
 from dbswitch.server.state import ServerState
 from dbswitch.switch import mutex, observe, recovery
-from dbswitch.switch.alone import alone
+from dbswitch.switch.alone import alone, alone_if_free
 from dbswitch.switch.apply import Apply, probe
 from dbswitch.switch.ending import Ending, Settled, begun
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.record import RecordFile, SwitchRecord
+from dbswitch.switch.recovery import Recovered
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.work import Work
 
@@ -52,7 +53,7 @@ def start_server(
     with (
         Settled(ending),
         begun(reporter, ending) as interrupts,
-        alone(project.state_dir, reporter, target=ending.target),
+        alone(project.state_dir, reporter, target="dev") as (_lease, recovered),
     ):
         observed = _observe(project, reporter, ending)
         if is_running(observed.server.state) and observed.server.state is not ServerState.HALF_DEAD:
@@ -60,7 +61,9 @@ def start_server(
             ending.outcome = Outcome.UNCHANGED
         else:
             ending.outcome = Outcome.STARTED
-            apply = _apply(observed, reporter, interrupts, ambient, take_port=take_port, extra=extra)
+            apply = _apply(
+                observed, reporter, interrupts, ambient, recovered, take_port=take_port, extra=extra
+            )
             _wait_for_database(observed, reporter, timeout, first_start=True)
             _cycle(apply, ending)
     return _end(emit, reporter, ending)
@@ -80,12 +83,12 @@ def restart(
     with (
         Settled(ending),
         begun(reporter, ending) as interrupts,
-        alone(project.state_dir, reporter, target=ending.target) as (lease, _recovered),
+        alone(project.state_dir, reporter, target="restart") as (lease, recovered),
     ):
         # It is stopped whatever it answers, and a half-dead one may take seconds to answer nothing.
         observed = _observe(project, reporter, ending, ask=False)
         ending.outcome, ending.mode = Outcome.RESTARTED, Mode.RESTART.value
-        apply = _apply(observed, reporter, interrupts, ambient, take_port=take_port)
+        apply = _apply(observed, reporter, interrupts, ambient, recovered, take_port=take_port)
         lease.check()
         # The new server takes two seconds to boot, the database's answer is there long before; asked first, it would add to them.
         _cycle(
@@ -102,7 +105,7 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
     with (
         Settled(ending),
         begun(reporter, ending) as interrupts,
-        alone(project.state_dir, reporter, target=ending.target),
+        alone(project.state_dir, reporter, target="stop"),
     ):
         try:
             observed = _observe(project, reporter, ending)
@@ -113,7 +116,9 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
             observed = observe.server_alone(project)
         record = RecordFile(project.state_dir)
         record.end()  # whoever stops the server does not want a killed switch's server back
-        apply = _apply(observed, reporter, interrupts, {}, take_port=False)
+        apply = _apply(
+            observed, reporter, interrupts, {}, Recovered(None, server_down=False), take_port=False
+        )
         stopped = apply.stop_only()
         ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
     return _end(emit, reporter, ending)
@@ -144,6 +149,7 @@ def _apply(
     reporter: Reporter,
     interrupts: Interrupts,
     ambient: Mapping[str, str],
+    recovered: Recovered,
     *,
     take_port: bool,
     extra: Mapping[str, str] = MappingProxyType({}),
@@ -164,11 +170,12 @@ def _apply(
         interrupts=interrupts,
         record=RecordFile(observed.project.state_dir),
     )
-    return Apply(work, ())
+    return Apply(work, (), start_anyway=recovered.server_down)
 
 
 def _cycle(apply: Apply, ending: Ending, *, meanwhile: Callable[[], None] | None = None) -> None:
-    with apply.recorded(SwitchRecord(apply.work.reporter.run_id, ending.target, ending.previous)):
+    run_id = apply.work.reporter.run_id
+    with apply.recorded(SwitchRecord(run_id, ending.target, ending.previous, server_down=apply.server_down)):
         apply.stop_server()
         apply.start_server(meanwhile=meanwhile)
 
@@ -204,12 +211,27 @@ def repair(
     with (
         Settled(ending),
         begun(reporter, ending) as interrupts,
-        alone(project.state_dir, reporter, target=ending.target) as (_lease, recovered),
+        alone_if_free(project.state_dir, reporter, target="repair") as recovered,
     ):
-        ending.outcome = Outcome.REPAIRED
-        if recovered.server_down:
-            observed = _observe(project, reporter, ending)
-            if not is_running(observed.server.state):
-                _cycle(_apply(observed, reporter, interrupts, ambient, take_port=False), ending)
-        RecordFile(project.state_dir).end()
+        ending.outcome = Outcome.UNCHANGED  # somebody took the lock meanwhile, and finishes it
+        if recovered is not None:
+            ending.outcome = Outcome.REPAIRED
+            _put_server_back(project, reporter, interrupts, ending, recovered, ambient)
+            RecordFile(project.state_dir).end()
     return _end(emit, reporter, ending)
+
+
+def _put_server_back(
+    project: Project,
+    reporter: Reporter,
+    interrupts: Interrupts,
+    ending: Ending,
+    recovered: Recovered,
+    ambient: Mapping[str, str],
+) -> None:
+    if not recovered.server_down:
+        return
+    observed = _observe(project, reporter, ending)
+    if not is_running(observed.server.state):
+        apply = _apply(observed, reporter, interrupts, ambient, recovered, take_port=False)
+        _cycle(apply, ending)

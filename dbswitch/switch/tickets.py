@@ -7,6 +7,7 @@ takes back from a process that died: no pid has to be looked up, and it also hol
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -16,9 +17,12 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbswitch import durable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLDER = "tickets"
 _UNNAMED = ".new-"
@@ -34,6 +38,7 @@ class Holder:
 
     Attributes:
         pid: in the pid namespace of `host`; 0 when the record could not be read.
+        target: what follows `dbswitch` in words: a target's name, else the command (`stop`, `restart`, `repair` ...).
         started: on Linux `boot_id:start` in clock ticks since that boot, so that a reused pid is told apart.
         since: seconds since the epoch.
     """
@@ -106,6 +111,16 @@ def process_start(pid: int) -> str:
             return ""
 
 
+@contextlib.contextmanager
+def on_full_disk_nameless() -> Iterator[None]:
+    """Let a record go unwritten where there is no room for it: it only tells others a name, the lock itself needs none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+
+
 _open_fds: set[int] = set()
 _hooked: list[bool] = []
 
@@ -170,11 +185,12 @@ def take(state_dir: Path, record: Holder) -> Ticket:
     _sweep(folder)
     while True:
         draft = folder / f"{_UNNAMED}{secrets.token_hex(6)}"
-        fd = keep_private(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PRIVATE, durable.PRIVATE_FILE))
+        fd = keep_private(durable.open_private(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL))
         try:
             # Locked and written before it has its name: whoever sees it, sees it whole and alive.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(fd, record.to_json())
+            with on_full_disk_nameless():
+                os.write(fd, record.to_json())
             number = max((int(name.partition("-")[0]) for name in _names(folder)), default=0) + 1
             name = f"{number:012d}-{secrets.token_hex(4)}"
             draft.rename(folder / name)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from dbswitch.check.command import main
 from dbswitch.check.findings import RULES, RuleId
 from dbswitch.check.fixing import with_lines
 from tests.check.corpus import APP, LOCAL, PACKAGE, PROD, PROD_HOST, PROD_PASSWORD, REAL, SUFFIXED
+from tests.cli.running import environment
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -221,3 +224,36 @@ def test_every_rule_has_its_paragraph_with_its_severity():
     page = (DOCS / "rules.md").read_text()
     paragraphs = dict(re.findall(r"^## ([a-z-]+)\n(\w+)", page, re.MULTILINE))
     assert paragraphs == {rule.value: RULES[rule].severity.value for rule in RuleId}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.parametrize(
+    "words", [("check",), ("check", "--json"), ("doctor", "--quiet"), ("doctor", "--json")]
+)
+def test_an_answer_that_finds_no_room_is_an_expected_failure(leak, words):
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "dbswitch", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert ("No space left on device" in done.stderr) == ("--json" not in words)
+
+
+def test_a_checkout_of_another_user_is_judged_too_and_runs_nothing_of_its_own(
+    leak, capsys, monkeypatch, tmp_path
+):
+    program = tmp_path / "monitor"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    leak.git("config", "core.fsmonitor", str(program))
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for scope in ((), ("--all",)):
+        assert main([*scope]) == 1
+        assert "url-with-password" in capsys.readouterr().out
+    assert not (tmp_path / "ran").exists()

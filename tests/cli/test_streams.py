@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.fake_switch import SECRET
-from tests.cli.running import ESCAPE, FAKE, environment, run, terminal
+from tests.cli.running import ESCAPE, FAKE, REAL, environment, run, terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,6 +175,19 @@ def test_a_latin_locale_gets_text_and_no_crash(project: Path) -> None:
     )
     assert done.returncode == 0
     assert b"prod: verified on shop_prod" in done.stderr
+
+
+def test_programs_get_whole_json_in_any_locale(project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, *REAL, "é", "--json"],
+        cwd=project,
+        env=environment(PYTHONUTF8="0", PYTHONIOENCODING="ascii"),
+        capture_output=True,
+        timeout=30,
+    )
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["event"] == "result"
+    assert "é" in result["error"]["what"]
 
 
 def test_a_terminal_shows_a_live_line_with_a_spinner_and_leaves_the_verdict(project: Path) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
 from dbswitch.errors import InterruptedSwitchError, UsageError, interruption_behind
+from dbswitch.switch import rollback
 from dbswitch.switch.ending import Ending, Settled
+from dbswitch.switch.reporter import Reporter
+
+if TYPE_CHECKING:
+    from dbswitch.switch.apply import Apply
 
 
 def test_an_expected_failure_is_kept_and_a_bug_passes() -> None:
@@ -38,3 +46,23 @@ def test_a_chain_without_an_interruption_is_none() -> None:
     with pytest.raises(KeyError) as stumbled:
         stumble()
     assert interruption_behind(stumbled.value) is None
+
+
+def test_a_bug_while_an_interrupted_run_is_put_back_stays_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_words: object, **_names: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(rollback, "_put_back", broken)
+    apply = SimpleNamespace(work=SimpleNamespace(reporter=Reporter(lambda _event: None, "id")))
+    interrupted = InterruptedSwitchError("interrupted")
+
+    def run() -> None:
+        try:
+            raise interrupted
+        except InterruptedSwitchError as cause:
+            rollback.undo(cast("Apply", apply), cause)
+
+    with pytest.raises(ZeroDivisionError) as found:
+        run()
+    assert interruption_behind(found.value) is None
+    assert found.value.__notes__ == ["while putting everything back after InterruptedSwitchError"]

@@ -92,3 +92,22 @@ def test_a_whole_journal_of_no_known_shape_was_never_committed(folder: Folder) -
     journal.write_bytes(b"dbswitch-journal 1 " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
     assert folder.run("stop").returncode == 0
     assert not journal.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can work in a folder of somebody else")
+def test_what_root_leaves_in_the_project_of_a_person_is_that_persons(served: Folder) -> None:
+    (served.root / "lib").mkdir()
+    (served.root / "lib" / "prisma.ts").write_text("export const prisma = new PrismaClient();\n")
+    for path in (served.root, *served.root.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    done = served.run("dev", "--detach")
+    assert done.returncode == 0, done.stderr
+    assert "the dev server runs as root" in done.stderr
+    assert served.run("local", "--restart").returncode == 0
+    assert served.run("generate", "route", "--identity-only").returncode == 0
+    assert served.run("stop").returncode == 0
+    made = [path for path in served.root.rglob("*") if not {"node_modules", ".next"} & set(path.parts)]
+    assert {"lock", "history.jsonl", "server.log", "token", "tickets", "route.js"} <= {
+        path.name for path in made
+    }
+    assert [path for path in made if path.lstat().st_uid != 65534] == []

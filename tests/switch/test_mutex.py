@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -98,6 +99,43 @@ def test_the_lock_is_free_before_and_after_and_leaves_no_ticket(state):
     assert mutex.peek(state) is None
     assert list((state / "tickets").iterdir()) == []
     assert stat.S_IMODE((state / "lock").stat().st_mode) == 0o600
+
+
+def test_who_only_tidies_up_takes_no_ticket_and_overtakes_nobody(child, state):
+    first = child("prod")
+    first.await_("holds")
+    with mutex.acquire_if_free(state, target="repair") as ours:
+        assert not ours
+    second = child("local")
+    second.await_(f"waits {first.pid} prod")
+    with mutex.acquire_if_free(state, target="repair") as ours:
+        assert not ours
+    first.tell("end")
+    second.await_("holds")
+    second.tell("end")
+    second.end()
+    with mutex.acquire_if_free(state, target="repair") as ours:
+        assert ours
+        assert mutex.peek(state).text.startswith(f"dbswitch repair, pid {os.getpid()}, since ")
+        third = child("prod")
+        third.await_(f"waits {os.getpid()} repair")
+    third.await_("holds")
+
+
+def test_the_lock_is_held_on_a_full_disk_too(state, monkeypatch):
+    def full(*_words):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    state.mkdir()
+    with mutex.acquire(state, target="prod", deadline=1):
+        pass
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        patched.setattr(os, "pwrite", full)
+        with mutex.acquire(state, target="stop", deadline=1) as lease:
+            lease.check()
+            assert mutex.peek(state) == tickets.UNKNOWN
+    assert mutex.peek(state) is None
 
 
 def test_peeking_where_there_is_no_state_folder_makes_none(state):

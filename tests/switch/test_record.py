@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,14 +23,14 @@ FIRST = SwitchRecord("id", "prod", "local")
 def disk(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     """A switch for the disk: full or not."""
     state = {"full": False}
-    write = durable.write_json
+    write = durable.replace_file
 
-    def write_json(path: Path, value: Any) -> None:
+    def replace_file(path: Path, content: bytes) -> None:
         if state["full"]:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, value)
+        write(path, content)
 
-    monkeypatch.setattr(durable, "write_json", write_json)
+    monkeypatch.setattr(durable, "replace_file", replace_file)
     return state
 
 
@@ -54,19 +55,40 @@ def test_no_server_is_taken_down_that_the_record_does_not_name(tmp_path: Path, d
     assert found.server_down
 
 
-def test_what_has_been_done_is_noted_again_when_there_is_room(tmp_path: Path, disk: dict[str, bool]) -> None:
+@pytest.mark.parametrize("target", ["prod", "p" * 400, "p" * 512])
+def test_what_has_been_done_is_noted_in_the_same_place_on_a_full_disk(
+    tmp_path: Path, disk: dict[str, bool], target: str
+) -> None:
+    file = RecordFile(tmp_path)
+    file.begin(replace(FIRST, target=target))
+    disk["full"] = True
+    for server_down, files_written in ((True, False), (True, True), (False, True), (True, True)):
+        file.note(server_down=server_down, files_written=files_written)
+        found = record.read(tmp_path)
+        assert found == SwitchRecord("id", target, "local", server_down, files_written)
+
+
+def test_a_record_that_cannot_be_written_over_either_costs_the_run_nothing(
+    tmp_path: Path, disk: dict[str, bool]
+) -> None:
     file = RecordFile(tmp_path)
     file.begin(FIRST)
+    (tmp_path / record.FILE_NAME).unlink()
     disk["full"] = True
-    file.note(files_written=True)
-    disk["full"] = False
-    found = record.read(tmp_path)
-    assert found is not None
-    assert not found.files_written
-    file.note(files_written=True)
-    found = record.read(tmp_path)
-    assert found is not None
-    assert found.files_written
+    file.note(server_down=True)
+    assert record.read(tmp_path) is None
+
+
+def test_a_run_that_could_not_begin_leaves_the_record_of_an_earlier_one(
+    tmp_path: Path, disk: dict[str, bool]
+) -> None:
+    RecordFile(tmp_path).begin(FIRST)
+    disk["full"] = True
+    file = RecordFile(tmp_path)
+    with pytest.raises(ConfigError):
+        file.begin(replace(FIRST, target="other"))
+    file.withdraw()
+    assert record.read(tmp_path) == FIRST
 
 
 def test_a_record_that_was_never_written_takes_no_notes_and_ends_quietly(

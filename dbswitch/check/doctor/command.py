@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbswitch.answering import answering
 from dbswitch.errors import DbswitchError, ExitCode
 
 if TYPE_CHECKING:
@@ -35,14 +37,17 @@ def _run(options: argparse.Namespace) -> int:
     facts = look.look(project, dict(os.environ), run_commands=options.run_commands)
     findings = judging.judge(facts)
     if options.json:
-        sys.stdout.write(as_json.report(facts, findings))
+        drawn = as_json.report(facts, findings)
     else:
         from dbswitch.check.doctor import text
 
         terminal = sys.stdout.isatty()
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         width = shutil.get_terminal_size().columns if terminal else None
-        sys.stdout.write(text.draw(facts, findings, colour=colour, width=width, tables=not options.quiet))
+        drawn = text.draw(facts, findings, colour=colour, width=width, tables=not options.quiet)
+    with answering():
+        sys.stdout.write(drawn)
+        sys.stdout.flush()
     return int(ExitCode.FOUND if as_json.is_failing(findings) else ExitCode.OK)
 
 
@@ -50,7 +55,8 @@ def _explain(error: DbswitchError, *, as_json: bool) -> None:
     if as_json:
         from dbswitch.check.doctor.as_json import failure
 
-        sys.stdout.write(failure(error))
+        with contextlib.suppress(OSError):  # it may be stdout itself that failed
+            sys.stdout.write(failure(error))
         return
     lines = [f"dbswitch doctor: {error.what}", *(f"  {fact}" for fact in error.facts)]
     lines += [f"  {error.why}"] if error.why else []

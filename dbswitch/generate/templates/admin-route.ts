@@ -95,7 +95,7 @@ export async function POST(request: Request): Promise<Response> {
   const flags = [...(confirm === undefined ? [] : [`--confirm=${confirm}`]), ...(mode === undefined ? [] : [`--${mode}`])];
   const started = await start(known.name, flags);
   if ("busy" in started)
-    return answer(409, { error: "busy", what: `A switch to ${started.busy.target} is under way.`, running: started.busy });
+    return answer(409, { error: "busy", what: `dbswitch ${started.busy.target} is under way.`, running: started.busy });
   if ("problem" in started) return answer(503, { error: "dbswitch", ...started.problem });
   return answer(202, { id: started.id, target: known.name });
 }

@@ -264,7 +264,7 @@ export function DatabaseSwitch({ route, token: given }) {
           {job && following && <Progress job={job} run={run} away={away}/>}
           {job && run && (result || lost) && <Ending job={job} result={result} list={steps(run.events)} onDismiss={dismiss}/>}
           {view && !following && (<>
-              {!job && view.running && (<Message tone="info" title={`A switch to ${view.running.target} is under way.`}>
+              {!job && view.running && (<Message tone="info" title={`dbswitch ${view.running.target} is under way.`}>
                   It was started elsewhere. The page shows where it ended.
                 </Message>)}
               {view.problem && <Trouble problem={view.problem} title={view.problem.what}/>}

@@ -339,7 +339,7 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
           {view && !following && (
             <>
               {!job && view.running && (
-                <Message tone="info" title={`A switch to ${view.running.target} is under way.`}>
+                <Message tone="info" title={`dbswitch ${view.running.target} is under way.`}>
                   It was started elsewhere. The page shows where it ended.
                 </Message>
               )}
