@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +68,7 @@ def apply(changes: Sequence[FileChange], journal: Path) -> None:
     if not entries:
         return
     with signals_held():
-        _apply(Journal(secrets.token_hex(4), entries), journal)
+        _apply(Journal(os.urandom(4).hex(), entries), journal)
 
 
 def precheck(changes: Sequence[FileChange]) -> None:

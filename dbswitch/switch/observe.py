@@ -53,8 +53,10 @@ class Observed:
     route: str | None
 
 
-def look(project: Project, *, ask: bool = True) -> Observed:
+def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> Observed:
     """Look at the env files, the server (with `ask` also over HTTP) and the generated files.
+
+    With `verify_later` an app that can tell which database it is on is not asked now: its answer to that says more.
 
     Raises:
         EnvFileError: an env file cannot be read, or not be edited at all.
@@ -62,6 +64,7 @@ def look(project: Project, *, ask: bool = True) -> Observed:
     """
     found = generated.find(project)
     route = project.config.verify_path or found.identity_path
+    hot_client = found.client is not None
     spec = server_spec.build(project)
     if route is not None and spec.ready_path == configuration.ServerConfig().ready_path:
         spec = replace(
@@ -72,13 +75,13 @@ def look(project: Project, *, ask: bool = True) -> Observed:
     return Observed(
         project=project,
         spec=spec,
-        server=lifecycle.observe(spec, ask=ask),
+        server=lifecycle.observe(spec, ask=ask and not (verify_later and hot_client and route is not None)),
         files=files,
         env_file_keys=bound,
         target_keys=targets.variable_names(project),
         # The server starts with none of these variables in its environment, so only the files count.
         previous=active(project, {}).target,
-        hot_client=found.client is not None,
+        hot_client=hot_client,
         route=route,
     )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
-import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ def new_id() -> str:
     """Return an id that sorts by time (UTC, milliseconds) and fits a URL and a file name as it is."""
     nanoseconds = time.time_ns()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(nanoseconds // 1_000_000_000))
-    return f"{stamp}{nanoseconds // 1_000_000 % 1000:03d}Z-{secrets.token_hex(4)}"
+    return f"{stamp}{nanoseconds // 1_000_000 % 1000:03d}Z-{os.urandom(4).hex()}"
 
 
 def now() -> float:

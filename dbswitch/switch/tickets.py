@@ -12,7 +12,6 @@ import fcntl
 import json
 import os
 import re
-import secrets
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -184,7 +183,7 @@ def take(state_dir: Path, record: Holder) -> Ticket:
     durable.ensure_own_dir(folder)
     _sweep(folder)
     while True:
-        draft = folder / f"{_UNNAMED}{secrets.token_hex(6)}"
+        draft = folder / f"{_UNNAMED}{os.urandom(6).hex()}"
         fd = keep_private(durable.open_private(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL))
         try:
             # Locked and written before it has its name: whoever sees it, sees it whole and alive.
@@ -192,7 +191,7 @@ def take(state_dir: Path, record: Holder) -> Ticket:
             with on_full_disk_nameless():
                 os.write(fd, record.to_json())
             number = max((int(name.partition("-")[0]) for name in _names(folder)), default=0) + 1
-            name = f"{number:012d}-{secrets.token_hex(4)}"
+            name = f"{number:012d}-{os.urandom(4).hex()}"
             draft.rename(folder / name)
         except (BlockingIOError, FileNotFoundError):  # somebody's sweep took it for a dead one
             with contextlib.suppress(OSError):
