@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Severity(StrEnum):
@@ -35,8 +36,7 @@ class RuleId(StrEnum):
     PLACEHOLDER_PASSWORD = "placeholder-password"  # noqa: S105  the name of a rule
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What is the same for all findings of a rule."""
 
     id: RuleId
@@ -140,8 +140,7 @@ _ALL = (
 RULES = {rule.id: rule for rule in _ALL}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One place where a rule found something. No text in it holds a secret.
 
     Attributes:
@@ -164,8 +163,7 @@ class Finding:
     fix_path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """A finding with the severity it has in this project."""
 
     finding: Finding

@@ -5,9 +5,10 @@ Pure, so that a test compares whole command lines with whole values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +24,7 @@ class GeneratedKind(StrEnum):
     PAGE = "page"
 
 
-@dataclass(frozen=True, slots=True)
-class Common:
+class Common(Struct, frozen=True):
     """The flags every command takes. `project` None: the folder we are in, or the nearest above it."""
 
     json: bool = False
@@ -33,8 +33,7 @@ class Common:
     project: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(Struct, frozen=True):
     """Point the app at `target`; `-` is the previous one. `timeout` is in seconds."""
 
     target: str
@@ -48,13 +47,11 @@ class Switch:
     run_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """Say which target is active and how the server is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dev:
+class Dev(Struct, frozen=True):
     """Run the dev server and follow it, or only start it (`detach`)."""
 
     detach: bool = False
@@ -63,13 +60,11 @@ class Dev:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """Stop the dev server."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(Struct, frozen=True):
     """Stop and start the dev server on the target it is on."""
 
     take_port: bool = False
@@ -77,24 +72,21 @@ class Restart:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Logs:
+class Logs(Struct, frozen=True):
     """Print the last `lines` lines of the server's log, and go on with `follow`."""
 
     follow: bool = False
     lines: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Wait until a target's database is ready; None is the active one."""
 
     target: str | None = None
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Exec:
+class Exec(Struct, frozen=True):
     """Run `command` with a target's variables in its environment."""
 
     target: str
@@ -102,15 +94,13 @@ class Exec:
     confirm: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """Show the last `count` switches."""
 
     count: int = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Init:
+class Init(Struct, frozen=True):
     """Look at the project and write what is missing."""
 
     dry_run: bool = False
@@ -118,8 +108,7 @@ class Init:
     scripts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Generate:
+class Generate(Struct, frozen=True):
     """Write TypeScript into the project; `identity_only` asks for the smaller of the two routes."""
 
     kind: GeneratedKind
@@ -129,8 +118,7 @@ class Generate:
     identity_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Demo:
+class Demo(Struct, frozen=True):
     """Show the whole thing on an embedded database."""
 
     keep: bool = False
@@ -140,8 +128,7 @@ class Demo:
 Operation = Switch | Status | Dev | Stop | Restart | Logs | Wait | Exec | History | Init | Generate | Demo
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """One parsed command line."""
 
     operation: Operation

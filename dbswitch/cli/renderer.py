@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,8 +34,7 @@ def plain(text: str) -> Line:
     return ((text, Style.PLAIN),)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a command that looks but changes nothing found: one JSON object, and the same as lines for people."""
 
     event: str
@@ -42,8 +42,7 @@ class Answer:
     lines: tuple[Line, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """An error on its way out of the program. `target` is empty where the command has none."""
 
     error: ErrorInfo

@@ -9,9 +9,10 @@ one that waiting may cure. Codes: Prisma's "Error reference".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
 
@@ -58,8 +59,7 @@ class Stage(StrEnum):
     QUERY = "query"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What was seen of one failed attempt.
 
     Attributes:
@@ -79,8 +79,7 @@ class Evidence:
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """One failed attempt, judged.
 
     Attributes:
@@ -108,8 +107,7 @@ class AttemptError(Exception):
         self.failure = found
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Verdict(Struct, frozen=True):
     retry: bool
     prisma_code: str
     text: str

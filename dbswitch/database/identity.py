@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +31,7 @@ IDENTITY_SQL: Final = _BEFORE + _SYSTEM_IDENTIFIER + _AFTER
 PLAIN_IDENTITY_SQL: Final = _BEFORE + "NULL::text" + _AFTER
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Which server and database answered, and in what state it was.
 
     Attributes:

@@ -6,8 +6,9 @@ Read from `_prisma_migrations` and the migrations' folder the way Prisma's schem
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from dbswitch.errors import ConfigError
 
@@ -23,8 +24,7 @@ DEFAULT_SCHEMA: Final = "public"
 _CHECKSUM_LENGTH: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """One row of the table; a migration may have several, one for each try."""
 
     name: str
@@ -33,8 +33,7 @@ class Applied:
     rolled_back: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationState:
+class MigrationState(Struct, frozen=True):
     """How a database and a folder of migrations differ; names in the order in which Prisma applies them.
 
     Attributes:

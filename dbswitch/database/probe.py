@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
+
 from dbswitch.database.failures import AttemptError, Failure, FailureKind, explain, failure
 
 if TYPE_CHECKING:
@@ -38,8 +40,7 @@ _SMALLEST_BUDGET: Final = 10
 _SPARSEST: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeLimits:
+class ProbeLimits(Struct, frozen=True):
     """How long and how hard to try; times in seconds.
 
     Attributes:
@@ -64,8 +65,7 @@ class ProbeLimits:
     settle: float = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """A database that answered.
 
     Attributes:
@@ -238,8 +238,7 @@ class _Wait:
         self.on_retry(self.attempts, _failure_of(state), state.upcoming_sleep)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     identity: Identity
     needed: int
     latency: float

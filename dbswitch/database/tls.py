@@ -6,9 +6,10 @@ Sources: libpq's "SSL Support"; `pg-connection-string` 2.14 and `pg` 8.23, whose
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from dbswitch.database.url import DatabaseUrl
@@ -30,8 +31,7 @@ class Verification(StrEnum):
     NAME = "its authority and the host name"
 
 
-@dataclass(frozen=True, slots=True)
-class TlsView:
+class TlsView(Struct, frozen=True):
     """What one client does."""
 
     encryption: Encryption

@@ -10,8 +10,9 @@ import re
 import socket
 import struct
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from dbswitch.database.url import DatabaseUrl
@@ -27,8 +28,7 @@ _TRACED: Final = re.compile(
 _DETAIL: Final = re.compile(rb' D "(.*?)"(?= [A-Z] "| \\x00|$)')
 
 
-@dataclass(frozen=True, slots=True)
-class ServerError:
+class ServerError(Struct, frozen=True):
     """What of an ErrorResponse is looked at."""
 
     sqlstate: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +36,7 @@ _LINE_END = re.compile("[\n\u2028\u2029]")
 _UNQUOTE = re.compile(rf"{_BOL}(['\"`])([\s\S]*)\1{_EOL}")
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """One binding as the expression matches it; offsets count characters of the text that was searched.
 
     `start`: of `export` or of the key. `value_start`, `value_end`: the trimmed value with its quotes, empty where

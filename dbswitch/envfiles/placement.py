@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, deciding_file, disagreements
 from dbswitch.errors import EnvFileError, ProtectedError
@@ -25,8 +27,7 @@ class FileEdit:
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EditPlan:
+class EditPlan(Struct, frozen=True):
     """All edits, lowest precedence first, so that the file that decides is written last; and what to tell a person.
 
     `gone` are the variables that no reader may get from a file afterwards.

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec import Struct
+
 from dbswitch.envfiles import readers
 
 if TYPE_CHECKING:
@@ -34,8 +36,7 @@ class Reader(StrEnum):
     SHELL = "shell"
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderProfile:
+class ReaderProfile(Struct, frozen=True):
     """A reader and the files it reads, highest precedence first; `ambient_wins`: a set variable beats every file."""
 
     reader: Reader

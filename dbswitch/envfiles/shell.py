@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct
+
 
 class StopReason(StrEnum):
     """Why nothing is said about the lines after a stop."""
@@ -19,16 +21,14 @@ class StopReason(StrEnum):
     CONSTRUCT = "shell syntax that is not followed here"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """Where reading ends: a 1-based line (lines end with LF, as for the shell) and why."""
 
     line: int
     reason: StopReason
 
 
-@dataclass(frozen=True, slots=True)
-class ShellReading:
+class ShellReading(Struct, frozen=True):
     """The variables a shell has after `source`. A value of None: bound, to something only a running shell knows."""
 
     values: dict[str, str | None]

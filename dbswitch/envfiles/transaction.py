@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from dbswitch import durable
 from dbswitch.envfiles import journal as journals, swapping
 from dbswitch.envfiles.journal import Entry, Journal, digest
@@ -42,8 +44,7 @@ class FileChange:
     new: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Recovery:
+class Recovery(Struct, frozen=True):
     """What :func:`recover` did: files now in their new state, and files it left alone since someone else changed them."""
 
     completed: tuple[Path, ...]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from dbswitch.errors import ConfigError
 from dbswitch.generate.header import GeneratedFile, is_pristine, sign
@@ -26,8 +27,7 @@ AUTHORIZE: Final = "authorize"
 _FOLDER: Final = "api/admin/database"
 
 
-@dataclass(frozen=True, slots=True)
-class RouteFacts:
+class RouteFacts(Struct, frozen=True):
     """All that the text of the route depends on. Paths are relative to the project, `/` between.
 
     Attributes:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.errors import ConfigError
@@ -66,8 +67,7 @@ class Adapter(StrEnum):
         return "PrismaNeon" if self is Adapter.NEON else "PrismaPg"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFacts:
+class ClientFacts(Struct, frozen=True):
     """All that the text of the client depends on. Paths are relative to the project, `/` between.
 
     Attributes:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 VERSION: Final = 1
 _HEADER = re.compile(
@@ -27,8 +28,7 @@ class FileState(StrEnum):
     FOREIGN = "foreign"  # not generated: a person's own file
 
 
-@dataclass(frozen=True, slots=True)
-class GeneratedFile:
+class GeneratedFile(Struct, frozen=True):
     """One file to be: its path relative to the project (`/` between) and its whole content."""
 
     kind: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.errors import ConfigError
@@ -22,8 +23,7 @@ _NAMED_EXPORT: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectClient:
+class ProjectClient(Struct, frozen=True):
     """Where a route gets its client from.
 
     Attributes:

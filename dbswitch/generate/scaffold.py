@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from dbswitch.durable import PRIVATE_FILE, ensure_state_dir, give_to_owner, make_folders, replace_file
 from dbswitch.errors import ConfigError, DbswitchError
 from dbswitch.generate.package_scripts import add_scripts
@@ -56,8 +58,7 @@ class InitItem:
     mode: int = _PLAIN_FILE
 
 
-@dataclass(frozen=True, slots=True)
-class InitPlan:
+class InitPlan(Struct, frozen=True):
     """What `dbswitch init` found and would write.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from dbswitch.project import jstext
 
@@ -21,8 +22,7 @@ _NODE_RESOLUTION: Final = frozenset({"node16", "nodenext"})
 _MAX_EXTENDS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Struct, frozen=True):
     """The project's habits. Folders are relative to the project, `/` between, "" for the project itself.
 
     Attributes:

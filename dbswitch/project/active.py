@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.errors import DbswitchError, UrlError
 from dbswitch.project.readers import profiles
@@ -27,8 +28,7 @@ class ActiveKind(StrEnum):
     UNSET = "unset"  # no reader has a URL
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderState:
+class ReaderState(Struct, frozen=True):
     """What one reader gets.
 
     Attributes:
@@ -45,8 +45,7 @@ class ReaderState:
     differing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Active:
+class Active(Struct, frozen=True):
     """The answer; `target` is set for `ActiveKind.ONE` only.
 
     Attributes:

@@ -7,7 +7,8 @@ block form that people write by hand; whatever it does not understand is "no ser
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _IMAGE = re.compile(
@@ -18,8 +19,7 @@ _PORT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     indent: int
     text: str
 

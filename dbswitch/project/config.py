@@ -5,9 +5,10 @@ All of it is optional; a project without the file works with the defaults.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from dbswitch.errors import ConfigError
 from dbswitch.project import toml_table
@@ -31,8 +32,7 @@ class Mode(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
+class ServerConfig(Struct, frozen=True):
     """`[server]`: how the dev server is started, found and asked. Times in seconds."""
 
     command: tuple[str, ...] = ()  # empty: detected from package.json
@@ -45,8 +45,7 @@ class ServerConfig:
     ready_timeout: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseConfig:
+class DatabaseConfig(Struct, frozen=True):
     """`[database]`: how long a database may take to become ready. Times in seconds."""
 
     start_deadline: float = 30.0  # `dbswitch dev` and `wait`: a container may still be coming up
@@ -54,8 +53,7 @@ class DatabaseConfig:
     attempt_timeout: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class VariableSource:
+class VariableSource(Struct, frozen=True):
     """Where one variable of a target comes from: a literal, or another variable of the env files or the shell."""
 
     name: str
@@ -63,8 +61,7 @@ class VariableSource:
     from_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TargetConfig:
+class TargetConfig(Struct, frozen=True):
     """`[targets.NAME]`."""
 
     name: str
@@ -83,16 +80,14 @@ class TargetConfig:
         return bool(self.variables or self.url_from or self.command or self.env_file)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckConfig:
+class CheckConfig(Struct, frozen=True):
     """`[check]`: severities by rule id, and path patterns that are not looked at."""
 
     rules: tuple[tuple[str, str], ...] = ()
     exclude: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """The whole file; `path` is None where there is none."""
 
     path: Path | None = None

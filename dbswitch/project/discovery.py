@@ -6,8 +6,9 @@ Reads files, never writes; nothing in the project is executed.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
@@ -22,8 +23,7 @@ DEFAULT_PORT = 3000
 DEFAULT_VARIABLE = "DATABASE_URL"
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """The application's root folder and what was found in it.
 
     Attributes:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,7 @@ _DEPTH = 8
 _ROUTE_FILE = re.compile(r"^(?:src/)?app/(?P<path>.+/)?route\.(?:ts|js|mts|mjs)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
+class Generated(Struct, frozen=True):
     """Paths relative to the project, `/` between; None where there is no such file.
 
     Attributes:

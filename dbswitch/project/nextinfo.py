@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.project import jstext
 from dbswitch.project.packages import installed_version
@@ -21,8 +22,7 @@ _DIST_DIR = re.compile(rf"\bdistDir['\"]?\s*:\s*(?:{jstext.STRING}|(\S))")
 _MAJOR = re.compile(r"\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class NextInfo:
+class NextInfo(Struct, frozen=True):
     """The project's Next.js. `version` is the installed one, else the range asked for."""
 
     version: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.errors import ConfigError
 
@@ -33,8 +34,7 @@ _LOCK_FILES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What dbswitch needs of a package.json."""
 
     path: Path
@@ -54,8 +54,7 @@ class Manifest:
         return dict(self.dependencies).get(package)
 
 
-@dataclass(frozen=True, slots=True)
-class Packages:
+class Packages(Struct, frozen=True):
     """How the project runs its scripts."""
 
     manager: PackageManager

@@ -9,8 +9,9 @@ before that the CLI loads `.env` of the project and of the schema's folder, unle
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.project import jstext
 from dbswitch.project.nextinfo import major
@@ -31,8 +32,7 @@ _FIELD = re.compile(r"^\s*(\w+)\s*=\s*(.+?)\s*$", re.MULTILINE)
 _ENV_CALL = re.compile(r"env\(\s*\"([^\"]+)\"\s*\)")
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaFacts:
+class SchemaFacts(Struct, frozen=True):
     """What a Prisma schema says."""
 
     provider: str | None  # of the datasource: postgresql, ...
@@ -41,8 +41,7 @@ class SchemaFacts:
     output: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class PrismaInfo:
+class PrismaInfo(Struct, frozen=True):
     """The project's Prisma. `env_files`: what its CLI reads, highest precedence first."""
 
     version: str

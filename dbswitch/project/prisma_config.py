@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dbswitch.project import jstext
 
@@ -36,8 +37,7 @@ _LOOKS_LIKE_LOADING = re.compile(
 _AT_IMPORT = 0  # `import 'dotenv/config'` runs before every statement of the file (ECMA-262 16.2)
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFacts:
+class ConfigFacts(Struct, frozen=True):
     """What a Prisma config says. `env_files`: highest precedence first."""
 
     schema: str | None = None
@@ -46,8 +46,7 @@ class ConfigFacts:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Load:
+class _Load(Struct, frozen=True):
     position: int
     files: tuple[str, ...]
     override: bool = False

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct
 
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project import names
@@ -34,8 +36,7 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A named database with its values, which are secrets.
 
     Attributes:
@@ -51,7 +52,7 @@ class Target:
     primary: str
     url: DatabaseUrl
     start: tuple[str, ...] = ()
-    notices: tuple[str, ...] = field(default=())
+    notices: tuple[str, ...] = ()
 
 
 def list_targets(project: Project) -> tuple[TargetRef, ...]:

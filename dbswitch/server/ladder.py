@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.server.processes import Sent, send, wait_gone
 
@@ -19,8 +20,7 @@ _LOOK = 0.25  # seconds until stragglers are looked for again while the known on
 _LINGER = 0.05  # seconds that those get who have nothing left to do
 
 
-@dataclass(frozen=True, slots=True)
-class Descent:
+class Descent(Struct, frozen=True):
     """How the ladder went: whom it signalled, who needed KILL, who is still there (`denied`: not allowed to)."""
 
     signalled: tuple[Owned, ...]

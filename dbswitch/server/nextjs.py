@@ -12,9 +12,10 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,8 +123,7 @@ def remove_lock(path: Path) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class DevCommand:
+class DevCommand(Struct, frozen=True):
     """How the dev server is started. `port_flag`: it takes `-p PORT` appended; else it gets `PORT` in its environment.
 
     `port` is what the script itself says; None when it leaves that open. `https`: it answers TLS only.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.server import asking, ports
 from dbswitch.server.chain import is_next_dev, is_next_server, is_package_manager
@@ -25,8 +26,7 @@ _INSPECTOR_PORTS = frozenset({9229, 9230})  # node --inspect, of `next dev` and 
 _MIB = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """The server as it was at one moment.
 
     `port` is where it listens, or where its record says it should. `by_us`: dbswitch started it. `foreign` is who else

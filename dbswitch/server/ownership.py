@@ -6,9 +6,10 @@ shell or editor, and dbswitch itself, which is a descendant of the server when a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.server.chain import is_chain_parent, is_dbswitch, is_next_dev, is_next_server, is_personal
 
@@ -29,8 +30,7 @@ class Proof(StrEnum):
     CHILD = "its child"
 
 
-@dataclass(frozen=True, slots=True)
-class Owned:
+class Owned(Struct, frozen=True):
     """A process with the proof that it belongs to the project's server."""
 
     process: Process
@@ -42,8 +42,7 @@ class Owned:
         return self.process.id
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What is known besides the snapshot."""
 
     root: str  # the project's folder, resolved

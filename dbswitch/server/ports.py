@@ -14,9 +14,10 @@ import shutil
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.server.chain import masked_command
 from dbswitch.server.processes import LINUX, ProcessId, look_at
@@ -29,8 +30,7 @@ _CONNECT = 0.3  # seconds; a local port answers or refuses at once
 _LSOF = 5.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """Someone who listens. `process` is None when the system does not tell: another user, a container, a namespace."""
 
     port: int

@@ -15,10 +15,11 @@ import select
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,16 +31,14 @@ _EXEC_PAUSE = 0.002  # seconds
 _POLL = 0.02  # seconds between two looks where the system cannot tell by itself
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessId:
+class ProcessId(Struct, frozen=True):
     """One process for all time: `started` is opaque text, equal only for the same process."""
 
     pid: int
     started: str
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """A process at one moment. Of other users `folder` is None and the environment flags are False."""
 
     id: ProcessId

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.durable import ensure_state_dir, read_json, write_json
 from dbswitch.server.processes import ProcessId
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 _VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ServerRecord:
+class ServerRecord(Struct, frozen=True):
     """A server that dbswitch started: the leader of its session, its marker, port and address."""
 
     process: ProcessId

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,8 +14,7 @@ DEFAULT_PORTS = (3000, 3001, 3002)
 NEXT_ALIVE_PATH = "/_next/static/development/_devPagesManifest.json"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerLimits:
+class ServerLimits(Struct, frozen=True):
     """How long each step may take, in seconds."""
 
     term: float = 5.0  # from TERM until KILL
@@ -24,8 +24,7 @@ class ServerLimits:
     ask: float = 2.0  # one HTTP request to a server that should be up
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSpec:
+class ServerSpec(Struct, frozen=True):
     """How the project's server is started, where it listens and where its traces are.
 
     `argv` carries no port: `start` appends `-p PORT` when `port_flag` says that the command takes it, and always

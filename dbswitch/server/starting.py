@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import PortTakenError, ServerError
@@ -32,8 +33,7 @@ _DEATH_LOOKS = 3  # how many looks at a dead leader's session have to agree
 _TELL = 1.0  # seconds between two messages about the same wait
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """A server that was just started. `log_start` is the byte of the log where its output begins."""
 
     record: ServerRecord
@@ -50,8 +50,7 @@ class Running:
         return self.record.port
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The first answer. `failing`: the server is up and its page answers 404 or 5xx."""
 
     status: int

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
+
+from msgspec import Struct
 
 
 class ServerState(StrEnum):
@@ -29,8 +30,7 @@ class Reply(StrEnum):
     NOTHING_WORKS = "answers 404 or 5xx to everything"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
+class ServerFacts(Struct, frozen=True):
     """All that the state depends on; times in seconds."""
 
     recorded: bool

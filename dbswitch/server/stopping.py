@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import children, ports
@@ -28,8 +29,7 @@ PORT_GRACE = 2.0  # seconds a port may stay taken after its last owner is dead
 _ROUNDS = 3  # how often a server that is started again by someone is stopped before we say so
 
 
-@dataclass(frozen=True, slots=True)
-class StopReport:
+class StopReport(Struct, frozen=True):
     """What stopping did. `ports`: which of our pids listened where; `port`: where the pages were; seconds."""
 
     stopped: tuple[Owned, ...]

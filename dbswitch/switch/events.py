@@ -7,9 +7,10 @@ names, counts, seconds and masked text only.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field, to_builtins
 
 VERSION = 1
 
@@ -64,8 +65,7 @@ class Outcome(StrEnum):
     BUG = "bug"
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """The first event: what was asked."""
 
     id: str
@@ -74,8 +74,7 @@ class Started:
     event: str = "start"
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """What will be done, in words; all that a person is shown before a change."""
 
     mode: str
@@ -86,8 +85,7 @@ class Planned:
     event: str = "plan"
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseChanged:
+class PhaseChanged(Struct, frozen=True):
     """A phase began or ended. `seconds` is how long it took, 0 when it begins."""
 
     phase: Phase
@@ -97,8 +95,7 @@ class PhaseChanged:
     event: str = "phase"
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """Something is not there yet and will be asked again: the database, the lock, the server."""
 
     phase: Phase
@@ -108,8 +105,7 @@ class Waiting:
     event: str = "waiting"
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Something a person should know; `code` is stable, `level` is info or warning."""
 
     code: str
@@ -118,8 +114,7 @@ class Notice:
     event: str = "notice"
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorInfo:
+class ErrorInfo(Struct, frozen=True):
     """The four parts of an error, as data."""
 
     code: str
@@ -129,8 +124,7 @@ class ErrorInfo:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """The last event of every run."""
 
     id: str
@@ -151,7 +145,7 @@ Event = Started | Planned | PhaseChanged | Waiting | Notice | Result
 
 def to_wire(event: Event) -> dict[str, Any]:
     """Return the JSON object of an event: `v` and `event` first, then its fields."""
-    fields = asdict(event)
+    fields = to_builtins(event)
     return {"v": VERSION, "event": fields.pop("event"), **fields}
 
 

@@ -7,8 +7,9 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from dbswitch import durable
 from dbswitch.switch.events import Outcome
@@ -25,8 +26,7 @@ _PATIENCE = 1.0  # seconds
 _SLACK = 50  # lines over KEPT before the file is rewritten
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """One finished switch.
 
     Attributes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dbswitch.envfiles import observing
 from dbswitch.envfiles.document import Document
@@ -32,8 +34,7 @@ if TYPE_CHECKING:
 START_GRAIN = 0.1  # seconds; a process's start is known to a clock tick only, and rounded down
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """One look at the project and its server.
 
     Attributes:

@@ -5,9 +5,10 @@ Everything a person is shown before a change, and everything `--dry-run` prints,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct
 
 from dbswitch.errors import UsageError
 from dbswitch.server.state import ServerState
@@ -25,8 +26,7 @@ class Mode(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """The facts a plan is made from, all observed under the lock.
 
     Attributes:
@@ -56,8 +56,7 @@ class Situation:
     configured: Mode | None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What a switch will do.
 
     Attributes:

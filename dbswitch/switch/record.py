@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from dbswitch import durable
 from dbswitch.errors import ConfigError
@@ -21,8 +23,7 @@ FILE_NAME = "switch.json"
 BLOCK = 512  # bytes; what a disk writes whole
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchRecord:
+class SwitchRecord(Struct, frozen=True):
     """A switch that has begun and not ended.
 
     Attributes:

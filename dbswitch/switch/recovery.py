@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.precedence import DEV_FILES
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.reporter import Reporter
 
 
-@dataclass(frozen=True, slots=True)
-class Recovered:
+class Recovered(Struct, frozen=True):
     """What was found and done.
 
     Attributes:

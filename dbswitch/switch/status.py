@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.project import generated, readers, server_spec, targets
 from dbswitch.project.active import active
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.tickets import Holder
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """What `dbswitch status` shows.
 
     Attributes:

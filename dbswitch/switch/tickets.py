@@ -14,9 +14,11 @@ import os
 import re
 import sys
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from dbswitch import durable
 
@@ -31,8 +33,7 @@ _OURS = re.compile(rf"{_NAMED.pattern}|{re.escape(_UNNAMED)}[0-9a-f]{{12}}")
 _PRIVATE = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """A request, as others are told about it.
 
     Attributes:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from dbswitch.database.identity import Identity
 
@@ -38,8 +39,7 @@ class Answer(StrEnum):
     SILENT = "silent"
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """The last answer before the deadline; `detail` is one line for people, `seconds` how long asking took.
 
     `seen` is the identity the app gave, where it gave one.
@@ -61,8 +61,7 @@ class Verification:
         return None if self.answer in {Answer.NO_ROUTE, Answer.REFUSED} else self.verified
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """One answer of the app: what it amounts to, in words for people, and the identity it gave."""
 
     answer: Answer

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +24,7 @@ JOURNAL = "journal"
 TOKEN = "token"  # noqa: S105  a file's name
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """Everything a step may need.
 
     Attributes:
@@ -54,8 +54,7 @@ class Work:
     record: RecordFile
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """Where a run goes: the values to be effective and the database that must answer."""
 
     name: str

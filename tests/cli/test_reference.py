@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import subprocess
@@ -12,6 +11,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import fields as fields_of
 
 from dbswitch import errors
 from dbswitch.cli.words import COMMANDS
@@ -78,7 +79,7 @@ def type_name(annotation: Any) -> str:
         return f"{type_name(first)} or null"
     if isinstance(annotation, type) and issubclass(annotation, Enum | str):
         return "string"
-    if dataclasses.is_dataclass(annotation):
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
         return "object"
     named = {float: "number", int: "integer", bool: "boolean", tuple[str, ...]: "list of strings"}
     return named.get(annotation) or {dict[str, str]: "object of strings"}[annotation]
@@ -87,8 +88,8 @@ def type_name(annotation: Any) -> str:
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
 def test_an_event_has_exactly_the_documented_fields_and_types(event: type[Any]) -> None:
     hints = typing.get_type_hints(event)
-    fields = {field.name: type_name(hints[field.name]) for field in dataclasses.fields(event)}
-    name = next(field.default for field in dataclasses.fields(event) if field.name == "event")
+    fields = {field.name: type_name(hints[field.name]) for field in fields_of(event)}
+    name = next(field.default for field in fields_of(event) if field.name == "event")
     del fields["event"]
     assert fields == table(str(name))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from dbswitch.database.attempt import session
 from dbswitch.database.identity import IDENTITY_SQL, PLAIN_IDENTITY_SQL, Identity

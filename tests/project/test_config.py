@@ -143,7 +143,7 @@ def test_a_target_literal_never_shows_in_repr_or_error():
 
 def test_every_key_is_documented():
     page = (Path(__file__).parents[2] / "docs" / "reference" / "config.md").read_text()
-    for field in ServerConfig.__dataclass_fields__:
+    for field in ServerConfig.__struct_fields__:
         assert f"`{field}`" in page, field
     for key in [
         "start_deadline",

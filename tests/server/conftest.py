@@ -6,11 +6,12 @@ import os
 import secrets
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from dbswitch.demo.postgres import free_port
 from dbswitch.server import lifecycle

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +25,7 @@ SHELL = "shell"
 RUNNING = "running server"
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Why something could not be looked at: the parts of an error that a finding shows."""
 
     what: str
@@ -38,8 +38,7 @@ class Trouble:
         return cls(error.what, error.facts, error.fix)
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """A program or package and its version; `version` is None where there is none. `source` is for people."""
 
     name: str
@@ -47,8 +46,7 @@ class Version:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class MachineFacts:
+class MachineFacts(Struct, frozen=True):
     """Programs, packages and the caller's environment.
 
     Attributes:
@@ -80,8 +78,7 @@ class MachineFacts:
     inside_next: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderFacts:
+class ReaderFacts(Struct, frozen=True):
     """What one reader would connect to.
 
     Attributes:
@@ -101,8 +98,7 @@ class ReaderFacts:
     shadowed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A database that answered; `milliseconds` for login and one query."""
 
     identity: Identity
@@ -111,8 +107,7 @@ class Answer:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TargetFacts:
+class TargetFacts(Struct, frozen=True):
     """One target.
 
     Attributes:
@@ -149,8 +144,7 @@ class NextLock(StrEnum):
     HELD = "held"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerView:
+class ServerView(Struct, frozen=True):
     """The dev server, its ports, and the locks.
 
     Attributes:
@@ -178,8 +172,7 @@ class ServerView:
     unfinished: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FileFacts:
+class FileFacts(Struct, frozen=True):
     """Who may do what with a file that matters.
 
     Attributes:
@@ -212,8 +205,7 @@ class GeneratedState(StrEnum):
     NEWER = "newer"
 
 
-@dataclass(frozen=True, slots=True)
-class GeneratedFacts:
+class GeneratedFacts(Struct, frozen=True):
     """One file that `dbswitch generate` wrote."""
 
     path: str
@@ -221,8 +213,7 @@ class GeneratedFacts:
     state: GeneratedState
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """All of it. A `Trouble` stands where a part could not be looked at."""
 
     root: Path

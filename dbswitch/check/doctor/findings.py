@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Level(StrEnum):
@@ -98,8 +99,7 @@ class FindingId(StrEnum):
     PROJECT_UNCLEAR = "project-unclear"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing found. No text in it holds a secret.
 
     Attributes:

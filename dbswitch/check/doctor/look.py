@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from dbswitch.check.doctor import asking, machine, readers, surroundings
 from dbswitch.check.doctor.facts import Answer, Facts, TargetFacts, Trouble

@@ -8,8 +8,9 @@ import pwd
 import re
 import stat
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from dbswitch import durable
 from dbswitch.check.doctor.facts import FileFacts, GeneratedFacts, GeneratedState, NextLock, ServerView
