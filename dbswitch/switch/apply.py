@@ -238,8 +238,9 @@ class Apply:
         with reporter.phase(Phase.START) as note:
             with work.interrupts.deferred():
                 self.running = lifecycle.start(work.spec, clean, port=self.port)
-                work.record.note(server_down=False)
-                self.server_down = False
+                self.server_down = (
+                    False  # in the record it is until it answers: one that dies now is started again
+                )
             note.detail = f"pid {self.running.record.pid}, port {self.running.port}"
         if clean.removed:
             names = ", ".join(clean.removed)
@@ -256,6 +257,7 @@ class Apply:
                 on_wait=lambda attempt, reason, pause: reporter.waiting(Phase.ANSWER, attempt, reason, pause),
             )
             note.detail = self.running.url
+        work.record.note(server_down=False)
         if answer.failing:
             path = f"{self.running.url}{work.spec.ready_path}"
             reporter.notice("page-fails", f"the server is up, but {path} answers {answer.status}", "warning")

@@ -52,19 +52,21 @@ class Ending:
 
 
 class Settled:
-    """Keeps the expected failure of its body in `ending`; a bug passes.
+    """Keeps the expected failure of its body in `ending`; a bug passes. From its end on no signal counts any more.
 
     A class, since a generator that catches what is raised before its `yield` cannot end quietly.
     """
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: Ending, interrupts: Interrupts) -> None:
         self._ending = ending
+        self._interrupts = interrupts
 
     def __enter__(self) -> None:
         """Begin; nothing is taken over yet."""
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> bool:
-        """Keep an expected failure."""
+        """Keep an expected failure; what is left is to report it, and that must not be cut short."""
+        self._interrupts.settle()
         expected = error if isinstance(error, DbswitchError) else None
         if isinstance(error, Exception) and expected is None:
             expected = interruption_behind(error)
@@ -75,7 +77,7 @@ class Settled:
 
 @contextlib.contextmanager
 def begun(reporter: Reporter, ending: Ending) -> Iterator[Interrupts]:
-    """Turn signals into errors while the body runs, and emit the first event.
+    """Turn signals into errors while the body runs, its report included, and emit the first event.
 
     Raises:
         InterruptedSwitchError: a signal came in at a moment that can be interrupted.

@@ -51,15 +51,16 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
     """
     reporter = Reporter(emit, request.run_id)
     ending = Ending(request.target)
-    with Settled(ending), begun(reporter, ending) as interrupts:
-        _switch(project, request, reporter, interrupts, ending)
-    result = ending.result(reporter)
-    if not request.dry_run and result.exit not in NOT_BEGUN:
-        with contextlib.suppress(
-            OSError
-        ):  # a history that cannot be written must not turn a switch into a failure
-            history.append(project.state_dir, result)
-    emit(result)
+    with begun(reporter, ending) as interrupts:
+        with Settled(ending, interrupts):
+            _switch(project, request, reporter, interrupts, ending)
+        result = ending.result(reporter)
+        if not request.dry_run and result.exit not in NOT_BEGUN:
+            with contextlib.suppress(
+                OSError
+            ):  # a history that cannot be written must not turn a switch into a failure
+                history.append(project.state_dir, result)
+        emit(result)
     return result
 
 

@@ -11,8 +11,10 @@ from dbswitch.errors import (
     DatabaseRejectedError,
     DbswitchError,
     EnvFileError,
+    ServerError,
 )
 from dbswitch.project import readers, targets
+from dbswitch.server import lifecycle
 from dbswitch.server.state import ServerState
 from dbswitch.switch import mutex, observe, recovery
 from dbswitch.switch.alone import alone, alone_if_free
@@ -50,23 +52,23 @@ def start_server(
     work to do on an app whose database is down.
     """
     reporter, ending = _begin(emit, run_id)
-    with (
-        Settled(ending),
-        begun(reporter, ending) as interrupts,
-        alone(project.state_dir, reporter, target="dev") as (_lease, recovered),
-    ):
-        observed = _observe(project, reporter, ending)
-        if is_running(observed.server.state) and observed.server.state is not ServerState.HALF_DEAD:
-            reporter.notice("already-running", f"the dev server runs already at {observed.server.url}")
-            ending.outcome = Outcome.UNCHANGED
-        else:
-            ending.outcome = Outcome.STARTED
-            apply = _apply(
-                observed, reporter, interrupts, ambient, recovered, take_port=take_port, extra=extra
-            )
-            _wait_for_database(observed, reporter, timeout, first_start=True)
-            _cycle(apply, ending)
-    return _end(emit, reporter, ending)
+    with begun(reporter, ending) as interrupts:
+        with (
+            Settled(ending, interrupts),
+            alone(project.state_dir, reporter, target="dev") as (_lease, recovered),
+        ):
+            observed = _observe(project, reporter, ending)
+            if is_running(observed.server.state) and observed.server.state is not ServerState.HALF_DEAD:
+                reporter.notice("already-running", f"the dev server runs already at {observed.server.url}")
+                ending.outcome = Outcome.UNCHANGED
+            else:
+                ending.outcome = Outcome.STARTED
+                apply = _apply(
+                    observed, reporter, interrupts, ambient, recovered, take_port=take_port, extra=extra
+                )
+                _wait_for_database(observed, reporter, timeout, first_start=True)
+                _cycle(apply, ending)
+        return _end(emit, reporter, ending)
 
 
 def restart(
@@ -80,48 +82,45 @@ def restart(
 ) -> Result:
     """Stop the dev server, whatever is left of it, and start it again on the active target."""
     reporter, ending = _begin(emit, run_id)
-    with (
-        Settled(ending),
-        begun(reporter, ending) as interrupts,
-        alone(project.state_dir, reporter, target="restart") as (lease, recovered),
-    ):
-        # It is stopped whatever it answers, and a half-dead one may take seconds to answer nothing.
-        observed = _observe(project, reporter, ending, ask=False)
-        ending.outcome, ending.mode = Outcome.RESTARTED, Mode.RESTART.value
-        apply = _apply(observed, reporter, interrupts, ambient, recovered, take_port=take_port)
-        lease.check()
-        # The new server takes two seconds to boot, the database's answer is there long before; asked first, it would add to them.
-        _cycle(
-            apply,
-            ending,
-            meanwhile=lambda: _wait_for_database(observed, reporter, timeout, first_start=False),
-        )
-    return _end(emit, reporter, ending)
+    with begun(reporter, ending) as interrupts:
+        with (
+            Settled(ending, interrupts),
+            alone(project.state_dir, reporter, target="restart") as (lease, recovered),
+        ):
+            # It is stopped whatever it answers, and a half-dead one may take seconds to answer nothing.
+            observed = _observe(project, reporter, ending, ask=False)
+            ending.outcome, ending.mode = Outcome.RESTARTED, Mode.RESTART.value
+            apply = _apply(observed, reporter, interrupts, ambient, recovered, take_port=take_port)
+            lease.check()
+            # The new server takes two seconds to boot, the database's answer is there long before; asked first, it would add to them.
+            _cycle(
+                apply,
+                ending,
+                meanwhile=lambda: _wait_for_database(observed, reporter, timeout, first_start=False),
+            )
+        return _end(emit, reporter, ending)
 
 
 def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str) -> Result:
     """Stop the dev server and everything that belongs to it."""
     reporter, ending = _begin(emit, run_id)
-    with (
-        Settled(ending),
-        begun(reporter, ending) as interrupts,
-        alone(project.state_dir, reporter, target="stop"),
-    ):
-        try:
-            observed = _observe(project, reporter, ending)
-        except (ConfigError, EnvFileError) as error:
-            reporter.notice(
-                "env-files", f"{error.what.rstrip('.')}; the server is stopped all the same", "warning"
+    with begun(reporter, ending) as interrupts:
+        with Settled(ending, interrupts), alone(project.state_dir, reporter, target="stop"):
+            try:
+                observed = _observe(project, reporter, ending)
+            except (ConfigError, EnvFileError) as error:
+                reporter.notice(
+                    "env-files", f"{error.what.rstrip('.')}; the server is stopped all the same", "warning"
+                )
+                observed = observe.server_alone(project)
+            record = RecordFile(project.state_dir)
+            record.end()  # whoever stops the server does not want a killed switch's server back
+            apply = _apply(
+                observed, reporter, interrupts, {}, Recovered(None, server_down=False), take_port=False
             )
-            observed = observe.server_alone(project)
-        record = RecordFile(project.state_dir)
-        record.end()  # whoever stops the server does not want a killed switch's server back
-        apply = _apply(
-            observed, reporter, interrupts, {}, Recovered(None, server_down=False), take_port=False
-        )
-        stopped = apply.stop_only()
-        ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
-    return _end(emit, reporter, ending)
+            stopped = apply.stop_only()
+            ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
+        return _end(emit, reporter, ending)
 
 
 def _begin(emit: Callable[[Event], None], run_id: str) -> tuple[Reporter, Ending]:
@@ -208,17 +207,17 @@ def repair(
     if not recovery.pending(project.state_dir) or mutex.peek(project.state_dir) is not None:
         return None
     reporter, ending = _begin(emit, run_id)
-    with (
-        Settled(ending),
-        begun(reporter, ending) as interrupts,
-        alone_if_free(project.state_dir, reporter, target="repair") as recovered,
-    ):
-        ending.outcome = Outcome.UNCHANGED  # somebody took the lock meanwhile, and finishes it
-        if recovered is not None:
-            ending.outcome = Outcome.REPAIRED
-            _put_server_back(project, reporter, interrupts, ending, recovered, ambient)
-            RecordFile(project.state_dir).end()
-    return _end(emit, reporter, ending)
+    with begun(reporter, ending) as interrupts:
+        with (
+            Settled(ending, interrupts),
+            alone_if_free(project.state_dir, reporter, target="repair") as recovered,
+        ):
+            ending.outcome = Outcome.UNCHANGED  # somebody took the lock meanwhile, and finishes it
+            if recovered is not None:
+                ending.outcome = Outcome.REPAIRED
+                _put_server_back(project, reporter, interrupts, ending, recovered, ambient)
+                RecordFile(project.state_dir).end()
+        return _end(emit, reporter, ending)
 
 
 def _put_server_back(
@@ -232,6 +231,21 @@ def _put_server_back(
     if not recovered.server_down:
         return
     observed = _observe(project, reporter, ending)
-    if not is_running(observed.server.state):
+    starting = observed.server.state is ServerState.STARTING
+    if not is_running(observed.server.state) or (starting and not _becomes_ready(observed, reporter)):
         apply = _apply(observed, reporter, interrupts, ambient, recovered, take_port=False)
         _cycle(apply, ending)
+
+
+def _becomes_ready(observed: Observed, reporter: Reporter) -> bool:
+    """Wait for a server that the killed run had just started."""
+    record = observed.server.record
+    if record is None:  # somebody started it by hand meanwhile
+        return True
+    try:
+        with reporter.phase(Phase.ANSWER) as note:
+            lifecycle.wait_ready(observed.spec, lifecycle.Running(record, log_start=0))
+            note.detail = record.url
+    except ServerError:
+        return False
+    return True

@@ -10,6 +10,7 @@ import pytest
 from dbswitch.errors import InterruptedSwitchError, UsageError, interruption_behind
 from dbswitch.switch import rollback
 from dbswitch.switch.ending import Ending, Settled
+from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 
 def test_an_expected_failure_is_kept_and_a_bug_passes() -> None:
     ending = Ending("prod")
-    with Settled(ending):
+    with Settled(ending, Interrupts()):
         raise UsageError("no")
     assert isinstance(ending.error, UsageError)
-    with pytest.raises(ZeroDivisionError), Settled(Ending("prod")):
+    with pytest.raises(ZeroDivisionError), Settled(Ending("prod"), Interrupts()):
         raise ZeroDivisionError
 
 
 def test_a_library_that_stumbles_over_a_signal_does_not_turn_it_into_a_bug() -> None:
     ending = Ending("prod")
-    with Settled(ending):
+    with Settled(ending, Interrupts()):
         try:
             raise InterruptedSwitchError("interrupted")
         finally:
