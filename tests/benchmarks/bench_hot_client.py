@@ -21,12 +21,14 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dbswitch
 from dbswitch.demo import shop
 from dbswitch.demo.postgres import EmbeddedPostgres
 from tests.generate import live
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
 
     from tests.support.nextapp import AppFolder, NextApp
 
+# When the route itself was called: what comes before that is Next.js (and, in `next dev`, its own reload of the env files).
+TIMED_ROUTE = live.LOAD_ROUTE.replace(
+    "void request.url;", "void request.url;\n    const called = Date.now();", 1
+).replace("{ database: shop.name }", "{ database: shop.name, called }", 1)
 _apps = contextlib.contextmanager(nextapp.next_app._get_wrapped_function())
 
 
@@ -83,16 +89,18 @@ def line(name: str, seconds: Sequence[float]) -> None:
 def app_side(place: Stage, runs: int) -> None:
     for command in ("start", "dev"):
         app = place.hot_app()
+        app.write("app/api/load/route.ts", TIMED_ROUTE)
         if command == "start":
             live.build(app)
         live.serve(app, command)
         connection = http.client.HTTPConnection("127.0.0.1", app.port)
 
-        def ask(connection: http.client.HTTPConnection = connection) -> str:
+        def ask(connection: http.client.HTTPConnection = connection) -> tuple[str, float]:
             connection.request("GET", "/api/load")
-            return str(json.loads(connection.getresponse().read())["database"])
+            found = json.loads(connection.getresponse().read())
+            return str(found["database"]), found["called"] / 1000
 
-        taken, quiet, stale = [], [], 0
+        taken, quiet, before, stale = [], [], [], 0
         for turn in range(runs + 2):
             server = place.local if turn % 2 else place.prod
             for _ in range(20):  # a server in use
@@ -100,14 +108,15 @@ def app_side(place: Stage, runs: int) -> None:
                 ask()
                 quiet.append(time.perf_counter() - start)
             renamed = live.point(app, server.url)
-            start = time.perf_counter() - (time.time() - renamed)
-            while ask() != server.shop.name:
+            while (answer := ask())[0] != server.shop.name:
                 stale += 1
             if turn >= 2:
-                taken.append(time.perf_counter() - start)
+                taken.append(time.time() - renamed)
+                before.append(answer[1] - renamed)
             time.sleep(0.5)
         connection.close()
         line(f"next {command}: rename to first new answer", taken)
+        line(f"next {command}: of it before the route was called", before)
         line(f"next {command}: the same request in quiet times", quiet)
         print(f"next {command}: answers from the old database after the rename: {stale}")
 
@@ -162,6 +171,10 @@ def overhead(place: Stage, runs: int) -> None:
 
 
 def command(place: Stage, runs: int) -> None:
+    # Compiled modules, as an installed dbswitch has them, whatever the caller's environment says.
+    subprocess.run(
+        [sys.executable, "-m", "compileall", "-q", str(Path(dbswitch.__file__).parent)], check=True
+    )
     app = place.hot_app()
     started = app.dbswitch("dev", "--detach")
     assert started.returncode == 0, started.stderr
@@ -174,7 +187,7 @@ def command(place: Stage, runs: int) -> None:
                 done = app.dbswitch(target, mode, "--confirm", server.shop.database)
                 seconds = time.perf_counter() - start
                 assert done.returncode == 0, done.stderr
-                assert app.shop() == server.answer
+                assert app.shop()["shop"] == server.shop.name
                 if turn:
                     numbers.append(seconds)
     app.dbswitch("stop")

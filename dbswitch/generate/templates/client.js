@@ -330,7 +330,19 @@ function createLanes() {
             lane.open--;
             share();
         });
-        const connect = pool.connect.bind(pool);
+        const ask = pool.connect.bind(pool);
+        const patience = pool.options.connectionTimeoutMillis;
+        const connect = (callback) => {
+            // pg-pool starts a timer even for a connection that lies ready: one percent of a simple query.
+            if (pool.idleCount > pool.waitingCount)
+                pool.options.connectionTimeoutMillis = 0;
+            try {
+                return ask(callback);
+            }
+            finally {
+                pool.options.connectionTimeoutMillis = patience;
+            }
+        };
         pool.connect = (callback) => {
             const trip = boarding;
             boarding = undefined;

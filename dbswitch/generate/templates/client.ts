@@ -287,9 +287,10 @@ function createLookout() {
 // --- The way to it -----------------------------------------------------------------------------------------------------
 
 interface Pool {
-  options: { max: number };
+  options: { max: number; connectionTimeoutMillis?: number | undefined };
   totalCount: number;
   idleCount: number;
+  waitingCount: number;
   connect(callback?: (...args: any[]) => void): Promise<{ release(destroy: boolean): void }> | undefined;
   on(event: "connect" | "remove", listener: () => void): void;
 }
@@ -410,7 +411,17 @@ function createLanes() {
       lane.open--;
       share();
     });
-    const connect = pool.connect.bind(pool);
+    const ask = pool.connect.bind(pool);
+    const patience = pool.options.connectionTimeoutMillis;
+    const connect = (callback?: (...args: any[]) => void) => {
+      // pg-pool starts a timer even for a connection that lies ready: one percent of a simple query.
+      if (pool.idleCount > pool.waitingCount) pool.options.connectionTimeoutMillis = 0;
+      try {
+        return ask(callback);
+      } finally {
+        pool.options.connectionTimeoutMillis = patience;
+      }
+    };
     pool.connect = (callback) => {
       const trip = boarding;
       boarding = undefined;
