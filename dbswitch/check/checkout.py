@@ -39,6 +39,18 @@ def not_ignored(app: App) -> Iterator[Finding]:
         )
 
 
+def state_in_git(path: str) -> Finding:
+    """Return the finding that a file of the state folder is in the content."""
+    return Finding(
+        RuleId.NOT_IGNORED,
+        path,
+        1,
+        1,
+        "the state folder .dbswitch/ is in git: it holds a token and, while env files are changed, their content",
+        "git rm -r --cached --ignore-unmatch .dbswitch, and ignore .dbswitch/",
+    )
+
+
 def active_protected(app: App) -> Iterator[Finding]:
     """Find that what is effective now belongs to a protected target."""
     if app.active is None:

@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> int:
     from dbswitch.check import engine, fixing, gather, git
 
-    scope = Scope.RANGE if options.rev else Scope.TREE if options.all else Scope.INDEX
+    scope = Scope.RANGE if options.rev is not None else Scope.TREE if options.all else Scope.INDEX
     folder = Path(options.project or ".").absolute()
     try:
         facts, projects = gather.gather(

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from dbswitch.check import placeholders
 from dbswitch.check.findings import Finding, RuleId
-from dbswitch.check.needles import SHORTEST_SECRET, needle, urls_begun
+from dbswitch.check.needles import SHORTEST_SECRET, needle, urls_begun, utf16_order
 from dbswitch.check.paths import is_practice
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ _LOOSE_URL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", 
 def is_binary(data: bytes) -> bool:
     """Return whether git would call the content binary."""
     return b"\0" in data[:_BINARY_LOOK]
+
+
+def as_utf8(data: bytes) -> bytes:
+    """Return UTF-16, which `echo ... > .env` writes in PowerShell, as UTF-8; anything else as it is."""
+    order = utf16_order(data)
+    return data.decode(order, "replace").removeprefix("\ufeff").encode("utf-8", "replace") if order else data
 
 
 def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping  # noqa: TC003  msgspec reads the annotations
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.check import checkout, content, envfile
 from dbswitch.check.facts import App, Facts, Scope
 from dbswitch.check.findings import RULES, Finding, Judged, RuleId, Severity, key_of
-from dbswitch.check.paths import is_env_file, is_example, is_foreign, matches
+from dbswitch.check.paths import is_env_file, is_example, is_foreign, is_state, matches
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
-_COMMENT = re.compile(rb"dbswitch-check:\s*ignore(?P<file>-file)?(?:\[(?P<rules>[a-z\s,-]*)\])?")
+_COMMENT = re.compile(rb"dbswitch-check:\s*ignore(?P<file>-file)?(?:\[(?P<rules>[^\]]*)\]?)?")
 # What other scanners' users have already written beside a URL that is meant to be there.
 _OTHERS = re.compile(rb"pragma:\s*allowlist secret|gitleaks:allow|nosecret")
 _HEAD_LINES = 5
+_EARLIER_FIX = "change the secret; and rewrite the commits that hold it before they are pushed"
 _ONLY_COMMENT = re.compile(rb"\s*(?:#|//|/\*|\*|<!--|--|;)")
 
 
@@ -45,19 +49,31 @@ def severities(configured: Iterable[tuple[str, str]]) -> dict[RuleId, Severity]:
 def judge(facts: Facts, levels: Mapping[RuleId, Severity]) -> tuple[Judged, ...]:
     """Return what the rules find, sorted by place, without what is turned off, excluded or allowed by a comment."""
     found: dict[tuple[str, int, int, str, str], Judged] = {}
-    for finding in _findings(facts):
+    allowances: dict[str, _Allowances] = {}
+
+    def add(finding: Finding, data: bytes | None, place: str) -> None:
         severity = levels[finding.rule]
         if severity is Severity.OFF or any(matches(finding.path, pattern) for pattern in facts.excluded):
-            continue
-        if not _allowed(facts, finding):
+            return
+        if place not in allowances:
+            allowances[place] = _allowances(data or b"")
+        if not allowances[place].allow(finding):
             found[key_of(finding)] = Judged(finding, severity)
+
+    for finding in _findings(facts):
+        add(finding, facts.content.get(finding.path, facts.others.get(finding.path)), finding.path)
+    for number, (path, data) in enumerate(facts.earlier):
+        for finding in _of_earlier(facts, path, data):
+            add(finding, data, f"{number}:{path}")
     return tuple(found[key] for key in sorted(found))
 
 
 def _findings(facts: Facts) -> Iterator[Finding]:
     for path, data in facts.content.items():
-        if not is_foreign(path) and not content.is_binary(data):
-            yield from _of_content(facts, path, data)
+        if is_state(path):
+            yield checkout.state_in_git(path)
+        elif not content.is_binary(data):
+            yield from _guarded(facts, path, data) if is_foreign(path) else _of_content(facts, path, data)
     for app in facts.apps:
         if facts.scope is not Scope.RANGE:
             yield from _of_state(facts, app)
@@ -81,6 +97,24 @@ def _of_content(facts: Facts, path: str, data: bytes) -> Iterator[Finding]:
         yield from (one for one in content.urls_with_password(path, data) if one.line not in taken)
     if app is not None and (app.files or app.examples):
         yield from checkout.needed_by_code(app, path, data)
+
+
+def _of_earlier(facts: Facts, path: str, data: bytes) -> Iterator[Finding]:
+    """Find what the history gives away although the last commit of the range does not have it any more."""
+    if content.is_binary(data):
+        return
+    secrets: list[Finding] = []
+    if is_env_file(path) and not is_example(path):
+        secrets = list(
+            envfile.tracked_secrets(path, data, "in the history", _gitignore(_app_of(facts, path)))
+        )
+    secrets = secrets or _guarded(facts, path, data)
+    taken = {finding.line for finding in secrets}
+    urls = [] if is_foreign(path) else content.urls_with_password(path, data)
+    for one in (*secrets, *(one for one in urls if one.line not in taken)):
+        if one.rule is not RuleId.PROTECTED_HOST:
+            what = f"{one.what} (in an earlier commit of the range)"
+            yield Finding(one.rule, one.path, one.line, one.column, what, _EARLIER_FIX)
 
 
 def _guarded(facts: Facts, path: str, data: bytes) -> list[Finding]:
@@ -131,22 +165,40 @@ def _gitignore(app: App | None) -> str:
     return f"{app.folder if app is not None else ''}.gitignore"
 
 
-def _allowed(facts: Facts, finding: Finding) -> bool:
-    """Return whether a comment allows it: on its line, alone on the line above, or for the file in its first lines."""
-    data = facts.content.get(finding.path, facts.others.get(finding.path))
-    if data is None:
-        return False
-    lines = data.split(b"\n")
-    own = lines[finding.line - 1] if finding.line <= len(lines) else b""
-    above = lines[finding.line - 2] if 1 < finding.line <= len(lines) else b""
-    candidates = [(own, False), *((line, True) for line in lines[:_HEAD_LINES])]
-    if _ONLY_COMMENT.match(above) is not None:
-        candidates.append((above, False))
-    for line, whole_file in candidates:
+class _Allowances(Struct, frozen=True):
+    """What the comments of one file allow: rules by line, and for the whole file; an empty set is every rule.
+
+    Attributes:
+        marked: lines with a comment for another scanner.
+    """
+
+    whole: tuple[frozenset[str], ...] = ()
+    lines: Mapping[int, tuple[frozenset[str], ...]] = {}
+    marked: frozenset[int] = frozenset()
+
+    def allow(self, finding: Finding) -> bool:
+        """Return whether a comment allows it: on its line, alone on the line above, or for the file in its first lines."""
+        rules = (*self.whole, *self.lines.get(finding.line, ()))
+        if any(not some or finding.rule.value in some for some in rules):
+            return True
+        return finding.rule is RuleId.URL_WITH_PASSWORD and finding.line in self.marked
+
+
+def _allowances(data: bytes) -> _Allowances:
+    if _COMMENT.search(data) is None and _OTHERS.search(data) is None:
+        return _Allowances()
+    whole: list[frozenset[str]] = []
+    lines: dict[int, tuple[frozenset[str], ...]] = {}
+    marked: set[int] = set()
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if _OTHERS.search(line) is not None:
+            marked.add(number)
         for comment in _COMMENT.finditer(line):
-            if (comment["file"] is not None) is not whole_file:
-                continue
-            rules = (comment["rules"] or b"").decode().replace(",", " ").split()
-            if not rules or finding.rule.value in rules:
-                return True
-    return finding.rule is RuleId.URL_WITH_PASSWORD and _OTHERS.search(own) is not None
+            rules = frozenset((comment["rules"] or b"").decode("utf-8", "replace").replace(",", " ").split())
+            if comment["file"] is None:
+                below = (number + 1,) if _ONLY_COMMENT.match(line) is not None else ()
+                for place in (number, *below):
+                    lines[place] = (*lines.get(place, ()), rules)
+            elif number <= _HEAD_LINES:
+                whole.append(rules)
+    return _Allowances(tuple(whole), lines, frozenset(marked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from dbswitch.check import placeholders
@@ -60,9 +61,10 @@ def malformed_lines(path: str, data: bytes) -> Iterator[Finding]:
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     covered: set[int] = set()
     starts: dict[int, str] = {}
+    ends = [at for at, character in enumerate(text) if character == "\n"]
     for site in find_sites(text):
-        first = text.count("\n", 0, site.start) + 1
-        last = text.count("\n", 0, max(site.value_end, site.start)) + 1
+        first = bisect_left(ends, site.start) + 1
+        last = bisect_left(ends, max(site.value_end, site.start)) + 1
         covered.update(range(first, last + 1))
         starts[first] = text[site.value_start : site.value_end]
     for number, line in enumerate(text.split("\n"), start=1):

@@ -73,6 +73,7 @@ class Facts:
     Attributes:
         content: path -> bytes of what is judged: the staged files, the range's or the work tree's.
         others: path -> bytes of further files findings may point into (env files of the checkout).
+        earlier: (path, bytes) of what a commit inside a range had and the range's last commit has not.
     """
 
     scope: Scope
@@ -80,3 +81,4 @@ class Facts:
     apps: tuple[App, ...]
     others: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     excluded: tuple[str, ...] = ()
+    earlier: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch.check import git, placeholders
+from dbswitch.check.content import as_utf8
 from dbswitch.check.facts import App, Facts, Guarded, Scope, Secret
 from dbswitch.check.needles import SHORTEST_SECRET
-from dbswitch.check.paths import is_env_file, is_example, is_foreign
+from dbswitch.check.paths import is_env_file, is_example, is_foreign, is_installed
 from dbswitch.errors import ConfigError, DbswitchError, UsageError
 from dbswitch.project.active import Active, active
 from dbswitch.project.discovery import Project, apps_below, discover, load
@@ -58,8 +59,10 @@ def gather(
     root = work_tree or folder
     chosen = frozenset(Path(os.path.abspath(folder / path)).relative_to(root).as_posix() for path in paths)  # noqa: PTH100  a symlink is judged by its own name
     content = _content(scope, root, work_tree is not None, revisions)
+    earlier = _earlier(root, revisions, content) if scope is Scope.RANGE else ()
     if chosen:
         content = {path: data for path, data in content.items() if path in chosen}
+        earlier = tuple(one for one in earlier if one[0] in chosen)
     projects = _projects(folder, root)
     apps = tuple(_app(project, root, in_git=work_tree is not None, ambient=ambient) for project in projects)
     others = {
@@ -75,7 +78,14 @@ def gather(
         for project in projects
         for pattern in project.config.check.exclude
     )
-    return Facts(scope, content, apps, others, excluded), projects
+    return Facts(
+        scope,
+        {path: as_utf8(data) for path, data in content.items()},
+        apps,
+        {path: as_utf8(data) for path, data in others.items()},
+        excluded,
+        earlier,
+    ), projects
 
 
 def top(folder: Path) -> Path | None:
@@ -97,29 +107,46 @@ def _content(scope: Scope, root: Path, in_git: bool, revisions: str) -> dict[str
         case Scope.INDEX:
             return _blobs(root, git.STAGED)
         case Scope.RANGE:
+            # One commit alone would be compared with the work tree, whose content git has no name for.
+            if ".." not in revisions.strip("."):
+                raise _no_range(revisions)
             try:
                 return _blobs(root, git.between(revisions))
             except git.GitError:
-                raise UsageError(
-                    f"git does not know the range {revisions}",
-                    fix="give two commits, for example --rev origin/main..HEAD",
-                ) from None
+                raise _no_range(revisions) from None
         case Scope.TREE:
             names = _tree(root) if in_git else _walk(root)
-            found = {name: read_regular(root / name) for name in names if not is_foreign(name)}
+            found = {name: read_regular(root / name) for name in names if not is_installed(name)}
             return {name: data for name, data in found.items() if data is not None}
 
 
+def _no_range(revisions: str) -> UsageError:
+    return UsageError(
+        f"git does not know the range {revisions}".rstrip(),
+        fix="give two commits, for example --rev origin/main..HEAD",
+    )
+
+
 def _blobs(root: Path, words: tuple[str, ...]) -> dict[str, bytes]:
-    changed = [
-        entry
-        for entry in git.changed(git.Running(words, os.fspath(root)).read_to_end())
-        if not is_foreign(entry[0])
-    ]
-    if not changed:
-        return {}
+    changed = _changed(root, words)
     contents = _read_blobs(root, [name for _, name in changed])
     return {path: data for (path, _), data in zip(changed, contents, strict=True)}
+
+
+def _earlier(root: Path, revisions: str, content: Mapping[str, bytes]) -> tuple[tuple[str, bytes], ...]:
+    """Return path and content of what a commit of the range had and its end has not: it stays in the history."""
+    changed = list(dict.fromkeys(_changed(root, git.along(revisions))))
+    contents = _read_blobs(root, [name for _, name in changed])
+    return tuple(
+        (path, as_utf8(data))
+        for (path, _), data in zip(changed, contents, strict=True)
+        if content.get(path) != data
+    )
+
+
+def _changed(root: Path, words: tuple[str, ...]) -> list[tuple[str, str]]:
+    output = git.Running(words, os.fspath(root)).read_to_end()
+    return [entry for entry in git.changed(output) if not is_installed(entry[0])]
 
 
 def _indexed(root: Path, names: list[str]) -> dict[str, bytes]:
@@ -132,6 +159,8 @@ def _indexed(root: Path, names: list[str]) -> dict[str, bytes]:
 
 
 def _read_blobs(root: Path, names: list[str]) -> list[bytes]:
+    if not names:
+        return []
     blobs = git.Blobs(os.fspath(root))
     try:
         return blobs.read(names)
@@ -203,8 +232,8 @@ def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, st
 
 def _read_followed(path: Path) -> bytes | None:
     # An env file may be a symlink; a FIFO that a password manager serves is not read in a hook.
-    real = Path(os.path.realpath(path))
-    return read_regular(real)
+    data = read_regular(Path(os.path.realpath(path)))
+    return None if data is None else as_utf8(data)
 
 
 def _listed(project: Project, names: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:

@@ -94,10 +94,11 @@ class Blobs:
         found: list[bytes] = []
         for first in range(0, len(names), _AT_ONCE):
             part = names[first : first + _AT_ONCE]
-            os.write(self._git.target, "".join(f"{name}\n" for name in part).encode())
+            os.write(self._git.target, os.fsencode("".join(f"{name}\n" for name in part)))
             for _ in part:
                 header = self._line().split()
-                found.append(self._take(int(header[2])) if len(header) == 3 else b"")
+                # A name that is missing is repeated, and may hold spaces: `:my app/.env missing`.
+                found.append(self._take(int(header[2])) if header[-1].isdigit() else b"")
         return found
 
     def abandon(self) -> None:
@@ -141,31 +142,21 @@ def changed(output: bytes) -> list[tuple[str, str]]:
     return found
 
 
-STAGED = (
-    "diff",
-    "--cached",
-    "--raw",
-    "-z",
-    "--no-abbrev",
-    "--no-renames",
-    "--no-ext-diff",
-    "--diff-filter=ACMT",
-)
+_RAW = ("--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--diff-filter=ACMT")
+# What a person's configuration could change: paths relative to a folder, and a file of the order that may be missing.
+_PLAIN = (*_RAW, "--no-relative", f"-O{os.devnull}")
+STAGED = ("diff", "--cached", *_PLAIN)
 
 
 def between(revisions: str) -> tuple[str, ...]:
-    """Return the words that list what changed in `A..B`."""
-    return (
-        "diff",
-        "--raw",
-        "-z",
-        "--no-abbrev",
-        "--no-renames",
-        "--no-ext-diff",
-        "--diff-filter=ACMT",
-        revisions,
-        "--",
-    )
+    """Return the words that list what differs between the ends of `A..B`."""
+    return ("diff", *_PLAIN, "--end-of-options", revisions, "--")
+
+
+def along(revisions: str) -> tuple[str, ...]:
+    """Return the words that list what every commit of `A..B` changed, the newest first."""
+    # `A...B` is what changed since the common ancestor, and that is what happened on B's side.
+    return ("log", "--format=", *_PLAIN, "--end-of-options", revisions.replace("...", ".."), "--")
 
 
 def listing(paths: list[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ _NAME = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 _HEX = frozenset("0123456789abcdefABCDEF")
 _SCHEME_ENDS = (b"://", b":\\/", b"%3a")
 _LONGEST_SCHEME = 40  # bytes looked at behind `postgres`: `ql+asyncpg://`
+_UTF16_LOOK = 64  # bytes; half of the bytes of most texts in UTF-16 are zero
 _QUOTES = frozenset(b"'\"")
 # What the platform, the package manager and the frameworks define by themselves.
 _AMBIENT = frozenset(
@@ -46,6 +47,15 @@ def needle(secret: str) -> str:
     ).split()
     run = max(runs, key=len, default="")
     return run if len(run) >= _SHORTEST_RUN else ""
+
+
+def utf16_order(data: bytes) -> str:
+    """Return the codec of text in UTF-16, with or without its mark; "" for anything else."""
+    head = data[:_UTF16_LOOK]
+    high, low = head[::2].count(0), head[1::2].count(0)
+    if head.startswith(b"\xff\xfe") or (not high and low * 4 > len(head)):
+        return "utf-16-le"
+    return "utf-16-be" if head.startswith(b"\xfe\xff") or (not low and high * 4 > len(head)) else ""
 
 
 def urls_begun(lower: bytes) -> int:

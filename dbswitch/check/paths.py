@@ -17,13 +17,18 @@ _PRACTICE_FOLDERS = frozenset(
 _PRACTICE_ENDINGS = (".md", ".mdx", ".markdown", ".rst", ".adoc", ".txt")
 _PRACTICE_WORDS = frozenset({"test", "spec", "stories", "cy", "e2e"})
 _PRACTICE_NAMES = ("readme", "changelog", "contributing", "license", "test_", "conftest.")
-_FOREIGN_FOLDERS = frozenset({"node_modules", ".next", ".git", ".dbswitch", "vendor", ".yarn", ".pnpm-store"})
-_FOREIGN_NAMES = frozenset(
+_INSTALLED_FOLDERS = frozenset({"node_modules", ".git", ".yarn", ".pnpm-store"})
+_MADE_FOLDERS = frozenset({".next", ".dbswitch", "vendor"})
+_INSTALLED_NAMES = frozenset(
     {"package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb"}
 )
-_FOREIGN_ENDINGS = (".min.js", ".map", ".svg")
+_MADE_ENDINGS = (".min.js", ".map", ".svg")
 _SOURCE_ENDINGS = (
     ".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".prisma", ".vue", ".svelte",
+)  # fmt: skip
+# `cypress.env.json`, `jest.env.js`, `process.env.d.ts`: no dotenv reader reads these.
+_NO_DOTENV_ENDINGS = (
+    *_SOURCE_ENDINGS, ".json", ".yml", ".yaml", ".toml", ".md", ".mdx", ".py", ".rb", ".go", ".sh", ".html",
 )  # fmt: skip
 _DECIDING_NAMES = frozenset({"package.json", "dbswitch.toml", ".gitignore"})
 _DECIDING_BEGINNINGS = ("prisma.config.", "next.config.")
@@ -32,7 +37,9 @@ _DECIDING_BEGINNINGS = ("prisma.config.", "next.config.")
 def is_env_file(path: str) -> bool:
     """Return whether dotenv readers may read it: `.env`, `.env.local`, `env/prod.env`; examples included."""
     name = path.rpartition("/")[2]
-    return name == ".env" or name.endswith(".env") or ".env." in name
+    return (
+        name == ".env" or name.endswith(".env") or (".env." in name and not name.endswith(_NO_DOTENV_ENDINGS))
+    )
 
 
 def is_example(path: str) -> bool:
@@ -57,12 +64,21 @@ def is_practice(path: str) -> bool:
     return not _PRACTICE_WORDS.isdisjoint(words[1:-1]) or words[0].endswith("_test") or is_example(name)
 
 
-def is_foreign(path: str) -> bool:
-    """Return whether it is installed, generated or locked content that nobody wrote by hand."""
+def is_installed(path: str) -> bool:
+    """Return whether the package manager or git put it there."""
     *folders, name = path.split("/")
-    return (
-        not _FOREIGN_FOLDERS.isdisjoint(folders) or name in _FOREIGN_NAMES or name.endswith(_FOREIGN_ENDINGS)
-    )
+    return not _INSTALLED_FOLDERS.isdisjoint(folders) or name in _INSTALLED_NAMES
+
+
+def is_foreign(path: str) -> bool:
+    """Return whether nobody wrote it by hand: installed, built or locked content."""
+    *folders, name = path.split("/")
+    return is_installed(path) or not _MADE_FOLDERS.isdisjoint(folders) or name.endswith(_MADE_ENDINGS)
+
+
+def is_state(path: str) -> bool:
+    """Return whether it belongs to the state folder of dbswitch."""
+    return ".dbswitch" in path.split("/")[:-1]
 
 
 def is_source(path: str) -> bool:

@@ -63,12 +63,14 @@ def _is_clean() -> bool:
         return False
     known = set().union(*map(needles.defined_names, contents.values()))
     for path, data in staged:
-        if paths.is_foreign(path) or b"\0" in data[:_BINARY_LOOK]:
+        if paths.is_state(path) or needles.utf16_order(data):
+            return False
+        if paths.is_installed(path) or b"\0" in data[:_BINARY_LOOK]:
             continue
         lower = data.lower()
-        if needles.urls_begun(lower) or any(piece in lower for piece in wanted):
+        if any(piece in lower for piece in wanted):
             return False
-        if _reads_unknown(path, data, known):
+        if not paths.is_foreign(path) and (needles.urls_begun(lower) or _reads_unknown(path, data, known)):
             return False
     return True
 

@@ -282,6 +282,42 @@ MUST_FIND = (
         ),
     ),
     Case(
+        "files in UTF-16, as PowerShell writes them",
+        APP,
+        {
+            ".env.production": f"A=1\nDATABASE_URL={REAL}\n".encode("utf-16").decode("latin-1"),
+            "src/a.ts": f"\nconst u = '{REAL}'\n".encode("utf-16-be").decode("latin-1"),
+        },
+        expected=found(("env-file-tracked", ".env.production", 2), ("url-with-password", "src/a.ts", 2)),
+    ),
+    Case(
+        "a protected secret in a bundle, a source map and a build",
+        APP,
+        {
+            "public/a.min.js": f"p='{PROD_PASSWORD}'\n",
+            "public/a.js.map": f'["{PROD_PASSWORD}"]\n',
+            ".next/server/b.js": f"p='{PROD_PASSWORD}'\n",
+        },
+        {"env/prod.env": f"DATABASE_URL={PROD}\n"},
+        expected=found(
+            ("protected-secret", "public/a.min.js", 1),
+            ("protected-secret", "public/a.js.map", 1),
+            ("protected-secret", ".next/server/b.js", 1),
+        ),
+    ),
+    Case(
+        "the state folder staged by force",
+        APP,
+        {".dbswitch/journal": f"DATABASE_URL={REAL}\n"},
+        expected=found(("not-ignored", ".dbswitch/journal", 1)),
+    ),
+    Case(
+        "a rule spelled wrong in a comment allows nothing",
+        APP,
+        {"src/a.ts": f"const u = '{REAL}' // dbswitch-check: ignore[undefined_variable]\n"},
+        expected=found(("url-with-password", "src/a.ts", 1)),
+    ),
+    Case(
         "a comment for another rule allows nothing",
         APP,
         {"src/a.ts": f"const u = '{REAL}' // dbswitch-check: ignore[unusable-url]\n"},
@@ -414,6 +450,15 @@ MUST_NOT_FIND = (
             "src/b.py": "process.env.PYTHON\n",
         },
         {".env.local": SUFFIXED},
+    ),
+    Case(
+        "files with .env. in their names that no dotenv reader reads",
+        APP,
+        {
+            "cypress.env.json": '{\n "a": 1\n}\n',
+            "jest.env.ts": "process.env.X = '1'\nexport {}\n",
+            "types/process.env.d.ts": "declare global {\n}\n",
+        },
     ),
     Case(
         "code of a project without any env file, as in CI",

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from dbswitch.check.command import main
 from dbswitch.check.findings import RULES, RuleId
 from dbswitch.check.fixing import with_lines
+from dbswitch.check.screen import is_clean
 from tests.check.corpus import APP, LOCAL, PACKAGE, PROD, PROD_HOST, PROD_PASSWORD, REAL, SUFFIXED
 from tests.cli.running import environment
 
@@ -135,6 +137,71 @@ def test_a_range_is_judged_by_its_last_commit(repository, monkeypatch, capsys):
     monkeypatch.chdir(repository.root)
     assert findings(capsys, "--rev", "HEAD~2..HEAD") == (1, [("url-with-password", "src/a.ts", 1)])
     assert findings(capsys, "--rev", "HEAD~1..HEAD") == (0, [])
+
+
+def test_a_range_gives_away_what_a_commit_inside_it_had(repository, monkeypatch, capsys):
+    repository.commit(APP)
+    repository.commit({"src/a.ts": f"const u = '{REAL}'\n", ".env.production": f"A=1\nDATABASE_URL={REAL}\n"})
+    repository.commit({"src/a.ts": "export {}\n", ".env.production": "A=1\n"})
+    repository.commit({"src/b.ts": f"// dbswitch-check: ignore\nconst u = '{REAL}'\n"})
+    repository.commit({"src/b.ts": "export {}\n"})
+    monkeypatch.chdir(repository.root)
+    expected = [("env-file-tracked", ".env.production", 2), ("url-with-password", "src/a.ts", 1)]
+    assert findings(capsys, "--rev", "HEAD~4..HEAD") == (1, expected)
+    assert findings(capsys, "--rev", "HEAD~4...HEAD", "src/a.ts") == (1, expected[1:])
+    assert findings(capsys, "--rev", "HEAD~2..HEAD") == (0, [])
+
+
+@pytest.mark.parametrize("words", ["", "..", "HEAD", "--cached", "--output=pwned", "--output=pwned..x"])
+def test_revisions_that_are_no_range_are_refused_and_never_taken_for_an_option_of_git(leak, capsys, words):
+    assert main([f"--rev={words}"]) == 2
+    assert "git does not know the range" in capsys.readouterr().err
+    assert not list(leak.root.glob("pwned*"))
+
+
+@pytest.mark.parametrize(("name", "value"), [("diff.relative", "true"), ("diff.orderFile", "/nowhere")])
+def test_a_persons_configuration_of_git_hides_nothing(repository, monkeypatch, capsys, name, value):
+    repository.commit({"apps/web/package.json": PACKAGE, "apps/web/.gitignore": ".env*\nenv/*.env\n"})
+    repository.stage({"lib/a.ts": f"const u = '{REAL}'\n"})
+    repository.git("config", name, value)
+    monkeypatch.chdir(repository.root / "apps/web")
+    assert not is_clean([])
+    assert findings(capsys) == (1, [("url-with-password", "lib/a.ts", 1)])
+
+
+def test_an_env_file_in_conflict_and_one_with_an_odd_name_are_no_bug(repository, monkeypatch, capsys):
+    odd = os.fsdecode(b"my app/env/a\xff.env")
+    repository.commit({"my app/package.json": PACKAGE, "my app/.env.local": "A=1\n"})
+    (repository.root / "my app/env").mkdir()
+    (repository.root / odd).write_text(f"DATABASE_URL={REAL}\n")
+    repository.git("add", "-A")
+    repository.git("commit", "-q", "-m", "x")
+    repository.git("checkout", "-q", "-b", "other")
+    repository.commit({"my app/.env.local": "A=2\n"})
+    repository.git("checkout", "-q", "main")
+    repository.commit({"my app/.env.local": "A=3\n"})
+    with pytest.raises(subprocess.CalledProcessError):
+        repository.git("merge", "-q", "other")
+    monkeypatch.chdir(repository.root / "my app")
+    assert findings(capsys) == (1, [("env-file-tracked", odd, 1)])
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("dump.sql", f"insert into x values ('{PROD_HOST}');\n"),
+        (".env.production", "not a binding\n"),
+        ("a.ts", "use(process.env.K{})\n"),
+    ],
+)
+def test_the_time_for_many_findings_grows_with_their_number(repository, monkeypatch, capsys, name, line):
+    repository.commit(APP)
+    repository.stage({name: "".join(line.replace("{}", str(n)) for n in range(8000))})
+    repository.write({"env/prod.env": f"DATABASE_URL={PROD}\n"})
+    monkeypatch.chdir(repository.root)
+    begun = time.process_time()
+    assert len(findings(capsys)[1]) == 8000
+    assert time.process_time() - begun < 3
 
 
 def test_only_the_named_files_are_judged(leak, capsys):
