@@ -17,16 +17,25 @@ if TYPE_CHECKING:
 
     from dbswitch.check.facts import Guarded
 
+# Every repeat has a limit: a bundle can be megabytes of what looks like the beginning of a URL.
 # `postgres://login@host`, also with JSON's `\/`. The login goes to the last @ of the unbroken run of characters.
 URL = re.compile(
     r"\bpostgres(?:ql)?(?:\+[a-z0-9]+)?:(?:\\?/){2}"
-    r"(?P<user>[^\s'\"`:@/<>]*|<[^>]*>|[^\s'\"`:@]*):(?P<password>(?:(?!://)[^\s'\"`])*)@"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s'\"`:/?#,\\)\]}>;]+)",
+    r"(?P<user>[^\s'\"`:@/<>]{0,300}|<[^>]{0,80}>|[^\s'\"`:@]{0,300}):(?P<password>(?:(?!:\\?/\\?/)[^\s'\"`]){0,500})@"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s'\"`:/?#,\\)\]}>;]{1,255})",
+    re.IGNORECASE,
+)
+# What stands behind the first @ where the last one may belong to something else, a mail address in a list.
+_PLACE = re.compile(r"(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)(?::[0-9]+)?\\?[/?,;]")
+# The key of Prisma Postgres and Accelerate, and the password as a parameter, which libpq, node-postgres and JDBC take.
+KEYED_URL = re.compile(
+    r"\b(?:prisma(?:\+postgres)?|postgres(?:ql)?):(?:\\?/){2}(?P<host>[^\s'\"`:/?#@\\]{1,255})"
+    r"[^\s'\"`?@]{0,300}\?(?:[^\s'\"`@?]{0,500}(?:&|;|\\u0026))?(?:api_key|password)=(?P<password>[^\s'\"`&;#<>\\)\]]{1,2000})",
     re.IGNORECASE,
 )
 _ESCAPES = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))")
 _BINARY_LOOK = 8000  # bytes; where git itself looks for a NUL
-_LOOSE_URL = re.compile(r"postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", re.IGNORECASE)
+_LOOSE_URL = re.compile(r"(?:prisma\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", re.IGNORECASE)
 
 
 def is_binary(data: bytes) -> bool:
@@ -46,23 +55,53 @@ def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
         return
     practice = is_practice(path)
     for number, line in _lines(data):
-        if "postgres" not in line.lower():
+        lower = line.lower()
+        if "postgres" not in lower and "prisma" not in lower:
             continue
         seen: set[str] = set()
         for text, offset in _spellings_of_urls(line):
-            for found in URL.finditer(text):
-                password, user, host = unquote(found["password"]), unquote(found["user"]), found["host"]
-                if found[0] in seen or not placeholders.is_real_url(password, host, user, practice=practice):
+            for start, login, kind, host in _logins(text, practice=practice):
+                if login in seen:
                     continue
-                seen.add(found[0])
+                seen.add(login)
                 yield Finding(
                     RuleId.URL_WITH_PASSWORD,
                     path,
                     number,
-                    (offset if offset is not None else found.start()) + 1,
-                    f"a Postgres URL with a password for {_shown_host(host)}",
+                    (offset if offset is not None else start) + 1,
+                    f"{kind} for {_shown_host(host)}",
                     "change the password, and read the URL from process.env.DATABASE_URL",
                 )
+
+
+def holds_login(value: str) -> bool:
+    """Return whether a value is or holds a URL that would give someone away."""
+    return any(True for _ in _logins(value, practice=False))
+
+
+def _logins(text: str, *, practice: bool) -> Iterator[tuple[int, str, str, str]]:
+    """Return position, text, kind and host of the URLs that would give someone away."""
+    for found in URL.finditer(text):
+        for password, host in _splits(found["password"], found["host"]):
+            if placeholders.is_real_url(unquote(password), host, unquote(found["user"]), practice=practice):
+                yield found.start(), found[0], "a Postgres URL with a password", host
+                break
+    for found in KEYED_URL.finditer(text):
+        if placeholders.is_real_url(unquote(found["password"]), found["host"], "", practice=practice):
+            kind = (
+                "a Prisma URL with a key"
+                if found[0][:6].lower() == "prisma"
+                else "a Postgres URL with a password"
+            )
+            yield found.start(), found[0], kind, found["host"]
+
+
+def _splits(password: str, host: str) -> Iterator[tuple[str, str]]:
+    yield password, host
+    first, at, rest = password.partition("@")
+    place = _PLACE.match(rest) if at else None
+    if place is not None:
+        yield first, place["host"]
 
 
 def guarded_content(path: str, data: bytes, guarded: tuple[Guarded, ...]) -> Iterator[Finding]:

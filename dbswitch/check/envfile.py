@@ -7,6 +7,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from dbswitch.check import placeholders
+from dbswitch.check.content import holds_login
 from dbswitch.check.findings import Finding, RuleId
 from dbswitch.check.paths import is_example
 from dbswitch.envfiles import readers
@@ -156,7 +157,12 @@ def bad_urls(
             yield Finding(RuleId.UNUSABLE_URL, path, binding.line, 1, error.what, fix)
             continue
         weak = url.password.reveal()
-        local = url.is_local or placeholders.is_local_host(url.host) or placeholders.is_made_up_host(url.host)
+        local = (
+            url.is_local
+            or placeholders.is_local_host(url.host)
+            or placeholders.is_made_up_host(url.host)
+            or placeholders.is_private_host(url.host)
+        )
         if weak and not local and placeholders.is_placeholder(weak):
             yield Finding(
                 RuleId.PLACEHOLDER_PASSWORD,
@@ -184,6 +190,8 @@ def _malformed(path: str, line: int, what: str, fix: str) -> Finding:
 
 
 def _is_secret(key: str, value: str) -> bool:
+    if holds_login(value):
+        return True
     url = _ANY_URL.match(value)
     if url is not None:
         return placeholders.is_real_url(url["password"], url["host"], url["user"], practice=False)

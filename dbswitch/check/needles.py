@@ -59,7 +59,7 @@ def utf16_order(data: bytes) -> str:
 
 
 def urls_begun(lower: bytes) -> int:
-    """Return how many Postgres URLs begin in the content, which must be in small letters: plain, escaped or encoded."""
+    """Return how many Postgres and Prisma URLs begin in the content, in small letters: plain, escaped or encoded."""
     count = 0
     at = lower.find(b"postgres")
     while at >= 0:
@@ -68,7 +68,7 @@ def urls_begun(lower: bytes) -> int:
             rest = rest[1:].lstrip(b"abcdefghijklmnopqrstuvwxyz0123456789")
         count += rest.startswith(_SCHEME_ENDS)
         at = lower.find(b"postgres", at + 8)
-    return count
+    return count + sum(lower.count(b"prisma" + end) for end in _SCHEME_ENDS)
 
 
 def reads(data: bytes) -> Iterator[tuple[str, int, int]]:

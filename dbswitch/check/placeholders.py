@@ -19,25 +19,28 @@ ci prod production staging development
 """
 _WORDS = frozenset(_MADE_UP.split())
 _PARTS = re.compile(
-    r"your|\bmy[-_]|placeholder|example|changeme|change[-_]me|replace|insert|redacted|password|passwd|xxx|\*\*\*|\.\.\.|…|dummy|fake",
+    r"your|\bmy[-_]|placeholder|example|changeme|change[-_]me|replace|insert|redacted|password|passwd|(?<![A-Za-z0-9])xxx|xxxx|\*\*\*|\.\.\.|…|dummy|fake",
     re.IGNORECASE,
 )
 # A variable or a template in place of the text. A `$` or `<` inside a generated password is none of these.
 _SYNTAX = re.compile(
-    r"\$\{|\$\(|\{\{|#\{|%s|%\(|^<.*>$|^\{.*\}$|^\[.*\]$|^\$\w+$|^%\w+%$|^@\w+@?$|^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*$"
+    r"\$\{|\$\(|\{\{|#\{|%s|%\(|^<.*>$|^\{.*\}$|^\[.*\]$|^\$\w+$|^%\w+%$|^@\w+@?$|^[A-Z]+[0-9]?(?:_[A-Z0-9]+)*$"
 )
 _LOCAL = re.compile(
     r"localhost|127(?:\.\d{1,3}){3}|\[?::1\]?|0\.0\.0\.0|host\.docker\.internal|.*\.localhost", re.IGNORECASE
 )
-# RFC 2606, 6761, 6762, 5737 and 3849: names and addresses that are nobody's.
+# RFC 6762, 8375 and custom: names inside some network. Made up in most places, but `postgres.railway.internal` is not.
+_PRIVATE = re.compile(r"(?:.*\.)?(?:local|localdomain|internal|lan|home\.arpa)", re.IGNORECASE)
+# RFC 2606, 6761, 5737 and 3849: names and addresses that are nobody's.
 _RESERVED = re.compile(
-    r"(?:^|.*\.)(?:example|test|invalid|local|localdomain|internal|lan|home\.arpa)|(?:.*\.)?example\.(?:com|net|org|edu|io|dev|app)"
+    r"(?:^|.*\.)(?:example|test|invalid)|(?:.*\.)?example\.(?:com|net|org|edu|io|dev|app)"
     r"|192\.0\.2\.\d+|198\.51\.100\.\d+|203\.0\.113\.\d+|1\.2\.3\.4|\[?2001:db8:.*",
     re.IGNORECASE,
 )
 _MADE_UP_HOST = re.compile(
-    r"your|my-?(?:host|server|db|database)|hostname|placeholder|xxx|project-?ref|abcdef|^(?:db|host|server|some)\.(?:host|server|com|example)"
-    r"|cool-(?:darkness|sound|base)|^ep-(?:x+|example)|foo|bar\.|acme|domain\.(?:com|tld)|company\.(?:com|tld)|host\.(?:com|tld|domain)",
+    r"(?:^|[.-])(?:your|my-?(?:host|server|db|database)|hostname|placeholder|xxx|project-?ref|abcdef|cool-(?:darkness|sound|base))"
+    r"|(?:^|[.-])(?:foo|bar|acme)[0-9]*(?:[.-]|$)|^ep-(?:x+|example)|your-|your(?:host|db|domain|company|project)"
+    r"|^(?:db|host|server|some)\.(?:host|server|com|example)$|(?:^|[.-])(?:domain\.(?:com|tld)|company\.(?:com|tld)|host\.(?:com|tld|domain))$",
     re.IGNORECASE,
 )
 SHARED_HOSTS = re.compile(
@@ -69,6 +72,11 @@ def is_made_up_host(host: str) -> bool:
         or _RESERVED.fullmatch(host.rstrip(".")) is not None
         or _MADE_UP_HOST.search(host) is not None
     )
+
+
+def is_private_host(host: str) -> bool:
+    """Return whether the name exists only inside some network."""
+    return _PRIVATE.fullmatch(host.rstrip(".")) is not None
 
 
 def is_shared_host(host: str) -> bool:
@@ -103,4 +111,6 @@ def is_real_url(password: str, host: str, user: str, *, practice: bool) -> bool:
         return False
     if _SYNTAX.search(user) is not None:
         return False
+    if is_private_host(host):
+        return not practice and looks_generated(password)
     return looks_generated(password) if practice else True

@@ -18,6 +18,10 @@ LOCAL = "postgresql://postgres:postgres@localhost:5432/shop"
 REAL = "postgresql://app:" + "q7Rv2LxTn4Ws9Kb" + "@db.customer-site.io:5432/app"
 TOKEN = "vercel_blob_rw_" + "A9dK2mQx7LpZ4tVb8nRs"
 
+ACCELERATE = (
+    "prisma+postgres://accelerate.prisma-data.net/?api_key=eyJhbGciOiJIUzI1NiJ9." + "eyJhcGlfa2V5IjoiMWIz"
+)
+
 NEXT_IGNORE = "node_modules\n.next\n.env*\n!.env.example\nenv/*.env\n.dbswitch/\n"
 SUFFIXED = f'DATABASE_URL="{LOCAL}"\nDATABASE_URL_LOCAL="{LOCAL}"\nDATABASE_URL_PRODUCTION="{PROD}"\n'
 PACKAGE = json.dumps({"name": "shop", "dependencies": {"next": "16.0.7"}, "scripts": {"dev": "next dev"}})
@@ -282,6 +286,52 @@ MUST_FIND = (
         ),
     ),
     Case(
+        "URLs behind which another @ follows, and passwords in other places of a URL",
+        APP,
+        {
+            "a.yml": f"x: [{REAL},admin@example.com]\ny: {REAL},me@localhost\n",
+            "a.properties": "url=jdbc:postgresql://db.customer-site.io/app?user=a&password=q7Rv2LxTn4Ws9Kb\n",
+            "a.json": '{"url": "postgresql:\\/\\/db.customer-site.io\\/app?password=q7Rv2LxTn4Ws' + '9Kb"}\n',
+        },
+        expected=found(
+            ("url-with-password", "a.yml", 1),
+            ("url-with-password", "a.yml", 2),
+            ("url-with-password", "a.properties", 1),
+            ("url-with-password", "a.json", 1),
+        ),
+    ),
+    Case(
+        "the key of Prisma Postgres and of Accelerate",
+        APP,
+        {
+            "src/a.ts": f"new PrismaClient({{ datasourceUrl: '{ACCELERATE}' }})\n",
+            ".env.production": f"A=1\nDATABASE_URL={ACCELERATE.replace('+postgres', '')}\n",
+        },
+        expected=found(
+            ("url-with-password", "src/a.ts", 1),
+            ("env-file-tracked", ".env.production", 2),
+            ("unusable-url", ".env.production", 2),
+        ),
+    ),
+    Case(
+        "hosts and passwords that merely look like placeholders",
+        APP,
+        {
+            "src/a.ts": "".join(
+                f"'{REAL.replace('db.customer-site.io', host)}'\n"
+                for host in (
+                    "db.foodpanda.io",
+                    "db.sidebar.io",
+                    "economy-db.corp.io",
+                    "postgres.railway.internal",
+                )
+            )
+            + "'postgres://app:K7QW9XZ2M4"
+            + "TTR5PL@db.customer-site.io/x'\n",
+        },
+        expected=found(*(("url-with-password", "src/a.ts", line) for line in range(1, 6))),
+    ),
+    Case(
         "files in UTF-16, as PowerShell writes them",
         APP,
         {
@@ -352,6 +402,10 @@ MUST_NOT_FIND = (
                 "F=postgresql://USER:PASSWORD@HOST:PORT/DATABASE\n"
                 "G=postgresql://${DB_USER}:${DB_PASSWORD}@${DB_HOST}:5432/app\n"
                 "BLOB_READ_WRITE_TOKEN=vercel_blob_rw_your_token_here\n"
+                "H=prisma+postgres://accelerate.prisma-data.net/?api_key=YOUR_API_KEY\n"
+                f"I={ACCELERATE.replace('accelerate.prisma-data.net', 'localhost:51213')}\n"
+                "J=postgresql://localhost/app?user=app&password=q7Rv2LxTn4Ws\n"
+                "K=postgresql://HOST/DATABASE?user=USER&password=PASSWORD_1\n"
             ),
             "env/prod.env.example": 'DATABASE_URL="postgresql://USER:PASSWORD@HOST:5432/DATABASE"\n',
         },

@@ -192,6 +192,7 @@ def test_an_env_file_in_conflict_and_one_with_an_odd_name_are_no_bug(repository,
         ("dump.sql", f"insert into x values ('{PROD_HOST}');\n"),
         (".env.production", "not a binding\n"),
         ("a.ts", "use(process.env.K{})\n"),
+        ("b.ts", f"'{REAL}' postgres:\\/\\/a: postgres://<\n"),
     ],
 )
 def test_the_time_for_many_findings_grows_with_their_number(repository, monkeypatch, capsys, name, line):
@@ -202,6 +203,18 @@ def test_the_time_for_many_findings_grows_with_their_number(repository, monkeypa
     begun = time.process_time()
     assert len(findings(capsys)[1]) == 8000
     assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize(
+    "begin", ["postgres:\\/\\/a:", "postgres://<", "postgres://a:@/", "postgres://a?password"]
+)
+def test_a_line_of_beginnings_of_urls_is_read_in_time(repository, monkeypatch, capsys, begin):
+    repository.commit(APP)
+    repository.stage({"a.js": begin * 40_000})
+    monkeypatch.chdir(repository.root)
+    begun = time.process_time()
+    assert findings(capsys) == (0, [])
+    assert time.process_time() - begun < 5
 
 
 def test_only_the_named_files_are_judged(leak, capsys):
