@@ -52,9 +52,14 @@ def tracked_secrets(path: str, data: bytes, state: str, ignore_in: str) -> Itera
         1,
         f"{name} is {state} and holds {names}{more}",
         f"git rm --cached {path}, add it to .gitignore, and change the secrets",
-        entry=path.removeprefix(ignore_in.removesuffix(".gitignore")),
+        entry=_ignore_entry(path.removeprefix(ignore_in.removesuffix(".gitignore"))),
         fix_path=ignore_in,
     )
+
+
+def _ignore_entry(path: str) -> str:
+    # gitignore(5): these begin a pattern, a comment or an exception; a line end cannot be written at all.
+    return re.sub(r"[\\*?\[]|^[#!]|\s$", r"\\\g<0>", path) if path.isprintable() else ""
 
 
 def malformed_lines(path: str, data: bytes) -> Iterator[Finding]:

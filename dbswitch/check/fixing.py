@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbswitch.check.needles import utf16_order
 from dbswitch.durable import replace_file
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ _NEW_FILE = 0o644
 def apply(findings: Sequence[Judged], root: Path) -> tuple[str, ...]:
     """Add what the findings offer and return one line for each file that changed.
 
+    Left alone is a file outside of `root`, and one in UTF-16, which lines of another encoding would damage.
+
     Raises:
         OSError: a file cannot be written.
     """
@@ -30,7 +33,13 @@ def apply(findings: Sequence[Judged], root: Path) -> tuple[str, ...]:
     done: list[str] = []
     for name, entries in wanted.items():
         path = Path(root / name).resolve()
+        if not path.is_relative_to(
+            root.resolve()
+        ):  # a symlink: git would not follow it, and the file is not ours
+            continue
         old = path.read_bytes() if path.exists() else b""
+        if utf16_order(old):
+            continue
         new = with_lines(old, entries)
         if new != old:
             replace_file(path, new, mode=path.stat().st_mode & 0o777 if path.exists() else _NEW_FILE)

@@ -269,6 +269,37 @@ def test_fix_adds_ignore_entries_and_example_keys_and_nothing_else(repository, m
     assert PROD_HOST in (repository.root / "env/prod.env").read_text()
 
 
+@pytest.mark.parametrize("name", ["env/[prod].env", "env/a\nb.env", "#x.env", "!x.env", "a*.env"])
+def test_the_entry_for_a_file_with_an_odd_name_ignores_that_file_and_no_other(
+    repository, monkeypatch, capsys, name
+):
+    repository.commit({"package.json": PACKAGE})
+    repository.stage({name: f"DATABASE_URL={REAL}\n"})
+    monkeypatch.chdir(repository.root)
+    assert main(["--fix"]) == 1
+    assert main(["--fix"]) == 1
+    lines = (repository.root / ".gitignore").read_text().splitlines() if "\n" not in name else []
+    assert len(lines) == ("\n" not in name)
+    repository.git("rm", "-q", "--cached", "--", name)
+    repository.write({"env/b.env": "", "env/p.env": "", "ax.env": ""})
+    seen = repository.git("ls-files", "-z", "-o", "--exclude-standard").split("\0")
+    assert {"env/b.env", "env/p.env", "ax.env"} <= set(seen)
+    assert (name in seen) == ("\n" in name)
+
+
+def test_fix_leaves_alone_what_it_would_damage(repository, monkeypatch, capsys, tmp_path):
+    outside = tmp_path / "mine"
+    outside.write_bytes(b"x\n")
+    (repository.root / ".gitignore").symlink_to(outside)
+    example = "A=\n".encode("utf-16")
+    repository.commit({"package.json": PACKAGE, ".env.example": example.decode("latin-1")})
+    repository.write({".env.local": "A=1\nB=2\n"})
+    monkeypatch.chdir(repository.root)
+    assert main(["--all", "--fix"]) == 1
+    assert outside.read_bytes() == b"x\n"
+    assert (repository.root / ".env.example").read_bytes() == example
+
+
 def test_added_lines_keep_the_line_ends_of_the_file():
     assert with_lines(b"a\r\nb", ["c", "a"]) == b"a\r\nb\r\nc\r\n"
     assert with_lines(b"", ["c"]) == b"c\n"
