@@ -125,6 +125,8 @@ def _guarded(facts: Facts, path: str, data: bytes) -> list[Finding]:
 def _of_env_file(app: App | None, path: str, data: bytes) -> Iterator[Finding]:
     yield from envfile.malformed_lines(path, data)
     yield from envfile.duplicates(path, data)
+    guarded = app.guarded if app is not None else ()
+    yield from envfile.public_secrets(path, data, [secret.text for one in guarded for secret in one.secrets])
     if app is not None and not is_example(path):
         from dbswitch.envfiles.readers import dotenv
 

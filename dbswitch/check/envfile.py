@@ -16,7 +16,7 @@ from dbswitch.envfiles.dotenv_syntax import find_sites
 from dbswitch.errors import DbswitchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 _SECRET_KEY = re.compile(
     r"(?:^|_)(?:SECRET|TOKEN|PASSWORD|PASSWD|PWD|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_?KEY|AUTH_?KEY|KEY|DSN|SALT)(?:_|$)",
@@ -55,6 +55,23 @@ def tracked_secrets(path: str, data: bytes, state: str, ignore_in: str) -> Itera
         entry=_ignore_entry(path.removeprefix(ignore_in.removesuffix(".gitignore"))),
         fix_path=ignore_in,
     )
+
+
+def public_secrets(path: str, data: bytes, secrets: Collection[str]) -> Iterator[Finding]:
+    """Find `NEXT_PUBLIC_` variables that hold a URL with a password, or one of `secrets`, those of protected targets."""
+    for binding in Document.parse(data).bindings:
+        if not binding.key.startswith("NEXT_PUBLIC_"):
+            continue
+        if holds_login(binding.value) or any(secret in binding.value for secret in secrets):
+            plain = binding.key.removeprefix("NEXT_PUBLIC_")
+            yield Finding(
+                RuleId.PUBLIC_SECRET,
+                path,
+                binding.line,
+                1,
+                f"{binding.key} holds a secret, and Next.js sends it to every browser",
+                f"rename it to {plain}, read it in server code only, and change the secret if the app was deployed",
+            )
 
 
 def _ignore_entry(path: str) -> str:

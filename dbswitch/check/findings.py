@@ -23,6 +23,7 @@ class RuleId(StrEnum):
     PROTECTED_SECRET = "protected-secret"  # noqa: S105  the name of a rule
     PROTECTED_HOST = "protected-host"
     URL_WITH_PASSWORD = "url-with-password"  # noqa: S105  the name of a rule
+    PUBLIC_SECRET = "public-secret"  # noqa: S105  the name of a rule
     ACTIVE_PROTECTED = "active-protected"
     NOT_IGNORED = "not-ignored"
     MALFORMED_LINE = "malformed-line"
@@ -69,6 +70,12 @@ _ALL = (
         Severity.ERROR,
         "A Postgres URL with a password is in the source",
         "The password stays in the history, and the code goes to this database whatever target is active.",
+    ),
+    Rule(
+        RuleId.PUBLIC_SECRET,
+        Severity.ERROR,
+        "A variable that Next.js sends to every browser holds a secret",
+        "`next build` writes the value of every NEXT_PUBLIC_ variable that code reads into the files for browsers.",
     ),
     Rule(
         RuleId.ACTIVE_PROTECTED,

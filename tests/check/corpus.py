@@ -314,6 +314,17 @@ MUST_FIND = (
         ),
     ),
     Case(
+        "secrets that Next.js would send to every browser",
+        APP,
+        tree={
+            ".env.local": f"{SUFFIXED}NEXT_PUBLIC_DB={REAL}\n",
+            ".env": f"NEXT_PUBLIC_DATABASE_URL={LOCAL}\nNEXT_PUBLIC_STRIPE_KEY=pk_live_51HxAbCdEf0123456789\n",
+            "env/prod.env": f"DATABASE_URL={PROD}\nBLOB_READ_WRITE_TOKEN={TOKEN}\nNEXT_PUBLIC_BLOB={TOKEN}\n",
+        },
+        scope=("--all",),
+        expected=found(("public-secret", ".env.local", 4), ("public-secret", "env/prod.env", 3)),
+    ),
+    Case(
         "hosts and passwords that merely look like placeholders",
         APP,
         {

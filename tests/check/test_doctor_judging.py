@@ -477,6 +477,16 @@ def test_a_host_is_here_near_or_far_by_its_name(host, where):
     assert distance(DatabaseUrl.parse(f"postgresql://a@{host}/b")) is where
 
 
+def test_nobody_is_sent_to_a_protected_database():
+    readers = tuple(replace(one, targets=()) for one in READERS)
+    for order in (WELL.targets, WELL.targets[::-1]):
+        unnamed = replace(WELL, readers=readers, targets=order)
+        fixes = {one.fix for one in judge(unnamed) if one.id is FindingId.DATABASE_UNNAMED}
+        assert fixes == {"dbswitch local, or make it a target"}
+    only = replace(WELL, readers=readers, targets=tuple(one for one in WELL.targets if one.protected))
+    assert {one.fix for one in judge(only) if one.id is FindingId.DATABASE_UNNAMED} == {"make it a target"}
+
+
 def test_the_worst_comes_first_and_gives_the_level():
     several = tuple(Finding(FindingId.URL_NOTE, level, level.value) for level in Level)
     assert [one.level for one in in_order(several)] == list(Level)[::-1]

@@ -156,6 +156,7 @@ def _unnamed(facts: Facts) -> Iterator[Finding]:
     if base is None or base.url is None or base.targets or not facts.targets:
         return
     unknown = [one.name for one in facts.targets if one.skipped or one.trouble is not None]
+    harmless = next((one.name for one in facts.targets if not one.protected), None)
     yield Finding(
         _ID.DATABASE_UNNAMED,
         Level.INFO if unknown else Level.WARNING,
@@ -165,7 +166,7 @@ def _unnamed(facts: Facts) -> Iterator[Finding]:
             *((f"not compared: {', '.join(unknown)}",) if unknown else ()),
             "a switch away from it can be undone only by hand",
         ),
-        f"dbswitch {facts.targets[0].name}, or make it a target",
+        f"dbswitch {harmless}, or make it a target" if harmless else "make it a target",
     )
 
 
