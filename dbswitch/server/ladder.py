@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dbswitch.server.processes import ProcessId
 
 _LOOK = 0.25  # seconds until stragglers are looked for again while the known ones are still going
-_LINGER = 0.05  # seconds that those get who have nothing left to do
+_LINGER = 0.02  # seconds that those get who have nothing left to do
 
 
 class Descent(Struct, frozen=True):

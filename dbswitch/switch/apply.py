@@ -117,15 +117,17 @@ class Apply:
         """Wait until the destination answers; raises as :func:`probe`."""
         return probe(destination, self.work.reporter, phase)
 
-    def stop_server(self) -> None:
+    def stop_server(self, *, just_seen: bool = False) -> None:
         """Stop the server and everything that belongs to it, free its ports, remove Next's lock.
+
+        `just_seen`: no time has passed since the run looked at the server.
 
         Raises:
             ServerError: something of it is still there, or a port it needs is foreign.
         """
         work = self.work
         with work.reporter.phase(Phase.STOP) as note:
-            observed = lifecycle.observe(work.spec, ask=False)
+            observed = work.observed if just_seen else lifecycle.observe(work.spec, ask=False)
             lifecycle.require_command(work.spec)
             self._require_own_port(observed)
             self._require_command()

@@ -96,6 +96,7 @@ def restart(
             _cycle(
                 apply,
                 ending,
+                just_seen=True,
                 meanwhile=lambda: _wait_for_database(observed, reporter, timeout, first_start=False),
             )
         return _end(emit, reporter, ending)
@@ -172,10 +173,16 @@ def _apply(
     return Apply(work, (), start_anyway=recovered.server_down)
 
 
-def _cycle(apply: Apply, ending: Ending, *, meanwhile: Callable[[], None] | None = None) -> None:
+def _cycle(
+    apply: Apply,
+    ending: Ending,
+    *,
+    just_seen: bool = False,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
     run_id = apply.work.reporter.run_id
     with apply.recorded(SwitchRecord(run_id, ending.target, ending.previous, server_down=apply.server_down)):
-        apply.stop_server()
+        apply.stop_server(just_seen=just_seen)
         apply.start_server(meanwhile=meanwhile)
 
 
