@@ -63,7 +63,7 @@ def render(route: RouteFacts, page: str, banner: str) -> tuple[GeneratedFile, ..
         template("admin-page"),
         {
             "authorize": _import("authorize", style.aliased(page, route.authorize)),
-            "server": _import("isOpen, readToken", style.aliased(page, route.server)),
+            "server": _import("isFramed, isOpen, readToken", style.aliased(page, route.server)),
             "switch": _import("DatabaseSwitch", style.relative(page, component)),
             "route": place,
         },

@@ -6,7 +6,7 @@ import { headers } from "next/headers";
 import { notFound } from "next/navigation";
 
 import { authorize } from "../../api/admin/database/authorize"; // {authorize}
-import { isOpen, readToken } from "../../api/admin/database/server"; // {server}
+import { isFramed, isOpen, readToken } from "../../api/admin/database/server"; // {server}
 import { DatabaseSwitch } from "./database-switch"; // {switch}
 
 const ROUTE = "/api/admin/database"; // {route}
@@ -16,7 +16,7 @@ export const metadata = { title: "Database" };
 
 export default async function Page() {
     const sent = new Headers(await headers());
-    if (!isOpen(sent))
+    if (!isOpen(sent) || isFramed(sent))
         notFound();
     let token = "";
     try {

@@ -9,19 +9,48 @@
 // file `authorize` beside it, and that one is yours.
 
 import { authorize } from "./authorize"; // {authorize}
-import { identity, isOpen, isSameOrigin, overview, run, start, status, tokenMatches, tooMany } from "./server"; // {server}
+import { find, identity, isOpen, isSameOrigin, overview, run, start, status, tokenMatches, tooMany } from "./server"; // {server}
 
 export const dynamic = "force-dynamic";
 
 const TARGET = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 const DATABASE = /^[A-Za-z0-9_.-]{1,63}$/;
-const LONGEST = 2_048; // characters of a body
+const LONGEST = 2_048; // bytes of a body
+const SLOWEST = 5_000; // ms for a body to arrive
 
 function answer(code: number, body: object, headers: Record<string, string> = {}): Response {
   return Response.json(
     { dbswitch: 1, ...body },
     { status: code, headers: { "cache-control": "no-store", "x-content-type-options": "nosniff", ...headers } },
   );
+}
+
+/** The body as JSON; nothing where it is none, is longer than any we take, or does not come. */
+async function read(request: Request): Promise<unknown> {
+  const reader = request.body?.getReader();
+  // Its length may be said by nobody (chunks), so it is counted.
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true; // what is there so far may look whole
+    void reader?.cancel().catch(() => undefined);
+  }, SLOWEST);
+  try {
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    let text = "";
+    let length = 0;
+    for (;;) {
+      const { done, value } = (await reader?.read()) ?? { done: true };
+      if (done) return late ? undefined : JSON.parse(text + decoder.decode());
+      length += value!.length;
+      if (length > LONGEST) return undefined;
+      text += decoder.decode(value, { stream: true });
+    }
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+    void reader?.cancel().catch(() => undefined);
+  }
 }
 
 const wait = (seconds: number) =>
@@ -71,23 +100,15 @@ export async function POST(request: Request): Promise<Response> {
   const seconds = tooMany("post", 10, 10);
   if (seconds) return wait(seconds);
 
-  let body: unknown;
-  try {
-    const text = Number(headers.get("content-length") ?? 0) > LONGEST ? "" : await request.text();
-    body = text.length > LONGEST ? undefined : JSON.parse(text);
-  } catch {
-    // Told below, with every other body that is none.
-  }
-  const { target, confirm, mode } = (body ?? {}) as Record<string, unknown>;
+  const { target, confirm, mode } = ((await read(request)) ?? {}) as Record<string, unknown>;
   const fits =
     typeof target === "string" &&
     (confirm === undefined || (typeof confirm === "string" && DATABASE.test(confirm))) &&
     (mode === undefined || mode === "restart" || mode === "hot");
   if (!fits) return answer(400, { error: "malformed body" });
 
-  const { targets, problem } = TARGET.test(target) ? await status() : { targets: [], problem: undefined };
+  const { target: known, problem } = TARGET.test(target) ? await find(target, confirm !== undefined) : {};
   if (problem) return answer(503, { error: "dbswitch", ...problem });
-  const known = targets.find(({ name }) => name === target);
   if (!known) return answer(404, { error: "unknown target", what: "There is no target of this name." });
   if (known.protected && confirm === undefined)
     return answer(428, { error: "not confirmed", what: `${known.name} is protected: the name of its database has to be typed.` });
@@ -99,3 +120,10 @@ export async function POST(request: Request): Promise<Response> {
   if ("problem" in started) return answer(503, { error: "dbswitch", ...started.problem });
   return answer(202, { id: started.id, target: known.name });
 }
+
+const other = (request: Request): Response =>
+  isOpen(request.headers)
+    ? answer(405, { error: "method not allowed" }, { allow: "GET, HEAD, POST" })
+    : answer(404, { error: "not found" });
+// Next.js would answer these itself, outside of development too.
+export { other as DELETE, other as OPTIONS, other as PATCH, other as PUT };

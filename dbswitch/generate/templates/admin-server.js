@@ -4,7 +4,7 @@
 
 import { spawn } from "node:child_process";
 import { createHash, timingSafeEqual } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { accessSync, constants, readdirSync, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { delimiter, isAbsolute, join } from "node:path";
 
@@ -13,8 +13,11 @@ import { databaseIdentity as ask, prisma } from "../../../../lib/prisma"; // {cl
 const MIGRATIONS = "prisma/migrations"; // {migrations}
 
 // One for the process: a module is evaluated again after every edit.
-const KEY = Symbol.for("dbswitch.admin.v1");
+const KEY = Symbol.for("dbswitch.admin.v2");
 const kept = (globalThis[KEY] ??= { asked: {} });
+
+/** Seconds on a clock that nobody sets. */
+const clock = () => performance.now() / 1_000;
 
 function place(...names) {
     const root = process.cwd();
@@ -87,6 +90,12 @@ export function isSameOrigin(headers) {
     }
 }
 
+/** A page inside a foreign one could be clicked by somebody who does not see it. */
+export function isFramed(headers) {
+    const inside = /^(?:i?frame|embed|object|fencedframe)$/.test(headers.get("sec-fetch-dest") ?? "");
+    return inside && headers.get("sec-fetch-site") !== "same-origin";
+}
+
 export const readToken = () => read(".dbswitch", "token").trim();
 
 const digest = (text) => createHash("sha256").update(text).digest();
@@ -99,7 +108,7 @@ export function tokenMatches(given) {
 
 /** Count a request; return the seconds to wait where there were more than `limit` of its kind in `span` seconds. */
 export function tooMany(kind, limit, span) {
-    const now = Date.now() / 1_000;
+    const now = clock();
     const times = (kept.asked[kind] ?? []).filter((at) => now - at < span);
     kept.asked[kind] = times;
     if (times.length >= limit)
@@ -129,6 +138,7 @@ function executable() {
     ];
     return candidates.find(([program]) => {
         try {
+            accessSync(/* turbopackIgnore: true */ program, constants.X_OK);
             return isAbsolute(program) && statSync(/* turbopackIgnore: true */ program).isFile();
         }
         catch {
@@ -149,6 +159,9 @@ function environment() {
     return env;
 }
 
+const SILENT = { what: "dbswitch gave no answer.", fix: "Run in a terminal: dbswitch doctor" };
+const LONGEST_LINE = 1_000_000; // characters
+
 /** Start dbswitch with a fixed list of arguments, no shell, in a session of its own; return its first line. */
 function firstLine(words, patience) {
     const [program, ...first] = executable() ?? [];
@@ -163,21 +176,35 @@ function firstLine(words, patience) {
             stdio: ["ignore", "pipe", "ignore"],
         });
         const end = (found) => {
-            clearTimeout(timer);
-            resolve(found ?? { event: "result", error: { what: "dbswitch gave no answer.", fix: "Run in a terminal: dbswitch doctor" } });
+            out = "";
+            child.stdout.removeAllListeners("data").resume();
+            resolve(typeof found?.event === "string" ? found : { event: "result", error: SILENT });
         };
-        const timer = setTimeout(() => {
-            child.kill();
+        // One that hangs may be a script around the program: its whole group ends. A run has left the group.
+        const kill = () => {
             end(undefined);
-        }, patience);
+            try {
+                if (child.exitCode === null && child.signalCode === null && child.pid)
+                    process.kill(-child.pid, "SIGKILL");
+            }
+            catch {
+                // It has just ended.
+            }
+        };
+        const timer = setTimeout(kill, patience);
         child.stdout.setEncoding("utf8");
         child.stdout.on("data", (text) => {
             out += text;
             if (out.includes("\n"))
                 end(parsed(out.slice(0, out.indexOf("\n"))));
+            else if (out.length > LONGEST_LINE)
+                kill();
         });
         child.on("error", () => end({ event: "result", error: NOT_FOUND }));
-        child.on("close", () => end(parsed(out)));
+        child.on("close", () => {
+            clearTimeout(timer);
+            end(parsed(out));
+        });
     });
 }
 
@@ -212,15 +239,15 @@ function plainIdentity(identity) {
 
 async function look() {
     const found = await firstLine(["status"], 20_000);
-    if (found?.event !== "status")
-        return { kind: "unknown", target: null, targets: [], hot: false, problem: plainProblem(found?.error) };
+    if (found.event !== "status" || !Array.isArray(found.targets))
+        return { kind: "unknown", target: null, targets: [], hot: false, problem: plainProblem(found.error) ?? SILENT };
     return {
         kind: found.active,
         target: found.target,
         targets: found.targets.map((one) => ({
-            name: one.name,
-            protected: one.protected,
-            database: one.database ?? null,
+            name: String(one?.name),
+            protected: one?.protected !== false,
+            database: one?.database ?? null,
         })),
         hot: found.hot_client && found.identity_route,
     };
@@ -233,15 +260,26 @@ export function status() {
     const state = ["lock", "history.jsonl"].map((name) => stamp(".dbswitch", name));
     const now = [...files.map((name) => stamp(name)), ...own, ...state].join(" ");
     const before = kept.status;
-    if (before && before.stamp === now && Date.now() - before.at < 600_000)
+    if (before && before.stamp === now && clock() - before.at < 600)
         return before.value;
     const value = look();
-    kept.status = { stamp: now, at: Date.now(), value };
-    void value.then(({ problem }) => {
-        if (problem && kept.status?.value === value)
+    kept.status = { stamp: now, at: clock(), value };
+    void value.then((found) => {
+        if (!found.problem)
+            kept.known = found;
+        else if (kept.status?.value === value)
             kept.status = undefined;
     });
     return value;
+}
+
+/** The target of this name. What was told before is enough to start with: the run looks again and guards for itself. */
+export async function find(name, confirmed) {
+    const before = kept.known?.targets.find((one) => one.name === name);
+    if (before && (confirmed || !before.protected))
+        return { target: before };
+    const { targets, problem } = await status();
+    return { target: targets.find((one) => one.name === name), problem };
 }
 
 const within = (work, milliseconds) => Promise.race([
@@ -282,7 +320,8 @@ async function migrations() {
 
 function history() {
     const lines = read(".dbswitch", "history.jsonl").trim().split("\n").slice(-10).reverse();
-    return lines.map(parsed).filter(Boolean).map(({ id, at, from, to, outcome, seconds, mode, verified }) => ({
+    const whole = (one) => Number.isFinite(one?.at) && typeof one.to === "string";
+    return lines.map(parsed).filter(whole).map(({ id, at, from, to, outcome, seconds, mode, verified }) => ({
         id, at, from, to, outcome, seconds, mode, verified,
     }));
 }
@@ -305,7 +344,9 @@ export async function overview() {
 // --- Runs --------------------------------------------------------------------------------------------------------------
 
 const RUN = /^[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}$/;
-const QUIET = 30_000; // ms without an event and without the lock after which a run counts as dead
+// ms without an event and without the lock after which a run counts as dead: before it took the lock, and after
+const QUIET = 30_000;
+const QUIET_AFTER_LOCK = 5_000;
 
 const runFile = (id) => [".dbswitch", "runs", `${id}.jsonl`];
 
@@ -332,12 +373,15 @@ export function run(id) {
     if (lines.length === 0)
         return undefined;
     const over = isOver(lines);
-    return { id, over, lost: !over && isDead(id), events: lines.map(event) };
+    return { id, over, lost: !over && isDead(id, lines), events: lines.map(event) };
 }
 
-function isDead(id) {
+function isDead(id, lines) {
     const [changed] = stamp(...runFile(id)).split(":");
-    return holder() === undefined && Date.now() - Number(changed) > QUIET;
+    const held = lines.some(({ phase, state }) => phase === "lock" && state === "done");
+    // A clock that was set back puts the last event into the future.
+    const quiet = Math.abs(Date.now() - Number(changed));
+    return holder() === undefined && quiet > (held ? QUIET_AFTER_LOCK : QUIET);
 }
 
 /** Who holds the project's lock. The record counts only as long as its process lives. */
@@ -400,8 +444,10 @@ export async function start(target, flags) {
     kept.starting = mine; // before anything is waited for: of two requests at once one gets through
     try {
         const line = await firstLine([target, "--detach", ...flags], 20_000);
-        if (line?.event !== "accepted" || !RUN.test(line.id))
-            return { problem: plainProblem(line?.error) ?? { what: "dbswitch gave no answer." } };
+        if (line.event !== "accepted" || !RUN.test(line.id)) {
+            kept.known = undefined; // what was known may be why
+            return { problem: plainProblem(line.error) ?? SILENT };
+        }
         kept.last = { ...mine, id: line.id };
         return { id: line.id };
     }

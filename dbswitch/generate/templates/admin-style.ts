@@ -70,7 +70,7 @@ body:has(> .dbs), body:has(.dbs) { margin:0; background:#fff; }
 .dbs-info { background:var(--blue-soft); border-color:var(--blue-line); } .dbs-info .dbs-title { color:var(--blue); }
 .dbs-progress { border:1px solid var(--blue-line); border-radius:10px; padding:1.1rem 1.35rem 1.2rem; background:var(--card); }
 .dbs-head { display:flex; justify-content:space-between; align-items:baseline; gap:1rem; margin-bottom:.75rem; }
-.dbs-head h2 { font-size:1.125rem; }
+.dbs-head h2 { font-size:1.125rem; } .dbs-head h2:focus { outline:none; }
 .dbs-time { color:var(--quiet); font-variant-numeric:tabular-nums; white-space:nowrap; font-size:.875rem; }
 .dbs-steps { list-style:none; }
 .dbs-steps li { display:grid; grid-template-columns:1.25rem 1fr auto; gap:.65rem; align-items:start; padding:.3rem 0; }

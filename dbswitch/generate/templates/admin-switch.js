@@ -47,6 +47,13 @@ const OUTCOMES = {
 };
 const AWAY = "That is part of the restart: the switch goes on without it, and without this page. The steps are shown when the server is back.";
 
+const UNANSWERED = {
+    what: "The server did not answer.",
+    why: "Whether the switch was started is not known. If it was, the page shows it as soon as the server answers",
+    fix: "Look at the server's log, and run in a terminal: dbswitch status",
+};
+const CLOSED = "The route does not answer this page.";
+
 const seconds = (value) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
 
 /** The command says why and what to do in half sentences. */
@@ -103,16 +110,18 @@ export function DatabaseSwitch({ route, token: given }) {
     const [view, setView] = useState();
     const [away, setAway] = useState();
     const [job, setJob] = useState();
-    const [run, setRun] = useState();
+    const [told, setRun] = useState();
     const [refusal, setRefusal] = useState();
     const [confirming, setConfirming] = useState();
     const [restart, setRestart] = useState(false);
     const [sending, setSending] = useState(false);
     const [, tick] = useState(0);
+    const run = told?.id === job?.id ? told : undefined;
     const result = run?.events.find(({ event }) => event === "result");
     const lost = run?.lost === true;
     const following = job !== undefined && result === undefined && !lost;
     const elsewhere = !following && Boolean(view?.running);
+    const over = useRef(undefined); // the run whose end is shown
 
     useEffect(() => {
         // `#token=` is never sent to a server, unlike a query.
@@ -137,13 +146,16 @@ export function DatabaseSwitch({ route, token: given }) {
             return false;
         }
         if (found.code !== 200)
-            return setRefusal(found.body);
+            return setRefusal({ what: CLOSED, why: found.body.what });
         setLocked(false);
+        setRefusal((own) => (own?.what === CLOSED ? undefined : own));
         remember(key, given ? undefined : now, () => localStorage);
         setView(found.body);
         const running = found.body.running;
-        if (running?.id)
-            setJob((own) => own ?? { id: running.id, target: running.target, at: running.since * 1_000 });
+        if (running?.id) {
+            const { id, target, since } = running;
+            setJob((own) => (own && own.id !== over.current ? own : { id, target, at: since * 1_000 }));
+        }
         return true;
     }, [route, token, key, given]);
 
@@ -162,6 +174,7 @@ export function DatabaseSwitch({ route, token: given }) {
         if (!job || token === undefined)
             return;
         remember(key, job, () => sessionStorage);
+        setRefusal(undefined);
         let timer;
         let ended = false;
         const follow = async () => {
@@ -171,6 +184,8 @@ export function DatabaseSwitch({ route, token: given }) {
             setAway((since) => (found ? undefined : (since ?? Date.now())));
             if (found?.code === 404)
                 return setJob(undefined);
+            if (found?.code === 401)
+                setLocked(true);
             if (found?.code === 200) {
                 const ends = found.body.over || found.body.lost;
                 // The end is shown together with what it led to.
@@ -180,6 +195,7 @@ export function DatabaseSwitch({ route, token: given }) {
                     return;
                 setRun(found.body);
                 if (ends) {
+                    over.current = job.id;
                     if (typeof BroadcastChannel === "undefined")
                         return;
                     const channel = new BroadcastChannel("dbswitch");
@@ -187,7 +203,7 @@ export function DatabaseSwitch({ route, token: given }) {
                     return channel.close();
                 }
             }
-            timer = setTimeout(follow, POLL);
+            timer = setTimeout(follow, found?.code === 401 || found?.code === 429 ? IDLE : POLL);
         };
         void follow();
         return () => {
@@ -220,12 +236,12 @@ export function DatabaseSwitch({ route, token: given }) {
             setLocked(true);
         else if (found?.code === 409 && running?.id)
             begin({ id: running.id, target: running.target, at: Date.now() });
-        else
-            setRefusal({
-                what: "The switch was not started.",
-                ...found?.body,
-                ...(!found && { why: "The server did not answer.", fix: "Look at its log, and run in a terminal: dbswitch status" }),
-            });
+        else if (found)
+            setRefusal({ what: "The switch was not started.", ...found.body });
+        else {
+            setRefusal(UNANSWERED);
+            void look();
+        }
     }
 
     function begin(next) {
@@ -243,10 +259,11 @@ export function DatabaseSwitch({ route, token: given }) {
         event.preventDefault();
         const typed = String(new FormData(event.currentTarget).get("token") ?? "").trim();
         setWrong(false);
-        if (await look(typed))
+        const fits = await look(typed);
+        if (fits)
             setToken(typed);
         else
-            setWrong(true);
+            setWrong(fits === false); // no answer says nothing about the key
     }
 
     const idle = !following && !sending && !view?.running;
@@ -295,6 +312,17 @@ export function DatabaseSwitch({ route, token: given }) {
         </>)}
       {confirming && <Confirm target={confirming} onClose={() => setConfirming(undefined)} onConfirm={(typed) => void send(confirming, typed)}/>}
     </main>);
+}
+
+/** What had the focus is gone or cannot be used any more: go on here, so that a keyboard or a screen reader does not start over. */
+function useFocusLeft() {
+    const here = useRef(null);
+    useEffect(() => {
+        const focused = document.activeElement;
+        if (!focused || focused === document.body || focused.matches(":disabled"))
+            here.current?.focus({ preventScroll: true });
+    }, []);
+    return here;
 }
 
 function Badge({ tone, children }) {
@@ -438,6 +466,7 @@ function Steps({ list, since, away }) {
 }
 
 function Progress({ job, run, away }) {
+    const heading = useFocusLeft();
     const list = steps(run?.events ?? []);
     const current = [...list].reverse().find(({ state }) => state === "started");
     const began = useRef({ phase: "", at: 0 });
@@ -447,7 +476,7 @@ function Progress({ job, run, away }) {
     const plan = run?.events.some(({ event, mode }) => event === "plan" && mode === "restart");
     return (<section className="dbs-progress" aria-labelledby="dbs-progress">
       <div className="dbs-head">
-        <h2 id="dbs-progress">Switching to {job.target}</h2>
+        <h2 id="dbs-progress" ref={heading} tabIndex={-1}>Switching to {job.target}</h2>
         <span className="dbs-time">{seconds(Math.max(0, Date.now() - job.at) / 1_000)}</span>
       </div>
       <p className="dbs-hidden" role="status">
@@ -465,7 +494,8 @@ function Progress({ job, run, away }) {
 }
 
 function Ending({ job, result, list, onDismiss }) {
-    const close = (<button type="button" className="dbs-plain" onClick={onDismiss}>
+    const button = useFocusLeft();
+    const close = (<button ref={button} type="button" className="dbs-plain" onClick={onDismiss}>
       Close
     </button>);
     const told = (<details>
@@ -549,8 +579,10 @@ function Confirm({ target, onClose, onConfirm }) {
     return (<dialog ref={dialog} className="dbs-dialog" aria-labelledby="dbs-confirm" onClose={onClose}>
       <form onSubmit={(event) => {
             event.preventDefault();
-            if (ready)
-                onConfirm(typed);
+            if (!ready)
+                return;
+            dialog.current?.close(); // gives the focus back
+            onConfirm(typed);
         }}>
         <h2 id="dbs-confirm">Switch to {target.name}?</h2>
         <p>
@@ -563,7 +595,7 @@ function Confirm({ target, onClose, onConfirm }) {
         </label>
         <input id="dbs-typed" value={typed} onChange={(event) => setTyped(event.target.value)} autoComplete="off" autoCapitalize="off" spellCheck={false} autoFocus/>
         <div className="dbs-actions">
-          <button type="button" className="dbs-plain" onClick={onClose}>
+          <button type="button" className="dbs-plain" onClick={() => dialog.current?.close()}>
             Cancel
           </button>
           <button type="submit" className="dbs-danger dbs-solid" disabled={!ready}>

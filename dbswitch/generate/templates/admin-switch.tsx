@@ -76,6 +76,7 @@ interface Event {
 }
 
 interface Run {
+  id: string;
   over: boolean;
   lost: boolean;
   events: Event[];
@@ -126,6 +127,13 @@ const OUTCOMES: Record<string, string> = {
 };
 const AWAY =
   "That is part of the restart: the switch goes on without it, and without this page. The steps are shown when the server is back.";
+
+const UNANSWERED: Problem = {
+  what: "The server did not answer.",
+  why: "Whether the switch was started is not known. If it was, the page shows it as soon as the server answers",
+  fix: "Look at the server's log, and run in a terminal: dbswitch status",
+};
+const CLOSED = "The route does not answer this page.";
 
 const seconds = (value: number) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
 
@@ -181,16 +189,18 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
   const [view, setView] = useState<Overview>();
   const [away, setAway] = useState<number>();
   const [job, setJob] = useState<Job>();
-  const [run, setRun] = useState<Run>();
+  const [told, setRun] = useState<Run>();
   const [refusal, setRefusal] = useState<Problem>();
   const [confirming, setConfirming] = useState<Target>();
   const [restart, setRestart] = useState(false);
   const [sending, setSending] = useState(false);
   const [, tick] = useState(0);
+  const run = told?.id === job?.id ? told : undefined;
   const result = run?.events.find(({ event }) => event === "result");
   const lost = run?.lost === true;
   const following = job !== undefined && result === undefined && !lost;
   const elsewhere = !following && Boolean(view?.running);
+  const over = useRef<string>(undefined); // the run whose end is shown
 
   useEffect(() => {
     // `#token=` is never sent to a server, unlike a query.
@@ -211,12 +221,16 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
         setLocked(true);
         return false;
       }
-      if (found.code !== 200) return setRefusal(found.body);
+      if (found.code !== 200) return setRefusal({ what: CLOSED, why: found.body.what });
       setLocked(false);
+      setRefusal((own) => (own?.what === CLOSED ? undefined : own));
       remember(key, given ? undefined : now, () => localStorage);
       setView(found.body);
       const running: Running | null = found.body.running;
-      if (running?.id) setJob((own) => own ?? { id: running.id!, target: running.target, at: running.since * 1_000 });
+      if (running?.id) {
+        const { id, target, since } = running;
+        setJob((own) => (own && own.id !== over.current ? own : { id, target, at: since * 1_000 }));
+      }
       return true;
     },
     [route, token, key, given],
@@ -236,6 +250,7 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
   useEffect(() => {
     if (!job || token === undefined) return;
     remember(key, job, () => sessionStorage);
+    setRefusal(undefined);
     let timer: ReturnType<typeof setTimeout>;
     let ended = false;
     const follow = async () => {
@@ -243,6 +258,7 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
       if (ended) return;
       setAway((since) => (found ? undefined : (since ?? Date.now())));
       if (found?.code === 404) return setJob(undefined);
+      if (found?.code === 401) setLocked(true);
       if (found?.code === 200) {
         const ends = found.body.over || found.body.lost;
         // The end is shown together with what it led to.
@@ -250,13 +266,14 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
         if (ended) return;
         setRun(found.body);
         if (ends) {
+          over.current = job.id;
           if (typeof BroadcastChannel === "undefined") return;
           const channel = new BroadcastChannel("dbswitch");
           channel.postMessage(job.id);
           return channel.close();
         }
       }
-      timer = setTimeout(follow, POLL);
+      timer = setTimeout(follow, found?.code === 401 || found?.code === 429 ? IDLE : POLL);
     };
     void follow();
     return () => {
@@ -285,12 +302,11 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
     if (found?.code === 202) begin({ id: found.body.id, target: target.name, at: Date.now() });
     else if (found?.code === 401) setLocked(true);
     else if (found?.code === 409 && running?.id) begin({ id: running.id, target: running.target, at: Date.now() });
-    else
-      setRefusal({
-        what: "The switch was not started.",
-        ...found?.body,
-        ...(!found && { why: "The server did not answer.", fix: "Look at its log, and run in a terminal: dbswitch status" }),
-      });
+    else if (found) setRefusal({ what: "The switch was not started.", ...found.body });
+    else {
+      setRefusal(UNANSWERED);
+      void look();
+    }
   }
 
   function begin(next: Job) {
@@ -308,8 +324,9 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
     event.preventDefault();
     const typed = String(new FormData(event.currentTarget).get("token") ?? "").trim();
     setWrong(false);
-    if (await look(typed)) setToken(typed);
-    else setWrong(true);
+    const fits = await look(typed);
+    if (fits) setToken(typed);
+    else setWrong(fits === false); // no answer says nothing about the key
   }
 
   const idle = !following && !sending && !view?.running;
@@ -389,6 +406,16 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
       {confirming && <Confirm target={confirming} onClose={() => setConfirming(undefined)} onConfirm={(typed) => void send(confirming, typed)} />}
     </main>
   );
+}
+
+/** What had the focus is gone or cannot be used any more: go on here, so that a keyboard or a screen reader does not start over. */
+function useFocusLeft<T extends HTMLElement>() {
+  const here = useRef<T>(null);
+  useEffect(() => {
+    const focused = document.activeElement;
+    if (!focused || focused === document.body || focused.matches(":disabled")) here.current?.focus({ preventScroll: true });
+  }, []);
+  return here;
 }
 
 function Badge({ tone, children }: { tone: "danger" | "good" | "warn"; children: ReactNode }) {
@@ -564,6 +591,7 @@ function Steps({ list, since, away }: { list: Step[]; since: number; away: boole
 }
 
 function Progress({ job, run, away }: { job: Job; run: Run | undefined; away: number | undefined }) {
+  const heading = useFocusLeft<HTMLHeadingElement>();
   const list = steps(run?.events ?? []);
   const current = [...list].reverse().find(({ state }) => state === "started");
   const began = useRef<{ phase: string; at: number }>({ phase: "", at: 0 });
@@ -573,7 +601,7 @@ function Progress({ job, run, away }: { job: Job; run: Run | undefined; away: nu
   return (
     <section className="dbs-progress" aria-labelledby="dbs-progress">
       <div className="dbs-head">
-        <h2 id="dbs-progress">Switching to {job.target}</h2>
+        <h2 id="dbs-progress" ref={heading} tabIndex={-1}>Switching to {job.target}</h2>
         <span className="dbs-time">{seconds(Math.max(0, Date.now() - job.at) / 1_000)}</span>
       </div>
       <p className="dbs-hidden" role="status">
@@ -605,8 +633,9 @@ interface Ended {
 }
 
 function Ending({ job, result, list, onDismiss }: Ended) {
+  const button = useFocusLeft<HTMLButtonElement>();
   const close = (
-    <button type="button" className="dbs-plain" onClick={onDismiss}>
+    <button ref={button} type="button" className="dbs-plain" onClick={onDismiss}>
       Close
     </button>
   );
@@ -708,7 +737,9 @@ function Confirm({ target, onClose, onConfirm }: { target: Target; onClose: () =
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          if (ready) onConfirm(typed);
+          if (!ready) return;
+          dialog.current?.close(); // gives the focus back
+          onConfirm(typed);
         }}
       >
         <h2 id="dbs-confirm">Switch to {target.name}?</h2>
@@ -726,7 +757,7 @@ function Confirm({ target, onClose, onConfirm }: { target: Target; onClose: () =
         </label>
         <input id="dbs-typed" value={typed} onChange={(event) => setTyped(event.target.value)} autoComplete="off" autoCapitalize="off" spellCheck={false} autoFocus />
         <div className="dbs-actions">
-          <button type="button" className="dbs-plain" onClick={onClose}>
+          <button type="button" className="dbs-plain" onClick={() => dialog.current?.close()}>
             Cancel
           </button>
           <button type="submit" className="dbs-danger dbs-solid" disabled={!ready}>
