@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -109,7 +108,7 @@ def test_bodies_that_are_endless_or_late_and_programs_that_are_no_dbswitch_end_i
     assert admin.ask().body["history"] == []
     for hidden in ("hunter2", "/root", "://", str(app.root)):
         assert hidden not in admin.everything
-    wait_until(lambda: None if hanging.is_running() and hanging.status() != "zombie" else True, LONG, app.log)
+    hanging.wait(LONG)
 
 
 def _text(path: Path) -> str | None:
@@ -162,19 +161,33 @@ def to_javascript(app: AppFolder) -> None:
         path.with_suffix(".js").write_text(done.stdout)
         path.unlink()
     (app.root / "tsconfig.json").rename(app.root / "jsconfig.json")
-    shutil.rmtree(app.root / ".next", ignore_errors=True)
 
 
-def test_a_javascript_project_gets_a_route_and_a_page_that_work(
+def with_cache_components(app: AppFolder) -> None:
+    """Set the option under which Next.js refuses to compile a file that exports `dynamic`."""
+    config = app.read("next.config.ts").replace("turbopack:", "cacheComponents: true,\n  turbopack:")
+    app.write("next.config.ts", config)
+    route = app.read("app/api/items/route.js")
+    app.write(
+        "app/api/items/route.js", "".join(line for line in route.splitlines(True) if "dynamic" not in line)
+    )
+    (app.root / "app/page.js").unlink()
+
+
+def test_a_javascript_project_with_cache_components_gets_a_route_and_a_page_that_work(
     next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
     app = next_app(local=postgres_local.url, prod=postgres_prod.url)
     to_javascript(app)
+    with_cache_components(app)
     admin = serve(generate(app, "client", "page"))
     assert (app.root / "app/admin/configuration/page.js").exists()
     page = app.get(PAGE)
     assert page.status == 200
     assert "Development only" in page.body
+    framed = app.get(PAGE, headers={"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "cross-site"})
+    assert "Development only" not in framed.body
+    assert "Development only" not in app.get(PAGE, headers={"Host": "evil.example"}).body
     said = admin.post("prod", postgres_prod.shop.database)
     assert said.status == 202
     result = admin.finish(said.body["id"])

@@ -4,6 +4,7 @@
 
 import { headers } from "next/headers";
 import { notFound } from "next/navigation";
+import { Suspense } from "react";
 
 import { authorize } from "../../api/admin/database/authorize"; // {authorize}
 import { isFramed, isOpen, readToken } from "../../api/admin/database/server"; // {server}
@@ -11,10 +12,19 @@ import { DatabaseSwitch } from "./database-switch"; // {switch}
 
 const ROUTE = "/api/admin/database"; // {route}
 
-export const dynamic = "force-dynamic";
 export const metadata = { title: "Database" };
 
-export default async function Page() {
+export default function Page() {
+  if (process.env.NODE_ENV !== "development") notFound();
+  // A project with `cacheComponents` may ask for headers only in here, and may not say `dynamic`.
+  return (
+    <Suspense fallback={null}>
+      <Here />
+    </Suspense>
+  );
+}
+
+async function Here() {
   const sent = new Headers(await headers());
   if (!isOpen(sent) || isFramed(sent)) notFound();
   let token = "";

@@ -11,8 +11,6 @@
 import { authorize } from "./authorize"; // {authorize}
 import { find, identity, isOpen, isSameOrigin, overview, run, start, status, tokenMatches, tooMany } from "./server"; // {server}
 
-export const dynamic = "force-dynamic";
-
 const TARGET = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 const DATABASE = /^[A-Za-z0-9_.-]{1,63}$/;
 const LONGEST = 2_048; // bytes of a body
