@@ -1,4 +1,6 @@
-"""The little of Postgres' wire protocol that is needed to learn why a login failed ("Message Formats", protocol 3.0).
+"""The little of Postgres' wire protocol that is needed to learn why a login failed, or whether one is taken at all.
+
+Source: "Message Formats", protocol 3.0.
 
 Two sources of a server's ErrorResponse: libpq's trace, and, where libpq cannot trace (macOS), a connection of one's own that
 goes as far as the first answer. The latter never sends a password, so it sees what the server says before it asks for one.
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _SSL_REQUEST: Final = struct.pack("!II", 8, 80877103)
 _PROTOCOL: Final = 196608
+_AUTHENTICATION: Final = b"R"
 _LONGEST_ERROR: Final = 30_000  # libpq's own limit for an ErrorResponse in this phase
 
 _TRACED: Final = re.compile(
@@ -87,7 +90,7 @@ def ask_for_error(
     if not re.search(r": +\w+: ", message):  # "FATAL:" in any language; libpq's own errors have no severity
         return ()
     try:
-        error = _first_answer(url, address, until)
+        _, error = _first_answer(url, address, until)
     except (OSError, ValueError):
         return ()
     if error is not None:
@@ -99,14 +102,26 @@ def ask_for_error(
     return (ServerError("3D000" if names_database else "28P01", message),)
 
 
+def takes_logins(url: DatabaseUrl, seconds: float) -> bool:
+    """Return whether a server that speaks the protocol would go on with the login of this user to this database.
+
+    It costs two messages and no library; whether the password is right is not asked. `seconds` bounds each step.
+    """
+    try:
+        kind, _ = _first_answer(url, None if url.is_socket else url.host, time.monotonic() + seconds)
+    except (OSError, ValueError):
+        return False
+    return kind == _AUTHENTICATION
+
+
 def _names(name: str, message: str) -> bool:
     return (
         bool(name) and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", message.rpartition(": ")[2]) is not None
     )
 
 
-def _first_answer(url: DatabaseUrl, address: str | None, until: float) -> ServerError | None:
-    """Say hello and return the server's error, None if it goes on with the login instead."""
+def _first_answer(url: DatabaseUrl, address: str | None, until: float) -> tuple[bytes, ServerError | None]:
+    """Say hello; return the kind of the server's first message, and the error where it is one."""
     with _connect(url, address, until) as plain:
         stream = plain
         if not url.is_socket and url.libpq_sslmode != "disable":
@@ -118,8 +133,8 @@ def _first_answer(url: DatabaseUrl, address: str | None, until: float) -> Server
         head = _exactly(stream, 5)
         kind, length = head[:1], struct.unpack("!I", head[1:])[0]
         if kind != b"E" or not 4 <= length <= _LONGEST_ERROR:
-            return None
-        return error_response(_exactly(stream, length - 4))
+            return kind, None
+        return kind, error_response(_exactly(stream, length - 4))
 
 
 def startup_message(parameters: dict[str, str]) -> bytes:

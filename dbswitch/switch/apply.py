@@ -77,6 +77,7 @@ class Apply:
         self.server_down = start_anyway
         self.had_server = is_running(work.observed.state) or start_anyway
         self.running: Running | None = None
+        self.page_fails = False
         self.port = lifecycle.start_port(work.spec, work.observed.port)
 
     @property
@@ -260,6 +261,7 @@ class Apply:
             )
             note.detail = self.running.url
         work.record.note(server_down=False)
+        self.page_fails = answer.failing
         if answer.failing:
             path = f"{self.running.url}{work.spec.ready_path}"
             reporter.notice("page-fails", f"the server is up, but {path} answers {answer.status}", "warning")

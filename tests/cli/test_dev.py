@@ -236,6 +236,12 @@ def test_restart_starts_the_server_anew_on_the_same_target(served: Folder) -> No
     assert after["client"] == before["client"]
 
 
+def test_restart_says_that_the_database_is_down_and_starts_the_server_all_the_same(folder: Folder) -> None:
+    code, events = folder.json("restart", "--timeout", "0.5")
+    assert (code, events[-1]["outcome"]) == (0, "restarted")
+    assert "database-not-ready" in {event["code"] for event in events if event["event"] == "notice"}
+
+
 def test_a_server_that_dies_while_starting_is_exit_6_with_its_last_words(served: Folder) -> None:
     with_command(served, sys.executable, "-c", "print('my last words'); raise SystemExit(3)")
     began = time.monotonic()
