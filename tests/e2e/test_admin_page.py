@@ -166,7 +166,7 @@ def test_local_prod_local_prod_with_a_restart_is_followed_through_the_gap(
         if target == "prod":
             screen.confirm(server.shop.database)
         seen = screen.watch(AWAY)
-        assert any("Stop the server" in text for text in seen)
+        assert any(f"Switching to {target}" in text for text in seen)
         screen.picture("gap")
         screen.watch(f"Verified on {target}.")
         assert screen.name() == target

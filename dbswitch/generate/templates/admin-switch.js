@@ -610,7 +610,7 @@ function Unlock({ onSubmit, wrong }) {
     return (<form className="dbs-unlock" onSubmit={onSubmit}>
       <h2>This page needs the project&rsquo;s key</h2>
       <p>
-        <code>dbswitch init</code> wrote it to <code>.dbswitch/token</code>. This browser keeps it for this project.
+        <code>dbswitch init</code> wrote it to <code>.dbswitch/token</code>. This browser keeps it for this address.
       </p>
       <label htmlFor="dbs-key">Key</label>
       <div className="dbs-row">
