@@ -8,10 +8,15 @@ where, instead of guessing. Source of the rules: the bash manual, "Quoting", "Si
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 
 class StopReason(StrEnum):
@@ -170,11 +175,11 @@ class _Lexer:
         """Read line after line; a line takes effect as a whole, or not at all if it cannot be parsed."""
         while self.position < len(self.text):
             self.line_start = self.position
-            pending = dict(self.values)
-            self._line(pending)
-            self.values = pending
+            line: dict[str, str | None] = {}
+            self._line(ChainMap(line, self.values))
+            self.values.update(line)
 
-    def _line(self, values: dict[str, str | None]) -> None:
+    def _line(self, values: MutableMapping[str, str | None]) -> None:
         commands = 0
         while True:
             start = self.position
@@ -282,7 +287,7 @@ class _Lexer:
         word.add("$", quoting=True)
         self.position += 1
 
-    def _apply(self, words: list[_Word], values: dict[str, str | None], start: int) -> None:
+    def _apply(self, words: list[_Word], values: MutableMapping[str, str | None], start: int) -> None:
         first = 0
         while first < len(words) and _ASSIGNMENT.match(words[first].literal()):
             first += 1
@@ -306,7 +311,7 @@ class _Lexer:
                 _bind(word, values, start)
 
 
-def _bind(word: _Word, values: dict[str, str | None], start: int) -> None:
+def _bind(word: _Word, values: MutableMapping[str, str | None], start: int) -> None:
     found = _ASSIGNMENT.match(word.text)
     if found is None or found[1] in _READ_ONLY:
         raise _Stopped(start, StopReason.CONSTRUCT)

@@ -14,6 +14,7 @@ from dbswitch.check.command import main
 from dbswitch.check.findings import RULES, RuleId
 from dbswitch.check.fixing import with_lines
 from dbswitch.check.screen import is_clean
+from dbswitch.envfiles.readers import bash_reading
 from tests.check.corpus import APP, LOCAL, PACKAGE, PROD, PROD_HOST, PROD_PASSWORD, REAL, SUFFIXED
 from tests.cli.running import environment
 
@@ -215,6 +216,16 @@ def test_a_line_of_beginnings_of_urls_is_read_in_time(repository, monkeypatch, c
     begun = time.process_time()
     assert findings(capsys) == (0, [])
     assert time.process_time() - begun < 5
+
+
+def test_the_time_for_an_env_file_as_the_shell_reads_it_grows_with_its_lines():
+    def seconds(lines):
+        text = b"".join(b"KEY_%d=value\n" % number for number in range(lines))
+        begun = time.process_time()
+        assert len(bash_reading(text).values) == lines
+        return time.process_time() - begun
+
+    assert seconds(32_000) < 30 * min(seconds(4_000) for _ in range(3))
 
 
 def test_only_the_named_files_are_judged(leak, capsys):
