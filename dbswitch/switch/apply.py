@@ -324,4 +324,5 @@ class Apply:
                     "the app did not come up on the target",
                     facts=(verification.detail, f"asked for {verification.seconds:.1f} s"),
                     why="the switch is only done when the app itself answers from the new database",
+                    fix="look at `dbswitch logs`, mend the app, and switch again",
                 )

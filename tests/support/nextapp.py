@@ -357,6 +357,8 @@ def next_app() -> Iterator[NextApp]:
             app.write(name, text)
         return app
 
-    yield make
-    for app in made:
-        app.remove()
+    try:
+        yield make
+    finally:  # a benchmark uses it as a context manager, and may fail inside
+        for app in made:
+            app.remove()
