@@ -154,7 +154,7 @@ def overhead(place: Stage, runs: int) -> None:
         ratios = []
         for _ in range(3):
             done = subprocess.run(
-                [str(root / "node_modules/.bin/tsx"), "suite/overhead.ts", str(10 * runs)],
+                [str(root / "node_modules/.bin/tsx"), "suite/overhead.ts", str(25 * runs)],
                 cwd=root,
                 env={"PATH": os.environ["PATH"], "LOCAL": url},
                 capture_output=True,

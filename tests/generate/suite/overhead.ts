@@ -9,7 +9,7 @@ async function main() {
   const taken: Record<keyof typeof clients, number[]> = { plain: [], following: [] };
   const cpu: typeof taken = { plain: [], following: [] };
   const rounds = Number(process.argv[2] ?? 200);
-  for (let round = -20; round < rounds; round++)
+  for (let round = -50; round < rounds; round++)
     for (const name of round % 2 ? (["plain", "following"] as const) : (["following", "plain"] as const)) {
       const start = performance.now();
       const spent = process.cpuUsage();
