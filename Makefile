@@ -13,7 +13,7 @@ ARGS ?=
 BENCH ?= $(patsubst tests/benchmarks/bench_%.py,%,$(sort $(wildcard tests/benchmarks/bench_*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format test bench demo clean node
+.PHONY: help venv check format test bench demo clean node compiled
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,10 +44,14 @@ format: $(STAMP) ## format the code and fix what can be fixed safely
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(STAMP) node ## run every test, the real stack included
+compiled: $(STAMP)
+	@# As pip leaves an installed dbswitch: the tests start it thousands of times, perhaps with PYTHONDONTWRITEBYTECODE set.
+	@$(BIN)/python -m compileall -q dbswitch
+
+test: $(STAMP) node compiled ## run every test, the real stack included
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
-bench: $(STAMP) node ## measure; BENCH=NAME picks one of tests/benchmarks/bench_NAME.py
+bench: $(STAMP) node compiled ## measure; BENCH=NAME picks one of tests/benchmarks/bench_NAME.py
 	@for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.bench_$$name $(ARGS) || exit 1; done
 
 demo: $(STAMP) node ## see it work: two databases, a real app, two switches (ARGS=--keep leaves it running)

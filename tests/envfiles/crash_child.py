@@ -2,7 +2,7 @@
 # ruff: noqa: E402, PTH120, PTH123
 """The subject of the crash sweep: forks one child for each request, which performs one transaction (or recovery).
 
-Started as `python -S -E crash_child.py SOURCES`. A request is a JSON line [folder, scenario, action]; the answer is the
+Started as `python -S -E crash_child.py SOURCES PACKAGES`. A request is a JSON line [folder, scenario, action]; the answer is the
 child's pid. The child waits for USR1, so that a tracer can attach first; when it has ended, a second line says
 [exit status or minus the signal, what it printed]. With an action `...:N` the child kills itself before its N-th effect,
 which needs no tracer.
@@ -17,6 +17,7 @@ import signal
 import sys
 
 sys.path[:0] = [sys.argv[1], os.path.dirname(__file__)]
+sys.path.append(sys.argv[2])  # what an environment has installed; without the rest of `site`
 
 from pathlib import Path
 

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+import msgspec
+
 from tests.envfiles import crash_scenarios
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parent.parent
+PACKAGES = Path(msgspec.__file__).parents[1]
 WORKERS = 2
 DEADLINE = 20.0  # seconds for one child
 END = "END-OF-THE-SUBJECT"
@@ -44,7 +47,7 @@ class Subject:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-S", "-E", str(HERE / "crash_child.py"), str(SOURCES)],
+            [sys.executable, "-S", "-E", str(HERE / "crash_child.py"), str(SOURCES), str(PACKAGES)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
