@@ -73,7 +73,10 @@ class Screen:
 
     def name_now(self) -> str:
         """Return the same without waiting for it; empty where the page does not show it."""
-        names = self.run('return await page.locator(".dbs-name").allInnerTexts()')
+        try:
+            names = self.run('return await page.locator(".dbs-name").allInnerTexts()')
+        except AssertionError:  # just then it loads anew: Next's own client does so when the server is back
+            return ""
         return str(names[0]).split("\n")[0] if names else ""
 
     def watch(self, until: str) -> list[str]:
