@@ -1,6 +1,7 @@
 # What a newcomer runs: `make demo` and `make test`. Everything lands in .venv, the npm packages of the tests in
 # $DBSWITCH_TEST_CACHE (default ~/.cache/dbswitch-tests).
 #   ARGS     passed on: make demo ARGS=--keep, make test ARGS='tests/server -k port'
+#   WORKERS  how many tests run at a time
 #   PYTHON   the interpreter for .venv; default: the first of the usual names that is new enough
 
 VENV := .venv
@@ -10,13 +11,16 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$name -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $$name && break; done)
 ARGS ?=
+WORKERS ?= 2
+# stdin may be closed where this is started in the background; the file opened next would become stdin.
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 20 </dev/null
 BENCH ?= $(patsubst tests/benchmarks/bench_%.py,%,$(sort $(wildcard tests/benchmarks/bench_*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format test bench demo clean node compiled
+.PHONY: help venv check format test test-all test-root sweeps bench demo clean node compiled
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## make the virtual environment and install dbswitch with everything it needs
 
@@ -48,8 +52,16 @@ compiled: $(STAMP)
 	@# As pip leaves an installed dbswitch: the tests start it thousands of times, perhaps with PYTHONDONTWRITEBYTECODE set.
 	@$(BIN)/python -m compileall -q dbswitch
 
-test: $(STAMP) node compiled ## run every test, the real stack included
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+test: $(STAMP) node compiled ## run the tests, the real stack included, without the sweeps
+	$(PYTEST) -m 'not sweep' $(ARGS)
+
+sweeps: $(STAMP) node compiled ## run the sweeps: kills at every system call, power cuts, rounds, full fuzz, newest versions
+	$(PYTEST) -m sweep $(ARGS)
+
+test-all: test sweeps ## run every test
+
+test-root: $(STAMP) node compiled ## run what only root can test
+	$(PYTEST) -m root $(ARGS)
 
 bench: $(STAMP) node compiled ## measure; BENCH=NAME picks one of tests/benchmarks/bench_NAME.py
 	@for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.bench_$$name $(ARGS) || exit 1; done

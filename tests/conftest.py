@@ -1,23 +1,37 @@
-"""What holds for every test: a clean environment, nothing of the real stack skipped in CI, no process left behind."""
+"""What holds for every test: a clean environment, a deadline, no skip of the real stack in CI, no process left behind."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
+import shutil
+import signal
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_timeout import Settings
 
 from tests.support.processes import MARKER, describe, end, with_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
 pytest_plugins = ("tests.support.figures", "tests.support.postgres", "tests.support.nextapp")
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 GRACE = 2.0  # seconds that a process may take to end after the last test
+# Seconds that a test with its fixtures may take; other tests have `timeout` in pyproject.toml. Session fixtures count
+# for the first test that needs them, and on a new machine that includes `npm ci`.
+REAL_STACK_DEADLINE = 600
+SWEEP_DEADLINE = 1100
+TEARDOWN_DEADLINE = 120
+STATE_HOME = "XDG_STATE_HOME"
+_states = itertools.count(1)
+_state_folders = pytest.StashKey[Path]()
 # What a developer's shell may hold and the code under test would read.
 _NOT_FOR_TESTS = (
     "DATABASE_URL",
@@ -38,6 +52,60 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Everything started from here on carries it; xdist's workers inherit it from the first process.
         os.environ[MARKER] = secrets.token_hex(8)
+    _restore_signals()
+    # For what a fixture of a wider scope than a test starts; each test has a folder of its own.
+    config.stash[_state_folders] = Path(tempfile.mkdtemp(prefix="dbswitch-tests-state-"))
+    os.environ[STATE_HOME] = str(config.stash[_state_folders] / "session")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[_state_folders], ignore_errors=True)
+
+
+def _restore_signals() -> None:
+    """Start programs with default signal dispositions, whoever started pytest.
+
+    A shell starts a background job with SIGINT ignored, nohup ignores SIGHUP, and programs inherit both. With a handler
+    pytest itself goes on ignoring the signal, and `exec` resets it for the program.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the kernel discards exit codes
+
+
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="only root can test it (make test-root)"))
+        if not item.get_closest_marker("timeout") and (deadline := _deadline(item)):
+            item.add_marker(pytest.mark.timeout(deadline))
+
+
+def _deadline(item: pytest.Item) -> float | None:
+    if item.get_closest_marker("sweep"):
+        return SWEEP_DEADLINE
+    return REAL_STACK_DEADLINE if item.get_closest_marker("real") else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """Give the teardown a deadline: pytest-timeout stops its timer when a test fails."""
+    if isinstance(node, pytest.Item):
+        settings = Settings(TEARDOWN_DEADLINE, "signal", func_only=False, disable_debugger_detection=False)
+        node.ihook.pytest_timeout_set_timer(item=node, settings=settings)
+
+
+@pytest.fixture(autouse=True)
+def _state_home(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what dbswitch stores for this user in a folder of the test."""
+    folder = pytestconfig.stash[_state_folders] / str(next(_states))
+    monkeypatch.setenv(STATE_HOME, str(folder))
+
+
+def _must_run(item: pytest.Item) -> bool:
+    return bool(item.get_closest_marker("real")) and not item.get_closest_marker("root")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,7 +113,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if IN_CI and report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("real"):
+    if IN_CI and report.skipped and _must_run(item) and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"a test of the real stack was skipped in CI: {report.longrepr}"
     return report

@@ -74,6 +74,7 @@ def _sweep_kills(sweep, no_strace, scenario, seen, **how):
     return len(points), sweep.each(points, scenario, _killed(scenario, seen), **how), "strace"
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_killed_before_any_system_call_everything_is_old_or_new_after_recovery(
     sweep, no_strace, scenario, figure
@@ -89,6 +90,7 @@ def test_killed_before_any_system_call_everything_is_old_or_new_after_recovery(
     assert set(seen) == {"old", "new"}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("scenario", ["portable", "mixture"])
 def test_killed_while_it_puts_things_back_everything_is_old_or_new_after_recovery(
     sweep, no_strace, scenario, figure
@@ -110,6 +112,7 @@ def test_failpoints_sweep_as_well_where_strace_may_not_be_used(sweep, figure):
     assert set(seen) == {"old", "new"}
 
 
+@pytest.mark.sweep
 def test_recovery_killed_before_any_system_call_can_be_finished_by_the_next_one(sweep, no_strace, figure):
     """From every distinct state that a kill can leave behind."""
     scenario, seen, began = "mixture", Counter(), time.monotonic()
@@ -177,6 +180,7 @@ def _failed_once(scenario, seen):
     return judge
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_whatever_call_fails_everything_is_as_it_was_or_done(sweep, no_strace, scenario, figure):
     """Each call fails with ENOSPC, EIO and EACCES (in turn where the scenario is only a variant).
@@ -219,6 +223,7 @@ def _failed_for_good(scenario, seen):
     return judge
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("scenario", ["portable"])
 def test_whatever_keeps_failing_the_report_is_true_and_the_next_run_repairs(
     sweep, no_strace, scenario, figure

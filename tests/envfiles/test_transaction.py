@@ -274,7 +274,7 @@ def test_a_state_folder_that_cannot_be_written_leaves_everything_as_it_was(publi
         assert _contents(public) == _all(b"A=old\n")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.root
 def test_a_file_of_another_user_is_refused_where_its_owner_could_not_be_kept(public):
     os.chown(public / ".env.local", 1234, 65534)
     (public / ".env.local").chmod(0o666)
@@ -283,14 +283,14 @@ def test_a_file_of_another_user_is_refused_where_its_owner_could_not_be_kept(pub
     assert error.fix.startswith("sudo chown")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
+@pytest.mark.root
 def test_a_file_of_a_group_one_is_not_in_is_refused(public):
     os.chown(public / ".env.local", 65534, 1234)
     with _unprivileged():
         _refused(public, public / ".env.local", match="group")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")
+@pytest.mark.root
 def test_root_in_a_persons_project_leaves_new_files_to_that_person(public):
     apply([FileChange(public / ".env.new", None, b"x")], public / "state" / "journal")
     made = (public / ".env.new").stat()

@@ -188,7 +188,7 @@ def test_the_url_of_a_route_file_follows_the_app_router(name, path):
     assert url_path(name) == path
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository away")
+@pytest.mark.root
 def test_as_root_in_a_persons_repository_tracked_env_files_are_known_all_the_same(folder):
     folder.git("init", "-q")
     folder.package()

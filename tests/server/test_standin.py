@@ -275,7 +275,7 @@ def test_fifteen_restarts_leak_nothing(make_folder, tmp_path, monkeypatch):
 PYTHON_FOR_ALL = shutil.which("python3", path="/usr/bin:/bin")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@pytest.mark.root
 @pytest.mark.skipif(PYTHON_FOR_ALL is None, reason="needs a python3 that everybody may run")
 def test_it_works_without_privileges_beside_processes_of_others():
     """Most of `/proc` is closed to it then; what is its own is still found, proven and stopped."""

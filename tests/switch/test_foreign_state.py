@@ -94,7 +94,7 @@ def test_a_whole_journal_of_no_known_shape_was_never_committed(folder: Folder) -
     assert not journal.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can work in a folder of somebody else")
+@pytest.mark.root
 def test_what_root_leaves_in_the_project_of_a_person_is_that_persons(served: Folder) -> None:
     (served.root / "lib").mkdir()
     (served.root / "lib" / "prisma.ts").write_text("export const prisma = new PrismaClient();\n")

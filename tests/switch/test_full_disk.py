@@ -6,7 +6,6 @@ The state folder is a small file system of its own, which only root can mount.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -23,9 +22,10 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Folder
     from tests.support.postgres import ShopServer
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or sys.platform != "linux", reason="mounts a small file system"
-)
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system"),
+]
 
 
 @pytest.fixture

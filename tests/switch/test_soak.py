@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Folder
     from tests.support.postgres import ShopServer
 
-ROUNDS = 200
 AT_ONCE = 20
 CHILD = Path(__file__).with_name("soak_child.py")
 # What a project holds after any number of switches.
@@ -43,8 +42,9 @@ def connections(server: ShopServer) -> int:
     return int(row[0])
 
 
-@pytest.mark.slow
-def test_two_hundred_switches_leak_nothing(
+@pytest.mark.parametrize("rounds", [10, pytest.param(200, marks=pytest.mark.sweep)])
+def test_switches_in_a_row_leak_nothing(
+    rounds: int,
     served: Folder,
     postgres_local: ShopServer,
     postgres_prod: ShopServer,
@@ -54,7 +54,7 @@ def test_two_hundred_switches_leak_nothing(
     before = (served.root / ".env.local").read_text()
     processes = len(served.living())
     done = subprocess.run(
-        [sys.executable, str(CHILD), str(ROUNDS), postgres_prod.shop.database],
+        [sys.executable, str(CHILD), str(rounds), postgres_prod.shop.database],
         cwd=served.root,
         env=environment(**{TOKEN: served.token}),
         stdin=subprocess.DEVNULL,
@@ -64,7 +64,7 @@ def test_two_hundred_switches_leak_nothing(
     )
     assert done.returncode == 0, done.stderr
     held = json.loads(done.stdout)
-    assert held["outcomes"] == {"switched": ROUNDS}, done.stderr
+    assert held["outcomes"] == {"switched": rounds}, done.stderr
     assert held["after"] == held["before"]
     assert len(served.living()) == processes
     assert len(servers(served)) == 1
@@ -76,7 +76,7 @@ def test_two_hundred_switches_leak_nothing(
     assert left == 0
     with capsys.disabled():
         print(
-            f"\n{ROUNDS} switches: {held['after'] - held['before']} descriptors, {len(served.living()) - processes} "
+            f"\n{rounds} switches: {held['after'] - held['before']} descriptors, {len(served.living()) - processes} "
             f"processes, {left} sessions, 0 temporary files more than before"
         )
 
