@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -17,13 +18,16 @@ from dbswitch.server.record import ServerRecord, marker_prefix, read_record
 from dbswitch.server.state import Reply, ServerFacts, ServerState, derive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from dbswitch.server.ports import Listener
     from dbswitch.server.spec import ServerSpec
 
 _INSPECTOR_PORTS = frozenset({9229, 9230})  # node --inspect, of `next dev` and of its server
 _MIB = 1024 * 1024
+# Seconds: a process's start is known to a clock tick only, a file's time to the kernel's; the env files are read later.
+_START_GRAIN = 0.1
 
 
 class Observation(Struct, frozen=True):
@@ -97,13 +101,11 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
             living=len(owned),
             listening=port in listening,
             reply=reply,
-            age=age(top) if top is not None else 0.0,
+            age=_age(owned),
             start_limit=spec.limits.ready,
             foreign_on_port=any(one.port in {needed, spec.port} for one in foreign),
         )
     )
-    if state is ServerState.STARTING and not ask and port in listening:
-        state = ServerState.READY  # nobody wanted to know more than that it listens
     return Observation(
         state=state,
         record=record,
@@ -116,6 +118,34 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
         top=top,
         reply=reply,
     )
+
+
+def changed_since_start(seen: Observation, files: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the files that changed after the server started, which it may therefore know in an older form."""
+    if seen.top is None:
+        return ()
+    now = time.time()
+    started = now - age(seen.top)
+    if seen.record is not None and seen.record.process == seen.top:
+        # The clock was set forward meanwhile: the files' times and the record's are of the same clock, `now` is not.
+        started = min(started, seen.record.began)
+    return tuple(path for path in files if _changed_between(path, started + _START_GRAIN, now))
+
+
+def _changed_between(path: Path, since: float, now: float) -> bool:
+    try:
+        there, link = path.stat(), path.lstat()
+    except OSError:  # removed meanwhile
+        return False
+    # A file that was moved here keeps its old mtime; its ctime, or that of the link to it, says when it came.
+    # A time that is still to come (a clock set back, a copied file) proves nothing, and would do so at every look.
+    return any(since < changed <= now for changed in (there.st_mtime, there.st_ctime, link.st_ctime))
+
+
+def _age(owned: Sequence[Owned]) -> float:
+    """Return the age of the youngest Next.js process; for other servers that of their first process."""
+    own = [one.id for one in owned if is_next_server(one.process.argv) or is_next_dev(one.process.argv)]
+    return min((age(one) for one in own or [one.id for one in owned[:1]]), default=0.0)
 
 
 def _port(

@@ -9,10 +9,11 @@ from msgspec import Struct
 
 
 class ServerState(StrEnum):
-    """The states of DESIGN.md."""
+    """The states a server can be in. RUNNING: it listens and was not asked over HTTP, so readiness is unknown."""
 
     STOPPED = "stopped"
     STARTING = "starting"
+    RUNNING = "running"
     READY = "ready"
     EXITED = "exited"
     HALF_DEAD = "half-dead"
@@ -37,13 +38,16 @@ class ServerFacts(Struct, frozen=True):
     living: int  # own processes that are alive
     listening: bool  # one of them listens on a port
     reply: Reply
-    age: float  # of the youngest process at the top of the chain
+    age: float  # of its youngest Next.js process: Next.js replaces its server when its configuration changes
     start_limit: float  # how long a start may take
     foreign_on_port: bool  # the port the server needs is held by a foreign process
 
 
 def derive(facts: ServerFacts) -> ServerState:
-    """Return the state these facts amount to."""
+    """Return the state these facts amount to.
+
+    Age separates starting from half-dead only where the server was asked and gave no answer, or does not listen at all.
+    """
     if facts.living == 0:
         if facts.foreign_on_port:
             return ServerState.FOREIGN
@@ -56,7 +60,9 @@ def derive(facts: ServerFacts) -> ServerState:
             return ServerState.READY
         case Reply.NOTHING_WORKS:
             return ServerState.HALF_DEAD
-        case Reply.NOT_ASKED | Reply.REFUSED | Reply.SILENT:
+        case Reply.NOT_ASKED:
+            return ServerState.RUNNING
+        case Reply.REFUSED | Reply.SILENT:
             return ServerState.STARTING if young else ServerState.HALF_DEAD
         case _:
             assert_never(facts.reply)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,23 +14,19 @@ from dbswitch.envfiles.transaction import FileChange
 from dbswitch.project import config as configuration, generated, readers, server_spec, targets
 from dbswitch.project.active import active, same_url
 from dbswitch.server import lifecycle
-from dbswitch.server.processes import age
+from dbswitch.server.observing import changed_since_start
 from dbswitch.switch import history
 from dbswitch.switch.plan import Mode, Situation, is_running
 from dbswitch.switch.work import Destination
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
     from dbswitch.server.lifecycle import Observation
     from dbswitch.server.spec import ServerSpec
-
-
-START_GRAIN = 0.1  # seconds; a process's start is known to a clock tick only, and rounded down
 
 
 class Observed(Struct, frozen=True):
@@ -188,17 +183,5 @@ def launch_environment(observed: Observed, ambient: Mapping[str, str]) -> Mappin
 
 def _is_stale(observed: Observed) -> bool:
     """Say whether an env file changed after the server started; a classic singleton would still be on the old one."""
-    top = observed.server.top
-    if top is None or not is_running(observed.server.state):
-        return False
-    now = time.time()
-    since = now - age(top) + START_GRAIN
-    # A time that is still to come (a clock set back, a copied file) says nothing, and would say it for every switch.
-    return any(since < _changed(observed.project.root / name) <= now for name in observed.files)
-
-
-def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:  # removed since it was read
-        return 0.0
+    files = [observed.project.root / name for name in observed.files]
+    return is_running(observed.server.state) and bool(changed_since_start(observed.server, files))

@@ -91,7 +91,7 @@ class Plan(Struct, frozen=True):
 def is_running(state: ServerState) -> bool:
     """Return whether a server of this project is there, well or not."""
     match state:
-        case ServerState.READY | ServerState.STARTING | ServerState.HALF_DEAD:
+        case ServerState.READY | ServerState.RUNNING | ServerState.STARTING | ServerState.HALF_DEAD:
             return True
         case ServerState.STOPPED | ServerState.EXITED | ServerState.FOREIGN:
             return False
@@ -145,7 +145,9 @@ def _follow(
     if not is_running(situation.server):
         return Mode.NONE, _absent(situation.server), (Notice("no-server", _absent(situation.server)),)
     if situation.server is ServerState.HALF_DEAD and asked is not Mode.NONE:
-        return Mode.RESTART, "restart the dev server (it is half dead)", ()
+        text = "the dev server does not answer, so it is restarted although --hot was given"
+        notices = (Notice("hot-not-possible", text, "warning"),) if asked is Mode.HOT else ()
+        return Mode.RESTART, "restart the dev server (it is half dead)", notices
     if unchanged and asked is None:
         if situation.stale and not situation.hot_client:
             return Mode.RESTART, "restart the dev server (it is older than the env files)", ()
@@ -175,7 +177,7 @@ def _absent(state: ServerState) -> str:
             return "no dev server of this project is running (its port belongs to another program)"
         case ServerState.STOPPED:
             return "no dev server is running"
-        case ServerState.READY | ServerState.STARTING | ServerState.HALF_DEAD:
+        case ServerState.READY | ServerState.RUNNING | ServerState.STARTING | ServerState.HALF_DEAD:
             return ""
         case _:
             assert_never(state)

@@ -74,7 +74,8 @@ def _switch(
             ambient = {} if touched_by_next(request.ambient) else request.ambient
             target = targets.resolve(project, ending.target, ambient=ambient)
             goal = observe.destination(project, target, timeout=request.timeout)
-            observed = observe.look(project, verify_later=True)
+            # A dry run verifies nothing later, so it asks now.
+            observed = observe.look(project, verify_later=not request.dry_run)
             ending.previous = observed.previous
             note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
         with reporter.phase(Phase.PLAN) as note:

@@ -146,8 +146,7 @@ def _observe(project: Project, reporter: Reporter, ending: Ending, *, ask: bool 
         observed = observe.look(project, ask=ask)
         ending.previous = observed.previous
         ending.target = observed.previous or ""
-        state = observed.server.state.value if ask or not is_running(observed.server.state) else "running"
-        note.detail = f"on {observed.previous or 'no known target'}, server {state}"
+        note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
     return observed
 
 

@@ -97,6 +97,7 @@ def test_no_bound_key_survives_and_cleaning_twice_changes_nothing(launch, bound)
         ({"foreign_on_port": True, "reply": Reply.ALIVE}, ServerState.READY),
         ({"listening": False, "age": 1}, ServerState.STARTING),
         ({"listening": False, "age": 99}, ServerState.HALF_DEAD),
+        ({"reply": Reply.NOT_ASKED, "age": 1}, ServerState.RUNNING),
         ({"reply": Reply.SILENT, "age": 1}, ServerState.STARTING),
         ({"reply": Reply.SILENT, "age": 99}, ServerState.HALF_DEAD),
         ({"reply": Reply.NOTHING_WORKS, "age": 1}, ServerState.HALF_DEAD),
@@ -115,6 +116,29 @@ def test_the_state_is_what_the_facts_amount_to(facts, state):
         "foreign_on_port": False,
     }
     assert derive(ServerFacts(**usual | facts)) is state
+
+
+@given(
+    age=st.floats(min_value=0, max_value=1e9),
+    reply=st.sampled_from([Reply.NOT_ASKED, Reply.ALIVE, Reply.ALIVE_FAILING, Reply.NOTHING_WORKS]),
+)
+def test_a_server_that_listens_has_the_same_state_at_every_age_unless_it_was_asked_and_gave_no_answer(
+    age, reply
+):
+    def state(seconds: float) -> ServerState:
+        facts = ServerFacts(
+            recorded=True,
+            living=2,
+            listening=True,
+            reply=reply,
+            age=seconds,
+            start_limit=60,
+            foreign_on_port=False,
+        )
+        return derive(facts)
+
+    assert state(age) is state(0)
+    assert (state(age) is ServerState.HALF_DEAD) == (reply is Reply.NOTHING_WORKS)
 
 
 @pytest.mark.parametrize(

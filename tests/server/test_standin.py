@@ -20,7 +20,7 @@ import pytest
 
 from dbswitch.demo.postgres import free_port
 from dbswitch.errors import PortTakenError, ServerError
-from dbswitch.server import children, lifecycle
+from dbswitch.server import children, lifecycle, observing
 from dbswitch.server.environment import MARKER, clean
 from dbswitch.server.nextjs import lock_is_held, lock_path, remove_lock
 from dbswitch.server.ports import is_free
@@ -60,6 +60,64 @@ def test_the_states_follow_the_facts(make_folder):
     assert len(seen.processes) == 2
     assert folder.stop().summary.startswith("2 processes (port ")
     assert folder.observe().state is ServerState.STOPPED
+
+
+@pytest.mark.parametrize("seconds", [1, 59, 61, 600, 10 * 86400])
+def test_a_healthy_server_is_ready_at_any_age_and_running_while_it_was_not_asked(
+    make_folder, monkeypatch, seconds
+):
+    folder = make_folder()
+    folder.start_ready()
+    monkeypatch.setattr(observing, "age", lambda _process: float(seconds))
+
+    assert folder.observe().state is ServerState.READY
+    assert lifecycle.observe(folder.spec, ask=False).state is ServerState.RUNNING
+    folder.stop()
+
+
+def test_files_that_changed_or_came_after_the_start_are_named_whatever_their_mtime_says(make_folder):
+    folder = make_folder()
+    names = ("before", "edited", "moved", "linked", "future")
+    before, edited, moved, linked, future = files = [folder.root / name for name in names]
+    for path in files:
+        path.write_text("A=1\n")
+    old = folder.root / "old"
+    old.write_text("A=2\n")
+    os.utime(old, (1, 1))
+    past_the_grain(folder)
+    folder.start_ready()
+    assert observing.changed_since_start(folder.observe(), files) == ()
+
+    past_the_grain(folder)
+    edited.write_text("A=3\n")
+    old.rename(moved)
+    linked.unlink()
+    linked.symlink_to(before)
+    assert observing.changed_since_start(folder.observe(), files) == (edited, moved, linked)
+    os.utime(future, (time.time() + 900,) * 2)  # its ctime is the moment of this call
+    assert future in observing.changed_since_start(folder.observe(), files)
+    folder.stop()
+
+
+def past_the_grain(folder) -> None:
+    """Poll until a file's time is clearly after everything before."""
+    probe, began = folder.root / "probe", time.time()
+    wait_for(lambda: (probe.touch(), probe.stat().st_mtime > began + 0.15)[1])
+
+
+def test_a_file_that_changed_before_the_clock_was_set_forward_is_still_newer_than_the_server(
+    make_folder, monkeypatch
+):
+    folder = make_folder()
+    running = folder.start_ready()
+    past_the_grain(folder)
+    edited = folder.root / ".env"
+    edited.write_text("A=1\n")
+    now = time.time()
+    monkeypatch.setattr(observing.time, "time", lambda: now + 3600)
+    assert running.record.began < edited.stat().st_mtime
+    assert observing.changed_since_start(folder.observe(), [edited]) == (edited,)
+    folder.stop()
 
 
 def test_a_server_started_by_hand_is_adopted_with_its_port(make_folder):

@@ -66,6 +66,20 @@ def test_a_half_dead_server_is_restarted_even_where_a_hot_switch_was_possible() 
     assert decide(replace(situation, edits=NO_EDITS), None).mode is Mode.RESTART
 
 
+def test_a_restart_in_place_of_hot_says_why() -> None:
+    situation = replace(BASE, server=ServerState.HALF_DEAD, hot_client=True, identity_route=True)
+    [notice] = decide(situation, Mode.HOT).notices
+    assert notice.code == "hot-not-possible"
+    assert decide(situation, None).notices == ()
+
+
+@pytest.mark.parametrize("asked", [None, Mode.HOT])
+def test_a_server_that_was_not_asked_is_switched_hot(asked: Mode | None) -> None:
+    situation = replace(BASE, server=ServerState.RUNNING, hot_client=True, identity_route=True)
+    plan = decide(situation, asked)
+    assert (plan.mode, plan.notices) == (Mode.HOT, ())
+
+
 def test_nothing_to_change_leaves_the_server_alone_but_still_asks_it() -> None:
     plan = decide(replace(BASE, edits=NO_EDITS, identity_route=True), None)
     assert plan.unchanged

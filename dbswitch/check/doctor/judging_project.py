@@ -56,7 +56,13 @@ def _state(view: ServerView) -> Iterator[Finding]:
                 (),
                 "dbswitch logs says why; dbswitch dev starts it",
             )
-        case ServerState.STOPPED | ServerState.STARTING | ServerState.READY | ServerState.FOREIGN:
+        case (
+            ServerState.STOPPED
+            | ServerState.STARTING
+            | ServerState.RUNNING
+            | ServerState.READY
+            | ServerState.FOREIGN
+        ):
             pass
         case _:
             assert_never(view.state)

@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import stat
-import time
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 GENERATED_VERSION: Final = 1
 # Names of the state folder's files, which the use case beside this one writes.
 _SWITCH_LOCK, _UNFINISHED = "lock", ("journal", "switch.json")
-# Seconds: a process's start is known to 10 ms, a file's time to the kernel's tick; Next.js reads the files later than that.
-_CLOCKS: Final = 0.1
 _ASK: Final = 1.0  # seconds for each of at most two requests to the server
 _GENERATED: Final = re.compile(
     rb"// dbswitch:generated [a-z-]+ v(?P<version>\d+) sha256=(?P<digest>[0-9a-f]{64})\n"
@@ -89,20 +86,10 @@ def _exists(path: Path) -> bool:
 
 def _stale(project: Project, seen: Observation) -> tuple[str, ...]:
     from dbswitch.envfiles.precedence import DEV_FILES
-    from dbswitch.server.processes import age
+    from dbswitch.server.observing import changed_since_start
 
-    if seen.top is None or not seen.processes:
-        return ()
-    since = time.time() - age(seen.top) + _CLOCKS
-    found = []
-    for name in DEV_FILES:
-        try:
-            changed = (project.root / name).stat().st_mtime
-        except OSError:
-            continue
-        if changed > since:
-            found.append(name)
-    return tuple(found)
+    files = [project.root / name for name in DEV_FILES]
+    return tuple(path.name for path in changed_since_start(seen, files))
 
 
 def _switch(state_dir: Path) -> str | None:
