@@ -62,6 +62,24 @@ class Project(Struct, frozen=True):
         return self.url_variables[0]
 
     @property
+    def cli_variables(self) -> tuple[str, ...]:
+        """The variables that the Prisma CLI may migrate through; the first that is set counts."""
+        named = self.prisma.cli_variables if self.prisma is not None else ()
+        return named or (self.primary_variable,)
+
+    @property
+    def studio_variables(self) -> tuple[str, ...]:
+        """The same for Prisma Studio."""
+        named = self.prisma.studio_variables if self.prisma is not None else ()
+        return named or (self.primary_variable,)
+
+    @property
+    def shadow_variables(self) -> tuple[str, ...]:
+        """The variables of Prisma's shadow database, which is another database on purpose."""
+        named = self.prisma.shadow_variables if self.prisma is not None else ()
+        return tuple(key for key in named if key not in {self.primary_variable, *self.cli_variables})
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """What could not be read for certain."""
         of_next = self.next.notices if self.next is not None else ()

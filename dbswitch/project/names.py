@@ -28,7 +28,8 @@ COMMANDS = frozenset(
 )
 # The first of a family is the name shown; each family is one target unless a project keeps several apart.
 FAMILIES = (("prod", "production"), ("local", "development", "dev"))
-PROTECTED = frozenset({"prod", "production"})
+# A target with one of these words in its name is protected: `eu-prod`, `live`, `production_2`.
+PROTECTED_WORDS = frozenset({"prod", "production", "live"})
 NAME_RULE = "use letters, digits, - and _, beginning with a letter or digit"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -53,6 +54,11 @@ def family(name: str) -> tuple[str, ...]:
 def canonical(name: str) -> str:
     """Return the name to show: `production` is `prod`, `dev` and `development` are `local`."""
     return family(name)[0]
+
+
+def names_production(name: str) -> bool:
+    """Return whether one of the words of a target's name (split at - and _) says that it is production."""
+    return not PROTECTED_WORDS.isdisjoint(re.split(r"[-_]", name.lower()))
 
 
 def from_suffix(suffix: str) -> str:

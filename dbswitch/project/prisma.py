@@ -36,13 +36,32 @@ class SchemaFacts(Struct, frozen=True):
     """What a Prisma schema says."""
 
     provider: str | None  # of the datasource: postgresql, ...
-    url_variables: tuple[str, ...]  # url, directUrl, shadowDatabaseUrl, in this order
+    urls: tuple[tuple[str, str], ...]  # field and variable: url, directUrl, shadowDatabaseUrl, in this order
     generator: str | None  # prisma-client, prisma-client-js
     output: str | None
 
+    @property
+    def url_variables(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.variables()
+
+    def variables(self, *fields: str) -> tuple[str, ...]:
+        """Return the variables of these fields, in the order of the fields; all of them where none is named."""
+        found = dict(self.urls)
+        return tuple(dict.fromkeys(found[field] for field in fields or found if field in found))
+
 
 class PrismaInfo(Struct, frozen=True):
-    """The project's Prisma. `env_files`: what its CLI reads, highest precedence first."""
+    """The project's Prisma.
+
+    Attributes:
+        url_variables: every variable that the config or the schema names as a URL.
+        cli_variables: those that the CLI migrates through, the first that is set counts.
+        studio_variables: the same for Prisma Studio.
+        shadow_variables: those of the shadow database.
+        env_files: what the CLI reads, highest precedence first.
+        overriding: those of them that beat the process environment.
+    """
 
     version: str
     installed: bool
@@ -53,6 +72,10 @@ class PrismaInfo(Struct, frozen=True):
     generator: str | None
     output: str | None  # of the generated client, relative to the project
     env_files: tuple[str, ...]
+    cli_variables: tuple[str, ...] = ()
+    studio_variables: tuple[str, ...] = ()
+    shadow_variables: tuple[str, ...] = ()
+    overriding: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
     @property
@@ -77,6 +100,9 @@ def read_prisma(root: Path, manifest: Manifest | None) -> PrismaInfo | None:
     )
     version = installed_version(root, "prisma") or installed_version(root, "@prisma/client")
     names = tuple(dict.fromkeys((*facts.url_variables, *said.url_variables)))
+    # The config's datasource replaces the schema's; before Prisma 7 `directUrl` comes before `url` (Prisma
+    # documentation, "Datasource fields").
+    cli = facts.cli_variables or said.variables("directUrl", "url")
     return PrismaInfo(
         version=version or wanted or "unknown",
         installed=version is not None,
@@ -87,6 +113,10 @@ def read_prisma(root: Path, manifest: Manifest | None) -> PrismaInfo | None:
         generator=said.generator,
         output=_output(root, schema, said.output),
         env_files=_env_files(root, config_file, schema, facts, version or wanted),
+        cli_variables=cli,
+        studio_variables=facts.cli_variables or said.variables("url"),
+        shadow_variables=facts.shadow_variables or said.variables("shadowDatabaseUrl"),
+        overriding=facts.overriding,
         notices=facts.notices,
     )
 
@@ -107,7 +137,7 @@ def parse_schema(text: str) -> SchemaFacts:
         elif (_literal(fields.get("provider")) or "").startswith("prisma-client"):
             generator = generator or _literal(fields.get("provider"))
             output = output or _literal(fields.get("output"))
-    return SchemaFacts(provider, tuple(dict.fromkeys(variables.values())), generator, output)
+    return SchemaFacts(provider, tuple(variables.items()), generator, output)
 
 
 def _literal(text: str | None) -> str | None:

@@ -27,7 +27,7 @@ _REQUIRED_CALL = re.compile(r"\brequire\s*\(\s*(?P<q>['\"])dotenv(?P=q)\s*\)\s*\
 _ENV_CALL = re.compile(
     r"(?<![\w.])env(?:<[^>]*>)?\(\s*['\"`](\w+)['\"`]\s*\)|\bprocess\.env(?:\.(\w+)|\[\s*['\"](\w+)['\"]\s*\])"
 )
-_URL_FIELD = re.compile(r"\b(?:url|directUrl|shadowDatabaseUrl|connectionString)['\"]?\s*:\s*([^,}\n]+)")
+_URL_FIELD = re.compile(r"\b(url|directUrl|shadowDatabaseUrl|connectionString)['\"]?\s*:\s*([^,}\n]+)")
 _SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*([^,}}\n]*?{jstext.STRING})")
 _OVERRIDE = re.compile(r"\boverride['\"]?\s*:\s*true\b")
 _PATH_FIELD = re.compile(r"\bpath['\"]?\s*:\s*")
@@ -38,11 +38,21 @@ _AT_IMPORT = 0  # `import 'dotenv/config'` runs before every statement of the fi
 
 
 class ConfigFacts(Struct, frozen=True):
-    """What a Prisma config says. `env_files`: highest precedence first."""
+    """What a Prisma config says.
+
+    Attributes:
+        cli_variables: what the CLI connects with, the first that is set counts: directUrl, then url.
+        shadow_variables: those of shadowDatabaseUrl.
+        env_files: highest precedence first.
+        overriding: those of them that beat the process environment.
+    """
 
     schema: str | None = None
     url_variables: tuple[str, ...] = ()
+    cli_variables: tuple[str, ...] = ()
+    shadow_variables: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
+    overriding: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
 
@@ -66,10 +76,17 @@ def read_config(text: str, name: str) -> ConfigFacts:
         notices.append(
             f"{name} loads {', '.join(outside)} from outside the project: dbswitch reads it, it does not change it"
         )
+    fields = _url_fields(source)
+    direct = _names_of(fields, "directUrl")
     return ConfigFacts(
         schema=_schema(source),
-        url_variables=_url_variables(source),
+        url_variables=_names_of(fields),
+        cli_variables=tuple(dict.fromkeys((*direct, *_names_of(fields, "url", "connectionString")))),
+        shadow_variables=_names_of(fields, "shadowDatabaseUrl"),
         env_files=files,
+        overriding=tuple(
+            file for file in files if any(load.override and file in load.files for load in loads)
+        ),
         notices=tuple(notices),
     )
 
@@ -208,11 +225,17 @@ def _file(expression: str) -> str | None:
     return path if not path.startswith("/") else None
 
 
-def _url_variables(source: str) -> tuple[str, ...]:
-    names: list[str] = []
-    for found in _URL_FIELD.finditer(source):
-        names.extend(next(g for g in call.groups() if g) for call in _ENV_CALL.finditer(found[1]))
-    return tuple(dict.fromkeys(names))
+def _url_fields(source: str) -> tuple[tuple[str, str], ...]:
+    """Return the field and the variable of every URL that the config takes from the environment, in order."""
+    return tuple(
+        (found[1], next(group for group in call.groups() if group))
+        for found in _URL_FIELD.finditer(source)
+        for call in _ENV_CALL.finditer(found[2])
+    )
+
+
+def _names_of(fields: tuple[tuple[str, str], ...], *wanted: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for field, name in fields if not wanted or field in wanted))
 
 
 def _schema(source: str) -> str | None:

@@ -5,34 +5,29 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project import names
-from dbswitch.project.config import VariableSource
+from dbswitch.project.protection import places_in, with_protection
 from dbswitch.project.secret import SecretValues
 from dbswitch.project.target_sources import (
-    SourceKind,
     TargetRef,
-    bound_variables,
     config_targets,
     file_targets,
     is_postgres,
     other_env_files,
-    parse_dotenv,
-    read_target_file,
     suffix_targets,
-    suffixed_urls,
-    with_references,
 )
+from dbswitch.project.target_values import read_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dbswitch.database.place import Place
     from dbswitch.database.url import DatabaseUrl
-    from dbswitch.project.config import TargetConfig
     from dbswitch.project.discovery import Project
 
 
@@ -55,11 +50,13 @@ class Target(Struct, frozen=True):
     notices: tuple[str, ...] = ()
 
 
-def list_targets(project: Project) -> tuple[TargetRef, ...]:
-    """Return the project's targets, each once, in the order of their sources.
+def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) -> tuple[TargetRef, ...]:
+    """Return the project's targets, each once, in the order of their sources, with what protects them.
+
+    `ambient` is the process environment for `url_from` and `from`; None is this process's own.
 
     Raises:
-        ConfigError: a target or an alias is called like a command, or two targets answer to one name.
+        ConfigError: a target or an alias has the same name as a command, or two targets answer to one name.
         EnvFileError: an env file cannot be read.
     """
     found: dict[str, TargetRef] = {}
@@ -75,7 +72,17 @@ def list_targets(project: Project) -> tuple[TargetRef, ...]:
             )
     targets = tuple(_with_settings(project, ref, tuple(found)) for ref in found.values())
     _refuse_clashes(targets)
-    return targets
+    environment = os.environ if ambient is None else ambient
+    return with_protection(tuple(replace(ref, places=_places(project, ref, environment)) for ref in targets))
+
+
+def _places(project: Project, ref: TargetRef, ambient: Mapping[str, str]) -> frozenset[Place]:
+    if ref.runs_command:
+        return frozenset()
+    try:
+        return places_in(project, read_values(project, ref, ambient, lenient=True))
+    except ConfigError:  # a broken target must not hide the others; resolving it says what is wrong
+        return frozenset()
 
 
 def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> Target:
@@ -92,10 +99,10 @@ def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = 
         UrlError: a URL in it cannot be used.
         EnvFileError: an env file cannot be read.
     """
-    return resolve_ref(project, lookup(project, name), ambient=ambient)
+    return resolve_ref(project, lookup(project, name, ambient=ambient), ambient=ambient)
 
 
-def lookup(project: Project, name: str) -> TargetRef:
+def lookup(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> TargetRef:
     """Return the listed target that `name` means, without looking at its values.
 
     Raises:
@@ -103,7 +110,7 @@ def lookup(project: Project, name: str) -> TargetRef:
         ConfigError: the targets cannot be listed.
         EnvFileError: an env file cannot be read.
     """
-    targets = list_targets(project)
+    targets = list_targets(project, ambient=ambient)
     ref = find(targets, name)
     if ref is None:
         raise _unknown(project, targets, name)
@@ -123,7 +130,7 @@ def variable_names(project: Project) -> frozenset[str]:
             found.add(project.primary_variable)
             continue
         try:
-            found.update(_values(project, ref, {}, lenient=True))
+            found.update(read_values(project, ref, {}, lenient=True))
         except ConfigError:  # a broken target must not block a switch between the others
             continue
     return frozenset(found)
@@ -141,7 +148,7 @@ def known_values(project: Project) -> Mapping[str, frozenset[str]]:
         if ref.runs_command:
             continue
         try:
-            values = _values(project, ref, os.environ, lenient=True)
+            values = read_values(project, ref, os.environ, lenient=True)
             for key, value in values.items():
                 found.setdefault(key, set()).add(value)
             for key, value in resolve_ref(project, ref).variables.items():
@@ -167,7 +174,7 @@ def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] 
     """Return the values of a listed target. Raises as :func:`resolve`, but for UsageError."""
     from dbswitch.database.url import DatabaseUrl
 
-    values = _values(project, ref, os.environ if ambient is None else ambient)
+    values = read_values(project, ref, os.environ if ambient is None else ambient)
     primary = next((key for key in project.url_variables if key in values), None)
     if primary is None:
         raise ConfigError(
@@ -194,70 +201,13 @@ def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] 
     return Target(
         name=ref.name,
         variables=SecretValues(variables),
-        protected=ref.protected,
+        protected=ref.protected or not ref.guarded.isdisjoint(places_in(project, variables)),
         source=ref.source,
         primary=primary,
         url=url,
         start=ref.settings.start if ref.settings is not None else (),
         notices=tuple(notices),
     )
-
-
-def _values(
-    project: Project, ref: TargetRef, ambient: Mapping[str, str], *, lenient: bool = False
-) -> SecretValues:
-    match ref.kind:
-        case SourceKind.FILE:
-            assert ref.path is not None
-            return read_target_file(project.root / ref.path, ref.path)
-        case SourceKind.SUFFIX:
-            assert ref.suffix is not None
-            bound, _ = bound_variables(project)
-            found = suffixed_urls(bound, project.url_variables)[ref.suffix]
-            return SecretValues({key: with_references(value, bound) for key, value in found.items()})
-        case SourceKind.CONFIG:
-            assert ref.settings is not None
-            return _configured(project, ref, ref.settings, ambient, lenient=lenient)
-        case _:
-            assert_never(ref.kind)
-
-
-def _configured(
-    project: Project, ref: TargetRef, settings: TargetConfig, ambient: Mapping[str, str], *, lenient: bool
-) -> SecretValues:
-    if settings.env_file is not None:
-        return read_target_file(project.root / settings.env_file, settings.env_file)
-    if settings.command:
-        from dbswitch.project.target_command import run
-
-        text = run(settings.command, project.root, settings.command_timeout, ref.name)
-        if is_postgres(text) and len(text.split()) == 1:  # `op read`, `vault kv get -field`: the bare value
-            return SecretValues({project.primary_variable: text.strip()})
-        return parse_dotenv(text, f"the output of [targets.{settings.name}] command")
-    bound, _ = bound_variables(project)
-    values: dict[str, str] = {}
-    sources = settings.variables
-    if settings.url_from is not None:
-        sources = (VariableSource(project.primary_variable, from_key=settings.url_from), *sources)
-    for source in sources:
-        if source.literal is not None:
-            values[source.name] = source.literal.reveal()
-            continue
-        assert source.from_key is not None
-        # The process environment beats the files, as it does for every reader.
-        value = ambient.get(source.from_key) or bound.get(source.from_key)
-        if value:
-            values[source.name] = with_references(value, bound)
-        elif lenient:
-            values[source.name] = ""
-        else:
-            raise ConfigError(
-                f"[targets.{settings.name}] takes {source.name} from {source.from_key}, which is not set",
-                facts=("looked in the env files and in the process environment",),
-                why="A target with a missing variable would be switched to by half.",
-                fix=f"set {source.from_key} in .env.local, or export it",
-            )
-    return SecretValues(values)
 
 
 def _with_settings(project: Project, ref: TargetRef, shown: tuple[str, ...]) -> TargetRef:
@@ -277,7 +227,7 @@ def _with_settings(project: Project, ref: TargetRef, shown: tuple[str, ...]) -> 
         )
     alone = [name for name in shown if name in names.family(ref.name)] == [ref.name]
     family = names.family(ref.name) if alone else ()
-    protected = ref.protected or ref.name in names.PROTECTED
+    protected = ref.protected or names.names_production(ref.name)
     aliases: tuple[str, ...] = (*ref.aliases, *family)
     if settings is not None:
         aliases = (*aliases, *settings.aliases)
@@ -293,7 +243,7 @@ def _refuse_clashes(targets: tuple[TargetRef, ...]) -> None:
         for name in (ref.name, *sorted(written)):
             if name in names.COMMANDS:
                 raise ConfigError(
-                    f"the target `{name}` is called like a command",
+                    f"the target `{name}` has the same name as a command",
                     facts=(f"it comes from {ref.source}",),
                     why=f"`dbswitch {name}` would mean two things.",
                     fix="give it another name",

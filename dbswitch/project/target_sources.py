@@ -18,14 +18,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from dbswitch.database.place import Place
     from dbswitch.project.config import TargetConfig
     from dbswitch.project.discovery import Project
 
 TARGET_FOLDER = "env"
 # `DATABASE_URL_UNPOOLED` is a second way to the same database (Neon, Vercel, Supabase name them so), not a target.
-_WAYS = frozenset(
-    {"UNPOOLED", "POOLED", "POOLER", "NON_POOLING", "NONPOOLING", "DIRECT", "SHADOW", "NO_SSL", "READONLY"}
+_WAYS = (
+    "NON_POOLING",
+    "NONPOOLING",
+    "UNPOOLED",
+    "POOLED",
+    "POOLER",
+    "DIRECT",
+    "SHADOW",
+    "NO_SSL",
+    "READONLY",
 )
+# Behind a suffix these are ways too; `DATABASE_URL_PROD_READONLY` is another role and a target of its own.
+_WAYS_BEHIND = tuple(way for way in _WAYS if way != "READONLY")
 # Variables that steer the process itself; a companion of this name is a coincidence (`NODE_ENV_PROD`).
 _NEVER = frozenset({"NODE_ENV", "NODE_OPTIONS", "PATH", "HOME", "PORT", "HOSTNAME", "SHELL", "USER"})
 _POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
@@ -53,6 +64,9 @@ class TargetRef:
         suffix: of its variables, for `SourceKind.SUFFIX`.
         settings: its `[targets.NAME]`, where there is one.
         shadowed: sources of the same name that come later in the order and are not used.
+        places: where its URLs lead, as far as it can be known without running a command.
+        guarded: the places that make it protected, whatever its name.
+        protected_itself: it is protected by its name or by dbswitch.toml, not only by its place.
     """
 
     name: str
@@ -64,6 +78,9 @@ class TargetRef:
     path: str | None = None  # of its env file, relative to the project
     settings: TargetConfig | None = field(default=None, repr=False)
     shadowed: tuple[str, ...] = ()
+    places: frozenset[Place] = frozenset()
+    guarded: frozenset[Place] = field(default=frozenset(), repr=False)
+    protected_itself: bool = False
 
     @property
     def runs_command(self) -> bool:
@@ -74,6 +91,12 @@ class TargetRef:
 def is_postgres(value: str) -> bool:
     """Return whether a value is meant as a Postgres URL."""
     return _POSTGRES.match(value.strip()) is not None
+
+
+def is_way_of(variable: str, base: str) -> bool:
+    """Return whether `variable` is a second way to the database of `base`: `DATABASE_URL_UNPOOLED`."""
+    way = variable.removeprefix(f"{base}_")
+    return way not in {variable, "SHADOW"} and way in _WAYS
 
 
 def file_targets(project: Project) -> tuple[TargetRef, ...]:
@@ -95,7 +118,7 @@ def file_targets(project: Project) -> tuple[TargetRef, ...]:
             name=shown[name],
             kind=SourceKind.FILE,
             source=f"{TARGET_FOLDER}/{name}.env",
-            protected=name in names.PROTECTED,
+            protected=names.names_production(name),
             aliases=(name,),
             path=f"{TARGET_FOLDER}/{name}.env",
         )
@@ -117,13 +140,16 @@ def suffix_targets(project: Project) -> tuple[TargetRef, ...]:
     targets: list[TargetRef] = []
     for suffix in suffixes:
         spelled = names.from_suffix(suffix)
-        key = next(f"{base}_{suffix}" for base in project.url_variables if f"{base}_{suffix}" in bound)
+        keys = suffixed_keys(bound, project.url_variables)[suffix]
+        key = next(
+            key for base in project.url_variables for key, variable in keys.items() if variable == base
+        )
         targets.append(
             TargetRef(
                 name=shown[spelled],
                 kind=SourceKind.SUFFIX,
                 source=f"{key} in {where[key]}",
-                protected=spelled in names.PROTECTED,
+                protected=names.names_production(spelled),
                 aliases=(spelled,),
                 suffix=suffix,
             )
@@ -140,7 +166,7 @@ def config_targets(project: Project) -> tuple[TargetRef, ...]:
             name=shown[target.name],
             kind=SourceKind.CONFIG,
             source=target.env_file or f"[targets.{target.name}] in dbswitch.toml",
-            protected=target.name in names.PROTECTED,
+            protected=names.names_production(target.name),
             aliases=(target.name, *target.aliases),
             path=target.env_file,
             settings=target,
@@ -154,24 +180,58 @@ def suffixed_urls(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str,
 
     A companion is any other variable with the same suffix (`BLOB_READ_WRITE_TOKEN_PROD`); the longest suffix wins.
     """
-    suffixes: set[str] = set()
-    for key, value in bound.items():
-        for base in bases:
-            suffix = key.removeprefix(f"{base}_")
-            if suffix == key or not suffix or key in bases or suffix in _WAYS:
-                continue
-            if is_postgres(value) and names.valid_name(names.from_suffix(suffix)):
-                suffixes.add(suffix)
+    keys = suffixed_keys(bound, bases)
+    return {
+        suffix: {variable: bound[key] for key, variable in found.items()} for suffix, found in keys.items()
+    }
+
+
+def suffixed_keys(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Return suffix -> {suffixed variable: the variable it is for} as for :func:`suffixed_urls`. Pure.
+
+    The longest variable that is known decides where the suffix begins: where the schema names
+    `POSTGRES_PRISMA_URL_NON_POOLING`, `POSTGRES_PRISMA_URL_NON_POOLING_PROD` has the suffix `PROD`.
+    """
+    split = {key: _split_url_key(key, bases) for key, value in bound.items() if is_postgres(value)}
+    suffixes = {
+        suffix
+        for variable, suffix in filter(None, split.values())
+        if variable in bases and names.valid_name(names.from_suffix(suffix))
+    }
     found: dict[str, dict[str, str]] = {suffix: {} for suffix in sorted(suffixes)}
     longest_first = sorted(suffixes, key=len, reverse=True)
-    for key, value in bound.items():
-        tail = next((s for s in longest_first if key.endswith(f"_{s}")), None)
-        if tail is None:
+    for key in bound:
+        parts = split.get(key) or _split_companion_key(key, longest_first)
+        if parts is None:
             continue
-        base = key.removesuffix(f"_{tail}")
-        if base and base not in _NEVER and names.valid_variable(base):
-            found[tail][base] = value
+        variable, suffix = parts
+        if suffix in found and variable not in _NEVER and names.valid_variable(variable):
+            found[suffix][key] = variable
     return found
+
+
+def _split_url_key(key: str, bases: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return the variable and the suffix of a suffixed URL variable; None for any other key."""
+    if key in bases:
+        return None
+    base = max((base for base in bases if key.startswith(f"{base}_")), key=len, default=None)
+    if base is None:
+        return None
+    suffix = key.removeprefix(f"{base}_")
+    for way in _WAYS:
+        if suffix == way:
+            return None
+        if suffix.startswith(f"{way}_"):
+            return f"{base}_{way}", suffix.removeprefix(f"{way}_")
+    for way in _WAYS_BEHIND:
+        if suffix.endswith(f"_{way}"):
+            return f"{base}_{way}", suffix.removesuffix(f"_{way}")
+    return (base, suffix) if suffix else None
+
+
+def _split_companion_key(key: str, suffixes: list[str]) -> tuple[str, str] | None:
+    tail = next((suffix for suffix in suffixes if key.endswith(f"_{suffix}")), None)
+    return None if tail is None else (key.removesuffix(f"_{tail}"), tail)
 
 
 def bound_variables(project: Project) -> tuple[SecretValues, dict[str, str]]:
@@ -243,7 +303,7 @@ def parse_dotenv(text: str, shown: str) -> SecretValues:
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:
             raise ConfigError(
-                f"{shown}, line {binding.original.line}: this is no KEY=value line",
+                f"{shown}, line {binding.original.line}: not a KEY=value line",
                 why="A target whose file is only half understood would switch half of the variables.",
                 fix=f"correct line {binding.original.line}, for example close its quote",
             )

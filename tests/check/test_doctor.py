@@ -206,10 +206,15 @@ def test_two_names_for_one_database_are_pointed_out_by_who_answers(served, postg
     assert "the same server and database answered" in finding["facts"]
 
 
-def test_an_unprotected_name_of_the_protected_database_is_a_problem(served, postgres_prod):
+def test_another_name_of_the_protected_database_is_protected_with_it(served, postgres_prod):
     served.write("env/qa.env", f'DATABASE_URL="{postgres_prod.url}"\n')
     _, report = examine(served)
-    assert levels(report)["same-database"] == "problem"
+    assert levels(report)["same-database"] == "warning"
+    assert {target["name"]: target["protected"] for target in report["targets"]} == {
+        "local": False,
+        "prod": True,
+        "qa": True,
+    }
 
 
 def test_migrations_of_every_target_are_compared(tmp_path, fresh_postgres: FreshPostgres, postgres_prod):
@@ -315,8 +320,8 @@ def test_the_command_of_a_target_runs_only_when_asked_for(served, postgres_prod)
     assert not ran.exists()
     _, report = ask(served, "--run-commands")
     assert ran.exists()
-    # It turns out to be prod's database under an unprotected name.
-    assert levels(report) == {**ALWAYS, "same-database": "problem"}
+    # It turns out to be prod's database, and so it is protected as prod is.
+    assert levels(report) == {**ALWAYS, "same-database": "warning"}
 
 
 def test_a_broken_target_and_an_unusable_url_do_not_hide_the_rest(served, postgres_local):

@@ -177,7 +177,7 @@ def test_an_env_file_that_is_no_target_is_mentioned(folder):
 def test_a_target_called_like_a_command_is_a_configuration_error(folder, name):
     folder.package()
     folder.write("dbswitch.toml", f'[targets.{name}]\nurl_from = "X"\n')
-    with pytest.raises(ConfigError, match=f"`{name}` is called like a command"):
+    with pytest.raises(ConfigError, match=f"`{name}` has the same name as a command"):
         list_targets(project(folder))
 
 
@@ -265,7 +265,7 @@ def test_a_command_runs_in_the_projects_root_and_not_in_a_shell(folder):
             "failed with exit code 3",
         ),
         ("import time; time.sleep(60)", "gave no answer within 0.5 s"),
-        ("print('S3CRET=\"open')", "line 1: this is no KEY=value line"),
+        ("print('S3CRET=\"open')", "line 1: not a KEY=value line"),
         ("print('TOKEN=S3CRET')", "has no database URL"),
         ("import os; os.write(1, b'\\xff')", "not UTF-8"),
         ("print('S3CRET ' * 200_000)", "more than a mebibyte"),

@@ -108,7 +108,7 @@ def _urls(project: Project, target: Target) -> tuple[tuple[str, DatabaseUrl], ..
     found = {target.primary: target.url}
     for key in project.url_variables:
         # A shadow database exists while `prisma migrate dev` runs, and only then.
-        if key in target.variables and key not in found and "SHADOW" not in key.upper():
+        if key in target.variables and key not in found and key not in project.shadow_variables:
             try:
                 found[key] = DatabaseUrl.parse(target.variables[key], name=key)
             except UrlError:

@@ -118,7 +118,7 @@ def _ask(
 def _migrating_url(project: Project, target: TargetFacts) -> DatabaseUrl | None:
     """Return the URL through which the Prisma CLI would migrate this target."""
     urls = dict(target.urls)
-    return next((urls[key] for key in readers.cli_variables(project) if key in urls), target.url)
+    return next((urls[key] for key in project.cli_variables if key in urls), target.url)
 
 
 def _tunnels(pool: ThreadPoolExecutor, targets: Sequence[TargetFacts]) -> dict[int, str | None]:

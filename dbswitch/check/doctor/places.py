@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dbswitch.check.doctor.facts import Answer, Facts
+from dbswitch.database.place import place_of
 
 if TYPE_CHECKING:
     from dbswitch.check.doctor.facts import ReaderFacts
@@ -33,12 +34,6 @@ class Distance(StrEnum):
     FAR = "elsewhere"
 
 
-def place(url: DatabaseUrl) -> tuple[str, int, str]:
-    """Return host, port and database; all names of this machine count as one."""
-    host = url.host.lower()
-    return ("localhost" if url.is_local and not url.is_socket else host, url.port, url.database)
-
-
 def identity(facts: Facts, url: DatabaseUrl) -> Identity | None:
     """Return who answered there."""
     found = facts.answers.get(url)
@@ -50,7 +45,7 @@ def same_database(facts: Facts, left: DatabaseUrl, right: DatabaseUrl) -> bool:
     one, other = identity(facts, left), identity(facts, right)
     if one is not None and other is not None:
         return one.same_as(other)
-    return place(left) == place(right)
+    return place_of(left) == place_of(right)
 
 
 def agreement(facts: Facts, row: ReaderFacts) -> Agreement:

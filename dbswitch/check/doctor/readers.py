@@ -65,36 +65,14 @@ def read_readers(
             case Reader.NEXT_START:
                 add(NEXT_START, profile, own, ambient)
             case Reader.PRISMA:
-                add(PRISMA_CLI, profile, cli_variables(project), ambient)
-                add(STUDIO, profile, _studio_variables(project), ambient)
+                add(PRISMA_CLI, profile, project.cli_variables, ambient)
+                add(STUDIO, profile, project.studio_variables, ambient)
             case Reader.SHELL:
                 add(SHELL, profile, own, ambient)
     return tuple(sorted(rows, key=lambda row: _ORDER.index(row.reader)))
 
 
 _ORDER: Final = (NEXT_DEV, RUNNING, NEXT_START, PRISMA_CLI, STUDIO, SHELL)
-
-
-def cli_variables(project: Project) -> tuple[str, ...]:
-    """Return the variables the Prisma CLI may migrate through, the first that is set counts.
-
-    Before Prisma 7 `directUrl` comes before `url` (Prisma documentation, "Datasource fields"); since then there is one URL,
-    in the config file.
-    """
-    prisma = project.prisma
-    named = tuple(
-        name for name in (prisma.url_variables if prisma is not None else ()) if "SHADOW" not in name.upper()
-    )
-    if prisma is not None and prisma.config_file is None:
-        named = (*named[1:], *named[:1])
-    return named or (project.primary_variable,)
-
-
-def _studio_variables(project: Project) -> tuple[str, ...]:
-    prisma = project.prisma
-    if prisma is None or prisma.config_file is not None:
-        return cli_variables(project)
-    return prisma.url_variables[:1] or (project.primary_variable,)
 
 
 def migrations_folder(project: Project) -> Path | None:

@@ -1,0 +1,70 @@
+"""Where a URL leads, whatever user, password and parameters it carries: host, port and database. Pure.
+
+A pooler and the database behind it are one place. Sources: Neon ("Connection pooling": `-pooler` behind the endpoint
+id), Supabase ("Connect to your database": the project is in the user name of the shared pooler, transaction mode listens
+on 6543), Prisma Postgres ("Direct connections": one host for all customers, the user tells them apart).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from dbswitch.database.url import DEFAULT_PORT, DatabaseUrl
+from dbswitch.errors import UrlError
+
+_TRANSACTION_POOLER_PORT: Final = 6543
+_SUPABASE_POOLER: Final = re.compile(r"(?:[\w-]+\.)+pooler\.supabase\.(?:com|co)")
+_SUPABASE_DIRECT: Final = re.compile(r"db\.(?P<project>[a-z0-9]+)\.supabase\.(?:com|co)")
+_POOLER_LABEL: Final = re.compile(r"^(?P<endpoint>[^.]+)-pooler(?=\.)")
+_SHARED_HOSTS: Final = {"db.prisma.io": "db.prisma.io", "pooled.db.prisma.io": "db.prisma.io"}
+
+
+class Place(Struct, frozen=True):
+    """One database on one server."""
+
+    host: str
+    port: int
+    database: str
+
+    @property
+    def text(self) -> str:
+        """For people: `host:port/database`."""
+        return f"{self.host}:{self.port}/{self.database}"
+
+    def beside(self, other: Place) -> bool:
+        """Return whether only the port differs, as between a database and a pooler on the same host."""
+        return (self.host, self.database) == (other.host, other.database)
+
+
+def place_of(url: DatabaseUrl) -> Place:
+    """Return where `url` leads; all names of this machine's loopback interface count as one."""
+    host, port = url.host, url.port
+    if url.is_socket:
+        return Place(host, port, url.database)
+    host = host.lower().rstrip(".")
+    if url.is_local:
+        return Place("localhost", port, url.database)
+    if host in _SHARED_HOSTS:
+        return Place(f"{url.user}.{_SHARED_HOSTS[host]}", port, url.database)
+    direct = _SUPABASE_DIRECT.fullmatch(host)
+    role, _, project = url.user.rpartition(".")
+    if direct is not None:
+        project = direct["project"]
+    elif not (role and project and _SUPABASE_POOLER.fullmatch(host)):
+        return Place(_POOLER_LABEL.sub(r"\g<endpoint>", host), port, url.database)
+    return Place(
+        f"db.{project}.supabase.co", DEFAULT_PORT if port == _TRANSACTION_POOLER_PORT else port, url.database
+    )
+
+
+def place_in(value: str) -> Place | None:
+    """Return where a variable's value leads; None where it is not a Postgres URL that can be used."""
+    if "://" not in value:
+        return None
+    try:
+        return place_of(DatabaseUrl.parse(value))
+    except UrlError:
+        return None

@@ -1,0 +1,72 @@
+"""Which targets are protected: by what dbswitch.toml says, by name, and by the place that they lead to. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dbswitch.database.place import Place, place_in
+from dbswitch.project.target_sources import is_way_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.target_sources import TargetRef
+
+# Names under which Vercel, Neon, Supabase and Prisma's documentation keep further URLs of the same database.
+_USUAL = frozenset(
+    {
+        "DATABASE_URL",
+        "DIRECT_DATABASE_URL",
+        "DIRECT_URL",
+        "POSTGRES_PRISMA_URL",
+        "POSTGRES_URL",
+        "POSTGRES_URL_NO_SSL",
+        "POSTGRES_URL_NON_POOLING",
+    }
+)
+
+
+def leads_to_database(project: Project, variable: str) -> bool:
+    """Return whether a variable of a target holds a URL of the target's own database.
+
+    The shadow database is another one on purpose, and so may any companion be (`AUDIT_DATABASE_URL`).
+    """
+    if variable in project.shadow_variables:
+        return False
+    return variable in _USUAL or any(
+        variable == base or is_way_of(variable, base) for base in project.url_variables
+    )
+
+
+def places_in(project: Project, values: Mapping[str, str]) -> frozenset[Place]:
+    """Return the places of a target's database, given what the target sets."""
+    found = (place_in(value) for key, value in values.items() if leads_to_database(project, key))
+    return frozenset(place for place in found if place is not None)
+
+
+def with_protection(refs: tuple[TargetRef, ...]) -> tuple[TargetRef, ...]:
+    """Return the targets, those protected that lead to a protected target's place.
+
+    `protected = false` is obeyed, unless the place is that of a target with `protected = true`.
+    """
+    said = frozenset(place for ref in refs if explicit(ref) is True for place in ref.places)
+    every = frozenset(place for ref in refs if ref.protected for place in ref.places)
+    found: list[TargetRef] = []
+    for ref in refs:
+        guarded = said if explicit(ref) is False else every
+        found.append(
+            replace(
+                ref,
+                guarded=guarded,
+                protected_itself=ref.protected,
+                protected=ref.protected or not guarded.isdisjoint(ref.places),
+            )
+        )
+    return tuple(found)
+
+
+def explicit(ref: TargetRef) -> bool | None:
+    """Return what dbswitch.toml says of a target's protection."""
+    return ref.settings.protected if ref.settings is not None else None
