@@ -41,8 +41,6 @@ def _leave(code: int) -> None:
 
 
 def _run(given: list[str]) -> int:
-    if given[:1] == ["check"] and _answered(given[1:]):
-        return 0
     from dbswitch.cli.words import arrange
 
     if sys.platform == "win32":
@@ -73,15 +71,6 @@ def _say(text: str) -> int:
         sys.stderr.write(f"error: the answer could not be written\n  stdout: {error.strerror}\n")
         return 2
     return 0
-
-
-def _answered(words: list[str]) -> bool:
-    try:
-        from dbswitch.check import screen
-
-        return screen.answer(words)
-    except Exception:  # noqa: BLE001  whatever is wrong, the engine looks again, inside the error boundary
-        return False
 
 
 if __name__ == "__main__":

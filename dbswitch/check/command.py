@@ -1,7 +1,4 @@
-"""The command line of `dbswitch check`: which content, which form, which exit code. The engine is loaded from here.
-
-`dbswitch/check/screen.py` is asked first: it answers the everyday case (nothing to find) without loading any of this.
-"""
+"""The command line of `dbswitch check`: which content, which form, which exit code. The engine is loaded from here."""
 
 from __future__ import annotations
 
@@ -36,7 +33,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from dbswitch.check import engine, fixing, gather, git
+    from dbswitch.check import engine, fixing, gather
+    from dbswitch.project.git import GitError
 
     scope = Scope.RANGE if options.rev is not None else Scope.TREE if options.all else Scope.INDEX
     folder = Path(options.project or ".").absolute()
@@ -44,11 +42,11 @@ def _run(options: argparse.Namespace) -> int:
         facts, projects = gather.gather(
             scope, folder, revisions=options.rev or "", paths=tuple(options.paths), ambient=dict(os.environ)
         )
-    except git.GitError as error:
+    except GitError as error:
         from dbswitch.errors import UsageError
 
         raise UsageError(
-            f"{error}", why="The content of a commit is read through git.", fix="git status"
+            f"{error}", why="The content of a commit is read through git.", fix=error.fix
         ) from None
     levels = engine.severities(rule for project in projects for rule in project.config.check.rules)
     found = engine.judge(facts, levels)
@@ -77,9 +75,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _root(folder: Path) -> Path:
-    from dbswitch.check.gather import top
+    from dbswitch.project.git import top_level
 
-    return top(folder) or folder
+    return top_level(folder, from_hook=True) or folder
 
 
 def _code(found: Sequence[Judged], *, strict: bool) -> ExitCode:

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.check import git, placeholders
+from dbswitch.check import git_objects, placeholders
 from dbswitch.check.content import as_utf8
 from dbswitch.check.facts import App, Facts, Guarded, Scope, Secret
 from dbswitch.check.needles import SHORTEST_SECRET
@@ -15,6 +15,7 @@ from dbswitch.check.paths import is_env_file, is_example, is_foreign, is_install
 from dbswitch.errors import ConfigError, DbswitchError, UsageError
 from dbswitch.project.active import Active, active
 from dbswitch.project.discovery import Project, apps_below, discover, load
+from dbswitch.project.git import GitError, top_level
 from dbswitch.project.readers import profiles
 from dbswitch.project.resolving import list_targets, resolve_ref, variable_names
 
@@ -47,8 +48,9 @@ def gather(
     Raises:
         UsageError: no git repository where one is needed, or revisions git does not know.
         ConfigError: a dbswitch.toml or package.json that cannot be used.
+        GitError: git does not tell what is staged, tracked or in the range.
     """
-    work_tree = top(folder)
+    work_tree = top_level(folder, from_hook=True)
     if work_tree is None and scope is not Scope.TREE:
         raise UsageError(
             "no git repository here",
@@ -72,7 +74,12 @@ def gather(
         for name, data in files.items()
     }
     if scope is Scope.INDEX:
-        others.update(_indexed(root, [app.folder + name for app in apps for name in sorted(app.tracked)]))
+        # What the index holds of tracked files; their work tree may differ.
+        indexed = git_objects.in_index(
+            root, [app.folder + name for app in apps for name in sorted(app.tracked)]
+        )
+        contents = git_objects.contents(root, indexed)
+        others.update((path, data) for (path, _), data in zip(indexed, contents, strict=True))
     excluded = tuple(
         _prefix(project.root, root) + pattern
         for project in projects
@@ -88,15 +95,6 @@ def gather(
     ), projects
 
 
-def top(folder: Path) -> Path | None:
-    """Return the top of the git work tree that `folder` is in, None where there is none."""
-    try:
-        output = git.Running(("rev-parse", "--show-toplevel"), os.fspath(folder)).read_to_end()
-    except git.GitError:
-        return None
-    return Path(os.fsdecode(output.rstrip(b"\n"))) if output.strip() else None
-
-
 def _prefix(folder: Path, root: Path) -> str:
     relative = os.path.relpath(folder, root).replace(os.sep, "/")
     return "" if relative == "." else f"{relative}/"
@@ -105,17 +103,18 @@ def _prefix(folder: Path, root: Path) -> str:
 def _content(scope: Scope, root: Path, in_git: bool, revisions: str) -> dict[str, bytes]:  # noqa: FBT001  a fact, not a mode
     match scope:
         case Scope.INDEX:
-            return _blobs(root, git.STAGED)
+            return _blobs(root, git_objects.STAGED)
         case Scope.RANGE:
             # One commit alone would be compared with the work tree, whose content git has no name for.
             if ".." not in revisions.strip("."):
                 raise _no_range(revisions)
             try:
-                return _blobs(root, git.between(revisions))
-            except git.GitError:
+                git_objects.changed(root, git_objects.between(revisions))
+            except GitError:
                 raise _no_range(revisions) from None
+            return _blobs(root, git_objects.between(revisions))
         case Scope.TREE:
-            names = _tree(root) if in_git else _walk(root)
+            names = sorted(git_objects.work_tree(root)) if in_git else _walk(root)
             found = {name: read_regular(root / name) for name in names if not is_installed(name)}
             return {name: data for name, data in found.items() if data is not None}
 
@@ -129,14 +128,14 @@ def _no_range(revisions: str) -> UsageError:
 
 def _blobs(root: Path, words: tuple[str, ...]) -> dict[str, bytes]:
     changed = _changed(root, words)
-    contents = _read_blobs(root, [name for _, name in changed])
+    contents = git_objects.contents(root, changed)
     return {path: data for (path, _), data in zip(changed, contents, strict=True)}
 
 
 def _earlier(root: Path, revisions: str, content: Mapping[str, bytes]) -> tuple[tuple[str, bytes], ...]:
     """Return path and content of what a commit of the range had and its end has not: it stays in the history."""
-    changed = list(dict.fromkeys(_changed(root, git.along(revisions))))
-    contents = _read_blobs(root, [name for _, name in changed])
+    changed = list(dict.fromkeys(_changed(root, git_objects.along(revisions))))
+    contents = git_objects.contents(root, changed)
     return tuple(
         (path, as_utf8(data))
         for (path, _), data in zip(changed, contents, strict=True)
@@ -145,33 +144,7 @@ def _earlier(root: Path, revisions: str, content: Mapping[str, bytes]) -> tuple[
 
 
 def _changed(root: Path, words: tuple[str, ...]) -> list[tuple[str, str]]:
-    output = git.Running(words, os.fspath(root)).read_to_end()
-    return [entry for entry in git.changed(output) if not is_installed(entry[0])]
-
-
-def _indexed(root: Path, names: list[str]) -> dict[str, bytes]:
-    """Return what the index holds of tracked files; their work tree may differ."""
-    plain = [name for name in names if "\n" not in name]
-    if not plain:
-        return {}
-    contents = _read_blobs(root, [f":{name}" for name in plain])
-    return dict(zip(plain, contents, strict=True))
-
-
-def _read_blobs(root: Path, names: list[str]) -> list[bytes]:
-    if not names:
-        return []
-    blobs = git.Blobs(os.fspath(root))
-    try:
-        return blobs.read(names)
-    finally:
-        blobs.abandon()
-
-
-def _tree(root: Path) -> list[str]:
-    words = ("ls-files", "-z", "-c", "-o", "--exclude-standard", "--deduplicate")
-    output = git.Running(words, os.fspath(root)).read_to_end()
-    return [os.fsdecode(name) for name in output.split(b"\0") if name]
+    return [entry for entry in git_objects.changed(root, words) if not is_installed(entry[0])]
 
 
 def _walk(root: Path) -> list[str]:
@@ -240,11 +213,8 @@ def _listed(project: Project, names: tuple[str, ...]) -> tuple[frozenset[str], f
     paths = [name for name in names if not name.startswith("../")]
     if project.state_dir.is_dir():
         paths.append(project.state_dir.name)
-    if not paths:
-        return frozenset(), frozenset()
-    output = git.Running(git.listing(paths), os.fspath(project.root)).read_to_end()
-    tracked, loose = git.listed(output)
-    return frozenset(tracked) & frozenset(names), frozenset(loose)
+    tracked, loose = git_objects.listed(project.root, paths)
+    return tracked & frozenset(names), loose
 
 
 def _is_private(name: str) -> bool:

@@ -27,7 +27,10 @@ def status(common: Common, renderer: Renderer) -> int:
     from dbswitch.switch.status import status as look
 
     found = look(project, os.environ)
-    lines = status_lines(found, verbose=common.verbose)
+    lines = [*status_lines(found, verbose=common.verbose)]
+    if project.git_error is not None:
+        lines.append((("warning: ", Style.WARN), (f"{project.git_error}", Style.PLAIN)))
+        lines.append((("         ", Style.PLAIN), (project.git_error.fix, Style.PLAIN)))
     renderer.answer(Answer("status", status_fields(project, found), tuple(lines)))
     return 0
 

@@ -185,8 +185,12 @@ def log_dir(line: Sequence[str]) -> Path:
     from dbswitch import durable
 
     start = Path.cwd()
-    if "--project" in line[:-1]:
-        start = Path(line[list(line).index("--project") + 1])
+    for word, following in zip(line, (*line[1:], ""), strict=True):
+        if word == "--":
+            break
+        name, equals, value = word.partition("=")
+        if name == "--project":
+            start = Path(value if equals else following)
     for folder in (start, *start.absolute().parents):
         if (folder / ".dbswitch").is_dir() or (folder / "package.json").is_file():
             return durable.ensure_state_dir(folder / ".dbswitch")

@@ -50,6 +50,7 @@ class _Planning:
         family: frozenset[str],
         protected: bool,
         known: Callable[[str, str], bool],
+        git_error: tuple[str, str],
     ) -> None:
         # Whatever else is handed over (`.env.test`, `.env.production`, `.env.example`) is never touched.
         self.documents = {name: Document.parse(files[name], name) for name in DEV_FILES if name in files}
@@ -58,8 +59,13 @@ class _Planning:
         self.family = family
         self.protected = protected
         self.known = known
+        self.git_error, self.git_fix = git_error
         self.touched: dict[str, list[str]] = {}
         self.notices: list[str] = []
+
+    @property
+    def tracked_text(self) -> str:
+        return f"may be tracked by git ({self.git_error})" if self.git_error else "is tracked by git"
 
     def bound_in(self, key: str) -> list[str]:
         return [name for name, document in self.documents.items() if key in document.keys]
@@ -126,6 +132,13 @@ class _Planning:
         if name in self.documents and key in self.documents[name].keys and not deciding:
             return False
         who = " and ".join(deciding) or "every reader"
+        if self.protected and self.git_error:
+            raise ProtectedError(
+                f"{name} may be tracked by git, and {who} would take {key} from it.",
+                facts=(self.git_error, f"{name} would carry a protected target's {key}"),
+                why="A secret in a tracked file is one commit away from everyone.",
+                fix=self.git_fix,
+            )
         if self.protected:
             raise ProtectedError(
                 f"{name} is tracked by git, and {who} would take {key} from it.",
@@ -133,7 +146,7 @@ class _Planning:
                 why="A secret in a tracked file is one commit away from everyone.",
                 fix=f"Move the {key} line from {name} to .env.local, or untrack it: git rm --cached {name}",
             )
-        self.notice(f"{name} is tracked by git and gets the new {key}, because {who} reads it there")
+        self.notice(f"{name} {self.tracked_text} and gets the new {key}, because {who} reads it there")
         return True
 
     def place_for(self, key: str) -> str:
@@ -174,7 +187,7 @@ class _Planning:
                 continue
             self.put(name, key, document.restore(key) or document.park(key))
             if name in self.tracked:
-                self.notice(f"{name} is tracked by git, and {key} is commented out in it")
+                self.notice(f"{name} {self.tracked_text}, and {key} is commented out in it")
 
     def missing(self, key: str) -> None:
         """Say which reader gets `key` from no file at all; a switch edits bindings and does not spread them."""
@@ -201,6 +214,7 @@ def plan_edits(
     tracked: frozenset[str],
     protected: bool,
     known: Callable[[str, str], bool] = lambda _key, _value: True,
+    git_error: tuple[str, str] = ("", ""),
 ) -> EditPlan:
     """Return the edits that bring every reader to `variables`; an empty plan where they are there already.
 
@@ -214,13 +228,20 @@ def plan_edits(
         protected: whether the target is protected; its values are not written where git would see them.
         known: says of a variable and a value whether some target sets it so. Any other value is a person's own: it is
             kept as a comment where a target's takes its place, and left alone where the target sets nothing.
+        git_error: why git did not say which files it tracks, and what helps; `tracked` then names all of them.
 
     Raises:
         EnvFileError: a file cannot be edited so that all readers agree. Nothing has been written.
         ProtectedError: a tracked file would have to carry a protected target's value.
     """
     planning = _Planning(
-        files, profiles, tracked, family=frozenset(variables), protected=protected, known=known
+        files,
+        profiles,
+        tracked,
+        family=frozenset(variables),
+        protected=protected,
+        known=known,
+        git_error=git_error,
     )
     for key, value in variables.items():
         planning.set(key, value)

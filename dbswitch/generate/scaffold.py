@@ -18,8 +18,8 @@ from dbswitch.errors import ConfigError, DbswitchError
 from dbswitch.generate.package_scripts import add_scripts
 from dbswitch.generate.token import new_token
 from dbswitch.project.discovery import STATE_DIR, load
+from dbswitch.project.git import ignored_files
 from dbswitch.project.targets import active, list_targets
-from dbswitch.project.tracked import ignored_files
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
@@ -104,7 +104,7 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
     ]
     notices = [
         f"git tracks {name}: a switch cannot keep its values out of a commit"
-        for name in sorted(project.tracked)
+        for name in (sorted(project.tracked) if project.git_error is None else ())
     ]
     if scripts:
         item = _scripts(project, targets)

@@ -13,10 +13,10 @@ from msgspec import Struct
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
 from dbswitch.project import config as configuration
+from dbswitch.project.git import GitError, tracked_files
 from dbswitch.project.nextinfo import NextInfo, read_next
 from dbswitch.project.packages import Manifest, Packages, boundary, read_manifest, read_packages
 from dbswitch.project.prisma import PrismaInfo, read_prisma
-from dbswitch.project.tracked import tracked_files
 
 STATE_DIR = ".dbswitch"
 DEFAULT_PORT = 3000
@@ -29,7 +29,8 @@ class Project(Struct, frozen=True):
     Attributes:
         url_variables: the variables that hold database URLs: DATABASE_URL and those the Prisma schema or config names,
             the one that decides which database the app uses first.
-        tracked: env files that git tracks, relative to the root.
+        tracked: env files that git tracks, relative to the root; all of them where `git_error` is set.
+        git_error: why git did not say which files it tracks, although there is a repository.
     """
 
     root: Path
@@ -40,6 +41,7 @@ class Project(Struct, frozen=True):
     packages: Packages
     url_variables: tuple[str, ...]
     tracked: frozenset[str]
+    git_error: GitError | None = None
 
     @property
     def state_dir(self) -> Path:
@@ -84,7 +86,8 @@ class Project(Struct, frozen=True):
         """What could not be read for certain."""
         of_next = self.next.notices if self.next is not None else ()
         of_prisma = self.prisma.notices if self.prisma is not None else ()
-        return (*of_next, *of_prisma)
+        of_git = () if self.git_error is None else (f"{self.git_error}; every env file counts as tracked",)
+        return (*of_next, *of_prisma, *of_git)
 
 
 def discover(start: Path) -> Project:
@@ -116,6 +119,7 @@ def load(root: Path) -> Project:
     config = configuration.load(root)
     manifest = read_manifest(root)
     prisma = read_prisma(root, manifest)
+    tracked, git_error = _tracked(root)
     return Project(
         root=root,
         config=config,
@@ -124,8 +128,17 @@ def load(root: Path) -> Project:
         prisma=prisma,
         packages=read_packages(root, manifest),
         url_variables=_url_variables(root, prisma),
-        tracked=tracked_files(root, (".env", ".env.*", "env/*.env", "prisma/.env")),
+        tracked=tracked,
+        git_error=git_error,
     )
+
+
+def _tracked(root: Path) -> tuple[frozenset[str], GitError | None]:
+    try:
+        return tracked_files(root, (".env", ".env.*", "env/*.env", "prisma/.env")), None
+    except GitError as error:
+        here = (f"env/{path.name}" for path in root.glob("env/*.env"))
+        return frozenset({*DEV_FILES, "prisma/.env", *here}), error
 
 
 def _url_variables(root: Path, prisma: PrismaInfo | None) -> tuple[str, ...]:

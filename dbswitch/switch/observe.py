@@ -123,6 +123,7 @@ def absent(project: Project, target: Target) -> frozenset[str]:
 
 def edits(observed: Observed, target: Target) -> EditPlan:
     """Return the new bytes of the env files for `target`; see `envfiles/placement.py` for what it raises."""
+    git_error = observed.project.git_error
     return plan_edits(
         files=observed.files,
         variables=target.variables,
@@ -131,6 +132,7 @@ def edits(observed: Observed, target: Target) -> EditPlan:
         tracked=observed.project.tracked,
         protected=target.protected,
         known=_known(observed.project),
+        git_error=("", "") if git_error is None else (str(git_error), git_error.fix),
     )
 
 

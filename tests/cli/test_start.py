@@ -57,33 +57,6 @@ def test_the_shell_completes_commands_and_the_projects_own_targets(
     assert offered in folder.run(env=env).stdout.split()
 
 
-def test_a_clean_commit_is_answered_at_once_and_in_the_engines_own_words(folder: Folder) -> None:
-    (folder.root / ".git").rmdir()
-    local, prod = (
-        "postgresql://a:one-secret@127.0.0.1/shop",
-        "postgresql://a:other-secret@db.prod.example/shop",
-    )
-    folder.write(".env.local", f'DATABASE_URL="{local}"\nDATABASE_URL_PRODUCTION="{prod}"\n')
-    folder.write(".gitignore", ".env*.local\n.dbswitch/\n.env\nenv/*.env\n")
-    folder.write("src/a.ts", "export const a = 1\n")
-    me = ["-c", "user.name=t", "-c", "user.email=t@example.test"]
-    first = [*me, "commit", "-q", "-m", "first"]
-    for words in (["init", "-q"], ["add", "package.json", ".gitignore"], first, ["add", "src"]):
-        subprocess.run(["git", *words], cwd=folder.root, check=True, capture_output=True)
-    assert not imported(folder.root, "check") & {
-        *HEAVY,
-        "dataclasses",
-        "typing",
-        "json",
-        "pathlib",
-        "argparse",
-    }
-    quick, whole = folder.run("check"), folder.run("check", "--format", "text")
-    assert (quick.returncode, quick.stdout) == (whole.returncode, whole.stdout) == (0, quick.stdout)
-    assert "nothing found" in quick.stdout
-    assert folder.run("check", "--quiet").stdout == ""
-
-
 def test_windows_gets_one_clear_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -114,6 +114,16 @@ def test_a_bug_is_one_line_and_exit_3_and_its_traceback_is_private_and_masked(pr
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("words", [("--project", "{}"), ("--project={}",)])
+def test_the_traceback_lies_in_the_project_that_the_command_names(
+    project: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    fake(other, "bug", "prod", *(word.format(project) for word in words))
+    assert (project / ".dbswitch" / "dbswitch.log").exists()
+
+
 def test_the_log_of_bugs_does_not_grow_without_end(project: Path) -> None:
     state = project / ".dbswitch"
     state.mkdir(0o700)

@@ -150,7 +150,7 @@ def _file(project: Project, name: str, *, private_place: bool = False) -> FileFa
         # The file is replaced by a rename, so its folder decides as well.
         ours=_may(path, os.R_OK | os.W_OK) and _may(real.parent, os.W_OK),
         secret=not private_place and _holds_secret(path),
-        tracked=name in project.tracked,
+        tracked=project.git_error is None and name in project.tracked,
         private_place=private_place,
     )
 
