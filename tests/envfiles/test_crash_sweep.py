@@ -104,10 +104,11 @@ def test_killed_while_it_puts_things_back_everything_is_old_or_new_after_recover
     assert set(seen) == {"old", "new"}
 
 
-def test_failpoints_sweep_as_well_where_strace_may_not_be_used(sweep, figure):
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_killed_before_any_effect_everything_is_old_or_new_after_recovery(sweep, scenario, figure):
     seen = Counter()
-    count, wrong = _all_failpoints(sweep, "edits", _killed("edits", seen))
-    figure(f"crash sweep: edits: {count} kill points with failpoints, {dict(seen)}, {len(wrong)} wrong")
+    count, wrong = _all_failpoints(sweep, scenario, _killed(scenario, seen))
+    figure(f"crash sweep: {scenario}: {count} kill points with failpoints, {dict(seen)}, {len(wrong)} wrong")
     assert wrong == []
     assert set(seen) == {"old", "new"}
 

@@ -17,6 +17,7 @@ from dbswitch.envfiles import swapping
 from dbswitch.envfiles.transaction import apply, recover
 from dbswitch.errors import EnvFileError
 from tests.envfiles import crash_scenarios as scenarios, power_cut
+from tests.support.amounts import first_and_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +110,7 @@ class Bench:
         apply(scenarios.changes(self.scenario, self.root), self.journal)
 
 
-@pytest.fixture(params=scenarios.SCENARIOS)
+@pytest.fixture(params=first_and_sweep(["mixture", "edits", "portable"]))
 def bench(request, tmp_path, monkeypatch):
     if request.param == "portable":
         monkeypatch.setattr(swapping, "_cached", [None])

@@ -17,12 +17,13 @@ from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.shell import StopReason
 from dbswitch.errors import EnvFileError
 from tests.envfiles.real_readers import DOTENV, NEXT, BashReader, NodeReaders
+from tests.support.amounts import slice_and_sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = pytest.mark.real
 
 KEY = "DATABASE_URL"
 AMBIENT = {"AMB": "am$A", "EMPTY": "", "B": "ambient"}
@@ -149,15 +150,16 @@ def _python(data: bytes) -> str | None:
     return dotenv_values(stream=io.StringIO(data.decode("utf-8", "replace"), newline="")).get(KEY)
 
 
+@slice_and_sweep("agreements", 200, 2000)
 def test_a_random_url_in_a_random_file_is_read_identically_by_every_real_reader(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, figure: Callable[[str], None], agreements: int
 ) -> None:
     rnd, counts, seen = random.Random(6), Counter[str](), set[str]()
     everything = _every_character()
     node, bash = NodeReaders(), BashReader([KEY], tmp_path)
     try:
-        while counts["all five agree"] < 2000:
-            assert counts["cases"] < 6000, f"too few files can be edited: {counts}"
+        while counts["all five agree"] < agreements:
+            assert counts["cases"] < 3 * agreements, f"too few files can be edited: {counts}"
             counts["cases"] += 1
             url, user, password = _url(rnd, everything)
             seen |= {*user, *password}
@@ -193,17 +195,17 @@ def test_a_random_url_in_a_random_file_is_read_identically_by_every_real_reader(
         bash.close()
     assert seen >= {*ASCII, *UNICODE}
     assert counts["refused"] < counts["cases"] / 10
-    with capsys.disabled():
-        print(f"\nreal readers: {dict(counts)}, disagreements: 0, foreign bytes changed: 0")
+    figure(f"real readers: {dict(counts)}, disagreements: 0, foreign bytes changed: 0")
 
 
+@slice_and_sweep("tokens", 120, 600)
 def test_a_random_token_is_read_identically_by_every_real_reader_or_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, figure: Callable[[str], None], tokens: int
 ) -> None:
     rnd, counts = random.Random(17), Counter[str]()
     node, bash = NodeReaders(), BashReader([KEY], tmp_path)
     try:
-        for _ in range(600):
+        for _ in range(tokens):
             few = "".join(rnd.sample(ASCII, 4) + rnd.sample(TROUBLE, 2)) + "abcü"
             token = "".join(rnd.choice(few) for _ in range(rnd.randrange(0, 12)))
             quote = rnd.choice(list(encoding.Quote))
@@ -222,10 +224,9 @@ def test_a_random_token_is_read_identically_by_every_real_reader_or_refused(
     finally:
         node.close()
         bash.close()
-    assert counts["written"] > 200
-    assert counts["refused"] > 50
-    with capsys.disabled():
-        print(f"\ntokens: {dict(counts)}, disagreements: 0")
+    assert counts["written"] > tokens / 3
+    assert counts["refused"] > tokens / 12
+    figure(f"tokens: {dict(counts)}, disagreements: 0")
 
 
 NODE_PIECES = (
@@ -315,11 +316,12 @@ SHELL_PIECES = (
 )
 
 
-def test_the_models_of_the_node_readers_read_fuzzed_files_as_the_programs_do() -> None:
+@slice_and_sweep("files_read", 300, 1500)
+def test_the_models_of_the_node_readers_read_fuzzed_files_as_the_programs_do(files_read: int) -> None:
     rnd, node = random.Random(1), NodeReaders(AMBIENT)
     expanded = 0
     try:
-        for _ in range(1500):
+        for _ in range(files_read):
             files = {".env": "".join(rnd.choices(NODE_PIECES, k=rnd.randrange(1, 30))).encode()}
             if rnd.random() < 0.1:
                 files[".env"] = files[".env"].replace(b"a", b"\xff\xc3")
@@ -338,7 +340,7 @@ def test_the_models_of_the_node_readers_read_fuzzed_files_as_the_programs_do() -
                 expanded += 1
     finally:
         node.close()
-    assert expanded > 1000
+    assert expanded > files_read * 2 / 3
 
 
 def _overflows(data: bytes) -> bool:
@@ -359,11 +361,12 @@ def test_a_value_that_contains_itself_drops_its_file_in_next_js_and_in_the_model
         assert {k: got[name].get(k) for k in ("K", "GONE")} == {"K": "kept", "GONE": None}
 
 
-def test_the_model_of_bash_never_claims_what_bash_does_not_do(tmp_path: Path) -> None:
+@slice_and_sweep("files_read", 250, 2000)
+def test_the_model_of_bash_never_claims_what_bash_does_not_do(tmp_path: Path, files_read: int) -> None:
     rnd, keys = random.Random(3), ["A", "B", "C", "K", "KL"]
     bash, whole, claimed, odd = BashReader(keys, tmp_path), 0, 0, 0
     try:
-        for _ in range(2000):
+        for _ in range(files_read):
             data = "".join(rnd.choices(SHELL_PIECES, k=rnd.randrange(1, 16))).encode()
             real, model = bash.read(data), readers.bash_reading(data)
             if real is None:
@@ -381,6 +384,6 @@ def test_the_model_of_bash_never_claims_what_bash_does_not_do(tmp_path: Path) ->
                     assert key not in real, (data, key, real[key], model)
     finally:
         bash.close()
-    assert whole > 300
-    assert claimed > 300
-    assert odd < 100
+    assert whole > files_read * 0.15
+    assert claimed > files_read * 0.15
+    assert odd < files_read / 20
