@@ -61,6 +61,12 @@ class Session:
         """Give the following statements this many seconds from now."""
         self._until = time.monotonic() + seconds
 
+    def literal(self, text: str) -> str:
+        """Return `text` as a literal of SQL, quoted by libpq."""
+        from psycopg import pq
+
+        return bytes(pq.Escaping(self._pgconn).escape_literal(text.encode())).decode()
+
     def query(self, sql: str) -> list[Mapping[str, str | None]]:
         """Run one statement and return its rows, every value as text.
 

@@ -39,6 +39,8 @@ class FailureKind(StrEnum):
     NO_SUCH_ROLE = "no_such_role"
     NOT_ALLOWED = "not_allowed"
     NO_SUCH_DATABASE = "no_such_database"
+    NO_SUCH_SCHEMA = "no_such_schema"
+    SCHEMA_DENIED = "schema_denied"
     DATABASE_CLOSED = "database_closed"
     STANDBY_CLOSED = "standby_closed"
     TLS_NOT_OFFERED = "tls_not_offered"
@@ -150,6 +152,18 @@ VERDICTS: Final[dict[FailureKind, _Verdict]] = {
     ),
     _K.NO_SUCH_DATABASE: _Verdict(
         False, "P1003", "there is no such database", "create the database, or correct its name in the target"
+    ),
+    _K.NO_SUCH_SCHEMA: _Verdict(
+        False,
+        "P1003",
+        "the schema that ?schema= names does not exist in that database",
+        "create the schema (`prisma migrate` does), or correct ?schema= in the target",
+    ),
+    _K.SCHEMA_DENIED: _Verdict(
+        False,
+        "P1010",
+        "this user may not use the schema that ?schema= names",
+        "have the access granted (GRANT USAGE ON SCHEMA)",
     ),
     _K.DATABASE_CLOSED: _Verdict(
         False, "P1010", "that database does not take connections", "use another database"

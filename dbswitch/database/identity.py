@@ -24,7 +24,9 @@ _SYSTEM_IDENTIFIER: Final = """CASE WHEN has_function_privilege(to_regprocedure(
 _AFTER: Final = """ AS "systemIdentifier",
   current_setting('server_version')::text AS "serverVersion",
   pg_is_in_recovery()::text AS "inRecovery",
-  (current_setting('transaction_read_only') = 'on')::text AS "readOnly\""""
+  (current_setting('transaction_read_only') = 'on')::text AS "readOnly",
+  coalesce(current_schema(), '')::text AS "schema",
+  current_user::text AS "role\""""
 
 IDENTITY_SQL: Final = _BEFORE + _SYSTEM_IDENTIFIER + _AFTER
 # For servers that speak the protocol but lack ts_stat or pg_control_system.
@@ -42,6 +44,10 @@ class Identity(Struct, frozen=True):
         server_version: such as `18.4`.
         in_recovery: a standby, or a server replaying its log.
         read_only: a new transaction would be read-only.
+        schema: the first schema of the search path, empty where none of it exists; None where it was not told.
+        role: who runs the statements; None where it was not told.
+        model_schema: the schema of Prisma's model queries: the URL's `?schema=` for the probe, what the generated client
+            writes into its SQL for the app; None where the URL names none, or the app's client cannot tell.
     """
 
     database: str
@@ -51,6 +57,9 @@ class Identity(Struct, frozen=True):
     server_version: str
     in_recovery: bool
     read_only: bool
+    schema: str | None = None
+    role: str | None = None
+    model_schema: str | None = None
 
     def same_as(self, other: Identity) -> bool:
         """Whether both answers came from one database of one running server.
@@ -64,6 +73,32 @@ class Identity(Struct, frozen=True):
     def restart_of(self, other: Identity) -> bool:
         """Whether the two differ in the server's start time only: one server restarted, or a copy of it."""
         return self._same_place(other) and self.started_at != other.started_at
+
+    def differs_in(self, expected: Identity) -> str:
+        """Return in words how the app's identity differs from `expected` in role or schema; empty where it does not."""
+        if None not in {self.role, expected.role} and self.role != expected.role:
+            return f"as role {self.role}, not {expected.role}"
+        wanted, found = expected.model_schema, self.model_schema
+        if wanted is None:
+            wanted, found = expected.schema, self.schema
+        elif found is None and self.schema not in {wanted, expected.schema}:
+            found = self.schema
+        if None not in {wanted, found} and wanted != found:
+            return f"in {_schema(found)}, not {_schema(wanted)}"
+        return ""
+
+    def leaves_open(self, expected: Identity) -> str:
+        """Return in words what the app's identity does not tell of `expected`; empty where it tells everything."""
+        untold = [name for name in ("schema", "role") if getattr(self, name) is None]
+        if untold:
+            return f"the identity route does not tell {' and '.join(untold)}"
+        wanted = expected.model_schema
+        if wanted is not None and wanted not in {self.model_schema, self.schema}:
+            return (
+                f"the app's own Prisma client cannot tell whether its models use {_schema(wanted)} (a driver adapter takes "
+                "it as an option and ignores ?schema= in the URL)"
+            )
+        return ""
 
     def _same_place(self, other: Identity) -> bool:
         known = self.system_identifier is not None and other.system_identifier is not None
@@ -104,7 +139,21 @@ class Identity(Struct, frozen=True):
             server_version=text("serverVersion"),
             in_recovery=_truth(found.get("inRecovery"), "inRecovery"),
             read_only=_truth(found.get("readOnly"), "readOnly"),
+            schema=_told(found, "schema"),
+            role=_told(found, "role"),
+            model_schema=_told(found, "modelSchema"),
         )
+
+
+def _told(found: Mapping[str, Any], key: str) -> str | None:
+    value = found.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"the identity's {key} is not a string")
+    return value
+
+
+def _schema(name: str | None) -> str:
+    return f'schema "{name}"' if name else "no schema"
 
 
 def _truth(value: object, key: str) -> bool:

@@ -35,6 +35,7 @@ _GROWTH: Final = 2.0
 _STARTING_GROWTH: Final = 1.5
 # On this machine a listener or a socket file shows when these are over; attempts are better kept for later.
 _SEEN_TO_END: Final = frozenset({FailureKind.REFUSED, FailureKind.NO_SOCKET})
+_SCHEMA: Final = frozenset({FailureKind.NO_SUCH_SCHEMA, FailureKind.SCHEMA_DENIED})
 _SMALLEST_BUDGET: Final = 10
 # Seconds between attempts for which the budget always keeps enough; what it has beyond that may be spent in haste.
 _SPARSEST: Final = 2.0
@@ -186,7 +187,7 @@ class _Wait:
         with session(
             self.url, self._resolver, max(0.001, min(self.limits.attempt_timeout, self.left))
         ) as open_session:
-            identity, uptime = _identify(open_session)
+            identity, uptime = _identify(open_session, self.url.search_path)
             latency = time.monotonic() - began
             needed = self.limits.successes if uptime < self.limits.young else 1
             return _Answer(identity, needed, latency, open_session.encrypted)
@@ -245,19 +246,30 @@ class _Answer(Struct, frozen=True):
     encrypted: bool
 
 
-def _identify(open_session: Session) -> tuple[Identity, float]:
-    """Return the identity and the server's uptime in seconds."""
+def _identify(open_session: Session, schema: str | None) -> tuple[Identity, float]:
+    """Return the identity and the server's uptime in seconds; `schema` is what the URL's `?schema=` names."""
     from dbswitch.database.identity import IDENTITY_SQL, PLAIN_IDENTITY_SQL, Identity
 
+    more = ""
+    if schema is not None:
+        # Not by SET search_path: behind a transaction pooler it would stay on the connection for the next client.
+        usable = f"SELECT has_schema_privilege(n.oid, 'USAGE')::text FROM pg_catalog.pg_namespace n WHERE n.nspname = {open_session.literal(schema)}"  # noqa: S608  # quoted by libpq
+        more = f', ({usable}) AS "usable", {open_session.literal(schema)}::text AS "modelSchema"'
+
     def ask(sql: str) -> tuple[Identity, float]:
-        statement = f'SELECT i.*, {_UPTIME} AS "uptime" FROM ({sql}) i'  # noqa: S608  # constants of this package only
+        statement = f'SELECT i.*, {_UPTIME} AS "uptime"{more} FROM ({sql}) i'  # noqa: S608  # constants and the above
         row = open_session.query(statement)[0]
+        if schema is not None and row["usable"] != "true":
+            kind = FailureKind.NO_SUCH_SCHEMA if row["usable"] is None else FailureKind.SCHEMA_DENIED
+            raise AttemptError(failure(kind))
         return Identity.from_json(row), float(row["uptime"] or 0)
 
     try:
         return ask(IDENTITY_SQL)
     except AttemptError as error:
-        if error.failure.retry and error.failure.kind is not FailureKind.UNKNOWN:
+        if error.failure.kind in _SCHEMA or (
+            error.failure.retry and error.failure.kind is not FailureKind.UNKNOWN
+        ):
             raise
         return ask(PLAIN_IDENTITY_SQL)
     except ValueError as error:

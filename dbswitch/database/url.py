@@ -154,6 +154,12 @@ class DatabaseUrl:
         )
 
     @property
+    def place(self) -> str:
+        """Database, host and port for people: `shop at db.example.com:5432`, `shop at /run/postgresql`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.database} at {host}" + ("" if self.is_socket else f":{self.port}")
+
+    @property
     def search_path(self) -> str | None:
         """Prisma's `schema` parameter, which libpq would refuse and adapter-pg ignores."""
         return self.parameter("schema") or None

@@ -114,7 +114,9 @@ def route_facts(project: Project) -> RouteFacts:
 
 
 def _server_import(module: str) -> str:
-    names = "find, identity, isOpen, isSameOrigin, overview, run, start, status, tokenMatches, tooMany"
+    names = (
+        "find, identity, isForeign, isOpen, isSameOrigin, overview, run, start, status, tokenMatches, tooMany"
+    )
     return f"import {{ {names} }} from {_quoted(module)};"
 
 

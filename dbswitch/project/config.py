@@ -87,6 +87,14 @@ class CheckConfig(Struct, frozen=True):
     exclude: tuple[str, ...] = ()
 
 
+class VerifyConfig(Struct, frozen=True):
+    """`[verify]`: how the running app is asked which database it is on. Times in seconds."""
+
+    path: str | None = None  # None: the generated route's path, where one exists
+    hot_deadline: float = 10.0
+    restart_deadline: float = 30.0  # everything is compiled anew
+
+
 class Config(Struct, frozen=True):
     """The whole file; `path` is None where there is none."""
 
@@ -95,7 +103,7 @@ class Config(Struct, frozen=True):
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     targets: tuple[TargetConfig, ...] = ()
     mode: Mode = Mode.AUTO
-    verify_path: str | None = None  # None: the generated route's path, where one exists
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
 
     def target(self, name: str) -> TargetConfig | None:
@@ -140,11 +148,10 @@ def parse(data: bytes, path: Path | None = None) -> Config:
         database=_database(top.table("database")),
         targets=_targets(top.table("targets")),
         mode=Mode(switch.text("mode", Mode.AUTO, choices=tuple(Mode)) or Mode.AUTO),
-        verify_path=_url_path(verify, "path"),
+        verify=_verify(verify),
         check=_check(top.table("check")),
     )
     switch.finish()
-    verify.finish()
     top.finish()
     return config
 
@@ -174,6 +181,17 @@ def _database(table: Table) -> DatabaseConfig:
     )
     table.finish()
     return database
+
+
+def _verify(table: Table) -> VerifyConfig:
+    default = VerifyConfig()
+    verify = VerifyConfig(
+        path=_url_path(table, "path"),
+        hot_deadline=table.seconds("hot_deadline", default.hot_deadline),
+        restart_deadline=table.seconds("restart_deadline", default.restart_deadline),
+    )
+    table.finish()
+    return verify
 
 
 def _targets(table: Table) -> tuple[TargetConfig, ...]:

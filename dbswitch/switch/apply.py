@@ -7,6 +7,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from dbswitch.envfiles import observing, transaction
 from dbswitch.errors import (
     EnvFileError,
@@ -16,8 +18,9 @@ from dbswitch.server import environment, lifecycle
 from dbswitch.server.stopping import taken
 from dbswitch.switch import executable, rollback
 from dbswitch.switch.events import Phase
+from dbswitch.switch.identity_request import Answer, EarlierAnswer, Question
 from dbswitch.switch.plan import is_running
-from dbswitch.switch.verify import Answer, Verification, read_token, verify
+from dbswitch.switch.verify import Verification, read_token, verify
 from dbswitch.switch.work import JOURNAL, TOKEN
 
 if TYPE_CHECKING:
@@ -32,8 +35,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.work import Destination, Work
 
-HOT_DEADLINE = 5.0  # seconds a hot app has to answer as the target; its route may have to be compiled first
-RESTART_DEADLINE = 30.0  # the same after a restart: everything is compiled anew
+EARLIER = 1.0  # seconds that a switch waits for the app's answer from before, beyond the time of the probe
 
 
 def probe(destination: Destination, reporter: Reporter, phase: Phase) -> Ready:
@@ -51,7 +53,7 @@ def probe(destination: Destination, reporter: Reporter, phase: Phase) -> Ready:
             destination.limits,
             on_retry=lambda attempt, failure, pause: reporter.waiting(phase, attempt, failure.text, pause),
         )
-        note.detail = f"{ready.identity.database}, PostgreSQL {ready.identity.server_version}"
+        note.detail = f"{destination.url.place}, PostgreSQL {ready.identity.server_version}"
     for text in ready.notices if phase is Phase.PROBE else ():
         reporter.notice("database", text, "warning")
     return ready
@@ -79,6 +81,7 @@ class Apply:
         self.running: Running | None = None
         self.page_fails = False
         self.port = lifecycle.start_port(work.spec, work.observed.port)
+        self._asked_earlier: EarlierAnswer | None = None
 
     @property
     def touched(self) -> bool:
@@ -277,36 +280,66 @@ class Apply:
                 "warning",
             )
 
-    def verify(
-        self, base_url: str | None, goal: Destination, expected: Identity, *, deadline: float
-    ) -> Verification | None:
-        """Ask the app which database it is on; None where it cannot be asked (no route, no server)."""
+    def ask_earlier(self) -> None:
+        """Ask the app in the background where it is now: what its route answers later is judged by that."""
         work = self.work
+        if work.route is not None and work.observed.url is not None and self.had_server:
+            question = self._question(work.observed.url, work.route, None)
+            self._asked_earlier = EarlierAnswer(question, timeout=work.project.config.verify.hot_deadline)
+
+    def wait_for_earlier_answer(self, seconds: float = EARLIER) -> None:
+        """Give the app time to answer :meth:`ask_earlier` before anything is changed."""
+        if self._asked_earlier is not None:
+            self._asked_earlier.wait(seconds)
+
+    def verify(
+        self, base_url: str | None, goal: Destination, expected: Identity, *, started: bool = False
+    ) -> Verification | None:
+        """Ask the app which database it is on; None where it cannot be asked (no route, no server).
+
+        `started`: its server has just been started, so that everything has to be compiled.
+        """
+        work = self.work
+        limits = work.project.config.verify
+        deadline = limits.restart_deadline if started else limits.hot_deadline
         if work.route is None or base_url is None:
             why = "the project has no identity route" if base_url else "no server to ask"
             work.reporter.skip(Phase.VERIFY, why)
             return None
         with work.reporter.phase(Phase.VERIFY) as note:
-            verification = self._asked(base_url, work.route, expected, deadline)
+            target = f"{goal.name}: {goal.url.place}"
+            verification = self._asked(self._question(base_url, work.route, expected, target), deadline)
             if verification.seen is not None and verification.seen.restart_of(expected):
                 # The database itself was restarted after it had been probed: compare with what it is now.
                 again = probe(goal, work.reporter, Phase.REPROBE).identity
-                verification = self._asked(base_url, work.route, again, deadline)
+                verification = self._asked(self._question(base_url, work.route, again, target), deadline)
             note.detail = verification.detail
         return verification
 
-    def _asked(self, base_url: str, route: str, expected: Identity, deadline: float) -> Verification:
+    def _question(self, base_url: str, route: str, expected: Identity | None, target: str = "") -> Question:
         work = self.work
-        return verify(
-            base_url,
-            route,
-            read_token(work.state_dir / TOKEN),
-            expected,
+        earlier = self._asked_earlier.wait(0) if self._asked_earlier is not None else None
+        origin = None
+        if earlier is not None and earlier.seen is not None and work.present:
+            name = f"{work.previous}: " if work.previous is not None else ""
+            origin = (f"{name}{work.present[0].place}", earlier.seen)
+        return Question(base_url, route, read_token(work.state_dir / TOKEN), expected, target, origin)
+
+    def _asked(self, question: Question, deadline: float) -> Verification:
+        work = self.work
+        earlier = self._asked_earlier.wait(0) if self._asked_earlier is not None else None
+        verification = verify(
+            question,
             deadline=deadline,
+            route_answered=earlier is not None and earlier.from_route,
             on_wait=lambda attempt, reason, pause: work.reporter.waiting(
                 Phase.VERIFY, attempt, reason, pause
             ),
         )
+        if verification.said is not None and verification.said.fails_like(earlier):
+            detail = f"{verification.detail}, as before the switch"
+            return replace(verification, answer=Answer.CANNOT_ASK, detail=detail)
+        return verification
 
     def require(self, verification: Verification | None) -> None:
         """Let a restart pass only when the app answered as the target or could not be asked at all.
@@ -317,7 +350,7 @@ class Apply:
         if verification is None or verification.verified:
             return
         match verification.answer:
-            case Answer.NO_ROUTE | Answer.REFUSED:
+            case Answer.NO_ROUTE | Answer.REFUSED | Answer.CANNOT_ASK | Answer.INCOMPLETE:
                 self.work.reporter.notice("not-asked", verification.detail, "warning")
             case Answer.SAME | Answer.OTHER | Answer.NO_DATABASE | Answer.SILENT:
                 raise ServerError(

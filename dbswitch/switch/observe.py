@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -10,7 +11,9 @@ from msgspec.structs import replace
 from dbswitch.envfiles import observing
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.placement import plan_edits
+from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.envfiles.transaction import FileChange
+from dbswitch.errors import UrlError
 from dbswitch.project import config as configuration, generated, readers, server_spec, targets
 from dbswitch.project.active import active, same_url
 from dbswitch.server import lifecycle
@@ -22,6 +25,7 @@ from dbswitch.switch.work import Destination
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dbswitch.database.url import DatabaseUrl
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
@@ -59,7 +63,7 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
         ConfigError: the targets of the project cannot be listed.
     """
     found = generated.find(project)
-    route = project.config.verify_path or found.identity_path
+    route = project.config.verify.path or found.identity_path
     hot_client = found.client is not None
     spec = server_spec.build(project)
     if route is not None and spec.ready_path == configuration.ServerConfig().ready_path:
@@ -96,6 +100,23 @@ def server_alone(project: Project, *, ask: bool = True) -> Observed:
         hot_client=False,
         route=None,
     )
+
+
+def present_urls(observed: Observed) -> tuple[DatabaseUrl, ...]:
+    """Return the database URLs that the env files give Next.js now, the one that the app uses first.
+
+    The dev server starts with none of these variables in its environment, so only the files count.
+    """
+    from dbswitch.database.url import DatabaseUrl
+
+    profile = ReaderProfile(Reader.NEXT_DEV, DEV_FILES)
+    primary = observed.project.primary_variable
+    found = []
+    for key in dict.fromkeys((primary, *sorted(observed.target_keys))):
+        value = effective(key, profile, observed.files, {}).value
+        with contextlib.suppress(UrlError):
+            found.append(DatabaseUrl.parse(value or "", name=key))
+    return tuple(found)
 
 
 def destination(

@@ -14,10 +14,11 @@ from dbswitch.project import readers, targets
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import history, observe
 from dbswitch.switch.alone import alone
-from dbswitch.switch.apply import HOT_DEADLINE, RESTART_DEADLINE, Apply
+from dbswitch.switch.apply import Apply
 from dbswitch.switch.dbstart import probe_or_start
 from dbswitch.switch.ending import Ending, Settled, begun
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
+from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.plan import Mode, decide
 from dbswitch.switch.record import RecordFile, SwitchRecord
 from dbswitch.switch.reporter import Reporter
@@ -113,6 +114,8 @@ def _switch(
             reporter=reporter,
             interrupts=interrupts,
             record=RecordFile(project.state_dir),
+            present=observe.present_urls(observed),
+            previous=observed.previous,
         )
         apply = Apply(
             work,
@@ -147,6 +150,8 @@ def _named(project: Project, target: str) -> str:
 def _follow(
     apply: Apply, plan: Plan, goal: Destination, target: Target, lease: Lease, ending: Ending
 ) -> Verification | None:
+    if plan.verify:
+        apply.ask_earlier()
     ready = probe_or_start(apply, goal, target)
     ending.identity = ready.identity
     lease.check()  # the last moment at which giving way to a newer request costs nothing
@@ -162,20 +167,23 @@ def _follow(
 
 
 def _restart(apply: Apply, goal: Destination) -> Verification | None:
+    apply.wait_for_earlier_answer()
     apply.stop_server()
     if not apply.written:
         apply.write(goal)
     ready = apply.probe(Phase.REPROBE, goal)
     base_url = apply.start_server()
-    verification = apply.verify(base_url, goal, ready.identity, deadline=RESTART_DEADLINE)
+    verification = apply.verify(base_url, goal, ready.identity, started=True)
     apply.require(verification)
     return verification
 
 
 def _hot(apply: Apply, goal: Destination, expected: Identity, ending: Ending) -> Verification | None:
+    # Its route may have to be compiled for the first answer, and is then there for the second.
+    apply.wait_for_earlier_answer(apply.work.project.config.verify.hot_deadline)
     apply.write(goal)
-    verification = apply.verify(apply.work.observed.url, goal, expected, deadline=HOT_DEADLINE)
-    if verification is None or verification.verified:
+    verification = apply.verify(apply.work.observed.url, goal, expected)
+    if verification is None or verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
         return verification
     apply.work.reporter.notice("hot-fallback", f"{verification.detail}; going on as a restart", "warning")
     ending.mode = Mode.RESTART.value
@@ -189,7 +197,7 @@ def _quiet(
         apply.write(goal)
     if not plan.verify:
         return None
-    verification = apply.verify(apply.work.observed.url, goal, expected, deadline=HOT_DEADLINE)
+    verification = apply.verify(apply.work.observed.url, goal, expected)
     if verification is None or verification.verified or not plan.unchanged:
         return verification
     # The files already say so and the app is elsewhere: the split brain a restart is for.

@@ -59,7 +59,7 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
         server=lifecycle.observe(spec),
         port=spec.port,
         hot_client=found.client is not None,
-        identity_route=found.identity_path is not None or project.config.verify_path is not None,
+        identity_route=found.identity_path is not None or project.config.verify.path is not None,
         holder=holder,
         unfinished=holder is None and recovery.pending(project.state_dir),
         notices=project.notices,

@@ -1,46 +1,45 @@
-"""Ask the running app, through its own Prisma client, which database it is on.
+"""Ask the running app, through its own Prisma client, which database it is on, until the answer is final.
 
-The generated route answers `GET <route>?identity=1` with the identity its own connection sees; that is compared with
-what psycopg saw on the target. Nothing else counts as proof: the env files only say where the app *should* be.
+The answer is compared with what psycopg saw on the target. Nothing else counts as proof: the env files only say where
+the app *should* be. After a change of an env file Next.js reloads its environment, and a request that arrives in that
+moment can be answered with 404 seven seconds later, while requests sent 0.1 s after it are answered at once. So the app
+is asked again while an earlier request is still pending, and the first answer that is final counts.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import queue
+import threading
 import time
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
 
-from dbswitch.database.identity import Identity
+from dbswitch.switch.identity_request import NOT_ASKABLE, Answer, Question, Said, ask, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from http.client import HTTPConnection
     from pathlib import Path
 
-TOKEN_HEADER = "x-dbswitch-token"  # noqa: S105  the header's name, not a token
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+    from dbswitch.database.identity import Identity
+
 ATTEMPT_TIMEOUT = 10.0  # seconds; the first request after a start waits for the route to be compiled
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.25
-
-
-class Answer(StrEnum):
-    """What the app said to one question."""
-
-    SAME = "same"
-    OTHER = "other"
-    NO_DATABASE = "no database"
-    NO_ROUTE = "no route"
-    REFUSED = "refused"
-    SILENT = "silent"
+OVERLAP = 0.15  # seconds after which the app is asked again although the last request is pending
+MANY_PENDING = 8  # from then on the app is asked once a second
+SLOW_OVERLAP = 1.0
+# An answer that does not change for so many seconds and answers will not change later. Once the env file is renamed the
+# generated client follows with its next query.
+SETTLED = {Answer.OTHER: 3.0, Answer.NO_DATABASE: 10.0, Answer.SILENT: 10.0}
+SETTLED_ANSWERS = 8
+RESTARTED = 1.0  # seconds for an answer that differs in the start of the database server only
 
 
 class Verification(Struct, frozen=True):
-    """The last answer before the deadline; `detail` is one line for people, `seconds` how long asking took.
+    """The answer that counts; `detail` is one line for people, `seconds` how long asking took.
 
     `seen` is the identity the app gave, where it gave one.
     """
@@ -49,6 +48,7 @@ class Verification(Struct, frozen=True):
     detail: str
     seconds: float
     seen: Identity | None = None
+    said: Said | None = None
 
     @property
     def verified(self) -> bool:
@@ -58,108 +58,116 @@ class Verification(Struct, frozen=True):
     @property
     def outcome(self) -> bool | None:
         """True: it answered as the target; False: it did not; None: it could not be asked."""
-        return None if self.answer in {Answer.NO_ROUTE, Answer.REFUSED} else self.verified
-
-
-class Said(Struct, frozen=True):
-    """One answer of the app: what it amounts to, in words for people, and the identity it gave."""
-
-    answer: Answer
-    detail: str
-    seen: Identity | None = None
-
-
-def ask(base_url: str, route: str, token: str, expected: Identity, *, timeout: float) -> Said:
-    """Ask once; `timeout` in seconds bounds the connection and each read."""
-    import http.client
-
-    connection = _connection(base_url, timeout)
-    try:
-        connection.request(
-            "GET", f"{route}?identity=1", headers={TOKEN_HEADER: token, "Accept": "application/json"}
-        )
-        response = connection.getresponse()
-        body = response.read(65_536)
-    except (OSError, http.client.HTTPException) as error:
-        return Said(Answer.SILENT, f"the app did not answer ({type(error).__name__})")
-    finally:
-        connection.close()
-    return _judge(response.status, body, expected)
-
-
-def _connection(base_url: str, timeout: float) -> HTTPConnection:
-    from http.client import HTTPConnection, HTTPSConnection
-
-    parts = urlsplit(base_url)
-    host = parts.hostname or "localhost"
-    if parts.scheme != "https":
-        return HTTPConnection(host, parts.port or 80, timeout=timeout)
-    import ssl
-
-    # `next dev --experimental-https` on this machine signs its certificate itself.
-    return HTTPSConnection(
-        host,
-        parts.port or 443,
-        timeout=timeout,
-        context=ssl._create_unverified_context(),  # noqa: S323, SLF001  loopback; the token is the project's own
-    )
-
-
-def _judge(status: int, body: bytes, expected: Identity) -> Said:
-    payload = _payload(body)
-    if payload is None and status == NOT_FOUND:
-        return Said(Answer.NO_ROUTE, "the app has no identity route")
-    if payload is None:
-        return Said(Answer.SILENT, f"the identity route answered HTTP {status} and no identity")
-    if status in {UNAUTHORIZED, FORBIDDEN}:
-        return Said(Answer.REFUSED, f"the identity route refused the project's token (HTTP {status})")
-    if "identity" not in payload:
-        why = payload.get("error", f"HTTP {status}")
-        return Said(Answer.NO_DATABASE, f"the app cannot reach its database ({why})")
-    try:
-        seen = Identity.from_json(payload["identity"])
-    except (KeyError, TypeError, ValueError):
-        return Said(Answer.SILENT, "the identity route answered with an incomplete identity")
-    where = f"{seen.database} (PostgreSQL {seen.server_version})"
-    if seen.same_as(expected):
-        return Said(Answer.SAME, f"the app answers from {where}", seen)
-    return Said(Answer.OTHER, f"the app still answers from {where}", seen)
-
-
-def _payload(body: bytes) -> dict[str, Any] | None:
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) and value.get("dbswitch") == 1 else None
+        return None if self.answer in NOT_ASKABLE else self.verified
 
 
 def verify(
-    base_url: str,
-    route: str,
-    token: str,
-    expected: Identity,
+    question: Question,
     *,
     deadline: float,
+    route_answered: bool = False,
     on_wait: Callable[[int, str, float], None] = lambda _attempt, _reason, _pause: None,
 ) -> Verification:
-    """Ask until the app answers as `expected` or `deadline` seconds have passed.
+    """Ask until the app answers as `question.expected`, an answer is final, or `deadline` seconds have passed.
 
-    A refused token ends it at once, since it does not change by waiting; a missing route may still be compiling.
+    What waiting cannot change ends it at once: a refused token, a route that cannot ask. With `route_answered` the route
+    is known to be there, and a 404 counts as no answer; else a missing route may still be compiling.
     """
-    began = time.monotonic()
-    pause = FIRST_PAUSE
-    attempt = 0
-    while True:
-        attempt += 1
-        left = deadline - (time.monotonic() - began)
-        said = ask(base_url, route, token, expected, timeout=max(0.1, min(ATTEMPT_TIMEOUT, left)))
-        elapsed = time.monotonic() - began
-        if said.answer in {Answer.SAME, Answer.REFUSED} or elapsed + pause >= deadline:
-            return Verification(said.answer, said.detail, round(elapsed, 3), said.seen)
-        on_wait(attempt, said.detail, pause)
-        time.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+    with _Asking(question, deadline, on_wait, route_answered=route_answered) as asking:
+        return asking.run()
+
+
+class _Asking:
+    """The state of one call of :func:`verify`: the pending requests and what was answered so far."""
+
+    def __init__(
+        self,
+        question: Question,
+        deadline: float,
+        on_wait: Callable[[int, str, float], None],
+        *,
+        route_answered: bool,
+    ) -> None:
+        self._question = question
+        self._began = time.monotonic()
+        self._end = self._began + deadline
+        self._on_wait = on_wait
+        self._route_answered = route_answered
+        self._answers: queue.SimpleQueue[Said] = queue.SimpleQueue()
+        self._pending: set[HTTPConnection] = set()
+        self._last = Said(Answer.SILENT, "the app did not answer (TimeoutError)")
+        self._since = self._began  # of the answer that repeats
+        self._repeated = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give up what is pending: shutting a socket down ends the read of the thread that waits on it."""
+        import socket
+
+        for connection in tuple(self._pending):
+            if (sock := connection.sock) is not None:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def run(self) -> Verification:
+        attempt, pause, next_at = 0, FIRST_PAUSE, self._began
+        while (now := time.monotonic()) < self._end or attempt == 0:
+            if now >= next_at:
+                attempt += 1
+                self._send()
+                next_at = now + (OVERLAP if len(self._pending) < MANY_PENDING else SLOW_OVERLAP)
+            try:
+                said = self._answers.get(timeout=max(0.001, min(next_at, self._end) - time.monotonic()))
+            except queue.Empty:
+                continue
+            if self._is_final(self._take(said)):
+                return self._result(self._last)
+            self._on_wait(attempt, self._last.detail, pause)
+            next_at = time.monotonic() + pause
+            pause = min(pause * 2, LONGEST_PAUSE)
+        return self._result(self._last)
+
+    def _send(self) -> None:
+        timeout = max(0.1, min(ATTEMPT_TIMEOUT, self._end - time.monotonic()))
+        connection = connect(self._question, timeout)
+        self._pending.add(connection)
+
+        def work() -> None:
+            said = ask(self._question, connection)
+            self._pending.discard(connection)
+            self._answers.put(said)
+
+        threading.Thread(target=work, name="dbswitch-identity", daemon=True).start()
+
+    def _take(self, said: Said) -> Said:
+        if said.answer is Answer.NO_ROUTE and self._route_answered:
+            said = Said(
+                Answer.SILENT, "the identity route answers HTTP 404, and did answer before", None, 404
+            )
+        if said == self._last:
+            self._repeated += 1
+        else:
+            self._since, self._repeated = time.monotonic(), 1
+        self._last = said
+        return said
+
+    def _is_final(self, said: Said) -> bool:
+        if said.answer is Answer.NO_ROUTE:
+            return False
+        if said.answer is Answer.SAME or said.answer in NOT_ASKABLE:
+            return True
+        if said.status is None:  # nothing answers: it may be starting
+            return False
+        expected = self._question.expected
+        restarted = said.seen is not None and expected is not None and said.seen.restart_of(expected)
+        enough = RESTARTED if restarted else SETTLED[said.answer]
+        return self._repeated >= SETTLED_ANSWERS and time.monotonic() - self._since >= enough
+
+    def _result(self, said: Said) -> Verification:
+        seconds = round(time.monotonic() - self._began, 3)
+        return Verification(said.answer, said.detail, seconds, said.seen, said)
 
 
 def read_token(path: Path) -> str:

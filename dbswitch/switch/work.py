@@ -36,6 +36,8 @@ class Work(Struct, frozen=True):
         take_port: end a foreign process on the needed port.
         extra: what the next server gets besides the cleaned launch environment.
         route: path of the identity route, None where the project has none.
+        present: the database URLs of the env files as they are before the run, the app's own first.
+        previous: the target they belong to, where it is known.
     """
 
     project: Project
@@ -52,6 +54,8 @@ class Work(Struct, frozen=True):
     reporter: Reporter
     interrupts: Interrupts
     record: RecordFile
+    present: tuple[DatabaseUrl, ...] = ()
+    previous: str | None = None
 
 
 class Destination(Struct, frozen=True):

@@ -52,11 +52,34 @@ def test_an_identity_survives_json(identity):
     assert all(isinstance(value, str) for value in sent.values())
 
 
+FULL = replace(ONE, schema="public", role="app")
+
+
+def test_another_role_or_schema_on_the_same_database_is_a_difference_with_its_names():
+    assert not FULL.differs_in(FULL)
+    assert FULL.differs_in(replace(FULL, role="owner")) == "as role app, not owner"
+    assert FULL.differs_in(replace(FULL, schema="staging")) == 'in schema "public", not schema "staging"'
+    assert replace(FULL, schema="").differs_in(FULL) == 'in no schema, not schema "public"'
+    follows = replace(FULL, model_schema="public")
+    assert follows.differs_in(replace(FULL, model_schema="staging"))
+    assert not replace(FULL, model_schema="staging").differs_in(replace(FULL, model_schema="staging"))
+
+
+def test_what_the_route_does_not_tell_is_left_open_and_never_a_match():
+    assert "does not tell schema and role" in ONE.leaves_open(FULL)
+    assert not FULL.leaves_open(FULL)
+    named = replace(FULL, model_schema="staging")
+    assert not FULL.differs_in(named), "a driver adapter's own option is not in the search path"
+    assert "cannot tell whether its models use" in FULL.leaves_open(named)
+    assert not replace(FULL, schema="staging").leaves_open(named), "Prisma's own engine sets the search path"
+    assert not replace(FULL, model_schema="staging").leaves_open(named)
+
+
 @pytest.mark.parametrize(
     "broken",
     [
         {"database": None}, {"database": ""}, {"databaseOid": 16384}, {"startedAt": None}, {"systemIdentifier": 7},
-        {"inRecovery": "perhaps"}, {"readOnly": None},
+        {"inRecovery": "perhaps"}, {"readOnly": None}, {"role": 7},
     ],
 )  # fmt: skip
 def test_an_incomplete_answer_is_no_identity(broken):
@@ -103,6 +126,8 @@ def test_both_statements_have_the_same_columns_and_only_text(server):
         "serverVersion",
         "inRecovery",
         "readOnly",
+        "schema",
+        "role",
     ]
     for statement in (IDENTITY_SQL, PLAIN_IDENTITY_SQL):
         with server.connect() as connection:

@@ -60,6 +60,25 @@ REFUSALS = [
 ]
 
 
+def test_the_identity_names_role_and_schema(server):
+    identity = wait_until_ready(url_for(server), PATIENT).identity
+    assert (identity.role, identity.schema, identity.model_schema) == ("app", "public", None)
+    server.execute('CREATE SCHEMA IF NOT EXISTS "it\'s" AUTHORIZATION app', database="shop")
+    identity = wait_until_ready(url_for(server, query="?schema=it%27s"), PATIENT).identity
+    assert (identity.schema, identity.model_schema) == ("public", "it's")
+
+
+def test_a_schema_of_the_url_that_does_not_exist_or_may_not_be_used_is_refused(server):
+    with pytest.raises(DatabaseRejectedError) as caught:
+        wait_until_ready(url_for(server, query="?schema=staging"), PATIENT)
+    assert "does not exist" in caught.value.what
+    assert "schema=staging" in caught.value.facts[0]
+    server.execute("CREATE SCHEMA IF NOT EXISTS closed_schema", database="shop")
+    with pytest.raises(DatabaseRejectedError) as caught:
+        wait_until_ready(url_for(server, query="?schema=closed_schema"), PATIENT)
+    assert "may not use the schema" in caught.value.what
+
+
 @pytest.mark.parametrize(("database", "user", "password", "query", "kind", "code"), REFUSALS)
 def test_what_waiting_cannot_cure_is_given_up_at_once(server, database, user, password, query, kind, code):
     seen = Seen()
@@ -108,7 +127,7 @@ def test_a_read_only_session_is_a_notice_and_no_failure(server):
 
 def test_prismas_own_parameters_do_not_disturb_libpq(server):
     query = (
-        "?schema=other&connection_limit=3&pgbouncer=true&pool_timeout=9&sslaccept=strict&connect_timeout=1"
+        "?schema=public&connection_limit=3&pgbouncer=true&pool_timeout=9&sslaccept=strict&connect_timeout=1"
     )
     assert wait_until_ready(url_for(server, query=query), PATIENT).identity.database == "shop"
 

@@ -141,6 +141,16 @@ def test_everything_foreign_is_refused_and_nothing_is_given_away(
     assert Identity.from_json(answer.body["identity"]).database == postgres_local.shop.database
     banner = admin.ask(query="?banner=1", headers={"x-dbswitch-token": None})
     assert banner.body == {"dbswitch": 1, "target": "local", "protected": False, "database": "shop_dev"}
+    for foreign in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ):
+        said = admin.ask(query="?banner=1", headers={"x-dbswitch-token": None, **foreign})
+        assert (foreign, said.status) == (foreign, 403)
+    own = {"x-dbswitch-token": None, "Sec-Fetch-Site": "same-origin"}
+    assert admin.ask(query="?banner=1", headers=own).status == 200
 
     # The wrong database name is what the run itself refuses.
     said = patient(admin, {"target": "prod", "confirm": "wrong"})

@@ -64,7 +64,7 @@ aliases = ["stage"]
     assert config.server.ports == (4000, 4001)
     assert (config.server.term_timeout, config.server.kill_timeout) == (1.0, 2.5)
     assert config.mode is Mode.HOT
-    assert config.verify_path == "/api/x"
+    assert config.verify.path == "/api/x"
     assert config.check.rules == (("DBS101", "off"),)
     target = config.target("staging")
     assert target is not None

@@ -70,7 +70,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         files=files,
         generated=written,
         hot_client=found.client is not None,
-        identity_route=found.identity_path is not None or project.config.verify_path is not None,
+        identity_route=found.identity_path is not None or project.config.verify.path is not None,
         notices=project.notices,
         seconds=time.monotonic() - began,
     )

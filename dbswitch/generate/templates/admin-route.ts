@@ -9,7 +9,7 @@
 // file `authorize` beside it, and that one is yours.
 
 import { authorize } from "./authorize"; // {authorize}
-import { find, identity, isOpen, isSameOrigin, overview, run, start, status, tokenMatches, tooMany } from "./server"; // {server}
+import { find, identity, isForeign, isOpen, isSameOrigin, overview, run, start, status, tokenMatches, tooMany } from "./server"; // {server}
 
 const TARGET = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 const DATABASE = /^[A-Za-z0-9_.-]{1,63}$/;
@@ -77,6 +77,7 @@ export async function GET(request: Request): Promise<Response> {
     return answer("identity" in found ? 200 : 503, found);
   }
   if (asked.has("banner")) {
+    if (isForeign(headers)) return answer(403, { error: "wrong origin" });
     const { target, targets } = await status();
     const active = targets.find(({ name }) => name === target);
     return answer(200, { target, protected: active?.protected ?? false, database: active?.database ?? null });

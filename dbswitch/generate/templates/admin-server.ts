@@ -127,6 +127,12 @@ export function isSameOrigin(headers: Headers): boolean {
   }
 }
 
+/** Whether a browser says that another site asks. A page of this site sends no origin with a GET. */
+export function isForeign(headers: Headers): boolean {
+  const site = headers.get("sec-fetch-site");
+  return (headers.has("origin") && !isSameOrigin(headers)) || (site !== null && site !== "same-origin" && site !== "none");
+}
+
 /** A page inside a foreign one could be clicked by somebody who does not see it. */
 export function isFramed(headers: Headers): boolean {
   const inside = /^(?:i?frame|embed|object|fencedframe)$/.test(headers.get("sec-fetch-dest") ?? "");
@@ -315,15 +321,33 @@ const within = <T,>(work: Promise<T>, milliseconds: number): Promise<T> =>
     new Promise<T>((_, reject) => setTimeout(() => reject(new Error("timeout")), milliseconds).unref()),
   ]);
 
+/** Say in a short code what failed: the database, or (with the reason) this route, which no waiting can mend. */
+function problemOf(error: unknown): { error: string; reason?: string } {
+  const { name, code, message, meta } = error as {
+    name?: unknown;
+    code?: unknown;
+    message?: unknown;
+    meta?: { driverAdapterError?: { cause?: Record<string, unknown> } };
+  };
+  const cause = meta?.driverAdapterError?.cause;
+  const found = [cause?.originalCode, cause?.kind === "DatabaseNotReachable" ? "P1001" : undefined, code];
+  const known = found.find((one) => typeof one === "string" && /^[0-9A-Z]{5}$/.test(one));
+  if (typeof known === "string") return { error: known };
+  const text = String(message);
+  const ofTheProgram = /^(?:Type|Reference|Syntax)Error$/.test(String(name)) && !text.includes("fetch failed");
+  const missing = /^(?:ERR_)?MODULE_NOT_FOUND$/.test(String(code)) || /^PrismaClient(?:Validation|ConstructorValidation)Error$/.test(String(name));
+  if (!ofTheProgram && !missing) return { error: "unavailable" };
+  // The message of a SyntaxError or of Prisma may quote a value; that of the others names code.
+  const tells = /^(?:Type|Reference)Error$/.test(String(name));
+  return { error: "cannot ask", reason: tells ? `${name}: ${text.slice(0, 200)}` : String(code ?? name) };
+}
+
 /** The identity that the app's own Prisma client sees, or a short code of what went wrong. */
-export async function identity(): Promise<{ identity: Identity } | { error: string }> {
+export async function identity(): Promise<{ identity: Identity } | { error: string; reason?: string }> {
   try {
     return { identity: (await within(ask(), 5_000)) as Identity };
   } catch (error) {
-    const { code, meta } = error as { code?: unknown; meta?: { driverAdapterError?: { cause?: Record<string, unknown> } } };
-    const cause = meta?.driverAdapterError?.cause;
-    const found = [cause?.originalCode, cause?.kind === "DatabaseNotReachable" ? "P1001" : undefined, code];
-    return { error: (found.find((one) => typeof one === "string" && /^[0-9A-Z]{5}$/.test(one)) as string) ?? "unavailable" };
+    return problemOf(error);
   }
 }
 

@@ -261,6 +261,7 @@ function operation(change) {
         wrote: false,
         cutOff: false,
         uncertain: false,
+        models: outer?.models,
         ...change,
     };
 }
@@ -443,6 +444,8 @@ function createLanes() {
                     store.lane = lane;
                     lane.users++;
                 }
+                if (own.models)
+                    own.models.schema = lane.schema ?? "public";
                 own.wrote ||= !begin && !own.read && !readsOnly(sql);
                 return result;
             }
@@ -631,8 +634,10 @@ export { prisma as db }; // {names}
 /** Ask the database that the next query goes to which server and database it is. Nothing is retried. */
 export async function databaseIdentity() {
     const ask = prisma;
-    const rows = await operations.run(operation({ patience: 0 }), () => ask.$queryRawUnsafe(IDENTITY_SQL).then((found) => found));
-    return rows[0];
+    const models = { schema: "public" };
+    const own = operation({ patience: 0, models });
+    const rows = await operations.run(own, () => ask.$queryRawUnsafe(IDENTITY_SQL).then((found) => found));
+    return { ...rows[0], modelSchema: models.schema };
 }
 
 /**

@@ -54,6 +54,9 @@ export interface DatabaseIdentity {
   serverVersion: string;
   inRecovery: string;
   readOnly: string;
+  schema: string;
+  role: string;
+  modelSchema: string;
 }
 
 type Extended = typeof project extends { extend: (client: any) => infer E } ? E : PrismaClient;
@@ -322,6 +325,8 @@ interface Operation {
   /** A transaction of its own, as a nested write has one, lost its connection before its COMMIT. */
   cutOff: boolean;
   uncertain: boolean;
+  /** Filled with the schema that model queries of this operation's database use. */
+  models: { schema: string } | undefined;
 }
 
 const UNCERTAIN =
@@ -343,6 +348,7 @@ function operation(change: Partial<Operation>): Operation {
     wrote: false,
     cutOff: false,
     uncertain: false,
+    models: outer?.models,
     ...change,
   };
 }
@@ -511,6 +517,7 @@ function createLanes() {
           store.lane = lane;
           lane.users++;
         }
+        if (own.models) own.models.schema = lane.schema ?? "public";
         own.wrote ||= !begin && !own.read && !readsOnly(sql);
         return result;
       } catch (error) {
@@ -695,8 +702,10 @@ export { prisma as db }; // {names}
 /** Ask the database that the next query goes to which server and database it is. Nothing is retried. */
 export async function databaseIdentity(): Promise<DatabaseIdentity> {
   const ask = prisma as unknown as PrismaClient;
-  const rows = await operations.run(operation({ patience: 0 }), () => ask.$queryRawUnsafe<DatabaseIdentity[]>(IDENTITY_SQL).then((found) => found));
-  return rows[0]!;
+  const models = { schema: "public" };
+  const own = operation({ patience: 0, models });
+  const rows = await operations.run(own, () => ask.$queryRawUnsafe<DatabaseIdentity[]>(IDENTITY_SQL).then((found) => found));
+  return { ...rows[0]!, modelSchema: models.schema };
 }
 
 /**

@@ -37,6 +37,24 @@ function answer(status, body) {
     return Response.json({ dbswitch: 1, ...body }, { status, headers: { "cache-control": "no-store" } });
 }
 
+/** Say in a short code what failed: the database, or (with the reason) this route, which no waiting can mend. */
+function problem(error) {
+    const { name, code, message, meta } = error;
+    const cause = meta?.driverAdapterError?.cause;
+    const found = [cause?.originalCode, cause?.kind === "DatabaseNotReachable" ? "P1001" : undefined, code];
+    const known = found.find((one) => typeof one === "string" && /^[0-9A-Z]{5}$/.test(one));
+    if (typeof known === "string")
+        return { error: known };
+    const text = String(message);
+    const ofTheProgram = /^(?:Type|Reference|Syntax)Error$/.test(String(name)) && !text.includes("fetch failed");
+    const missing = /^(?:ERR_)?MODULE_NOT_FOUND$/.test(String(code)) || /^PrismaClient(?:Validation|ConstructorValidation)Error$/.test(String(name));
+    if (!ofTheProgram && !missing)
+        return { error: "unavailable" };
+    // The message of a SyntaxError or of Prisma may quote a value; that of the others names code.
+    const tells = /^(?:Type|Reference)Error$/.test(String(name));
+    return { error: "cannot ask", reason: tells ? `${name}: ${text.slice(0, 200)}` : String(code ?? name) };
+}
+
 export async function GET(request) {
     const { headers } = request;
     // A name that resolves to this machine but is not its own would let a page elsewhere ask.
@@ -49,11 +67,7 @@ export async function GET(request) {
         return answer(200, { identity: await databaseIdentity() });
     }
     catch (error) {
-        const { code, meta } = error;
-        const cause = meta?.driverAdapterError?.cause;
-        const found = [cause?.originalCode, cause?.kind === "DatabaseNotReachable" ? "P1001" : undefined, code];
-        const known = found.find((one) => typeof one === "string" && /^[0-9A-Z]{5}$/.test(one));
-        return answer(503, { error: known ?? "unavailable" });
+        return answer(503, problem(error));
     }
 }
 

@@ -36,6 +36,27 @@ function answer(status: number, body: object): Response {
   return Response.json({ dbswitch: 1, ...body }, { status, headers: { "cache-control": "no-store" } });
 }
 
+/** Say in a short code what failed: the database, or (with the reason) this route, which no waiting can mend. */
+function problem(error: unknown): { error: string; reason?: string } {
+  const { name, code, message, meta } = error as {
+    name?: unknown;
+    code?: unknown;
+    message?: unknown;
+    meta?: { driverAdapterError?: { cause?: Record<string, unknown> } };
+  };
+  const cause = meta?.driverAdapterError?.cause;
+  const found = [cause?.originalCode, cause?.kind === "DatabaseNotReachable" ? "P1001" : undefined, code];
+  const known = found.find((one) => typeof one === "string" && /^[0-9A-Z]{5}$/.test(one));
+  if (typeof known === "string") return { error: known };
+  const text = String(message);
+  const ofTheProgram = /^(?:Type|Reference|Syntax)Error$/.test(String(name)) && !text.includes("fetch failed");
+  const missing = /^(?:ERR_)?MODULE_NOT_FOUND$/.test(String(code)) || /^PrismaClient(?:Validation|ConstructorValidation)Error$/.test(String(name));
+  if (!ofTheProgram && !missing) return { error: "unavailable" };
+  // The message of a SyntaxError or of Prisma may quote a value; that of the others names code.
+  const tells = /^(?:Type|Reference)Error$/.test(String(name));
+  return { error: "cannot ask", reason: tells ? `${name}: ${text.slice(0, 200)}` : String(code ?? name) };
+}
+
 export async function GET(request: Request): Promise<Response> {
   const { headers } = request;
   // A name that resolves to this machine but is not its own would let a page elsewhere ask.
@@ -45,10 +66,6 @@ export async function GET(request: Request): Promise<Response> {
   try {
     return answer(200, { identity: await databaseIdentity() });
   } catch (error) {
-    const { code, meta } = error as { code?: unknown; meta?: { driverAdapterError?: { cause?: Record<string, unknown> } } };
-    const cause = meta?.driverAdapterError?.cause;
-    const found = [cause?.originalCode, cause?.kind === "DatabaseNotReachable" ? "P1001" : undefined, code];
-    const known = found.find((one) => typeof one === "string" && /^[0-9A-Z]{5}$/.test(one));
-    return answer(503, { error: known ?? "unavailable" });
+    return answer(503, problem(error));
   }
 }

@@ -1,0 +1,201 @@
+"""One request to the identity route of the running app, and what its answer means.
+
+The generated route answers `GET <route>?identity=1` with the identity that the app's own connection sees.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from dbswitch.database.identity import Identity
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
+
+TOKEN_HEADER = "x-dbswitch-token"  # noqa: S105  the header's name, not a token
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+CANNOT_ASK = "cannot ask"  # the route's own word for an error that is not the database's
+REGENERATE = "`dbswitch generate client` and `dbswitch generate route` bring the generated files up to date"
+
+
+class Answer(StrEnum):
+    """What the app said to one question."""
+
+    SAME = "same"
+    INCOMPLETE = "incomplete"  # the same database; schema or role were not told
+    OTHER = "other"
+    NO_DATABASE = "no database"
+    CANNOT_ASK = "cannot ask"
+    NO_ROUTE = "no route"
+    REFUSED = "refused"
+    SILENT = "silent"
+
+
+NOT_ASKABLE = frozenset({Answer.INCOMPLETE, Answer.CANNOT_ASK, Answer.NO_ROUTE, Answer.REFUSED})
+
+
+class Said(Struct, frozen=True):
+    """One answer of the app: what it amounts to, in words for people, its HTTP status and the identity it gave."""
+
+    answer: Answer
+    detail: str
+    seen: Identity | None = None
+    status: int | None = None
+
+    @property
+    def from_route(self) -> bool:
+        """Whether the identity route itself answered, and not Next.js in its place."""
+        return self.status is not None and self.answer not in {Answer.NO_ROUTE, Answer.SILENT}
+
+    def fails_like(self, other: Said | None) -> bool:
+        """Whether both are the same failure of the route itself, so that the switch is not its cause."""
+        return (
+            other is not None
+            and self.status is not None
+            and self.answer in {Answer.NO_DATABASE, Answer.SILENT}
+            and (self.answer, self.detail, self.status) == (other.answer, other.detail, other.status)
+        )
+
+
+class Question(Struct, frozen=True):
+    """Whom to ask and what the answer is compared with.
+
+    Attributes:
+        base_url: the server's address.
+        route: the path of the identity route.
+        token: the project's token.
+        expected: what psycopg saw on the target; None while that is not known, then any identity is `Answer.OTHER`.
+        target: the target in words for people: its name, database, host and port.
+        origin: the same for where the app was before the switch, with the identity it gave then.
+    """
+
+    base_url: str
+    route: str
+    token: str
+    expected: Identity | None
+    target: str = ""
+    origin: tuple[str, Identity] | None = None
+
+
+def connect(question: Question, timeout: float) -> HTTPConnection:
+    """Return a connection to the app, not opened yet; `timeout` in seconds bounds the connection and each read."""
+    from http.client import HTTPConnection, HTTPSConnection
+
+    parts = urlsplit(question.base_url)
+    host = parts.hostname or "localhost"
+    if parts.scheme != "https":
+        return HTTPConnection(host, parts.port or 80, timeout=timeout)
+    import ssl
+
+    # `next dev --experimental-https` on this machine signs its certificate itself.
+    return HTTPSConnection(
+        host,
+        parts.port or 443,
+        timeout=timeout,
+        context=ssl._create_unverified_context(),  # noqa: S323, SLF001  loopback; the token is the project's own
+    )
+
+
+def ask(question: Question, connection: HTTPConnection) -> Said:
+    """Ask once over `connection`, which is closed afterwards."""
+    from http.client import HTTPException
+
+    headers = {TOKEN_HEADER: question.token, "Accept": "application/json"}
+    try:
+        connection.request("GET", f"{question.route}?identity=1", headers=headers)
+        response = connection.getresponse()
+        body = response.read(65_536)
+    except (
+        OSError,
+        HTTPException,
+        ValueError,
+    ) as error:  # ValueError: closed by another thread while it was read
+        return Said(Answer.SILENT, f"the app did not answer ({type(error).__name__})")
+    finally:
+        connection.close()
+    return judge(response.status, body, question)
+
+
+def judge(status: int, body: bytes, question: Question) -> Said:
+    """Return what a response means. Pure."""
+    payload = _payload(body)
+    if payload is None and status == NOT_FOUND:
+        return Said(Answer.NO_ROUTE, "the app has no identity route", status=status)
+    if payload is None:
+        return Said(
+            Answer.SILENT, f"the identity route answered HTTP {status} and no identity", status=status
+        )
+    if status in {UNAUTHORIZED, FORBIDDEN}:
+        return Said(
+            Answer.REFUSED, f"the identity route refused the project's token (HTTP {status})", status=status
+        )
+    if "identity" not in payload:
+        return _without_identity(status, payload)
+    try:
+        seen = Identity.from_json(payload["identity"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Said(Answer.SILENT, "the identity route answered with an incomplete identity", status=status)
+    return _compare(seen, question, status)
+
+
+def _without_identity(status: int, payload: dict[str, Any]) -> Said:
+    why = payload.get("error", f"HTTP {status}")
+    if why == CANNOT_ASK:
+        reason = str(payload.get("reason") or "it gives no reason")
+        return Said(Answer.CANNOT_ASK, f"the identity route cannot ask: {reason}", status=status)
+    return Said(Answer.NO_DATABASE, f"the app cannot reach its database ({why})", status=status)
+
+
+def _compare(seen: Identity, question: Question, status: int) -> Said:
+    expected, version = question.expected, f"(PostgreSQL {seen.server_version})"
+    if expected is None:
+        return Said(Answer.OTHER, f"the app answers from {seen.database} {version}", seen, status)
+    target = question.target or expected.database
+    if not seen.same_as(expected):
+        where = seen.database
+        if question.origin is not None and seen.same_as(question.origin[1]):
+            where = question.origin[0]
+        elif seen.database == expected.database:
+            where = f"another database named {seen.database}"
+        return Said(
+            Answer.OTHER, f"the app still answers from {where} {version}, not from {target}", seen, status
+        )
+    if difference := seen.differs_in(expected):
+        return Said(Answer.OTHER, f"the app answers from {target} {version} {difference}", seen, status)
+    if untold := seen.leaves_open(expected):
+        detail = f"the app answers from {target} {version}, but {untold}; {REGENERATE}"
+        return Said(Answer.INCOMPLETE, detail, seen, status)
+    return Said(Answer.SAME, f"the app answers from {target} {version}", seen, status)
+
+
+class EarlierAnswer:
+    """What the app answers before the switch changes anything, asked in the background while the database is probed."""
+
+    def __init__(self, question: Question, *, timeout: float) -> None:
+        self._said: Said | None = None
+        self._thread = threading.Thread(
+            target=self._ask, args=(question, timeout), name="dbswitch-earlier", daemon=True
+        )
+        self._thread.start()
+
+    def _ask(self, question: Question, timeout: float) -> None:
+        self._said = ask(question, connect(question, timeout))
+
+    def wait(self, seconds: float) -> Said | None:
+        """Return the answer, None where there is none within `seconds`."""
+        self._thread.join(seconds)
+        return self._said
+
+
+def _payload(body: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and value.get("dbswitch") == 1 else None
