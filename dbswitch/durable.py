@@ -14,10 +14,12 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
+LARGEST = 64 << 20  # bytes; what is larger is no configuration or state file
+DRAFTS = ".*.draft-*"  # the temporary files of `replace_file`, which a killed process leaves behind
 
 
 def fsync_fd(fd: int) -> None:
@@ -87,7 +89,11 @@ def make_folders(directory: Path) -> None:
 
 def open_private(path: Path, flags: int) -> int:
     """Return a descriptor of a file for its owner alone, never of one that a symlink leads to. Raises OSError."""
-    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    # O_NONBLOCK: a FIFO that a checkout brings along must not make the caller wait for its other end.
+    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, PRIVATE_FILE)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     if flags & os.O_CREAT:
         try:
             give_to_owner(path, fd)
@@ -113,6 +119,39 @@ def give_to_owner(path: Path, fd: int | None = None) -> None:
             os.fchown(fd, around.st_uid, around.st_gid)
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading; never wait for a FIFO's writer, which a checkout may bring in place of any file.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file (EINVAL).
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(fd, "rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the content of a regular file of at most 64 MiB. Raises OSError as :func:`open_regular`, or EFBIG."""
+    with open_regular(path) as stream:
+        content = stream.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(errno.EFBIG, f"larger than {LARGEST >> 20} MiB", str(path))
+    return content
+
+
+def read_regular_text(path: Path, *, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """Return the text of a regular file with every line end as a single newline.
+
+    Raises:
+        OSError: as :func:`read_regular`.
+        UnicodeDecodeError: it is not text in this encoding.
+    """
+    text = read_regular(path).decode(encoding, errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
     """Replace `path` by `content`, all or nothing, also across a power cut.
 
@@ -121,7 +160,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> Non
     """
     import tempfile
 
-    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    fd, name = tempfile.mkstemp(prefix=f".{path.name}.draft-", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(fd, "wb") as stream:
@@ -163,6 +202,6 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Return what is in `path`, or None where there is no file or no whole JSON value in it."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_regular(path))
     except (OSError, ValueError):
         return None

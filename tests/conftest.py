@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import secrets
 import shutil
@@ -30,7 +29,6 @@ REAL_STACK_DEADLINE = 600
 SWEEP_DEADLINE = 1100
 TEARDOWN_DEADLINE = 120
 STATE_HOME = "XDG_STATE_HOME"
-_states = itertools.count(1)
 _state_folders = pytest.StashKey[Path]()
 # What a developer's shell may hold and the code under test would read.
 _NOT_FOR_TESTS = (
@@ -53,9 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
         # Everything started from here on carries it; xdist's workers inherit it from the first process.
         os.environ[MARKER] = secrets.token_hex(8)
     _restore_signals()
-    # For what a fixture of a wider scope than a test starts; each test has a folder of its own.
+    # One for the whole worker: a server that a wide fixture starts must be known to every test that uses it.
     config.stash[_state_folders] = Path(tempfile.mkdtemp(prefix="dbswitch-tests-state-"))
-    os.environ[STATE_HOME] = str(config.stash[_state_folders] / "session")
+    os.environ[STATE_HOME] = str(config.stash[_state_folders])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -95,13 +93,6 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     if isinstance(node, pytest.Item):
         settings = Settings(TEARDOWN_DEADLINE, "signal", func_only=False, disable_debugger_detection=False)
         node.ihook.pytest_timeout_set_timer(item=node, settings=settings)
-
-
-@pytest.fixture(autouse=True)
-def _state_home(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what dbswitch stores for this user in a folder of the test."""
-    folder = pytestconfig.stash[_state_folders] / str(next(_states))
-    monkeypatch.setenv(STATE_HOME, str(folder))
 
 
 def _must_run(item: pytest.Item) -> bool:

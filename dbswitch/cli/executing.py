@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from dbswitch.cli.switching import asker, find_project, mend
+from dbswitch.cli.switching import asker, find_project, tell_unfinished
 from dbswitch.errors import ProtectedError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def execute(asked: Exec, common: Common, renderer: Renderer) -> int:
         UsageError: no such target, or no such command. ProtectedError: a protected target was not confirmed.
     """
     project = find_project(common, renderer)
-    mend(project, renderer)
+    tell_unfinished(project, renderer)
     from dbswitch.project.targets import resolve, variable_names
 
     target = resolve(project, asked.target)

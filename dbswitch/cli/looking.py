@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from dbswitch.cli.renderer import Answer, Line, Style, plain
-from dbswitch.cli.switching import find_project, mend
+from dbswitch.cli.switching import find_project
 from dbswitch.cli.wording import duration, target_style
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 def status(common: Common, renderer: Renderer) -> int:
     """Show where everything stands; return the exit code."""
     project = find_project(common, renderer)
-    mend(project, renderer)
     from dbswitch.switch.status import status as look
 
     found = look(project, os.environ)
@@ -77,7 +76,7 @@ def status_fields(project: Project, found: Status) -> dict[str, Any]:
         "running": None
         if found.holder is None
         else {"target": found.holder.target, "pid": found.holder.pid, "since": found.holder.since},
-        "unfinished": found.unfinished,
+        "unfinished": found.unfinished is not None,
         "notices": list(found.notices),
     }
 
@@ -97,11 +96,8 @@ def status_lines(found: Status, *, verbose: bool) -> Iterable[Line]:
     yield (("targets: ", Style.DIM), *_targets(found, protected))
     if found.holder is not None:
         yield (("running: ", Style.DIM), (found.holder.text, Style.WARN))
-    if found.unfinished:
-        yield (
-            ("warning: ", Style.WARN),
-            ("a killed switch left work; the next command finishes it", Style.PLAIN),
-        )
+    if found.unfinished is not None:
+        yield (("warning: ", Style.WARN), (found.unfinished, Style.PLAIN))
     for name, why in active.unresolved:
         yield (("note: ", Style.DIM), (f"{name} was not compared: {why}", Style.PLAIN))
     if verbose:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dbswitch.answering import answering
 from dbswitch.cli.switching import agree_to_take_port, find_project
+from dbswitch.durable import open_regular
 from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Watch:
 
         if mutex.peek(self.project.state_dir) is not None:
             return False
-        if recovery.pending(self.project.state_dir):
+        if recovery.pending(self.project.private_dir):
             from dbswitch.cli.switching import mend
 
             mend(self.project, self.renderer)  # the switch that took the server down was killed
@@ -198,7 +199,7 @@ def logs(asked: Logs, common: Common, renderer: Renderer) -> int:
 
 def _tail(path: Path, count: int) -> tuple[bytes, int]:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             position = stream.seek(0, os.SEEK_END)
             stream.seek(max(0, position - _TAIL))
             text = stream.read(_TAIL)

@@ -168,11 +168,20 @@ def stop(common: Common, renderer: Renderer) -> int:
     return servers.stop_server(project, renderer.emit, run_id=runs.new_id()).exit
 
 
+def tell_unfinished(project: Project, renderer: Renderer) -> None:
+    """Say what a killed run left; a command that only looks does not finish it."""
+    from dbswitch.switch import mutex, recovery
+
+    left = recovery.unfinished(project.private_dir)
+    if left is not None and mutex.peek(project.state_dir) is None:
+        renderer.note(left)
+
+
 def mend(project: Project, renderer: Renderer) -> None:
-    """Finish what a killed run left, before a command shows or uses it; people are told, programs are not."""
+    """Finish what a killed run left, its stopped server included; people are told, programs are not."""
     from dbswitch.switch import recovery
 
-    if not recovery.pending(project.state_dir):
+    if not recovery.pending(project.private_dir):
         return
     from dbswitch.switch import runs, servers
     from dbswitch.switch.events import Notice, Result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dbswitch.cli.switching import find_project, mend
+from dbswitch.cli.switching import find_project, tell_unfinished
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def wait(asked: Wait, common: Common, renderer: Renderer) -> int:
         DatabaseNotReadyError: not before the deadline. DatabaseRejectedError: it will keep saying no.
     """
     project = find_project(common, renderer)
-    mend(project, renderer)
+    tell_unfinished(project, renderer)
     from dbswitch.database.probe import ProbeLimits, wait_until_ready
     from dbswitch.switch import runs
     from dbswitch.switch.events import Outcome, Phase, Result, Started

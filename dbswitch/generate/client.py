@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from dbswitch.database.identity import IDENTITY_SQL
+from dbswitch.durable import read_regular_text
 from dbswitch.errors import ConfigError
 from dbswitch.generate.header import GeneratedFile, sign
 from dbswitch.generate.style import Style, read_style
@@ -239,6 +240,6 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_regular_text(path, errors="replace")
     except OSError:
         return ""

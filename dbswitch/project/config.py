@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
 from dbswitch.project import toml_table
 from dbswitch.project.secret import SecretText
@@ -119,7 +120,7 @@ def load(root: Path) -> Config:
     """
     path = root / FILE_NAME
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         return Config()
     except OSError as error:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from dbswitch import state_folder
+from dbswitch.durable import read_regular
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
 from dbswitch.project import config as configuration
@@ -45,8 +47,17 @@ class Project(Struct, frozen=True):
 
     @property
     def state_dir(self) -> Path:
-        """The folder of dbswitch's own small files; it need not exist yet."""
+        """The folder in the project that holds the lock and what the app reads; it need not exist yet."""
         return self.root / STATE_DIR
+
+    @property
+    def private_dir(self) -> Path:
+        """The user's folder for what makes dbswitch act: journal, records, history; it need not exist yet.
+
+        Raises:
+            ConfigError: as :func:`dbswitch.state_folder.of_project`.
+        """
+        return state_folder.of_project(self.root)
 
     @property
     def package_manager(self) -> str:
@@ -153,7 +164,7 @@ def _binds(root: Path, key: str) -> bool:
     binding = re.compile(rb"^\s*(?:export\s+)?" + key.encode() + rb"\s*=", re.MULTILINE)
     for path in (*(root / name for name in DEV_FILES), *root.glob("env/*.env")):
         try:
-            if path.is_file() and binding.search(path.read_bytes()) is not None:
+            if path.is_file() and binding.search(read_regular(path)) is not None:
                 return True
         except OSError:  # whoever edits the file will say why it cannot be read
             continue

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch.durable import read_regular_text
 from dbswitch.project import jstext
 from dbswitch.project.packages import installed_version
 
@@ -82,7 +83,7 @@ def dist_dir_of(text: str) -> str | None:
 
 def _dist_dir(path: Path) -> tuple[str, tuple[str, ...]]:
     try:
-        literal = dist_dir_of(path.read_text(encoding="utf-8", errors="replace"))
+        literal = dist_dir_of(read_regular_text(path, errors="replace"))
     except (OSError, ValueError):
         notice = f'distDir in {path.name} is not a plain string: assuming {DEFAULT_DIST_DIR}; say it as [server] dist_dir = "..."'
         return DEFAULT_DIST_DIR, (notice,)

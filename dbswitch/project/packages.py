@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch.durable import read_regular, read_regular_text
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     path = folder / "package.json"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular_text(path, encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -141,7 +142,7 @@ def installed_version(root: Path, package: str) -> str | None:
     """Return the version found in the nearest `node_modules`, as Node's resolution walks it; None where not installed."""
     for folder in boundary(root):
         try:
-            value = json.loads((folder / "node_modules" / package / "package.json").read_bytes())
+            value = json.loads(read_regular(folder / "node_modules" / package / "package.json"))
         except (OSError, ValueError):
             continue
         version = value.get("version") if isinstance(value, dict) else None

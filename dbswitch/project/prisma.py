@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch.durable import read_regular_text
 from dbswitch.project import jstext
 from dbswitch.project.nextinfo import major
 from dbswitch.project.packages import installed_version
@@ -163,7 +164,7 @@ def _schema_text(path: Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_regular_text(path, errors="replace")
     except OSError:
         return ""
 

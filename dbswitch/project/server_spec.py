@@ -44,6 +44,7 @@ def build(project: Project, ambient: Mapping[str, str] | None = None) -> ServerS
         dist_dir=project.root
         / (project.next.dist_dir if project.next is not None else server.dist_dir or DEFAULT_DIST_DIR),
         state_dir=project.state_dir,
+        private_dir=project.private_dir,
         ports=server.ports,
         ready_path=server.ready_path,
         limits=ServerLimits(term=server.term_timeout, kill=server.kill_timeout, ready=server.ready_timeout),

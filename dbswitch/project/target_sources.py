@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from dbswitch.durable import read_regular, read_regular_text
 from dbswitch.errors import ConfigError
 from dbswitch.project import names
 from dbswitch.project.secret import SecretValues
@@ -279,7 +280,7 @@ def read_target_file(path: Path, shown: str) -> SecretValues:
         ConfigError: it cannot be read, is not UTF-8, or a line is no binding (its number is named, never its text).
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{shown} is not UTF-8", fix=f"save {shown} as UTF-8") from None
     except OSError as error:
@@ -314,7 +315,7 @@ def parse_dotenv(text: str, shown: str) -> SecretValues:
 
 def _binds_url(project: Project, path: Path) -> bool:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_regular_text(path, errors="replace")
     except OSError:
         return False
     keys = "|".join(re.escape(key) for key in project.url_variables)

@@ -12,7 +12,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import ensure_state_dir, open_private
+from dbswitch.durable import ensure_state_dir, open_private, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ def rotate(path: Path, limit: int = MAX_BYTES) -> bool:
             return False
         previous = path.with_name(path.name + ".1")
         fd = open_private(previous, _REPLACE)
-        with path.open("rb") as source, os.fdopen(fd, "wb") as target:
+        with open_regular(path) as source, os.fdopen(fd, "wb") as target:
             shutil.copyfileobj(source, target)
         os.truncate(path, 0)
     except OSError:
@@ -60,7 +60,7 @@ def size(path: Path) -> int:
 def last_lines(path: Path, count: int = 20, *, since: int = 0) -> tuple[str, ...]:
     """Return the last lines after the byte `since`, without blank ones; at most 64 KiB are read."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             end = stream.seek(0, os.SEEK_END)
             start = since if since <= end else 0
             stream.seek(max(start, end - _CHUNK))
@@ -84,7 +84,7 @@ def follow(
     position = size(path) if since is None else since
     while True:
         stopping = stop()
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+        with contextlib.suppress(FileNotFoundError), open_regular(path) as stream:
             end = stream.seek(0, os.SEEK_END)
             if end < position:
                 position = 0

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch.durable import read_regular, read_regular_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -41,7 +43,7 @@ def lock_path(dist_dir: Path) -> Path:
 def lock_is_held(path: Path) -> bool:
     """Say whether a living process holds the lock. Raises OSError other than a missing file."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     try:
@@ -71,7 +73,7 @@ def lock_holders(path: Path) -> frozenset[int]:
 def lock_content(path: Path) -> dict[str, object]:
     """Return what newer versions write into the lock (pid, port, appUrl); empty for older ones."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_regular(path))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -107,7 +109,7 @@ def remove_lock(path: Path) -> bool:
     for a second, and then creates a new file.
     """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:
@@ -190,7 +192,7 @@ def _plain_arguments(root: Path, scripts: Mapping[str, str], script: str, text: 
     if f"pre{script}" in scripts or f"post{script}" in scripts:
         return None
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        if _MANAGER_OPTIONS.search((root / ".npmrc").read_text(encoding="utf-8")):
+        if _MANAGER_OPTIONS.search(read_regular_text(root / ".npmrc")):
             return None
     words = words[1:]
     if words and words[0] == "dev":

@@ -1,4 +1,4 @@
-"""The server record `.dbswitch/server.json`: what we started, enough to prove it later, nothing secret."""
+"""The server record `server.json` in the user's state folder: what we started, enough to prove it later, nothing secret."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.durable import ensure_state_dir, read_json, write_json
+from dbswitch import state_folder
+from dbswitch.durable import read_json, write_json
 from dbswitch.server.processes import ProcessId
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def read_record(path: Path) -> ServerRecord | None:
             return None
 
 
-def write_record(path: Path, record: ServerRecord) -> None:
-    """Write the record in one piece. Raises OSError."""
-    ensure_state_dir(path.parent)
+def write_record(path: Path, record: ServerRecord, root: Path) -> None:
+    """Write the record of the server of the project in `root` in one piece. Raises OSError."""
+    state_folder.ensure(path.parent, root)
     write_json(
         path,
         {

@@ -29,7 +29,7 @@ class ServerSpec(Struct, frozen=True):
 
     `argv` carries no port: `start` appends `-p PORT` when `port_flag` says that the command takes it, and always
     sets `PORT`. `dist_dir` is absolute. `alive_path` is a path that a living server answers whatever its pages do;
-    None for other frameworks.
+    None for other frameworks. `state_dir` holds the log, `private_dir` the server record.
     """
 
     argv: tuple[str, ...]
@@ -38,6 +38,7 @@ class ServerSpec(Struct, frozen=True):
     port_explicit: bool
     dist_dir: Path
     state_dir: Path
+    private_dir: Path
     ports: tuple[int, ...] = DEFAULT_PORTS
     ready_path: str = "/"
     limits: ServerLimits = field(default_factory=ServerLimits)
@@ -49,7 +50,7 @@ class ServerSpec(Struct, frozen=True):
     @property
     def record_path(self) -> Path:
         """Where the server record is."""
-        return self.state_dir / "server.json"
+        return self.private_dir / "server.json"
 
     @property
     def log_path(self) -> Path:

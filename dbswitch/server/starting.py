@@ -132,7 +132,7 @@ def start(
     process = identify(child.pid) or ProcessId(child.pid, "ended at once")
     record = ServerRecord(process, marker, port, spec.url(port), time.time())
     try:
-        write_record(spec.record_path, record)
+        write_record(spec.record_path, record, spec.cwd)
     except OSError as error:
         descend(
             lambda: find(spec, record),

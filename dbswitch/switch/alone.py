@@ -6,6 +6,7 @@ import errno
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from dbswitch import state_folder
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import ConfigError
 from dbswitch.switch import mutex, recovery
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dbswitch.project.discovery import Project
     from dbswitch.switch.mutex import Lease
     from dbswitch.switch.recovery import Recovered
     from dbswitch.switch.reporter import Reporter
@@ -26,37 +28,57 @@ LOCK_DEADLINE = (
 
 
 @contextmanager
-def alone(state_dir: Path, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, Recovered]]:
+def alone(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, Recovered]]:
     """Hold the project's lock for the body; `target` is what others are told.
 
     Raises:
         BusyError: another run held it for longer than the deadline.
         OvertakenError: a newer request came in while this one waited.
-        ConfigError: the state folder cannot be made.
+        ConfigError: a state folder cannot be made.
         RollbackFailedError: a killed run's env files cannot be finished.
     """
     with ExitStack() as stack:
+        prepare_private_dir(project)
         try:
-            lease = _enter(stack, state_dir, reporter, target)
+            lease = _enter(stack, project.state_dir, reporter, target)
         except OSError as error:
-            raise unusable(state_dir, error) from error
-        yield lease, recovery.recover(state_dir, reporter)
+            raise unusable(project.state_dir, error) from error
+        yield lease, recovery.recover(project, reporter)
 
 
 @contextmanager
-def alone_if_free(state_dir: Path, reporter: Reporter, *, target: str) -> Iterator[Recovered | None]:
+def alone_if_free(project: Project, reporter: Reporter, *, target: str) -> Iterator[Recovered | None]:
     """Hold the lock for the body where nobody else does, and finish what a killed run left; None: somebody does.
 
     Raises:
-        ConfigError: the state folder cannot be used.
+        ConfigError: a state folder cannot be used.
         RollbackFailedError: a killed run's env files cannot be finished.
     """
     with ExitStack() as stack:
+        prepare_private_dir(project)
         try:
-            ours = stack.enter_context(mutex.acquire_if_free(state_dir, target=target))
+            ours = stack.enter_context(mutex.acquire_if_free(project.state_dir, target=target))
         except OSError as error:
-            raise unusable(state_dir, error) from error
-        yield recovery.recover(state_dir, reporter) if ours else None
+            raise unusable(project.state_dir, error) from error
+        yield recovery.recover(project, reporter) if ours else None
+
+
+def prepare_private_dir(project: Project) -> Path:
+    """Make the user's state folder for the project and return it.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    folder = project.private_dir
+    try:
+        return state_folder.ensure(folder, project.root)
+    except OSError as error:
+        raise ConfigError(
+            "dbswitch's state folder cannot be used",
+            facts=(f"{error.filename or folder}: {error.strerror}",),
+            why="the journal and the records that keep a switch whole are stored there, outside the project",
+            fix="make it writable for you, or set XDG_STATE_HOME to a folder of yours",
+        ) from error
 
 
 def _enter(stack: ExitStack, state_dir: Path, reporter: Reporter, target: str) -> Lease:
@@ -71,7 +93,7 @@ def _enter(stack: ExitStack, state_dir: Path, reporter: Reporter, target: str) -
 
 
 def unusable(
-    state_dir: Path, error: OSError, why: str = "the lock and the journal that keep a switch whole live there"
+    state_dir: Path, error: OSError, why: str = "the lock that keeps two switches apart is stored there"
 ) -> ConfigError:
     """Return the error for a state folder in which nothing can be written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:

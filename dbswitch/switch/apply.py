@@ -219,7 +219,7 @@ class Apply:
         with work.reporter.phase(Phase.WRITE) as note:
             self.reached_files = True
             with work.interrupts.deferred():
-                transaction.apply(self.changes, work.state_dir / JOURNAL)
+                transaction.apply(self.changes, work.private_dir / JOURNAL)
                 self.written = True
                 work.record.note(files_written=True)
             disagreements = observing.verify_on_disk(

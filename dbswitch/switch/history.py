@@ -1,4 +1,8 @@
-"""What was switched when: `.dbswitch/history.jsonl`, one JSON line for every finished switch, names only."""
+"""What was switched when: `.dbswitch/history.jsonl`, one JSON line for every finished switch, names only.
+
+The history is shown and never acted on, since a checkout may bring one. Where `dbswitch -` goes is kept in the user's
+state folder.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,13 @@ from dbswitch import durable
 from dbswitch.switch.events import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from dbswitch.switch.events import Result
 
 FILE_NAME = "history.jsonl"
+PREVIOUS_FILE = "previous.json"
 KEPT = 500
 _PATIENCE = 1.0  # seconds
 _SLACK = 50  # lines over KEPT before the file is rewritten
@@ -49,7 +54,7 @@ def append(state_dir: Path, result: Result) -> None:
     """Add the line of a finished switch. Needs no lock of the caller's.
 
     Raises:
-        OSError: it cannot be written, or somebody kept the file busy for a second.
+        OSError: it cannot be written, or another process kept the file busy for a second.
     """
     path = state_dir / FILE_NAME
     line = {
@@ -72,22 +77,24 @@ def append(state_dir: Path, result: Result) -> None:
 def read(state_dir: Path) -> tuple[Past, ...]:
     """Return the history, oldest first. Lines that are not whole (a power cut) are passed over."""
     try:
-        content = (state_dir / FILE_NAME).read_bytes()
+        content = durable.read_regular(state_dir / FILE_NAME)
     except OSError:
         return ()
     found = (_parse(line) for line in content.splitlines())
     return tuple(past for past in found if past is not None)[-KEPT:]
 
 
-def previous_target(past: Sequence[Past], active: str | None) -> str | None:
-    """Return where `dbswitch -` goes from `active`: the last other target that a switch reached or came from."""
-    for one in reversed(past):
-        if one.outcome is not Outcome.SWITCHED:
-            continue
-        for name in (one.target, one.previous):
-            if name is not None and name != active:
-                return name
-    return None
+def remember(private_dir: Path, result: Result) -> None:
+    """Keep the two targets of a finished switch for `dbswitch -`. Raises OSError."""
+    if result.outcome is Outcome.SWITCHED and result.previous != result.target:
+        durable.write_json(private_dir / PREVIOUS_FILE, [result.target, result.previous])
+
+
+def previous_target(private_dir: Path, active: str | None) -> str | None:
+    """Return where `dbswitch -` goes from `active`: the other one of the last switch's two targets."""
+    last = durable.read_json(private_dir / PREVIOUS_FILE)
+    names = last if isinstance(last, list) else []
+    return next((name for name in names if isinstance(name, str) and name != active), None)
 
 
 def append_line(path: Path, line: str) -> None:

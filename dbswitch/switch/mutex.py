@@ -124,7 +124,9 @@ def peek(state_dir: Path) -> Holder | None:
     A holder whose record is not readable (yet) is :data:`dbswitch.switch.tickets.UNKNOWN`.
     """
     try:
-        fd = tickets.keep_private(os.open(state_dir / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
+        fd = tickets.keep_private(
+            os.open(state_dir / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        )
     except OSError:
         return None
     try:

@@ -42,10 +42,10 @@ class SwitchRecord(Struct, frozen=True):
 
 
 class RecordFile:
-    """`.dbswitch/switch.json` while a switch runs; every change is on the disk before the step it announces."""
+    """`switch.json` in the user's state folder while a switch runs; every change is on the disk before the step it announces."""
 
-    def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / FILE_NAME
+    def __init__(self, private_dir: Path) -> None:
+        self._path = private_dir / FILE_NAME
         self._record: SwitchRecord | None = None
         self._began = False
 
@@ -117,9 +117,9 @@ def _padded(record: SwitchRecord) -> bytes:
     return text.ljust((room // BLOCK + 1) * BLOCK - 1).encode() + b"\n"
 
 
-def read(state_dir: Path) -> SwitchRecord | None:
+def read(private_dir: Path) -> SwitchRecord | None:
     """Return the record a killed switch left behind, or None. Call it under the lock only."""
-    found = durable.read_json(state_dir / FILE_NAME)
+    found = durable.read_json(private_dir / FILE_NAME)
     if not isinstance(found, dict):
         return None
     try:

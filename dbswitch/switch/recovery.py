@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch import durable
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import EnvFileError, RollbackFailedError
@@ -17,6 +19,7 @@ from dbswitch.switch.work import JOURNAL
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dbswitch.project.discovery import Project
     from dbswitch.switch.record import SwitchRecord
     from dbswitch.switch.reporter import Reporter
 
@@ -33,25 +36,42 @@ class Recovered(Struct, frozen=True):
     server_down: bool
 
 
-def pending(state_dir: Path) -> bool:
-    """Return whether a killed run left anything; cheap, and true as well while another switch is running.
+def pending(private_dir: Path) -> bool:
+    """Return whether a killed run left anything; cheap, and true as well while another switch is running."""
+    return any(os.path.exists(private_dir / name) for name in (JOURNAL, record.FILE_NAME))  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
 
-    In a state folder of another user nothing can be seen, so nothing is pending: what only looks must go on working.
+
+def unfinished(private_dir: Path) -> str | None:
+    """Return in one sentence what a killed run left and which command finishes it; None where it left nothing.
+
+    Reads only. The caller knows that no run holds the lock.
     """
-    return any(os.path.exists(state_dir / name) for name in (JOURNAL, record.FILE_NAME))  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+    if not pending(private_dir):
+        return None
+    killed = record.read(private_dir)
+    where = "A switch" if killed is None else f"A switch to {killed.target}"
+    left = []
+    if os.path.exists(private_dir / JOURNAL):  # noqa: PTH110 - as above
+        left.append("some env files may hold the old values and some the new ones")
+    if killed is not None and killed.server_down:
+        left.append("the dev server was stopped")
+    state = " and ".join(left) or "nothing is half done"
+    return f"{where} was killed: {state}. `dbswitch restart` finishes it."
 
 
-def recover(state_dir: Path, reporter: Reporter) -> Recovered:
+def recover(project: Project, reporter: Reporter) -> Recovered:
     """Finish a half-done env transaction and say what a killed switch left.
 
     Raises:
         RollbackFailedError: an env file cannot be written; the journal is kept for the next run.
     """
-    killed = record.read(state_dir)
+    private_dir = project.private_dir
+    _sweep_drafts(private_dir)
+    killed = record.read(private_dir)
     with reporter.phase(Phase.RECOVER) as note:
         try:
             done = transaction.recover(
-                state_dir / JOURNAL, only=[state_dir.parent / name for name in DEV_FILES]
+                private_dir / JOURNAL, only=[project.root / name for name in DEV_FILES]
             )
         except EnvFileError as error:
             raise RollbackFailedError(error.what, facts=error.facts, why=error.why, fix=error.fix) from error
@@ -67,3 +87,11 @@ def recover(state_dir: Path, reporter: Reporter) -> Recovered:
             "warning",
         )
     return Recovered(killed, killed is not None and killed.server_down)
+
+
+def _sweep_drafts(private_dir: Path) -> None:
+    """Remove the temporary files of a run that was killed while it wrote one; the caller holds the lock."""
+    with contextlib.suppress(OSError):
+        for draft in private_dir.glob(durable.DRAFTS):
+            with contextlib.suppress(OSError):
+                draft.unlink()

@@ -74,7 +74,7 @@ def _put_back(apply: Apply, *, stuck: bool) -> str:
 
 def _put_files_back(apply: Apply) -> str:
     work = apply.work
-    foreign = transaction.roll_back(apply.changes, work.state_dir / JOURNAL)
+    foreign = transaction.roll_back(apply.changes, work.private_dir / JOURNAL)
     apply.written = False
     work.record.note(files_written=False)
     for path in foreign:

@@ -57,9 +57,10 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
             _switch(project, request, reporter, interrupts, ending)
         result = ending.result(reporter)
         if not request.dry_run and result.exit not in NOT_BEGUN:
-            with contextlib.suppress(
-                OSError
-            ):  # a history that cannot be written must not turn a switch into a failure
+            # A history that cannot be written must not turn a switch into a failure.
+            with contextlib.suppress(OSError):
+                history.remember(project.private_dir, result)
+            with contextlib.suppress(OSError):
                 history.append(project.state_dir, result)
         emit(result)
     return result
@@ -69,7 +70,7 @@ def _switch(
     project: Project, request: Request, reporter: Reporter, interrupts: Interrupts, ending: Ending
 ) -> None:
     ending.target = targets.lookup(project, _named(project, request.target)).name  # fails before anyone waits
-    with alone(project.state_dir, reporter, target=ending.target) as (lease, recovered):
+    with alone(project, reporter, target=ending.target) as (lease, recovered):
         with reporter.phase(Phase.OBSERVE) as note:
             # Inside a running Next.js the environment holds the env files as they were when it started.
             ambient = {} if touched_by_next(request.ambient) else request.ambient
@@ -102,6 +103,7 @@ def _switch(
         work = Work(
             project=project,
             state_dir=project.state_dir,
+            private_dir=project.private_dir,
             spec=observed.spec,
             observed=observed.server,
             launch=observe.launch_environment(observed, request.ambient),
@@ -113,7 +115,7 @@ def _switch(
             extra={},
             reporter=reporter,
             interrupts=interrupts,
-            record=RecordFile(project.state_dir),
+            record=RecordFile(project.private_dir),
             present=observe.present_urls(observed),
             previous=observed.previous,
         )
@@ -135,11 +137,11 @@ def _switch(
 def _named(project: Project, target: str) -> str:
     if target != PREVIOUS:
         return target
-    name = history.previous_target(history.read(project.state_dir), targets.active(project, {}).target)
+    name = history.previous_target(project.private_dir, targets.active(project, {}).target)
     if name is None:
         raise UsageError(
             "there is no previous target",
-            facts=("no finished switch is in the history",),
+            facts=("you have not switched this project yet",),
             why="`-` goes back to where the last switch came from",
             fix="name the target: "
             + ", ".join(f"`dbswitch {ref.name}`" for ref in targets.list_targets(project)),

@@ -69,7 +69,7 @@ def read(state_dir: Path, run_id: str) -> tuple[dict[str, Any], ...]:
         UsageError: as :func:`path_of`.
     """
     try:
-        content = path_of(state_dir, run_id).read_bytes()
+        content = durable.read_regular(path_of(state_dir, run_id))
     except OSError:
         return ()
     return tuple(_whole(content))

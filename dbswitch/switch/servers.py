@@ -58,7 +58,7 @@ def start_server(
     with begun(reporter, ending) as interrupts:
         with (
             Settled(ending, interrupts),
-            alone(project.state_dir, reporter, target="dev") as (_lease, recovered),
+            alone(project, reporter, target="dev") as (_lease, recovered),
         ):
             observed = _observe(project, reporter, ending)
             if is_running(observed.server.state) and observed.server.state is not ServerState.HALF_DEAD:
@@ -88,7 +88,7 @@ def restart(
     with begun(reporter, ending) as interrupts:
         with (
             Settled(ending, interrupts),
-            alone(project.state_dir, reporter, target="restart") as (lease, recovered),
+            alone(project, reporter, target="restart") as (lease, recovered),
         ):
             # It is stopped whatever it answers, and a half-dead one may take seconds to answer nothing.
             observed = _observe(project, reporter, ending, ask=False)
@@ -113,7 +113,7 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
     """Stop the dev server and everything that belongs to it."""
     reporter, ending = _begin(emit, run_id)
     with begun(reporter, ending) as interrupts:
-        with Settled(ending, interrupts), alone(project.state_dir, reporter, target="stop"):
+        with Settled(ending, interrupts), alone(project, reporter, target="stop"):
             try:
                 observed = _observe(project, reporter, ending)
             except (ConfigError, EnvFileError) as error:
@@ -121,7 +121,7 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
                     "env-files", f"{error.what.rstrip('.')}; the server is stopped all the same", "warning"
                 )
                 observed = observe.server_alone(project)
-            record = RecordFile(project.state_dir)
+            record = RecordFile(project.private_dir)
             record.end()  # whoever stops the server does not want a killed switch's server back
             apply = _apply(
                 observed, reporter, interrupts, {}, Recovered(None, server_down=False), take_port=False
@@ -163,6 +163,7 @@ def _apply(
     work = Work(
         project=observed.project,
         state_dir=observed.project.state_dir,
+        private_dir=observed.project.private_dir,
         spec=observed.spec,
         observed=observed.server,
         launch=observe.launch_environment(observed, ambient),
@@ -174,7 +175,7 @@ def _apply(
         extra=extra,
         reporter=reporter,
         interrupts=interrupts,
-        record=RecordFile(observed.project.state_dir),
+        record=RecordFile(observed.project.private_dir),
     )
     return Apply(work, (), start_anyway=recovered.server_down)
 
@@ -230,19 +231,19 @@ def repair(
 
     Every command calls this first, so that the state a person is shown is never a half one.
     """
-    if not recovery.pending(project.state_dir) or mutex.peek(project.state_dir) is not None:
+    if not recovery.pending(project.private_dir) or mutex.peek(project.state_dir) is not None:
         return None
     reporter, ending = _begin(emit, run_id)
     with begun(reporter, ending) as interrupts:
         with (
             Settled(ending, interrupts),
-            alone_if_free(project.state_dir, reporter, target="repair") as recovered,
+            alone_if_free(project, reporter, target="repair") as recovered,
         ):
             ending.outcome = Outcome.UNCHANGED  # somebody took the lock meanwhile, and finishes it
             if recovered is not None:
                 ending.outcome = Outcome.REPAIRED
                 _put_server_back(project, reporter, interrupts, ending, recovered, ambient)
-                RecordFile(project.state_dir).end()
+                RecordFile(project.private_dir).end()
         return _end(emit, reporter, ending)
 
 

@@ -29,7 +29,7 @@ class Status(Struct, frozen=True):
         hot_client: the project uses the generated Prisma client.
         identity_route: the app can be asked which database it is on.
         holder: the run that holds the lock right now.
-        unfinished: a killed run left something that the next changing command will finish.
+        unfinished: what a killed run left and which command finishes it; None where it left nothing.
     """
 
     active: Active
@@ -39,7 +39,7 @@ class Status(Struct, frozen=True):
     hot_client: bool
     identity_route: bool
     holder: Holder | None
-    unfinished: bool
+    unfinished: str | None
     notices: tuple[str, ...]
 
 
@@ -61,6 +61,6 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
         hot_client=found.client is not None,
         identity_route=found.identity_path is not None or project.config.verify.path is not None,
         holder=holder,
-        unfinished=holder is None and recovery.pending(project.state_dir),
+        unfinished=recovery.unfinished(project.private_dir) if holder is None else None,
         notices=project.notices,
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
 
+from dbswitch.durable import read_regular
 from dbswitch.switch.identity_request import NOT_ASKABLE, Answer, Question, Said, ask, connect
 
 if TYPE_CHECKING:
@@ -173,6 +174,6 @@ class _Asking:
 def read_token(path: Path) -> str:
     """Return the project's token, or an empty string where `dbswitch init` has not written one."""
     try:
-        return path.read_text(encoding="ascii").strip()
+        return read_regular(path).decode("ascii").strip()
     except (OSError, ValueError):
         return ""

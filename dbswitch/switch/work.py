@@ -42,6 +42,7 @@ class Work(Struct, frozen=True):
 
     project: Project
     state_dir: Path
+    private_dir: Path
     spec: ServerSpec
     observed: Observation
     launch: Mapping[str, str]

@@ -40,6 +40,7 @@ from tests.benchmarks.bench_hot_client import stage
 from tests.support.nextapp import env_local
 from tests.support.npm import node_modules_for
 from tests.support.processes import end
+from tests.support.state import private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,7 +145,7 @@ class Scene:
 
     def clear(self) -> None:
         """End whatever runs, and put the env file back."""
-        if (self.app.root / ".dbswitch/server.json").exists():
+        if (private_dir(self.app.root) / "server.json").exists():
             self.app.dbswitch("stop")
         end(self.app.processes())
         for process in self.app.started:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.state import private_dir
+
 if TYPE_CHECKING:
     from tests.support.nextapp import AppFolder, NextApp
     from tests.support.postgres import FreshPostgres, ShopServer
@@ -96,7 +98,7 @@ def test_two_switches_at_once_end_on_the_newest_and_everyone_is_told_the_truth(
 ) -> None:
     app = running(next_app, postgres_local, postgres_prod.url)
     first = app.dbswitch_popen("prod", "--confirm", postgres_prod.shop.database)
-    lock = app.root / ".dbswitch" / "switch.json"
+    lock = private_dir(app.root) / "switch.json"
     until = time.monotonic() + 60
     while not lock.exists():
         assert first.poll() is None

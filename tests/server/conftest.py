@@ -17,6 +17,7 @@ from dbswitch.demo.postgres import free_port
 from dbswitch.server import lifecycle
 from dbswitch.server.processes import ProcessId, identify, is_alive
 from tests.support.processes import end, with_variable
+from tests.support.state import private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,6 +88,7 @@ def make_folder(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
             ports=(port,),
             dist_dir=root / ".next",
             state_dir=root / ".dbswitch",
+            private_dir=private_dir(root),
             port_flag=behaviour is None,
             alive_path=lifecycle.NEXT_ALIVE_PATH if behaviour is None else None,
             limits=lifecycle.ServerLimits(term=0.5, kill=5, ready=10, request=2, ask=0.5),

@@ -18,6 +18,7 @@ from dbswitch.server.record import remove_record
 from dbswitch.server.state import ServerState
 from tests.server.conftest import PROGRAMS, assert_dead, wait_for
 from tests.support.processes import end, with_variable
+from tests.support.state import private_dir
 
 
 @pytest.mark.parametrize(
@@ -173,6 +174,7 @@ def test_stopping_from_below_the_server_spares_the_one_who_stops(make_folder):
         ports=(spec.port,),
         dist_dir=spec.dist_dir,
         state_dir=spec.state_dir,
+        private_dir=spec.private_dir,
         port_flag=False,
         alive_path=None,
     )
@@ -189,7 +191,7 @@ def stop_from_below(root: str, port: str, report: str) -> None:
 
     spec = lifecycle.ServerSpec(
         argv=(), cwd=Path(root), port=int(port), port_explicit=True, ports=(), dist_dir=Path(root) / ".next",
-        state_dir=Path(root) / ".dbswitch", alive_path=None,
+        state_dir=Path(root) / ".dbswitch", private_dir=private_dir(Path(root)), alive_path=None,
     )  # fmt: skip
     wait_for(lambda: spec.record_path.exists() and not is_free(spec.port))
     mine = identify(os.getpid())

@@ -221,7 +221,7 @@ def test_the_record_survives_being_written_and_read_and_holds_no_environment(tmp
     path = tmp_path / ".dbswitch" / "server.json"
     assert read_record(path) is None
     record = ServerRecord(ProcessId(42, "boot:1"), new_marker(tmp_path), 3000, "http://localhost:3000", 1.5)
-    write_record(path, record)
+    write_record(path, record, tmp_path)
     assert read_record(path) == record
     assert path.stat().st_mode & 0o777 == 0o600
     path.write_text('{"v": 1, "pid": "42"}')

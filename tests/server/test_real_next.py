@@ -24,6 +24,7 @@ from dbswitch.server.processes import identify, is_alive
 from dbswitch.server.state import ServerState
 from tests.server.conftest import assert_dead, wait_for
 from tests.support.nextapp import APP_MARKER
+from tests.support.state import private_dir
 
 if TYPE_CHECKING:
     from dbswitch.server.lifecycle import Observation, Running, ServerSpec
@@ -62,6 +63,7 @@ def spec_for(root: Path, *more_ports: int) -> ServerSpec:
         ports=more_ports,
         dist_dir=root / ".next",
         state_dir=root / ".dbswitch",
+        private_dir=private_dir(root),
         ready_path="/plain",
         limits=lifecycle.ServerLimits(ready=90, request=60, ask=10),
     )

@@ -377,6 +377,7 @@ def as_nobody(home: str, port: str) -> None:
         ports=(int(port),),
         dist_dir=Path(home) / ".next",
         state_dir=Path(home) / ".dbswitch",
+        private_dir=Path(home) / "state" / "dbswitch" / "app",
     )
     environment = clean(lifecycle.observe(spec).launch_env(), env_file_keys=(), target_keys=())
     lifecycle.wait_ready(spec, lifecycle.start(spec, environment))

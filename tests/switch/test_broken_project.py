@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.state import private_dir
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Folder
     from tests.support.postgres import ShopServer
@@ -55,7 +57,7 @@ def test_a_server_that_could_not_be_started_again_is_not_stopped(served: Folder,
     assert events[-1]["error"]["what"] == "the dev server's command cannot be run"
     assert {process.pid for process in served.living()} == before
     assert (served.root / ".env.local").read_bytes() == old
-    assert not (served.root / ".dbswitch" / "switch.json").exists()
+    assert not (private_dir(served.root) / "switch.json").exists()
 
 
 def test_an_env_file_from_the_future_does_not_restart_the_server_at_every_switch(served: Folder) -> None:

@@ -1,16 +1,18 @@
-"""A `.dbswitch` that did not come from dbswitch: brought along by a cloned repository, or owned by somebody else."""
+"""A checkout cannot make dbswitch act: what it brings in `.dbswitch`, in symlinks and in FIFOs is not believed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dbswitch.envfiles import journal as journals
 from dbswitch.envfiles.journal import Entry, Journal
+from tests.support.state import private_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,24 +35,125 @@ def precious(folder: Folder) -> Path:
     return made
 
 
-@pytest.mark.parametrize("words", [("status",), ("local", "--no-restart"), ("stop",), ("local", "--detach")])
-def test_a_linked_state_folder_is_refused_and_what_it_leads_to_is_left_as_it_is(
+def assert_untouched(folder: Folder) -> None:
+    """No server of the project runs, and its env file is as the fixture wrote it."""
+    assert folder.living() == []
+    assert not (folder.root / ".next").exists()
+    assert "evil" not in (folder.root / ".env.local").read_text()
+
+
+LOOKING = [
+    ("status",),
+    (),
+    ("exec", "local", "--", "true"),
+    ("wait", "local", "--timeout", "0.2"),
+    ("history",),
+    ("logs",),
+    ("check", "--all"),
+    ("doctor",),
+]
+
+
+@pytest.mark.parametrize("words", LOOKING, ids=" ".join)
+def test_a_switch_record_in_the_checkout_starts_no_server(served: Folder, words: tuple[str, ...]) -> None:
+    (state(served) / "switch.json").write_text(json.dumps({**RECORD, "server_down": True}))
+    before = tree(served.root)
+    done = served.run(*words)
+    assert done.returncode in {0, 1, 4}, done.stderr
+    assert "killed" not in done.stderr
+    assert_untouched(served)
+    assert tree(served.root) == before
+
+
+@pytest.mark.parametrize("words", LOOKING, ids=" ".join)
+def test_a_looking_command_reports_a_killed_switch_and_finishes_nothing(
+    served: Folder, words: tuple[str, ...]
+) -> None:
+    private = private_dir(served.root)
+    (private / "switch.json").write_text(json.dumps({**RECORD, "server_down": True}))
+    path = served.root / ".env.local"
+    old = path.read_bytes()
+    entry = Entry(str(path), str(path), old, old + b"# new\n", 0o600, -1, -1)
+    journals.commit(private / "journal", Journal("deadbeef", (entry,)))
+    before = tree(served.root), tree(private)
+    done = served.run(*words)
+    assert done.returncode in {0, 1, 4}, done.stderr
+    if words[:1] in {("status",), (), ("exec",), ("wait",)} or "--dry-run" in words:
+        assert "`dbswitch restart` finishes it" in done.stderr + done.stdout
+    assert served.living() == []
+    assert (tree(served.root), tree(private)) == before
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """The content of every regular file below `root`."""
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("words", [("stop",), ("local", "--no-restart"), ("restart",)], ids=" ".join)
+def test_a_journal_in_the_checkout_is_not_replayed(
+    folder: Folder, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside.env"
+    outside.write_text("precious\n")
+    path = folder.root / ".env.local"
+    path.unlink()
+    path.symlink_to(outside)
+    entry = Entry(str(path), str(outside), b"precious\n", b"evil\n", 0o600, -1, -1)
+    journals.commit(state(folder) / "journal", Journal("deadbeef", (entry,)))
+    folder.run(*words)
+    assert "evil" not in outside.read_text()
+
+
+@pytest.mark.parametrize(
+    "name", [".dbswitch/server.log", ".dbswitch/lock", ".dbswitch/token", ".dbswitch/history.jsonl"]
+)
+@pytest.mark.parametrize(
+    "words", [("status",), ("history",), ("logs",), ("local", "--no-restart"), ("stop",)], ids=" ".join
+)
+def test_a_fifo_in_the_state_folder_makes_no_command_wait(
+    folder: Folder, name: str, words: tuple[str, ...]
+) -> None:
+    state(folder)
+    os.mkfifo(folder.root / name)
+    done = folder.run(*words)  # within the deadline of the helper
+    assert "Traceback" not in done.stderr
+
+
+def test_another_folder_at_the_same_path_does_not_inherit_the_state(folder: Folder, tmp_path: Path) -> None:
+    private = private_dir(folder.root)
+    (private / "switch.json").write_text(json.dumps({**RECORD, "server_down": True}))
+    assert "restart" in folder.run("status").stderr + folder.run("status").stdout
+    kept = folder.root.rename(tmp_path / "kept")
+    shutil.copytree(kept, folder.root)
+    assert "was killed" not in folder.run("status").stdout
+
+
+def test_a_state_folder_of_another_user_is_refused(folder: Folder, tmp_path: Path) -> None:
+    link = tmp_path / "state"
+    link.mkdir()
+    (link / "dbswitch").symlink_to(folder.root)
+    done = folder.run("status", env={"XDG_STATE_HOME": str(link)})
+    assert done.returncode == 2
+    assert "state folder cannot be used" in done.stderr
+    assert "XDG_STATE_HOME" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("local", "--no-restart"), ("stop",), ("local", "--detach")], ids=" ".join)
+def test_a_linked_folder_in_the_checkout_is_refused_and_its_target_left_as_it_is(
     folder: Folder, words: tuple[str, ...]
 ) -> None:
     there = precious(folder)
-    (there / "switch.json").write_text(json.dumps(RECORD))
     (folder.root / ".dbswitch").symlink_to("precious")
     done = folder.run(*words)
-    assert done.returncode == (0 if words == ("status",) else 2), done.stderr
+    assert done.returncode == 2, done.stderr
     assert "the folder .dbswitch cannot be used" in done.stderr
     assert there.stat().st_mode & 0o777 == 0o755
-    assert sorted(path.name for path in there.iterdir()) == ["switch.json", "thesis.txt"]
+    assert sorted(path.name for path in there.iterdir()) == ["thesis.txt"]
 
 
 def test_linked_tickets_are_refused_and_no_file_they_lead_to_is_swept_away(folder: Folder) -> None:
     there = precious(folder)
     (state(folder) / "tickets").symlink_to("../precious")
-    (folder.root / ".dbswitch" / "switch.json").write_text(json.dumps(RECORD))
     assert folder.run("status").returncode == 0
     done = folder.run("local", "--no-restart")
     assert done.returncode == 2
@@ -77,7 +180,7 @@ def test_a_journal_writes_nothing_but_the_projects_env_files(
     path = folder.root / name
     old = path.read_bytes() if path.exists() else None
     entry = Entry(str(path), os.path.realpath(path), old, b"evil\n", 0o755, -1, -1)
-    journals.commit(state(folder) / "journal", Journal(transaction, (entry,)))
+    journals.commit(private_dir(folder.root) / "journal", Journal(transaction, (entry,)))
     done = folder.run("stop")
     assert done.returncode == 8
     assert "not this project's" in done.stderr
@@ -87,7 +190,7 @@ def test_a_journal_writes_nothing_but_the_projects_env_files(
 
 
 def test_a_whole_journal_of_no_known_shape_was_never_committed(folder: Folder) -> None:
-    journal = state(folder) / "journal"
+    journal = private_dir(folder.root) / "journal"
     body = b'{"id": "deadbeef", "entries": [["a"]]}'
     journal.write_bytes(b"dbswitch-journal 1 " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
     assert folder.run("stop").returncode == 0

@@ -1,6 +1,6 @@
 """A disk that fills up in the middle of a switch: the next command with room puts everything in order.
 
-The state folder is a small file system of its own, which only root can mount.
+A state folder is a small file system of its own, which only root can mount.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.state import private_dir
 from tests.switch.test_killed import answer, events_of, finish, servers, switching
 
 if TYPE_CHECKING:
@@ -30,9 +31,8 @@ pytestmark = [
 
 @pytest.fixture
 def state(served: Folder) -> Iterator[Path]:
-    """The project's state folder on 256 KiB of its own; the project's server runs."""
-    made = served.root / ".dbswitch"
-    made.mkdir(mode=0o700, exist_ok=True)
+    """The project's private state on 256 KiB of its own; the project's server runs."""
+    made = private_dir(served.root)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", str(made)], check=True)
     try:
         assert served.run("dev", "--detach").returncode == 0
@@ -66,7 +66,7 @@ def test_a_disk_that_filled_up_in_a_switch_costs_no_server(
     assert code in {8, 130}, (events, err)
     assert "Traceback" not in err
     filler.unlink()
-    done = served.run("status")
+    done = served.run("restart")
     assert done.returncode == 0, done.stderr
     text = (served.root / ".env.local").read_text()
     assert text == old or code == 8  # without room for its journal the way back is refused, and said

@@ -7,6 +7,7 @@ import json
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from hypothesis import given, strategies as st
 
 from dbswitch.switch import history
 from dbswitch.switch.events import Outcome, Result
-from dbswitch.switch.history import Past, previous_target
 
 SOURCES = Path(__file__).parent.parent.parent
 
@@ -65,6 +65,7 @@ def test_only_the_last_five_hundred_are_kept(tmp_path):
 
 WRITER = """
 import sys
+import tempfile
 from pathlib import Path
 from dbswitch.switch import history
 from dbswitch.switch.events import Outcome, Result
@@ -84,32 +85,39 @@ def test_lines_of_several_processes_are_all_kept_while_the_file_is_shortened(tmp
         assert [t for t in targets if t.startswith(f"{name}-")] == [f"{name}-{n}" for n in range(60)]
 
 
-def _past(previous, target, outcome=Outcome.SWITCHED):
-    return Past("id", 0.0, previous, target, outcome, 0.0, "hot", None)
-
-
 @pytest.mark.parametrize(
-    ("pasts", "active", "expected"),
+    ("switches", "active", "expected"),
     [
         ([], "local", None),
-        ([_past("local", "prod")], "prod", "local"),
-        ([_past("local", "prod")], "local", "prod"),
-        ([_past("local", "prod"), _past("prod", "staging")], "staging", "prod"),
-        ([_past("local", "prod"), _past("prod", "staging", Outcome.ROLLED_BACK)], "prod", "local"),
-        ([_past("local", "prod"), _past("local", "prod", Outcome.UNCHANGED)], "prod", "local"),
-        ([_past(None, "prod")], "prod", None),
-        ([_past("local", "prod")], None, "prod"),
+        ([("local", "prod")], "prod", "local"),
+        ([("local", "prod")], "local", "prod"),
+        ([("local", "prod"), ("prod", "staging")], "staging", "prod"),
+        ([("local", "prod"), ("prod", "staging", Outcome.ROLLED_BACK)], "prod", "local"),
+        ([("local", "prod"), ("local", "prod", Outcome.UNCHANGED)], "prod", "local"),
+        ([("local", "prod"), ("prod", "prod")], "prod", "local"),
+        ([(None, "prod")], "prod", None),
+        ([("local", "prod")], None, "prod"),
     ],
 )
-def test_the_previous_target_is_the_last_other_one_that_was_really_active(pasts, active, expected):
-    assert previous_target(pasts, active) == expected
+def test_the_previous_target_is_the_other_one_of_the_last_switch(tmp_path, switches, active, expected):
+    for previous, target, *outcome in switches:
+        history.remember(tmp_path, _result(target, previous, *outcome))
+    assert history.previous_target(tmp_path, active) == expected
+
+
+def test_a_history_that_came_with_the_checkout_does_not_say_where_to_go_back_to(tmp_path):
+    history.append(tmp_path, _result())
+    assert history.previous_target(tmp_path, "local") is None
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=2, max_size=20))
 def test_going_back_twice_ends_where_one_was(walk):
-    pasts = [_past(a, b) for a, b in itertools.pairwise(walk) if a != b]
-    here = walk[-1]
-    there = previous_target(pasts, here)
-    if there is not None:
-        assert there != here
-        assert previous_target([*pasts, _past(here, there)], there) == here
+    with tempfile.TemporaryDirectory() as name:
+        private = Path(name)
+        for previous, target in itertools.pairwise(walk):
+            history.remember(private, _result(target, previous))
+        here = walk[-1]
+        there = history.previous_target(private, here)
+        if there is not None:
+            history.remember(private, _result(there, here))
+            assert history.previous_target(private, there) == here

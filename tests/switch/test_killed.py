@@ -17,6 +17,7 @@ import pytest
 
 from tests.cli.conftest import TOKEN
 from tests.cli.running import REAL, environment
+from tests.support.state import private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,8 +71,8 @@ def assert_whole(folder: Folder, old: str, new: str) -> str:
     """Files all-old or all-new, one server, on what the files say; no journal, no record. Return which."""
     text = (folder.root / ".env.local").read_text()
     assert text in {old, new}
-    assert not (folder.root / ".dbswitch" / "journal").exists()
-    assert not (folder.root / ".dbswitch" / "switch.json").exists()
+    assert not (private_dir(folder.root) / "journal").exists()
+    assert not (private_dir(folder.root) / "switch.json").exists()
     assert not [path.name for path in folder.root.glob(".env*") if "dbswitch" in path.name]
     assert len(servers(folder)) == 1
     assert answer(folder)["client"] in text.splitlines()[0]
@@ -110,7 +111,7 @@ def test_kill_9_at_every_event_is_repaired_by_the_next_command(
         list(events_of(process, point))
         process.kill()
         finish(process)
-        repaired = folder.run("status")
+        repaired = folder.run("restart")
         assert repaired.returncode == 0, repaired.stderr
         ends.append(assert_whole(folder, old, new))
         code, events = folder.json("local")

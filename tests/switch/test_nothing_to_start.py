@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.support.state import private_dir
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Folder
 
@@ -15,4 +17,4 @@ def test_dev_without_a_dev_script_says_what_to_add(folder: Folder) -> None:
     assert done.returncode == 6, done.stderr
     assert "there is no dev server to start" in done.stderr
     assert "[server]" in done.stderr
-    assert not (folder.root / ".dbswitch" / "switch.json").exists()
+    assert not (private_dir(folder.root) / "switch.json").exists()

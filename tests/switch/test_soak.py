@@ -16,6 +16,7 @@ import pytest
 
 from tests.cli.conftest import TOKEN
 from tests.cli.running import environment
+from tests.support.state import private_dir
 from tests.switch.test_killed import answer, finish, servers, switching
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 AT_ONCE = 20
 CHILD = Path(__file__).with_name("soak_child.py")
 # What a project holds after any number of switches.
-STATE = {".gitignore", "lock", "tickets", "history.jsonl", "server.json", "server.log"}
+STATE = {".gitignore", "lock", "tickets", "history.jsonl", "server.log"}
+PRIVATE = {"project", "previous.json", "server.json"}
 
 
 def connections(server: ShopServer) -> int:
@@ -70,6 +72,7 @@ def test_switches_in_a_row_leak_nothing(
     assert len(servers(served)) == 1
     assert (served.root / ".env.local").read_text() == before
     assert {path.name for path in (served.root / ".dbswitch").iterdir()} <= STATE | {"server.log.1"}
+    assert {path.name for path in private_dir(served.root).iterdir()} == PRIVATE
     assert not list((served.root / ".dbswitch" / "tickets").iterdir())
     assert {path.name for path in served.root.glob(".env*")} == {".env.local"}
     left = connections(postgres_local) + connections(postgres_prod)

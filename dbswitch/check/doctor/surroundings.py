@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # The version in the header that `dbswitch generate` writes; a test holds it to generate/header.py, a room beside this one.
 GENERATED_VERSION: Final = 1
-# Names of the state folder's files, which the use case beside this one writes.
+# Names of files in the state folders, which `switch/` writes.
 _SWITCH_LOCK, _UNFINISHED = "lock", ("journal", "switch.json")
 _ASK: Final = 1.0  # seconds for each of at most two requests to the server
 _GENERATED: Final = re.compile(
@@ -61,7 +61,7 @@ def look_at_server(
         lock_holders=tuple(sorted(holders - own)),
         stale=_stale(project, seen),
         switch=_switch(project.state_dir),
-        unfinished=any(_exists(project.state_dir / name) for name in _UNFINISHED),
+        unfinished=any(_exists(project.private_dir / name) for name in _UNFINISHED),
     )
     return view, _launched_with(spec, seen)
 
