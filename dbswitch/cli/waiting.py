@@ -68,7 +68,7 @@ def _target(project: Project, name: str | None) -> Target:
     from dbswitch.project.targets import list_targets, resolve
 
     if name is None:
-        found = active(project, os.environ, run_commands=True)
+        found = active(project, os.environ)
         if found.target is None:
             names = ", ".join(target.name for target in list_targets(project))
             raise ConfigError(

@@ -6,8 +6,10 @@ A file is replaced by a new one, so everything about the old one that must live 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch import durable
@@ -17,6 +19,10 @@ from dbswitch.errors import EnvFileConflictError, EnvFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+# A checkout may bring a symlink to any file of the user's; outside the project only an env file is changed through one.
+_ENV_NAME = re.compile(r"(^|[._-])env([._-]|$)", re.IGNORECASE)
 
 
 def conflict(facts: Iterable[str]) -> EnvFileConflictError:
@@ -76,6 +82,14 @@ def _entry(path: str, old: bytes | None, new: bytes | None) -> Entry:
         raise _refusal(path, f"cannot be reached: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise _refusal(path, "its folder is read-only", fix=f"chmod u+wx {shlex.quote(folder)}")
+    name = os.path.basename(real)  # noqa: PTH119 - as above
+    around_path = os.path.realpath(os.path.dirname(path))  # noqa: PTH120 - as above
+    if not Path(real).is_relative_to(around_path) and _ENV_NAME.search(name) is None:
+        raise _refusal(
+            path,
+            f"is a symlink to {real}, which is outside the project and not named like an env file",
+            fix=f"Remove the symlink: rm {shlex.quote(path)}",
+        )
     try:
         status = os.lstat(real)
     except FileNotFoundError:
@@ -101,7 +115,7 @@ def _unfit(path: str, real: str, status: os.stat_result) -> tuple[str, str]:
     if status.st_nlink > 1:
         return (
             "has a second hard link, which replacing it would leave behind",
-            f"Give it a life of its own: cp -p {typed} {typed}.copy && mv {typed}.copy {typed}",
+            f"Break the hard link: cp -p {typed} {typed}.copy && mv {typed}.copy {typed}",
         )
     user = os.geteuid()
     if user not in {0, status.st_uid}:

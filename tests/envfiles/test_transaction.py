@@ -733,3 +733,26 @@ def test_the_journal_reads_back_what_was_written_and_refuses_anything_else(noise
     assert journals.decode(written) == Journal("id", (entry,))
     assert journals.decode(written[:-1]) is None
     assert journals.decode(noise) is None
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_symlink_to_a_file_outside_the_project_that_is_no_env_file_is_refused(tmp_path, exists):
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    outside = tmp_path / "authorized_keys"
+    if exists:
+        outside.write_bytes(b"precious\n")
+    (folder / ".env.local").symlink_to(outside)
+    old = b"precious\n" if exists else None
+    with pytest.raises(EnvFileError, match="not named like an env file"):
+        transaction.precheck([FileChange(folder / ".env.local", old, b"A=1\n")])
+    assert (outside.read_bytes() if outside.exists() else None) == old
+
+
+def test_a_symlink_to_an_env_file_of_a_folder_above_is_followed(tmp_path):
+    folder = tmp_path / "apps" / "web"
+    folder.mkdir(parents=True)
+    (tmp_path / ".env").write_bytes(b"A=0\n")
+    (folder / ".env").symlink_to("../../.env")
+    transaction.apply([FileChange(folder / ".env", b"A=0\n", b"A=1\n")], tmp_path / "journal")
+    assert (tmp_path / ".env").read_bytes() == b"A=1\n"
