@@ -104,6 +104,7 @@ class Config(Struct, frozen=True):
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     targets: tuple[TargetConfig, ...] = ()
     mode: Mode = Mode.AUTO
+    drain_timeout: float = 3.0  # seconds that work may take to end on the old database after a hot switch
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
 
@@ -149,6 +150,7 @@ def parse(data: bytes, path: Path | None = None) -> Config:
         database=_database(top.table("database")),
         targets=_targets(top.table("targets")),
         mode=Mode(switch.text("mode", Mode.AUTO, choices=tuple(Mode)) or Mode.AUTO),
+        drain_timeout=switch.seconds("drain_timeout", Config.drain_timeout),
         verify=_verify(verify),
         check=_check(top.table("check")),
     )

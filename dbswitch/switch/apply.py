@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from contextlib import contextmanager
@@ -9,16 +10,20 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from dbswitch.database.url import DatabaseUrl
 from dbswitch.envfiles import observing, transaction
 from dbswitch.errors import (
     EnvFileError,
     ServerError,
+    UrlError,
 )
 from dbswitch.server import environment, lifecycle
+from dbswitch.server.observing import find
 from dbswitch.server.stopping import taken
 from dbswitch.switch import executable, rollback
 from dbswitch.switch.events import Phase
 from dbswitch.switch.identity_request import Answer, EarlierAnswer, Question
+from dbswitch.switch.old_connections import remaining
 from dbswitch.switch.plan import is_running
 from dbswitch.switch.verify import Verification, read_token, verify
 from dbswitch.switch.work import JOURNAL, TOKEN
@@ -340,6 +345,15 @@ class Apply:
             detail = f"{verification.detail}, as before the switch"
             return replace(verification, answer=Answer.CANNOT_ASK, detail=detail)
         return verification
+
+    def old_connections(self, goal: Destination) -> str | None:
+        """Return why the app may still be connected to the old database after a hot switch; None where it is not."""
+        work = self.work
+        new = [goal.url]
+        for key, value in goal.variables.items():
+            with contextlib.suppress(UrlError):
+                new.append(DatabaseUrl.parse(value, name=key))
+        return remaining(lambda: find(work.spec), work.present, new, grace=work.project.config.drain_timeout)
 
     def require(self, verification: Verification | None) -> None:
         """Let a restart pass only when the app answered as the target or could not be asked at all.

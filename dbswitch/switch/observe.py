@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbswitch.database.place import place_of
 from dbswitch.envfiles import observing
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.placement import plan_edits
@@ -196,7 +197,21 @@ def situation(
         hot_client=observed.hot_client,
         identity_route=observed.route is not None,
         configured=None if configured is configuration.Mode.AUTO else Mode(configured.value),
+        leaving_protected=_leaves_protected(observed, target),
     )
+
+
+def _leaves_protected(observed: Observed, target: Target) -> bool:
+    guarded = {
+        place for ref in targets.list_targets(observed.project) if ref.protected for place in ref.places
+    }
+    previous = next(
+        (ref for ref in targets.list_targets(observed.project) if ref.name == observed.previous), None
+    )
+    if previous is not None and previous.protected and previous.name != target.name:
+        return True
+    here = {place_of(url) for url in present_urls(observed)}
+    return bool((here & guarded) - {place_of(target.url)})
 
 
 def launch_environment(observed: Observed, ambient: Mapping[str, str]) -> Mapping[str, str]:

@@ -41,6 +41,7 @@ class Situation(Struct, frozen=True):
         hot_client: the project uses the generated client.
         identity_route: the app can be asked which database it is on.
         configured: `[switch] mode` of the configuration; None is automatic.
+        leaving_protected: the app is on the database of a protected target, and the switch leads elsewhere.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Situation(Struct, frozen=True):
     hot_client: bool
     identity_route: bool
     configured: Mode | None
+    leaving_protected: bool = False
 
 
 class Plan(Struct, frozen=True):
@@ -153,6 +155,9 @@ def _follow(
             return Mode.RESTART, "restart the dev server (it is older than the env files)", ()
         return Mode.NONE, "leave the dev server running", ()
     wanted = asked or situation.configured or _automatic(situation)
+    if wanted is Mode.HOT and asked is None and situation.hot_client and situation.leaving_protected:
+        # A client that is idle during a hot switch and connects later would write to the protected database.
+        return Mode.RESTART, "restart the dev server (it leaves a protected target; --hot keeps it)", ()
     match wanted:
         case Mode.HOT if situation.hot_client:
             return Mode.HOT, "keep the dev server; its Prisma client follows the env files", ()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec.structs import replace
+
 from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, ProtectedError, UsageError
 from dbswitch.project import readers, targets
@@ -185,9 +187,15 @@ def _hot(apply: Apply, goal: Destination, expected: Identity, ending: Ending) ->
     apply.wait_for_earlier_answer(apply.work.project.config.verify.hot_deadline)
     apply.write(goal)
     verification = apply.verify(apply.work.observed.url, goal, expected)
-    if verification is None or verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
-        return verification
-    apply.work.reporter.notice("hot-fallback", f"{verification.detail}; going on as a restart", "warning")
+    if verification is None:
+        return None
+    reason = verification.detail
+    if verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
+        remains = apply.old_connections(goal)
+        if remains is None:
+            return verification
+        reason = remains
+    apply.work.reporter.notice("hot-fallback", f"{reason}; going on as a restart", "warning")
     ending.mode = Mode.RESTART.value
     return _restart(apply, goal)
 
@@ -200,12 +208,26 @@ def _quiet(
     if not plan.verify:
         return None
     verification = apply.verify(apply.work.observed.url, goal, expected)
-    if verification is None or verification.verified or not plan.unchanged:
+    if not plan.unchanged:
+        return _without_restart(apply, goal, verification)
+    if verification is None or verification.outcome is not False:
         return verification
     # The files already say so and the app is elsewhere: the split brain a restart is for.
     apply.work.reporter.notice("app-elsewhere", f"{verification.detail}; restarting it", "warning")
     ending.mode = Mode.RESTART.value
     return _restart(apply, goal)
+
+
+def _without_restart(
+    apply: Apply, goal: Destination, verification: Verification | None
+) -> Verification | None:
+    if verification is None or not verification.verified:
+        return verification
+    remains = apply.old_connections(goal)
+    if remains is None:
+        return verification
+    apply.work.reporter.notice("old-connections", f"{remains}; `dbswitch restart` ends them", "warning")
+    return replace(verification, answer=Answer.OTHER, detail=remains)
 
 
 def _guard(plan: Plan, request: Request) -> str:

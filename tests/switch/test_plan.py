@@ -36,6 +36,16 @@ def test_the_generated_client_with_its_route_makes_hot_the_default() -> None:
     assert decide(replace(BASE, hot_client=True, identity_route=True), None).mode is Mode.HOT
 
 
+def test_leaving_a_protected_target_restarts_unless_hot_is_asked_for() -> None:
+    leaving = replace(BASE, hot_client=True, identity_route=True, leaving_protected=True)
+    plan = decide(leaving, None)
+    assert plan.mode is Mode.RESTART
+    assert "--hot" in plan.server
+    assert decide(replace(leaving, configured=Mode.HOT), None).mode is Mode.RESTART
+    assert decide(leaving, Mode.HOT).mode is Mode.HOT
+    assert decide(leaving, Mode.NONE).mode is Mode.NONE
+
+
 def test_a_client_that_nobody_can_ask_is_restarted_since_hot_would_be_a_guess() -> None:
     assert decide(replace(BASE, hot_client=True), None).mode is Mode.RESTART
 

@@ -1,0 +1,152 @@
+"""After a hot switch: does a process of the server still hold a connection to the old database?
+
+A connection is told by the address it goes to. Where old and new database have the same address, or a Unix socket, which
+has none, Postgres is asked which database the session of each connection is on. What is not told is not taken for gone.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from dbswitch.database import sessions
+from dbswitch.database.place import place_of
+from dbswitch.server import connections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from dbswitch.database.sessions import Session
+    from dbswitch.database.url import DatabaseUrl
+    from dbswitch.server.connections import Connection
+    from dbswitch.server.ownership import Owned
+
+LOOK = 0.05  # seconds between two looks at the connections
+ASK = 0.5  # seconds between two questions to Postgres
+ASK_TIMEOUT = 3.0  # seconds for one question, and for looking up a host
+HTTPS = 443  # the serverless driver of Neon speaks to the database's host through a WebSocket
+
+Address = tuple[str, int]
+
+
+class _Addresses(Struct, frozen=True):
+    old: frozenset[Address]  # of the old database only
+    shared: frozenset[Address]  # of the old and the new one
+
+
+def remaining(
+    find: Callable[[], Iterable[Owned]],
+    old: Iterable[DatabaseUrl],
+    new: Iterable[DatabaseUrl],
+    *,
+    grace: float,
+) -> str | None:
+    """Return why the server may still be connected to the old database, None where it provably is not.
+
+    Args:
+        find: returns the processes of the server.
+        old: the URLs that the app had.
+        new: the URLs that it has now.
+        grace: seconds that work which ends on the old database may take.
+    """
+    kept = tuple(new)
+    left = tuple(
+        url for url in old if (place_of(url), url.user) not in {(place_of(one), one.user) for one in kept}
+    )
+    if not left:
+        return None
+    addresses = _addresses(left, kept)
+    if isinstance(addresses, str):
+        return addresses
+    sockets = tuple(url for url in left if url.is_socket)
+    until = time.monotonic() + grace
+    asked_at = float("-inf")
+    unsure: str | None = None
+    while True:
+        held = connections.established(find())
+        staying = [one for one in held if (one.host, one.port) in addresses.old]
+        shared = [one for one in held if (one.host, one.port) in addresses.shared]
+        now = time.monotonic()
+        if not staying and (shared or sockets) and (now - asked_at >= ASK or now >= until):
+            asked_at = now
+            unsure = _ask_postgres(shared, left, kept)
+        if not staying and (unsure is None or not (shared or sockets)):
+            return None
+        if now >= until:
+            return _describe(staying, left, grace) if staying else unsure
+        time.sleep(LOOK)
+
+
+def _addresses(left: tuple[DatabaseUrl, ...], kept: tuple[DatabaseUrl, ...]) -> _Addresses | str:
+    old: set[Address] = set()
+    for url in left:
+        found = sessions.addresses(url, ASK_TIMEOUT)
+        if found is None:
+            return f"the host of {url.place} cannot be looked up, so connections to it cannot be told"
+        old |= _reach(url, found)
+    new: set[Address] = set()
+    for url in kept:
+        new |= _reach(url, sessions.addresses(url, ASK_TIMEOUT) or ())
+    return _Addresses(frozenset(old - new), frozenset(old & new))
+
+
+def _reach(url: DatabaseUrl, found: Iterable[str]) -> set[Address]:
+    ports = {url.port} if url.is_local else {url.port, HTTPS}
+    return {(connections.canonical(address), port) for address in found for port in ports}
+
+
+def _ask_postgres(
+    shared: list[Connection], left: tuple[DatabaseUrl, ...], kept: tuple[DatabaseUrl, ...]
+) -> str | None:
+    """Return why a connection to the shared address may be one to the old database; None where none is."""
+    roles = {url.user for url in left}
+    ports = {one.local_port: one for one in shared}
+    elsewhere: set[int] = (
+        set()
+    )  # ports whose session is on another database than the old one, or another role's
+    suspects: dict[DatabaseUrl, int] = {}
+    for url in left:
+        found = sessions.sessions(url, ASK_TIMEOUT)
+        if found is None:
+            return (
+                f"{url.place} does not tell who is connected to it, and the new database has the same address"
+            )
+        mine = [one for one in found if one.here and (not roles - {""} or one.role in roles)]
+        for one in mine:
+            if one.port in ports:
+                return _describe([ports[one.port]], left, None)
+        suspects[url] = len(mine)
+        elsewhere |= _ports(found) - _ports(mine)
+    if not any(suspects.values()):
+        return None
+    for url in kept:
+        elsewhere |= _ports(one for one in sessions.sessions(url, ASK_TIMEOUT) or () if one.here)
+    sockets = any(url.is_socket and count for url, count in suspects.items())
+    if not sockets and ports.keys() <= elsewhere:
+        return None
+    url, count = next((url, count) for url, count in suspects.items() if count)
+    return (
+        f"{_times(count, 'session')} on {url.place} may be the app's: the new database has the same address, "
+        "and the server of the database does not tell whose they are"
+    )
+
+
+def _ports(found: Iterable[Session]) -> set[int]:
+    return {one.port for one in found if one.port is not None}
+
+
+def _describe(staying: list[Connection], left: tuple[DatabaseUrl, ...], grace: float | None) -> str:
+    places = ", ".join(dict.fromkeys(url.place for url in left))
+    by_process: dict[str, int] = {}
+    for one in staying:
+        who = f"pid {one.pid} ({one.command})"
+        by_process[who] = by_process.get(who, 0) + 1
+    each = "; ".join(f"{who} holds {_times(count, 'connection')}" for who, count in by_process.items())
+    after = f" {grace:g} s after the switch" if grace is not None else ""
+    return f"the app still uses the old database ({places}){after}: {each}"
+
+
+def _times(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
