@@ -150,7 +150,7 @@ def parse(data: bytes, path: Path | None = None) -> Config:
         database=_database(top.table("database")),
         targets=_targets(top.table("targets")),
         mode=Mode(switch.text("mode", Mode.AUTO, choices=tuple(Mode)) or Mode.AUTO),
-        drain_timeout=switch.seconds("drain_timeout", Config.drain_timeout),
+        drain_timeout=switch.seconds("drain_timeout", Config().drain_timeout),
         verify=_verify(verify),
         check=_check(top.table("check")),
     )

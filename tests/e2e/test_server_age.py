@@ -76,7 +76,7 @@ def test_a_healthy_server_is_switched_hot_at_any_age(
         time.sleep(0.5)
     assert_hot_everywhere(app, 0, postgres_prod, postgres_local)
     for target, server in (("prod", postgres_prod), ("local", postgres_local)):
-        said = admin.post(target, confirm=server.shop.database if target == "prod" else None)
+        said = admin.post(target, confirm=server.shop.database if target == "prod" else None, mode="hot")
         assert said.status == 202, said
         result = admin.finish(said.body["id"])
         assert (result["mode"], result["verified"]) == ("hot", True)

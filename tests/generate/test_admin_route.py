@@ -197,8 +197,8 @@ def test_a_restart_is_answered_before_anything_stops_and_told_by_the_server_afte
     assert now["history"][0]["id"] == started.body["id"]
     assert now["running"] is None
 
-    # The new server was told how to start dbswitch, and back is hot.
-    back = admin.post("local")
+    # The new server was told how to start dbswitch, and back is hot where that is asked for: it leaves a protected target.
+    back = admin.post("local", mode="hot")
     assert back.status == 202
     result = admin.finish(back.body["id"])
     assert (result["outcome"], result["verified"], result["mode"]) == ("switched", True, "hot")

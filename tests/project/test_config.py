@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.errors import ConfigError
-from dbswitch.project.config import Config, Mode, ServerConfig, load, parse
+from dbswitch.project.config import Config, Mode, ServerConfig, VerifyConfig, load, parse
 
 
 def refused(text: str) -> ConfigError:
@@ -47,8 +47,11 @@ restart_deadline = 20
 attempt_timeout = 3
 [switch]
 mode = "hot"
+drain_timeout = 7
 [verify]
 path = "/api/x"
+hot_deadline = 4
+restart_deadline = 50
 [check]
 exclude = ["docs/**"]
 [check.rules]
@@ -64,7 +67,8 @@ aliases = ["stage"]
     assert config.server.ports == (4000, 4001)
     assert (config.server.term_timeout, config.server.kill_timeout) == (1.0, 2.5)
     assert config.mode is Mode.HOT
-    assert config.verify.path == "/api/x"
+    assert config.drain_timeout == 7
+    assert config.verify == VerifyConfig("/api/x", 4, 50)
     assert config.check.rules == (("DBS101", "off"),)
     target = config.target("staging")
     assert target is not None
