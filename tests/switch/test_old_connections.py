@@ -132,4 +132,3 @@ class TestOneServerTwoDatabases:
             found = remaining(this_process, [barred], [new], grace=GRACE)
         assert found is not None
         assert "does not tell" in found
-
