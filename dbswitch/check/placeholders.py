@@ -1,4 +1,4 @@
-"""Telling a made-up URL from a real one. Pure.
+"""Telling made-up passwords and URLs from real ones. Pure.
 
 False positives are the death of a hook, so doubt means made up in tests and documentation, and real everywhere else.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import re
+
+from dbswitch.check.host_kinds import is_local_host, is_made_up_host, is_private_host, is_template
 
 _MADE_UP = """
 password passwd pass pwd passw0rd pw secret secrets changeme changeit postgres postgresql admin root user
@@ -22,66 +24,16 @@ _PARTS = re.compile(
     r"your|\bmy[-_]|placeholder|example|changeme|change[-_]me|replace|insert|redacted|password|passwd|(?<![A-Za-z0-9])xxx|xxxx|\*\*\*|\.\.\.|…|dummy|fake",
     re.IGNORECASE,
 )
-# A variable or a template in place of the text. A `$` or `<` inside a generated password is none of these.
-_SYNTAX = re.compile(
-    r"\$\{|\$\(|\{\{|#\{|%s|%\(|^<.*>$|^\{.*\}$|^\[.*\]$|^\$\w+$|^%\w+%$|^@\w+@?$|^[A-Z]+[0-9]?(?:_[A-Z0-9]+)*$"
-)
-_LOCAL = re.compile(
-    r"localhost|127(?:\.\d{1,3}){3}|\[?::1\]?|0\.0\.0\.0|host\.docker\.internal|.*\.localhost", re.IGNORECASE
-)
-# RFC 6762, 8375 and custom: names inside some network. Made up in most places, but `postgres.railway.internal` is not.
-_PRIVATE = re.compile(r"(?:.*\.)?(?:local|localdomain|internal|lan|home\.arpa)", re.IGNORECASE)
-# RFC 2606, 6761, 5737 and 3849: names and addresses that are nobody's.
-_RESERVED = re.compile(
-    r"(?:^|.*\.)(?:example|test|invalid)|(?:.*\.)?example\.(?:com|net|org|edu|io|dev|app)"
-    r"|192\.0\.2\.\d+|198\.51\.100\.\d+|203\.0\.113\.\d+|1\.2\.3\.4|\[?2001:db8:.*",
-    re.IGNORECASE,
-)
-_MADE_UP_HOST = re.compile(
-    r"(?:^|[.-])(?:your|my-?(?:host|server|db|database)|hostname|placeholder|xxx|project-?ref|abcdef|cool-(?:darkness|sound|base))"
-    r"|(?:^|[.-])(?:foo|bar|acme)[0-9]*(?:[.-]|$)|^ep-(?:x+|example)|your-|your(?:host|db|domain|company|project)"
-    r"|^(?:db|host|server|some)\.(?:host|server|com|example)$|(?:^|[.-])(?:domain\.(?:com|tld)|company\.(?:com|tld)|host\.(?:com|tld|domain))$",
-    re.IGNORECASE,
-)
-SHARED_HOSTS = re.compile(
-    r"\.pooler\.supabase\.com$|^(?:db|accelerate|pooled\.db)\.prisma\.io$|^db\.prisma-data\.net$"
-)
 _GENERATED_LENGTH = 12
 _GENERATED_ENTROPY = 3.0  # bits for each character; English words stay below it, random text of 12 above
 
 
 def is_placeholder(text: str) -> bool:
     """Return whether a password, user or token is plainly made up."""
-    if not text or _SYNTAX.search(text) is not None or _PARTS.search(text) is not None:
+    if not text or is_template(text) or _PARTS.search(text) is not None:
         return True
     plain = re.sub(r"[^a-z0-9]", "", text.lower())
     return plain in _WORDS or len(set(plain)) <= 2 or (plain.isalpha() and plain in _WORDS)
-
-
-def is_local_host(host: str) -> bool:
-    """Return whether the host is this machine, or a service name of a compose file (one label, no dot)."""
-    name = host.rstrip(".")
-    single = "." not in name and ":" not in name
-    return not name or name.startswith(("/", "%2F", "%2f")) or single or _LOCAL.fullmatch(name) is not None
-
-
-def is_made_up_host(host: str) -> bool:
-    """Return whether the host is reserved for documentation or plainly a placeholder."""
-    return (
-        _SYNTAX.search(host) is not None
-        or _RESERVED.fullmatch(host.rstrip(".")) is not None
-        or _MADE_UP_HOST.search(host) is not None
-    )
-
-
-def is_private_host(host: str) -> bool:
-    """Return whether the name exists only inside some network."""
-    return _PRIVATE.fullmatch(host.rstrip(".")) is not None
-
-
-def is_shared_host(host: str) -> bool:
-    """Return whether many customers of a provider use this very host name, so that it gives nobody away."""
-    return SHARED_HOSTS.search(host.lower()) is not None
 
 
 def looks_generated(password: str) -> bool:
@@ -109,7 +61,7 @@ def is_real_url(password: str, host: str, user: str, *, practice: bool) -> bool:
     """
     if is_placeholder(password) or is_local_host(host) or is_made_up_host(host):
         return False
-    if _SYNTAX.search(user) is not None:
+    if is_template(user):
         return False
     if is_private_host(host):
         return not practice and looks_generated(password)

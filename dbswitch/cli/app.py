@@ -193,9 +193,39 @@ def wait(
     return Invocation(op.Wait(target, timeout), Common(json, quiet, verbose, project))
 
 
-@app.command()
-def check() -> None:
+@app.command(
+    epilog="Exit codes: 0 nothing found, 1 errors found (with --strict warnings too), 2 usage or configuration. "
+    "Allow one line with a comment: dbswitch-check: ignore[rule-id]. All rules: docs/rules.md"
+)
+def check(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Only these files of the chosen content.")
+    ] = None,
+    work_tree: Annotated[
+        bool, typer.Option("--all", help="Judge the work tree and the env files, not the staged content.")
+    ] = False,
+    revisions: Annotated[
+        str | None, typer.Option("--rev", metavar="A..B", help="Judge what changed in a range of commits.")
+    ] = None,
+    form: Annotated[
+        op.CheckFormat | None, typer.Option("--format", help="How findings are written. Default: text.")
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Add missing ignore entries and example keys.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail the check too.")] = False,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
     """Look for commits that would give a database away."""
+    if work_tree and revisions is not None:
+        raise UsageError("--all and --rev exclude each other", fix="leave one of them out")
+    chosen = form or (op.CheckFormat.JSON if json else op.CheckFormat.TEXT)
+    as_json = chosen is op.CheckFormat.JSON
+    return Invocation(
+        op.Check(work_tree, revisions, chosen, fix, strict, tuple(paths or ())),
+        Common(as_json, quiet, verbose, project),
+    )
 
 
 @app.command()

@@ -24,6 +24,15 @@ class GeneratedKind(StrEnum):
     PAGE = "page"
 
 
+class CheckFormat(StrEnum):
+    """How `dbswitch check` writes its findings."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
 class Common(Struct, frozen=True):
     """The flags every command takes. `project` None: the folder we are in, or the nearest above it."""
 
@@ -118,6 +127,17 @@ class Generate(Struct, frozen=True):
     identity_only: bool = False
 
 
+class Check(Struct, frozen=True):
+    """Judge the staged content, or the `work_tree`, or the commits of `revisions`; only `paths` of it where given."""
+
+    work_tree: bool = False
+    revisions: str | None = None
+    format: CheckFormat = CheckFormat.TEXT
+    fix: bool = False
+    strict: bool = False
+    paths: tuple[str, ...] = ()
+
+
 class Demo(Struct, frozen=True):
     """Show the whole thing on an embedded database."""
 
@@ -125,7 +145,9 @@ class Demo(Struct, frozen=True):
     stop: bool = False
 
 
-Operation = Switch | Status | Dev | Stop | Restart | Logs | Wait | Exec | History | Init | Generate | Demo
+Operation = (
+    Switch | Status | Dev | Stop | Restart | Logs | Wait | Exec | History | Init | Generate | Check | Demo
+)
 
 
 class Invocation(Struct, frozen=True):

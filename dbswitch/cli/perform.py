@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     from dbswitch.cli.operations import Invocation
     from dbswitch.cli.renderer import Renderer
 
-# The rooms that read their own command line: the first is a commit hook and must start fast.
-_OWN_COMMAND_LINE = ("check", "doctor")
-
 
 def main(line: Sequence[str]) -> int:
     """Run an arranged command line and return its exit code; nothing but an exit code ever leaves."""
     _complete_streams()
     try:
-        if line and line[0] in _OWN_COMMAND_LINE:
-            return _guard(lambda: _own(line), line)
+        if line and line[0] == "doctor":
+            return _guard(lambda: _doctor(line), line)
         if "_DBSWITCH_COMPLETE" in os.environ:
             return _guard(_complete, line)
         return _parsed(line)
@@ -42,13 +39,9 @@ def _parsed(line: Sequence[str]) -> int:
     found: list[Invocation] = []
 
     def parse() -> int:
-        from dbswitch.cli import quick
+        from dbswitch.cli import app
 
-        parsed: Invocation | int | None = quick.read(line)
-        if parsed is None:
-            from dbswitch.cli import app
-
-            parsed = app.parse(line)
+        parsed = app.parse(line)
         if isinstance(parsed, int):
             return parsed
         found.append(parsed)
@@ -119,6 +112,10 @@ def carry_out(invocation: Invocation, renderer: Renderer) -> int:
             from dbswitch.cli import making
 
             return making.generate(operation, common, renderer)
+        case op.Check():
+            from dbswitch.cli import check_command
+
+            return check_command.check(operation, common)
         case op.Demo():
             from dbswitch.cli import making
 
@@ -127,12 +124,8 @@ def carry_out(invocation: Invocation, renderer: Renderer) -> int:
             assert_never(operation)
 
 
-def _own(line: Sequence[str]) -> int:
+def _doctor(line: Sequence[str]) -> int:
     try:
-        if line[0] == "check":
-            from dbswitch.check import command
-
-            return command.main(list(line[1:]))
         from dbswitch.check import doctor
 
         return doctor.main(list(line[1:]))

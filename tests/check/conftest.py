@@ -61,3 +61,10 @@ def repository(tmp_path, monkeypatch) -> Repository:
     root = tmp_path / "repo"
     root.mkdir()
     return Repository(root)
+
+
+def main(words) -> int:
+    """Run `dbswitch check` in this process and return its exit code."""
+    from dbswitch.__main__ import main as program
+
+    return program(["check", *words])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dbswitch.check.command import main
-from dbswitch.check.findings import RULES, RuleId
-from dbswitch.check.fixing import with_lines
+from dbswitch.check.autofix import with_lines
+from dbswitch.check.rules import RULES, RuleId
 from dbswitch.envfiles.readers import bash_reading
+from tests.check.conftest import main
 from tests.check.corpus import APP, LOCAL, PACKAGE, PROD, PROD_HOST, PROD_PASSWORD, REAL, SUFFIXED
 from tests.cli.running import environment
 
@@ -58,6 +58,7 @@ def test_json_has_a_version_and_every_part_of_a_finding(leak, capsys):
         "line",
         "column",
         "what",
+        "details",
         "why",
         "fix",
         "fixable",

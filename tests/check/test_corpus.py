@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dbswitch.check.command import main
-from dbswitch.check.findings import RuleId
+from dbswitch.check.rules import RuleId
+from tests.check.conftest import main
 from tests.check.corpus import MUST_FIND, MUST_NOT_FIND, PROD_ENCODED, PROD_PASSWORD, TOKEN, Case
 
 REPOSITORY = Path(__file__).parents[2]

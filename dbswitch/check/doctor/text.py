@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from dbswitch.check.doctor.facts import Answer, ServerView, Trouble
 from dbswitch.check.doctor.findings import Level, in_order
 from dbswitch.check.doctor.places import Agreement, agreement
-from dbswitch.check.render import printable
+from dbswitch.check.report_formats import printable
 from dbswitch.database.tls import libpq_view, node_view
 
 if TYPE_CHECKING:

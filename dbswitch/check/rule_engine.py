@@ -1,4 +1,4 @@
-"""Running the rules over the facts, and what configuration and comments make of the findings. Pure."""
+"""Running the rules over the input, and what configuration and comments make of the findings. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping  # noqa: TC003  msgspec reads the annotation
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from dbswitch.check import checkout, content, envfile
-from dbswitch.check.facts import App, Facts, Scope
-from dbswitch.check.findings import RULES, Finding, Judged, RuleId, Severity, key_of
-from dbswitch.check.paths import is_env_file, is_example, is_foreign, is_state, matches
+from dbswitch.check import checkout_rules, content_rules, env_file_rules
+from dbswitch.check.check_input import App, CheckInput, Scope
+from dbswitch.check.file_kinds import is_binary, is_env_file, is_example, is_foreign, is_state, matches
+from dbswitch.check.rules import RULES, Finding, RuleId, Severity, sort_key
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,116 +47,118 @@ def severities(configured: Iterable[tuple[str, str]]) -> dict[RuleId, Severity]:
     return found
 
 
-def judge(facts: Facts, levels: Mapping[RuleId, Severity]) -> tuple[Judged, ...]:
+def judge(given: CheckInput, levels: Mapping[RuleId, Severity]) -> tuple[Finding, ...]:
     """Return what the rules find, sorted by place, without what is turned off, excluded or allowed by a comment."""
-    found: dict[tuple[str, int, int, str, str], Judged] = {}
+    found: dict[tuple[str, int, int, str, str], Finding] = {}
     allowances: dict[str, _Allowances] = {}
 
     def add(finding: Finding, data: bytes | None, place: str) -> None:
         severity = levels[finding.rule]
-        if severity is Severity.OFF or any(matches(finding.path, pattern) for pattern in facts.excluded):
+        if severity is Severity.OFF or any(matches(finding.path, pattern) for pattern in given.excluded):
             return
         if place not in allowances:
             allowances[place] = _allowances(data or b"")
         if not allowances[place].allow(finding):
-            found[key_of(finding)] = Judged(finding, severity)
+            found[sort_key(finding)] = replace(finding, severity=severity)
 
-    for finding in _findings(facts):
-        add(finding, facts.content.get(finding.path, facts.others.get(finding.path)), finding.path)
-    for number, (path, data) in enumerate(facts.earlier):
-        for finding in _of_earlier(facts, path, data):
+    for finding in _findings(given):
+        add(finding, given.content.get(finding.path, given.others.get(finding.path)), finding.path)
+    for number, (path, data) in enumerate(given.earlier):
+        for finding in _of_earlier(given, path, data):
             add(finding, data, f"{number}:{path}")
     return tuple(found[key] for key in sorted(found))
 
 
-def _findings(facts: Facts) -> Iterator[Finding]:
-    for path, data in facts.content.items():
+def _findings(given: CheckInput) -> Iterator[Finding]:
+    for path, data in given.content.items():
         if is_state(path):
-            yield checkout.state_in_git(path)
-        elif not content.is_binary(data):
-            yield from _guarded(facts, path, data) if is_foreign(path) else _of_content(facts, path, data)
-    for app in facts.apps:
-        if facts.scope is not Scope.RANGE:
-            yield from _of_state(facts, app)
-        if facts.scope is Scope.TREE:
-            yield from _of_checkout(facts, app)
+            yield checkout_rules.state_in_git(path)
+        elif not is_binary(data):
+            yield from _protected(given, path, data) if is_foreign(path) else _of_content(given, path, data)
+    for app in given.apps:
+        if given.scope is not Scope.RANGE:
+            yield from _of_state(given, app)
+        if given.scope is Scope.TREE:
+            yield from _of_checkout(given, app)
 
 
-def _of_content(facts: Facts, path: str, data: bytes) -> Iterator[Finding]:
-    app = _app_of(facts, path)
+def _of_content(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
+    app = _app_of(given, path)
     secrets: list[Finding] = []
     if is_env_file(path):
         if not is_example(path) and not _is_loose(app, path):
-            state = "staged" if facts.scope is Scope.INDEX else "tracked"
-            secrets = list(envfile.tracked_secrets(path, data, state, _gitignore(app)))
+            state = "staged" if given.scope is Scope.INDEX else "tracked"
+            secrets = list(env_file_rules.tracked_secrets(path, data, state, _gitignore(app)))
             yield from secrets
         yield from _of_env_file(app, path, data)
     if not secrets and not _is_loose(app, path):
-        guarded = [] if app is None and not facts.apps else _guarded(facts, path, data)
+        guarded = [] if app is None and not given.apps else _protected(given, path, data)
         yield from guarded
         taken = {finding.line for finding in guarded}
-        yield from (one for one in content.urls_with_password(path, data) if one.line not in taken)
+        yield from (one for one in content_rules.urls_with_password(path, data) if one.line not in taken)
     if app is not None and (app.files or app.examples):
-        yield from checkout.needed_by_code(app, path, data)
+        yield from checkout_rules.needed_by_code(app, path, data)
 
 
-def _of_earlier(facts: Facts, path: str, data: bytes) -> Iterator[Finding]:
+def _of_earlier(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
     """Find what the history gives away although the last commit of the range does not have it any more."""
-    if content.is_binary(data):
+    if is_binary(data):
         return
     secrets: list[Finding] = []
     if is_env_file(path) and not is_example(path):
         secrets = list(
-            envfile.tracked_secrets(path, data, "in the history", _gitignore(_app_of(facts, path)))
+            env_file_rules.tracked_secrets(path, data, "in the history", _gitignore(_app_of(given, path)))
         )
-    secrets = secrets or _guarded(facts, path, data)
+    secrets = secrets or _protected(given, path, data)
     taken = {finding.line for finding in secrets}
-    urls = [] if is_foreign(path) else content.urls_with_password(path, data)
+    urls = [] if is_foreign(path) else content_rules.urls_with_password(path, data)
     for one in (*secrets, *(one for one in urls if one.line not in taken)):
         if one.rule is not RuleId.PROTECTED_HOST:
             what = f"{one.what} (in an earlier commit of the range)"
             yield Finding(one.rule, one.path, one.line, one.column, what, _EARLIER_FIX)
 
 
-def _guarded(facts: Facts, path: str, data: bytes) -> list[Finding]:
-    guarded = tuple(one for app in facts.apps for one in app.guarded)
-    return list(content.guarded_content(path, data, guarded))
+def _protected(given: CheckInput, path: str, data: bytes) -> list[Finding]:
+    guarded = tuple(one for app in given.apps for one in app.protected_targets)
+    return list(content_rules.protected_content(path, data, guarded))
 
 
 def _of_env_file(app: App | None, path: str, data: bytes) -> Iterator[Finding]:
-    yield from envfile.malformed_lines(path, data)
-    yield from envfile.duplicates(path, data)
-    guarded = app.guarded if app is not None else ()
-    yield from envfile.public_secrets(path, data, [secret.text for one in guarded for secret in one.secrets])
+    yield from env_file_rules.malformed_lines(path, data)
+    yield from env_file_rules.duplicates(path, data)
+    guarded = app.protected_targets if app is not None else ()
+    yield from env_file_rules.public_secrets(
+        path, data, [secret.text for one in guarded for secret in one.secrets]
+    )
     if app is not None and not is_example(path):
         from dbswitch.envfiles.readers import dotenv
 
         bound = {key: value for one in app.files.values() for key, value in dotenv(one).items()}
-        yield from envfile.disagreements(path, data, app.url_variables, app.files)
-        yield from envfile.bad_urls(path, data, app.url_variables, bound)
+        yield from env_file_rules.disagreements(path, data, app.url_variables, app.files)
+        yield from env_file_rules.bad_urls(path, data, app.url_variables, bound)
 
 
-def _of_state(facts: Facts, app: App) -> Iterator[Finding]:
-    yield from checkout.not_ignored(app)
-    yield from checkout.active_protected(app)
+def _of_state(given: CheckInput, app: App) -> Iterator[Finding]:
+    yield from checkout_rules.not_ignored(app)
+    yield from checkout_rules.active_protected(app)
     for name in sorted(app.tracked):
         path = app.folder + name
-        if path not in facts.content:
-            data = facts.others.get(path, app.files[name])
-            yield from envfile.tracked_secrets(path, data, "tracked", _gitignore(app))
+        if path not in given.content:
+            data = given.others.get(path, app.files[name])
+            yield from env_file_rules.tracked_secrets(path, data, "tracked", _gitignore(app))
 
 
-def _of_checkout(facts: Facts, app: App) -> Iterator[Finding]:
+def _of_checkout(given: CheckInput, app: App) -> Iterator[Finding]:
     for name, data in app.files.items():
-        if app.folder + name not in facts.content:
+        if app.folder + name not in given.content:
             yield from _of_env_file(app, app.folder + name, data)
-    yield from checkout.shadowed(app)
-    yield from checkout.split_databases(app)
-    yield from checkout.example_out_of_step(app)
+    yield from checkout_rules.shadowed(app)
+    yield from checkout_rules.split_databases(app)
+    yield from checkout_rules.example_out_of_step(app)
 
 
-def _app_of(facts: Facts, path: str) -> App | None:
-    inside = [app for app in facts.apps if path.startswith(app.folder)]
+def _app_of(given: CheckInput, path: str) -> App | None:
+    inside = [app for app in given.apps if path.startswith(app.folder)]
     return max(inside, key=lambda app: len(app.folder), default=None)
 
 

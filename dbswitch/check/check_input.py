@@ -1,4 +1,4 @@
-"""What the rules judge, as values: the content, and what is known of the apps in it. Filled in by `gather.py`."""
+"""What the rules judge, as values: the content, and what is known of the apps in it. Filled in by `input_collection.py`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Secret:
     text: str = field(repr=False)
 
 
-class Guarded(Struct, frozen=True):
+class ProtectedTarget(Struct, frozen=True):
     """What must not appear anywhere: the secrets and hosts of one protected target."""
 
     target: str
@@ -60,14 +60,14 @@ class App:
     url_variables: tuple[str, ...]
     target_variables: frozenset[str]
     profiles: tuple[ReaderProfile, ...]
-    guarded: tuple[Guarded, ...]
+    protected_targets: tuple[ProtectedTarget, ...]
     protected: frozenset[str]
     ambient: Mapping[str, str] = field(repr=False)
     active: Active | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CheckInput:
     """Everything one run judges.
 
     Attributes:

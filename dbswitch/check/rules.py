@@ -156,8 +156,9 @@ class Finding(Struct, frozen=True):
         column: 1-based, in characters.
         what: one sentence.
         fix: what helps, a command where there is one.
-        entry: for `--fix`: the line to add to the file at `path`; empty where there is no safe fix.
-        fix_path: the file that `entry` is added to.
+        details: further lines: what exactly a file holds.
+        entry: for `--fix`: the line to add to the file at `fix_path`; empty where there is no safe fix.
+        severity: None until the engine has looked it up in the configuration.
     """
 
     rule: RuleId
@@ -166,17 +167,12 @@ class Finding(Struct, frozen=True):
     column: int
     what: str
     fix: str
+    details: tuple[str, ...] = ()
     entry: str = ""
     fix_path: str = ""
+    severity: Severity | None = None
 
 
-class Judged(Struct, frozen=True):
-    """A finding with the severity it has in this project."""
-
-    finding: Finding
-    severity: Severity
-
-
-def key_of(finding: Finding) -> tuple[str, int, int, str, str]:
+def sort_key(finding: Finding) -> tuple[str, int, int, str, str]:
     """Return what findings are sorted by: place, then rule."""
     return (finding.path, finding.line, finding.column, finding.rule.value, finding.what)

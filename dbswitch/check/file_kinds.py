@@ -1,9 +1,8 @@
-"""What a path says about a file: env file, example, test, documentation, source. Pure.
-
-Written with sets and suffixes: compiling expressions for all this would take the screen longer than its whole work.
-"""
+"""What a path and the first bytes say about a file: env file, example, test, source, binary, UTF-16. Pure."""
 
 from __future__ import annotations
+
+import re
 
 _SAMPLE_WORDS = frozenset(
     {"example", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema", "spec"}
@@ -30,8 +29,8 @@ _SOURCE_ENDINGS = (
 _NO_DOTENV_ENDINGS = (
     *_SOURCE_ENDINGS, ".json", ".yml", ".yaml", ".toml", ".md", ".mdx", ".py", ".rb", ".go", ".sh", ".html",
 )  # fmt: skip
-_DECIDING_NAMES = frozenset({"package.json", "dbswitch.toml", ".gitignore"})
-_DECIDING_BEGINNINGS = ("prisma.config.", "next.config.")
+_BINARY_LOOK = 8000  # bytes; where git itself looks for a NUL
+_UTF16_LOOK = 64  # bytes; half of the bytes of most texts in UTF-16 are zero
 
 
 def is_env_file(path: str) -> bool:
@@ -86,16 +85,28 @@ def is_source(path: str) -> bool:
     return path.endswith(_SOURCE_ENDINGS)
 
 
-def is_configuration(path: str) -> bool:
-    """Return whether it decides which variables the project needs or what git ignores."""
-    name = path.rpartition("/")[2]
-    return name in _DECIDING_NAMES or name.endswith(".prisma") or name.startswith(_DECIDING_BEGINNINGS)
+def is_binary(data: bytes) -> bool:
+    """Return whether git would call the content binary."""
+    return b"\0" in data[:_BINARY_LOOK]
+
+
+def utf16_codec(data: bytes) -> str:
+    """Return the codec of text in UTF-16, with or without a byte order mark; "" for anything else."""
+    head = data[:_UTF16_LOOK]
+    high, low = head[::2].count(0), head[1::2].count(0)
+    if head.startswith(b"\xff\xfe") or (not high and low * 4 > len(head)):
+        return "utf-16-le"
+    return "utf-16-be" if head.startswith(b"\xfe\xff") or (not low and high * 4 > len(head)) else ""
+
+
+def as_utf8(data: bytes) -> bytes:
+    """Return UTF-16, which `echo ... > .env` writes in PowerShell, as UTF-8; anything else as it is."""
+    codec = utf16_codec(data)
+    return data.decode(codec, "replace").removeprefix("\ufeff").encode("utf-8", "replace") if codec else data
 
 
 def matches(path: str, pattern: str) -> bool:
     """Return whether a `[check] exclude` pattern covers the path: `*` stays inside a folder, `**` does not."""
-    import re
-
     text = pattern.removeprefix("./").removeprefix("/")
     if text.endswith("/"):
         text += "**"

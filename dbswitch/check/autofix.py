@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.check.needles import utf16_order
+from dbswitch.check.file_kinds import utf16_codec
 from dbswitch.durable import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dbswitch.check.findings import Judged
+    from dbswitch.check.rules import Finding
 
 _NEW_FILE = 0o644
 
 
-def apply(findings: Sequence[Judged], root: Path) -> tuple[str, ...]:
+def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
     """Add what the findings offer and return one line for each file that changed.
 
     Left alone is a file outside of `root`, and one in UTF-16, which lines of another encoding would damage.
@@ -26,10 +26,10 @@ def apply(findings: Sequence[Judged], root: Path) -> tuple[str, ...]:
     """
     wanted: dict[str, list[str]] = {}
     for one in findings:
-        if one.finding.entry:
-            entries = wanted.setdefault(one.finding.fix_path, [])
-            if one.finding.entry not in entries:
-                entries.append(one.finding.entry)
+        if one.entry:
+            entries = wanted.setdefault(one.fix_path, [])
+            if one.entry not in entries:
+                entries.append(one.entry)
     done: list[str] = []
     for name, entries in wanted.items():
         path = Path(root / name).resolve()
@@ -38,7 +38,7 @@ def apply(findings: Sequence[Judged], root: Path) -> tuple[str, ...]:
         ):  # a symlink: git would not follow it, and the file is not ours
             continue
         old = path.read_bytes() if path.exists() else b""
-        if utf16_order(old):
+        if utf16_codec(old):
             continue
         new = with_lines(old, entries)
         if new != old:

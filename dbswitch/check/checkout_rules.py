@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dbswitch.check.findings import Finding, RuleId
-from dbswitch.check.needles import defined_names, is_ambient, reads
-from dbswitch.check.paths import is_practice, is_source
+from dbswitch.check.file_kinds import is_practice, is_source
+from dbswitch.check.rules import Finding, RuleId
+from dbswitch.check.variable_use import is_ambient, variables_bound, variables_read
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import AMBIENT, Reader, effective
 from dbswitch.errors import UrlError
@@ -16,7 +16,7 @@ from dbswitch.project.active import same_url
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dbswitch.check.facts import App
+    from dbswitch.check.check_input import App
 
 # `process.env.X ?? y`, `|| y`, `if (process.env.X)`, `process.env.X === ...`: the code copes with X missing.
 _OPTIONAL = re.compile(rb"\s*\)?\s*(?:\?\?|\|\||&&|\?[^.]|[!=]==?|\)\s*(?:\{|return|throw|\?)|=[^=>])")
@@ -125,7 +125,7 @@ def needed_by_code(app: App, path: str, data: bytes) -> Iterator[Finding]:
         return
     known = _known(app)
     seen: set[str] = set()
-    for key, start, end in reads(data):
+    for key, start, end in variables_read(data):
         if key in known or key in app.ambient or key in seen or is_ambient(key):
             continue
         if _OPTIONAL.match(data, end) is not None or _LEADING.search(data[max(0, start - 24) : start]):
@@ -150,7 +150,7 @@ def example_out_of_step(app: App) -> Iterator[Finding]:
         return
     listed: set[str] = set()
     for data in app.examples.values():
-        listed |= defined_names(data) | _commented(data)
+        listed |= variables_bound(data) | _commented(data)
     name = min(app.examples, key=len)
     bound: set[str] = set()
     for file in (".env", ".env.local", ".env.development", ".env.development.local"):
@@ -186,7 +186,9 @@ def _commented(data: bytes) -> set[str]:
 
 def _known(app: App) -> set[str]:
     files: tuple[Mapping[str, bytes], ...] = (app.files, app.examples)
-    return set().union(*(defined_names(data) for one in files for data in one.values()), app.target_variables)
+    return set().union(
+        *(variables_bound(data) for one in files for data in one.values()), app.target_variables
+    )
 
 
 def _agree(left: str, right: str) -> bool:

@@ -6,10 +6,9 @@ import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from dbswitch.check import placeholders
-from dbswitch.check.content import holds_login
-from dbswitch.check.findings import Finding, RuleId
-from dbswitch.check.paths import is_example
+from dbswitch.check import host_kinds, placeholders
+from dbswitch.check.content_rules import holds_login
+from dbswitch.check.rules import Finding, RuleId
 from dbswitch.envfiles import readers
 from dbswitch.envfiles.document import Binding, Document
 from dbswitch.envfiles.dotenv_syntax import find_sites
@@ -181,9 +180,9 @@ def bad_urls(
         weak = url.password.reveal()
         local = (
             url.is_local
-            or placeholders.is_local_host(url.host)
-            or placeholders.is_made_up_host(url.host)
-            or placeholders.is_private_host(url.host)
+            or host_kinds.is_local_host(url.host)
+            or host_kinds.is_made_up_host(url.host)
+            or host_kinds.is_private_host(url.host)
         )
         if weak and not local and placeholders.is_placeholder(weak):
             yield Finding(
@@ -224,8 +223,3 @@ def _is_secret(key: str, value: str) -> bool:
     ):
         return False
     return placeholders.looks_generated(value)
-
-
-def judged_as_env_file(path: str) -> bool:
-    """Return whether the rules about secrets apply: an example's values are not real."""
-    return not is_example(path)

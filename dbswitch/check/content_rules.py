@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from dbswitch.check import placeholders
-from dbswitch.check.findings import Finding, RuleId
-from dbswitch.check.needles import SHORTEST_SECRET, needle, urls_begun, utf16_order
-from dbswitch.check.paths import is_practice
+from dbswitch.check.file_kinds import is_practice
+from dbswitch.check.rules import Finding, RuleId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.facts import Guarded
+    from dbswitch.check.check_input import ProtectedTarget
 
 # Every repeat has a limit: a bundle can be megabytes of what looks like the beginning of a URL.
 # `postgres://login@host`, also with JSON's `\/`. The login goes to the last @ of the unbroken run of characters.
@@ -34,24 +33,17 @@ KEYED_URL = re.compile(
     re.IGNORECASE,
 )
 _ESCAPES = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))")
-_BINARY_LOOK = 8000  # bytes; where git itself looks for a NUL
+_URL_BEGINS = re.compile(
+    rb"(?:postgres(?:ql)?(?:\+[a-z0-9]{1,30})?|prisma)(?::(?:\\?/){2}|%3a)", re.IGNORECASE
+)
+SHORTEST_SECRET = 6  # characters; below it a search finds words, not secrets
+_SHORTEST_RUN = 4
 _LOOSE_URL = re.compile(r"(?:prisma\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", re.IGNORECASE)
-
-
-def is_binary(data: bytes) -> bool:
-    """Return whether git would call the content binary."""
-    return b"\0" in data[:_BINARY_LOOK]
-
-
-def as_utf8(data: bytes) -> bytes:
-    """Return UTF-16, which `echo ... > .env` writes in PowerShell, as UTF-8; anything else as it is."""
-    order = utf16_order(data)
-    return data.decode(order, "replace").removeprefix("\ufeff").encode("utf-8", "replace") if order else data
 
 
 def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
     """Find Postgres URLs whose password gives someone away."""
-    if not urls_begun(data.lower()):
+    if _URL_BEGINS.search(data) is None:
         return
     practice = is_practice(path)
     for number, line in _lines(data):
@@ -104,7 +96,7 @@ def _splits(password: str, host: str) -> Iterator[tuple[str, str]]:
         yield first, place["host"]
 
 
-def guarded_content(path: str, data: bytes, guarded: tuple[Guarded, ...]) -> Iterator[Finding]:
+def protected_content(path: str, data: bytes, guarded: tuple[ProtectedTarget, ...]) -> Iterator[Finding]:
     """Find secrets and hosts of protected targets."""
     for one in guarded:
         lines: set[int] = set()
@@ -138,7 +130,7 @@ def find_secret(data: bytes, secret: str) -> Iterator[tuple[int, int]]:
     """Return (line, column) of every line that holds `secret`: as it is, percent-encoded, escaped, quoted or in base64."""
     if len(secret) < SHORTEST_SECRET:
         return
-    piece = needle(secret)
+    piece = longest_run(secret)
     coded = (
         base64.b64encode(secret.encode()).decode().rstrip("=")[:-1]
     )  # its last character depends on what follows
@@ -150,6 +142,16 @@ def find_secret(data: bytes, secret: str) -> Iterator[tuple[int, int]]:
             at = _find_spelled(line, secret, piece)
         if at >= 0:
             yield number, at + 1
+
+
+def longest_run(secret: str) -> str:
+    """Return the longest run of letters and digits, which every spelling of a secret leaves alone.
+
+    Percent-encoding, JSON, YAML, TypeScript and compose files change punctuation only. An empty text where no run is long
+    enough to look for.
+    """
+    run = max(re.split(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9]+", secret), key=len)
+    return run if len(run) >= _SHORTEST_RUN else ""
 
 
 def _find_spelled(line: str, secret: str, piece: str) -> int:

@@ -7,11 +7,10 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.check import git_objects, placeholders
-from dbswitch.check.content import as_utf8
-from dbswitch.check.facts import App, Facts, Guarded, Scope, Secret
-from dbswitch.check.needles import SHORTEST_SECRET
-from dbswitch.check.paths import is_env_file, is_example, is_foreign, is_installed
+from dbswitch.check import git_objects, host_kinds, placeholders
+from dbswitch.check.check_input import App, CheckInput, ProtectedTarget, Scope, Secret
+from dbswitch.check.content_rules import SHORTEST_SECRET
+from dbswitch.check.file_kinds import as_utf8, is_env_file, is_example, is_foreign, is_installed
 from dbswitch.errors import ConfigError, DbswitchError, UsageError
 from dbswitch.project.active import Active, active
 from dbswitch.project.discovery import Project, apps_below, discover, load
@@ -28,14 +27,14 @@ _MAX_BYTES = 2 << 20  # a larger file is a dump or a bundle, not something a per
 _PRIVATE = (".env", ".env.local", ".env.development", ".env.development.local", ".env.production.local")
 
 
-def gather(
+def collect(
     scope: Scope,
     folder: Path,
     *,
     revisions: str = "",
     paths: tuple[str, ...] = (),
     ambient: Mapping[str, str],
-) -> tuple[Facts, tuple[Project, ...]]:
+) -> tuple[CheckInput, tuple[Project, ...]]:
     """Return the facts, and the projects whose configuration applies.
 
     Args:
@@ -85,7 +84,7 @@ def gather(
         for project in projects
         for pattern in project.config.check.exclude
     )
-    return Facts(
+    return CheckInput(
         scope,
         {path: as_utf8(data) for path, data in content.items()},
         apps,
@@ -196,7 +195,7 @@ def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, st
         url_variables=project.url_variables,
         target_variables=variable_names(project),
         profiles=profiles(project),
-        guarded=tuple(_guard(target) for target in targets if target.protected),
+        protected_targets=tuple(_protected(target) for target in targets if target.protected),
         protected=frozenset(ref.name for ref in list_targets(project) if ref.protected),
         ambient=ambient,
         active=_active(project, ambient),
@@ -232,20 +231,20 @@ def _resolved(project: Project, ambient: Mapping[str, str]) -> tuple[Target, ...
     return tuple(targets)
 
 
-def _guard(target: Target) -> Guarded:
+def _protected(target: Target) -> ProtectedTarget:
     password = target.url.password.reveal()
     secrets = [Secret("password", password)]
     for key, value in target.variables.items():
         if "://" not in value and placeholders.looks_generated(value):
             secrets.append(Secret(key, value))
     host = target.url.host
-    shown = placeholders.is_local_host(host) or placeholders.is_shared_host(host)
+    shown = host_kinds.is_local_host(host) or host_kinds.is_shared_host(host)
     usable = tuple(
         one
         for one in secrets
         if len(one.text) >= SHORTEST_SECRET and not placeholders.is_placeholder(one.text)
     )
-    return Guarded(target.name, usable, () if shown else (host,))
+    return ProtectedTarget(target.name, usable, () if shown else (host,))
 
 
 def _active(project: Project, ambient: Mapping[str, str]) -> Active | None:
