@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch.check.file_kinds import utf16_codec
-from dbswitch.durable import replace_file
+from dbswitch.durable import read_regular, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
             root.resolve()
         ):  # a symlink: git would not follow it, and the file is not ours
             continue
-        old = path.read_bytes() if path.exists() else b""
+        old = read_regular(path) if path.exists() else b""
         if utf16_codec(old):
             continue
         new = with_lines(old, entries)

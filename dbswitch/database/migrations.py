@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def read_scripts(migrations_dir: Path) -> dict[str, bytes]:
     """
     try:
         return {
-            folder.name: (folder / "migration.sql").read_bytes()
+            folder.name: read_regular(folder / "migration.sql")
             for folder in sorted(migrations_dir.iterdir(), key=lambda path: path.name)
             if (folder / "migration.sql").is_file()
         }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
 from dbswitch.generate.header import GeneratedFile, is_pristine, sign
 from dbswitch.generate.project_client import ProjectClient, import_lines, project_client
@@ -134,7 +135,7 @@ def _migrations(project: Project) -> str:
 
 def _is_changed(project: Project, path: str) -> bool:
     try:
-        return is_pristine((project.root / path).read_bytes()) is not True
+        return is_pristine(read_regular(project.root / path)) is not True
     except FileNotFoundError:
         return False
     except OSError as error:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.durable import PRIVATE_FILE, ensure_state_dir, give_to_owner, make_folders, replace_file
+from dbswitch.durable import (
+    PRIVATE_FILE,
+    ensure_state_dir,
+    give_to_owner,
+    make_folders,
+    read_regular,
+    replace_file,
+)
 from dbswitch.errors import ConfigError, DbswitchError
 from dbswitch.generate.package_scripts import add_scripts
 from dbswitch.generate.token import new_token
@@ -159,7 +166,7 @@ def _create_file(path: Path, content: bytes, mode: int) -> None:
 
 def _replace(path: Path, old: bytes, new: bytes) -> None:
     real = Path(os.path.realpath(path))  # a symlink stays one
-    if real.read_bytes() != old:
+    if read_regular(real) != old:
         raise FileExistsError
     replace_file(real, new, mode=real.stat().st_mode & 0o777)
 
@@ -192,7 +199,7 @@ def _env_templates(project: Project, targets: tuple[TargetRef, ...]) -> list[Ini
 def _ignore(project: Project) -> InitItem:
     path = project.root / ".gitignore"
     try:
-        old: bytes | None = path.read_bytes()
+        old: bytes | None = read_regular(path)
     except FileNotFoundError:
         old = None
     wanted = _ignore_entries(project, old or b"")
@@ -237,7 +244,7 @@ def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> InitItem:
     path = project.root / "package.json"
     if project.manifest is None:
         return InitItem("package.json", Action.KEEP, "there is none")
-    old = path.read_bytes()
+    old = read_regular(path)
     names = tuple(ref.name for ref in targets) or ("local", "prod")
     wanted = {f"db:{name}": f"dbswitch {name}" for name in names} | {"db:status": "dbswitch status"}
     new = add_scripts(old.decode("utf-8", "surrogateescape"), wanted)

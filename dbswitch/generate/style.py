@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from dbswitch.durable import read_regular_text
 from dbswitch.project import jstext
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _options(config: Path) -> Iterator[dict[str, Any]]:
     """Yield compilerOptions, the file's own first, then those of the files it extends."""
     for _ in range(_MAX_EXTENDS):
         try:
-            value = parse_jsonc(config.read_text(encoding="utf-8", errors="replace"))
+            value = parse_jsonc(read_regular_text(config, errors="replace"))
         except OSError:
             return
         options = value.get("compilerOptions")

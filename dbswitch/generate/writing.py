@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.durable import ensure_state_dir, make_folders, replace_file
+from dbswitch.durable import ensure_state_dir, make_folders, read_regular, replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.generate.header import FileState, GeneratedFile, state_of
 
@@ -54,7 +54,7 @@ def write(
 
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -68,7 +68,7 @@ def _place(root: Path, file: GeneratedFile, *, keep: bool) -> None:
     if keep:
         copy = ensure_state_dir(root / STATE_DIR) / REPLACED / file.path
         make_folders(copy.parent)
-        replace_file(copy, place.read_bytes())
+        replace_file(copy, read_regular(place))
     make_folders(place.parent)
     replace_file(place, file.content, mode=place.stat().st_mode & 0o777 if place.exists() else _READABLE)
 

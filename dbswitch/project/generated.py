@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch.durable import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,7 +76,7 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
 
 def _kind(path: Path) -> str | None:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             header = _HEADER.match(stream.read(_HEAD_BYTES))
     except OSError:
         return None

@@ -9,6 +9,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from dbswitch.durable import open_regular
+
 _DEADLINE = 10.0  # seconds; git answers in milliseconds, a hung file system must not hang a switch
 _HARDENING = (
     "--no-pager",
@@ -191,6 +193,6 @@ def _git_directory(entry: Path) -> Path:
     """Return the directory that a `.git` directory, file or symlink leads to."""
     if not entry.is_file():
         return Path(os.path.realpath(entry))
-    with entry.open("rb") as file:
+    with open_regular(entry) as file:
         target = file.read(4096).removeprefix(b"gitdir:").strip()
     return Path(os.path.realpath(entry.parent / os.fsdecode(target)))

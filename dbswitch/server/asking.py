@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from dbswitch.durable import read_regular
 from dbswitch.server.state import Reply
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def base_path(spec: ServerSpec) -> str:
     """Return Next's `basePath`, as the development server itself wrote it down; empty where there is none."""
     for manifest in (spec.dist_dir / "dev" / "routes-manifest.json", spec.dist_dir / "routes-manifest.json"):
         try:
-            value = json.loads(manifest.read_bytes()).get("basePath", "")
+            value = json.loads(read_regular(manifest)).get("basePath", "")
         except (OSError, ValueError, AttributeError):
             continue
         return value if isinstance(value, str) else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from dbswitch.durable import read_regular_text
 from dbswitch.errors import DatabaseNotReadyError
 from dbswitch.project import compose
 from dbswitch.switch.events import Phase
@@ -52,7 +53,7 @@ def start_command(project: Project, target: Target) -> tuple[str, ...]:
         return ()
     for name in compose.FILE_NAMES:
         try:
-            text = (project.root / name).read_text(encoding="utf-8")
+            text = read_regular_text(project.root / name)
         except (OSError, ValueError):
             continue
         service = compose.postgres_service(text, target.url.port)

@@ -69,7 +69,7 @@ def append(state_dir: Path, result: Result) -> None:
     }
     with _locked(path):  # a line added while another process shortens the file would be lost
         append_line(path, json.dumps(line))
-        lines = path.read_bytes().splitlines(keepends=True)
+        lines = durable.read_regular(path).splitlines(keepends=True)
         if len(lines) > KEPT + _SLACK:
             durable.replace_file(path, b"".join(lines[-KEPT:]))
 

@@ -214,3 +214,38 @@ def test_what_root_leaves_in_the_project_of_a_person_is_that_persons(served: Fol
         path.name for path in made
     }
     assert [path for path in made if path.lstat().st_uid != 65534] == []
+
+
+PROJECT_FILES = [
+    "package.json",
+    "dbswitch.toml",
+    ".env.local",
+    ".env",
+    "env/prod.env",
+    "prisma/schema.prisma",
+    "prisma.config.ts",
+    "next.config.ts",
+    "lib/prisma.ts",
+    ".npmrc",
+    ".nvmrc",
+    "tsconfig.json",
+    ".next/dev/lock",
+]
+
+
+@pytest.mark.parametrize("name", PROJECT_FILES)
+def test_a_fifo_in_place_of_a_project_file_makes_no_command_wait(folder: Folder, name: str) -> None:
+    path = folder.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    for words in (
+        ("status",),
+        ("doctor",),
+        ("stop",),
+        ("generate", "client", "--check"),
+        ("init", "--dry-run"),
+    ):
+        done = folder.run(*words)  # within the deadline of the helper
+        assert "Traceback" not in done.stderr
+        assert done.returncode != 3, done.stderr

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dbswitch import __version__
 from dbswitch.check.doctor.facts import MachineFacts, Version
+from dbswitch.durable import read_regular_text
 from dbswitch.project.packages import boundary, installed_version
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _installed_manifest(root: Path, package: str) -> Mapping[str, Any]:
 
 def _json(path: Path) -> Mapping[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        value = json.loads(read_regular_text(path, encoding="utf-8-sig"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -175,7 +176,7 @@ def _node_pin(root: Path) -> tuple[str, str] | None:
     for folder in boundary(root):
         for name in _NODE_PINS:
             try:
-                text = (folder / name).read_text(encoding="utf-8", errors="replace").strip()
+                text = read_regular_text(folder / name, errors="replace").strip()
             except OSError:
                 continue
             return (name, text[:40]) if text else None

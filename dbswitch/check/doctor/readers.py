@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dbswitch.check.doctor.facts import NEXT_DEV, NEXT_START, PRISMA_CLI, RUNNING, SHELL, STUDIO, ReaderFacts
 from dbswitch.database.url import DatabaseUrl
+from dbswitch.durable import read_regular_text
 from dbswitch.envfiles.observing import read_env_files
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.errors import UrlError
@@ -94,7 +95,7 @@ def migrations_folder(project: Project) -> Path | None:
 
 def _configured_migrations(path: Path) -> str | None:
     try:
-        source = jstext.without_comments(path.read_text(encoding="utf-8", errors="replace"))
+        source = jstext.without_comments(read_regular_text(path, errors="replace"))
     except OSError:
         return None
     found = _MIGRATIONS_PATH.search(source)

@@ -187,7 +187,7 @@ def _holds_secret(path: Path) -> bool:
     from dbswitch.project.target_sources import is_postgres
 
     try:
-        bindings = Document.parse(path.read_bytes()).bindings if path.is_file() else ()
+        bindings = Document.parse(durable.read_regular(path)).bindings if path.is_file() else ()
     except (OSError, DbswitchError):
         return False
     for binding in bindings:
@@ -214,7 +214,7 @@ def look_at_generated(project: Project) -> tuple[GeneratedFacts, ...]:
     found = []
     for name, kind in find(project).files:
         try:
-            content = (project.root / name).read_bytes()
+            content = durable.read_regular(project.root / name)
         except OSError:
             continue
         found.append(GeneratedFacts(name, kind, generated_state(content)))
