@@ -7,7 +7,7 @@ URIs", the WHATWG URL standard as node-postgres' `pg-connection-string` 2.14 use
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NoReturn, final
 from urllib.parse import quote
 
@@ -174,6 +174,10 @@ class DatabaseUrl:
         Everything in user, password and query values but `A-Za-z0-9-._` is percent-encoded.
         """
         return self._written(self.password.reveal(), masked=False)
+
+    def canonical_form(self) -> str:
+        """Return the URL as :meth:`env_form` with scheme and port always written alike: equal URLs, equal texts."""
+        return replace(self, scheme="postgresql", port_written=True).env_form()
 
     def masked(self) -> str:
         """Return the URL for people: no password, and no value of a parameter that may hold a secret."""

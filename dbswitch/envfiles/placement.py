@@ -38,6 +38,37 @@ class EditPlan(Struct, frozen=True):
     gone: frozenset[str] = frozenset()
 
 
+def _always(_key: str, _value: str) -> bool:
+    return True
+
+
+def _never(_key: str, _value: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known of a variable and a value that is found in a file.
+
+    Attributes:
+        known: some target sets it so, or a switch wrote it. Any other value is a person's own: it is kept as a comment
+            where a target's takes its place, and left alone where the target sets nothing, unless it `misleads`.
+        lasting: a target can set it again, so that a comment with the value is of use.
+        misleads: a person's own value with which a reader would be on another database than the target's.
+        belongs: a person's own value that leads to the target's database, so that it comes back with the target.
+        forbidden: no reader may get this value after the switch.
+    """
+
+    known: Callable[[str, str], bool] = _always
+    lasting: Callable[[str, str], bool] = _always
+    misleads: Callable[[str, str], bool] = _never
+    belongs: Callable[[str, str], bool] = _never
+    forbidden: Callable[[str, str], bool] = _never
+
+
+EVERYTHING_KNOWN = Knowledge()
+
+
 class _Planning:
     """The files as they will be, while the plan grows."""
 
@@ -49,7 +80,7 @@ class _Planning:
         *,
         family: frozenset[str],
         protected: bool,
-        known: Callable[[str, str], bool],
+        knowledge: Knowledge,
         git_error: tuple[str, str],
     ) -> None:
         # Whatever else is handed over (`.env.test`, `.env.production`, `.env.example`) is never touched.
@@ -58,7 +89,7 @@ class _Planning:
         self.tracked = tracked
         self.family = family
         self.protected = protected
-        self.known = known
+        self.knowledge = knowledge
         self.git_error, self.git_fix = git_error
         self.touched: dict[str, list[str]] = {}
         self.notices: list[str] = []
@@ -120,7 +151,7 @@ class _Planning:
     def is_own(self, document: Document, key: str) -> bool:
         """Return whether a person wrote the present value, so that no target could bring it back."""
         present = document.get(key)
-        return bool(present) and not self.known(key, present or "")
+        return bool(present) and not self.knowledge.known(key, present or "")
 
     def may_write(self, name: str, key: str) -> bool:
         """Return whether a file that git tracks has to carry the new value of `key`.
@@ -175,19 +206,56 @@ class _Planning:
             ),
         )
 
-    def park(self, key: str) -> None:
+    def take_out(self, key: str) -> None:
+        """Let no reader get `key` from a file, unless a person set it and it does not mislead anyone."""
+        self.bring_back_own(key)
         for name in self.bound_in(key):
             document = self.documents[name]
-            if document.get(key) is None:
+            present = document.get(key)
+            if present is None:
                 raise EnvFileError(
                     f"{key} is bound in {name} in a way that only some readers see.",
                     fix=f'Write it as {key}="..." on a line of its own in {name}.',
                 )
             if self.is_own(document, key):
-                continue
-            self.put(name, key, document.restore(key) or document.park(key))
+                if not self.knowledge.misleads(key, present):
+                    continue
+                self.notice(f"{name}: {key} leads to another database than the target; it is commented out")
+            self.put(name, key, self.without(document, key, present))
             if name in self.tracked:
                 self.notice(f"{name} {self.tracked_text}, and {key} is commented out in it")
+
+    def without(self, document: Document, key: str, present: str) -> Document:
+        """Return the document with `key` commented out, or with the person's own value that it had displaced."""
+        restored = document.restore(key)
+        if restored is not None:
+            value = restored.get(key) or ""
+            if not self.knowledge.misleads(key, value) and not self.knowledge.forbidden(key, value):
+                return restored
+        if self.knowledge.lasting(key, present) or self.is_own(document, key):
+            return document.park(key)
+        # No target can set the value again (a command printed it): it must not stay in the file as a comment.
+        return document.set(key, "").park(key)
+
+    def bring_back_own(self, key: str) -> None:
+        """Undo the parking of a person's own value where it leads to the target's database."""
+        for name, document in list(self.documents.items()):
+            returned = (
+                document.unpark(key) if key in document.parked_keys and key not in document.keys else None
+            )
+            value = returned.get(key) if returned is not None else None
+            if returned is None or not value or self.knowledge.known(key, value):
+                continue
+            if self.knowledge.belongs(key, value):
+                self.put(name, key, returned)
+
+    def may_stay_outside(self, key: str, files: Mapping[str, bytes]) -> bool:
+        """Return whether a file that is read and never edited binds `key` to a person's own harmless value."""
+        for name, data in files.items():
+            value = Document.parse(data, name).get(key) if name not in DEV_FILES else None
+            if value and not self.knowledge.known(key, value) and not self.knowledge.misleads(key, value):
+                return True
+        return False
 
     def missing(self, key: str) -> None:
         """Say which reader gets `key` from no file at all; a switch edits bindings and does not spread them."""
@@ -213,7 +281,7 @@ def plan_edits(
     profiles: Sequence[ReaderProfile],
     tracked: frozenset[str],
     protected: bool,
-    known: Callable[[str, str], bool] = lambda _key, _value: True,
+    knowledge: Knowledge = EVERYTHING_KNOWN,
     git_error: tuple[str, str] = ("", ""),
 ) -> EditPlan:
     """Return the edits that bring every reader to `variables`; an empty plan where they are there already.
@@ -221,13 +289,12 @@ def plan_edits(
     Args:
         files: name and content of the env files that exist; only those of `DEV_FILES` are ever edited.
         variables: what the target sets; URLs percent-encoded already.
-        absent: what other targets set and this one lacks; commented out with a marker until it is set again, or
+        absent: what belongs to targets and this one lacks; commented out with a marker until it is set again, or
             replaced by the person's own value that a target had displaced.
         profiles: the readers that must agree.
         tracked: names of env files that git tracks.
         protected: whether the target is protected; its values are not written where git would see them.
-        known: says of a variable and a value whether some target sets it so. Any other value is a person's own: it is
-            kept as a comment where a target's takes its place, and left alone where the target sets nothing.
+        knowledge: what is known of the values that the files bind.
         git_error: why git did not say which files it tracks, and what helps; `tracked` then names all of them.
 
     Raises:
@@ -240,7 +307,7 @@ def plan_edits(
         tracked,
         family=frozenset(variables),
         protected=protected,
-        known=known,
+        knowledge=knowledge,
         git_error=git_error,
     )
     for key, value in variables.items():
@@ -248,8 +315,12 @@ def plan_edits(
         if "://" in value:
             planning.missing(key)
     for key in sorted(absent - set(variables)):
-        planning.park(key)
-    gone = frozenset(key for key in absent - set(variables) if not planning.bound_in(key))
+        planning.take_out(key)
+    gone = frozenset(
+        key
+        for key in absent - set(variables)
+        if not planning.bound_in(key) and not planning.may_stay_outside(key, files)
+    )
     after = dict(files) | {name: document.render() for name, document in planning.documents.items()}
     if found := disagreements(after, variables, gone, profiles):
         raise EnvFileError(

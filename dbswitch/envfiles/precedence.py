@@ -37,11 +37,17 @@ class Reader(StrEnum):
 
 
 class ReaderProfile(Struct, frozen=True):
-    """A reader and the files it reads, highest precedence first; `ambient_wins`: a set variable beats every file."""
+    """A reader and the files it reads, highest precedence first.
+
+    Attributes:
+        ambient_wins: a variable of the process environment beats every file but those of `overriding`.
+        overriding: files that are loaded over the process environment (dotenv's `override: true`).
+    """
 
     reader: Reader
     files: tuple[str, ...]
     ambient_wins: bool = True
+    overriding: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +87,29 @@ def effective(
     key: str, profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str]
 ) -> Effective:
     """Return what the reader of `profile` gets for `key` from `files` (name to content) and `ambient`."""
+    return _decided(key, profile, _bound(profile, files, ambient), files, ambient)
+
+
+def all_effective(
+    profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str]
+) -> tuple[Effective, ...]:
+    """Return what the reader gets for every variable that a file or `ambient` binds, by name."""
     bound = _bound(profile, files, ambient)
+    keys = sorted({*ambient, *(key for values in bound.values() for key in values)})
+    return tuple(_decided(key, profile, bound, files, ambient) for key in keys)
+
+
+def _decided(
+    key: str,
+    profile: ReaderProfile,
+    bound: Mapping[str, Mapping[str, str | None]],
+    files: Mapping[str, bytes],
+    ambient: Mapping[str, str],
+) -> Effective:
     sources = [name for name in bound if key in bound[name]]
     if key in ambient:
-        sources.insert(0 if profile.ambient_wins else len(sources), AMBIENT)
+        beaten = sum(name in profile.overriding for name in sources) if profile.ambient_wins else len(sources)
+        sources.insert(beaten, AMBIENT)
     if not sources:
         return Effective(key, None, None, ())
     source = sources[0]

@@ -17,7 +17,9 @@ def profiles(project: Project) -> tuple[ReaderProfile, ...]:
     """Return the readers that a switch has to bring to agree: Next.js dev, and the Prisma CLI where there is one."""
     found = [ReaderProfile(Reader.NEXT_DEV, DEV_FILES)]
     if project.prisma is not None:
-        found.append(ReaderProfile(Reader.PRISMA, project.prisma.env_files))
+        found.append(
+            ReaderProfile(Reader.PRISMA, project.prisma.env_files, overriding=project.prisma.overriding)
+        )
     return tuple(found)
 
 
@@ -25,3 +27,8 @@ def all_profiles(project: Project) -> tuple[ReaderProfile, ...]:
     """Return every reader worth looking at: those of :func:`profiles`, `next start`, and the shell (no file at all)."""
     start = (ReaderProfile(Reader.NEXT_START, START_FILES),) if project.next is not None else ()
     return (*profiles(project), *start, ReaderProfile(Reader.SHELL, ()))
+
+
+def url_variables(project: Project, reader: Reader) -> tuple[str, ...]:
+    """Return the variables that a reader takes the database's URL from; the first that is set counts."""
+    return project.cli_variables if reader is Reader.PRISMA else (project.primary_variable,)

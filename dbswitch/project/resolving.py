@@ -136,22 +136,25 @@ def variable_names(project: Project) -> frozenset[str]:
     return frozenset(found)
 
 
-def known_values(project: Project) -> Mapping[str, frozenset[str]]:
+def known_values(
+    project: Project, *, ambient: Mapping[str, str] | None = None
+) -> Mapping[str, frozenset[str]]:
     """Return every value some target gives a variable, as written and as dbswitch writes it; full of secrets.
 
     Raises:
         ConfigError: the targets cannot be listed.
         EnvFileError: an env file cannot be read.
     """
+    environment = os.environ if ambient is None else ambient
     found: dict[str, set[str]] = {}
-    for ref in list_targets(project):
+    for ref in list_targets(project, ambient=ambient):
         if ref.runs_command:
             continue
         try:
-            values = read_values(project, ref, os.environ, lenient=True)
+            values = read_values(project, ref, environment, lenient=True)
             for key, value in values.items():
                 found.setdefault(key, set()).add(value)
-            for key, value in resolve_ref(project, ref).variables.items():
+            for key, value in resolve_ref(project, ref, ambient=ambient).variables.items():
                 found.setdefault(key, set()).add(value)
         except (ConfigError, UrlError):  # a broken target must not block a switch between the others
             continue

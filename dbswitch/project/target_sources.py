@@ -16,7 +16,7 @@ from dbswitch.project import names
 from dbswitch.project.secret import SecretValues
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from dbswitch.database.place import Place
@@ -98,6 +98,12 @@ def is_way_of(variable: str, base: str) -> bool:
     """Return whether `variable` is a second way to the database of `base`: `DATABASE_URL_UNPOOLED`."""
     way = variable.removeprefix(f"{base}_")
     return way not in {variable, "SHADOW"} and way in _WAYS
+
+
+def has_suffix(variable: str, suffixes: Collection[str]) -> bool:
+    """Return whether `variable` is a suffixed definition: `X_PROD`, or `X_PROD_UNPOOLED`, for one of `suffixes`."""
+    ends = (variable, *(variable.removesuffix(f"_{way}") for way in _WAYS_BEHIND))
+    return any(end.endswith(f"_{suffix}") for suffix in suffixes for end in ends)
 
 
 def file_targets(project: Project) -> tuple[TargetRef, ...]:

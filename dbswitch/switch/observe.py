@@ -11,24 +11,23 @@ from msgspec.structs import replace
 from dbswitch.database.place import place_of
 from dbswitch.envfiles import observing
 from dbswitch.envfiles.document import Document
-from dbswitch.envfiles.placement import plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import UrlError
-from dbswitch.project import config as configuration, generated, readers, server_spec, targets
-from dbswitch.project.active import active, same_url
+from dbswitch.project import config as configuration, entered, generated, server_spec, targets
+from dbswitch.project.active import active
 from dbswitch.server import lifecycle
 from dbswitch.server.observing import changed_since_start
-from dbswitch.switch import history
 from dbswitch.switch.plan import Mode, Situation, is_running
 from dbswitch.switch.work import Destination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
+    from dbswitch.project.entered import Entered
     from dbswitch.project.targets import Target
     from dbswitch.server.lifecycle import Observation
     from dbswitch.server.spec import ServerSpec
@@ -40,7 +39,8 @@ class Observed(Struct, frozen=True):
     Attributes:
         files: the dev env files, name to content.
         env_file_keys: every variable bound in one of them.
-        target_keys: every variable any target may set.
+        target_keys: every variable any target may set, or a switch wrote.
+        entered: what earlier switches wrote.
     """
 
     project: Project
@@ -49,6 +49,7 @@ class Observed(Struct, frozen=True):
     files: Mapping[str, bytes]
     env_file_keys: frozenset[str]
     target_keys: frozenset[str]
+    entered: Entered
     previous: str | None
     hot_client: bool
     route: str | None
@@ -72,6 +73,7 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
             spec, ready_path=route
         )  # it will be asked anyway; compiling `/` first would take another second
     files = observing.read_env_files(project.root)
+    written = entered.load(project.private_dir)
     bound = frozenset(binding.key for data in files.values() for binding in Document.parse(data).bindings)
     return Observed(
         project=project,
@@ -79,7 +81,8 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
         server=lifecycle.observe(spec, ask=ask and not (verify_later and hot_client and route is not None)),
         files=files,
         env_file_keys=bound,
-        target_keys=targets.variable_names(project),
+        target_keys=targets.variable_names(project) | written.variables,
+        entered=written,
         # The server starts with none of these variables in its environment, so only the files count.
         previous=active(project, {}).target,
         hot_client=hot_client,
@@ -97,6 +100,7 @@ def server_alone(project: Project, *, ask: bool = True) -> Observed:
         files={},
         env_file_keys=frozenset(),
         target_keys=frozenset(),
+        entered=entered.load(project.private_dir),
         previous=None,
         hot_client=False,
         route=None,
@@ -136,42 +140,6 @@ def destination(
             deadline=configured if timeout is None else timeout, attempt_timeout=database.attempt_timeout
         ),
     )
-
-
-def absent(project: Project, target: Target) -> frozenset[str]:
-    """Return the variables that another target sets and this one lacks."""
-    return targets.variable_names(project) - frozenset(target.variables)
-
-
-def edits(observed: Observed, target: Target) -> EditPlan:
-    """Return the new bytes of the env files for `target`; see `envfiles/placement.py` for what it raises."""
-    git_error = observed.project.git_error
-    return plan_edits(
-        files=observed.files,
-        variables=target.variables,
-        absent=absent(observed.project, target),
-        profiles=readers.profiles(observed.project),
-        tracked=observed.project.tracked,
-        protected=target.protected,
-        known=_known(observed.project),
-        git_error=("", "") if git_error is None else (str(git_error), git_error.fix),
-    )
-
-
-def _known(project: Project) -> Callable[[str, str], bool]:
-    """Return whether a value of an env file is some target's; what is not is a person's own and is never lost."""
-    values = targets.known_values(project)
-    commands = {ref.name for ref in targets.list_targets(project) if ref.runs_command}
-    last = next(
-        (past.target for past in reversed(history.read(project.state_dir)) if past.outcome == "switched"),
-        None,
-    )
-
-    def known(key: str, value: str) -> bool:
-        # What a command printed is stored nowhere; after a switch to its target the values in the files are taken for it.
-        return last in commands or any(same_url(value, one) for one in values.get(key, ()))
-
-    return known
 
 
 def changes(observed: Observed, plan: EditPlan) -> tuple[FileChange, ...]:

@@ -14,7 +14,7 @@ from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, ProtectedError, UsageError
 from dbswitch.project import readers, targets
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import history, observe
+from dbswitch.switch import edits, history, observe
 from dbswitch.switch.alone import alone
 from dbswitch.switch.apply import Apply
 from dbswitch.switch.dbstart import probe_or_start
@@ -76,17 +76,19 @@ def _switch(
         with reporter.phase(Phase.OBSERVE) as note:
             # Inside a running Next.js the environment holds the env files as they were when it started.
             ambient = {} if touched_by_next(request.ambient) else request.ambient
-            target = targets.resolve(project, ending.target, ambient=ambient)
+            target = edits.resolve(project, ending.target, ambient)
             goal = observe.destination(project, target, timeout=request.timeout)
             # A dry run verifies nothing later, so it asks now.
             observed = observe.look(project, verify_later=not request.dry_run)
             ending.previous = observed.previous
             note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
         with reporter.phase(Phase.PLAN) as note:
-            edits = observe.edits(observed, target)
+            edit_plan = edits.planned(
+                project, target, files=observed.files, written=observed.entered, ambient=ambient
+            )
             plan = decide(
                 observe.situation(
-                    observed, target, goal.url.database, edits, stopped_by_switch=recovered.server_down
+                    observed, target, goal.url.database, edit_plan, stopped_by_switch=recovered.server_down
                 ),
                 request.mode,
             )
@@ -102,6 +104,7 @@ def _switch(
             return
         with reporter.phase(Phase.GUARD) as note:
             note.detail = _guard(plan, request)
+        edits.remember(project, target)
         work = Work(
             project=project,
             state_dir=project.state_dir,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbswitch.envfiles.placement import EditPlan, plan_edits
+from dbswitch.envfiles.placement import EditPlan, Knowledge, plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, disagreements
 from dbswitch.errors import EnvFileError, ProtectedError
 
@@ -31,7 +31,7 @@ def plan(
         profiles=profiles,
         tracked=frozenset(tracked),
         protected=protected,
-        known=lambda key, value: known is None or value in known.get(key, set()),
+        knowledge=Knowledge(known=lambda key, value: known is None or value in known.get(key, set())),
     )
 
 

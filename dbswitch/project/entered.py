@@ -1,0 +1,103 @@
+"""What switches wrote: the names, and a keyed digest of every value, so that the next switch can take them out again.
+
+A target's values can be gone when it is left: a variable is no longer exported, a line was removed from `env/prod.env`,
+a `command` printed them. No value is stored; the digests (HMAC-SHA256) have a key of their own beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.errors import UrlError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from dbswitch.database.place import Place
+
+FILE_NAME: Final = "entered.json"
+_KEY_BYTES: Final = 32
+_KEPT: Final = 50  # values remembered for one variable of one target, the newest
+
+
+class EnteredTarget(Struct, frozen=True, forbid_unknown_fields=True):
+    """What was written for one target: digests by variable, and those of the places of its database."""
+
+    values: dict[str, tuple[str, ...]] = {}
+    places: tuple[str, ...] = ()
+
+
+class Entered(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything remembered for one project; `key` is the digests' key, in hexadecimal."""
+
+    key: str
+    targets: dict[str, EnteredTarget] = {}
+
+    def __repr__(self) -> str:
+        return f"Entered({', '.join(self.targets)})"
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Every variable that some switch wrote."""
+        return frozenset(variable for one in self.targets.values() for variable in one.values)
+
+    def targets_of(self, variable: str, value: str) -> tuple[str, ...]:
+        """Return the targets for which a switch wrote this value."""
+        digest = self._digest(variable, comparable(value))
+        return tuple(name for name, one in self.targets.items() if digest in one.values.get(variable, ()))
+
+    def leads_to(self, target: str, place: Place) -> bool:
+        """Return whether a URL of the entered target led to `place`."""
+        one = self.targets.get(target)
+        return one is not None and self._digest("", place.text) in one.places
+
+    def adding(self, target: str, values: Mapping[str, str], places: Iterable[Place]) -> Entered:
+        """Return this with the values that a switch to `target` writes; itself where it has them all."""
+        before = self.targets.get(target, EnteredTarget())
+        found = dict(before.values)
+        for variable, value in values.items():
+            digest = self._digest(variable, comparable(value))
+            found[variable] = _newest(found.get(variable, ()), digest)
+        led = before.places
+        for place in sorted(places, key=lambda one: one.text):
+            led = _newest(led, self._digest("", place.text))
+        if (found, led) == (before.values, before.places):
+            return self
+        return Entered(self.key, {**self.targets, target: EnteredTarget(found, led)})
+
+    def _digest(self, variable: str, text: str) -> str:
+        message = f"{variable}\0{text}".encode("utf-8", "surrogateescape")
+        return hmac.new(bytes.fromhex(self.key), message, hashlib.sha256).hexdigest()
+
+
+def load(folder: Path) -> Entered:
+    """Return what is remembered in a project's private folder; nothing where the file is missing or not ours."""
+    try:
+        found = msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Entered)
+        if len(bytes.fromhex(found.key)) == _KEY_BYTES:
+            return found
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors
+        pass
+    return Entered(secrets.token_hex(_KEY_BYTES))
+
+
+def comparable(value: str) -> str:
+    """Return the form in which two spellings of one URL are equal; any other value as it is."""
+    if "://" not in value:
+        return value
+    try:
+        return DatabaseUrl.parse(value).canonical_form()
+    except UrlError:
+        return value
+
+
+def _newest(digests: tuple[str, ...], digest: str) -> tuple[str, ...]:
+    return digests if digest in digests else (*digests, digest)[-_KEPT:]

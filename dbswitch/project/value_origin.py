@@ -1,0 +1,127 @@
+"""Whose a value in an env file is: a target's, one that a switch wrote, or a person's own; and where it leads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbswitch.database.place import place_in
+from dbswitch.project.active import same_url
+from dbswitch.project.protection import places_in
+from dbswitch.project.resolving import known_values, list_targets, variable_names
+from dbswitch.project.target_sources import bound_variables, has_suffix, suffixed_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.database.place import Place
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.entered import Entered
+    from dbswitch.project.resolving import Target
+    from dbswitch.project.target_sources import TargetRef
+
+
+class ValueOrigin:
+    """What is known of values when the readers are to be on `target`.
+
+    Attributes:
+        absent: the variables that other targets set, that switches wrote, or that the Prisma schema or config names as a
+            URL, and that `target` lacks.
+    """
+
+    def __init__(
+        self, project: Project, target: Target, entered: Entered, ambient: Mapping[str, str] | None = None
+    ) -> None:
+        refs = list_targets(project, ambient=ambient)
+        self._project = project
+        self._target = target
+        self._entered = entered
+        self._values = known_values(project, ambient=ambient)
+        self._deciding = frozenset(project.url_variables) - frozenset(project.shadow_variables)
+        set_by_targets = variable_names(project)
+        self._definitions = _definitions(project, refs) - set_by_targets - self._deciding
+        self.absent = (set_by_targets | entered.variables | self._deciding) - frozenset(target.variables)
+        self._place = place_in(target.variables[target.primary])
+        own = next((ref for ref in refs if ref.name == target.name), None)
+        self._allowed = (
+            places_in(project, target.variables)
+            if own is not None and own.protected_itself
+            else frozenset({self._place})
+        )
+        self._others = tuple(
+            ref
+            for ref in refs
+            if ref.protected
+            and ref.name != target.name
+            and not (self._place is not None and self._leads(ref, self._place))
+        )
+
+    def known(self, key: str, value: str) -> bool:
+        """Return whether some target sets the variable so, or a switch wrote it."""
+        return self.lasting(key, value) or bool(self._entered.targets_of(key, value))
+
+    def lasting(self, key: str, value: str) -> bool:
+        """Return whether a target sets the variable so, as far as it can be known without running a command."""
+        own = self._target.variables.get(key)
+        return any(
+            same_url(value, one) for one in (*self._values.get(key, ()), *(() if own is None else (own,)))
+        )
+
+    def misleads(self, key: str, value: str) -> bool:
+        """Return whether a reader that takes its URL from the variable would not be on the target's database."""
+        place = place_in(value)
+        if key not in self._deciding or place is None:
+            return False
+        return not self.belongs(key, value)
+
+    def belongs(self, key: str, value: str) -> bool:
+        """Return whether the variable leads to the target's database, perhaps through another port of its host."""
+        place = place_in(value)
+        if key not in self._deciding or place is None or self._place is None:
+            return False
+        return place.beside(self._place) and self.protected_owner(key, value) is None
+
+    def protected_owner(self, key: str, value: str) -> str | None:
+        """Return the other protected target to whose database the variable leads; None where that is no harm."""
+        place = place_in(value)
+        if place is None or place in self._allowed or self.is_definition(key):
+            return None
+        return next((ref.name for ref in self._others if self._leads(ref, place)), None)
+
+    def is_definition(self, key: str) -> bool:
+        """Return whether the variable only says what a target's values are: `DATABASE_URL_PROD`, a `from` of a target."""
+        return key in self._definitions
+
+    def _leads(self, ref: TargetRef, place: Place) -> bool:
+        # What a command printed, or a variable that is not exported now, is known from the last switch to it only.
+        return place in ref.places or (not ref.places and self._entered.leads_to(ref.name, place))
+
+
+def is_guarded(project: Project, target: Target, entered: Entered, ambient: Mapping[str, str]) -> bool:
+    """Return whether a target is protected, also by a place that is known from earlier switches only."""
+    refs = list_targets(project, ambient=ambient)
+    own = next((ref for ref in refs if ref.name == target.name), None)
+    if target.protected or own is None:
+        return target.protected
+    told = own.settings.protected if own.settings is not None else None
+    places = places_in(project, target.variables)
+    return any(
+        ref.protected
+        and not ref.places
+        and (told is not False or (ref.settings is not None and ref.settings.protected is True))
+        and any(entered.leads_to(ref.name, place) for place in places)
+        for ref in refs
+        if ref.name != target.name
+    )
+
+
+def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str]:
+    bound, _ = bound_variables(project)
+    found = {key for keys in suffixed_keys(bound, project.url_variables).values() for key in keys}
+    for ref in refs:
+        if ref.settings is not None:
+            found.update(one.from_key for one in ref.settings.variables if one.from_key is not None)
+            if ref.settings.url_from is not None:
+                found.add(ref.settings.url_from)
+    suffixes = {name.upper().replace("-", "_") for ref in refs for name in (ref.name, *ref.aliases)}
+    found.update(key for key in bound if has_suffix(key, suffixes))
+    return frozenset(found)

@@ -1,0 +1,131 @@
+"""What a switch changes in the env files, planned; and what is remembered of it for the next switch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from dbswitch import durable, state_folder
+from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.placement import Knowledge, plan_edits
+from dbswitch.envfiles.precedence import DEV_FILES
+from dbswitch.errors import ConfigError, EnvFileError
+from dbswitch.project import entered, reader_files, readers, targets
+from dbswitch.project.protection import places_in
+from dbswitch.project.served_urls import served_urls
+from dbswitch.project.value_origin import ValueOrigin, is_guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.envfiles.placement import EditPlan
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.entered import Entered
+    from dbswitch.project.served_urls import ServedUrl
+    from dbswitch.project.targets import Target
+
+
+def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
+    """Return the target with its values; it is protected also by a place that only earlier switches know.
+
+    Raises:
+        DbswitchError: as :func:`dbswitch.project.resolving.resolve`.
+    """
+    target = targets.resolve(project, name, ambient=ambient)
+    guarded = is_guarded(project, target, entered.load(project.private_dir), ambient)
+    return replace(target, protected=True) if guarded else target
+
+
+def remember(project: Project, target: Target) -> None:
+    """Remember what a switch to `target` is about to write, so that the next one can take all of it out.
+
+    Raises:
+        ConfigError: it cannot be written down; nothing was changed.
+    """
+    folder = project.private_dir
+    before = entered.load(folder)
+    grown = before.adding(target.name, target.variables, places_in(project, target.variables))
+    if grown is before:
+        return
+    try:
+        state_folder.ensure(folder, project.root)
+        durable.replace_file(folder / entered.FILE_NAME, msgspec.json.encode(grown))
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written",
+            facts=(error.strerror or type(error).__name__, "nothing was changed"),
+            why="what a switch writes is remembered there (names and digests), so that the next switch takes all of it out",
+            fix="make that folder writable, or point XDG_STATE_HOME to one that is",
+        ) from None
+
+
+def planned(
+    project: Project,
+    target: Target,
+    *,
+    files: Mapping[str, bytes],
+    written: Entered,
+    ambient: Mapping[str, str],
+) -> EditPlan:
+    """Return the new bytes of the env files for `target`; see `envfiles/placement.py` for what else it raises.
+
+    Args:
+        project: where to look.
+        target: what every reader shall get.
+        files: the dev env files, name to content.
+        written: what earlier switches wrote.
+        ambient: the process environment for `url_from` and `from` of the other targets.
+
+    Raises:
+        EnvFileError: afterwards a reader would still be led to the database of another protected target.
+    """
+    git_error = project.git_error
+    origin = ValueOrigin(project, target, written, ambient)
+    files = {**reader_files.read(project), **files}
+    plan = plan_edits(
+        files=files,
+        variables=target.variables,
+        absent=origin.absent,
+        profiles=readers.profiles(project),
+        tracked=project.tracked,
+        protected=target.protected,
+        git_error=("", "") if git_error is None else (str(git_error), git_error.fix),
+        knowledge=Knowledge(
+            known=origin.known,
+            lasting=origin.lasting,
+            misleads=origin.misleads,
+            belongs=origin.belongs,
+            forbidden=lambda key, value: origin.protected_owner(key, value) is not None,
+        ),
+    )
+    after = files | {edit.name: edit.new for edit in plan.edits}
+    refuse_if_served(
+        served_urls(after, readers.all_profiles(project), {}, origin.protected_owner), target.name
+    )
+    left = sorted(
+        f"{name}: {key} was written by a switch and changed since; it is left as it is"
+        for name in DEV_FILES
+        if name in after
+        for key in Document.parse(after[name], name).keys & written.variables & origin.absent
+    )
+    return replace(plan, notices=(*plan.notices, *left))
+
+
+def refuse_if_served(served: tuple[ServedUrl, ...], target: str) -> None:
+    """Refuse what would leave a reader with another protected target's database.
+
+    Raises:
+        EnvFileError: `served` is not empty.
+    """
+    if not served:
+        return
+    first = served[0]
+    raise EnvFileError(
+        f"{first.variable} would still lead to the database of {first.owner}",
+        facts=(*(one.text for one in served), "nothing was changed"),
+        why=f"on {target} no program that reads the env files may reach a protected database of another target",
+        fix=f"remove {first.variable} from {first.source}, or rename it to {first.variable}_{first.owner.upper().replace('-', '_')}"
+        f" so that it is set for {first.owner} only",
+    )

@@ -1,0 +1,35 @@
+"""The env-file half of a switch, as `dbswitch.switch.run` does it, without databases and servers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbswitch.envfiles.observing import read_env_files, verify_on_disk
+from dbswitch.project import entered, readers
+from dbswitch.project.discovery import load
+from dbswitch.switch import edits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dbswitch.envfiles.placement import EditPlan
+
+
+def switch(root: Path, name: str, ambient: Mapping[str, str] | None = None) -> EditPlan:
+    """Plan the switch, remember it, write it, and read the result again."""
+    project = load(root)
+    environment = ambient or {}
+    target = edits.resolve(project, name, environment)
+    plan = edits.planned(
+        project,
+        target,
+        files=read_env_files(root),
+        written=entered.load(project.private_dir),
+        ambient=environment,
+    )
+    edits.remember(project, target)
+    for edit in plan.edits:
+        (root / edit.name).write_bytes(edit.new)
+    assert verify_on_disk(root, target.variables, readers.profiles(project), plan.gone) == ()
+    return plan
