@@ -115,6 +115,20 @@ def is_next_dev(argv: Sequence[str]) -> bool:
     return command == "dev" or command.isdecimal() or "/" in command or command == "."
 
 
+def is_node(argv: Sequence[str], executable: str | None = None) -> bool:
+    """Say whether this is Node.js, Bun or Deno, by its executable where its title is its own (`next-server`, `npm run`)."""
+    names = {_base(words[0]) for words in (_words(argv),) if words}
+    if executable is not None:
+        names.add(_base(executable.removesuffix(" (deleted)")))
+    return bool(names & _RUNTIMES) or is_next_server(argv) or is_package_manager(argv)
+
+
+def program_name(argv: Sequence[str]) -> str:
+    """Return a short name of the program that may be shown."""
+    words = _words(argv)
+    return masked_text(_base(words[0]).rstrip(":")) if words and words[0] else "a program"
+
+
 def is_package_manager(argv: Sequence[str]) -> bool:
     """Say whether this is npm, pnpm, yarn or bun, run by whatever name."""
     words = _words(argv)

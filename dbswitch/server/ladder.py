@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.server.processes import Sent, send, wait_gone
+from dbswitch.server.processes import Sent, is_alive, send, wait_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from dbswitch.server.ownership import Owned
     from dbswitch.server.processes import ProcessId
@@ -80,7 +80,7 @@ def descend(
                 for process in still:
                     send(process, signal.SIGKILL)
                 wait_gone(still, min(left, _LOOK))
-            living = find()
+            living = _with_proven(find(), reached.values())
     return Descent(
         signalled=tuple((signalled | killed).values()),
         killed=tuple(killed.values()),
@@ -88,6 +88,12 @@ def descend(
         denied=frozenset(denied),
         seconds=time.monotonic() - began,
     )
+
+
+def _with_proven(found: Sequence[Owned], before: Iterable[Owned]) -> Sequence[Owned]:
+    """Add those who were proven and signalled before: a proof by parent or leader ends with these, its process may not."""
+    known = {one.id for one in found}
+    return [*found, *(one for one in before if one.id not in known and is_alive(one.id))]
 
 
 def _names(owned: Sequence[Owned]) -> str:

@@ -12,7 +12,7 @@ from dbswitch.server import asking, ports
 from dbswitch.server.chain import is_next_dev, is_next_server, is_package_manager
 from dbswitch.server.environment import MARKER, without_next_options
 from dbswitch.server.nextjs import lock_content, lock_holders, lock_path
-from dbswitch.server.ownership import Evidence, Owned, claim
+from dbswitch.server.ownership import Claims, Evidence, Owned, claim
 from dbswitch.server.processes import ProcessId, age, environment_of, snapshot
 from dbswitch.server.record import ServerRecord, marker_prefix, read_record
 from dbswitch.server.state import Reply, ServerFacts, ServerState, derive
@@ -70,15 +70,26 @@ def _memory_mib() -> int:
 
 def find(spec: ServerSpec, record: ServerRecord | None = None) -> tuple[Owned, ...]:
     """Return the living processes that are provably this project's server, parents first."""
+    return find_claims(spec, record).owned
+
+
+def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
+    """Return these, and what the server launched that is not ours to end."""
     record = record or read_record(spec.record_path)
+    found = snapshot(MARKER)
+    prefix = marker_prefix(spec.cwd)
+    marked = [pid for pid, one in found.items() if one.marker is not None and one.marker.startswith(prefix)]
+    listening = ports.listening_of(marked) if marked else {}
+    needed = {spec.port, *([record.port] if record is not None else [])}
     evidence = Evidence(
         root=str(spec.cwd.resolve()),
-        marker_prefix=marker_prefix(spec.cwd),
+        marker_prefix=prefix,
         self_pid=os.getpid(),
         leader=record.process if record is not None else None,
         lock_pids=lock_holders(lock_path(spec.dist_dir)),
+        port_pids=frozenset(pid for port in needed for pid in listening.get(port, ())),
     )
-    return claim(snapshot(MARKER), evidence)
+    return claim(found, evidence)
 
 
 def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:

@@ -50,6 +50,7 @@ class Process(Struct, frozen=True):
     folder: str | None = None
     suspended: bool = False
     marker: str | None = None  # the value of DBSWITCH_SERVER in its environment
+    executable: str | None = None  # of those with a marker
     next_worker: bool = False  # forked by `next dev`: NEXT_PRIVATE_WORKER is in its environment
 
     @property
@@ -179,10 +180,12 @@ def _look_linux(pid: int, marker_key: str) -> Process | None:
         raw = _read_command(base)
         folder = os.readlink(f"{base}/cwd")  # noqa: PTH115 - called for every process
         environ = b"\0" + _read(f"{base}/environ")
-    marker = None
+    marker = executable = None
     needle = b"\0" + marker_key.encode() + b"="
     if marker_key and needle in environ:
         marker = environ.partition(needle)[2].partition(b"\0")[0].decode(errors="replace")
+        with contextlib.suppress(OSError):
+            executable = os.readlink(f"{base}/exe")  # noqa: PTH115 - as above
     return Process(
         id=ProcessId(pid, f"{_boot_id()}:{fields[19]}"),
         parent=int(fields[1]),
@@ -193,6 +196,7 @@ def _look_linux(pid: int, marker_key: str) -> Process | None:
         folder=folder,
         suspended=fields[0] in "Tt",
         marker=marker,
+        executable=executable,
         next_worker=b"\0NEXT_PRIVATE_WORKER=1\0" in environ,
     )
 
@@ -228,11 +232,13 @@ def _look_psutil(pid: int, marker_key: str) -> Process | None:
         return None
     argv: Sequence[str] = ()
     folder = None
+    executable = None
     environment: Mapping[str, str] = {}
     with contextlib.suppress(psutil.Error, OSError):
         argv = process.cmdline()
         folder = process.cwd()
         environment = process.environ() if user == os.getuid() else {}
+        executable = process.exe() if marker_key in environment else None
     return Process(
         id=ProcessId(pid, f"{began:.3f}"),
         parent=parent,
@@ -243,6 +249,7 @@ def _look_psutil(pid: int, marker_key: str) -> Process | None:
         folder=folder,
         suspended=status == psutil.STATUS_STOPPED,
         marker=environment.get(marker_key) if marker_key else None,
+        executable=executable or None,
         next_worker=environment.get("NEXT_PRIVATE_WORKER") == "1",
     )
 

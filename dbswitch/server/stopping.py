@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import children, ports
-from dbswitch.server.chain import is_next_dev, masked_command
+from dbswitch.server.chain import is_next_dev, masked_command, program_name
 from dbswitch.server.ladder import Descent, descend
 from dbswitch.server.nextjs import lock_path, remove_lock
-from dbswitch.server.observing import Observation, find
+from dbswitch.server.observing import Observation, find, find_claims
 from dbswitch.server.ownership import Owned, Proof
-from dbswitch.server.processes import look_at
+from dbswitch.server.processes import is_alive, look_at
 from dbswitch.server.record import remove_record
 from dbswitch.server.takeover import end_foreign
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dbswitch.server.ports import Listener
+    from dbswitch.server.processes import Process, ProcessId
     from dbswitch.server.spec import ServerSpec
 
 PORT_GRACE = 2.0  # seconds a port may stay taken after its last owner is dead
@@ -30,7 +31,10 @@ _ROUNDS = 3  # how often a server that is started again by someone is stopped be
 
 
 class StopReport(Struct, frozen=True):
-    """What stopping did. `ports`: which of our pids listened where; `port`: where the pages were; seconds."""
+    """What stopping did. `ports`: which of our pids listened where; `port`: where the pages were; seconds.
+
+    `left_alone`: what the server or its dev script launched, is not part of it and lives on.
+    """
 
     stopped: tuple[Owned, ...]
     killed: tuple[Owned, ...]
@@ -38,6 +42,15 @@ class StopReport(Struct, frozen=True):
     port: int | None
     foreign: tuple[Listener, ...]
     seconds: float
+    left_alone: tuple[Process, ...] = ()
+
+    @property
+    def left_alone_texts(self) -> tuple[str, ...]:
+        """One line for people for each of them."""
+        return tuple(
+            f"left alone: {program_name(one.argv)}, pid {one.pid}, started by the dev script"
+            for one in self.left_alone
+        )
 
     @property
     def summary(self) -> str:
@@ -66,9 +79,16 @@ def stop(
     killed: dict[int, Owned] = {}
     held: dict[int, set[int]] = {port: set(pids) for port, pids in observation.listening.items()}
     living: tuple[Owned, ...] = ()
+    launched: dict[ProcessId, Process] = {}
+
+    def look() -> tuple[Owned, ...]:
+        claims = find_claims(spec, observation.record)
+        launched.update({one.id: one for one in claims.left_alone})
+        return claims.owned
+
     for _ in range(_ROUNDS):
         descent = descend(
-            lambda: find(spec, observation.record),
+            look,
             term=spec.limits.term,
             kill=spec.limits.kill,
             on_step=on_step,
@@ -80,7 +100,7 @@ def stop(
         if descent.left:
             raise _still_there(descent)
         ports.wait_free(held, PORT_GRACE)
-        living = find(spec, observation.record)
+        living = look()
         if not living:
             break
         for port, pids in ports.listening_of(one.process.pid for one in living).items():
@@ -95,12 +115,15 @@ def stop(
         port=observation.port,
         foreign=observation.foreign,
         seconds=time.monotonic() - began,
+        left_alone=tuple(
+            one for one in launched.values() if stopped and one.pid not in stopped and is_alive(one.id)
+        ),
     )
 
 
 def _has_nothing_left_to_do(owned: Owned) -> bool:
     """Next's program, when it is ours: one in a person's terminal restores the cursor before it ends."""
-    return owned.proof in {Proof.MARKER, Proof.SESSION} and is_next_dev(owned.process.argv)
+    return owned.proof in {Proof.SESSION, Proof.NODE} and is_next_dev(owned.process.argv)
 
 
 def _line(owned: Owned) -> str:

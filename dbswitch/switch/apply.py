@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dbswitch.database.probe import Ready
     from dbswitch.envfiles.transaction import FileChange
     from dbswitch.server.environment import CleanEnvironment
-    from dbswitch.server.lifecycle import Observation, Running
+    from dbswitch.server.lifecycle import Observation, Running, StopReport
     from dbswitch.switch.record import SwitchRecord
     from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.work import Destination, Work
@@ -146,6 +146,7 @@ class Apply:
             )
             self.stopped = True
             note.detail = report.summary
+        self._tell_left_alone(report)
         with work.reporter.phase(Phase.PORTS) as note:
             note.detail = lifecycle.require_ports_free(
                 work.spec,
@@ -211,8 +212,13 @@ class Apply:
                 work.spec, work.observed, on_step=lambda text: work.reporter.notice("stop", text)
             )
             note.detail = report.summary
+        self._tell_left_alone(report)
         lifecycle.remove_lock_if_free(work.spec)
         return self.had_server
+
+    def _tell_left_alone(self, report: StopReport) -> None:
+        for text in report.left_alone_texts:
+            self.work.reporter.notice("left-alone", text)
 
     def write(self, destination: Destination) -> None:
         """Change the env files in one transaction and read the result again as every reader would.

@@ -47,6 +47,12 @@ def again(behaviour: str, **options: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, __file__, behaviour], **options)  # type: ignore[call-overload]
 
 
+def again_as(name: str, behaviour: str, *more: str, **options: object) -> subprocess.Popen[bytes]:
+    """Start this program under another name; an argv[0] that exists would make Python look for its library beside it."""
+    argv = [f"/nowhere/bin/{name}", __file__, behaviour, *more]
+    return subprocess.Popen(argv, executable=os.path.realpath(sys.executable), **options)  # type: ignore[call-overload]
+
+
 def well() -> None:
     """The control: nothing wrong with it."""
     serve()
@@ -65,13 +71,13 @@ def stops_itself() -> None:
 
 
 def grandchild_leaves() -> None:
-    """Its grandchild makes a session of its own, and its parent is gone."""
+    """Its grandchild, a Node.js program, makes a session of its own, and its parent is gone."""
     again("leave_and_linger").wait()
     serve()
 
 
 def leave_and_linger() -> None:
-    again("linger", start_new_session=True)
+    again_as("node", "linger", start_new_session=True)
 
 
 def daemonizes() -> None:
@@ -138,8 +144,52 @@ def hides() -> None:
 
 def opens_editor() -> None:
     """Starts the person's editor, as Next's error page does; it inherits the marker."""
-    subprocess.Popen(["/nowhere/bin/vim", __file__, "linger"], executable=os.path.realpath(sys.executable))
+    again_as("vim", "linger")
     serve()
+
+
+def opens_terminal() -> None:
+    """Starts an editor with a shell in a session of its own, in which Node.js runs in this folder and in another."""
+    again_as("vim", "edit", os.path.realpath(sys.executable))  # which a process of another name cannot tell
+    serve()
+
+
+def edit() -> None:
+    job = f"exec -a /nowhere/bin/node {sys.argv[2]} {__file__} linger"
+    with subprocess.Popen(["bash"], stdin=subprocess.PIPE, start_new_session=True) as shell:
+        assert shell.stdin is not None
+        shell.stdin.write(f"({job}) &\n(cd / && {job}) &\n".encode())
+        shell.stdin.flush()
+        linger()
+
+
+def launches() -> None:
+    """Starts a program in a session of its own, and a database that leaves with a double fork."""
+    again_as("sleep", "linger", start_new_session=True)
+    again("start_database").wait()
+    serve()
+
+
+def start_database() -> None:
+    again_as("postgres", "linger", start_new_session=True)
+
+
+def runs_packages() -> None:
+    """What `pnpm -r --parallel run dev` does (pnpm 9): given `FOLDER COMMAND` pairs, each through `sh -c`.
+
+    A child that fails ends all; one that a signal ends makes pnpm end itself with the same signal.
+    """
+    pairs = list(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+    children = [subprocess.Popen(["sh", "-c", f"{command}\n:"], cwd=folder) for folder, command in pairs]
+    while children:
+        pid, status = os.wait()
+        children = [child for child in children if child.pid != pid]
+        if os.WIFSIGNALED(status):
+            os.kill(os.getpid(), os.WTERMSIG(status))
+        if os.waitstatus_to_exitcode(status):
+            for child in children:
+                child.kill()
+            sys.exit(1)
 
 
 def calls_back() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 
 from dbswitch.server.chain import (
     is_chain_parent,
@@ -205,6 +206,10 @@ def test_no_secret_of_a_command_line_is_shown(argv):
     assert "hunter2" not in masked_command(argv)
 
 
+def claimed(snapshot: dict[int, Process], evidence: Evidence) -> dict[int, Proof]:
+    return {one.process.pid: one.proof for one in claim(snapshot, evidence).owned}
+
+
 def chain(*, marker: str | None = None, folder: str = "/app") -> dict[int, Process]:
     """shell 10 -> npm 20 -> sh 30 -> next dev 40 -> next-server 50, with an editor and a dbswitch below it."""
     lines = {
@@ -239,34 +244,230 @@ def chain(*, marker: str | None = None, folder: str = "/app") -> dict[int, Proce
 @pytest.mark.parametrize("marker", [None, "p.1"])
 def test_the_chain_is_claimed_and_the_shell_the_editor_and_dbswitch_are_not(marker):
     evidence = Evidence(root="/app", marker_prefix="p.", self_pid=90)
-    found = {one.process.pid: one.proof for one in claim(chain(marker=marker), evidence)}
+    claims = claim(chain(marker=marker), evidence)
+    found = {one.process.pid: one.proof for one in claims.owned}
     assert set(found) == ({20, 30, 40, 50, 60} if marker is None else {40, 50, 60})
-    assert found[50] is (Proof.FOLDER if marker is None else Proof.MARKER)
+    assert found[50] is Proof.FOLDER
+    assert found[60] is (Proof.CHILD if marker is None else Proof.NODE)
+    assert [one.pid for one in claims.left_alone] == ([] if marker is None else [70])
 
 
 def test_another_dbswitch_below_the_server_is_not_claimed_either():
     evidence = Evidence(root="/app", marker_prefix="p.", self_pid=12345)
-    assert {90, 95} & {one.process.pid for one in claim(chain(marker=None), evidence)} == set()
+    assert {90, 95} & set(claimed(chain(marker=None), evidence)) == set()
 
 
 @pytest.mark.parametrize("folder", ["/", "/app/nested", "/other"])
 def test_next_in_another_folder_is_not_ours(folder):
-    assert claim(chain(folder=folder), Evidence("/app", "p.", 90)) == ()
+    assert claimed(chain(folder=folder), Evidence("/app", "p.", 90)) == {}
 
 
 def test_the_holder_of_the_lock_is_ours_wherever_it_was_started():
-    found = claim(chain(folder="/repository"), Evidence("/app", "p.", 90, lock_pids=frozenset({50})))
-    assert {one.process.pid for one in found} == {20, 30, 40, 50, 60}
+    found = claimed(chain(folder="/repository"), Evidence("/app", "p.", 90, lock_pids=frozenset({50})))
+    assert set(found) == {20, 30, 40, 50, 60}
 
 
 def test_a_session_whose_leader_is_another_process_now_proves_nothing():
     snapshot = chain(folder="/other")
     mine = Evidence("/app", "p.", 90, leader=ProcessId(10, "boot:10"))
     reused = Evidence("/app", "p.", 90, leader=ProcessId(10, "boot:9"))
-    assert {one.process.pid for one in claim(snapshot, mine)} == {20, 30, 40, 50, 60}
-    assert claim(snapshot, reused) == ()
+    assert set(claimed(snapshot, mine)) == {20, 30, 40, 50, 60}
+    assert claimed(snapshot, reused) == {}
 
 
 def test_parents_come_before_their_children():
-    pids = [one.process.pid for one in claim(chain(), Evidence("/app", "p.", 90))]
+    pids = list(claimed(chain(), Evidence("/app", "p.", 90)))
     assert pids == sorted(pids)
+
+
+def process(pid: int, parent: int, command: str, **more: object) -> Process:
+    """One process in a session of its own at `/elsewhere`, unless said otherwise."""
+    usual = {"group": pid, "session": pid, "user": 1000, "folder": "/elsewhere"}
+    argv = (f"{command} (v16.0.7)",) if command == "next-server" else tuple(command.split())
+    return Process(ProcessId(pid, f"boot:{pid}"), parent=parent, argv=argv, **usual | more)
+
+
+def launched(*more: Process) -> dict[int, Process]:
+    """A server that dbswitch started, with the marker: leader 20, `next-server` 30 and whatever else is given."""
+    ours = {"group": 20, "session": 20, "folder": "/app", "marker": "p.1"}
+    found = [
+        process(20, 1, "node /app/node_modules/.bin/next dev", **ours),
+        process(30, 20, "next-server", next_worker=True, **ours),
+        *more,
+    ]
+    return {one.pid: one for one in found}
+
+
+RECORDED = Evidence("/app", "p.", 9999, leader=ProcessId(20, "boot:20"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        process(50, 20, "sleep 600", marker="p.1"),
+        process(50, 1, "postgres -D /app/data", marker="p.1", folder="/app"),
+        process(50, 30, "chrome --remote-debugging-port=0", marker="p.1"),
+        process(50, 1, "node /home/ann/daemon.js", marker="p.1"),
+        process(50, 1, "code /app", marker="p.1", folder="/app"),
+        process(50, 20, "code /app", marker="p.1", folder="/app", group=20, session=20),
+    ],
+)
+def test_a_program_that_merely_inherited_the_marker_is_left_alone_and_named(other):
+    claims = claim(launched(other), RECORDED)
+    assert [one.process.pid for one in claims.owned] == [20, 30]
+    assert [one.pid for one in claims.left_alone] == [50]
+
+
+@pytest.mark.parametrize(
+    ("other", "proof"),
+    [
+        (process(50, 1, "node worker.js", marker="p.1", folder="/app/jobs"), Proof.NODE),
+        (process(50, 1, "node /app/worker.js", marker="p.1"), Proof.NODE),
+        (process(50, 1, "my-title", marker="p.1", folder="/app", executable="/usr/bin/node"), Proof.NODE),
+        (process(50, 1, "bun run x", marker="p.1", folder="/app"), Proof.NODE),
+        (process(50, 30, "node worker.js", folder="/app"), Proof.CHILD),
+        (process(50, 20, "python worker.py", session=20), Proof.SESSION),
+        (process(50, 20, "python worker.py", group=20), Proof.SESSION),
+    ],
+)
+def test_what_left_the_session_is_ours_as_node_in_the_folder_and_what_stayed_is_ours(other, proof):
+    assert claimed(launched(other), RECORDED)[50] is proof
+
+
+def test_a_daemon_with_the_marker_is_ours_while_it_listens_on_the_projects_port():
+    daemon = {50: process(50, 1, "python serve.py", marker="p.1", folder="/app")}
+    assert claimed(daemon, Evidence("/app", "p.", 1, port_pids=frozenset({50}))) == {50: Proof.PORT}
+    assert claimed(daemon, Evidence("/app", "p.", 1)) == {}
+    unmarked = {50: process(50, 1, "python serve.py", folder="/app")}
+    assert claimed(unmarked, Evidence("/app", "p.", 1, port_pids=frozenset({50}))) == {}
+
+
+def test_the_name_of_a_left_program_is_told_once_not_for_each_of_its_processes():
+    claims = claim(
+        launched(
+            process(50, 1, "postgres -D data", marker="p.1"),
+            process(51, 50, "postgres: checkpointer", marker="p.1"),
+        ),
+        RECORDED,
+    )
+    assert [one.pid for one in claims.left_alone] == [50]
+
+
+def terminal_of_the_editor(*jobs: Process) -> dict[int, Process]:
+    """An editor that the server opened (40), a shell in its terminal (50), jobs below that."""
+    marked = {"marker": "p.1", "folder": "/app"}
+    return launched(
+        process(40, 30, "nvim /app/page.tsx", group=20, session=20, **marked),
+        process(41, 40, "node /app/node_modules/.bin/tsserver", group=20, session=20, **marked),
+        process(50, 40, "bash", **marked),
+        *jobs,
+    )
+
+
+def test_what_a_person_runs_in_an_editor_that_the_server_opened_is_left_alone():
+    snapshot = terminal_of_the_editor(
+        process(60, 50, "node script.js", session=50, marker="p.1", folder="/app"),
+        process(61, 50, "python -m http.server", session=50, marker="p.1"),
+    )
+    claims = claim(snapshot, replace(RECORDED, port_pids=frozenset({61})))
+    assert [one.process.pid for one in claims.owned] == [20, 30]
+    assert [one.pid for one in claims.left_alone] == [40]
+
+
+def test_a_server_that_a_person_starts_in_that_terminal_is_the_projects_server():
+    snapshot = terminal_of_the_editor(
+        process(60, 50, "node /app/node_modules/.bin/next dev", session=50, marker="p.1", folder="/app"),
+        process(61, 60, "node worker.js", session=50, group=60, marker="p.1", folder="/app"),
+    )
+    assert set(claimed(snapshot, RECORDED)) == {20, 30, 60, 61}
+
+
+def test_after_the_loss_of_the_record_the_servers_session_is_known_by_what_it_proves():
+    ours = {"group": 20, "session": 20, "marker": "p.1"}
+    snapshot = {
+        20: process(20, 1, "python supervise.py", **ours),
+        30: process(30, 20, "python serve.py", **ours),
+        50: process(50, 20, "sleep 600", marker="p.1"),
+    }
+    evidence = Evidence("/app", "p.", 1, port_pids=frozenset({30}))
+    assert claimed(snapshot, evidence) == {20: Proof.SESSION, 30: Proof.PORT}
+    assert claimed(snapshot, replace(evidence, port_pids=frozenset())) == {}
+
+
+def workspace(runner: str, *siblings: Process) -> dict[int, Process]:
+    """`pnpm -r run dev` or the like (20), by hand: shell 30 -> `next dev` 40 -> `next-server` 50 in /app, and siblings."""
+    job = {"group": 20, "session": 10}
+    found = [
+        process(10, 1, "bash"),
+        process(20, 10, runner, **job),
+        Process(ProcessId(30, "boot:30"), 20, 20, 10, 1000, ("sh", "-c", "next dev"), folder="/app"),
+        process(40, 30, "node /app/node_modules/.bin/next dev", folder="/app", **job),
+        process(50, 40, "next-server", next_worker=True, folder="/app", **job),
+        *siblings,
+    ]
+    return {one.pid: one for one in found}
+
+
+SIBLING = process(60, 20, "node /api/server.js", group=20, session=10, folder="/api")
+
+
+@pytest.mark.parametrize("runner", ["node /x/pnpm.cjs -r --parallel run dev", "turbo run dev", "bash dev.sh"])
+def test_a_parent_with_other_children_is_left_alone_and_so_is_the_shell_between(runner):
+    """pnpm ends all its packages when a shell that it started is killed by a signal."""
+    claims = claim(workspace(runner, SIBLING), Evidence("/app", "p.", 1))
+    assert [one.process.pid for one in claims.owned] == [40, 50]
+    assert claims.left_alone == ()
+
+
+def test_a_package_manager_with_no_other_child_belongs_to_the_chain():
+    found = claimed(workspace("node /x/pnpm.cjs run dev"), Evidence("/app", "p.", 1))
+    assert found == {20: Proof.PARENT, 30: Proof.PARENT, 40: Proof.FOLDER, 50: Proof.FOLDER}
+
+
+@given(
+    parents=st.lists(st.integers(0, 12), min_size=12, max_size=12),
+    commands=st.lists(
+        st.sampled_from(
+            [
+                "bash",
+                "npm run dev",
+                "node x.js",
+                "next-server",
+                "node /app/.bin/next dev",
+                "sleep 1",
+                "code .",
+            ]
+        ),
+        min_size=12,
+        max_size=12,
+    ),
+    folders=st.lists(st.sampled_from(["/app", "/app/x", "/other"]), min_size=12, max_size=12),
+    markers=st.lists(st.sampled_from([None, "p.1", "q.1"]), min_size=12, max_size=12),
+)
+def test_in_no_process_tree_is_a_program_claimed_without_a_proof_of_its_own_or_of_its_relatives(
+    parents, commands, folders, markers
+):
+    snapshot = {
+        pid: process(pid, parent, command, folder=folder, marker=marker)
+        for pid, (parent, command, folder, marker) in enumerate(
+            zip(parents, commands, folders, markers, strict=True), start=1
+        )
+    }
+    claims = claim(snapshot, Evidence("/app", "p.", 99))
+    owned = {one.process.pid: one.proof for one in claims.owned}
+    assert not owned.keys() & {one.pid for one in claims.left_alone}
+    for pid, proof in owned.items():
+        one = snapshot[pid]
+        assert not is_personal(one.argv)
+        match proof:
+            case Proof.FOLDER:
+                assert one.folder == "/app"
+            case Proof.NODE:
+                assert one.marker == "p.1"
+                assert str(one.folder).startswith("/app") or one.argv[1].startswith("/app/")
+            case Proof.CHILD:
+                assert one.parent in owned
+            case Proof.PARENT:
+                assert all(child.pid in owned for child in snapshot.values() if child.parent == pid)
+            case _:
+                pytest.fail(f"{pid}: {proof}")

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import lifecycle
+from dbswitch.server.ownership import Proof
 from dbswitch.server.ports import is_free
-from dbswitch.server.processes import identify, is_alive
+from dbswitch.server.processes import ProcessId, identify, is_alive, look_at
 from dbswitch.server.record import remove_record
 from dbswitch.server.state import ServerState
-from tests.server.conftest import PROGRAMS, assert_dead, wait_for
+from tests.server.conftest import PROGRAMS, TOKEN, assert_dead, wait_for
 from tests.support.processes import end, with_variable
 from tests.support.state import private_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @pytest.mark.parametrize(
@@ -156,6 +163,71 @@ def test_an_editor_that_the_server_opened_survives(make_folder):
 
     assert_dead([running.record.process])
     assert is_alive(editor)
+
+
+def names(processes: Iterable[ProcessId]) -> list[str]:
+    found = (look_at(one.pid) for one in processes)
+    return sorted(one.argv[0].rpartition("/")[2] for one in found if one is not None)
+
+
+def test_a_program_or_database_that_the_dev_script_launched_survives_and_is_named(make_folder):
+    folder = make_folder("launches")
+    running = folder.start_ready()
+    wait_for(lambda: len(folder.living()) == 3)
+
+    report = folder.stop()
+
+    assert_dead([running.record.process])
+    assert names(folder.living()) == ["postgres", "sleep"]
+    assert sorted(report.left_alone_texts) == sorted(
+        f"left alone: {name}, pid {one.pid}, started by the dev script"
+        for one in folder.living()
+        for name in names([one])
+    )
+    assert folder.stop().left_alone_texts == ()  # nothing was stopped, so there is nothing to explain
+
+
+def test_what_a_person_runs_in_the_terminal_of_an_editor_that_the_server_opened_survives(make_folder):
+    folder = make_folder("opens_terminal")
+    running = folder.start_ready()
+    wait_for(lambda: names(folder.living()).count("node") == 2)
+    others = [process for process in folder.living() if process != running.record.process]
+
+    report = folder.stop()
+
+    assert_dead([running.record.process])
+    assert all(is_alive(process) for process in others)
+    [text] = report.left_alone_texts
+    assert text.startswith("left alone: vim, pid")
+
+
+def test_stopping_one_package_of_a_workspace_leaves_its_sibling_and_the_package_manager(make_folder):
+    web, api = make_folder(), make_folder("well", name="api")
+    runner = web.root.parent / "pnpm.cjs"
+    shutil.copyfile(PROGRAMS / "misbehaving.py", runner)
+    started = [
+        (web, shlex.join([*web.spec.argv, "-p", str(web.spec.port)])),
+        (api, f"PORT={api.spec.port} {shlex.join(api.spec.argv)}"),
+    ]
+    pnpm = subprocess.Popen(
+        ["/nowhere/bin/node", runner, "runs_packages", *(str(x) for f, c in started for x in (f.root, c))],
+        executable=os.path.realpath(sys.executable),
+        env={**os.environ, TOKEN: web.token},
+        start_new_session=True,
+    )
+    try:
+        wait_for(lambda: web.observe().state is ServerState.READY and not is_free(api.spec.port))
+
+        report = web.stop()
+
+        assert [one.proof for one in report.stopped] == [Proof.FOLDER, Proof.LOCK]
+        assert is_free(web.spec.port)
+        wait_for(lambda: len(web.living()) == 3)  # pnpm, the other package's shell and that package
+        assert pnpm.poll() is None
+        assert not is_free(api.spec.port)
+    finally:
+        end(with_variable(TOKEN, web.token))
+        pnpm.wait()
 
 
 def test_stopping_from_below_the_server_spares_the_one_who_stops(make_folder):
