@@ -26,10 +26,9 @@ def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
     """
     wanted: dict[str, list[str]] = {}
     for one in findings:
-        if one.entry:
+        if one.entries:
             entries = wanted.setdefault(one.fix_path, [])
-            if one.entry not in entries:
-                entries.append(one.entry)
+            entries.extend(entry for entry in one.entries if entry not in entries)
     done: list[str] = []
     for name, entries in wanted.items():
         path = Path(root / name).resolve()

@@ -73,6 +73,7 @@ class CheckInput:
     Attributes:
         content: path -> bytes of what is judged: the staged files, the range's or the work tree's.
         others: path -> bytes of further files findings may point into (env files of the checkout).
+        every_variable: undefined variables that no target sets are findings too.
         earlier: (path, bytes) of what a commit inside a range had and the range's last commit has not.
     """
 
@@ -81,4 +82,5 @@ class CheckInput:
     apps: tuple[App, ...]
     others: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     excluded: tuple[str, ...] = ()
+    every_variable: bool = False
     earlier: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)

@@ -12,6 +12,7 @@ from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import AMBIENT, Reader, effective
 from dbswitch.errors import UrlError
 from dbswitch.project.active import same_url
+from dbswitch.project.protection import USUAL_URLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ def not_ignored(app: App) -> Iterator[Finding]:
             1,
             f"{name} is not ignored",
             f"add {entry} to {app.folder}.gitignore",
-            entry=entry,
+            entries=(entry,),
             fix_path=f"{app.folder}.gitignore",
         )
 
@@ -119,14 +120,14 @@ def split_databases(app: App) -> Iterator[Finding]:
         )
 
 
-def needed_by_code(app: App, path: str, data: bytes) -> Iterator[Finding]:
-    """Find variables that a source file reads without a default and nothing defines."""
+def needed_by_code(app: App, path: str, data: bytes, *, every: bool) -> Iterator[Finding]:
+    """Find variables that a source file reads without a default and nothing defines: those of targets, or `every` one."""
     if not is_source(path) or is_practice(path) or b"env" not in data:
         return
     known = _known(app)
     seen: set[str] = set()
     for key, start, end in variables_read(data):
-        if key in known or key in app.ambient or key in seen or is_ambient(key):
+        if key in known or key in app.ambient or key in seen or not _is_wanted(app, key, every=every):
             continue
         if _OPTIONAL.match(data, end) is not None or _LEADING.search(data[max(0, start - 24) : start]):
             continue
@@ -141,11 +142,12 @@ def needed_by_code(app: App, path: str, data: bytes) -> Iterator[Finding]:
             len(data[line_start:start].decode("utf-8", "replace")) + 1,
             f"{key} is read here, and no env file defines it",
             f"add {key} to .env.local and .env.example",
+            variable=key,
         )
 
 
-def example_out_of_step(app: App) -> Iterator[Finding]:
-    """Find variables that the app's own env files bind and the example lacks."""
+def example_out_of_step(app: App, *, every: bool) -> Iterator[Finding]:
+    """Find variables that the app's own env files bind and the example lacks: those of targets, or `every` one."""
     if not app.examples:
         return
     listed: set[str] = set()
@@ -163,7 +165,7 @@ def example_out_of_step(app: App) -> Iterator[Finding]:
         if key.startswith(f"{base}_")
     }
     for key in sorted(bound - listed):
-        if is_ambient(key) or any(key.endswith(f"_{suffix}") for suffix in suffixes):
+        if not _is_wanted(app, key, every=every) or any(key.endswith(f"_{suffix}") for suffix in suffixes):
             continue
         yield Finding(
             RuleId.EXAMPLE_OUT_OF_STEP,
@@ -172,9 +174,22 @@ def example_out_of_step(app: App) -> Iterator[Finding]:
             1,
             f"{name} lacks {key}, which your env files bind",
             f'add {key}="" to {name}',
-            entry=f'{key}=""',
+            variable=key,
+            entries=(f'{key}=""',),
             fix_path=app.folder + name,
         )
+
+
+def _is_wanted(app: App, key: str, *, every: bool) -> bool:
+    if is_ambient(key):
+        return False
+    urls = USUAL_URLS.union(app.url_variables)
+    return (
+        every
+        or key in urls
+        or key in app.target_variables
+        or key.startswith(tuple(f"{base}_" for base in urls))
+    )
 
 
 def _commented(data: bytes) -> set[str]:

@@ -29,29 +29,42 @@ _ANY_URL = re.compile(
 _REFERENCE = re.compile(r"(?<!\\)\$\{?([A-Za-z_]\w*)")
 
 
-def secrets_in(data: bytes) -> tuple[Binding, ...]:
-    """Return the bindings of an env file whose values are secrets: real URLs with a password, real keys and tokens."""
-    return tuple(
-        binding for binding in Document.parse(data).bindings if _is_secret(binding.key, binding.value)
-    )
+def tracked_secrets(
+    path: str, data: bytes, state: str, ignore_in: str, protected: Sequence[Finding]
+) -> Iterator[Finding]:
+    """Find an env file with secrets that git has, as one finding that lists all of them.
 
-
-def tracked_secrets(path: str, data: bytes, state: str, ignore_in: str) -> Iterator[Finding]:
-    """Find an env file with secrets that git has; `state` is "tracked" or "staged"."""
-    found = secrets_in(data)
-    if not found:
+    Args:
+        path: of the file.
+        data: its content.
+        state: "tracked" or "staged".
+        ignore_in: the ignore file for it.
+        protected: what of protected targets stands in the file.
+    """
+    bindings = Document.parse(data).bindings
+    held = {
+        binding.line: (binding.key, kind)
+        for binding in bindings
+        if (kind := _kind(binding.key, binding.value))
+    }
+    if not held:
         return
-    names = ", ".join(dict.fromkeys(binding.key for binding in found[:3]))
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    name = path.rpartition("/")[2]
+    keys = {binding.line: binding.key for binding in bindings}
+    first = {one.line: (keys.get(one.line, f"line {one.line}"), one.what) for one in protected}
+    rows = list(first.values()) + [row for line, row in sorted(held.items()) if line not in first]
+    what = rows[0][1] if first else f"{rows[0][1]} ({rows[0][0]})"
+    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    width = max(len(key) for key, _ in rows)
+    details = [f"{key.ljust(width)}  {kind}" for key, kind in rows] if len(rows) > 1 else []
     yield Finding(
         RuleId.ENV_FILE_TRACKED,
         path,
-        found[0].line,
+        min(held),
         1,
-        f"{name} is {state} and holds {names}{more}",
+        f"{path.rpartition('/')[2]} is {state} and holds {what}{more}",
         f"git rm --cached {path}, add it to .gitignore, and change the secrets",
-        entry=_ignore_entry(path.removeprefix(ignore_in.removesuffix(".gitignore"))),
+        details=tuple(details),
+        entries=_ignore_entries(path.removeprefix(ignore_in.removesuffix(".gitignore"))),
         fix_path=ignore_in,
     )
 
@@ -73,9 +86,9 @@ def public_secrets(path: str, data: bytes, secrets: Collection[str]) -> Iterator
             )
 
 
-def _ignore_entry(path: str) -> str:
+def _ignore_entries(path: str) -> tuple[str, ...]:
     # gitignore(5): these begin a pattern, a comment or an exception; a line end cannot be written at all.
-    return re.sub(r"[\\*?\[]|^[#!]|\s$", r"\\\g<0>", path) if path.isprintable() else ""
+    return (re.sub(r"[\\*?\[]|^[#!]|\s$", r"\\\g<0>", path),) if path.isprintable() else ()
 
 
 def malformed_lines(path: str, data: bytes) -> Iterator[Finding]:
@@ -210,16 +223,14 @@ def _malformed(path: str, line: int, what: str, fix: str) -> Finding:
     return Finding(RuleId.MALFORMED_LINE, path, line, 1, what, fix)
 
 
-def _is_secret(key: str, value: str) -> bool:
+def _kind(key: str, value: str) -> str:
+    """Return what kind of secret a binding holds; "" for none."""
     if holds_login(value):
-        return True
+        return "a database URL with a password"
     url = _ANY_URL.match(value)
     if url is not None:
-        return placeholders.is_real_url(url["password"], url["host"], url["user"], practice=False)
-    if (
-        value.startswith("encrypted:")
-        or _PUBLIC_KEY.search(key) is not None
-        or _SECRET_KEY.search(key) is None
-    ):
-        return False
-    return placeholders.looks_generated(value)
+        real = placeholders.is_real_url(url["password"], url["host"], url["user"], practice=False)
+        return "a URL with a password" if real else ""
+    if value.startswith("encrypted:") or _PUBLIC_KEY.search(key) or not _SECRET_KEY.search(key):
+        return ""
+    return "a key or token" if placeholders.looks_generated(value) else ""

@@ -33,6 +33,7 @@ def collect(
     *,
     revisions: str = "",
     paths: tuple[str, ...] = (),
+    every_variable: bool = False,
     ambient: Mapping[str, str],
 ) -> tuple[CheckInput, tuple[Project, ...]]:
     """Return the facts, and the projects whose configuration applies.
@@ -42,6 +43,7 @@ def collect(
         folder: where the command was called.
         revisions: `A..B` for `Scope.RANGE`.
         paths: only these files, relative to `folder`; () is all of them.
+        every_variable: also look for undefined variables that no target sets.
         ambient: the process environment.
 
     Raises:
@@ -90,6 +92,7 @@ def collect(
         apps,
         {path: as_utf8(data) for path, data in others.items()},
         excluded,
+        every_variable,
         earlier,
     ), projects
 

@@ -60,7 +60,7 @@ def as_json(findings: Sequence[Finding], scope: str) -> str:
     shown = ("rule", "severity", "path", "line", "column", "what", "details", "fix")
     rows = [
         {name: getattr(one, name) for name in shown}
-        | {"why": RULES[one.rule].why, "fixable": bool(one.entry)}
+        | {"why": RULES[one.rule].why, "fixable": bool(one.entries)}
         for one in findings
     ]
     return _dump({"v": JSON_VERSION, "scope": scope, "findings": rows})

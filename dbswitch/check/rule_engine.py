@@ -66,7 +66,30 @@ def judge(given: CheckInput, levels: Mapping[RuleId, Severity]) -> tuple[Finding
     for number, (path, data) in enumerate(given.earlier):
         for finding in _of_earlier(given, path, data):
             add(finding, data, f"{number}:{path}")
-    return tuple(found[key] for key in sorted(found))
+    return _one_per_file([found[key] for key in sorted(found)])
+
+
+def _one_per_file(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Put findings about undefined or unlisted variables of the same file together."""
+    kept: dict[tuple[object, ...], list[Finding]] = {}
+    for one in findings:
+        key = (one.rule, one.path) if one.variable else sort_key(one)
+        kept.setdefault(key, []).append(one)
+    return tuple(_together(group) if len(group) > 1 else group[0] for group in kept.values())
+
+
+def _together(group: list[Finding]) -> Finding:
+    first = group[0]
+    read = first.rule is RuleId.UNDEFINED_VARIABLE
+    return replace(
+        first,
+        what=f"{len(group)} variables are read here, and no env file defines them"
+        if read
+        else f"{len(group)} variables are bound by your env files and not listed here",
+        details=tuple(f"{one.variable} (line {one.line})" if read else one.variable for one in group),
+        fix="add them to .env.local and .env.example" if read else "add them without their values",
+        entries=tuple(entry for one in group for entry in one.entries),
+    )
 
 
 def _findings(given: CheckInput) -> Iterator[Finding]:
@@ -88,7 +111,11 @@ def _of_content(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
     if is_env_file(path):
         if not is_example(path) and not _is_loose(app, path):
             state = "staged" if given.scope is Scope.INDEX else "tracked"
-            secrets = list(env_file_rules.tracked_secrets(path, data, state, _gitignore(app)))
+            secrets = list(
+                env_file_rules.tracked_secrets(
+                    path, data, state, _gitignore(app), _protected(given, path, data)
+                )
+            )
             yield from secrets
         yield from _of_env_file(app, path, data)
     if not secrets and not _is_loose(app, path):
@@ -97,7 +124,7 @@ def _of_content(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
         taken = {finding.line for finding in guarded}
         yield from (one for one in content_rules.urls_with_password(path, data) if one.line not in taken)
     if app is not None and (app.files or app.examples):
-        yield from checkout_rules.needed_by_code(app, path, data)
+        yield from checkout_rules.needed_by_code(app, path, data, every=given.every_variable)
 
 
 def _of_earlier(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
@@ -107,7 +134,9 @@ def _of_earlier(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
     secrets: list[Finding] = []
     if is_env_file(path) and not is_example(path):
         secrets = list(
-            env_file_rules.tracked_secrets(path, data, "in the history", _gitignore(_app_of(given, path)))
+            env_file_rules.tracked_secrets(
+                path, data, "in the history", _gitignore(_app_of(given, path)), _protected(given, path, data)
+            )
         )
     secrets = secrets or _protected(given, path, data)
     taken = {finding.line for finding in secrets}
@@ -145,7 +174,9 @@ def _of_state(given: CheckInput, app: App) -> Iterator[Finding]:
         path = app.folder + name
         if path not in given.content:
             data = given.others.get(path, app.files[name])
-            yield from env_file_rules.tracked_secrets(path, data, "tracked", _gitignore(app))
+            yield from env_file_rules.tracked_secrets(
+                path, data, "tracked", _gitignore(app), _protected(given, path, data)
+            )
 
 
 def _of_checkout(given: CheckInput, app: App) -> Iterator[Finding]:
@@ -154,7 +185,7 @@ def _of_checkout(given: CheckInput, app: App) -> Iterator[Finding]:
             yield from _of_env_file(app, app.folder + name, data)
     yield from checkout_rules.shadowed(app)
     yield from checkout_rules.split_databases(app)
-    yield from checkout_rules.example_out_of_step(app)
+    yield from checkout_rules.example_out_of_step(app, every=given.every_variable)
 
 
 def _app_of(given: CheckInput, path: str) -> App | None:

@@ -157,7 +157,8 @@ class Finding(Struct, frozen=True):
         what: one sentence.
         fix: what helps, a command where there is one.
         details: further lines: what exactly a file holds.
-        entry: for `--fix`: the line to add to the file at `fix_path`; empty where there is no safe fix.
+        variable: the variable it is about, for the rules whose findings are put together for each file.
+        entries: for `--fix`: the lines to add to the file at `fix_path`; none where there is no safe fix.
         severity: None until the engine has looked it up in the configuration.
     """
 
@@ -168,7 +169,8 @@ class Finding(Struct, frozen=True):
     what: str
     fix: str
     details: tuple[str, ...] = ()
-    entry: str = ""
+    variable: str = ""
+    entries: tuple[str, ...] = ()
     fix_path: str = ""
     severity: Severity | None = None
 

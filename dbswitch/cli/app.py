@@ -212,6 +212,10 @@ def check(
     ] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Add missing ignore entries and example keys.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail the check too.")] = False,
+    every_variable: Annotated[
+        bool,
+        typer.Option("--every-variable", help="Also name undefined variables that no target sets."),
+    ] = False,
     json: Json = False,
     project: Project = None,
     quiet: Quiet = False,
@@ -223,7 +227,7 @@ def check(
     chosen = form or (op.CheckFormat.JSON if json else op.CheckFormat.TEXT)
     as_json = chosen is op.CheckFormat.JSON
     return Invocation(
-        op.Check(work_tree, revisions, chosen, fix, strict, tuple(paths or ())),
+        op.Check(work_tree, revisions, chosen, fix, strict, every_variable, tuple(paths or ())),
         Common(as_json, quiet, verbose, project),
     )
 

@@ -48,7 +48,12 @@ def _scope(asked: Check) -> Scope:
 
 def _judge(asked: Check, folder: Path) -> tuple[Finding, ...]:
     given, projects = collect(
-        _scope(asked), folder, revisions=asked.revisions or "", paths=asked.paths, ambient=dict(os.environ)
+        _scope(asked),
+        folder,
+        revisions=asked.revisions or "",
+        paths=asked.paths,
+        every_variable=asked.every_variable,
+        ambient=dict(os.environ),
     )
     levels = rule_engine.severities(rule for project in projects for rule in project.config.check.rules)
     return rule_engine.judge(given, levels)

@@ -128,13 +128,17 @@ class Generate(Struct, frozen=True):
 
 
 class Check(Struct, frozen=True):
-    """Judge the staged content, or the `work_tree`, or the commits of `revisions`; only `paths` of it where given."""
+    """Judge the staged content, or the `work_tree`, or the commits of `revisions`; only `paths` of it where given.
+
+    `every_variable`: undefined variables that no target sets are findings too.
+    """
 
     work_tree: bool = False
     revisions: str | None = None
     format: CheckFormat = CheckFormat.TEXT
     fix: bool = False
     strict: bool = False
+    every_variable: bool = False
     paths: tuple[str, ...] = ()
 
 

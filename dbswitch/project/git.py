@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shlex
 import subprocess
 from pathlib import Path
@@ -163,7 +162,7 @@ def _environment(*, from_hook: bool) -> dict[str, str]:
         # A missing object is not fetched; git before 2.39.4 does not know this variable.
         "GIT_NO_LAZY_FETCH": "1",
         # No transport is allowed. A fixed name could be allowed by the repository: `alias.remote-none` with `none::url`.
-        "GIT_ALLOW_PROTOCOL": f"none-{secrets.token_hex(8)}",
+        "GIT_ALLOW_PROTOCOL": f"none-{os.urandom(8).hex()}",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_TERMINAL_PROMPT": "0",
         "LC_ALL": "C",

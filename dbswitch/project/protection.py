@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dbswitch.project.target_sources import TargetRef
 
 # Names under which Vercel, Neon, Supabase and Prisma's documentation keep further URLs of the same database.
-_USUAL = frozenset(
+USUAL_URLS = frozenset(
     {
         "DATABASE_URL",
         "DIRECT_DATABASE_URL",
@@ -35,7 +35,7 @@ def leads_to_database(project: Project, variable: str) -> bool:
     """
     if variable in project.shadow_variables:
         return False
-    return variable in _USUAL or any(
+    return variable in USUAL_URLS or any(
         variable == base or is_way_of(variable, base) for base in project.url_variables
     )
 

@@ -222,7 +222,15 @@ MUST_FIND = (
             "src/a.ts": "const a = process.env.DATABASE_URL\nsend(process.env.MAIL_KEY)\nconst c = process.env['OTHER']\n"
         },
         {".env.local": SUFFIXED},
-        expected=found(("undefined-variable", "src/a.ts", 2), ("undefined-variable", "src/a.ts", 3)),
+        scope=("--every-variable",),
+        expected=found(("undefined-variable", "src/a.ts", 2)),
+    ),
+    Case(
+        "code reads a variable of a target that no file defines",
+        APP,
+        {"src/a.ts": "send(process.env.MAIL_KEY)\nconnect(process.env.DATABASE_URL_STAGING)\n"},
+        {".env.local": SUFFIXED},
+        expected=found(("undefined-variable", "src/a.ts", 2)),
     ),
     Case(
         "the whole work tree: readers, shadows, split databases, needs, the example",
@@ -239,7 +247,7 @@ MUST_FIND = (
             ".env": f"DATABASE_URL={LOCAL}\n",
             ".env.local": f"DATABASE_URL={LOCAL.replace('/shop', '/other')}\nMAIL_KEY=x\n",
         },
-        scope=("--all",),
+        scope=("--all", "--every-variable"),
         expected=found(
             ("shadowed-variable", ".env", 1),
             ("split-databases", ".env", 1),
@@ -387,6 +395,13 @@ MUST_FIND = (
 )
 
 MUST_NOT_FIND = (
+    Case(
+        "variables that no target sets, unless they are asked for",
+        {**APP, ".env.example": 'DATABASE_URL=""\n'},
+        {"src/a.ts": "send(process.env.MAIL_KEY)\nconst c = process.env['OTHER']\n"},
+        {".env.local": f"DATABASE_URL={LOCAL}\nSENTRY_DSN=x\n"},
+        scope=("--all",),
+    ),
     Case("an empty repository"),
     Case(
         "a new Next.js project", APP, {"src/app/page.tsx": "export default function Page() { return null }\n"}

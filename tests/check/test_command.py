@@ -23,7 +23,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.fixture
 def leak(repository, monkeypatch):
     repository.commit(APP)
-    repository.stage({"src/a.ts": f"const u = '{REAL}'\nprocess.env.NOBODY\n"})
+    repository.stage({"src/a.ts": f"const u = '{REAL}'\nprocess.env.DIRECT_URL\n"})
     repository.write({".env.local": SUFFIXED})
     monkeypatch.chdir(repository.root)
     return repository
@@ -41,10 +41,52 @@ def test_text_names_place_severity_rule_reason_and_fix(leak, capsys):
     text = capsys.readouterr().out
     assert re.search(r"^src/a\.ts$", text, re.MULTILINE)
     assert re.search(r"1:\d+ +error .* url-with-password$", text, re.MULTILINE)
-    assert re.search(r"2:1 +warning NOBODY is read here.* undefined-variable$", text, re.MULTILINE)
+    assert re.search(r"2:1 +warning DIRECT_URL is read here.* undefined-variable$", text, re.MULTILINE)
     assert text.count("why ") == text.count("fix ") == 2
     assert text.endswith("dbswitch check (index): 1 error, 1 warning\n")
     assert "\033" not in text
+
+
+def test_a_staged_env_file_is_one_finding_that_lists_every_secret_the_worst_first(
+    repository, monkeypatch, capsys
+):
+    repository.commit(APP)
+    tokens = "".join(f"BLOB_{name}_TOKEN=vercel_blob_{name}_A9dK2mQx7LpZ4tVb\n" for name in ("A", "B", "C"))
+    content = (
+        f"{tokens}PORT=3000\nDATABASE_URL={LOCAL}\nDATABASE_URL_PRODUCTION={PROD}\nOTHER={REAL}\n# {PROD}\n"
+    )
+    repository.stage({".env.local": content})
+    monkeypatch.chdir(repository.root)
+    code, found = findings(capsys)
+    assert (code, found) == (1, [("env-file-tracked", ".env.local", 1)])
+    main([])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1].startswith(
+        "1:1  error .env.local is staged and holds the password of the protected target prod"
+    )
+    assert "and 5 more" in lines[1]
+    rows = [re.split(r"  +", line) for line in lines[2:8]]
+    assert rows == [
+        ["DATABASE_URL_PRODUCTION", "the password of the protected target prod"],
+        ["line 8", "the password of the protected target prod"],
+        *([f"BLOB_{name}_TOKEN", "a key or token"] for name in ("A", "B", "C")),
+        ["OTHER", "a database URL with a password"],
+    ]
+
+
+def test_undefined_variables_are_one_finding_for_each_file(leak, capsys):
+    leak.stage(
+        {
+            "src/b.ts": "f(process.env.ONE)\nf(process.env.TWO) // dbswitch-check: ignore\nf(process.env.DIRECT_URL)\n"
+        }
+    )
+    main(["--every-variable", "--json", "src/b.ts"])
+    (one,) = json.loads(capsys.readouterr().out)["findings"]
+    assert one["what"] == "2 variables are read here, and no env file defines them"
+    assert one["details"] == ["ONE (line 1)", "DIRECT_URL (line 3)"]
+    main(["--json", "src/b.ts"])
+    (one,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (one["line"], one["what"]) == (3, "DIRECT_URL is read here, and no env file defines it")
 
 
 def test_json_has_a_version_and_every_part_of_a_finding(leak, capsys):
@@ -90,7 +132,7 @@ def test_sarif_has_the_shape_of_version_2_1_0(leak, capsys):
 
 def test_warnings_fail_only_with_strict(repository, monkeypatch, capsys):
     repository.commit(APP)
-    repository.stage({"src/a.ts": "use(process.env.NOBODY)\n"})
+    repository.stage({"src/a.ts": "use(process.env.DIRECT_URL)\n"})
     repository.write({".env.local": SUFFIXED})
     monkeypatch.chdir(repository.root)
     assert main([]) == 0
@@ -201,7 +243,9 @@ def test_the_time_for_many_findings_grows_with_their_number(repository, monkeypa
     repository.write({"env/prod.env": f"DATABASE_URL={PROD}\n"})
     monkeypatch.chdir(repository.root)
     begun = time.process_time()
-    assert len(findings(capsys)[1]) == 8000
+    main(["--json", "--every-variable"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert sum(len(one["details"]) or 1 for one in found) == 8000
     assert time.process_time() - begun < 3
 
 
@@ -269,10 +313,10 @@ def test_fix_adds_ignore_entries_and_example_keys_and_nothing_else(repository, m
         {".env.local": f"A=1\nB=2\nDATABASE_URL={LOCAL}\n", "env/prod.env": f"DATABASE_URL={PROD}\n"}
     )
     monkeypatch.chdir(repository.root)
-    code, found = findings(capsys, "--all")
+    code, found = findings(capsys, "--all", "--every-variable")
     assert code == 1
     assert {rule for rule, _, _ in found} == {"not-ignored", "example-out-of-step"}
-    assert main(["--all", "--fix", "--strict"]) == 0
+    assert main(["--all", "--fix", "--strict", "--every-variable"]) == 0
     assert (repository.root / ".gitignore").read_text() == "node_modules\n.env*.local\nenv/*.env\n"
     assert (repository.root / ".env.example").read_text() == 'A=""\nB=""\nDATABASE_URL=""\n'
     assert "fixed .gitignore: added .env*.local, env/*.env" in capsys.readouterr().err
@@ -305,7 +349,7 @@ def test_fix_leaves_alone_what_it_would_damage(repository, monkeypatch, capsys, 
     repository.commit({"package.json": PACKAGE, ".env.example": example.decode("latin-1")})
     repository.write({".env.local": "A=1\nB=2\n"})
     monkeypatch.chdir(repository.root)
-    assert main(["--all", "--fix"]) == 1
+    assert main(["--all", "--fix", "--every-variable"]) == 1
     assert outside.read_bytes() == b"x\n"
     assert (repository.root / ".env.example").read_bytes() == example
 
