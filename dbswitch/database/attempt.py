@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from dbswitch.database.failures import AttemptError, Evidence, Failure, FailureKind, Stage, classify, failure
-from dbswitch.database.wire import ServerError, ask_for_error, errors_in_trace
+from dbswitch.database.libpq_trace import ErrorResponse, error_in_message, errors_in_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -128,7 +128,7 @@ def session(
         connected_by = until if last else min(until, time.monotonic() + OTHER_ADDRESS_AFTER)
         pgconn = _start(url, address)
         try:
-            found = _log_in(pgconn, url, address, until, connected_by, trace=trace)
+            found = _log_in(pgconn, url, until, connected_by, trace=trace)
             if found is None:
                 yield Session(pgconn, until, url.password.reveal())
                 return
@@ -159,7 +159,7 @@ def _start(url: DatabaseUrl, address: str | None) -> PGconn:
 
 
 def _log_in(
-    pgconn: PGconn, url: DatabaseUrl, address: str | None, until: float, connected_by: float, *, trace: bool
+    pgconn: PGconn, url: DatabaseUrl, until: float, connected_by: float, *, trace: bool
 ) -> Failure | None:
     """Drive the login to its end. Returns None when logged in, else what happened."""
     import psycopg
@@ -174,7 +174,7 @@ def _log_in(
     except psycopg.Error:
         timed_out = False
     finally:
-        errors: tuple[ServerError, ...] = ()
+        errors: tuple[ErrorResponse, ...] = ()
         if tracing is not None:
             # Flushes what libpq still holds, before the descriptor's number can become another file's.
             pgconn.untrace()
@@ -186,7 +186,7 @@ def _log_in(
     if timed_out:
         return classify(Evidence(Stage.CONNECT, timed_out=True))
     if tracing is None:
-        errors = ask_for_error(url, address, until, message)
+        errors = error_in_message(message)
     if errors:
         # With sslmode prefer and allow libpq tries with and without TLS; "no entry for this kind of connection" from one of
         # the two is the lesser news.

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from dbswitch.database.attempt import Session
     from dbswitch.database.identity import Identity
     from dbswitch.database.resolve import Resolver
-    from dbswitch.database.signs import Signs
     from dbswitch.database.url import DatabaseUrl
 
 # One statement for both questions; a second statement would be a second round trip to a remote server.
@@ -31,10 +30,8 @@ _UPTIME: Final = "extract(epoch FROM clock_timestamp() - pg_postmaster_start_tim
 
 _LAST_ATTEMPT: Final = 0.25
 _GROWTH: Final = 2.0
-# A server that starts up is usually there within a fraction of a second.
+# A server that starts up usually answers within a fraction of a second.
 _STARTING_GROWTH: Final = 1.5
-# On this machine a listener or a socket file shows when these are over; attempts are better kept for later.
-_SEEN_TO_END: Final = frozenset({FailureKind.REFUSED, FailureKind.NO_SOCKET})
 _SCHEMA: Final = frozenset({FailureKind.NO_SUCH_SCHEMA, FailureKind.SCHEMA_DENIED})
 _SMALLEST_BUDGET: Final = 10
 # Seconds between attempts for which the budget always keeps enough; what it has beyond that may be spent in haste.
@@ -51,7 +48,7 @@ class ProbeLimits(Struct, frozen=True):
             initialisation server answers once and then goes away. An older server needs one.
         young: see `successes`.
         first_wait: between the first two attempts; doubled each time, or grown by half while the server starts up.
-        longest_wait: the cap of that; twice as much where the end of the wait can be seen from outside.
+        longest_wait: the cap of that.
         attempts_per_second: no more attempts than this times the deadline are made.
         settle: between two successes.
     """
@@ -117,7 +114,7 @@ def wait_until_ready(
         retry=retry_if_exception(lambda error: isinstance(error, AttemptError) and error.failure.retry),
         wait=wait.pause,
         stop=wait.over,
-        sleep=wait.sleep,
+        sleep=time.sleep,
         before_sleep=wait.tell,
         reraise=True,
     )
@@ -127,6 +124,22 @@ def wait_until_ready(
         plural = "" if wait.attempts == 1 else "s"
         tried = f"{wait.attempts} attempt{plural} in {time.monotonic() - wait.started:.1f} s"
         raise explain(error.failure, str(url), tried) from None
+
+
+def accepts_connections(url: DatabaseUrl, seconds: float) -> bool:
+    """Return whether something listens at the database's address; no login, and no driver is imported."""
+    import socket
+
+    try:
+        if not url.is_socket:
+            socket.create_connection((url.host, url.port), timeout=seconds).close()
+            return True
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+            stream.settimeout(seconds)
+            stream.connect(f"{url.host}/.s.PGSQL.{url.port}")
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 @dataclass(slots=True)
@@ -140,20 +153,16 @@ class _Wait:
     attempts: int = 0
     failure: Failure | None = None
     _same_in_a_row: int = 0
-    _may_hurry: bool = True
     _resolver: Resolver = field(init=False)
-    _signs: Signs = field(init=False)
 
     def __post_init__(self) -> None:
-        # Loading psycopg takes a quarter of a second and more; it is no time that the database took.
+        # Do not count the driver's import (a quarter of a second) as database latency.
         import psycopg.pq  # noqa: F401
 
         from dbswitch.database.resolve import Resolver
-        from dbswitch.database.signs import Signs
 
         self.started = time.monotonic()
         self._resolver = Resolver(self.url.host)
-        self._signs = Signs(self.url)
 
     @property
     def left(self) -> float:
@@ -182,7 +191,6 @@ class _Wait:
         from dbswitch.database.attempt import session
 
         self.attempts += 1
-        self._signs.look()
         began = time.monotonic()
         with session(
             self.url, self._resolver, max(0.001, min(self.limits.attempt_timeout, self.left))
@@ -204,35 +212,20 @@ class _Wait:
     def pause(self, state: RetryCallState) -> float:
         """Tell tenacity how long to sleep: growing from the first wait up to the cap, within the budget of attempts."""
         found = _failure_of(state)
-        # News: a server that now starts up is about to be ready, whatever was waited for before.
+        # A new kind of failure is progress (refused, then starting up): begin with short waits again.
         self._same_in_a_row = (
             self._same_in_a_row + 1 if self.failure and self.failure.kind is found.kind else 0
         )
         self.failure = found
         limits = self.limits
-        growth, cap = _GROWTH, limits.longest_wait
-        if found.kind is FailureKind.STARTING_UP:
-            growth = _STARTING_GROWTH
-        elif found.kind in _SEEN_TO_END and self._signs.visible:
-            growth, cap = _GROWTH**2, 2 * cap
-        wait = min(cap, limits.first_wait * growth ** min(self._same_in_a_row, 30))
+        growth = _STARTING_GROWTH if found.kind is FailureKind.STARTING_UP else _GROWTH
+        wait = min(limits.longest_wait, limits.first_wait * growth ** min(self._same_in_a_row, 30))
         wait *= random.uniform(0.9, 1.1)  # noqa: S311  # jitter, nothing to guess
         budget = max(_SMALLEST_BUDGET, math.floor(limits.deadline * limits.attempts_per_second))
         attempts_left = budget - self.attempts - limits.successes
         if attempts_left * _SPARSEST < self.left:
             wait = max(wait, self.left / max(1, attempts_left))
-        self._may_hurry = attempts_left > 0
         return min(wait, max(0.0, self.left - self._last_attempt))
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep until the next attempt, or until there is a sign that it will go better."""
-        if not self._may_hurry:
-            time.sleep(seconds)
-            return
-        starting = self.failure is not None and self.failure.kind is FailureKind.STARTING_UP
-        if self._signs.sleep(seconds, starting=starting):
-            # It may come a moment too early; the next attempt shall not be a long wait away.
-            self._same_in_a_row = -1
 
     def tell(self, state: RetryCallState) -> None:
         """Tell the caller about the wait that begins."""

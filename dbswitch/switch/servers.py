@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dbswitch.database.wire import takes_logins
+from dbswitch.database.probe import accepts_connections
 from dbswitch.errors import (
     ConfigError,
     DatabaseNotReadyError,
@@ -203,7 +203,7 @@ def _wait_for_database(
 ) -> None:
     """Wait for the active target's database and report one that does not come.
 
-    `briefly`: a server on this machine that takes logins is enough. Loading the driver beside a Next.js that boots costs
+    `briefly`: a server on this machine that accepts connections is enough. Importing the driver while Next.js boots costs
     a third of a second on two processors.
     """
     if observed.previous is None:
@@ -211,8 +211,8 @@ def _wait_for_database(
         return
     try:
         target = targets.resolve(observed.project, observed.previous)
-        if briefly and target.url.is_local and takes_logins(target.url, BRIEF):
-            reporter.skip(Phase.PROBE, f"{target.url.database} takes logins")
+        if briefly and target.url.is_local and accepts_connections(target.url, BRIEF):
+            reporter.skip(Phase.PROBE, f"the server of {target.url.database} accepts connections")
             return
         goal = observe.destination(observed.project, target, timeout=timeout, first_start=first_start)
         probe(goal, reporter, Phase.PROBE)

@@ -4,7 +4,7 @@ Run it: `python -m tests.benchmarks.bench_readiness [--runs N] [--seed N]`. Each
 is started after a random delay. Zero is the moment at which its log says that it accepts connections. Two scenes: a server
 that starts at once, and one that recovers from a crash for up to two seconds, listening and refusing every login (57P03;
 its start-up process is held up with SIGSTOP, which is a long recovery without the gigabytes).
-"blind" is dbswitch without signs, as it is for a remote host and on macOS. Nothing is asserted.
+Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -38,12 +38,10 @@ READY = b"ready to accept"
 PACKAGES = Path(__file__).parents[1] / "node" / "pgurl"
 DBSWITCH = """
 import json, sys, time
-from dbswitch.database import probe, signs
+from dbswitch.database import probe
 from dbswitch.database.url import DatabaseUrl
 import dbswitch.database.attempt, psycopg, tenacity
-if sys.argv[1] == "blind":
-    signs.Signs.visible = property(lambda self: False)
-limits = probe.ProbeLimits(deadline=float(sys.argv[2]))
+limits = probe.ProbeLimits(deadline=float(sys.argv[1]))
 url = DatabaseUrl.parse(sys.stdin.readline())
 print("watching", flush=True)
 try:
@@ -63,10 +61,10 @@ class Column:
 
 
 def watch_dbswitch(
-    mode: str, deadline: float, url: str
+    deadline: float, url: str
 ) -> tuple[subprocess.Popen[str], Callable[[], tuple[float, int]]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", DBSWITCH, mode, str(deadline)],
+        [sys.executable, "-c", DBSWITCH, str(deadline)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdin is not None
@@ -182,8 +180,7 @@ def main() -> int:
         url = server.url()
         server.stop()
         contenders = {
-            "dbswitch": lambda: watch_dbswitch("signs", 15, url),
-            "dbswitch, blind": lambda: watch_dbswitch("blind", 15, url),
+            "dbswitch": lambda: watch_dbswitch(15, url),
             "wait-on tcp:": lambda: watch_program(
                 ["node", str(modules / "wait-on" / "bin" / "wait-on"), f"tcp:127.0.0.1:{server.port}"]
             ),
@@ -216,7 +213,7 @@ def main() -> int:
                         server.stop()
             report(title, columns)
             print(f"{'(one login and query, for scale)':34}{statistics.median(bare) * 1000:6.0f} ms")
-        _, end = watch_dbswitch("signs", 15, url)
+        _, end = watch_dbswitch(15, url)
         print(f"\nAttempts in 15 s of waiting for a server that never comes: {end()[1]}")
     finally:
         server.remove()
