@@ -52,7 +52,7 @@ def tracked_secrets(
     keys = {binding.line: binding.key for binding in bindings}
     first = {one.line: (keys.get(one.line, f"line {one.line}"), one.what) for one in protected}
     rows = list(first.values()) + [row for line, row in sorted(held.items()) if line not in first]
-    what = rows[0][1] if first else f"{rows[0][1]} ({rows[0][0]})"
+    what = f"{rows[0][1]} ({rows[0][0]})"
     more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
     width = max(len(key) for key, _ in rows)
     details = [f"{key.ljust(width)}  {kind}" for key, kind in rows] if len(rows) > 1 else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dbswitch import __version__
 from tests.check.corpus import APP, LOCAL, REAL, SUFFIXED
 from tests.support.npm import node_modules_for
 
@@ -80,26 +82,38 @@ def the_hook_judges_the_index(repository, commit):
     assert repository.git("show", "HEAD:src/a.ts") == "export const a = 2\n"
 
 
-@pytest.mark.slow
-def test_the_real_pre_commit_installs_the_hook_from_this_repository_and_runs_it(repository, commit, tmp_path):
-    published = tmp_path / "published"
-    kept = ("dbswitch", "pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml")
-    for name in kept:
+def documented(way: str) -> str:
+    """Return the configuration that the documentation shows for a `repo:` of this kind."""
+    page = (SOURCE / "docs/how-to/commit-hook.md").read_text()
+    (block,) = (one for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if f"repo: {way}" in one)
+    return block
+
+
+def publish(repository, place: Path) -> str:
+    """Make a repository of this checkout, tagged as a release, and return its commit."""
+    place.mkdir()
+    published = type(repository)(place)
+    for name in ("dbswitch", "pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml"):
         source = SOURCE / name
         if source.is_dir():
-            shutil.copytree(
-                source, published / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
-            )
+            ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+            shutil.copytree(source, place / name, ignore=ignored)
         elif source.exists():
-            published.mkdir(exist_ok=True)
-            shutil.copyfile(source, published / name)
-    type(repository)(published).commit({})
-    subprocess.run(["git", "-C", str(published), "add", "-A"], check=True)
-    type(repository)(published).commit({})
-    revision = type(repository)(published).git("rev-parse", "HEAD").strip()
-    configuration = (
-        f"repos:\n  - repo: {published}\n    rev: {revision}\n    hooks:\n      - id: dbswitch-check\n"
-    )
+            shutil.copyfile(source, place / name)
+    published.git("add", "-A")
+    published.git("commit", "-q", "-m", "release")
+    published.git("tag", f"v{__version__}")
+    return published.git("rev-parse", "HEAD").strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["local", "../dbswitch", "https://"])
+def test_the_real_pre_commit_runs_the_hook_as_it_is_documented(repository, commit, tmp_path, way):
+    configuration = documented(way)
+    if way != "local":
+        revision = publish(repository, tmp_path / "dbswitch")
+        configuration = re.sub(r"rev: [0-9a-f]{40}$", f"rev: {revision}", configuration, flags=re.MULTILINE)
+        configuration = re.sub(r"https://\S+", str(tmp_path / "dbswitch"), configuration)
     repository.commit({**APP, ".pre-commit-config.yaml": configuration})
     assert commit(sys.executable, "-m", "pre_commit", "install", "--install-hooks")[0] == 0
     the_hook_judges_the_index(repository, commit)
