@@ -103,7 +103,7 @@ def _locks(view: ServerView) -> Iterator[Finding]:
             Level.WARNING,
             "A killed switch left work",
             (),
-            "dbswitch status finishes it and says how things stand",
+            "dbswitch restart",
         )
 
 
