@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_timeout import Settings
 
+from tests.support import forkserver
 from tests.support.processes import MARKER, describe, end, with_variable
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def pytest_make_collect_report(
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if a test left a process behind; end what it left."""
+    forkserver.close()
     if hasattr(session.config, "workerinput"):
         return  # another worker may still be at work; the first process looks when all are done
     until = time.monotonic() + GRACE

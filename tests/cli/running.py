@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support import forkserver
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -44,10 +46,15 @@ def run(
     stdin: str | None = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run to the end with pipes."""
+    whole = environment(**(env or {}))
+    assert program[0] == "-m"
+    forked = forkserver.run(program[1], argv, cwd=cwd, env=whole, stdin=stdin, timeout=DEADLINE)
+    if forked is not None:
+        return forked
     return subprocess.run(
         [sys.executable, *program, *argv],
         cwd=cwd,
-        env=environment(**(env or {})),
+        env=whole,
         input=stdin,
         capture_output=True,
         text=True,
