@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from dbswitch.answering import answering
 from dbswitch.cli.switching import agree_to_take_port, find_project
 from dbswitch.durable import open_regular
-from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError
+from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,8 +50,8 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
         renderer.emit(event)
 
     watch = Watch(project, spec, renderer)
-    try:
-        with Interrupts():  # around the start as well: no moment in which Ctrl-C would leave a server behind
+    with Interrupts():  # around the start as well: no moment in which Ctrl-C would leave a server behind
+        try:
             result = servers.start_server(
                 project,
                 emit,
@@ -69,11 +70,11 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
             else:
                 renderer.note(f"its output is where it was started; Ctrl-C {stops}")
             _show(log.follow(spec.log_path, since=begin, stop=watch.gone), as_json=common.json)
-    except InterruptedSwitchError as signal:
-        return _leave(project, renderer, ours=_is_ours(results), terminated=signal.terminated)
-    except BrokenPipeError:
-        _leave(project, renderer, ours=_is_ours(results), terminated=True)
-        raise
+        except InterruptedSwitchError as interruption:
+            return _leave(project, renderer, ours=_is_ours(results), terminated=interruption.terminated)
+        except (BrokenPipeError, UsageError):  # nobody reads, or the terminal is gone
+            _leave(project, renderer, ours=_is_ours(results), terminated=True)
+            raise
     return watch.verdict(renderer)
 
 
@@ -86,6 +87,8 @@ def _is_ours(results: Sequence[Result]) -> bool:
 def _leave(project: Project, renderer: Renderer, *, ours: bool, terminated: bool) -> int:
     from dbswitch.switch import runs, servers
 
+    # A terminal that is closed can send it several times: once from the shell, once from the kernel.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     code = ExitCode.TERMINATED if terminated else ExitCode.OK
     if not ours:
         renderer.note("the server goes on without us; `dbswitch stop` stops it")

@@ -152,8 +152,9 @@ def wait_ready(
     running: Running,
     *,
     on_wait: Callable[[int, str, float], None] = lambda _attempt, _reason, _pause: None,
+    on_look: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """Wait for an HTTP answer from the app.
+    """Wait for an HTTP answer from the app; `on_look` is called several times a second, and may raise to end the waiting.
 
     Any status below 400, and 401 or 403 and their like, is an answer. For 404 the app may simply have no such page, and
     for 5xx its page may fail: both count when Next's own path works (5xx only after a few seconds of grace), and both
@@ -166,8 +167,13 @@ def wait_ready(
     deadline = began + spec.limits.ready
     attempt, told, reason = 0, began, "not listening yet"
     failing_since: float | None = None
+
+    def lives() -> bool:
+        on_look()
+        return _lives(spec, running)
+
     while (left := deadline - time.monotonic()) > 0:
-        if not _lives(spec, running):
+        if not lives():
             raise _died(spec, running, exit_status(running))
         attempt += 1
         try:
@@ -176,7 +182,7 @@ def wait_ready(
                 running.port,
                 spec.ready_path,
                 min(left, spec.limits.request),
-                go_on=lambda: _lives(spec, running),
+                go_on=lives,
             )
         except asking.NoAnswerError as error:
             reason = f"connected, {error}" if error.connected else str(error)

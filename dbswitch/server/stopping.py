@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dbswitch.server.spec import ServerSpec
 
 PORT_GRACE = 2.0  # seconds a port may stay taken after its last owner is dead
-_ROUNDS = 3  # how often a server that is started again by someone is stopped before we say so
+ROUNDS = 3  # how often a server that is started again by someone is stopped before we say so
 
 
 class StopReport(Struct, frozen=True):
@@ -86,7 +86,7 @@ def stop(
         launched.update({one.id: one for one in claims.left_alone})
         return claims.owned
 
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         descent = descend(
             look,
             term=spec.limits.term,

@@ -11,6 +11,7 @@ from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import ConfigError
 from dbswitch.switch import mutex, recovery
 from dbswitch.switch.events import Phase
+from dbswitch.switch.lock_deadline import lock_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from dbswitch.switch.recovery import Recovered
     from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.tickets import Holder
-
-LOCK_DEADLINE = (
-    120.0  # seconds; longer than the slowest switch, since its waiters would rather wait than fail
-)
 
 
 @contextmanager
@@ -40,7 +37,7 @@ def alone(project: Project, reporter: Reporter, *, target: str) -> Iterator[tupl
     with ExitStack() as stack:
         prepare_private_dir(project)
         try:
-            lease = _enter(stack, project.state_dir, reporter, target)
+            lease = _enter(stack, project, reporter, target)
         except OSError as error:
             raise unusable(project.state_dir, error) from error
         yield lease, recovery.recover(project, reporter)
@@ -81,14 +78,14 @@ def prepare_private_dir(project: Project) -> Path:
         ) from error
 
 
-def _enter(stack: ExitStack, state_dir: Path, reporter: Reporter, target: str) -> Lease:
+def _enter(stack: ExitStack, project: Project, reporter: Reporter, target: str) -> Lease:
     def told(holder: Holder) -> None:
         reporter.waiting(Phase.LOCK, 1, f"waiting for {holder.text}", 0.0)
 
-    ensure_state_dir(state_dir)
+    ensure_state_dir(project.state_dir)
     with reporter.phase(Phase.LOCK):
         return stack.enter_context(
-            mutex.acquire(state_dir, target=target, deadline=LOCK_DEADLINE, on_wait=told)
+            mutex.acquire(project.state_dir, target=target, deadline=lock_deadline(project), on_wait=told)
         )
 
 

@@ -1,4 +1,4 @@
-"""Wait for the new database, and start it first where it is down and the project says how."""
+"""Wait for a database, and start it first where it is down and the project says how."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from dbswitch.project import compose
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from dbswitch.database.failures import Failure
     from dbswitch.database.probe import Ready
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
-    from dbswitch.switch.apply import Apply
     from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.work import Destination
 
@@ -27,22 +28,49 @@ GLANCE = 1.5  # seconds; how long a database that could be started is asked befo
 START_TIMEOUT = 300.0  # seconds; a first start may pull an image
 
 
-def probe_or_start(apply: Apply, goal: Destination, target: Target) -> Ready:
+def probe(
+    destination: Destination,
+    reporter: Reporter,
+    phase: Phase,
+    *,
+    on_look: Callable[[], None] = lambda: None,
+) -> Ready:
+    """Wait until the destination answers; `on_look` is called between two attempts.
+
+    Raises:
+        DatabaseNotReadyError: not before the deadline.
+        DatabaseRejectedError: it will keep saying no.
+    """
+    from dbswitch.database.probe import wait_until_ready
+
+    def retry(attempt: int, failure: Failure, pause: float) -> None:
+        reporter.waiting(phase, attempt, failure.text, pause)
+        on_look()
+
+    with reporter.phase(phase) as note:
+        ready = wait_until_ready(destination.url, destination.limits, on_retry=retry)
+        note.detail = f"{destination.url.place}, PostgreSQL {ready.identity.server_version}"
+    for text in ready.notices if phase is Phase.PROBE else ():
+        reporter.notice("database", text, "warning")
+    return ready
+
+
+def probe_or_start(project: Project, reporter: Reporter, goal: Destination, target: Target) -> Ready:
     """Wait until the target's database answers; start it where it is down and there is a way.
 
     Raises:
         DatabaseNotReadyError: it does not answer, started or not.
         DatabaseRejectedError: it answered no.
     """
-    command = start_command(apply.work.project, target)
+    command = start_command(project, target)
     if not command:
-        return apply.probe(Phase.PROBE, goal)
+        return probe(goal, reporter, Phase.PROBE)
     glance = replace(goal, limits=replace(goal.limits, deadline=min(GLANCE, goal.limits.deadline)))
     try:
-        return apply.probe(Phase.PROBE, glance)
+        return probe(glance, reporter, Phase.PROBE)
     except DatabaseNotReadyError:
-        _start(command, apply.work.project.root, apply.work.reporter)
-    return apply.probe(Phase.PROBE, goal)
+        _start(command, project.root, reporter)
+    return probe(goal, reporter, Phase.PROBE)
 
 
 def start_command(project: Project, target: Target) -> tuple[str, ...]:

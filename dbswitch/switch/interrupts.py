@@ -1,7 +1,9 @@
-"""Ctrl-C and TERM during a switch: an exception where stopping is safe, a remembered wish where it is not.
+"""Ctrl-C, TERM and HUP during a switch: an exception where stopping is safe, otherwise deferred.
 
 Three modes: interruptible (a signal raises), deferred (it is remembered and raised at the end of the section), and
 rolling back (it is only acknowledged, since putting things back must not be cut short by an impatient second Ctrl-C).
+Once a signal has raised, later ones are only acknowledged too: the way from the exception to the rollback is as short as a
+closed terminal's second HUP is quick.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ class Interrupts:
         self._deferred = 0
         self._rolling_back = 0
         self._pending: signal.Signals | None = None
+        self._raised = False
         self._restore = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -98,7 +101,7 @@ class Interrupts:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         came = signal.Signals(number)
-        if self._rolling_back:
+        if self._rolling_back or self._raised:
             with contextlib.suppress(RuntimeError):
                 self._on_ignored()
         elif self._deferred:
@@ -108,5 +111,6 @@ class Interrupts:
 
     def _raise(self, came: signal.Signals) -> None:
         self._pending = None
+        self._raised = True
         terminated = came is not signal.SIGINT
         raise InterruptedSwitchError("terminated" if terminated else "interrupted", terminated=terminated)

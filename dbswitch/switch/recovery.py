@@ -83,7 +83,7 @@ def recover(project: Project, reporter: Reporter) -> Recovered:
         reporter.notice(
             "killed-switch",
             f"an earlier switch to {killed.target} did not finish; the env files hold the {files} values"
-            + (" and the dev server it had stopped will be started again" if killed.server_down else ""),
+            + ("; the dev server it had stopped is not started again yet" if killed.server_down else ""),
             "warning",
         )
     return Recovered(killed, killed is not None and killed.server_down)

@@ -30,8 +30,17 @@ class Reporter:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the run began."""
+        """Seconds since the run began, without those of :meth:`paused`."""
         return round(time.monotonic() - self._began, 3)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count the time of the block: a person is being asked."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._began += time.monotonic() - began
 
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[PhaseNote]:

@@ -8,42 +8,50 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.envfiles import transaction
-from dbswitch.errors import ExitCode, ProtectedError, UsageError
-from dbswitch.project import readers, targets
+from dbswitch.errors import ExitCode, UsageError
+from dbswitch.project import targets
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import edits, history, observe
-from dbswitch.switch.alone import alone
-from dbswitch.switch.apply import Apply
-from dbswitch.switch.dbstart import probe_or_start
-from dbswitch.switch.ending import Ending, Settled, begun
+from dbswitch.switch import confirmation, edits, history, observe
+from dbswitch.switch.app_identity import EARLIER
+from dbswitch.switch.dbstart import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.plan import Mode, decide
-from dbswitch.switch.record import RecordFile, SwitchRecord
-from dbswitch.switch.reporter import Reporter
-from dbswitch.switch.request import Question
-from dbswitch.switch.work import Work
+from dbswitch.switch.session import carry_out
+from dbswitch.switch.undo_stack import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dbswitch.database.identity import Identity
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
+    from dbswitch.switch.apply import Apply
+    from dbswitch.switch.ending import Ending
     from dbswitch.switch.events import Event
-    from dbswitch.switch.interrupts import Interrupts
     from dbswitch.switch.mutex import Lease
+    from dbswitch.switch.observe import Observed
     from dbswitch.switch.plan import Plan
     from dbswitch.switch.request import Request
+    from dbswitch.switch.session import Session
     from dbswitch.switch.verify import Verification
     from dbswitch.switch.work import Destination
 
-
 PREVIOUS = "-"
 NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no switch, so no history
+
+
+class Planning(Struct, frozen=True):
+    """A plan and what it was made from."""
+
+    target: Target
+    goal: Destination
+    observed: Observed
+    plan: Plan
 
 
 def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
@@ -52,88 +60,52 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
     Raises:
         Exception: a bug only; what had been changed was put back first.
     """
-    reporter = Reporter(emit, request.run_id)
-    ending = Ending(request.target)
-    with begun(reporter, ending) as interrupts:
-        with Settled(ending, interrupts):
-            _switch(project, request, reporter, interrupts, ending)
-        result = ending.result(reporter)
+
+    def keep(result: Result) -> None:
         if not request.dry_run and result.exit not in NOT_BEGUN:
             # A history that cannot be written must not turn a switch into a failure.
             with contextlib.suppress(OSError):
                 history.remember(project.private_dir, result)
             with contextlib.suppress(OSError):
                 history.append(project.state_dir, result)
-        emit(result)
-    return result
+
+    return carry_out(
+        project,
+        emit,
+        lambda session: _switch(session, request),
+        run_id=request.run_id,
+        target=request.target,
+        keep=keep,
+    )
 
 
-def _switch(
-    project: Project, request: Request, reporter: Reporter, interrupts: Interrupts, ending: Ending
-) -> None:
+def _switch(session: Session, request: Request) -> None:
+    project, ending = session.project, session.ending
     ending.target = targets.lookup(project, _named(project, request.target)).name  # fails before anyone waits
-    with alone(project, reporter, target=ending.target) as (lease, recovered):
-        with reporter.phase(Phase.OBSERVE) as note:
-            # Inside a running Next.js the environment holds the env files as they were when it started.
-            ambient = {} if touched_by_next(request.ambient) else request.ambient
-            target = edits.resolve(project, ending.target, ambient)
-            goal = observe.destination(project, target, timeout=request.timeout)
-            # A dry run verifies nothing later, so it asks now.
-            observed = observe.look(project, verify_later=not request.dry_run)
-            ending.previous = observed.previous
-            note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
-        with reporter.phase(Phase.PLAN) as note:
-            edit_plan = edits.planned(
-                project, target, files=observed.files, written=observed.entered, ambient=ambient
+    if request.dry_run:
+        _announce(session, _plan(session, request, server_owed=False))
+        ending.outcome = Outcome.PLANNED
+        return
+    first = _confirmed(session, request)
+    with session.locked(ending.target) as (lease, recovered):
+        planning = _plan(session, request, server_owed=recovered.server_down)
+        plan = planning.plan
+        if first is None or plan != first.plan:
+            _announce(session, planning, first)
+        with session.reporter.phase(Phase.GUARD) as note:
+            note.detail = confirmation.require(
+                plan, planning.target, request.confirm, None if first is None else first.target
             )
-            plan = decide(
-                observe.situation(
-                    observed, target, goal.url.database, edit_plan, stopped_by_switch=recovered.server_down
-                ),
-                request.mode,
-            )
-            ending.mode = plan.mode.value
-            note.detail = plan.server
-            changes = observe.changes(observed, plan.edits)
-            transaction.precheck(changes)
-        for notice in plan.notices:
-            reporter.emit(notice)
-        reporter.emit(Planned(plan.mode.value, plan.previous, plan.files, plan.variables, plan.server))
-        if request.dry_run:
-            ending.outcome = Outcome.PLANNED
-            return
-        with reporter.phase(Phase.GUARD) as note:
-            note.detail = _guard(plan, request)
-        edits.remember(project, target)
-        work = Work(
-            project=project,
-            state_dir=project.state_dir,
-            private_dir=project.private_dir,
-            spec=observed.spec,
-            observed=observed.server,
-            launch=observe.launch_environment(observed, request.ambient),
-            env_file_keys=observed.env_file_keys,
-            target_keys=observed.target_keys,
-            profiles=readers.profiles(project),
-            route=observed.route,
+        edits.remember(project, planning.target)
+        apply = session.apply(
+            planning.observed,
+            ambient=request.ambient,
+            server_owed=recovered.server_down,
             take_port=request.take_port,
-            extra={},
-            reporter=reporter,
-            interrupts=interrupts,
-            record=RecordFile(project.private_dir),
-            present=observe.present_urls(observed),
-            previous=observed.previous,
+            edits=plan.edits,
         )
-        apply = Apply(
-            work,
-            changes,
-            gone=plan.edits.gone,
-            start_anyway=recovered.server_down,
-        )
-        with apply.recorded(
-            SwitchRecord(request.run_id, plan.target, plan.previous, server_down=recovered.server_down)
-        ):
-            verification = _follow(apply, plan, goal, target, lease, ending)
+        with apply.undone_on_failure():
+            verification = _follow(apply, planning, lease, ending)
         ending.verified = None if verification is None else verification.outcome
         if plan.unchanged and ending.mode == Mode.NONE.value:
             ending.outcome = Outcome.UNCHANGED
@@ -154,12 +126,71 @@ def _named(project: Project, target: str) -> str:
     return name
 
 
-def _follow(
-    apply: Apply, plan: Plan, goal: Destination, target: Target, lease: Lease, ending: Ending
-) -> Verification | None:
+def _ambient(request: Request) -> Mapping[str, str]:
+    # Inside a running Next.js the environment holds the env files as they were when it started.
+    return {} if touched_by_next(request.ambient) else request.ambient
+
+
+def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
+    """Observe and decide; changes nothing."""
+    project, reporter, ending = session.project, session.reporter, session.ending
+    ambient = {} if touched_by_next(request.ambient) else request.ambient
+    # A dry run verifies nothing later, so it asks now.
+    observed = session.observe(verify_later=not request.dry_run)
+    with reporter.phase(Phase.PLAN) as note:
+        target = edits.resolve(project, ending.target, ambient)
+        goal = observe.destination(project, target, timeout=request.timeout)
+        edit_plan = edits.planned(
+            project, target, files=observed.files, written=observed.entered, ambient=ambient
+        )
+        situation = observe.situation(
+            observed, target, goal.url.database, edit_plan, stopped_by_switch=server_owed
+        )
+        plan = decide(situation, request.mode)
+        ending.mode = plan.mode.value
+        note.detail = plan.server
+        transaction.precheck(observe.changes(observed, plan.edits))
+    return Planning(target, goal, observed, plan)
+
+
+def _announce(session: Session, planning: Planning, before: Planning | None = None) -> None:
+    """Show the plan, and the notices that were not shown `before`."""
+    plan = planning.plan
+    for notice in plan.notices:
+        if before is None or notice not in before.plan.notices:
+            session.reporter.emit(notice)
+    session.reporter.emit(Planned(plan.mode.value, plan.previous, plan.files, plan.variables, plan.server))
+
+
+def _confirmed(session: Session, request: Request) -> Planning | None:
+    """Have a protected target confirmed before the lock is taken, so that nobody waits for a person.
+
+    None: it needs no confirmation, or `--confirm` gives it, or nobody can be asked.
+
+    Raises:
+        ProtectedError: what was typed is not the name of its database.
+    """
+    if request.ask is None or request.confirm is not None:
+        return None
+    ref = targets.lookup(session.project, session.ending.target)
+    if ref.runs_command and not ref.protected:
+        return None
+    if not edits.resolve(session.project, ref.name, _ambient(request)).protected:
+        return None
+    planning = _plan(session, request, server_owed=False)
+    if planning.plan.confirm is None:
+        return None
+    _announce(session, planning)
+    with session.reporter.phase(Phase.GUARD), session.reporter.paused():
+        confirmation.ask(planning.plan, request.ask)
+    return planning
+
+
+def _follow(apply: Apply, planning: Planning, lease: Lease, ending: Ending) -> Verification | None:
+    work, plan, goal = apply.work, planning.plan, planning.goal
     if plan.verify:
-        apply.ask_earlier()
-    ready = probe_or_start(apply, goal, target)
+        apply.app.ask_earlier()
+    ready = probe_or_start(work.project, work.reporter, goal, planning.target)
     ending.identity = ready.identity
     lease.check()  # the last moment at which giving way to a newer request costs nothing
     match plan.mode:
@@ -174,31 +205,32 @@ def _follow(
 
 
 def _restart(apply: Apply, goal: Destination) -> Verification | None:
-    apply.wait_for_earlier_answer()
+    apply.app.earlier(EARLIER)
     apply.stop_server()
-    if not apply.written:
+    if Part.FILES not in apply.undo.parts:  # a hot switch that goes on as a restart has written them
         apply.write(goal)
-    ready = apply.probe(Phase.REPROBE, goal)
-    base_url = apply.start_server()
-    verification = apply.verify(base_url, goal, ready.identity, started=True)
-    apply.require(verification)
+    ready = probe(goal, apply.work.reporter, Phase.REPROBE)
+    up = apply.start_server()
+    verification = apply.app.verify(up.url, goal, ready.identity, started=True)
+    apply.app.require(verification)
     return verification
 
 
 def _hot(apply: Apply, goal: Destination, expected: Identity, ending: Ending) -> Verification | None:
+    work = apply.work
     # Its route may have to be compiled for the first answer, and is then there for the second.
-    apply.wait_for_earlier_answer(apply.work.project.config.verify.hot_deadline)
+    apply.app.earlier(work.project.config.verify.hot_deadline)
     apply.write(goal)
-    verification = apply.verify(apply.work.observed.url, goal, expected)
+    verification = apply.app.verify(work.observed.url, goal, expected)
     if verification is None:
         return None
     reason = verification.detail
     if verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
-        remains = apply.old_connections(goal)
+        remains = apply.app.old_connections(goal)
         if remains is None:
             return verification
         reason = remains
-    apply.work.reporter.notice("hot-fallback", f"{reason}; going on as a restart", "warning")
+    work.reporter.notice("hot-fallback", f"{reason}; going on as a restart", "warning")
     ending.mode = Mode.RESTART.value
     return _restart(apply, goal)
 
@@ -210,13 +242,14 @@ def _quiet(
         apply.write(goal)
     if not plan.verify:
         return None
-    verification = apply.verify(apply.work.observed.url, goal, expected)
+    work = apply.work
+    verification = apply.app.verify(work.observed.url, goal, expected)
     if not plan.unchanged:
         return _without_restart(apply, goal, verification)
     if verification is None or verification.outcome is not False:
         return verification
     # The files already say so and the app is elsewhere: the split brain a restart is for.
-    apply.work.reporter.notice("app-elsewhere", f"{verification.detail}; restarting it", "warning")
+    work.reporter.notice("app-elsewhere", f"{verification.detail}; restarting it", "warning")
     ending.mode = Mode.RESTART.value
     return _restart(apply, goal)
 
@@ -226,28 +259,8 @@ def _without_restart(
 ) -> Verification | None:
     if verification is None or not verification.verified:
         return verification
-    remains = apply.old_connections(goal)
+    remains = apply.app.old_connections(goal)
     if remains is None:
         return verification
     apply.work.reporter.notice("old-connections", f"{remains}; `dbswitch restart` ends them", "warning")
     return replace(verification, answer=Answer.OTHER, detail=remains)
-
-
-def _guard(plan: Plan, request: Request) -> str:
-    if plan.confirm is None:
-        return "not needed"
-    typed = request.confirm
-    if typed is None and request.ask is not None:
-        typed = request.ask(
-            Question(f"{plan.target} is protected. Type its database name to go on", plan.confirm)
-        )
-    if typed == plan.confirm:
-        return "confirmed"
-    raise ProtectedError(
-        f"{plan.target} is protected and was not confirmed",
-        facts=("nothing was changed",)
-        if typed is None
-        else (f"typed {typed!r}, which is not its database's name", "nothing was changed"),
-        why="a development app on a protected database can change or delete real data",
-        fix=f"dbswitch {plan.target} --confirm {plan.confirm}   (or `protected = false` in [targets.{plan.target}] of dbswitch.toml)",
-    )

@@ -33,11 +33,12 @@ class Work(Struct, frozen=True):
         launch: the environment to start from: the living server's own, else the caller's.
         env_file_keys: every variable an env file binds; must not reach the next server.
         target_keys: the same for every variable of every target.
+        target: where the run goes.
         take_port: end a foreign process on the needed port.
         extra: what the next server gets besides the cleaned launch environment.
         route: path of the identity route, None where the project has none.
         present: the database URLs of the env files as they are before the run, the app's own first.
-        previous: the target they belong to, where it is known.
+        previous: the target that was active; None when it was none of the known ones.
     """
 
     project: Project
@@ -49,14 +50,15 @@ class Work(Struct, frozen=True):
     env_file_keys: frozenset[str]
     target_keys: frozenset[str]
     profiles: tuple[ReaderProfile, ...]
+    target: str
     route: str | None
     take_port: bool
     extra: Mapping[str, str]
     reporter: Reporter
     interrupts: Interrupts
     record: RecordFile
-    present: tuple[DatabaseUrl, ...] = ()
-    previous: str | None = None
+    present: tuple[DatabaseUrl, ...]
+    previous: str | None
 
 
 class Destination(Struct, frozen=True):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.cli.conftest import STANDIN, TOKEN
 from tests.cli.running import REAL, environment
@@ -126,6 +129,53 @@ def test_dev_ends_with_the_servers_own_code_when_it_crashes(served: Folder) -> N
     assert "the dev server ended by itself with status 7" in out
 
 
+# It answers only on the database that is given as its argument; elsewhere its first page never ends.
+HANGING = """
+import http.server, os, pathlib, sys, threading
+class App(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if sys.argv[1] not in pathlib.Path(".env.local").read_text().splitlines()[0]:
+            print("compiling", flush=True)
+            threading.Event().wait()
+        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
+    def log_message(self, *words): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"""
+
+
+def test_a_newer_request_does_not_wait_for_the_first_page_of_dev(
+    served: Folder, postgres_prod: ShopServer
+) -> None:
+    with_command(served, sys.executable, "-c", HANGING, postgres_prod.url)
+    with dev(served) as process:
+        log = served.root / ".dbswitch" / "server.log"
+        limit = time.monotonic() + SECONDS
+        while not (log.exists() and "compiling" in log.read_text()):
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        done = served.run("prod", "--confirm", postgres_prod.shop.database)
+        assert done.returncode == 0, done.stderr
+        seen = "".join(until(process, "following its log"))
+        assert "dbswitch prod, pid" in seen
+        assert "the first page was not waited for" in seen
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SECONDS)
+        assert process.returncode == 0
+    assert served.living() == []
+
+
+def test_a_newer_request_does_not_wait_for_the_database_of_dev(folder: Folder) -> None:
+    with dev(folder, "--json") as process:
+        until(process, '"phase":"probe"')
+        until(process, '"event":"waiting"')
+        began = time.monotonic()
+        assert folder.run("stop").returncode == 0
+        assert time.monotonic() - began < SECONDS / 2  # `dev` waits for a database for 30 s
+        out, _ = process.communicate(timeout=SECONDS)
+    assert "the database was not waited for" in out
+    assert folder.living() == []
+
+
 def test_dev_ends_quietly_when_the_server_is_stopped_elsewhere(served: Folder) -> None:
     with dev(served) as process:
         until(process, "Ready")
@@ -191,6 +241,23 @@ def test_dev_stops_the_server_when_it_is_terminated(served: Folder) -> None:
         process.terminate()
         process.communicate(timeout=SECONDS)
     assert process.returncode == 143
+    assert served.living() == []
+
+
+@pytest.mark.parametrize("pauses", [(), (0.0,), (0.1, 0.1)])
+def test_dev_stops_the_server_when_its_terminal_is_closed(served: Folder, pauses: tuple[float, ...]) -> None:
+    """A shell passes the hangup on to its jobs, and the kernel sends another one when the shell ends."""
+    with served.terminal("dev") as terminal:
+        terminal.until("Ctrl-C stops the server")
+        assert answer(served)["client"]
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, terminal.master)  # closes the terminal; the kernel sends SIGHUP
+        os.close(nowhere)
+        for pause in pauses:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                terminal.process.wait(pause)
+            terminal.process.send_signal(signal.SIGHUP)
+        assert terminal.process.wait(SECONDS) == 143
     assert served.living() == []
 
 

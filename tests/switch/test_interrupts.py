@@ -32,6 +32,21 @@ def test_a_signal_raises_and_says_which_it_was(number, terminated):
     assert caught.value.terminated is terminated
 
 
+def test_a_second_signal_is_only_acknowledged():
+    heard = []
+
+    def cleaned_up():
+        try:
+            signal.raise_signal(signal.SIGHUP)
+        finally:
+            signal.raise_signal(signal.SIGHUP)
+            heard.append("cleaned up")
+
+    with Interrupts(on_ignored=lambda: heard.append("second")), pytest.raises(InterruptedSwitchError):
+        cleaned_up()
+    assert heard == ["second", "cleaned up"]
+
+
 def test_a_deferred_section_is_finished_first():
     done = []
 

@@ -1,0 +1,142 @@
+"""Ask the app which database it is on, within a run: before a switch, after it, and again after a rollback."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.errors import ServerError, UrlError
+from dbswitch.server import lifecycle
+from dbswitch.server.observing import find
+from dbswitch.switch.dbstart import probe
+from dbswitch.switch.events import Phase
+from dbswitch.switch.identity_request import Answer, EarlierAnswer, Question
+from dbswitch.switch.old_connections import remaining
+from dbswitch.switch.plan import is_running
+from dbswitch.switch.verify import Verification, read_token, verify
+from dbswitch.switch.work import TOKEN
+
+if TYPE_CHECKING:
+    from dbswitch.database.identity import Identity
+    from dbswitch.switch.identity_request import Said
+    from dbswitch.switch.work import Destination, Work
+
+EARLIER = 1.0  # seconds that a switch waits for the app's answer from before, beyond the time of the probe
+
+
+class AppIdentity:
+    """What the app says about its database in the course of one run."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._asked_earlier: EarlierAnswer | None = None
+
+    def ask_earlier(self) -> None:
+        """Ask the app in the background where it is now: what its route answers later is judged by that."""
+        work = self._work
+        if work.route is not None and work.observed.url is not None and is_running(work.observed.state):
+            question = self._question(work.observed.url, work.route, None)
+            self._asked_earlier = EarlierAnswer(question, timeout=work.project.config.verify.hot_deadline)
+
+    def earlier(self, seconds: float = 0.0) -> Said | None:
+        """Return the answer to :meth:`ask_earlier`, for which the app is given `seconds`; None where there is none."""
+        return self._asked_earlier.wait(seconds) if self._asked_earlier is not None else None
+
+    def verify(
+        self, base_url: str | None, goal: Destination, expected: Identity, *, started: bool = False
+    ) -> Verification | None:
+        """Ask the app which database it is on; None where it cannot be asked (no route, no server).
+
+        `started`: its server has just been started, so that everything has to be compiled.
+        """
+        work = self._work
+        if work.route is None or base_url is None:
+            why = "the project has no identity route" if base_url else "no server to ask"
+            work.reporter.skip(Phase.VERIFY, why)
+            return None
+        with work.reporter.phase(Phase.VERIFY) as note:
+            target = f"{goal.name}: {goal.url.place}"
+            question = self._question(base_url, work.route, expected, target)
+            verification = self._asked(question, Phase.VERIFY, started=started)
+            if verification.seen is not None and verification.seen.restart_of(expected):
+                # The database itself was restarted after it had been probed: compare with what it is now.
+                again = probe(goal, work.reporter, Phase.REPROBE).identity
+                verification = self._asked(replace(question, expected=again), Phase.VERIFY, started=started)
+            note.detail = verification.detail
+        return verification
+
+    def require(self, verification: Verification | None) -> None:
+        """Let a restart pass only when the app answered as the target or could not be asked at all.
+
+        Raises:
+            ServerError: the app is provably not on the target.
+        """
+        if verification is None or verification.verified:
+            return
+        match verification.answer:
+            case Answer.NO_ROUTE | Answer.REFUSED | Answer.CANNOT_ASK | Answer.INCOMPLETE:
+                self._work.reporter.notice("not-asked", verification.detail, "warning")
+            case Answer.SAME | Answer.OTHER | Answer.NO_DATABASE | Answer.SILENT:
+                raise ServerError(
+                    "the app did not come up on the target",
+                    facts=(verification.detail, f"asked for {verification.seconds:.1f} s"),
+                    why="the switch is only done when the app itself answers from the new database",
+                    fix="look at `dbswitch logs`, mend the app, and switch again",
+                )
+
+    def old_connections(self, goal: Destination) -> str | None:
+        """Return why the app may still be connected to the old database after a hot switch; None where it is not."""
+        work = self._work
+        new = [goal.url]
+        for key, value in goal.variables.items():
+            with contextlib.suppress(UrlError):
+                new.append(DatabaseUrl.parse(value, name=key))
+        return remaining(lambda: find(work.spec), work.present, new, grace=work.project.config.drain_timeout)
+
+    def ask_after_rollback(self, *, restarted: bool) -> tuple[str, ...]:
+        """Return whether the app answers from its previous database; nothing where it has no route or does not run.
+
+        Raises:
+            ServerError: it is provably on another one.
+        """
+        work = self._work
+        url = lifecycle.observe(work.spec, ask=False).url
+        if work.route is None or url is None:
+            return ()
+        earlier = self.earlier()
+        if earlier is None or earlier.seen is None or not work.present:
+            return ("which database the app is on is not known: it did not tell before the switch",)
+        previous = f"{work.previous}: " if work.previous is not None else ""
+        question = self._question(url, work.route, earlier.seen, f"{previous}{work.present[0].place}")
+        verification = self._asked(question, Phase.ROLLBACK, started=restarted)
+        if verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
+            return (f"everything is as it was: {verification.detail}",)
+        restarted_database = verification.seen is not None and verification.seen.restart_of(earlier.seen)
+        if verification.answer is Answer.OTHER and not restarted_database:
+            raise ServerError("the app is not on its previous database", facts=(verification.detail,))
+        return (f"which database the app is on is not known: {verification.detail}",)
+
+    def _question(self, base_url: str, route: str, expected: Identity | None, target: str = "") -> Question:
+        work, earlier = self._work, self.earlier()
+        origin = None
+        if earlier is not None and earlier.seen is not None and work.present:
+            name = f"{work.previous}: " if work.previous is not None else ""
+            origin = (f"{name}{work.present[0].place}", earlier.seen)
+        return Question(base_url, route, read_token(work.state_dir / TOKEN), expected, target, origin)
+
+    def _asked(self, question: Question, phase: Phase, *, started: bool) -> Verification:
+        work, earlier = self._work, self.earlier()
+        limits = work.project.config.verify
+        verification = verify(
+            question,
+            deadline=limits.restart_deadline if started else limits.hot_deadline,
+            route_answered=earlier is not None and earlier.from_route,
+            on_wait=lambda attempt, reason, pause: work.reporter.waiting(phase, attempt, reason, pause),
+        )
+        if verification.said is not None and verification.said.fails_like(earlier):
+            detail = f"{verification.detail}, as before the switch"
+            return replace(verification, answer=Answer.CANNOT_ASK, detail=detail)
+        return verification

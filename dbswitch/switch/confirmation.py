@@ -1,0 +1,75 @@
+"""The confirmation of a protected target: its database's name, typed or given by `--confirm`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import ProtectedError
+from dbswitch.switch.request import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbswitch.project.targets import Target
+    from dbswitch.switch.plan import Plan
+
+TRIES = 2
+
+
+def ask(plan: Plan, question: Callable[[Question], str]) -> None:
+    """Ask for the database's name, and once more after a mistake.
+
+    Raises:
+        ProtectedError: it was not typed.
+    """
+    assert plan.confirm is not None
+    text, typed = f"{plan.target} is protected. Type its database name to go on", ""
+    for _ in range(TRIES):
+        typed = question(Question(text, plan.confirm))
+        if typed == plan.confirm:
+            return
+        if not typed:
+            break
+        text = f"{typed!r} is not the name of its database. Type it again"
+    raise _refused(plan, (f"typed {typed!r}, which is not its database's name",))
+
+
+def require(plan: Plan, target: Target, given: str | None, confirmed: Target | None) -> str:
+    """Make sure under the lock that what will be switched to is what was confirmed; return the result in words.
+
+    Args:
+        plan: what will be done.
+        target: where it goes.
+        given: `--confirm`.
+        confirmed: the target as it was when a person confirmed it.
+
+    Raises:
+        ProtectedError: it is not.
+    """
+    if plan.confirm is None:
+        return "not needed"
+    if confirmed is None:
+        if given == plan.confirm:
+            return "confirmed"
+        raise _refused(plan, () if given is None else (f"typed {given!r}, which is not its database's name",))
+    if _place(confirmed) == _place(target):
+        return "confirmed"
+    raise ProtectedError(
+        f"{plan.target} was changed after it had been confirmed",
+        facts=(f"confirmed: {confirmed.url.masked()}", f"now: {target.url.masked()}", "nothing was changed"),
+        why="what was confirmed is not what would be switched to",
+        fix=f"run `dbswitch {plan.target}` again",
+    )
+
+
+def _place(target: Target) -> tuple[str, int, str]:
+    return target.url.host, target.url.port, target.url.database
+
+
+def _refused(plan: Plan, facts: tuple[str, ...]) -> ProtectedError:
+    return ProtectedError(
+        f"{plan.target} is protected and was not confirmed",
+        facts=(*facts, "nothing was changed"),
+        why="a development app on a protected database can change or delete real data",
+        fix=f"dbswitch {plan.target} --confirm {plan.confirm}   (or `protected = false` in [targets.{plan.target}] of dbswitch.toml)",
+    )

@@ -1,0 +1,39 @@
+"""How long to wait for the lock: longer than a run that holds it may rightly take, as the project is configured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbswitch.project import compose
+from dbswitch.server.stopping import PORT_GRACE, ROUNDS
+from dbswitch.switch.dbstart import GLANCE, START_TIMEOUT
+
+if TYPE_CHECKING:
+    from dbswitch.project.discovery import Project
+
+MARGIN = 10.0  # seconds; process tables, files, a busy machine
+
+
+def lock_deadline(project: Project) -> float:
+    """Return seconds: the longest run, its way back included.
+
+    A `--timeout` of the holder's that exceeds the configured deadlines is not known here and not counted.
+    """
+    server, database, verify = project.config.server, project.config.database, project.config.verify
+    stop = ROUNDS * (server.term_timeout + server.kill_timeout + PORT_GRACE) + PORT_GRACE
+    probe = max(database.start_deadline, database.restart_deadline)
+    command = max(
+        (target.command_timeout for target in project.config.targets if target.command), default=0.0
+    )
+    ready = command + _start_of_a_database(project) + 4 * probe
+    forward = stop + server.ready_timeout + 2 * (verify.hot_deadline + verify.restart_deadline)
+    forward += project.config.drain_timeout
+    back = 2 * stop + server.ready_timeout + verify.restart_deadline
+    return ready + forward + back + MARGIN
+
+
+def _start_of_a_database(project: Project) -> float:
+    configured = any(target.start for target in project.config.targets)
+    if configured or any((project.root / name).exists() for name in compose.FILE_NAMES):
+        return GLANCE + START_TIMEOUT
+    return 0.0

@@ -1,0 +1,132 @@
+"""One run of a command that changes something: its events, signals, lock and result, and the context of its steps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import DbswitchError, interruption_behind
+from dbswitch.project import readers
+from dbswitch.switch import observe
+from dbswitch.switch.alone import alone
+from dbswitch.switch.apply import Apply
+from dbswitch.switch.ending import Ending
+from dbswitch.switch.events import Phase, Started
+from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.record import RecordFile
+from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from dbswitch.envfiles.placement import EditPlan
+    from dbswitch.project.discovery import Project
+    from dbswitch.switch.events import Event, Result
+    from dbswitch.switch.mutex import Lease
+    from dbswitch.switch.observe import Observed
+    from dbswitch.switch.recovery import Recovered
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What every command that changes something works with."""
+
+    project: Project
+    reporter: Reporter
+    interrupts: Interrupts
+    ending: Ending
+
+    def locked(self, target: str) -> AbstractContextManager[tuple[Lease, Recovered]]:
+        """Hold the lock for the block, what a killed run left being finished first; raises as `alone`."""
+        return alone(self.project, self.reporter, target=target)
+
+    def observe(self, *, ask: bool = True, verify_later: bool = False) -> Observed:
+        """Look at everything; raises as :func:`dbswitch.switch.observe.look`."""
+        with self.reporter.phase(Phase.OBSERVE) as note:
+            observed = observe.look(self.project, ask=ask, verify_later=verify_later)
+            self.ending.previous = observed.previous
+            note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
+        return observed
+
+    def apply(
+        self,
+        observed: Observed,
+        *,
+        ambient: Mapping[str, str],
+        server_owed: bool = False,
+        take_port: bool = False,
+        extra: Mapping[str, str] = MappingProxyType({}),
+        edits: EditPlan | None = None,
+    ) -> Apply:
+        """Return the steps of this run.
+
+        Args:
+            observed: the project and its server as they are.
+            ambient: the caller's environment, for a server that has no living one's to start from.
+            server_owed: a killed run stopped a server and did not start it again.
+            take_port: end a foreign process on the needed port.
+            extra: what the next server gets besides the cleaned environment.
+            edits: the new env files, where the run changes them.
+        """
+        work = Work(
+            project=self.project,
+            state_dir=self.project.state_dir,
+            private_dir=self.project.private_dir,
+            spec=observed.spec,
+            observed=observed.server,
+            launch=observe.launch_environment(observed, ambient),
+            env_file_keys=observed.env_file_keys,
+            target_keys=observed.target_keys,
+            profiles=readers.profiles(self.project),
+            target=self.ending.target,
+            route=observed.route,
+            take_port=take_port,
+            extra=extra,
+            reporter=self.reporter,
+            interrupts=self.interrupts,
+            record=RecordFile(self.project.private_dir),
+            present=observe.present_urls(observed),
+            previous=observed.previous,
+        )
+        if edits is None:
+            return Apply(work, server_owed=server_owed)
+        return Apply(work, observe.changes(observed, edits), gone=edits.gone, server_owed=server_owed)
+
+
+def carry_out(
+    project: Project,
+    emit: Callable[[Event], None],
+    body: Callable[[Session], None],
+    *,
+    run_id: str,
+    target: str = "",
+    keep: Callable[[Result], None] = lambda _result: None,
+) -> Result:
+    """Do `body` with signals turned into errors, and return the result, which is also the last event.
+
+    `keep` is given the result before it is emitted. Other exceptions than expected failures propagate.
+    """
+    reporter, ending = Reporter(emit, run_id), Ending(target)
+    with Interrupts(
+        on_ignored=lambda: reporter.notice("rolling-back", "still putting things back")
+    ) as interrupts:
+        reporter.emit(Started(run_id, target, time.time()))
+        try:
+            try:
+                body(Session(project, reporter, interrupts, ending))
+            finally:
+                interrupts.settle()  # only the report is left, which no signal may cut short
+        except DbswitchError as error:
+            ending.error = error
+        except Exception as error:
+            ending.error = interruption_behind(error)
+            if ending.error is None:
+                raise
+        result = ending.result(reporter)
+        keep(result)
+        emit(result)
+        return result

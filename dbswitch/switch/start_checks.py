@@ -1,0 +1,55 @@
+"""What is checked and told before a server is stopped or started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import ServerError
+from dbswitch.server import lifecycle
+from dbswitch.server.stopping import taken
+
+if TYPE_CHECKING:
+    from dbswitch.server.environment import CleanEnvironment
+    from dbswitch.server.lifecycle import Observation
+    from dbswitch.switch.work import Work
+
+
+def require_startable(work: Work, observed: Observation, clean: CleanEnvironment) -> None:
+    """Refuse before anything is stopped what could not be started again.
+
+    Raises:
+        PortTakenError: the port that the next server needs belongs to another program.
+        ServerError: there is no command that starts the server, or its program is not there (any more).
+    """
+    lifecycle.require_command(work.spec)
+    needed = lifecycle.start_port(work.spec, observed.port)
+    holders = tuple(one for one in observed.foreign if one.port == needed)
+    if holders and not work.take_port:
+        raise taken(needed, holders)
+    name = work.spec.argv[0]
+    program = name if "/" not in name else str(work.spec.cwd / name)
+    if shutil.which(program, path=clean.env.get("PATH")) is None:
+        raise ServerError(
+            "the dev server's command cannot be run",
+            facts=(f"{name}: not found, or not executable", "nothing was stopped"),
+            why="a server that is stopped now could not be started again",
+            fix="check the dev script in package.json, and that Node.js is on the PATH",
+        )
+
+
+def tell_started(work: Work, clean: CleanEnvironment) -> None:
+    """Say what the new server was not given, and whether its files will be root's."""
+    if clean.removed:
+        names = ", ".join(clean.removed)
+        work.reporter.notice(
+            "environment", f"not passed on to the dev server, so that the env files decide: {names}"
+        )
+    root = work.project.root
+    if os.geteuid() == 0 != root.stat().st_uid:
+        work.reporter.notice(
+            "runs-as-root",
+            f"the dev server runs as root, and {root.name} is not root's: its owner may not be able to write .next afterwards",
+            "warning",
+        )

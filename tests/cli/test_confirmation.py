@@ -1,0 +1,82 @@
+"""A protected target is confirmed before the lock is taken: nobody waits for a person who reads and types."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Folder
+    from tests.support.postgres import ShopServer
+
+PROMPT = "type {}: "
+
+
+def first_line(folder: Folder) -> str:
+    return (folder.root / ".env.local").read_text().splitlines()[0]
+
+
+def test_another_switch_does_not_wait_for_the_answer_and_the_verdict_does_not_count_it(
+    served: Folder, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    name = postgres_prod.shop.database
+    began = time.monotonic()
+    with served.terminal("prod") as terminal:
+        terminal.until(PROMPT.format(name))
+        asked = time.monotonic()
+        code, events = served.json("local")
+        assert (code, events[-1]["outcome"]) == (0, "unchanged")
+        assert not [event for event in events if event["event"] == "waiting"]
+        waited = time.monotonic() - asked
+        terminal.type(f"{name}\n")
+        assert terminal.end() == 0
+        whole = time.monotonic() - began
+    found = re.search(r"in (\d+(?:\.\d+)?) s", terminal.text)
+    assert found is not None, terminal.text
+    assert float(found[1]) <= whole - waited + 0.1
+    assert postgres_prod.url in first_line(served)
+
+
+def test_a_typing_mistake_is_forgiven_once(served: Folder, postgres_prod: ShopServer) -> None:
+    name = postgres_prod.shop.database
+    with served.terminal("prod") as terminal:
+        terminal.until(PROMPT.format(name))
+        terminal.type("shpo\n")
+        terminal.until("'shpo' is not the name of its database. Type it again")
+        terminal.type(f"{name}\n")
+        assert terminal.end() == 0
+    assert postgres_prod.url in first_line(served)
+
+
+@pytest.mark.parametrize("typed", ["shpo\nshpo\n", "\n"])
+def test_a_target_that_is_not_confirmed_is_exit_9_and_nothing_is_changed(
+    served: Folder, postgres_prod: ShopServer, typed: str
+) -> None:
+    before = (served.root / ".env.local").read_bytes()
+    with served.terminal("prod") as terminal:
+        terminal.until(PROMPT.format(postgres_prod.shop.database))
+        terminal.type(typed)
+        assert terminal.end() == 9
+    assert "was not confirmed" in terminal.text
+    assert (served.root / ".env.local").read_bytes() == before
+
+
+def test_a_target_that_leads_elsewhere_since_it_was_confirmed_is_refused(
+    served: Folder, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    name = postgres_prod.shop.database
+    path = served.root / ".env.local"
+    with served.terminal("prod") as terminal:
+        terminal.until(PROMPT.format(name))
+        elsewhere = path.read_text().replace(
+            f"127.0.0.1:{postgres_prod.server.port}", f"127.0.0.2:{postgres_prod.server.port}"
+        )
+        assert elsewhere != path.read_text()
+        path.write_text(elsewhere)
+        terminal.type(f"{name}\n")
+        assert terminal.end() == 9
+    assert "was changed after it had been confirmed" in terminal.text
+    assert path.read_text() == elsewhere

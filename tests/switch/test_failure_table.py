@@ -1,0 +1,305 @@
+"""Every step that can fails, with every compensation that can fail after it: the table of `docs/architecture.md`, row by row.
+
+The effects are fakes that keep the state of one env file and one server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from dbswitch.errors import (
+    DatabaseNotReadyError,
+    DbswitchError,
+    EnvFileError,
+    InterruptedSwitchError,
+    OvertakenError,
+    PortTakenError,
+    RollbackFailedError,
+    ServerError,
+)
+from dbswitch.server.state import ServerState
+from dbswitch.switch import apply as steps, record, run
+from dbswitch.switch.apply import Apply
+from dbswitch.switch.ending import Ending
+from dbswitch.switch.events import Phase, PhaseChanged
+from dbswitch.switch.identity_request import Answer
+from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.outcomes import exit_of
+from dbswitch.switch.record import FILE_NAME, RecordFile, SwitchRecord
+from dbswitch.switch.reporter import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbswitch.switch.events import Event
+    from dbswitch.switch.work import Work
+
+Execute = Callable[..., tuple[BaseException | None, Apply]]
+PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
+HEADING = "## When a step fails"
+FALLBACK = "hot switch going on as a restart"
+NOTHING = "-"
+
+
+def table() -> Iterator[tuple[str, str, str, str]]:
+    """Yield run, step, what fails on the way back, and the expected cell."""
+    lines = PAGE.read_text().partition(HEADING)[2].partition("\n## ")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    for row in rows[2:]:
+        for column, cell in zip(rows[0][2:], row[2:], strict=True):
+            if cell != NOTHING:
+                yield row[0], row[1], column, cell
+
+
+class World:
+    """One env file and one server, and what goes wrong."""
+
+    def __init__(self, kind: str, step: str, way_back: str, failure: BaseException | None = None) -> None:
+        self.kind, self.step, self.way_back, self.failure = kind, step, way_back, failure
+        self.files = "previous"
+        self.server = "none" if kind == "dev" else "untouched"
+        self.starts = 0
+        self.back = False
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, PhaseChanged) and event.phase is Phase.ROLLBACK:
+            self.back = True
+
+    def may_fail(self, step: str, error: BaseException) -> None:
+        if not self.back and self.step == step:
+            raise error if self.failure is None else self.failure
+
+    def may_fail_back(self, what: str, error: BaseException) -> None:
+        if self.back and self.way_back == what:
+            raise error
+
+    # the fakes of `lifecycle`
+
+    def observe(self, _spec: object, *, ask: bool = True) -> Any:
+        state = {"untouched": ServerState.READY, "half": ServerState.HALF_DEAD}
+        return SimpleNamespace(
+            state=state.get(self.server, ServerState.STOPPED), port=3000, url=None, foreign=()
+        )
+
+    def stop(self, *_arguments: object, **_options: object) -> Any:
+        self.may_fail("stop, which still answers", ServerError("cannot stop it"))
+        if self.server == "untouched":
+            self.server = "half"
+        self.may_fail("stop", ServerError("cannot stop it"))
+        if self.server == "new":
+            self.may_fail_back("the new server is not stopped", ServerError("cannot stop the new one"))
+        self.server = "down" if self.kind != "dev" else "none"
+        return SimpleNamespace(summary="stopped", port=3000, left_alone_texts=())
+
+    def require_ports_free(self, *_arguments: object, **_options: object) -> str:
+        self.may_fail("ports", PortTakenError("taken"))
+        return "free"
+
+    def start(self, *_arguments: object, **_options: object) -> Any:
+        self.may_fail("start", ServerError("cannot start"))
+        self.may_fail_back("the old server does not start", ServerError("cannot start the old one"))
+        self.server = "restarted" if self.back else "new"
+        return SimpleNamespace(url="http://localhost:3000", port=3000, record=SimpleNamespace(pid=1))
+
+    def wait_ready(self, *_arguments: object, **_options: object) -> Any:
+        self.may_fail("answer", ServerError("it died"))
+        return SimpleNamespace(status=200, failing=False)
+
+    def start_port(self, *_arguments: object) -> int:
+        return 3000
+
+    def remove_lock_if_free(self, _spec: object) -> bool:
+        return False
+
+    # the fakes of `transaction` and `observing`
+
+    def apply(self, *_arguments: object) -> None:
+        self.may_fail("write", EnvFileError("nothing written"))
+        if self.step == "write, half of it":
+            self.files = "mixed"
+        self.may_fail(
+            "write, half of it", RollbackFailedError("half written", facts=("The journal is kept",))
+        )
+        self.files = "new"
+
+    def roll_back(self, *_arguments: object) -> tuple[Path, ...]:
+        error = RollbackFailedError if self.files == "mixed" else EnvFileError
+        self.may_fail_back("the env files are not put back", error("cannot put them back"))
+        self.files = "previous"
+        return ()
+
+    def verify_on_disk(self, *_arguments: object) -> tuple[str, ...]:
+        self.may_fail("read again", EnvFileError("a reader disagrees"))
+        return ()
+
+    # the database and the app
+
+    def probe(self, *_arguments: object) -> Any:
+        self.may_fail("probe", DatabaseNotReadyError("not ready"))
+        self.may_fail("reprobe", DatabaseNotReadyError("gone"))
+        return SimpleNamespace(identity=None)
+
+    def verify(self, *_arguments: object, started: bool = False) -> Any:
+        if not started and self.kind == FALLBACK:
+            return SimpleNamespace(answer=Answer.OTHER, verified=False, detail="still on the old one")
+        return SimpleNamespace(answer=Answer.SAME, verified=True)
+
+    def require(self, _verification: object) -> None:
+        self.may_fail("verify", ServerError("not on the target"))
+
+    def earlier(self, _seconds: float = 0.0) -> None:
+        return None
+
+    def old_connections(self, _goal: object) -> None:
+        return None
+
+    def ask_after_rollback(self, *, restarted: bool) -> tuple[str, ...]:
+        return ()
+
+
+@pytest.fixture
+def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
+    def body(apply: Apply, world: World) -> None:
+        goal = cast("Any", SimpleNamespace(variables={}))
+        world.may_fail("overtaken", OvertakenError("a newer request"))
+        match world.kind:
+            case "restart switch":
+                run.probe(goal, apply.work.reporter, Phase.PROBE) if world.step == "probe" else None
+                run._restart(apply, goal)
+            case "hot switch" | "hot switch going on as a restart":
+                run._hot(apply, goal, cast("Any", None), Ending("prod"))
+            case _:
+                apply.stop_server()
+                apply.start_server()
+
+    def carried_out(world: World, *, server_owed: bool = False) -> tuple[BaseException | None, Apply]:
+        for name in ("lifecycle", "transaction", "observing"):
+            monkeypatch.setattr(steps, name, world)
+        monkeypatch.setattr(run, "probe", world.probe)
+        monkeypatch.setattr(steps, "require_startable", lambda *_: None)
+        monkeypatch.setattr(steps, "tell_started", lambda *_: None)
+        monkeypatch.setattr(Apply, "_environment", lambda _self: None)
+        state = ServerState.STOPPED if world.kind == "dev" else ServerState.READY
+        limits = SimpleNamespace(hot_deadline=0.0)
+        work = SimpleNamespace(
+            project=SimpleNamespace(
+                root=tmp_path, config=SimpleNamespace(verify=limits), private_dir=tmp_path
+            ),
+            state_dir=tmp_path,
+            private_dir=tmp_path,
+            spec=SimpleNamespace(ready_path="/"),
+            observed=SimpleNamespace(state=state, port=3000, url="http://localhost:3000", foreign=()),
+            profiles=(),
+            previous="local",
+            target="prod",
+            take_port=False,
+            reporter=Reporter(world.emit, "id"),
+            interrupts=Interrupts(),
+            record=RecordFile(tmp_path),
+        )
+        apply = Apply(cast("Work", work), server_owed=server_owed)
+        apply.app = cast("Any", world)
+        try:
+            with apply.undone_on_failure():
+                body(apply, world)
+        except (DbswitchError, ZeroDivisionError) as error:
+            return error, apply
+        return None, apply
+
+    return carried_out
+
+
+def state_of(world: World, error: DbswitchError) -> str:
+    return f"{exit_of(error)}, {world.files}, {world.server}"
+
+
+@pytest.mark.parametrize(("kind", "step", "way_back", "cell"), list(table()))
+def test_a_failure_ends_as_the_table_says(
+    execute: Execute,
+    tmp_path: Path,
+    kind: str,
+    step: str,
+    way_back: str,
+    cell: str,
+) -> None:
+    world = World(kind, step, way_back)
+    error, apply = execute(world)
+    assert isinstance(error, DbswitchError)
+    assert state_of(world, error) == cell
+    # What a later command needs to finish the work is kept exactly where there is work left; `dev` had no server before.
+    assert bool(apply.undo.parts) == (exit_of(error) == 8)
+    assert (tmp_path / FILE_NAME).exists() == (exit_of(error) == 8 and kind != "dev")
+    if exit_of(error) == 8:
+        assert "`dbswitch restart`" in error.fix
+        assert ("some env files" in error.why) == (world.files == "mixed")
+        assert ("the dev server is down" in error.why) == (world.server in {"down", "half"})
+    else:
+        said = " ".join(error.facts)
+        assert "journal" not in said
+        assert ("runs again" in said) == (cell == "7, previous, restarted")
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "cell"),
+    [row[:2] + row[3:] for row in table() if row[2] == "everything is taken back" and "half" not in row[1]],
+)
+def test_an_interruption_at_a_step_ends_as_its_failure_does_with_the_code_of_the_signal(
+    execute: Execute, kind: str, step: str, cell: str
+) -> None:
+    interrupted = InterruptedSwitchError("interrupted")
+    world = World(kind, step, "", interrupted)
+    error, _ = execute(world)
+    assert error is interrupted
+    _, files, server = cell.split(", ")
+    if step == "stop, which still answers":  # it has got a TERM, or is about to get one
+        server = "restarted"
+    if (kind, step) == ("hot switch", "write"):
+        assert world.files == "previous"
+    assert (world.files, world.server) == (files, server)
+
+
+@pytest.mark.parametrize("kind", ["restart switch", "hot switch", FALLBACK, "restart", "dev"])
+def test_a_run_without_a_failure_takes_nothing_back_and_leaves_no_record(
+    execute: Execute, tmp_path: Path, kind: str
+) -> None:
+    world = World(kind, "", "")
+    error, _ = execute(world)
+    assert error is None
+    assert not world.back
+    assert world.files == ("new" if "switch" in kind else "previous")
+    assert world.server == ("untouched" if kind == "hot switch" else "new")
+    assert not (tmp_path / FILE_NAME).exists()
+
+
+def test_a_bug_on_the_way_back_of_an_interrupted_run_stays_a_bug(
+    execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dbswitch.errors import interruption_behind
+
+    def broken(*_arguments: object) -> tuple[Path, ...]:
+        raise ZeroDivisionError
+
+    world = World("restart switch", "reprobe", "", InterruptedSwitchError("interrupted"))
+    monkeypatch.setattr(world, "roll_back", broken)
+    error, apply = execute(world)
+    assert isinstance(error, ZeroDivisionError)
+    assert interruption_behind(error) is None
+    assert error.__notes__ == ["while putting everything back after InterruptedSwitchError"]
+    assert apply.undo.parts  # the record stays: a later command finishes it
+
+
+def test_a_switch_that_is_overtaken_leaves_the_debt_of_a_killed_one_and_a_server_started_by_hand_alone(
+    execute: Execute, tmp_path: Path
+) -> None:
+    killed = SwitchRecord("earlier", "prod", "local", server_down=True)
+    RecordFile(tmp_path).begin(killed)
+    world = World("restart switch", "overtaken", "")
+    error, _ = execute(world, server_owed=True)
+    assert isinstance(error, OvertakenError)
+    assert (world.files, world.server, world.back) == ("previous", "untouched", False)
+    assert record.read(tmp_path) == killed
