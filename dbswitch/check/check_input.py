@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -23,12 +22,14 @@ class Scope(StrEnum):
     RANGE = "range"
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True):
     """One hidden text of a protected target; `label` says what it is: "password" or a variable's name."""
 
     label: str
-    text: str = field(repr=False)
+    text: str
+
+    def __repr__(self) -> str:
+        return f"Secret({self.label!r})"
 
 
 class ProtectedTarget(Struct, frozen=True):
@@ -39,8 +40,7 @@ class ProtectedTarget(Struct, frozen=True):
     hosts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(Struct, frozen=True):
     """One application of the repository.
 
     Attributes:
@@ -53,8 +53,8 @@ class App:
     """
 
     folder: str
-    files: Mapping[str, bytes] = field(repr=False)
-    examples: Mapping[str, bytes] = field(repr=False)
+    files: Mapping[str, bytes]
+    examples: Mapping[str, bytes]
     tracked: frozenset[str]
     loose: frozenset[str]
     url_variables: tuple[str, ...]
@@ -62,12 +62,11 @@ class App:
     profiles: tuple[ReaderProfile, ...]
     protected_targets: tuple[ProtectedTarget, ...]
     protected: frozenset[str]
-    ambient: Mapping[str, str] = field(repr=False)
+    ambient: Mapping[str, str]
     active: Active | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckInput:
+class CheckInput(Struct, frozen=True):
     """Everything one run judges.
 
     Attributes:
@@ -78,9 +77,9 @@ class CheckInput:
     """
 
     scope: Scope
-    content: Mapping[str, bytes] = field(repr=False)
+    content: Mapping[str, bytes]
     apps: tuple[App, ...]
-    others: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    others: Mapping[str, bytes] = {}
     excluded: tuple[str, ...] = ()
     every_variable: bool = False
-    earlier: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    earlier: tuple[tuple[str, bytes], ...] = ()

@@ -31,8 +31,6 @@ def not_ignored(app: App) -> Iterator[Finding]:
         yield Finding(
             RuleId.NOT_IGNORED,
             app.folder + name,
-            1,
-            1,
             f"{name} is not ignored",
             f"add {entry} to {app.folder}.gitignore",
             entries=(entry,),
@@ -45,8 +43,6 @@ def state_in_git(path: str) -> Finding:
     return Finding(
         RuleId.NOT_IGNORED,
         path,
-        1,
-        1,
         "the state folder .dbswitch/ is in git: it holds a token and, while env files are changed, their content",
         "git rm -r --cached --ignore-unmatch .dbswitch, and ignore .dbswitch/",
     )
@@ -66,10 +62,9 @@ def active_protected(app: App) -> Iterator[Finding]:
             yield Finding(
                 RuleId.ACTIVE_PROTECTED,
                 path,
-                line,
-                1,
                 f"{state.reader} is on the protected target {state.target} (from {where})",
                 "dbswitch local",
+                line=line,
             )
 
 
@@ -90,12 +85,11 @@ def shadowed(app: App) -> Iterator[Finding]:
             yield Finding(
                 RuleId.SHADOWED_VARIABLE,
                 app.folder + name,
-                _line(app, name, key),
-                1,
                 f"{key} here is shadowed by another value in {by}",
                 f"unset {key}"
                 if found.source == AMBIENT
                 else "dbswitch TARGET sets it in every file; or remove one of the two",
+                line=_line(app, name, key),
             )
 
 
@@ -113,10 +107,9 @@ def split_databases(app: App) -> Iterator[Finding]:
         yield Finding(
             RuleId.SPLIT_DATABASES,
             app.folder + (source if source != AMBIENT else ".env"),
-            _line(app, source, key),
-            1,
             f"{key}: the Prisma CLI takes it from {source}, Next.js from {of_next.source}, and the databases differ",
             "dbswitch TARGET sets it in both files",
+            line=_line(app, source, key),
         )
 
 
@@ -138,10 +131,10 @@ def needed_by_code(app: App, path: str, data: bytes, *, every: bool) -> Iterator
         yield Finding(
             RuleId.UNDEFINED_VARIABLE,
             path,
-            data.count(b"\n", 0, start) + 1,
-            len(data[line_start:start].decode("utf-8", "replace")) + 1,
             f"{key} is read here, and no env file defines it",
             f"add {key} to .env.local and .env.example",
+            line=data.count(b"\n", 0, start) + 1,
+            column=len(data[line_start:start].decode("utf-8", "replace")) + 1,
             variable=key,
         )
 
@@ -170,8 +163,6 @@ def example_out_of_step(app: App, *, every: bool) -> Iterator[Finding]:
         yield Finding(
             RuleId.EXAMPLE_OUT_OF_STEP,
             app.folder + name,
-            1,
-            1,
             f"{name} lacks {key}, which your env files bind",
             f'add {key}="" to {name}',
             variable=key,

@@ -59,10 +59,10 @@ def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
                 yield Finding(
                     RuleId.URL_WITH_PASSWORD,
                     path,
-                    number,
-                    (offset if offset is not None else start) + 1,
                     f"{kind} for {_shown_host(host)}",
                     "change the password, and read the URL from process.env.DATABASE_URL",
+                    line=number,
+                    column=(offset if offset is not None else start) + 1,
                 )
 
 
@@ -107,10 +107,10 @@ def protected_content(path: str, data: bytes, guarded: tuple[ProtectedTarget, ..
                     yield Finding(
                         RuleId.PROTECTED_SECRET,
                         path,
-                        number,
-                        column,
                         f"the {secret.label} of the protected target {one.target}",
                         f"change the {secret.label} at its provider, and keep it in an ignored env file only",
+                        line=number,
+                        column=column,
                     )
         for host in one.hosts:
             for number, column in _find_host(data, host):
@@ -119,10 +119,10 @@ def protected_content(path: str, data: bytes, guarded: tuple[ProtectedTarget, ..
                     yield Finding(
                         RuleId.PROTECTED_HOST,
                         path,
-                        number,
-                        column,
                         f"{host}, the host of the protected target {one.target}",
                         "read the URL from process.env.DATABASE_URL; or allow this line with a comment",
+                        line=number,
+                        column=column,
                     )
 
 

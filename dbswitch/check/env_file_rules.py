@@ -59,10 +59,9 @@ def tracked_secrets(
     yield Finding(
         RuleId.ENV_FILE_TRACKED,
         path,
-        min(held),
-        1,
         f"{path.rpartition('/')[2]} is {state} and holds {what}{more}",
         f"git rm --cached {path}, add it to .gitignore, and change the secrets",
+        line=min(held),
         details=tuple(details),
         entries=_ignore_entries(path.removeprefix(ignore_in.removesuffix(".gitignore"))),
         fix_path=ignore_in,
@@ -79,10 +78,9 @@ def public_secrets(path: str, data: bytes, secrets: Collection[str]) -> Iterator
             yield Finding(
                 RuleId.PUBLIC_SECRET,
                 path,
-                binding.line,
-                1,
                 f"{binding.key} holds a secret, and Next.js sends it to every browser",
                 f"rename it to {plain}, read it in server code only, and change the secret if the app was deployed",
+                line=binding.line,
             )
 
 
@@ -128,10 +126,9 @@ def duplicates(path: str, data: bytes) -> Iterator[Finding]:
             yield Finding(
                 RuleId.DUPLICATE_BINDING,
                 path,
-                bindings[0].line,
-                1,
                 f"{key} is bound again in line {last.line}; Next.js, Prisma, python-dotenv and the shell take line {last.line}",
                 f"remove line {others}",
+                line=bindings[0].line,
             )
 
 
@@ -167,7 +164,7 @@ def disagreements(
                 if is_url
                 else "write \\$ or avoid the $"
             )
-            yield Finding(RuleId.READERS_DISAGREE, path, lines.get(key, 1), 1, f"{key}: {other}", fix)
+            yield Finding(RuleId.READERS_DISAGREE, path, f"{key}: {other}", fix, line=lines.get(key, 1))
 
 
 def bad_urls(
@@ -188,7 +185,7 @@ def bad_urls(
             url = DatabaseUrl.parse(value, name=binding.key)
         except DbswitchError as error:
             fix = error.fix or "write postgresql://USER:PASSWORD@HOST:5432/DATABASE"
-            yield Finding(RuleId.UNUSABLE_URL, path, binding.line, 1, error.what, fix)
+            yield Finding(RuleId.UNUSABLE_URL, path, error.what, fix, line=binding.line)
             continue
         weak = url.password.reveal()
         local = (
@@ -201,10 +198,9 @@ def bad_urls(
             yield Finding(
                 RuleId.PLACEHOLDER_PASSWORD,
                 path,
-                binding.line,
-                1,
                 f"{binding.key} has a placeholder password for {url.host}",
                 "give the role a generated password",
+                line=binding.line,
             )
 
 
@@ -220,7 +216,7 @@ def _is_open(written: str) -> bool:
 
 
 def _malformed(path: str, line: int, what: str, fix: str) -> Finding:
-    return Finding(RuleId.MALFORMED_LINE, path, line, 1, what, fix)
+    return Finding(RuleId.MALFORMED_LINE, path, what, fix, line=line)
 
 
 def _kind(key: str, value: str) -> str:

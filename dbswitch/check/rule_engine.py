@@ -144,7 +144,7 @@ def _of_earlier(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
     for one in (*secrets, *(one for one in urls if one.line not in taken)):
         if one.rule is not RuleId.PROTECTED_HOST:
             what = f"{one.what} (in an earlier commit of the range)"
-            yield Finding(one.rule, one.path, one.line, one.column, what, _EARLIER_FIX)
+            yield Finding(one.rule, one.path, what, _EARLIER_FIX, line=one.line, column=one.column)
 
 
 def _protected(given: CheckInput, path: str, data: bytes) -> list[Finding]:

@@ -152,10 +152,10 @@ class Finding(Struct, frozen=True):
 
     Attributes:
         path: relative to the top of the repository, `/` between.
-        line: 1-based; 1 where the finding is about the whole file.
-        column: 1-based, in characters.
         what: one sentence.
         fix: what helps, a command where there is one.
+        line: 1-based; 1 where the finding is about the whole file.
+        column: 1-based, in characters.
         details: further lines: what exactly a file holds.
         variable: the variable it is about, for the rules whose findings are put together for each file.
         entries: for `--fix`: the lines to add to the file at `fix_path`; none where there is no safe fix.
@@ -164,10 +164,10 @@ class Finding(Struct, frozen=True):
 
     rule: RuleId
     path: str
-    line: int
-    column: int
     what: str
     fix: str
+    line: int = 1
+    column: int = 1
     details: tuple[str, ...] = ()
     variable: str = ""
     entries: tuple[str, ...] = ()
