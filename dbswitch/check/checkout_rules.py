@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from dbswitch.check.file_kinds import is_practice, is_source
 from dbswitch.check.rules import Finding, RuleId
 from dbswitch.check.variable_use import is_ambient, variables_bound, variables_read
+from dbswitch.database.url import same_url
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import AMBIENT, Reader, effective
 from dbswitch.errors import UrlError
-from dbswitch.project.active import same_url
 from dbswitch.project.protection import USUAL_URLS
 
 if TYPE_CHECKING:

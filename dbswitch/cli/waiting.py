@@ -64,12 +64,13 @@ def wait(asked: Wait, common: Common, renderer: Renderer) -> int:
 
 
 def _target(project: Project, name: str | None) -> Target:
-    from dbswitch.project.active import active
+    from dbswitch.project.active import ActiveKind, active
     from dbswitch.project.targets import list_targets, resolve
 
     if name is None:
         found = active(project, os.environ)
-        if found.target is None:
+        name = found.app_target if found.kind is ActiveKind.PARTIAL else found.target
+        if name is None:
             names = ", ".join(target.name for target in list_targets(project))
             raise ConfigError(
                 "no single target is active",
@@ -77,5 +78,4 @@ def _target(project: Project, name: str | None) -> Target:
                 why="without a name, `wait` asks the database of the active target",
                 fix="name one: `dbswitch wait TARGET`",
             )
-        name = found.target
     return resolve(project, name)

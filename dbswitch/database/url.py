@@ -261,6 +261,16 @@ class DatabaseUrl:
         raise TypeError("a URL with its password is not pickled")
 
 
+def same_url(left: str, right: str) -> bool:
+    """Return whether two spellings of a URL mean the same connection."""
+    if left == right:
+        return True
+    try:
+        return DatabaseUrl.parse(left) == DatabaseUrl.parse(right)
+    except UrlError:
+        return False
+
+
 def _encoded(text: str) -> str:
     # quote() leaves ~ alone, shells do not.
     return quote(text, safe="").replace("~", "%7E")

@@ -8,21 +8,27 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch.database.place import place_in
+from dbswitch.database.url import DatabaseUrl, same_url
+from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
 from dbswitch.errors import DbswitchError, UrlError
-from dbswitch.project.readers import profiles
+from dbswitch.project import entered, reader_files
+from dbswitch.project.readers import profiles, url_variables
 from dbswitch.project.resolving import Target, list_targets, resolve_ref
+from dbswitch.project.value_origin import ValueOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dbswitch.envfiles.precedence import Reader, ReaderProfile
+    from dbswitch.envfiles.precedence import Effective, ReaderProfile
     from dbswitch.project.discovery import Project
 
 
 class ActiveKind(StrEnum):
     """What can be said of all readers together."""
 
-    ONE = "one"  # every reader is on the same target
+    ONE = "one"  # every reader is on the same target, with all of its variables
+    PARTIAL = "partial"  # every reader is on the same target's database, and a variable is not as the target sets it
     MIXED = "mixed"  # readers are on different databases
     UNKNOWN = "unknown"  # they agree on a database that no target names
     UNSET = "unset"  # no reader has a URL
@@ -32,17 +38,34 @@ class ReaderState(Struct, frozen=True):
     """What one reader gets.
 
     Attributes:
+        variable: the variable that this reader takes its URL from.
         target: the target its URL belongs to, None where no target has that URL.
         database: the URL in its masked form, None where the reader has none.
         source: the file or "process environment" it comes from.
         differing: other variables of that target that this reader does not have as the target sets them.
+        foreign: variable and target: what this reader has of another target, and this one does not set.
     """
 
     reader: Reader
+    variable: str
     target: str | None
     database: str | None
     source: str | None
     differing: tuple[str, ...] = ()
+    foreign: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the reader has everything of its target and nothing of another."""
+        return not self.differing and not self.foreign
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is not as the target sets it, for people."""
+        return (
+            *(f"{key} is not as {self.target} sets it" for key in self.differing),
+            *(f"{key} is that of {owner}" for key, owner in self.foreign),
+        )
 
 
 class Active(Struct, frozen=True):
@@ -65,15 +88,24 @@ class Active(Struct, frozen=True):
         return self.target
 
     @property
+    def app_target(self) -> str | None:
+        """The target that Next.js dev is on, whatever the other readers and variables are."""
+        return next((state.target for state in self.readers if state.reader is Reader.NEXT_DEV), None)
+
+    @property
     def text(self) -> str:
         """One line for people."""
         match self.kind:
             case ActiveKind.ONE:
                 return str(self.target)
+            case ActiveKind.PARTIAL:
+                having = [state for state in self.readers if state.target is not None]
+                remarks = dict.fromkeys(remark for state in having for remark in state.remarks)
+                return f"{having[0].target} in part ({', '.join(remarks)})"
             case ActiveKind.UNSET:
                 return "none (no database URL is set)"
             case ActiveKind.UNKNOWN:
-                return f"unknown ({self.readers[0].database})"
+                return f"unknown ({next(state.database for state in self.readers if state.database)})"
             case ActiveKind.MIXED:
                 each = ", ".join(
                     f"{state.reader}: {state.target or state.database or 'none'}" for state in self.readers
@@ -87,27 +119,34 @@ def active(
     *,
     run_commands: bool = False,
     readers: Sequence[ReaderProfile] | None = None,
+    server: Mapping[str, str] | None = None,
 ) -> Active:
     """Return the active target.
+
+    What the shell alone has, and what `next start` takes from the files of production, does not count.
 
     Args:
         project: where to look.
         ambient: the process environment the readers would have; None is this process's own.
         run_commands: also compare with targets whose command has to be run (it may ask for a login).
         readers: the profiles to compute; None is :func:`dbswitch.project.readers.profiles`.
+        server: the process environment of the dev server, where it has another one.
 
     Raises:
         ConfigError: as `list_targets`.
         EnvFileError: an env file cannot be read.
     """
-    from dbswitch.envfiles.observing import read_env_files
-
     environment = os.environ if ambient is None else ambient
     targets, unresolved = _resolved(project, environment, run_commands=run_commands)
     chosen = tuple(profiles(project) if readers is None else readers)
-    names = tuple(dict.fromkeys(name for profile in chosen for name in profile.files))
-    files = read_env_files(project.root, names)
-    states = tuple(_state(project, profile, files, environment, targets) for profile in chosen)
+    files = reader_files.read(project)
+    comparison = _Comparison(project, files, targets, unresolved, environment)
+    states = tuple(
+        comparison.state(
+            profile, environment if server is None or profile.reader is not Reader.NEXT_DEV else server
+        )
+        for profile in chosen
+    )
     databases = tuple((target.name, target.url.database) for target in targets)
     return Active(*_together(states), states, unresolved, databases)
 
@@ -117,7 +156,7 @@ def _resolved(
 ) -> tuple[tuple[Target, ...], tuple[tuple[str, str], ...]]:
     targets: list[Target] = []
     unresolved: list[tuple[str, str]] = []
-    for ref in list_targets(project):
+    for ref in list_targets(project, ambient=ambient):
         if ref.runs_command and not run_commands:
             unresolved.append((ref.name, "its command was not run"))
             continue
@@ -128,51 +167,112 @@ def _resolved(
     return tuple(targets), tuple(unresolved)
 
 
-def _state(
-    project: Project,
-    profile: ReaderProfile,
-    files: Mapping[str, bytes],
-    ambient: Mapping[str, str],
-    targets: tuple[Target, ...],
-) -> ReaderState:
-    from dbswitch.envfiles.precedence import effective
+class _Comparison:
+    """The targets that readers are compared with."""
 
-    found = {key: effective(key, profile, files, ambient) for key in project.url_variables}
-    for target in targets:
-        have = found.get(target.primary)
-        if have is None or have.value is None or not same_url(have.value, target.variables[target.primary]):
-            continue
-        differing = tuple(
-            key
-            for key, value in target.variables.items()
-            if key != target.primary and not _same(effective(key, profile, files, ambient).value, value)
+    def __init__(
+        self,
+        project: Project,
+        files: Mapping[str, bytes],
+        targets: tuple[Target, ...],
+        unresolved: tuple[tuple[str, str], ...],
+        ambient: Mapping[str, str],
+    ) -> None:
+        self._project = project
+        self._files = files
+        self._targets = targets
+        self._unresolved = frozenset(name for name, _ in unresolved)
+        self._ambient = ambient
+        self._written = entered.load(project.private_dir)
+        self._origins: dict[str, ValueOrigin] = {}
+
+    def state(self, profile: ReaderProfile, environment: Mapping[str, str]) -> ReaderState:
+        found = {one.key: one for one in all_effective(profile, self._files, environment) if one.value}
+        keys = url_variables(self._project, profile.reader)
+        chosen = next((found[key] for key in keys if key in found), None)
+        if chosen is None or chosen.value is None:
+            return ReaderState(profile.reader, keys[0], None, None, None)
+        key, value = chosen.key, chosen.value
+        target = self._target_of(key, value)
+        if target is not None:
+            return ReaderState(
+                profile.reader,
+                key,
+                target.name,
+                _masked(value, key),
+                chosen.source,
+                self._differing(profile, target, key, found),
+                self._foreign(target, found),
+            )
+        name = next((one for one in self._written.targets_of(key, value) if one in self._unresolved), None)
+        differing = () if name is None else self._changed(name, found)
+        return ReaderState(profile.reader, key, name, _masked(value, key), chosen.source, differing)
+
+    def _target_of(self, key: str, value: str) -> Target | None:
+        place = place_in(value)
+        for target in self._targets:
+            own = target.variables.get(key)
+            if own is not None and same_url(value, own):
+                return target
+        # DIRECT_URL where the target sets DATABASE_URL only: the same database is the same target.
+        lacking = [target for target in self._targets if key not in target.variables]
+        for near in (False, True):
+            for target in lacking:
+                primary = place_in(target.variables[target.primary])
+                if place is None or primary is None:
+                    continue
+                if place == primary or (near and self._origin(target).belongs(key, value)):
+                    return target
+        return None
+
+    def _differing(
+        self, profile: ReaderProfile, target: Target, key: str, found: Mapping[str, Effective]
+    ) -> tuple[str, ...]:
+        # A reader that gets a companion from none of its files has no wrong one; the app needs all of them.
+        whole = profile.reader in {Reader.NEXT_DEV, Reader.NEXT_START}
+        return tuple(
+            name
+            for name, wanted in target.variables.items()
+            if name != key
+            and (whole or name in found)
+            and not (name in found and same_url(found[name].value or "", wanted))
+            and (wanted or name in found)
         )
-        return ReaderState(profile.reader, target.name, target.url.masked(), have.source, differing)
-    first = next((one for one in found.values() if one.value), None)
-    if first is None or first.value is None:
-        return ReaderState(profile.reader, None, None, None)
-    return ReaderState(profile.reader, None, _masked(first.value, first.key), first.source)
 
+    def _foreign(self, target: Target, found: Mapping[str, Effective]) -> tuple[tuple[str, str], ...]:
+        owners: list[tuple[str, str]] = []
+        origin = self._origin(target)
+        for key, got in found.items():
+            value = got.value or ""
+            if key in target.variables or origin.is_definition(key):
+                continue
+            owner = self._setter(key, value, target.name) or origin.protected_owner(key, value)
+            if owner is not None:
+                owners.append((key, owner))
+        return tuple(owners)
 
-def same_url(left: str, right: str) -> bool:
-    """Return whether two spellings of a URL mean the same connection."""
-    from dbswitch.database.url import DatabaseUrl
+    def _setter(self, key: str, value: str, active_target: str) -> str | None:
+        for target in self._targets:
+            own = target.variables.get(key)
+            if own and target.name != active_target and same_url(value, own):
+                return target.name
+        written = self._written.targets_of(key, value)
+        return None if active_target in written else next(iter(written), None)
 
-    if left == right:
-        return True
-    try:
-        return DatabaseUrl.parse(left) == DatabaseUrl.parse(right)
-    except UrlError:
-        return False
+    def _changed(self, name: str, found: Mapping[str, Effective]) -> tuple[str, ...]:
+        return tuple(
+            key
+            for key in sorted(self._written.targets[name].values)
+            if key in found and name not in self._written.targets_of(key, found[key].value or "")
+        )
 
-
-def _same(have: str | None, wanted: str) -> bool:
-    return have is not None and same_url(have, wanted)
+    def _origin(self, target: Target) -> ValueOrigin:
+        if target.name not in self._origins:
+            self._origins[target.name] = ValueOrigin(self._project, target, self._written, self._ambient)
+        return self._origins[target.name]
 
 
 def _masked(value: str, name: str) -> str:
-    from dbswitch.database.url import DatabaseUrl
-
     try:
         return DatabaseUrl.parse(value, name=name).masked()
     except UrlError as error:
@@ -180,12 +280,25 @@ def _masked(value: str, name: str) -> str:
 
 
 def _together(states: tuple[ReaderState, ...]) -> tuple[ActiveKind, str | None]:
-    having = tuple(state for state in states if state.database is not None)
+    having = tuple(state for state in states if state.database is not None and _counts(state))
     if not having:
         return ActiveKind.UNSET, None
     # A reader without any URL does not contradict the others: a Prisma CLI that loads no file gets it from the shell.
-    if len({(state.target, state.database) for state in having}) > 1:
+    first = having[0]
+    if first.target is None:
+        same = len({(state.target, state.database) for state in having}) == 1
+    else:
+        same = len({state.target for state in having}) == 1
+    if not same:
         return ActiveKind.MIXED, None
-    if having[0].target is None:
+    if first.target is None:
         return ActiveKind.UNKNOWN, None
-    return ActiveKind.ONE, having[0].target
+    if not all(state.whole for state in having):
+        return ActiveKind.PARTIAL, None
+    return ActiveKind.ONE, first.target
+
+
+def _counts(state: ReaderState) -> bool:
+    if state.reader is Reader.SHELL:
+        return False
+    return state.reader is not Reader.NEXT_START or state.source in {*DEV_FILES, AMBIENT}

@@ -51,6 +51,8 @@ class Entered(Struct, frozen=True, forbid_unknown_fields=True):
 
     def targets_of(self, variable: str, value: str) -> tuple[str, ...]:
         """Return the targets for which a switch wrote this value."""
+        if variable not in self.variables:
+            return ()
         digest = self._digest(variable, comparable(value))
         return tuple(name for name, one in self.targets.items() if digest in one.values.get(variable, ()))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbswitch.database.place import place_in
-from dbswitch.project.active import same_url
+from dbswitch.database.url import same_url
 from dbswitch.project.protection import places_in
 from dbswitch.project.resolving import known_values, list_targets, variable_names
 from dbswitch.project.target_sources import bound_variables, has_suffix, suffixed_keys

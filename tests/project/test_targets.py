@@ -352,12 +352,17 @@ def test_a_different_spelling_of_the_same_url_is_the_same_target(suffixed):
 def test_a_companion_that_was_not_switched_is_named(suffixed):
     text = (suffixed.root / ".env.local").read_text().replace("TOKEN=l", "TOKEN=other")
     suffixed.write(".env.local", text)
-    assert active(project(suffixed), {}).readers[0].differing == ("BLOB_READ_WRITE_TOKEN",)
+    state = active(project(suffixed), {})
+    assert state.readers[0].differing == ("BLOB_READ_WRITE_TOKEN",)
+    assert (state.kind, state.name, state.app_target) == (ActiveKind.PARTIAL, None, "local")
 
 
 def test_an_exported_url_beats_the_files_and_is_named_as_the_source(suffixed):
     state = active(project(suffixed), {"DATABASE_URL": PROD})
-    assert (state.name, state.readers[0].source) == ("prod", "process environment")
+    assert (state.app_target, state.readers[0].source) == ("prod", "process environment")
+    # Its companion is still that of local, so prod is not active.
+    assert (state.kind, state.name) == (ActiveKind.PARTIAL, None)
+    assert state.text == "prod in part (BLOB_READ_WRITE_TOKEN is not as prod sets it)"
 
 
 def test_a_url_of_no_target_is_unknown_and_shown_masked(suffixed):
@@ -398,7 +403,9 @@ def test_looking_at_the_active_target_runs_no_command_unless_asked(suffixed):
     state = active(project(suffixed), {"DATABASE_URL": STAGING})
     assert state.unresolved == (("x", "its command was not run"),)
     assert not (suffixed.root / "ran").exists()
-    assert active(project(suffixed), {"DATABASE_URL": STAGING}, run_commands=True).name == "x"
+    state = active(project(suffixed), {"DATABASE_URL": STAGING}, run_commands=True)
+    assert state.app_target == "x"
+    assert state.readers[0].foreign == (("BLOB_READ_WRITE_TOKEN", "local"),)
 
 
 def test_a_broken_target_does_not_hide_the_others(suffixed):
@@ -411,3 +418,73 @@ def test_a_broken_target_does_not_hide_the_others(suffixed):
 def test_references_that_multiply_end_soon_and_leave_the_value_as_it_is():
     bound = {name: f"${{{after}}}" * 300 for name, after in zip("ABCDE", "BCDEF", strict=True)} | {"F": "x"}
     assert with_references("postgresql://u:${A}@h/d", bound) == "postgresql://u:${A}@h/d"
+
+
+def prisma_config(folder, url):
+    folder.package(dependencies={"next": "16", "prisma": "7.1.0"})
+    folder.write(
+        "prisma.config.ts",
+        f"import 'dotenv/config'\nexport default {{ datasource: {{ url: env('{url}') }} }}",
+    )
+
+
+@pytest.mark.parametrize("variable", ["DIRECT_URL", "POSTGRES_URL", "DATABASE_URL_UNPOOLED"])
+def test_the_prisma_cli_is_judged_by_the_variable_that_its_config_names(folder, variable):
+    prisma_config(folder, variable)
+    folder.write(
+        ".env",
+        f"DATABASE_URL={LOCAL}\n{variable}={PROD}\nDATABASE_URL_LOCAL={LOCAL}\nDATABASE_URL_PROD={PROD}\n",
+    )
+    state = active(project(folder), {})
+    prisma = state.readers[1]
+    assert (prisma.reader.value, prisma.variable, prisma.target) == ("Prisma CLI", variable, "prod")
+    assert (state.kind, state.name) == (ActiveKind.MIXED, None)
+
+
+def test_the_prisma_cli_is_judged_by_the_direct_url_of_the_schema(folder):
+    folder.package(dependencies={"next": "15", "prisma": "6.1.0"})
+    folder.write(
+        "prisma/schema.prisma",
+        'datasource db {\n url = env("DATABASE_URL")\n directUrl = env("DIRECT_URL")\n shadowDatabaseUrl = env("S")\n}\n',
+    )
+    folder.write(
+        ".env",
+        f"DATABASE_URL={LOCAL}\nDIRECT_URL={PROD}?x=1\nS={LOCAL}_shadow\n"
+        f"DATABASE_URL_LOCAL={LOCAL}\nDATABASE_URL_PROD={PROD}\n",
+    )
+    assert project(folder).shadow_variables == ("S",)
+    state = active(project(folder), {})
+    assert [(one.variable, one.target) for one in state.readers] == [
+        ("DATABASE_URL", "local"),
+        ("DIRECT_URL", "prod"),
+    ]
+    assert state.kind is ActiveKind.MIXED
+
+
+def test_a_direct_url_past_a_local_pooler_is_the_same_target(folder):
+    prisma_config(folder, "DIRECT_URL")
+    pooled = LOCAL.replace("5432", "6432")
+    folder.write(".env", f"DATABASE_URL={pooled}\nDIRECT_URL={LOCAL}\nDATABASE_URL_LOCAL={pooled}\n")
+    assert active(project(folder), {}).name == "local"
+
+
+def test_a_variable_of_another_target_is_named_and_the_target_is_active_in_part(folder):
+    folder.package()
+    folder.write("env/local.env", f"DATABASE_URL={LOCAL}\n")
+    folder.write("env/prod.env", f"DATABASE_URL={PROD}\nSTRIPE_KEY=sk_live_1\n")
+    folder.write(".env.local", f"DATABASE_URL={LOCAL}\nSTRIPE_KEY=sk_live_1\nREPORTS_URL={PROD}?x=1\n")
+    state = active(project(folder), {})
+    assert (state.kind, state.name) == (ActiveKind.PARTIAL, None)
+    assert state.readers[0].foreign == (("REPORTS_URL", "prod"), ("STRIPE_KEY", "prod"))
+    assert state.text == "local in part (REPORTS_URL is that of prod, STRIPE_KEY is that of prod)"
+
+
+def test_what_next_start_takes_from_the_files_of_production_does_not_count(folder):
+    from dbswitch.project.readers import all_profiles
+
+    folder.package()
+    folder.write(".env", f"DATABASE_URL={LOCAL}\nDATABASE_URL_LOCAL={LOCAL}\nDATABASE_URL_PROD={PROD}\n")
+    folder.write(".env.production", f"DATABASE_URL={PROD}\n")
+    found = project(folder)
+    state = active(found, {}, readers=all_profiles(found))
+    assert (state.name, [one.target for one in state.readers]) == ("local", ["local", "prod", None])

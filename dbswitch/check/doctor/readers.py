@@ -7,13 +7,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from dbswitch.check.doctor.facts import NEXT_DEV, NEXT_START, PRISMA_CLI, RUNNING, SHELL, STUDIO, ReaderFacts
-from dbswitch.database.url import DatabaseUrl
+from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.durable import read_regular_text
 from dbswitch.envfiles.observing import read_env_files
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.errors import UrlError
 from dbswitch.project import jstext
-from dbswitch.project.active import same_url
 from dbswitch.project.readers import all_profiles
 
 if TYPE_CHECKING:
