@@ -15,7 +15,7 @@ from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project import targets
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import confirmation, edits, history, observe
+from dbswitch.switch import confirmation, edits, history, mutex, observe, record, recovery
 from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.dbstart import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
@@ -83,8 +83,7 @@ def _switch(session: Session, request: Request) -> None:
     project, ending = session.project, session.ending
     ending.target = targets.lookup(project, _named(project, request.target)).name  # fails before anyone waits
     if request.dry_run:
-        _announce(session, _plan(session, request, server_owed=False))
-        ending.outcome = Outcome.PLANNED
+        _dry_run(session, request)
         return
     first = _confirmed(session, request)
     with session.locked(ending.target) as (lease, recovered):
@@ -109,6 +108,18 @@ def _switch(session: Session, request: Request) -> None:
         ending.verified = None if verification is None else verification.outcome
         if plan.unchanged and ending.mode == Mode.NONE.value:
             ending.outcome = Outcome.UNCHANGED
+
+
+def _dry_run(session: Session, request: Request) -> None:
+    """Show the plan without the lock, and what a killed run left: it is not finished, but the plan counts on it."""
+    project = session.project
+    idle = mutex.peek(project.state_dir) is None
+    left = recovery.unfinished(project.private_dir) if idle else None
+    if left is not None:
+        session.reporter.notice("unfinished", left, "warning")
+    killed = record.read(project.private_dir) if idle else None
+    _announce(session, _plan(session, request, server_owed=killed is not None and killed.server_down))
+    session.ending.outcome = Outcome.PLANNED
 
 
 def _named(project: Project, target: str) -> str:

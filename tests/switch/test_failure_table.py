@@ -147,7 +147,7 @@ class World:
     def verify(self, *_arguments: object, started: bool = False) -> Any:
         if not started and self.kind == FALLBACK:
             return SimpleNamespace(answer=Answer.OTHER, verified=False, detail="still on the old one")
-        return SimpleNamespace(answer=Answer.SAME, verified=True)
+        return SimpleNamespace(answer=Answer.SAME, verified=True, detail="on it")
 
     def require(self, _verification: object) -> None:
         self.may_fail("verify", ServerError("not on the target"))
