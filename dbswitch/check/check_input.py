@@ -1,4 +1,4 @@
-"""What the rules judge, as values: the content, and what is known of the apps in it. Filled in by `input_collection.py`."""
+"""What the rules judge: the content and the facts about the apps in it; `input_collection.py` fills it in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules over a checkout: what is ignored, what is effective, what is needed and defined, which database. Pure."""
+"""Rules over a checkout: ignored files, effective values, undefined variables, the active database. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dbswitch.check.check_input import App
 
-# `process.env.X ?? y`, `|| y`, `if (process.env.X)`, `process.env.X === ...`: the code copes with X missing.
+# `process.env.X ?? y`, `|| y`, `if (process.env.X)`, `process.env.X === ...`: the code handles a missing X.
 _OPTIONAL = re.compile(rb"\s*\)?\s*(?:\?\?|\|\||&&|\?[^.]|[!=]==?|\)\s*(?:\{|return|throw|\?)|=[^=>])")
 _LEADING = re.compile(rb"(?:!!?|\bif\s*\(\s*!?|typeof\s+|delete\s+|\bin\s+)$")
 
@@ -49,7 +49,7 @@ def state_in_git(path: str) -> Finding:
 
 
 def active_protected(app: App) -> Iterator[Finding]:
-    """Find that what is effective now belongs to a protected target."""
+    """Find readers whose effective value belongs to a protected target."""
     if app.active is None:
         return
     seen: set[str] = set()

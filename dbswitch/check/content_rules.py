@@ -1,4 +1,4 @@
-"""Rules over any text file: URLs with passwords, and whatever belongs to a protected target, in any spelling. Pure."""
+"""Rules over any text file: URLs with passwords, and secrets and hosts of protected targets in any spelling. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LOOSE_URL = re.compile(r"(?:prisma\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[
 
 
 def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
-    """Find Postgres URLs whose password gives someone away."""
+    """Find Postgres and Prisma URLs with a real password or key."""
     if _URL_BEGINS.search(data) is None:
         return
     practice = is_practice(path)
@@ -67,12 +67,12 @@ def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
 
 
 def holds_login(value: str) -> bool:
-    """Return whether a value is or holds a URL that would give someone away."""
+    """Return whether a value contains a URL with a real password or key."""
     return any(True for _ in _logins(value, practice=False))
 
 
 def _logins(text: str, *, practice: bool) -> Iterator[tuple[int, str, str, str]]:
-    """Return position, text, kind and host of the URLs that would give someone away."""
+    """Return position, text, kind and host of the URLs with a real password or key."""
     for found in URL.finditer(text):
         for password, host in _splits(found["password"], found["host"]):
             if placeholders.is_real_url(unquote(password), host, unquote(found["user"]), practice=practice):

@@ -1,4 +1,4 @@
-"""Rules over one env file: what it gives away, lines that are no binding, duplicates, readers, URLs. Pure."""
+"""Rules over one env file: secrets, malformed lines, duplicates, reader differences, unusable URLs. Pure."""
 
 from __future__ import annotations
 
@@ -109,9 +109,7 @@ def malformed_lines(path: str, data: bytes) -> Iterator[Finding]:
                 path, number, f"the {quote} of this value does not close", f"close it with {quote}"
             )
         elif plain and not plain.startswith("#") and number not in covered:
-            yield _malformed(
-                path, number, "this line is no KEY=value", "make it KEY=value, or a comment with #"
-            )
+            yield _malformed(path, number, "not a KEY=value line", "make it KEY=value, or a comment with #")
 
 
 def duplicates(path: str, data: bytes) -> Iterator[Finding]:

@@ -70,7 +70,7 @@ def is_installed(path: str) -> bool:
 
 
 def is_foreign(path: str) -> bool:
-    """Return whether nobody wrote it by hand: installed, built or locked content."""
+    """Return whether it is installed, built or generated content."""
     *folders, name = path.split("/")
     return is_installed(path) or not _MADE_FOLDERS.isdisjoint(folders) or name.endswith(_MADE_ENDINGS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# A variable or a template in place of the text. A `$` or `<` inside a generated password is none of these.
+# A variable or a template in place of the text. A `$` or `<` inside a generated password is neither.
 _SYNTAX = re.compile(
     r"\$\{|\$\(|\{\{|#\{|%s|%\(|^<.*>$|^\{.*\}$|^\[.*\]$|^\$\w+$|^%\w+%$|^@\w+@?$|^[A-Z]+[0-9]?(?:_[A-Z0-9]+)*$"
 )
@@ -13,7 +13,7 @@ _LOCAL = re.compile(
 )
 # RFC 6762, 8375 and custom: names inside some network. Made up in most places, but `postgres.railway.internal` is not.
 _PRIVATE = re.compile(r"(?:.*\.)?(?:local|localdomain|internal|lan|home\.arpa)", re.IGNORECASE)
-# RFC 2606, 6761, 5737 and 3849: names and addresses that are nobody's.
+# RFC 2606, 6761, 5737 and 3849: reserved names and addresses.
 _RESERVED = re.compile(
     r"(?:^|.*\.)(?:example|test|invalid)|(?:.*\.)?example\.(?:com|net|org|edu|io|dev|app)"
     r"|192\.0\.2\.\d+|198\.51\.100\.\d+|203\.0\.113\.\d+|1\.2\.3\.4|\[?2001:db8:.*",
@@ -57,5 +57,5 @@ def is_private_host(host: str) -> bool:
 
 
 def is_shared_host(host: str) -> bool:
-    """Return whether many customers of a provider use this very host name, so that it gives nobody away."""
+    """Return whether many customers of a provider use this very host name, so that it identifies no project."""
     return SHARED_HOSTS.search(host.lower()) is not None

@@ -1,4 +1,4 @@
-"""Collecting what the rules judge: content from the index, a range or the work tree, and the facts of the apps in it."""
+"""Collects what the rules judge: content of the index, a range or the work tree, and facts about the apps in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dbswitch.project.resolving import Target
 
-_MAX_BYTES = 2 << 20  # a larger file is a dump or a bundle, not something a person wrote
+_MAX_BYTES = 2 << 20  # a larger file is a dump or a bundle, not source code
 _PRIVATE = (".env", ".env.local", ".env.development", ".env.development.local", ".env.production.local")
 
 
@@ -107,7 +107,7 @@ def _content(scope: Scope, root: Path, in_git: bool, revisions: str) -> dict[str
         case Scope.INDEX:
             return _blobs(root, git_objects.STAGED)
         case Scope.RANGE:
-            # One commit alone would be compared with the work tree, whose content git has no name for.
+            # git compares a single commit with the work tree, whose content is not in the object database.
             if ".." not in revisions.strip("."):
                 raise _no_range(revisions)
             try:
@@ -226,7 +226,7 @@ def _is_private(name: str) -> bool:
 def _resolved(project: Project, ambient: Mapping[str, str]) -> tuple[Target, ...]:
     targets: list[Target] = []
     for ref in list_targets(project):
-        if not ref.runs_command:  # a hook must not ask for a login
+        if not ref.runs_command:  # a hook must not start a command that asks for a login
             try:
                 targets.append(resolve_ref(project, ref, ambient=ambient))
             except DbswitchError:  # the rules about env files say what is wrong with it
@@ -253,5 +253,5 @@ def _protected(target: Target) -> ProtectedTarget:
 def _active(project: Project, ambient: Mapping[str, str]) -> Active | None:
     try:
         return active(project, ambient)
-    except DbswitchError:  # an env file that cannot be read is not what a hook is about
+    except DbswitchError:  # an unreadable env file must not fail a commit
         return None

@@ -1,6 +1,6 @@
 """Telling made-up passwords and URLs from real ones. Pure.
 
-False positives are the death of a hook, so doubt means made up in tests and documentation, and real everywhere else.
+A hook with false positives gets removed: when in doubt, a URL is made up in tests and documentation and real elsewhere.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def entropy(text: str) -> float:
 
 
 def is_real_url(password: str, host: str, user: str, *, practice: bool) -> bool:
-    """Return whether a URL with these parts would give someone away.
+    """Return whether a URL with these parts has a real password.
 
     Args:
         password: decoded.

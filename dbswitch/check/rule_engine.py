@@ -1,4 +1,4 @@
-"""Running the rules over the input, and what configuration and comments make of the findings. Pure."""
+"""Runs the rules, then applies severities, exclusions and allow comments. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _COMMENT = re.compile(rb"dbswitch-check:\s*ignore(?P<file>-file)?(?:\[(?P<rules>[^\]]*)\]?)?")
-# What other scanners' users have already written beside a URL that is meant to be there.
+# Allow comments of other scanners.
 _OTHERS = re.compile(rb"pragma:\s*allowlist secret|gitleaks:allow|nosecret")
 _HEAD_LINES = 5
 _EARLIER_FIX = "change the secret; and rewrite the commits that hold it before they are pushed"
@@ -30,7 +30,7 @@ def severities(configured: Iterable[tuple[str, str]]) -> dict[RuleId, Severity]:
     """Return the severity of every rule, given `[check.rules]`.
 
     Raises:
-        ConfigError: a rule nobody knows, with the closest name.
+        ConfigError: an unknown rule; the error names the closest one.
     """
     from dbswitch.project.toml_table import close_names
 
@@ -128,7 +128,7 @@ def _of_content(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
 
 
 def _of_earlier(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
-    """Find what the history gives away although the last commit of the range does not have it any more."""
+    """Find secrets that commits of the range contain and its last commit does not."""
     if is_binary(data):
         return
     secrets: list[Finding] = []
@@ -144,7 +144,7 @@ def _of_earlier(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
     for one in (*secrets, *(one for one in urls if one.line not in taken)):
         if one.rule is not RuleId.PROTECTED_HOST:
             what = f"{one.what} (in an earlier commit of the range)"
-            yield Finding(one.rule, one.path, what, _EARLIER_FIX, line=one.line, column=one.column)
+            yield replace(one, what=what, fix=_EARLIER_FIX, entries=())
 
 
 def _protected(given: CheckInput, path: str, data: bytes) -> list[Finding]:

@@ -17,7 +17,7 @@ class Severity(StrEnum):
 
 
 class RuleId(StrEnum):
-    """The stable ids; people write them into comments and configuration."""
+    """The stable ids, used in comments and configuration."""
 
     ENV_FILE_TRACKED = "env-file-tracked"
     PROTECTED_SECRET = "protected-secret"  # noqa: S105  the name of a rule
@@ -51,25 +51,25 @@ _ALL = (
         RuleId.ENV_FILE_TRACKED,
         Severity.ERROR,
         "An env file with secrets is tracked or staged",
-        "Whoever can read the repository, now or later, can use the secret; it stays in the history.",
+        "Anyone who can read the repository can use the secret, and it stays in the history.",
     ),
     Rule(
         RuleId.PROTECTED_SECRET,
         Severity.ERROR,
         "A secret of a protected target is in the content",
-        "Whoever can read the repository can write to the protected database.",
+        "Anyone who can read the repository can write to the protected database.",
     ),
     Rule(
         RuleId.PROTECTED_HOST,
         Severity.ERROR,
         "The host of a protected target is in the content",
-        "Code that names the protected database reaches it whatever target is active.",
+        "Code that names the protected database connects to it whichever target is active.",
     ),
     Rule(
         RuleId.URL_WITH_PASSWORD,
         Severity.ERROR,
         "A Postgres URL with a password is in the source",
-        "The password stays in the history, and the code goes to this database whatever target is active.",
+        "The password stays in the history, and the code connects to this database whichever target is active.",
     ),
     Rule(
         RuleId.PUBLIC_SECRET,
@@ -81,7 +81,7 @@ _ALL = (
         RuleId.ACTIVE_PROTECTED,
         Severity.WARNING,
         "The active target is protected",
-        "What runs on this machine now, tests and seeds included, works on the protected database.",
+        "Tests, seeds and migrations that run now change the protected database.",
     ),
     Rule(
         RuleId.NOT_IGNORED,
@@ -92,14 +92,14 @@ _ALL = (
     Rule(
         RuleId.MALFORMED_LINE,
         Severity.ERROR,
-        "A line of an env file is no binding",
-        "Every reader skips it, or takes it for something else.",
+        "A line of an env file is not a KEY=value line",
+        "Readers ignore it or misread it.",
     ),
     Rule(
         RuleId.DUPLICATE_BINDING,
         Severity.WARNING,
         "A variable is bound twice in one file",
-        "Changing the one that is not used changes nothing.",
+        "Editing the one that is not used has no effect.",
     ),
     Rule(
         RuleId.READERS_DISAGREE,
@@ -111,7 +111,7 @@ _ALL = (
         RuleId.SHADOWED_VARIABLE,
         Severity.WARNING,
         "A variable is shadowed with a different value",
-        "The value a person sees in one place is not the one that is used.",
+        "The value in this file is not the one that is used.",
     ),
     Rule(
         RuleId.UNDEFINED_VARIABLE,
@@ -123,7 +123,7 @@ _ALL = (
         RuleId.EXAMPLE_OUT_OF_STEP,
         Severity.WARNING,
         "The example env file lacks a variable",
-        "The next person who copies it starts with an app that fails.",
+        "An app that is set up from it fails.",
     ),
     Rule(
         RuleId.UNUSABLE_URL,
@@ -141,7 +141,7 @@ _ALL = (
         RuleId.PLACEHOLDER_PASSWORD,
         Severity.WARNING,
         "A database that is not local has a placeholder password",
-        "Such a password is the first one that is tried.",
+        "Attackers try such passwords first.",
     ),
 )
 RULES = {rule.id: rule for rule in _ALL}
