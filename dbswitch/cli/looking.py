@@ -48,9 +48,14 @@ def status_fields(project: Project, found: Status) -> dict[str, Any]:
                 "target": state.target,
                 "database": state.database,
                 "source": state.source,
+                "variable": state.variable,
                 "differing": list(state.differing),
+                "foreign": [{"variable": key, "target": owner} for key, owner in state.foreign],
             }
             for state in found.active.readers
+        ],
+        "exported": [
+            {"variable": one.variable, "place": one.place, "target": one.target} for one in found.exported
         ],
         "targets": [
             {
@@ -98,6 +103,14 @@ def status_lines(found: Status, *, verbose: bool) -> Iterable[Line]:
         yield (("running: ", Style.DIM), (found.holder.text, Style.WARN))
     if found.unfinished is not None:
         yield (("warning: ", Style.WARN), (found.unfinished, Style.PLAIN))
+    for one in found.exported:
+        yield (("warning: ", Style.WARN), (one.text, Style.PLAIN))
+    for state in found.here:
+        where = state.target or state.database or "no database"
+        yield (
+            ("warning: ", Style.WARN),
+            (f"started from this shell, {state.reader} is on {where}", Style.PLAIN),
+        )
     for name, why in active.unresolved:
         yield (("note: ", Style.DIM), (f"{name} was not compared: {why}", Style.PLAIN))
     if verbose:
@@ -117,9 +130,8 @@ def _readers(found: Status, protected: frozenset[str]) -> Iterable[Line]:
             (name, target_style(state.target, protected) if state.target else Style.WARN),
             (f"{' ' * (column - len(name))}  {where}", Style.PLAIN),
         )
-        if state.differing:
-            different = ", ".join(state.differing)
-            yield ((f"  {' ' * wide}  ", Style.PLAIN), (f"not as {name} sets them: {different}", Style.WARN))
+        for remark in state.remarks:
+            yield ((f"  {' ' * wide}  ", Style.PLAIN), (remark, Style.WARN))
 
 
 def _server(found: Status) -> str:

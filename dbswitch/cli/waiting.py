@@ -64,12 +64,12 @@ def wait(asked: Wait, common: Common, renderer: Renderer) -> int:
 
 
 def _target(project: Project, name: str | None) -> Target:
-    from dbswitch.project.active import ActiveKind, active
+    from dbswitch.project.active import active
     from dbswitch.project.targets import list_targets, resolve
 
     if name is None:
         found = active(project, os.environ)
-        name = found.app_target if found.kind is ActiveKind.PARTIAL else found.target
+        name = found.nominal_target
         if name is None:
             names = ", ".join(target.name for target in list_targets(project))
             raise ConfigError(

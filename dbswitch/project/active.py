@@ -93,6 +93,11 @@ class Active(Struct, frozen=True):
         return next((state.target for state in self.readers if state.reader is Reader.NEXT_DEV), None)
 
     @property
+    def nominal_target(self) -> str | None:
+        """The target whose database every reader is on, with all of its variables or not."""
+        return self.app_target if self.kind is ActiveKind.PARTIAL else self.target
+
+    @property
     def text(self) -> str:
         """One line for people."""
         match self.kind:

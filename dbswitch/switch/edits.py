@@ -13,16 +13,18 @@ from dbswitch.envfiles.placement import Knowledge, plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, EnvFileError
 from dbswitch.project import entered, reader_files, readers, targets
+from dbswitch.project.exported import exported
 from dbswitch.project.protection import places_in
 from dbswitch.project.served_urls import served_urls
 from dbswitch.project.value_origin import ValueOrigin, is_guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
     from dbswitch.project.entered import Entered
+    from dbswitch.project.exported import Exported
     from dbswitch.project.served_urls import ServedUrl
     from dbswitch.project.targets import Target
 
@@ -129,3 +131,11 @@ def refuse_if_served(served: tuple[ServedUrl, ...], target: str) -> None:
         fix=f"remove {first.variable} from {first.source}, or rename it to {first.variable}_{first.owner.upper().replace('-', '_')}"
         f" so that it is set for {first.owner} only",
     )
+
+
+def exported_differently(
+    project: Project, target: Target, keys: Collection[str], ambient: Mapping[str, str]
+) -> tuple[Exported, ...]:
+    """Return the variables of targets, `keys`, that the caller's shell exports and `target` does not set so."""
+    wanted = {key: target.variables.get(key) for key in {*keys, *target.variables}}
+    return exported(wanted, ambient, targets.list_targets(project, ambient=ambient))

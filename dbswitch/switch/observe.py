@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.database.place import place_of
+from dbswitch.database.url import same_url
 from dbswitch.envfiles import observing
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
@@ -84,7 +85,7 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
         target_keys=targets.variable_names(project) | written.variables,
         entered=written,
         # The server starts with none of these variables in its environment, so only the files count.
-        previous=active(project, {}).target,
+        previous=active(project, {}).nominal_target,
         hot_client=hot_client,
         route=route,
     )
@@ -162,6 +163,7 @@ def situation(
         server=observed.server.state,
         stopped_by_switch=stopped_by_switch,
         stale=_is_stale(observed),
+        overridden=_is_overridden(observed, target),
         hot_client=observed.hot_client,
         identity_route=observed.route is not None,
         configured=None if configured is configuration.Mode.AUTO else Mode(configured.value),
@@ -185,6 +187,17 @@ def _leaves_protected(observed: Observed, target: Target) -> bool:
 def launch_environment(observed: Observed, ambient: Mapping[str, str]) -> Mapping[str, str]:
     """Return the environment the living server was launched with, else the caller's."""
     return observed.server.launch_env() if is_running(observed.server.state) else ambient
+
+
+def _is_overridden(observed: Observed, target: Target) -> bool:
+    """Say whether the living server was launched with variables of targets, which beat every env file."""
+    if not is_running(observed.server.state):
+        return False
+    launch = observed.server.launch_env()
+    return any(
+        launch.get(key) and not same_url(launch[key], target.variables.get(key, ""))
+        for key in observed.target_keys
+    )
 
 
 def _is_stale(observed: Observed) -> bool:

@@ -9,12 +9,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dbswitch.errors import UsageError
 from dbswitch.server.state import ServerState
 from dbswitch.switch.events import Notice
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dbswitch.envfiles.placement import EditPlan
 
 
@@ -41,6 +44,7 @@ class Situation(Struct, frozen=True):
         hot_client: the project uses the generated client.
         identity_route: the app can be asked which database it is on.
         configured: `[switch] mode` of the configuration; None is automatic.
+        overridden: the server was launched with other values of a target's variables, which beat the env files.
         leaving_protected: the app is on the database of a protected target, and the switch leads elsewhere.
     """
 
@@ -56,6 +60,7 @@ class Situation(Struct, frozen=True):
     identity_route: bool
     configured: Mode | None
     leaving_protected: bool = False
+    overridden: bool = False
 
 
 class Plan(Struct, frozen=True):
@@ -133,6 +138,11 @@ def decide(situation: Situation, asked: Mode | None) -> Plan:
     )
 
 
+def with_exports(plan: Plan, texts: Sequence[str]) -> Plan:
+    """Return the plan with a warning for every variable that the caller's shell exports differently."""
+    return replace(plan, notices=(*plan.notices, *(Notice("exported", text, "warning") for text in texts)))
+
+
 def _follow(
     situation: Situation, asked: Mode | None, *, unchanged: bool
 ) -> tuple[Mode, str, tuple[Notice, ...]]:
@@ -150,6 +160,8 @@ def _follow(
         text = "the dev server does not answer, so it is restarted although --hot was given"
         notices = (Notice("hot-not-possible", text, "warning"),) if asked is Mode.HOT else ()
         return Mode.RESTART, "restart the dev server (it is half dead)", notices
+    if situation.overridden and asked is None:
+        return Mode.RESTART, "restart the dev server (its own environment overrides the env files)", ()
     if unchanged and asked is None:
         if situation.stale and not situation.hot_client:
             return Mode.RESTART, "restart the dev server (it is older than the env files)", ()

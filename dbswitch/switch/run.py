@@ -20,7 +20,7 @@ from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.dbstart import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import Answer
-from dbswitch.switch.plan import Mode, decide
+from dbswitch.switch.plan import Mode, decide, with_exports
 from dbswitch.switch.session import carry_out
 from dbswitch.switch.undo_stack import Part
 
@@ -125,7 +125,7 @@ def _dry_run(session: Session, request: Request) -> None:
 def _named(project: Project, target: str) -> str:
     if target != PREVIOUS:
         return target
-    name = history.previous_target(project.private_dir, targets.active(project, {}).target)
+    name = history.previous_target(project.private_dir, targets.active(project, {}).nominal_target)
     if name is None:
         raise UsageError(
             "there is no previous target",
@@ -145,7 +145,7 @@ def _ambient(request: Request) -> Mapping[str, str]:
 def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
     """Observe and decide; changes nothing."""
     project, reporter, ending = session.project, session.reporter, session.ending
-    ambient = {} if touched_by_next(request.ambient) else request.ambient
+    ambient = _ambient(request)
     # A dry run verifies nothing later, so it asks now.
     observed = session.observe(verify_later=not request.dry_run)
     with reporter.phase(Phase.PLAN) as note:
@@ -157,7 +157,8 @@ def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
         situation = observe.situation(
             observed, target, goal.url.database, edit_plan, stopped_by_switch=server_owed
         )
-        plan = decide(situation, request.mode)
+        shell = edits.exported_differently(project, target, observed.target_keys, ambient)
+        plan = with_exports(decide(situation, request.mode), [one.text for one in shell])
         ending.mode = plan.mode.value
         note.detail = plan.server
         transaction.precheck(observe.changes(observed, plan.edits))

@@ -5,17 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from dbswitch.project import generated, readers, server_spec, targets
+from dbswitch.envfiles.precedence import Reader, effective
+from dbswitch.project import generated, reader_files, readers, server_spec, targets
 from dbswitch.project.active import active
+from dbswitch.project.exported import exported
 from dbswitch.server import lifecycle
+from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import mutex, recovery
+from dbswitch.switch.plan import is_running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dbswitch.project.active import Active
+    from dbswitch.project.active import Active, ReaderState
     from dbswitch.project.discovery import Project
+    from dbswitch.project.exported import Exported
     from dbswitch.project.targets import TargetRef
     from dbswitch.server.lifecycle import Observation
     from dbswitch.switch.tickets import Holder
@@ -25,7 +31,10 @@ class Status(Struct, frozen=True):
     """What `dbswitch status` shows.
 
     Attributes:
-        active: the target per reader, the shell this was called from among them.
+        active: the target as the env files and the running server's own environment say it; the shell this was called
+            from counts for its own row only.
+        here: the readers that get something else when they are started from this shell.
+        exported: the variables that this shell exports and the env files say otherwise.
         hot_client: the project uses the generated Prisma client.
         identity_route: the app can be asked which database it is on.
         holder: the run that holds the lock right now.
@@ -33,6 +42,8 @@ class Status(Struct, frozen=True):
     """
 
     active: Active
+    here: tuple[ReaderState, ...]
+    exported: tuple[Exported, ...]
     targets: tuple[TargetRef, ...]
     server: Observation
     port: int
@@ -51,16 +62,43 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
         EnvFileError: an env file cannot be read.
     """
     spec = server_spec.build(project)
-    found = generated.find(project)
+    generated_files = generated.find(project)
     holder = mutex.peek(project.state_dir)
+    server = lifecycle.observe(spec)
+    # Inside a running Next.js the environment holds the env files as they were when it started.
+    shell = {} if touched_by_next(ambient) else ambient
+    profiles = readers.all_profiles(project)
+    launch = server.launch_env() if is_running(server.state) else {}
+    files_say = active(project, {}, readers=profiles, server=launch)
+    shell_says = active(project, shell, readers=profiles, server=launch)
+    rows = tuple(
+        there if there.reader is Reader.SHELL else here
+        for here, there in zip(files_say.readers, shell_says.readers, strict=True)
+    )
+    refs = targets.list_targets(project)
     return Status(
-        active=active(project, ambient, readers=readers.all_profiles(project)),
-        targets=targets.list_targets(project),
-        server=lifecycle.observe(spec),
+        active=replace(files_say, readers=rows),
+        here=tuple(
+            there
+            for here, there in zip(files_say.readers, shell_says.readers, strict=True)
+            if there.reader is not Reader.SHELL
+            and (here.target, here.database) != (there.target, there.database)
+        ),
+        exported=exported(_files_only(project), shell, refs),
+        targets=refs,
+        server=server,
         port=spec.port,
-        hot_client=found.client is not None,
-        identity_route=found.identity_path is not None or project.config.verify.path is not None,
+        hot_client=generated_files.client is not None,
+        identity_route=generated_files.identity_path is not None or project.config.verify.path is not None,
         holder=holder,
         unfinished=recovery.unfinished(project.private_dir) if holder is None else None,
         notices=project.notices,
     )
+
+
+def _files_only(project: Project) -> dict[str, str | None]:
+    """Return what the env files alone give Next.js for the variables of targets."""
+    keys = targets.variable_names(project) | frozenset(project.url_variables)
+    files = reader_files.read(project)
+    profile = readers.profiles(project)[0]
+    return {key: effective(key, profile, files, {}).value for key in keys}
