@@ -75,6 +75,7 @@ def status_fields(project: Project, found: Status) -> dict[str, Any]:
             "pids": [one.process.pid for one in server.processes],
             "started_by_dbswitch": server.by_us,
             "foreign": [one.describe() for one in server.foreign],
+            "hidden": list(server.hidden),
         },
         "hot_client": found.hot_client,
         "identity_route": found.identity_route,
@@ -93,8 +94,8 @@ def status_lines(found: Status, *, verbose: bool) -> Iterable[Line]:
     yield (("active:  ", Style.DIM), (active.text, target_style(active.target, protected)))
     yield from _readers(found, protected)
     yield (("server:  ", Style.DIM), (_server(found), Style.PLAIN))
-    for listener in found.server.foreign:
-        yield (("         ", Style.PLAIN), (listener.describe(), Style.WARN))
+    for text in found.server.hidden or [listener.describe() for listener in found.server.foreign]:
+        yield (("         ", Style.PLAIN), (text, Style.WARN))
     client = "hot client" if found.hot_client else "no hot client (a switch restarts the server)"
     route = "identity route" if found.identity_route else "no identity route (`dbswitch generate route`)"
     yield (("app:     ", Style.DIM), (f"{client}, {route}", Style.PLAIN))
@@ -137,6 +138,8 @@ def _readers(found: Status, protected: frozenset[str]) -> Iterable[Line]:
 def _server(found: Status) -> str:
     server = found.server
     where = f" at {server.url}" if server.url else ""
+    if server.hidden:
+        return f"runs{where}, and its processes cannot be seen from here (a container, or another user)"
     if not server.processes:
         return f"{server.state.value} (port {found.port})"
     origin = "started by dbswitch" if server.by_us else "not started by dbswitch"

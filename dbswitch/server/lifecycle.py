@@ -10,7 +10,14 @@ from dbswitch.server.observing import Observation, observe
 from dbswitch.server.spec import DEFAULT_PORTS, NEXT_ALIVE_PATH, ServerLimits, ServerSpec
 from dbswitch.server.starting import Answer, Running, exit_status, require_command, start, wait_ready
 from dbswitch.server.state import ServerState
-from dbswitch.server.stopping import StopReport, remove_lock_if_free, require_ports_free, start_port, stop
+from dbswitch.server.stopping import (
+    StopReport,
+    remove_lock_if_free,
+    require_ports_free,
+    require_visible,
+    start_port,
+    stop,
+)
 
 __all__ = [
     "DEFAULT_PORTS",
@@ -29,6 +36,7 @@ __all__ = [
     "remove_lock_if_free",
     "require_command",
     "require_ports_free",
+    "require_visible",
     "start",
     "start_port",
     "stop",

@@ -66,8 +66,21 @@ def lock_holders(path: Path) -> frozenset[int]:
     holders = _proc_locks(status)
     if holders is None:
         named = lock_content(path).get("pid")
-        return frozenset({named}) if isinstance(named, int) and named > 1 else frozenset()
+        # In another pid namespace the number is another process's, so it has to have the file open.
+        if isinstance(named, int) and named > 1 and _has_open(named, status):
+            return frozenset({named})
+        return frozenset()
     return holders
+
+
+def _has_open(pid: int, status: os.stat_result) -> bool:
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        return any(
+            os.path.samestat(Path(one.path).stat(), status) for one in psutil.Process(pid).open_files()
+        )
+    return False
 
 
 def lock_content(path: Path) -> dict[str, object]:

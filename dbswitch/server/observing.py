@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.server import asking, ports
+from dbswitch.server import asking, hidden_server, ports
 from dbswitch.server.chain import is_next_dev, is_next_server, is_package_manager
 from dbswitch.server.environment import MARKER, without_next_options
 from dbswitch.server.nextjs import lock_content, lock_holders, lock_path
@@ -47,6 +47,7 @@ class Observation(Struct, frozen=True):
     listening: Mapping[int, frozenset[int]]
     top: ProcessId | None
     reply: Reply
+    hidden: tuple[str, ...] = ()  # what shows that there is a server although no process of it can be seen
 
     def launch_env(self) -> Mapping[str, str]:
         """Return the environment the server was launched with; ours where there is no server. Full of secrets.
@@ -101,11 +102,18 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
     port = _port(spec, record, listening)
     watched = ports.listeners(spec.watched_ports(port), likely=own_pids)
     foreign = tuple(one for several in watched.values() for one in several if one.pid not in own_pids)
+    unread = _unread_listener(owned, listening, foreign, spec.port if port is None else port)
+    if unread is not None:
+        port, listening = unread.port, {unread.port: frozenset()}
+        foreign = tuple(one for one in foreign if one is not unread)
     reply = Reply.NOT_ASKED
     if ask and port in listening:
         reply = asking.judge(spec, port, spec.limits.ask, asking.base_path(spec))
     top = _top(owned, record)
-    needed = spec.port if record is None else record.port
+    needed = {spec.port, spec.port if record is None else record.port}
+    hidden: tuple[str, ...] = ()
+    if not owned:
+        hidden, port = _hidden(spec, [one for one in foreign if one.port in needed], port)
     state = derive(
         ServerFacts(
             recorded=record is not None,
@@ -114,21 +122,46 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
             reply=reply,
             age=_age(owned),
             start_limit=spec.limits.ready,
-            foreign_on_port=any(one.port in {needed, spec.port} for one in foreign),
+            hidden=bool(hidden),
+            foreign_on_port=any(one.port in needed for one in foreign),
         )
     )
     return Observation(
         state=state,
         record=record,
         processes=owned,
-        port=port if owned else None,
-        url=spec.url(port) if owned and port is not None else None,
+        port=port if owned or hidden else None,
+        url=spec.url(port) if (owned or hidden) and port is not None else None,
         by_us=any(one.process.marker is not None for one in owned),
         foreign=foreign,
         listening=listening,
         top=top,
         reply=reply,
+        hidden=hidden,
     )
+
+
+def _unread_listener(
+    owned: Sequence[Owned], listening: Mapping[int, frozenset[int]], foreign: Sequence[Listener], port: int
+) -> Listener | None:
+    """Return who listens on the port when it may be ours: the sockets of another user's server cannot be read."""
+    readable = os.geteuid() == 0 or all(one.process.user == os.geteuid() for one in owned)
+    if listening or readable:
+        return None
+    return next((one for one in foreign if one.port == port and one.process is None), None)
+
+
+def _hidden(
+    spec: ServerSpec, on_port: Sequence[Listener], port: int | None
+) -> tuple[tuple[str, ...], int | None]:
+    """Return what shows that a server is there although no process of it can be seen, and its port where known."""
+    answering = hidden_server.answering_port(spec, on_port)
+    facts = [hidden_server.port_fact(one) for one in on_port if one.port == answering]
+    if (held := hidden_server.held_lock(spec)) is not None:
+        facts.append(held)
+        named = lock_content(lock_path(spec.dist_dir)).get("port")
+        port = answering or (named if isinstance(named, int) else port)
+    return tuple(facts), answering or port
 
 
 def changed_since_start(seen: Observation, files: Iterable[Path]) -> tuple[Path, ...]:

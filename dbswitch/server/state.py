@@ -9,7 +9,11 @@ from msgspec import Struct
 
 
 class ServerState(StrEnum):
-    """The states a server can be in. RUNNING: it listens and was not asked over HTTP, so readiness is unknown."""
+    """The states a server can be in.
+
+    RUNNING: it listens and was not asked over HTTP, so readiness is unknown. HIDDEN: there is one, and none of its
+    processes can be seen.
+    """
 
     STOPPED = "stopped"
     STARTING = "starting"
@@ -18,6 +22,7 @@ class ServerState(StrEnum):
     EXITED = "exited"
     HALF_DEAD = "half-dead"
     FOREIGN = "foreign"
+    HIDDEN = "hidden"
 
 
 class Reply(StrEnum):
@@ -40,6 +45,7 @@ class ServerFacts(Struct, frozen=True):
     reply: Reply
     age: float  # of its youngest Next.js process: Next.js replaces its server when its configuration changes
     start_limit: float  # how long a start may take
+    hidden: bool  # none of its processes can be seen, and it answers or holds Next's lock
     foreign_on_port: bool  # the port the server needs is held by a foreign process
 
 
@@ -49,6 +55,8 @@ def derive(facts: ServerFacts) -> ServerState:
     Age separates starting from half-dead only where the server was asked and gave no answer, or does not listen at all.
     """
     if facts.living == 0:
+        if facts.hidden:
+            return ServerState.HIDDEN
         if facts.foreign_on_port:
             return ServerState.FOREIGN
         return ServerState.EXITED if facts.recorded else ServerState.STOPPED

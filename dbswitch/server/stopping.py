@@ -11,12 +11,14 @@ from msgspec import Struct
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import children, ports
 from dbswitch.server.chain import is_next_dev, masked_command, program_name
+from dbswitch.server.hidden_server import cannot_be_stopped
 from dbswitch.server.ladder import Descent, descend
 from dbswitch.server.nextjs import lock_path, remove_lock
 from dbswitch.server.observing import Observation, find, find_claims
 from dbswitch.server.ownership import Owned, Proof
 from dbswitch.server.processes import is_alive, look_at
 from dbswitch.server.record import remove_record
+from dbswitch.server.state import ServerState
 from dbswitch.server.takeover import end_foreign
 
 if TYPE_CHECKING:
@@ -72,8 +74,9 @@ def stop(
     """Stop every process of the server; nothing that is not proven ours at that moment gets a signal.
 
     Raises:
-        ServerError: something of it is still there; the facts name it.
+        ServerError: something of it is still there, or its processes cannot be seen; the facts name it.
     """
+    require_visible(observation)
     began = time.monotonic()
     stopped: dict[int, Owned] = {}
     killed: dict[int, Owned] = {}
@@ -119,6 +122,16 @@ def stop(
             one for one in launched.values() if stopped and one.pid not in stopped and is_alive(one.id)
         ),
     )
+
+
+def require_visible(observation: Observation) -> None:
+    """Refuse, before anything is stopped, where there is a server and none of its processes can be seen.
+
+    Raises:
+        ServerError: as said.
+    """
+    if observation.state is ServerState.HIDDEN:
+        raise cannot_be_stopped(observation.hidden)
 
 
 def _has_nothing_left_to_do(owned: Owned) -> bool:

@@ -98,7 +98,13 @@ class Plan(Struct, frozen=True):
 def is_running(state: ServerState) -> bool:
     """Return whether a server of this project is there, well or not."""
     match state:
-        case ServerState.READY | ServerState.RUNNING | ServerState.STARTING | ServerState.HALF_DEAD:
+        case (
+            ServerState.READY
+            | ServerState.RUNNING
+            | ServerState.STARTING
+            | ServerState.HALF_DEAD
+            | ServerState.HIDDEN
+        ):
             return True
         case ServerState.STOPPED | ServerState.EXITED | ServerState.FOREIGN:
             return False
@@ -173,6 +179,12 @@ def _follow(
     match wanted:
         case Mode.HOT if situation.hot_client:
             return Mode.HOT, "keep the dev server; its Prisma client follows the env files", ()
+        case Mode.HOT | Mode.RESTART if situation.server is ServerState.HIDDEN:
+            return (
+                Mode.RESTART,
+                "restart the dev server (refused from here: no process of it can be seen)",
+                (),
+            )
         case Mode.HOT | Mode.RESTART:
             return Mode.RESTART, "restart the dev server", ()
         case Mode.NONE:
@@ -194,7 +206,13 @@ def _absent(state: ServerState) -> str:
             return "no dev server of this project is running (its port belongs to another program)"
         case ServerState.STOPPED:
             return "no dev server is running"
-        case ServerState.READY | ServerState.RUNNING | ServerState.STARTING | ServerState.HALF_DEAD:
+        case (
+            ServerState.READY
+            | ServerState.RUNNING
+            | ServerState.STARTING
+            | ServerState.HALF_DEAD
+            | ServerState.HIDDEN
+        ):
             return ""
         case _:
             assert_never(state)

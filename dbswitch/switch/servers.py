@@ -59,7 +59,8 @@ def start_server(
         with session.locked("dev") as (lease, recovered):
             observed = session.observe()
             session.ending.target = observed.previous or ""
-            if is_running(observed.server.state) and observed.server.state is not ServerState.HALF_DEAD:
+            state = observed.server.state
+            if is_running(state) and state not in {ServerState.HALF_DEAD, ServerState.HIDDEN}:
                 session.reporter.notice(
                     "already-running", f"the dev server runs already at {observed.server.url}"
                 )

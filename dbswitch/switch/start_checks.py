@@ -21,9 +21,11 @@ def require_startable(work: Work, observed: Observation, clean: CleanEnvironment
 
     Raises:
         PortTakenError: the port that the next server needs belongs to another program.
-        ServerError: there is no command that starts the server, or its program is not there (any more).
+        ServerError: there is no command that starts the server, or its program is not there (any more); or a server
+            runs whose processes cannot be seen.
     """
     lifecycle.require_command(work.spec)
+    lifecycle.require_visible(observed)
     needed = lifecycle.start_port(work.spec, observed.port)
     holders = tuple(one for one in observed.foreign if one.port == needed)
     if holders and not work.take_port:

@@ -391,6 +391,10 @@ def written(state: f.GeneratedState) -> Facts:
 PROJECT_CASES = {
     "stopped": (server(), {}),
     "half-dead": (server(ServerState.HALF_DEAD, pids=(7,)), {"server-half-dead": "problem"}),
+    "in another pid namespace": (
+        server(ServerState.HIDDEN, foreign=((3000, "port 3000"),), hidden=("port 3000",)),
+        {"server-hidden": "warning"},
+    ),
     "ended by itself": (server(ServerState.EXITED), {"server-exited": "info"}),
     "the port is taken": (
         server(ServerState.FOREIGN, foreign=((3000, "port 3000: pid 9"),)), {"port-taken": "warning"},

@@ -357,7 +357,39 @@ def test_it_works_without_privileges_beside_processes_of_others():
         shutil.rmtree(home)
 
 
-def as_nobody(home: str, port: str) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@pytest.mark.skipif(PYTHON_FOR_ALL is None, reason="needs a python3 that everybody may run")
+def test_a_server_of_another_user_whose_sockets_cannot_be_read_is_ready_at_any_age():
+    home = Path(tempfile.mkdtemp())
+    try:
+        home.chmod(0o755)
+        shutil.copyfile(PROGRAMS / "standin_next.py", home / "standin_next.py")
+        spec = spec_of(home, free_port())
+        running = lifecycle.start(spec, clean(os.environ, env_file_keys=(), target_keys=()))
+        lifecycle.wait_ready(spec, running)
+        code = "import sys; from tests.server.test_standin import look_as_nobody; look_as_nobody(sys.argv[1], sys.argv[2])"
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(home), str(spec.port)],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"ready at {running.url}\n"
+        lifecycle.stop(spec, lifecycle.observe(spec))
+    finally:
+        shutil.rmtree(home)
+
+
+def look_as_nobody(home: str, port: str) -> None:
+    become_nobody(home)
+    observing.age = lambda _process: 600.0
+    seen = lifecycle.observe(spec_of(Path(home), int(port)))
+    print(f"{seen.state} at {seen.url}")
+
+
+def become_nobody(home: str) -> None:
     """Change to `nobody` only after everything is imported: the interpreter itself may be root's alone."""
     for name in ("ascii", "idna", "latin_1", "utf_8"):
         codecs.lookup(name)
@@ -369,16 +401,24 @@ def as_nobody(home: str, port: str) -> None:
     os.chdir(home)
     with pytest.raises(PermissionError):
         next(Path("/proc/1/fd").iterdir())
-    spec = lifecycle.ServerSpec(
+
+
+def spec_of(home: Path, port: int) -> lifecycle.ServerSpec:
+    return lifecycle.ServerSpec(
         argv=(str(PYTHON_FOR_ALL), f"{home}/standin_next.py", "dev"),
-        cwd=Path(home),
-        port=int(port),
+        cwd=home,
+        port=port,
         port_explicit=True,
-        ports=(int(port),),
-        dist_dir=Path(home) / ".next",
-        state_dir=Path(home) / ".dbswitch",
-        private_dir=Path(home) / "state" / "dbswitch" / "app",
+        ports=(port,),
+        dist_dir=home / ".next",
+        state_dir=home / ".dbswitch",
+        private_dir=home / "state" / "dbswitch" / "app",
     )
+
+
+def as_nobody(home: str, port: str) -> None:
+    become_nobody(home)
+    spec = spec_of(Path(home), int(port))
     environment = clean(lifecycle.observe(spec).launch_env(), env_file_keys=(), target_keys=())
     lifecycle.wait_ready(spec, lifecycle.start(spec, environment))
     seen = lifecycle.observe(spec)

@@ -150,6 +150,7 @@ class ServerView(Struct, frozen=True):
     Attributes:
         foreign: port and description of everybody else on the ports looked at.
         listening: own ports.
+        hidden: what shows that a server runs although none of its processes can be seen.
         lock_holders: pids that hold Next's lock and are not of this server.
         stale: env files that changed after the server started.
         switch: who holds dbswitch's own lock; None where nobody does.
@@ -165,6 +166,7 @@ class ServerView(Struct, frozen=True):
     listening: tuple[int, ...] = ()
     watched: tuple[int, ...] = ()
     foreign: tuple[tuple[int, str], ...] = ()
+    hidden: tuple[str, ...] = ()
     next_lock: NextLock = NextLock.NONE
     lock_holders: tuple[int, ...] = ()
     stale: tuple[str, ...] = ()

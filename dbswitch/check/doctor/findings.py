@@ -77,6 +77,7 @@ class FindingId(StrEnum):
     SERVER_WELL = "server-well"
     SERVER_UNREAD = "server-unread"
     SERVER_HALF_DEAD = "server-half-dead"
+    SERVER_HIDDEN = "server-hidden"
     SERVER_EXITED = "server-exited"
     SERVER_STALE = "server-stale"
     PORT_TAKEN = "port-taken"

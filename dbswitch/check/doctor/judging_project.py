@@ -48,6 +48,14 @@ def _state(view: ServerView) -> Iterator[Finding]:
                 (f"pid {', '.join(map(str, view.pids))}",),
                 "dbswitch restart",
             )
+        case ServerState.HIDDEN:
+            yield Finding(
+                _ID.SERVER_HIDDEN,
+                Level.WARNING,
+                "A dev server runs, and none of its processes can be seen from here",
+                view.hidden,
+                "run dbswitch where the server was started, for example in its container",
+            )
         case ServerState.EXITED:
             yield Finding(
                 _ID.SERVER_EXITED,
@@ -69,7 +77,7 @@ def _state(view: ServerView) -> Iterator[Finding]:
 
 
 def _ports(view: ServerView) -> Iterator[Finding]:
-    for port, text in view.foreign:
+    for port, text in view.foreign if view.state is not ServerState.HIDDEN else ():
         needed = port == view.port and not view.pids
         # Without a port of its own Next.js takes the next free one, without a word.
         why = (

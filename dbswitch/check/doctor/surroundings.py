@@ -57,6 +57,7 @@ def look_at_server(
         listening=tuple(sorted(seen.listening)),
         watched=spec.watched_ports(seen.port),
         foreign=tuple((one.port, one.describe()) for one in seen.foreign),
+        hidden=seen.hidden,
         next_lock=_next_lock(lock),
         lock_holders=tuple(sorted(holders - own)),
         stale=_stale(project, seen),

@@ -1,0 +1,69 @@
+"""A server that answers while none of its processes can be seen: in a container, or hidden from this user.
+
+Saying that nothing runs would be wrong then, and stopping it is not possible from here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import ServerError
+from dbswitch.server import asking
+from dbswitch.server.chain import is_node
+from dbswitch.server.nextjs import lock_holders, lock_is_held, lock_path
+from dbswitch.server.processes import look_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dbswitch.server.ports import Listener
+    from dbswitch.server.spec import ServerSpec
+
+_ANSWER = 400  # the first status that is no answer of Next's own path
+
+
+def held_lock(spec: ServerSpec) -> str | None:
+    """Return one line for people where Next's lock is held and no process that holds it can be seen."""
+    path = lock_path(spec.dist_dir)
+    try:
+        if lock_is_held(path) and not lock_holders(path):
+            return f"{path}: Next's lock is held, and no process that holds it can be seen"
+    except OSError:
+        return None
+    return None
+
+
+def answering_port(spec: ServerSpec, listeners: Iterable[Listener]) -> int | None:
+    """Return the first port on which a Next.js development server answers through what is not Node.js itself.
+
+    That is a process of another namespace or user, or a forwarder in front of it (docker-proxy, ssh).
+    """
+    if spec.alive_path is None:
+        return None
+    for listener in listeners:
+        process = look_at(listener.pid) if listener.pid is not None else None
+        if process is not None and is_node(process.argv):
+            continue
+        path = asking.base_path(spec) + spec.alive_path
+        try:
+            if asking.get(spec, listener.port, path, spec.limits.ask) < _ANSWER:
+                return listener.port
+        except asking.NoAnswerError:
+            continue
+    return None
+
+
+def port_fact(listener: Listener) -> str:
+    """Return one line for people about a port that :func:`answering_port` found."""
+    return f"{listener.describe()}; a Next.js development server answers there"
+
+
+def cannot_be_stopped(facts: Sequence[str]) -> ServerError:
+    """Return the error for a server that cannot be stopped from here."""
+    return ServerError(
+        "a dev server runs where its processes cannot be seen, so it cannot be stopped from here",
+        facts=[*facts, "nothing was stopped"],
+        why="a process is only ended when it is proven to be the project's server, and this one is in another pid"
+        " namespace (a container) or belongs to another user",
+        fix="stop it where it was started, for example `docker compose exec SERVICE dbswitch stop`, or stop the container",
+    )
