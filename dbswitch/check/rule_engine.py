@@ -32,7 +32,7 @@ def severities(configured: Iterable[tuple[str, str]]) -> dict[RuleId, Severity]:
     Raises:
         ConfigError: an unknown rule; the error names the closest one.
     """
-    from dbswitch.project.toml_table import close_names
+    from dbswitch.project.config import close_names
 
     found = {rule.id: rule.severity for rule in RULES.values()}
     for name, severity in configured:

@@ -5,23 +5,34 @@ All of it is optional; a project without the file works with the defaults.
 
 from __future__ import annotations
 
+import difflib
+import re
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, get_args
 
-from msgspec import Struct, field
+import msgspec
+from msgspec import Meta, Struct, field
 
 from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
-from dbswitch.project import toml_table
+from dbswitch.project.names import NAME_RULE, VARIABLE_PATTERN, valid_name
 from dbswitch.project.secret import SecretText
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from dbswitch.project.toml_table import Table
-
 FILE_NAME = "dbswitch.toml"
-SEVERITIES = ("error", "warning", "info", "off")
+Severity = Literal["error", "warning", "info", "off"]
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+_URL_PATH = r"^/\S*$"
+_PROJECT_PATH = r"^(?!/)(?!(.*/)?\.\.(/|$)).+$"
+_VARIABLE = f"^{VARIABLE_PATTERN}$"
+UrlPath = Annotated[str, Meta(pattern=_URL_PATH)]
+ProjectPath = Annotated[str, Meta(pattern=_PROJECT_PATH)]
+VariableName = Annotated[str, Meta(pattern=_VARIABLE)]
+Words = str | tuple[str, ...]  # a command: an array of words, or one string that is split as a shell would
 
 
 class Mode(StrEnum):
@@ -33,25 +44,25 @@ class Mode(StrEnum):
     NONE = "none"
 
 
-class ServerConfig(Struct, frozen=True):
+class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`[server]`: how the dev server is started, found and asked. Times in seconds."""
 
-    command: tuple[str, ...] = ()  # empty: detected from package.json
-    port: int | None = None  # None: from the dev script, else 3000
-    ports: tuple[int, ...] = (3000, 3001, 3002)
-    ready_path: str = "/"
-    dist_dir: str | None = None  # None: from next.config, else .next
-    term_timeout: float = 5.0
-    kill_timeout: float = 5.0
-    ready_timeout: float = 60.0
+    command: Words = ()  # empty: detected from package.json
+    port: Port | None = None  # None: from the dev script, else 3000
+    ports: tuple[Port, ...] = (3000, 3001, 3002)
+    ready_path: UrlPath = "/"
+    dist_dir: ProjectPath | None = None  # None: from next.config, else .next
+    term_timeout: Seconds = 5.0
+    kill_timeout: Seconds = 5.0
+    ready_timeout: Seconds = 60.0
 
 
-class DatabaseConfig(Struct, frozen=True):
+class DatabaseConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`[database]`: how long a database may take to become ready. Times in seconds."""
 
-    start_deadline: float = 30.0  # `dbswitch dev` and `wait`: a container may still be coming up
-    restart_deadline: float = 15.0  # every switch and restart
-    attempt_timeout: float = 5.0
+    start_deadline: Seconds = 30.0  # `dbswitch dev` and `wait`: a container may still be coming up
+    restart_deadline: Seconds = 15.0  # every switch and restart
+    attempt_timeout: Seconds = 5.0
 
 
 class VariableSource(Struct, frozen=True):
@@ -88,12 +99,12 @@ class CheckConfig(Struct, frozen=True):
     exclude: tuple[str, ...] = ()
 
 
-class VerifyConfig(Struct, frozen=True):
+class VerifyConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`[verify]`: how the running app is asked which database it is on. Times in seconds."""
 
-    path: str | None = None  # None: the generated route's path, where one exists
-    hot_deadline: float = 10.0
-    restart_deadline: float = 30.0  # everything is compiled anew
+    path: UrlPath | None = None  # None: the generated route's path, where one exists
+    hot_deadline: Seconds = 10.0
+    restart_deadline: Seconds = 30.0  # everything is compiled anew
 
 
 class Config(Struct, frozen=True):
@@ -117,7 +128,7 @@ def load(root: Path) -> Config:
     """Read `dbswitch.toml` of a project folder; the defaults where there is none.
 
     Raises:
-        ConfigError: with line and column: not TOML, an unknown key, a wrong type or value; or it cannot be read.
+        ConfigError: not TOML (with line and column), an unknown key, a wrong type or value; or it cannot be read.
     """
     path = root / FILE_NAME
     try:
@@ -138,165 +149,178 @@ def parse(data: bytes, path: Path | None = None) -> Config:
     """Return the settings in the bytes of a `dbswitch.toml`. Pure.
 
     Raises:
-        ConfigError: as :func:`load`.
+        ConfigError: as :func:`load`. No message holds a value: those of a target may be secrets.
     """
-    document = toml_table.parse(FILE_NAME, data)
-    top = toml_table.Table(document, (), document.root)
-    switch = top.table("switch")
-    verify = top.table("verify")
-    config = Config(
+    import tomllib
+
+    try:
+        raw = tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _error(f", line {line}: not UTF-8", fix=f"save {FILE_NAME} as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        problem, place = _SYNTAX.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # matches any text
+        # The message may quote the line, and a literal of a target must not be shown.
+        problem = _QUOTED.sub("...", problem)
+        raise _error(
+            f"{f', {place}' if place else ''}: {_lower(problem)}", fix=f"correct {FILE_NAME}"
+        ) from None
+    targets = raw.pop("targets", {})
+    found = _convert(raw, _File, "")
+    if not isinstance(targets, dict):
+        raise _error(": targets must be a table of tables", fix="write [targets.NAME]")
+    return Config(
         path=path,
-        server=_server(top.table("server")),
-        database=_database(top.table("database")),
-        targets=_targets(top.table("targets")),
-        mode=Mode(switch.text("mode", Mode.AUTO, choices=tuple(Mode)) or Mode.AUTO),
-        drain_timeout=switch.seconds("drain_timeout", Config().drain_timeout),
-        verify=_verify(verify),
-        check=_check(top.table("check")),
+        server=msgspec.structs.replace(found.server, command=_argv("server.command", found.server.command)),
+        database=found.database,
+        targets=tuple(_target(name, table) for name, table in targets.items()),
+        mode=found.switch.mode,
+        drain_timeout=found.switch.drain_timeout,
+        verify=found.verify,
+        check=CheckConfig(tuple(found.check.rules.items()), found.check.exclude),
     )
-    switch.finish()
-    top.finish()
-    return config
 
 
-def _server(table: Table) -> ServerConfig:
-    default = ServerConfig()
-    server = ServerConfig(
-        command=table.argv("command"),
-        port=table.port("port"),
-        ports=table.ports("ports", default.ports),
-        ready_path=_url_path(table, "ready_path") or default.ready_path,
-        dist_dir=_inside(table, "dist_dir"),
-        term_timeout=table.seconds("term_timeout", default.term_timeout),
-        kill_timeout=table.seconds("kill_timeout", default.kill_timeout),
-        ready_timeout=table.seconds("ready_timeout", default.ready_timeout),
-    )
-    table.finish()
-    return server
+class _FromVariable(Struct, frozen=True, forbid_unknown_fields=True):
+    source: VariableName = field(name="from")
 
 
-def _database(table: Table) -> DatabaseConfig:
-    default = DatabaseConfig()
-    database = DatabaseConfig(
-        start_deadline=table.seconds("start_deadline", default.start_deadline),
-        restart_deadline=table.seconds("restart_deadline", default.restart_deadline),
-        attempt_timeout=table.seconds("attempt_timeout", default.attempt_timeout),
-    )
-    table.finish()
-    return database
+class _TargetTable(Struct, frozen=True, forbid_unknown_fields=True):
+    variables: dict[VariableName, str | _FromVariable] = field(default_factory=dict)
+    url_from: VariableName | None = None
+    command: Words | None = None
+    command_timeout: Seconds = 30.0
+    env_file: str | None = None
+    protected: bool | None = None
+    start: Words | None = None
+    aliases: tuple[str, ...] = ()
 
 
-def _verify(table: Table) -> VerifyConfig:
-    default = VerifyConfig()
-    verify = VerifyConfig(
-        path=_url_path(table, "path"),
-        hot_deadline=table.seconds("hot_deadline", default.hot_deadline),
-        restart_deadline=table.seconds("restart_deadline", default.restart_deadline),
-    )
-    table.finish()
-    return verify
+class _SwitchTable(Struct, frozen=True, forbid_unknown_fields=True):
+    mode: Mode = Mode.AUTO
+    drain_timeout: Seconds = 3.0
 
 
-def _targets(table: Table) -> tuple[TargetConfig, ...]:
-    return tuple(_target(name, table.table(name)) for name in table.values)
+class _CheckTable(Struct, frozen=True, forbid_unknown_fields=True):
+    rules: dict[str, Severity] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
 
 
-def _target(name: str, table: Table) -> TargetConfig:
-    from dbswitch.project.names import NAME_RULE, valid_name
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    server: ServerConfig = field(default_factory=ServerConfig)
+    database: DatabaseConfig = field(default_factory=DatabaseConfig)
+    switch: _SwitchTable = field(default_factory=_SwitchTable)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
+    check: _CheckTable = field(default_factory=_CheckTable)
 
+
+_TABLES: Mapping[str, type[Struct]] = {
+    "": _File,
+    "server": ServerConfig,
+    "database": DatabaseConfig,
+    "switch": _SwitchTable,
+    "verify": VerifyConfig,
+    "check": _CheckTable,
+}
+
+
+def _target(name: str, raw: object) -> TargetConfig:
+    where = f"targets.{name}"
     if not valid_name(name):
-        raise table.document.error(table.path, f"`{name}` cannot be a target's name", fix=NAME_RULE)
-    target = TargetConfig(
+        raise _error(f": `{name}` cannot be a target's name", fix=NAME_RULE)
+    table = _convert(raw, _TargetTable, where)
+    sources = [key for key in ("variables", "url_from", "command", "env_file") if getattr(table, key)]
+    for key in ("command", "env_file"):
+        if key in sources and len(sources) > 1:
+            other = next(source for source in sources if source != key)
+            raise _error(f": {where} has both `{key}` and `{other}`", fix="keep one of them")
+    if table.url_from and "DATABASE_URL" in table.variables:
+        raise _error(f": {where} sets DATABASE_URL twice", fix="keep `url_from` or the variable")
+    return TargetConfig(
         name=name,
-        variables=_variables(table.table("variables")),
-        url_from=_variable_name(table, "url_from"),
-        command=table.argv("command"),
-        command_timeout=table.seconds("command_timeout", 30.0),
-        env_file=table.text("env_file"),
-        protected=table.flag("protected"),
-        start=table.argv("start"),
-        aliases=table.words("aliases"),
+        variables=tuple(
+            VariableSource(key, from_key=value.source)
+            if isinstance(value, _FromVariable)
+            else VariableSource(key, literal=SecretText(value))
+            for key, value in table.variables.items()
+        ),
+        url_from=table.url_from,
+        command=_argv(f"{where}.command", table.command),
+        command_timeout=table.command_timeout,
+        env_file=table.env_file,
+        protected=table.protected,
+        start=_argv(f"{where}.start", table.start),
+        aliases=table.aliases,
     )
-    table.finish()
-    sources = [key for key in ("variables", "url_from", "command", "env_file") if table.has(key)]
-    if "command" in sources and len(sources) > 1:
-        raise table.error(
-            "command", f"[targets.{name}] has both `command` and `{_other(sources)}`", fix="keep one of them"
+
+
+def _argv(where: str, given: Words | None) -> tuple[str, ...]:
+    import shlex
+
+    try:
+        words = tuple(shlex.split(given)) if isinstance(given, str) else given
+    except ValueError:
+        raise _error(f": {where}: a quote is not closed", fix="give an array of words instead") from None
+    if words is None or (not words and where == "server.command" and not isinstance(given, str)):
+        return ()
+    if not words or not words[0]:
+        raise _error(f": {where} is empty", fix="give the program and its arguments, or remove the key")
+    return words
+
+
+_SYNTAX = re.compile(r"(.*?)(?: \(at (line \d+, column \d+|end of document)\))?", re.DOTALL)
+_QUOTED = re.compile(r"'[^']{3,}'|\"[^\"]{3,}\"")
+_INVALID = re.compile(r"(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_EXPECTED = {
+    f"Expected `str` matching regex {_URL_PATH!r}": "must be a path on the app: it begins with / and has no spaces",
+    f"Expected `str` matching regex {_PROJECT_PATH!r}": "must be a path inside the project, relative to its root",
+    f"Expected `str` matching regex {_VARIABLE!r}": "must be the name of a variable, not a value",
+}
+_T = TypeVar("_T", bound=Struct)
+
+
+def _convert(raw: object, kind: type[_T], where: str) -> _T:
+    """Return `raw` as `kind`; `where` is the table's name in dotted form.
+
+    Raises:
+        ConfigError: with the key, what is wrong with it, and for an unknown key the nearest known one.
+    """
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        problem, below = _INVALID.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # matches any text
+    place = ".".join(part for part in (where, below) if part)
+    unknown = _UNKNOWN.fullmatch(problem)
+    if unknown is not None:
+        table = kind if not below else _TABLES.get(below, _FromVariable)
+        known = sorted(table.__struct_encode_fields__)
+        raise _error(
+            f": unknown key `{unknown[1]}` in {f'[{place}]' if place else 'this file'}",
+            facts=(f"known here: {', '.join(known)}",),
+            fix=close_names(unknown[1], known) or "remove it, or see docs/reference/config.md",
         )
-    if "env_file" in sources and len(sources) > 1:
-        raise table.error(
-            "env_file", f"[targets.{name}] has both `env_file` and `{sources[0]}`", fix="keep one of them"
-        )
-    if "url_from" in sources and any(source.name == "DATABASE_URL" for source in target.variables):
-        raise table.error(
-            "url_from", f"[targets.{name}] sets DATABASE_URL twice", fix="keep `url_from` or the variable"
-        )
-    return target
+    if problem.startswith("Invalid enum value"):
+        choices = Mode if place == "switch.mode" else get_args(Severity)
+        problem = f"must be one of {', '.join(choices)}"
+    problem = _EXPECTED.get(problem, _lower(problem).replace(" | null", ""))
+    raise _error(f": {place or 'this file'}: {problem}", fix="see docs/reference/config.md")
 
 
-def _other(sources: list[str]) -> str:
-    return next(source for source in sources if source != "command")
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
-def _variables(table: Table) -> tuple[VariableSource, ...]:
-    from dbswitch.project.names import valid_variable
-
-    sources: list[VariableSource] = []
-    for name, value in table.values.items():
-        if not valid_variable(name):
-            raise table.error(
-                name, f"`{name}` cannot be the name of a variable", fix="use letters, digits and _"
-            )
-        if isinstance(value, dict):
-            inner = table.table(name)
-            key = _variable_name(inner, "from")
-            inner.finish()
-            if key is None:
-                raise table.error(
-                    name, f"{name} needs `from`", fix=f'write {name} = {{ from = "OTHER_VARIABLE" }}'
-                )
-            sources.append(VariableSource(name, from_key=key))
-        else:
-            text = table.text(name)
-            assert text is not None
-            sources.append(VariableSource(name, literal=SecretText(text)))
-    return tuple(sources)
+def close_names(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean `x`?" for the closest known name, or an empty text."""
+    close = difflib.get_close_matches(name, tuple(known), n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else ""
 
 
-def _variable_name(table: Table, key: str) -> str | None:
-    from dbswitch.project.names import valid_variable
-
-    value = table.text(key)
-    if value is not None and not valid_variable(value):
-        raise table.error(
-            key,
-            f"`{key}` names a variable, it does not hold a value",
-            fix='for example url_from = "PROD_URL"',
-        )
-    return value
-
-
-def _url_path(table: Table, key: str) -> str | None:
-    value = table.text(key)
-    if value is not None and (not value.startswith("/") or any(c.isspace() for c in value)):
-        raise table.error(
-            key, f"{'.'.join((*table.path, key))} is a path on the app: it starts with / and has no spaces"
-        )
-    return value
-
-
-def _inside(table: Table, key: str) -> str | None:
-    value = table.text(key)
-    if value is not None and (not value or value.startswith("/") or ".." in value.split("/")):
-        raise table.error(
-            key, f"{'.'.join((*table.path, key))} is a path inside the project, relative to its root"
-        )
-    return value
-
-
-def _check(table: Table) -> CheckConfig:
-    rules = table.table("rules")
-    severities = tuple((rule, rules.text(rule, choices=SEVERITIES) or "") for rule in rules.values)
-    check = CheckConfig(rules=severities, exclude=table.words("exclude"))
-    table.finish()
-    return check
+def _error(problem: str, *, facts: Iterable[str] = (), fix: str = "") -> ConfigError:
+    return ConfigError(
+        f"{FILE_NAME}: {problem}",
+        facts=facts,
+        why="A setting that is not understood is not guessed at.",
+        fix=fix,
+    )

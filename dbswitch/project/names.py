@@ -33,7 +33,8 @@ PROTECTED_WORDS = frozenset({"prod", "production", "live"})
 NAME_RULE = "use letters, digits, - and _, beginning with a letter or digit"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VARIABLE_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
+_VARIABLE = re.compile(VARIABLE_PATTERN)
 
 
 def valid_name(name: str) -> bool:

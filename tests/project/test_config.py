@@ -16,11 +16,11 @@ def refused(text: str) -> ConfigError:
     return caught.value
 
 
-def accepted_or_placed(data: bytes) -> bool:
+def accepted_or_refused(data: bytes) -> bool:
     try:
         parse(data)
     except ConfigError as error:
-        return "line " in error.what
+        return error.what.startswith("dbswitch.toml")
     return True
 
 
@@ -78,40 +78,45 @@ aliases = ["stage"]
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "says"),
+    ("text", "says"),
     [
-        ("[server\nport = 1\n", "line 1, column 8", "expected"),
-        ("[server]\nport = \n", "line 2, column 8", "invalid value"),
-        ("[server]\nprot = 3000\n", "line 2, column 1", "unknown key `prot` in [server]"),
-        ("[servr]\nport = 3000\n", "line 1, column 2", "unknown key `servr`"),
-        ("[server]\n  port = '3000'\n", "line 2, column 3", "server.port must be an integer, not a string"),
-        ("[server]\nport = true\n", "line 2, column 1", "must be an integer, not a boolean"),
-        ("[server]\nport = 70000\n", "line 2, column 1", "1 to 65535"),
-        ("server.port = 0\n", "line 1, column 1", "1 to 65535"),
-        ("[switch]\nmode = 'hto'\n", "line 2, column 1", "one of auto, restart, hot, none"),
-        ("[server]\nready_path = 'x'\n", "line 2, column 1", "starts with /"),
-        ("[server]\ndist_dir = '../x'\n", "line 2, column 1", "inside the project"),
-        ("[database]\nrestart_deadline = 0\n", "line 2, column 1", "above 0"),
-        ("[database]\nrestart_deadline = nan\n", "line 2, column 1", "above 0"),
-        ("[targets.x]\nurl_from = 'postgres://u:p@h/d'\n", "line 2, column 1", "names a variable"),
-        ("[targets.x]\nvariables = { A = { form = 'B' } }\n", "line 2, column", "unknown key `form`"),
-        ("[targets.x]\ncommand = []\n", "line 2, column 1", "is empty"),
+        ("[server\nport = 1\n", "line 1, column 8: expected"),
+        ("[server]\nport = \n", "line 2, column 8: invalid value"),
+        ("[server]\nprot = 3000\n", "unknown key `prot` in [server]"),
+        ("[servr]\nport = 3000\n", "unknown key `servr` in this file"),
+        ("[server]\n  port = '3000'\n", "server.port: expected `int`, got `str`"),
+        ("[server]\nport = true\n", "server.port: expected `int`, got `bool`"),
+        ("[server]\nport = 70000\n", "server.port: expected `int` <= 65535"),
+        ("server.port = 0\n", "server.port: expected `int` >= 1"),
+        ("[server]\nports = [1, 'x']\n", "server.ports[1]: expected `int`, got `str`"),
+        ("[switch]\nmode = 'hto'\n", "switch.mode: must be one of auto, restart, hot, none"),
+        ("[server]\nready_path = 'x'\n", "server.ready_path: must be a path on the app"),
+        ("[server]\ndist_dir = '../x'\n", "server.dist_dir: must be a path inside the project"),
+        ("[server]\ndist_dir = 'a/..'\n", "server.dist_dir: must be a path inside the project"),
+        ("[database]\nrestart_deadline = 0\n", "database.restart_deadline: expected `float` > 0"),
+        ("[database]\nrestart_deadline = nan\n", "database.restart_deadline: expected `float` > 0"),
         (
-            "[targets.x]\ncommand = ['a']\nurl_from = 'B'\n",
-            "line 2, column 1",
-            "both `command` and `url_from`",
+            "[targets.x]\nurl_from = 'postgres://u:p@h/d'\n",
+            "targets.x.url_from: must be the name of a variable",
         ),
-        ("[targets.'a b']\n", "line 1, column 2", "cannot be a target's name"),
-        ("\n\n[check.rules]\nDBS1 = 'loud'\n", "line 4, column 1", "one of error, warning, info, off"),
-        ("a = 1\na = 2\n", "line 2, column", "overwrite"),
-        ("x = '''", "line 1, column 8", "expected"),
+        ("[targets.x]\nvariables = { A = { form = 'B' } }\n", "unknown key `form` in [targets.x.variables"),
+        ("[targets.x]\ncomand = ['a']\n", "unknown key `comand` in [targets.x]"),
+        ("[targets.x]\ncommand = []\n", "targets.x.command is empty"),
+        ("[targets.x]\nstart = ''\n", "targets.x.start is empty"),
+        ('[targets.x]\ncommand = "a \'b"\n', "targets.x.command: a quote is not closed"),
+        ("[targets.x]\ncommand = ['a']\nurl_from = 'B'\n", "targets.x has both `command` and `url_from`"),
+        ("[targets.'a b']\n", "`a b` cannot be a target's name"),
+        ("targets = 3\n", "targets must be a table"),
+        ("\n\n[check.rules]\nDBS1 = 'loud'\n", "must be one of error, warning, info, off"),
+        ("a = 1\na = 2\n", "line 2, column 6: cannot overwrite"),
+        ("x = '''", "end of document: expected"),
     ],
 )
-def test_what_is_wrong_is_said_with_line_and_column(text, place, says):
+def test_what_is_wrong_is_said_with_the_key_or_the_line(text, says):
     error = refused(text)
-    assert place in error.what
     assert says.lower() in error.what.lower()
-    assert error.what.startswith("dbswitch.toml, line ")
+    assert error.what.startswith("dbswitch.toml")
+    assert error.fix
 
 
 def test_an_unknown_key_suggests_the_closest_known_one():
@@ -120,7 +125,7 @@ def test_an_unknown_key_suggests_the_closest_known_one():
 
 
 def test_a_file_that_is_not_utf8_says_where():
-    with pytest.raises(ConfigError, match=r"line 2, column 9: this byte is not UTF-8"):
+    with pytest.raises(ConfigError, match="line 2: not UTF-8"):
         parse(b"[server]\ncommand=\xff\n")
 
 
@@ -180,7 +185,7 @@ def test_every_example_of_the_page_is_accepted():
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_settings_or_a_config_error(data):
-    assert accepted_or_placed(data)
+    assert accepted_or_refused(data)
 
 
 @given(
@@ -190,7 +195,7 @@ def test_any_bytes_give_settings_or_a_config_error(data):
         max_leaves=4,
     )
 )
-def test_any_value_for_any_known_key_is_accepted_or_refused_with_a_place(value):
+def test_any_value_for_any_known_key_is_accepted_or_refused(value):
     import json
 
     if value is None:
@@ -205,4 +210,4 @@ def test_any_value_for_any_known_key_is_accepted_or_refused_with_a_place(value):
     ):
         table, _, name = key.rpartition(".")
         text = f"[{table}]\n{name} = {json.dumps(value)}\n"
-        assert accepted_or_placed(text.encode("utf-8", "surrogatepass"))
+        assert accepted_or_refused(text.encode("utf-8", "surrogatepass"))
