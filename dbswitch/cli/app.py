@@ -233,9 +233,20 @@ def check(
     )
 
 
-@app.command()
-def doctor() -> None:
+@app.command(
+    epilog="Exit codes: 0 nothing found, 1 a warning or a problem was found, 2 usage or configuration. Nothing is changed."
+)
+def doctor(
+    run_commands: Annotated[
+        bool, typer.Option("--run-commands", help="Also run the commands of targets that have one.")
+    ] = False,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
     """Look at the machine, the project and every target."""
+    return Invocation(op.Doctor(run_commands), Common(json, quiet, verbose, project))
 
 
 @app.command()

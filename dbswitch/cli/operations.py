@@ -142,6 +142,12 @@ class Check(Struct, frozen=True):
     paths: tuple[str, ...] = ()
 
 
+class Doctor(Struct, frozen=True):
+    """Report on the machine, the project and its targets; `run_commands` also runs the commands of targets."""
+
+    run_commands: bool = False
+
+
 class Demo(Struct, frozen=True):
     """Show the whole thing on an embedded database."""
 
@@ -150,7 +156,20 @@ class Demo(Struct, frozen=True):
 
 
 Operation = (
-    Switch | Status | Dev | Stop | Restart | Logs | Wait | Exec | History | Init | Generate | Check | Demo
+    Switch
+    | Status
+    | Dev
+    | Stop
+    | Restart
+    | Logs
+    | Wait
+    | Exec
+    | History
+    | Init
+    | Generate
+    | Check
+    | Doctor
+    | Demo
 )
 
 

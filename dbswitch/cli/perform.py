@@ -22,8 +22,6 @@ def main(line: Sequence[str]) -> int:
     """Run an arranged command line and return its exit code; nothing but an exit code ever leaves."""
     _complete_streams()
     try:
-        if line and line[0] == "doctor":
-            return _guard(lambda: _doctor(line), line)
         if "_DBSWITCH_COMPLETE" in os.environ:
             return _guard(_complete, line)
         return _parsed(line)
@@ -116,21 +114,16 @@ def carry_out(invocation: Invocation, renderer: Renderer) -> int:
             from dbswitch.cli import check_command
 
             return check_command.check(operation, common)
+        case op.Doctor():
+            from dbswitch.cli import doctor_command
+
+            return doctor_command.doctor(operation, common)
         case op.Demo():
             from dbswitch.cli import making
 
             return making.demo(operation)
         case _:
             assert_never(operation)
-
-
-def _doctor(line: Sequence[str]) -> int:
-    try:
-        from dbswitch.check import doctor
-
-        return doctor.main(list(line[1:]))
-    except SystemExit as end:  # argparse has shown its help, or what it did not understand
-        return end.code if isinstance(end.code, int) else 0
 
 
 def _complete() -> int:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from dbswitch.check.doctor.facts import Facts, ReaderFacts, TargetFacts
     from dbswitch.check.doctor.findings import Finding
-    from dbswitch.errors import DbswitchError
 
 VERSION = 1
 
@@ -52,18 +51,6 @@ def report(facts: Facts, findings: tuple[Finding, ...]) -> str:
             "findings": [_finding(one) for one in in_order(findings)],
         }
     )
-
-
-def failure(error: DbswitchError) -> str:
-    """Return the object for an error that left nothing to report on."""
-    parts = {
-        "code": error.code,
-        "what": error.what,
-        "facts": list(error.facts),
-        "why": error.why,
-        "fix": error.fix,
-    }
-    return _dump({"v": VERSION, "error": parts})
 
 
 def is_failing(findings: Sequence[Finding]) -> bool:
