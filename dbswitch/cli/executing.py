@@ -11,8 +11,6 @@ from dbswitch.cli.switching import asker, find_project, tell_unfinished
 from dbswitch.errors import ProtectedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dbswitch.cli.operations import Common, Exec
     from dbswitch.cli.renderer import Renderer
     from dbswitch.project.targets import Target
@@ -22,25 +20,33 @@ def execute(asked: Exec, common: Common, renderer: Renderer) -> int:
     """Replace this process by the command, so that its signals and its exit code are its own.
 
     Raises:
-        UsageError: no such target, or no such command. ProtectedError: a protected target was not confirmed.
+        UsageError: no such target, or no such command.
+        ProtectedError: a protected target was not confirmed.
+        EnvFileError: an env file would lead the command to another database whatever its environment.
     """
     project = find_project(common, renderer)
     tell_unfinished(project, renderer)
-    from dbswitch.project.targets import resolve, variable_names
+    from dbswitch.project.command_environment import for_target
+    from dbswitch.switch.edits import resolve
 
-    target = resolve(project, asked.target)
+    target = resolve(project, asked.target, os.environ)
     confirm(target, asked, common, renderer)
-    environment, removed = environment_for(target, variable_names(project), os.environ)
-    if removed and not common.quiet:
-        names = ", ".join(removed)
-        renderer.note(f"{target.name} does not set {names}: not passed on")
+    environment = for_target(project, target, os.environ)
+    if not common.quiet:
+        if environment.removed:
+            renderer.note(f"{target.name} does not set {', '.join(environment.removed)}: not passed on")
+        if environment.emptied:
+            renderer.note(
+                f"{target.name} does not set {', '.join(environment.emptied)}: empty for this command,"
+                " since the env files have another target's"
+            )
     renderer.close()
     sys.stdout.flush()
     sys.stderr.flush()
     # Python ignores SIGPIPE, and what is ignored stays ignored in the new program.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        os.execvpe(asked.command[0], asked.command, environment)  # noqa: S606  no shell is the point
+        os.execvpe(asked.command[0], asked.command, environment.values)  # noqa: S606  no shell is the point
     except (OSError, ValueError) as error:  # ValueError: a NUL in a variable, which no program can be given
         raise UsageError(
             f"cannot run {asked.command[0]}",
@@ -48,15 +54,6 @@ def execute(asked: Exec, common: Common, renderer: Renderer) -> int:
             why="nothing was run",
             fix="the command stands behind `--`: `dbswitch exec TARGET -- CMD`; a shell's own words need `sh -c '...'`",
         ) from None
-
-
-def environment_for(
-    target: Target, known: frozenset[str], ambient: Mapping[str, str]
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the command's environment and what was left out: variables only other targets set."""
-    removed = tuple(sorted(key for key in known - frozenset(target.variables) if key in ambient))
-    kept = {key: value for key, value in ambient.items() if key not in removed}
-    return {**kept, **target.variables}, removed
 
 
 def confirm(target: Target, asked: Exec, common: Common, renderer: Renderer) -> None:
