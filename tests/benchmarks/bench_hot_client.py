@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 TIMED_ROUTE = live.LOAD_ROUTE.replace(
     "void request.url;", "void request.url;\n    const called = Date.now();", 1
 ).replace("{ database: shop.name }", "{ database: shop.name, called }", 1)
-_apps = contextlib.contextmanager(nextapp.next_app._get_wrapped_function())
+_apps = nextapp.apps
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import LEGS
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("leg", LEGS)
+@pytest.mark.parametrize("leg", first_and_sweep(LEGS))
 def test_the_app_answers_from_the_database_in_its_env_file(next_app, postgres_local, postgres_prod, leg):
     app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url)
     app.start_by_hand()

@@ -107,8 +107,8 @@ def test_the_demo_switches_there_and_back_shows_no_password_and_leaves_nothing(d
     ("moment", "number", "code"),
     [
         ("PostgreSQL", signal.SIGINT, 130),
-        ("$ dbswitch dev", signal.SIGINT, 130),
-        ("$ dbswitch prod", signal.SIGTERM, 143),
+        pytest.param("$ dbswitch dev", signal.SIGINT, 130, marks=pytest.mark.sweep),
+        pytest.param("$ dbswitch prod", signal.SIGTERM, 143, marks=pytest.mark.sweep),
     ],
 )
 def test_a_signal_midway_leaves_nothing(demo, moment, number, code):

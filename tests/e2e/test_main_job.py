@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import LEGS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def confirmed(app: AppFolder, target: ShopServer) -> tuple[str, ...]:
     return ("--confirm", target.shop.database)
 
 
-@pytest.mark.parametrize("leg", sorted(LEGS))
+@pytest.mark.parametrize("leg", first_and_sweep(LEGS))
 def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_server(
     next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer, leg: str
 ) -> None:

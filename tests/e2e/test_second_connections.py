@@ -205,7 +205,7 @@ def sessions(server: ShopServer, way: str) -> int:
 
 @pytest.fixture(scope="module")
 def booted(postgres_local: ShopServer, postgres_prod: ShopServer) -> Iterator[TwoDatabases]:
-    with contextlib.contextmanager(nextapp.next_app._get_wrapped_function())() as make:
+    with nextapp.apps() as make:
         app = generate(make(local=postgres_local.url, prod=postgres_prod.url), "client", "route")
         app.write("dbswitch.toml", f"[switch]\ndrain_timeout = {GRACE}\n")
         app.write("lib/second.js", MODULE)

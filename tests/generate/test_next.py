@@ -10,9 +10,11 @@ import pytest
 
 from dbswitch.database.identity import Identity
 from tests.generate.live import TOKEN, Load, build, point, prepare, rows, serve, sessions, under_load
-from tests.support.nextapp import wait_until
+from tests.support.nextapp import apps, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from tests.support.nextapp import AppFolder, NextApp
     from tests.support.postgres import FreshPostgres, ShopServer
 
@@ -25,6 +27,40 @@ _prefixes = (f"p{number}" for number in itertools.count(1))
 @pytest.fixture
 def hot_app(next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer) -> AppFolder:
     return prepare(next_app(local=postgres_local.url, prod=postgres_prod.url))
+
+
+@pytest.fixture(scope="module")
+def dev_once(postgres_local: ShopServer, postgres_prod: ShopServer) -> Iterator[AppFolder]:
+    with apps() as make:
+        app = prepare(make(local=postgres_local.url, prod=postgres_prod.url))
+        serve(app, "dev")
+        yield app
+
+
+@pytest.fixture
+def dev(dev_once: AppFolder, postgres_local: ShopServer) -> AppFolder:
+    """An app in `next dev`, on `local`; one for all tests."""
+    point(dev_once, postgres_local.url)
+    (dev_once.root / ".dbswitch" / "token").write_text(TOKEN)
+    wait_until(lambda: dev_once.get().status == 200 or None, 30, dev_once.log)
+    return dev_once
+
+
+@pytest.fixture(scope="module")
+def built_once() -> Iterator[tuple[AppFolder, str]]:
+    """An app that was built, without a database, and what the build printed."""
+    with apps() as make:
+        app = prepare(make())
+        yield app, build(app)
+
+
+@pytest.fixture
+def built(built_once: tuple[AppFolder, str]) -> Iterator[AppFolder]:
+    """The built app, without a server and without an env file."""
+    app, _ = built_once
+    yield app
+    app.stop()
+    (app.root / ".env.local").unlink(missing_ok=True)
 
 
 def switch_both_ways(app: AppFolder, local: ShopServer, prod: ShopServer) -> None:
@@ -42,27 +78,41 @@ def assert_written_once(load: Load, servers: list[ShopServer], prefix: str) -> l
     return sorted(set(found) - load.written())
 
 
-def test_next_dev_moves_in_the_same_process_and_says_where_it_is(
-    hot_app: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
+def test_next_dev_moves_in_the_same_process(
+    dev: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    serve(hot_app, "dev")
-    before = [process.pid for process in hot_app.next_servers()]
-    switch_both_ways(hot_app, postgres_local, postgres_prod)
-    assert [process.pid for process in hot_app.next_servers()] == before
+    before = [process.pid for process in dev.next_servers()]
+    switch_both_ways(dev, postgres_local, postgres_prod)
+    assert [process.pid for process in dev.next_servers()] == before
 
-    answer = hot_app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN})
+
+def test_the_identity_route_says_which_database_the_app_is_on(
+    dev: AppFolder, postgres_prod: ShopServer
+) -> None:
+    point(dev, postgres_prod.url)
+    answer = dev.get(IDENTITY, headers={"x-dbswitch-token": TOKEN})
     assert answer.status == 200, answer
     assert answer.json["dbswitch"] == 1
     assert Identity.from_json(answer.json["identity"]).database == postgres_prod.shop.database
 
-    assert hot_app.get(IDENTITY).status == 401
-    assert hot_app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN + "x"}).status == 401
-    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:3000"):
-        assert hot_app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN, "Host": host}).status == 404
-    (hot_app.root / ".dbswitch" / "token").write_text("")
-    assert hot_app.get(IDENTITY, headers={"x-dbswitch-token": ""}).status == 401
+
+@pytest.mark.parametrize("token", [None, TOKEN + "x", ""])
+def test_the_identity_route_refuses_other_tokens(dev: AppFolder, token: str | None) -> None:
+    headers = {} if token is None else {"x-dbswitch-token": token}
+    assert dev.get(IDENTITY, headers=headers).status == 401
 
 
+def test_an_empty_token_file_admits_no_caller(dev: AppFolder) -> None:
+    (dev.root / ".dbswitch" / "token").write_text("")
+    assert dev.get(IDENTITY, headers={"x-dbswitch-token": ""}).status == 401
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:3000"])
+def test_the_identity_route_is_not_there_for_other_hosts(dev: AppFolder, host: str) -> None:
+    assert dev.get(IDENTITY, headers={"x-dbswitch-token": TOKEN, "Host": host}).status == 404
+
+
+@pytest.mark.sweep
 def test_the_newest_next_and_prisma_move_too(
     next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
@@ -72,38 +122,38 @@ def test_the_newest_next_and_prisma_move_too(
     assert app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN}).status == 200
 
 
-def test_the_route_names_the_error_and_nothing_else_while_the_database_is_away(
-    next_app: NextApp, fresh_postgres: FreshPostgres
+def test_the_identity_route_names_the_error_and_nothing_else_while_the_database_is_away(
+    dev: AppFolder, fresh_postgres: FreshPostgres
 ) -> None:
     server = fresh_postgres()
-    app = prepare(next_app(local=server.url, prod=server.url))
-    serve(app, "dev")
-    assert app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN}).status == 200
+    point(dev, server.url)
+    assert dev.get(IDENTITY, headers={"x-dbswitch-token": TOKEN}).status == 200
     server.server.stop()
-    answer = app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN})
+    answer = dev.get(IDENTITY, headers={"x-dbswitch-token": TOKEN})
     assert (answer.status, answer.json) == (503, {"dbswitch": 1, "error": "P1001"})
 
 
-def test_next_start_moves_too_and_the_build_needs_no_database(
-    hot_app: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
-) -> None:
-    kept = (hot_app.root / ".env.local").read_bytes()
-    (hot_app.root / ".env.local").unlink()
-    printed = build(hot_app)
+def test_the_build_needs_no_database_and_warns_of_nothing(built_once: tuple[AppFolder, str]) -> None:
+    _, printed = built_once
     assert "warn" not in printed.lower().replace("npm warn", ""), printed
-    (hot_app.root / ".env.local").write_bytes(kept)
-    trace = (hot_app.root / ".next/server/app/api/load/route.js.nft.json").read_text()
-    assert "prisma.config.ts" not in trace, "Turbopack took the whole project for dependencies"
-    assert (
-        ".dbswitch"
-        not in (hot_app.root / ".next/server/app/api/dbswitch/identity/route.js.nft.json").read_text()
-    )
 
-    serve(hot_app, "start")
-    switch_both_ways(hot_app, postgres_local, postgres_prod)
-    answer = hot_app.get()
+
+def test_the_build_takes_no_more_than_the_client_needs(built: AppFolder) -> None:
+    traces = built.root / ".next/server/app/api"
+    load = (traces / "load/route.js.nft.json").read_text()
+    assert "prisma.config.ts" not in load, "Turbopack took the whole project for dependencies"
+    assert ".dbswitch" not in (traces / "dbswitch/identity/route.js.nft.json").read_text()
+
+
+def test_next_start_moves_too_and_has_no_identity_route(
+    built: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    point(built, postgres_local.url)
+    serve(built, "start")
+    switch_both_ways(built, postgres_local, postgres_prod)
+    answer = built.get()
     assert answer.json["bucket"] == postgres_prod.shop.name, "a companion of the URL follows it"
-    assert hot_app.get(IDENTITY, headers={"x-dbswitch-token": TOKEN}).status == 404
+    assert built.get(IDENTITY, headers={"x-dbswitch-token": TOKEN}).status == 404
 
 
 def test_an_exported_url_stays_as_next_says(
@@ -127,20 +177,19 @@ def test_the_usual_singleton_would_have_stayed_on_the_old_database(
     assert app.shop() == postgres_local.answer
 
 
-@pytest.mark.slow
 def test_ten_switches_under_load_fail_nothing_and_lose_nothing(
-    hot_app: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
+    built: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    build(hot_app)
-    serve(hot_app, "start")
+    point(built, postgres_local.url)
+    serve(built, "start")
     prefix = next(_prefixes)
     before = sessions(postgres_local)
     switches: list[tuple[float, str]] = []
-    with under_load(hot_app, 60, prefix) as load:
+    with under_load(built, 60, prefix) as load:
         for turn in range(10):
             time.sleep(0.6)  # the load between two switches
             server = postgres_local if turn % 2 else postgres_prod
-            switches.append((point(hot_app, server.url), server.shop.name))
+            switches.append((point(built, server.url), server.shop.name))
         time.sleep(0.6)
     assert load.rate >= 50
     assert not load.failed, load.failed[:3]
@@ -201,24 +250,26 @@ def crash_and_recover(server: ShopServer) -> None:
     server.server.start()  # it refuses with 57P03 while it replays its log
 
 
-@pytest.mark.slow
-def test_reads_ride_out_every_outage_and_writes_are_never_doubled(
-    next_app: NextApp, fresh_postgres: FreshPostgres
+@pytest.mark.parametrize(
+    "outage",
+    [stop_for_five_seconds, take_all_connections, crash_and_recover, terminate_every_backend],
+    ids=lambda outage: outage.__name__,
+)
+def test_reads_ride_out_an_outage_and_writes_are_never_doubled(
+    built: AppFolder, fresh_postgres: FreshPostgres, outage: Callable[[ShopServer], None]
 ) -> None:
     server = fresh_postgres()
-    app = prepare(next_app(local=server.url, prod=server.url))
-    build(app)
-    serve(app, "start")
-    for outage in (stop_for_five_seconds, take_all_connections, crash_and_recover, terminate_every_backend):
-        prefix = next(_prefixes)
-        with under_load(app, 50, prefix) as load:
-            time.sleep(0.7)
-            outage(server)
-            time.sleep(1.5)
-        failed = assert_reads_and_writes(load, server, prefix)
-        print(f"{outage.__name__}: {len(load.results)} requests, {len(failed)} writes unsure")
-        if outage is stop_for_five_seconds:
-            assert app.log().count("[dbswitch]") == 1, app.log()
-        if outage is not terminate_every_backend:
-            assert len(failed) <= 9, f"{outage.__name__}: at most one under way on each connection"
-    assert server.shop.password not in app.log()
+    point(built, server.url)
+    serve(built, "start")
+    prefix = next(_prefixes)
+    with under_load(built, 50, prefix) as load:
+        time.sleep(0.7)
+        outage(server)
+        time.sleep(1.5)
+    failed = assert_reads_and_writes(load, server, prefix)
+    print(f"{len(load.results)} requests, {len(failed)} writes unsure")
+    if outage is stop_for_five_seconds:
+        assert built.log().count("[dbswitch]") == 1, built.log()
+    if outage is not terminate_every_backend:
+        assert len(failed) <= 9, "at most one under way on each connection"
+    assert server.shop.password not in built.log()

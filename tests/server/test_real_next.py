@@ -23,7 +23,8 @@ from dbswitch.server.ports import is_free
 from dbswitch.server.processes import identify, is_alive
 from dbswitch.server.state import ServerState
 from tests.server.conftest import assert_dead, wait_for
-from tests.support.nextapp import APP_MARKER
+from tests.support.amounts import first_and_sweep
+from tests.support.nextapp import APP_MARKER, LEGS
 from tests.support.state import private_dir
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def make(next_app: NextApp, leg: str, url: str = "postgres://first") -> AppFolde
     return next_app(leg, files={".env": f'DATABASE_URL="{url}"\n', "app/plain/route.ts": PLAIN})
 
 
-@pytest.mark.parametrize("leg", ["base", "newest"])
+@pytest.mark.parametrize("leg", first_and_sweep(LEGS))
 def test_whatever_part_of_the_chain_is_killed_a_restart_ends_with_one_healthy_server(
     next_app: NextApp, leg: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,7 +139,7 @@ def test_whatever_part_of_the_chain_is_killed_a_restart_ends_with_one_healthy_se
         stranger.wait()
 
 
-@pytest.mark.parametrize("leg", ["base", "newest"])
+@pytest.mark.parametrize("leg", first_and_sweep(LEGS))
 def test_a_restart_from_inside_a_route_handler_reads_the_changed_file(next_app: NextApp, leg: str) -> None:
     """The one who restarts is a descendant of the server, with its whole poisoned environment."""
     app = make(next_app, leg)

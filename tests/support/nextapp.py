@@ -28,7 +28,7 @@ import pytest
 import dbswitch.demo
 from dbswitch.demo import shop_app
 from dbswitch.demo.postgres import free_port
-from tests.support import cache, npm
+from tests.support import cache, forkserver, npm
 from tests.support.processes import end, with_variable
 
 if TYPE_CHECKING:
@@ -136,10 +136,14 @@ class AppFolder:
         self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
         """Run `dbswitch ARGUMENTS` here and return how it ended."""
+        whole = self.environment(env)
+        forked = forkserver.run("dbswitch", arguments, cwd=self.root, env=whole, stdin="", timeout=timeout)
+        if forked is not None:
+            return forked
         return subprocess.run(
             [sys.executable, "-m", "dbswitch", *arguments],
             cwd=self.root,
-            env=self.environment(env),
+            env=whole,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -262,10 +266,11 @@ class AppFolder:
 
     def log(self) -> str:
         """Return what the server wrote, whoever started it, oldest first."""
+        return "".join(path.read_text(errors="replace") for path in self._logs() if path.exists())
+
+    def _logs(self) -> list[Path]:
         names = (".dbswitch/server.log.1", ".dbswitch/server.log", "../by-hand.log", "../dbswitch.log")
-        return "".join(
-            (self.root / name).read_text(errors="replace") for name in names if (self.root / name).exists()
-        )
+        return [self.root / name for name in names]
 
     def assert_clean_log(self) -> None:
         """The server's log has none of the troubles that this tool exists for."""
@@ -279,10 +284,17 @@ class AppFolder:
         ):
             assert trouble not in log, log[-4000:]
 
-    def remove(self) -> None:
+    def stop(self) -> None:
+        """End every process of this app, and forget what the servers wrote."""
         end(self.processes())
         for process in self.started:
             process.wait(10)
+        self.started.clear()
+        for path in self._logs():
+            path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        self.stop()
         shutil.rmtree(self.root.parent)
 
 
@@ -324,9 +336,9 @@ def env_local(local: str, prod: str) -> str:
     )
 
 
-@pytest.fixture
-def next_app() -> Iterator[NextApp]:
-    """A factory of apps; what they started is stopped and their folders are removed at the end."""
+@contextlib.contextmanager
+def apps() -> Iterator[NextApp]:
+    """Give a factory of apps; what they started is stopped and their folders are removed at the end."""
     made: list[AppFolder] = []
     # On the cache's file system: hard links do not reach another one.
     folder = cache.root() / "apps"
@@ -359,6 +371,13 @@ def next_app() -> Iterator[NextApp]:
 
     try:
         yield make
-    finally:  # a benchmark uses it as a context manager, and may fail inside
+    finally:
         for app in made:
             app.remove()
+
+
+@pytest.fixture
+def next_app() -> Iterator[NextApp]:
+    """A factory of apps for one test."""
+    with apps() as make:
+        yield make
