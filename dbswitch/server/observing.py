@@ -82,12 +82,16 @@ def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
     marked = [pid for pid, one in found.items() if one.marker is not None and one.marker.startswith(prefix)]
     listening = ports.listening_of(marked) if marked else {}
     needed = {spec.port, *([record.port] if record is not None else [])}
+    root = spec.cwd.resolve()
+    lock = lock_path(spec.dist_dir)
+    # A checkout may bring a symlink to another project's build folder, whose lock that project's server holds.
+    own_lock = lock.resolve().is_relative_to(root)
     evidence = Evidence(
-        root=str(spec.cwd.resolve()),
+        root=str(root),
         marker_prefix=prefix,
         self_pid=os.getpid(),
         leader=record.process if record is not None else None,
-        lock_pids=lock_holders(lock_path(spec.dist_dir)),
+        lock_pids=lock_holders(lock) if own_lock else frozenset(),
         port_pids=frozenset(pid for port in needed for pid in listening.get(port, ())),
     )
     return claim(found, evidence)

@@ -259,6 +259,19 @@ def test_the_lock_of_a_living_server_is_never_removed(make_folder):
     assert not lifecycle.remove_lock_if_free(folder.spec)
 
 
+def test_a_linked_build_folder_does_not_make_another_projects_server_ours(make_folder):
+    victim = make_folder(name="victim")
+    running = victim.start_ready()
+    hostile = make_folder(name="hostile")
+    (hostile.root / ".next").symlink_to(victim.root / ".next")
+    assert lock_is_held(lock_path(hostile.spec.dist_dir))
+
+    hostile.stop()
+    assert is_alive(running.record.process)
+    assert lock_is_held(lock_path(victim.spec.dist_dir))
+    victim.stop()
+
+
 def test_a_poisoned_launch_environment_does_not_reach_the_next_server(make_folder):
     """A server whose environment pins the old URL, as a child of a route handler, is followed by one that reads the files."""
     folder = make_folder()
