@@ -7,6 +7,7 @@ Between the copy and the cut a few lines can be lost; a resident process that wo
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import time
@@ -35,17 +36,23 @@ def open_for_append(path: Path) -> int:
 
 
 def rotate(path: Path, limit: int = MAX_BYTES) -> bool:
-    """Copy a log of more than `limit` bytes to `.1` and empty it; say whether that was done."""
+    """Copy a log of more than `limit` bytes to `.1` and empty it; say whether that was done.
+
+    A lock on the log makes sure that one follower does it: a second one would copy what the first has just emptied.
+    """
+    previous = path.with_name(path.name + ".1")
     try:
-        if path.is_symlink() or path.stat().st_size <= limit:
+        if path.lstat().st_size <= limit:
             return False
-        previous = path.with_name(path.name + ".1")
-        fd = open_private(previous, _REPLACE)
-        with open_regular(path) as source, os.fdopen(fd, "wb") as target:
-            shutil.copyfileobj(source, target)
-        os.truncate(path, 0)
+        with os.fdopen(open_private(path, os.O_RDWR), "rb+") as source:
+            fcntl.flock(source, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(source.fileno()).st_size <= limit:
+                return False
+            with os.fdopen(open_private(previous, _REPLACE), "wb") as target:
+                shutil.copyfileobj(source, target)
+            os.ftruncate(source.fileno(), 0)
     except OSError:
-        return False  # a full disk must not keep the server from starting
+        return False  # another follower is at it; or the disk is full, which must not keep the server from starting
     return True
 
 

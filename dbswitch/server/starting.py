@@ -19,7 +19,7 @@ from dbswitch.server.observing import find
 from dbswitch.server.processes import ProcessId, identify, is_alive
 from dbswitch.server.record import ServerRecord, new_marker, write_record
 from dbswitch.server.state import Reply
-from dbswitch.server.stopping import PORT_GRACE, comes_back, taken
+from dbswitch.server.stopping import PORT_GRACE, already_there, comes_back, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ def start(
     require_command(spec)
     port = spec.port if port is None else port
     if living := find(spec):
-        raise comes_back(living)
+        raise already_there(living)
     if not ports.is_free(port):
         on_wait(f"port {port} is not free yet")
         if ports.wait_free([port], PORT_GRACE):

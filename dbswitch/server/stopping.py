@@ -16,7 +16,7 @@ from dbswitch.server.ladder import Descent, descend
 from dbswitch.server.nextjs import lock_path, remove_lock
 from dbswitch.server.observing import Observation, find, find_claims
 from dbswitch.server.ownership import Owned, Proof
-from dbswitch.server.processes import is_alive, look_at
+from dbswitch.server.processes import age, identify, is_alive, look_at
 from dbswitch.server.record import remove_record
 from dbswitch.server.state import ServerState
 from dbswitch.server.takeover import end_foreign
@@ -155,8 +155,21 @@ def _still_there(descent: Descent) -> ServerError:
     )
 
 
+def already_there(living: tuple[Owned, ...]) -> ServerError:
+    """Return the error for a server that is there where none should be: started again, or never stopped."""
+    me = identify(os.getpid())
+    if me is not None and all(age(one.id) > age(me) for one in living):
+        return ServerError(
+            "a dev server of this project is still running",
+            facts=[_line(one) for one in living],
+            why="two servers in the same folder corrupt the build that both use",
+            fix="stop it with `dbswitch stop`, or end the processes named above yourself",
+        )
+    return comes_back(living)
+
+
 def comes_back(living: tuple[Owned, ...]) -> ServerError:
-    """Return the error that names a server nobody asked for, and whoever started it."""
+    """Return the error that names a server which was started again, and the process that did it."""
     owned = {one.process.pid for one in living}
     parents = {one.process.parent for one in living} - owned - {0, 1, os.getpid()}
     above = [process for pid in sorted(parents) if (process := look_at(pid)) is not None]

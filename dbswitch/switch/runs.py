@@ -76,12 +76,17 @@ def read(state_dir: Path, run_id: str) -> tuple[dict[str, Any], ...]:
 
 
 def prune(state_dir: Path) -> None:
-    """Remove the files of all but the newest runs; one that cannot be removed stays."""
+    """Remove the files of all but the newest runs; one that cannot be removed stays.
+
+    After the clock was set back, ids from the future count as the oldest: the present run must not lose its file.
+    """
     folder = state_dir / FOLDER
+    present = new_id()
     try:
-        names = sorted(path.name for path in folder.iterdir() if _ID.fullmatch(path.stem))
+        names = [path.name for path in folder.iterdir() if _ID.fullmatch(path.stem)]
     except OSError:
         return
+    names.sort(key=lambda name: (name < present, name))
     for name in names[:-KEPT]:
         with contextlib.suppress(OSError):
             (folder / name).unlink()

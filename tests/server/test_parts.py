@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,31 @@ def test_the_log_is_cut_by_copying_and_its_writer_goes_on_at_the_beginning(tmp_p
     assert path.with_name("server.log.1").read_bytes() == b"old\n" * 10
     assert not log.rotate(path, limit=20)
     assert log.last_lines(path) == ("new",)
+
+
+def test_several_followers_that_rotate_at_once_keep_the_whole_log(tmp_path, monkeypatch):
+    path = tmp_path / "server.log"
+    content = b"line\n" * 10_000
+    path.write_bytes(content)
+    meanwhile: list[bool] = []
+    copy = log.shutil.copyfileobj
+
+    def copy_while_another_rotates(source, target):
+        copy(source, target)
+        meanwhile.append(log.rotate(path, limit=20))
+
+    monkeypatch.setattr(log.shutil, "copyfileobj", copy_while_another_rotates)
+    assert log.rotate(path, limit=20)
+    assert meanwhile == [False]
+    assert path.read_bytes() == b""
+    assert path.with_name("server.log.1").read_bytes() == content
+    monkeypatch.undo()
+
+    path.write_bytes(content)
+    with ThreadPoolExecutor(8) as followers:
+        assert sum(followers.map(lambda _: log.rotate(path, limit=20), range(64))) == 1
+    assert path.with_name("server.log.1").read_bytes() == content
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["server.log", "server.log.1"]
 
 
 def test_following_goes_on_across_a_cut_and_ends_when_told(tmp_path):

@@ -242,6 +242,26 @@ def test_a_second_start_is_refused_and_leaves_the_first_server_alone(make_folder
     folder.stop()
 
 
+def test_a_server_that_was_never_stopped_is_not_said_to_have_been_started_again(make_folder):
+    folder = make_folder()
+    folder.start_ready()
+    code = (
+        "import os, sys; from dbswitch.server import lifecycle, stopping; from dbswitch.errors import ServerError;"
+        "from tests.server.test_standin import spec_of; from pathlib import Path\n"
+        "try: lifecycle.start(spec_of(Path(sys.argv[1]), int(sys.argv[2])), lifecycle.CleanEnvironment(os.environ))\n"
+        "except ServerError as error: print(error.what)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder.root), str(folder.spec.port)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "a dev server of this project is still running\n", done.stderr
+    folder.stop()
+
+
 def test_the_lock_of_a_living_server_is_never_removed(make_folder):
     folder = make_folder()
     folder.start_ready()

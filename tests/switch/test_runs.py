@@ -73,3 +73,20 @@ def test_only_the_fifty_newest_runs_are_kept_and_other_files_left_alone(tmp_path
     runs.prune(tmp_path)
     kept = sorted(p.name for p in (tmp_path / "runs").iterdir())
     assert kept == [*(f"{i}.jsonl" for i in ids[10:]), "mine.txt"]
+
+
+def test_after_the_clock_was_set_back_the_present_run_keeps_its_events(tmp_path, monkeypatch):
+    now = runs.time.time_ns()
+    monkeypatch.setattr(runs.time, "time_ns", lambda: now + 3_600_000_000_000)
+    future = [runs.new_id() for _ in range(runs.KEPT)]
+    for run_id in future:
+        runs.RunFile(tmp_path, run_id)(Started(run_id, "prod", runs.now()))
+    monkeypatch.setattr(runs.time, "time_ns", lambda: now)
+    mine = runs.new_id()
+    runs.RunFile(tmp_path, mine)(Started(mine, "prod", runs.now()))
+    monkeypatch.setattr(runs.time, "time_ns", lambda: now + 1_000_000)
+
+    runs.prune(tmp_path)
+
+    assert runs.read(tmp_path, mine)
+    assert len(list((tmp_path / "runs").iterdir())) == runs.KEPT
