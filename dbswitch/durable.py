@@ -13,8 +13,10 @@ import json
 import os
 import stat
 import sys
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
@@ -103,20 +105,34 @@ def open_private(path: Path, flags: int) -> int:
     return fd
 
 
-def give_to_owner(path: Path, fd: int | None = None) -> None:
-    """Let what root made belong to whom the folder around it belongs to: as root in a person's project (a container).
+def owner_for_new_file(folder: str | Path) -> tuple[int, int]:
+    """Return user and group id for what is created in `folder`; -1 where the kernel's choice is right.
+
+    Root working in a user's project (a container) creates files for the owner of the folder.
 
     Raises:
-        OSError: it cannot be looked at, or not be given.
+        OSError: the folder cannot be examined.
     """
     if os.geteuid() != 0:
+        return -1, -1
+    parent = os.stat(folder)  # noqa: PTH116 - `str` or `Path`
+    return (parent.st_uid, parent.st_gid) if parent.st_uid != 0 else (-1, -1)
+
+
+def give_to_owner(path: Path, fd: int | None = None) -> None:
+    """Give what root created at `path` to the owner of the parent directory, see :func:`owner_for_new_file`.
+
+    Raises:
+        OSError: it cannot be examined or given away.
+    """
+    owner = owner_for_new_file(path.parent)
+    if owner == (-1, -1):
         return
-    found, around = os.lstat(path) if fd is None else os.fstat(fd), path.parent.stat()
-    if found.st_uid == 0 != around.st_uid:
-        if fd is None:
-            os.chown(path, around.st_uid, around.st_gid, follow_symlinks=False)
-        else:
-            os.fchown(fd, around.st_uid, around.st_gid)
+    if fd is None:
+        if os.lstat(path).st_uid == 0:
+            os.chown(path, *owner, follow_symlinks=False)
+    elif os.fstat(fd).st_uid == 0:
+        os.fchown(fd, *owner)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -152,27 +168,59 @@ def read_regular_text(path: Path, *, encoding: str = "utf-8", errors: str = "str
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def write_new_file(
+    path: str | Path,
+    content: bytes,
+    *,
+    mode: int = PRIVATE_FILE,
+    owner: tuple[int, int] = (-1, -1),
+    attributes_of: str | Path | None = None,
+) -> None:
+    """Create `path`, which must not exist, and flush it to the disk.
+
+    Args:
+        path: the file.
+        content: its content.
+        mode: its permissions, whatever the umask is.
+        owner: user and group id; -1 keeps the one the kernel gave it.
+        attributes_of: a file whose extended attributes (ACLs among them) are copied where the system allows it.
+
+    Raises:
+        OSError: a partial file may be left at `path`.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
+    try:
+        remaining = memoryview(content)
+        while remaining:  # write(2) may write fewer bytes than it was given
+            remaining = remaining[os.write(fd, remaining) :]
+        created = os.fstat(fd)
+        uid, gid = (
+            -1 if wanted == found else wanted
+            for wanted, found in zip(owner, (created.st_uid, created.st_gid), strict=True)
+        )
+        if (uid, gid) != (-1, -1):
+            os.fchown(fd, uid, gid)
+        os.fchmod(fd, mode)  # after fchown, which clears the set-id bits
+        if attributes_of is not None:
+            _copy_attributes(attributes_of, fd)
+        fsync_fd(fd)
+    finally:
+        os.close(fd)
+
+
 def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
     """Replace `path` by `content`, all or nothing, also across a power cut.
 
     Raises:
-        OSError: nothing was replaced, and no temporary file stays behind.
+        OSError: nothing was replaced, or the folder could not be flushed. No temporary file stays behind.
     """
-    import tempfile
-
-    fd, name = tempfile.mkstemp(prefix=f".{path.name}.draft-", dir=path.parent)
-    temporary = Path(name)
+    draft = path.with_name(f".{path.name}.draft-{os.urandom(4).hex()}")
     try:
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            give_to_owner(temporary, stream.fileno())
-            os.fchmod(stream.fileno(), mode)
-            fsync_fd(stream.fileno())
-        temporary.replace(path)
+        write_new_file(draft, content, mode=mode, owner=owner_for_new_file(path.parent))
+        os.rename(draft, path)  # noqa: PTH104 - the power-cut model of the tests records calls of `os`
     except BaseException:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            os.unlink(draft)  # noqa: PTH108 - as above
         raise
     fsync_dir(path.parent)
 
@@ -192,6 +240,15 @@ def overwrite_file(path: Path, content: bytes) -> None:
         fsync_fd(fd)
     finally:
         os.close(fd)
+
+
+def _copy_attributes(source: str | Path, fd: int) -> None:
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(source, follow_symlinks=False):
+            with contextlib.suppress(OSError):
+                os.setxattr(fd, name, os.getxattr(source, name, follow_symlinks=False))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,19 +1,19 @@
-"""The redo journal: the one small file that turns a change of several env files into a single one.
+"""The redo journal: one small file that makes the change of several env files atomic.
 
-The journal holds both contents of every file. It is written under another name, flushed, renamed to its own name, and
-its folder is flushed: that instant is the commit point. Before it nothing has happened; after it a later run can always
-finish. It is private (0600), and it is gone when the transaction is.
+It holds the old and the new content of every file. Once it is in place and its folder is flushed, the transaction is
+committed: before that nothing has changed, and from then on a later run can finish it. It is private (0600) and removed
+at the end.
 """
 
 from __future__ import annotations
 
-import binascii
-import contextlib
 import hashlib
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from dbswitch import durable
 
@@ -21,15 +21,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAGIC = b"dbswitch-journal 1 "
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Entry:
-    """One file of a transaction.
+    """One file of a transaction; contents are secrets, so there is no repr.
 
-    `path` is what the caller named, `real` the file behind its symlinks. `old` None: the file is created; `new` None: it
-    is removed. `uid` and `gid` are -1 where the new file simply gets the writer's. Contents are secrets: no repr.
+    Attributes:
+        path: as the caller named it.
+        real: the file behind its symlinks.
+        old: None: the file is created.
+        new: None: the file is removed.
+        mode: permissions of the new file.
+        uid: owner of the new file; -1 for the user who writes it.
+        gid: group of the new file; -1 likewise.
     """
 
     path: str
@@ -42,95 +47,73 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """The file's name as people are shown it."""
+        """The file's name as it is shown."""
         return os.path.basename(self.path)  # noqa: PTH119 - str in, str out
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Journal:
-    """All entries in their order of writing; `id` is part of the names of the temporary files."""
+    """All entries in the order in which they are written; `id` is part of the names of the temporary files."""
 
     id: str
     entries: tuple[Entry, ...]
 
 
 def digest(content: bytes | None) -> str:
-    """Return the short digest people are shown: eight hexadecimal digits of SHA-256, or `missing`."""
+    """Return the short digest that messages show: eight hexadecimal digits of SHA-256, or `missing`."""
     return "missing" if content is None else hashlib.sha256(content).hexdigest()[:8]
 
 
 def encode(journal: Journal) -> bytes:
     """Return the journal's bytes: a line with the checksum of the rest, then one JSON value."""
-    entries = [
-        [e.path, e.real, _to_text(e.old), _to_text(e.new), e.mode, e.uid, e.gid] for e in journal.entries
-    ]
-    body = json.dumps({"id": journal.id, "entries": entries}).encode()
+    # json, not msgspec.json: a path that is not UTF-8 holds lone surrogates.
+    body = json.dumps(msgspec.to_builtins(journal)).encode()
     return _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
 def decode(content: bytes) -> Journal | None:
-    """Return the journal in `content`, or None where it is not a whole one: then it was never committed."""
+    """Return the journal in `content`, or None if it is incomplete and so was never committed."""
     head, _, body = content.partition(b"\n")
     if head != _MAGIC + hashlib.sha256(body).hexdigest().encode():
         return None
     try:
-        value: dict[str, Any] = json.loads(body)
-        return Journal(
-            str(value["id"]),
-            tuple(
-                Entry(str(path), str(real), _to_bytes(old), _to_bytes(new), int(mode), int(uid), int(gid))
-                for path, real, old, new, mode, uid, gid in value["entries"]
-            ),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None  # its checksum is right and its shape is not: no dbswitch wrote it
+        return msgspec.convert(json.loads(body), Journal)
+    except (ValueError, RecursionError):
+        return None  # the checksum is right and the shape is not: dbswitch did not write it
 
 
 def commit(path: Path, journal: Journal) -> None:
-    """Put the journal in place; when this returns, the transaction will happen whatever happens next.
+    """Put the journal in place; once this returns, the transaction will be completed whatever happens.
 
     Raises:
-        OSError: it is not committed. A file may be left behind: :func:`retire` removes it.
+        OSError: call :func:`retire`.
     """
-    draft = _draft(path)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(draft)  # noqa: PTH108 - the simulator of power cuts records os.* calls
-    fd = os.open(draft, _CREATE, durable.PRIVATE_FILE)
-    try:
-        os.fchmod(fd, durable.PRIVATE_FILE)
-        write_all(fd, encode(journal))
-        durable.fsync_fd(fd)
-    finally:
-        os.close(fd)
-    os.rename(draft, path)  # noqa: PTH104 - as above
-    durable.fsync_dir(path.parent)
+    durable.replace_file(path, encode(journal))
 
 
 def read(path: Path) -> Journal | None:
-    """Return the committed journal at `path`, or None where there is none.
+    """Return the committed journal at `path`, or None if there is none.
 
     Raises:
-        OSError: there is one and it cannot be read.
+        OSError: there is one and it cannot be read, or it is not a regular file.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = durable.open_private(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
-    try:
-        return decode(read_all(fd))
-    finally:
-        os.close(fd)
+    with os.fdopen(fd, "rb") as stream:
+        return decode(stream.read())
 
 
 def retire(path: Path) -> None:
-    """Remove the journal and its draft, and make that durable; one that cannot be unlinked is emptied.
+    """Remove the journal and its drafts, and make that durable; one that cannot be unlinked is emptied first.
 
     Raises:
         OSError: the journal is still there, or may come back after a power cut.
     """
-    for name in (_draft(path), path):
+    for name in (*_drafts(path), path):
         try:
-            os.unlink(name)  # noqa: PTH108 - as above
+            os.unlink(name)  # noqa: PTH108 - the power-cut model of the tests records calls of `os`
         except FileNotFoundError:
             continue
         except OSError:
@@ -139,24 +122,15 @@ def retire(path: Path) -> None:
     durable.fsync_dir(path.parent)
 
 
-def write_all(fd: int, content: bytes) -> None:
-    """Write every byte of `content`; write(2) may write fewer. Raises OSError."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(fd, view) :]
+def has_remains(path: Path) -> bool:
+    """Return whether a journal or a draft of one exists. Raises OSError."""
+    return os.path.lexists(path) or bool(_drafts(path))
 
 
-def read_all(fd: int) -> bytes:
-    """Return what is left to read from `fd`. Raises OSError."""
-    parts = []
-    while part := os.read(fd, 1 << 16):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _draft(path: Path) -> Path:
-    # A fixed name: the switch holds the lock, and what a kill leaves behind is found again.
-    return path.with_name(path.name + ".draft")
+def _drafts(path: Path) -> list[Path]:
+    """Return the temporary files of :func:`commit` that a killed run left."""
+    names = os.listdir(path.parent)  # noqa: PTH208 - Path.glob() ignores a folder that cannot be read
+    return [path.with_name(name) for name in names if name.startswith(f".{path.name}.draft-")]
 
 
 def _empty(path: Path) -> None:
@@ -166,16 +140,3 @@ def _empty(path: Path) -> None:
         durable.fsync_fd(fd)
     finally:
         os.close(fd)
-
-
-def _to_text(content: bytes | None) -> str | None:
-    return None if content is None else binascii.b2a_base64(content, newline=False).decode()
-
-
-def _to_bytes(text: str | None) -> bytes | None:
-    return None if text is None else binascii.a2b_base64(text)
-
-
-def has_remains(path: Path) -> bool:
-    """Tell cheaply whether a journal or a draft of one is there."""
-    return os.path.lexists(path) or os.path.lexists(_draft(path))

@@ -1,8 +1,8 @@
-"""Change several env files as one: all of them or none, whatever happens in between.
+"""Change several env files as one: all of them or none.
 
 The order: checks, journal (its folder flushed: the commit point), every new file written and flushed beside the real
-one, the files exchanged in the order given, temporary files removed, folders flushed, journal removed, its folder flushed.
-A run that lives puts everything back when something fails; a run that was killed is finished by :func:`recover`.
+one, the files replaced in the order given, temporary files removed, folders flushed, journal removed, its folder flushed.
+If a step fails, the run puts everything back; if the run is killed, :func:`recover` finishes the change in a later one.
 
 `docs/explanation/transaction.md` has the reasons.
 """
@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch import durable
-from dbswitch.envfiles import journal as journals, swapping
+from dbswitch.envfiles import atomic_replace, journal as journals
+from dbswitch.envfiles.atomic_replace import ChangedError, NotAFileError, read_file
 from dbswitch.envfiles.journal import Entry, Journal, digest
 from dbswitch.envfiles.preflight import checked, conflict
-from dbswitch.envfiles.shield import signals_held
-from dbswitch.envfiles.swapping import ChangedError, NotAFileError, read_file
 from dbswitch.errors import EnvFileConflictError, EnvFileError, RollbackFailedError
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 _MARK = ".dbswitch-"
 _ID = re.compile(r"[0-9a-f]{8}")
-_AS_IT_WAS = "Every env file is as it was."
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -45,7 +43,7 @@ class FileChange:
 
 
 class Recovery(Struct, frozen=True):
-    """What :func:`recover` did: files now in their new state, and files it left alone since someone else changed them."""
+    """What :func:`recover` did: the files that are now new, and those it left because another program changed them."""
 
     completed: tuple[Path, ...]
     conflicts: tuple[Path, ...]
@@ -53,27 +51,25 @@ class Recovery(Struct, frozen=True):
 
 
 def apply(changes: Sequence[FileChange], journal: Path) -> None:
-    """Carry out all changes, in the order given, or none.
+    """Make all changes, in the order given, or none. A file that already has its new content is left untouched.
 
-    A file that already has its new content is left alone. Signal handlers of Python's run after the end, so an exception
-    from one of them finds everything done.
+    The caller holds the lock of the switch and defers signals: an exception from a signal handler may leave the journal
+    behind, as a kill does.
 
     Raises:
-        EnvFileConflictError: a file is neither in its old nor in its new state. It is left alone, the others are as they
-            were.
+        EnvFileConflictError: a file is neither in its old nor in its new state. It keeps its content, and every other
+            file is as it was.
         EnvFileError: a file or the journal cannot be written. Every file is as it was.
         RollbackFailedError: putting back failed as well; the journal is kept, and the next run finishes the change.
     """
     recover(journal)  # a journal of an earlier run must never be overwritten
     entries = checked([(str(c.path), c.old, c.new) for c in changes])
-    if not entries:
-        return
-    with signals_held():
+    if entries:
         _apply(Journal(os.urandom(4).hex(), entries), journal)
 
 
 def precheck(changes: Sequence[FileChange]) -> None:
-    """Look at every file without writing: what :func:`apply` would refuse now is refused before a server is stopped.
+    """Raise without writing what :func:`apply` would raise now, so that a server is not stopped in vain.
 
     Raises:
         EnvFileConflictError, EnvFileError: as :func:`apply`.
@@ -82,14 +78,14 @@ def precheck(changes: Sequence[FileChange]) -> None:
 
 
 def reverse(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
-    """Return the changes that take `changes` back, in the same order: the file that decides is still the last."""
+    """Return the changes that take `changes` back, in the same order: the deciding file is written last again."""
     return tuple(FileChange(c.path, c.new, c.old) for c in changes)
 
 
 def roll_back(changes: Sequence[FileChange], journal: Path) -> tuple[Path, ...]:
-    """Put back the files of `changes`, which were applied, and return those left alone since someone else changed them.
+    """Put back the files of `changes`, which were applied; return those that another program changed, which are left.
 
-    Other than in :func:`apply`, one such file does not keep the rest from going back.
+    Unlike in :func:`apply`, such a file does not prevent the others from going back.
 
     Raises:
         EnvFileError: a file or the journal cannot be written.
@@ -102,7 +98,7 @@ def roll_back(changes: Sequence[FileChange], journal: Path) -> tuple[Path, ...]:
             apply(remaining, journal)
         except EnvFileConflictError:
             foreign = [c.path for c in remaining if _read(c.path) not in {c.old, c.new}]
-            if not foreign:  # it was changed and changed back; whoever does that does not stay
+            if not foreign:  # it was changed and changed back in between
                 raise
             left_alone += foreign
             remaining = [c for c in remaining if c.path not in foreign]
@@ -111,32 +107,31 @@ def roll_back(changes: Sequence[FileChange], journal: Path) -> tuple[Path, ...]:
 
 
 def recover(journal: Path, *, only: Collection[Path] | None = None) -> Recovery | None:
-    """Finish the transaction of a run that was killed; None where there is none. Safe to be killed itself.
+    """Finish the transaction of a run that was killed; None if there is none. It may be killed itself.
 
-    The caller holds the lock of the switch. `only` are the files that a journal may name at all: one that came with a
-    cloned or copied project must not be able to write anything else.
+    The caller holds the lock of the switch. `only` are the files that a journal may name: one that came with a cloned or
+    copied project must not make dbswitch write anything else.
 
     Raises:
-        EnvFileError: a file cannot be written, or is none of `only`; the journal is kept and the next run tries again.
+        EnvFileError: a file cannot be written, or is not one of `only`; the journal is kept for the next run.
     """
-    with signals_held():
-        try:
-            if not journals.has_remains(journal):
-                return None
-            committed = journals.read(journal)
-            if committed is None:  # killed before the commit point
-                journals.retire(journal)
-                return None
-            if only is not None:
-                _require_own(committed, only, journal)
-            return _recover(committed, journal)
-        except OSError as error:
-            raise EnvFileError(
-                "An interrupted change of the env files could not be finished.",
-                facts=[_describe(error)],
-                why="Until it is, some env files may name one database and some another.",
-                fix="Make the named file writable, then run any dbswitch command again.",
-            ) from error
+    try:
+        if not journals.has_remains(journal):
+            return None
+        committed = journals.read(journal)
+        if committed is None:  # killed before the commit point
+            journals.retire(journal)
+            return None
+        if only is not None:
+            _require_own(committed, only, journal)
+        return _recover(committed, journal)
+    except OSError as error:
+        raise EnvFileError(
+            "An interrupted change of the env files could not be finished.",
+            facts=[_describe(error)],
+            why="Until it is, some env files may name one database and some another.",
+            fix="Make the named file writable, then run any dbswitch command again.",
+        ) from error
 
 
 def _require_own(committed: Journal, only: Collection[Path], journal: Path) -> None:
@@ -144,15 +139,15 @@ def _require_own(committed: Journal, only: Collection[Path], journal: Path) -> N
     foreign = [e.path for e in committed.entries if e.path not in own or e.real != os.path.realpath(e.path)]
     if foreign or _ID.fullmatch(committed.id) is None:
         raise EnvFileError(
-            "The journal of an interrupted change is not this project's.",
+            "The journal of an interrupted change does not belong to this project.",
             facts=[f"it names {path}" for path in foreign] or [str(journal)],
-            why="It came from elsewhere, or the project was moved; finishing it would write files that are not its own.",
+            why="The project was moved, or the journal was copied here; finishing it would write those files.",
             fix=f"Compare the env files with your targets, then remove {shlex.quote(str(journal))}",
         )
 
 
-def staged_name(transaction: str, real: str) -> str:
-    """Return the name of a file's temporary twin: beside it, and covered by the usual `.env*` ignore rule."""
+def temporary_name(transaction: str, real: str) -> str:
+    """Return the name of the temporary file: in the same folder, and covered by the usual `.env*` ignore rule."""
     return f"{real}{_MARK}{transaction}"
 
 
@@ -162,52 +157,58 @@ def _apply(transaction: Journal, journal: Path) -> None:
         journals.commit(journal, transaction)
         for entry in entries:
             if entry.new is not None:
-                like = entry.real if entry.old is not None else None
-                swapping.stage(_staged(transaction, entry), entry.new, entry, like=like)
+                _write(_temporary(transaction, entry), entry.new, entry)
         for entry in entries:
-            swapping.put(_staged(transaction, entry), entry.real, entry.old, entry.new)
+            atomic_replace.replace(_temporary(transaction, entry), entry.real, entry.old, entry.new)
     except BaseException as error:
         foreign = _undo(transaction, journal)
         _raise_for(error, entries, foreign)
         raise
-    # All files are new, and with the journal on the disk no power cut changes that. If flushing and cleaning fail, the
-    # journal stays, and the next run does both.
+    # All files are new, and with the journal on the disk a power cut does not change that. If flushing and cleaning fail
+    # twice, the journal stays, and the next run does both.
     for _ in range(2):
         with contextlib.suppress(OSError):
-            _clean(transaction)
-            journals.retire(journal)
+            _clean(transaction, journal)
             return
 
 
 def _undo(transaction: Journal, journal: Path) -> dict[str, bytes | None]:
-    """Put every file back. Return, by path, what was found in those that someone else changed: they are left alone."""
+    """Put every file back; return, by path, the content of those that another program changed, which are left."""
     foreign: dict[str, bytes | None] = {}
     try:
         for entry in reversed(transaction.entries):
-            staged = _staged(transaction, entry)
             try:
-                if read_file(entry.real) != entry.old:
-                    swapping.settle(staged)
-                    swapping.touch(staged)
-                    swapping.put(staged, entry.real, entry.new, entry.old)
+                _put_back(transaction, entry)
             except ChangedError as changed:
                 foreign[entry.path] = changed.found
             except NotAFileError:
                 foreign[entry.path] = None
-        _clean(transaction)
-        journals.retire(journal)
+        _clean(transaction, journal)
     except OSError as error:
         raise RollbackFailedError(
-            "The env files could neither be changed nor be put back.",
+            "The env files could be neither changed nor put back.",
             facts=[_describe(error), f"The journal is kept: {journal}"],
             why="Some env files may name one database and some another.",
-            fix="Repair what the system says, then run any dbswitch command: it finishes the change first.",
+            fix="Fix the reported error, then run any dbswitch command: it finishes the change first.",
         ) from error
     return foreign
 
 
+def _put_back(transaction: Journal, entry: Entry) -> None:
+    if read_file(entry.real) == entry.old:
+        return
+    temporary = _temporary(transaction, entry)
+    if entry.old is not None:
+        if read_file(temporary) == entry.old:
+            os.utime(temporary)  # watchers overlook a rename that brings an old mtime back
+        else:  # names cannot be exchanged here, so the old file is gone
+            temporary = _second_temporary(transaction, entry)
+            _write(temporary, entry.old, entry)
+    atomic_replace.replace(temporary, entry.real, entry.new, entry.old)
+
+
 def _raise_for(error: BaseException, entries: Iterable[Entry], foreign: dict[str, bytes | None]) -> None:
-    """Raise the error people are told, or return for one that is not about files."""
+    """Raise the error that is reported for `error`, or return if it has nothing to do with files."""
     if foreign or isinstance(error, ChangedError):
         facts = [
             f"{e.name}: expected {digest(e.old)}, found {digest(foreign[e.path])}"
@@ -219,8 +220,8 @@ def _raise_for(error: BaseException, entries: Iterable[Entry], foreign: dict[str
         raise EnvFileError(
             "The env files could not be written.",
             facts=[_describe(error)],
-            why=_AS_IT_WAS,
-            fix="Repair what the system says (space, permissions), then switch again.",
+            why="Every env file is as it was.",
+            fix="Fix the reported error (disk space, permissions), then switch again.",
         ) from error
 
 
@@ -235,53 +236,51 @@ def _recover(transaction: Journal, journal: Path) -> Recovery:
         except ChangedError as changed:
             conflicts.append(Path(entry.path))
             facts.append(
-                f"{entry.name} has been changed by someone else and was left alone "
+                f"{entry.name} was changed by another program and keeps that change "
                 f"(old {digest(entry.old)}, new {digest(entry.new)}, found {digest(changed.found)})"
             )
         except NotAFileError:
             conflicts.append(Path(entry.path))
-            facts.append(f"{entry.name} is no regular file any more and was left alone")
-    _clean(transaction)
-    journals.retire(journal)
+            facts.append(f"{entry.name} is not a regular file any more and was left untouched")
+    _clean(transaction, journal)
     names = ", ".join(path.name for path in completed) or "nothing was left to do"
     text = f"An interrupted change of the env files was finished: {names}"
     return Recovery(tuple(completed), tuple(conflicts), "; ".join([text, *facts]))
 
 
 def _roll_forward(transaction: Journal, entry: Entry) -> None:
-    staged = _staged(transaction, entry)
+    temporary = _temporary(transaction, entry)
     current = read_file(entry.real)
     if current == entry.new:
-        # Killed between an exchange and the look at what it displaced: that may be somebody's save.
-        for name in (staged, swapping.aside(staged)):
-            displaced = _read_own(name)
-            if displaced is not None and displaced not in {entry.old, entry.new}:
-                swapping.give_back(name, entry.real, entry.new, displaced)
+        # Killed between an exchange and the comparison of what it displaced: that may be another program's save.
+        displaced = read_file(temporary)
+        if displaced not in {None, entry.old, entry.new}:
+            with contextlib.suppress(ChangedError):
+                atomic_replace.replace(temporary, entry.real, entry.new, displaced)
+            raise ChangedError(read_file(entry.real))
         return
     if current != entry.old:
         raise ChangedError(current)
-    swapping.discard(staged)
-    swapping.discard(swapping.aside(staged))
+    atomic_replace.discard(temporary)
     if entry.new is not None:
-        swapping.stage(staged, entry.new, entry, like=entry.real if entry.old is not None else None)
-    swapping.put(staged, entry.real, entry.old, entry.new)
+        _write(temporary, entry.new, entry)
+    atomic_replace.replace(temporary, entry.real, entry.old, entry.new)
 
 
-def _read_own(name: str) -> bytes | None:
-    try:
-        return read_file(name)
-    except NotAFileError:
-        return None
-
-
-def _clean(transaction: Journal) -> None:
-    """Remove the temporary files and flush the folders: only then may the journal go."""
+def _clean(transaction: Journal, journal: Path) -> None:
+    """Remove the temporary files, flush the folders, and only then remove the journal. Raises OSError."""
     for entry in transaction.entries:
-        staged = _staged(transaction, entry)
-        swapping.discard(staged)
-        swapping.discard(swapping.aside(staged))
+        atomic_replace.discard(_temporary(transaction, entry))
+        atomic_replace.discard(_second_temporary(transaction, entry))
     for folder in dict.fromkeys(os.path.dirname(entry.real) for entry in transaction.entries):  # noqa: PTH120 - str in, str out
         durable.fsync_dir(Path(folder))
+    journals.retire(journal)
+
+
+def _write(temporary: str, content: bytes, entry: Entry) -> None:
+    durable.write_new_file(
+        temporary, content, mode=entry.mode, owner=(entry.uid, entry.gid), attributes_of=entry.real
+    )
 
 
 def _read(path: Path) -> bytes | None:
@@ -291,8 +290,13 @@ def _read(path: Path) -> bytes | None:
         raise EnvFileError(f"{path.name} cannot be read: {error.strerror}.") from error
 
 
-def _staged(transaction: Journal, entry: Entry) -> str:
-    return staged_name(transaction.id, entry.real)
+def _temporary(transaction: Journal, entry: Entry) -> str:
+    return temporary_name(transaction.id, entry.real)
+
+
+def _second_temporary(transaction: Journal, entry: Entry) -> str:
+    # Not the first name: recovery takes unknown content under that one for another program's save.
+    return _temporary(transaction, entry) + "~"
 
 
 def _describe(error: OSError) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from crash_scenarios import changes, count_effects
 
-from dbswitch.envfiles import swapping
+from dbswitch.envfiles import atomic_replace
 from dbswitch.envfiles.transaction import apply, recover
 from dbswitch.errors import DbswitchError, RollbackFailedError
 
@@ -32,24 +32,24 @@ PR_SET_PTRACER = 0x59616D61
 
 def fail_last_file(count):
     """Let the last file of the transaction be refused, so that all others are put back."""
-    put, calls = swapping.put, []
+    replace, calls = atomic_replace.replace, []
 
     def refusing(*args):
         calls.append(args)
         if len(calls) == count:
             raise OSError(errno.EIO, "refused by the test")
-        put(*args)
+        replace(*args)
 
-    swapping.put = refusing
+    atomic_replace.replace = refusing
 
 
 def child(folder, scenario, action):
     with contextlib.suppress(Exception):  # where Yama lets only a parent trace
         ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
     journal = folder / "state" / "journal"
-    swapping._native()  # loading ctypes is no part of the transaction
+    atomic_replace._renameat2()  # looking the function up is not part of the transaction
     if scenario == "portable":
-        swapping._cached[:] = [None]
+        atomic_replace.exchange = lambda *_names: False
     action, _, number = action.partition(":")
     if number:
         count_effects(lambda count: count == int(number) and os.kill(os.getpid(), signal.SIGKILL))

@@ -8,7 +8,7 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
-from dbswitch.envfiles import swapping
+from dbswitch.envfiles import atomic_replace
 from dbswitch.envfiles.transaction import FileChange
 
 if TYPE_CHECKING:
@@ -90,6 +90,4 @@ def count_effects(before: Callable[[int], object], names: Sequence[str] = EFFECT
     for name in names:
         if hasattr(os, name):
             setattr(os, name, wrap(getattr(os, name)))
-    native = swapping._native()
-    if native is not None:
-        swapping._cached[:] = [wrap(native)]
+    atomic_replace.exchange = wrap(atomic_replace.exchange)

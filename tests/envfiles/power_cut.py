@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.envfiles import swapping
+from dbswitch.envfiles import atomic_replace
 
 if TYPE_CHECKING:
     import random
@@ -172,16 +172,15 @@ def recorded(disk: Disk, after: Callable[[], None] = lambda: None) -> Iterator[N
         disk.name(os.fsdecode(path), None)
         effect()
 
-    native = swapping._native()
+    real_exchange = atomic_replace.exchange
 
     def exchange(one, other):
-        assert native is not None
-        error = native(one, other)
-        if error == 0:
+        exchanged = real_exchange(one, other)
+        if exchanged:
             for path in (one, other):
-                disk.name(os.fsdecode(path), number_of(os.fsdecode(path)))
+                disk.name(path, number_of(path))
             effect()
-        return error
+        return exchanged
 
     replaced = {
         "open": open_, "write": write, "ftruncate": ftruncate, "fsync": fsync,
@@ -189,10 +188,10 @@ def recorded(disk: Disk, after: Callable[[], None] = lambda: None) -> Iterator[N
     }  # fmt: skip
     for name, function in replaced.items():
         setattr(os, name, function)
-    swapping._cached[:] = [exchange if native is not None else None]
+    atomic_replace.exchange = exchange
     try:
         yield
     finally:
         for name in replaced:
             setattr(os, name, REAL[name])
-        swapping._cached[:] = [native]
+        atomic_replace.exchange = real_exchange

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.envfiles import swapping
+from dbswitch.envfiles import atomic_replace, transaction
 from dbswitch.envfiles.transaction import apply, recover
 from dbswitch.errors import EnvFileError
 from tests.envfiles import crash_scenarios as scenarios, power_cut
@@ -113,9 +113,7 @@ class Bench:
 @pytest.fixture(params=first_and_sweep(["mixture", "edits", "portable"]))
 def bench(request, tmp_path, monkeypatch):
     if request.param == "portable":
-        monkeypatch.setattr(swapping, "_cached", [None])
-    else:
-        monkeypatch.setattr(swapping, "_cached", [swapping._load()])
+        monkeypatch.setattr(atomic_replace, "exchange", lambda *_names: False)
     made = Bench(tmp_path, request.param)
     made.start()
     return made
@@ -131,23 +129,22 @@ def test_a_power_cut_at_any_instant_leaves_all_old_or_all_new(bench, figure):
     assert len(during) > 50
 
 
-def test_a_power_cut_while_putting_back_leaves_all_old_or_all_new(bench, monkeypatch, figure):
-    put, calls = swapping.put, []
+def test_a_power_cut_while_putting_back_leaves_all_old_or_all_new(bench, figure):
+    replace, calls = atomic_replace.replace, []
 
     def refusing(*args):
         calls.append(args)
         if len(calls) == 3:
             raise OSError(5, "refused by the test")
-        put(*args)
-
-    monkeypatch.setattr(swapping, "put", refusing)
+        replace(*args)
 
     def fail():
-        with pytest.raises(EnvFileError):
-            bench.apply()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(atomic_replace, "replace", refusing)
+            with pytest.raises(EnvFileError):
+                bench.apply()
 
     during, after, effects, _ = bench.record(fail)
-    monkeypatch.undo()
     faults = list(bench.faults(during, after, final="old"))
     figure(
         f"power cut: {bench.scenario}, roll back: {effects} instants, {len(during)} distinct disks, {len(faults)} wrong",
@@ -166,7 +163,7 @@ def _committed(bench) -> dict[str, bytes]:
             raise OSError(5, "stopped by the test")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(swapping, "stage", refuse)
+            patch.setattr(transaction, "_write", refuse)
             with pytest.raises(EnvFileError):
                 bench.apply()
 

@@ -183,7 +183,7 @@ def test_a_journal_writes_nothing_but_the_projects_env_files(
     journals.commit(private_dir(folder.root) / "journal", Journal(transaction, (entry,)))
     done = folder.run("stop")
     assert done.returncode == 8
-    assert "not this project's" in done.stderr
+    assert "does not belong to this project" in done.stderr
     assert "then remove" in done.stderr
     assert (path.read_bytes() if path.exists() else None) == old
     assert folder.run("status").returncode == 0
