@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dbswitch.check.check_input import App
+    from dbswitch.project.active import Active
 
 # `process.env.X ?? y`, `|| y`, `if (process.env.X)`, `process.env.X === ...`: the code handles a missing X.
 _OPTIONAL = re.compile(rb"\s*\)?\s*(?:\?\?|\|\||&&|\?[^.]|[!=]==?|\)\s*(?:\{|return|throw|\?)|=[^=>])")
@@ -58,13 +59,34 @@ def active_protected(app: App) -> Iterator[Finding]:
             seen.add(state.target)
             where = state.source or AMBIENT
             path = app.folder + (where if where != AMBIENT else ".env")
-            line = _line(app, where, app.url_variables[0])
+            line = _line(app, where, state.variable)
             yield Finding(
                 RuleId.ACTIVE_PROTECTED,
                 path,
                 f"{state.reader} is on the protected target {state.target} (from {where})",
                 "dbswitch local",
                 line=line,
+            )
+    yield from _of_protected(app, app.active)
+
+
+def _of_protected(app: App, active: Active) -> Iterator[Finding]:
+    """Find variables of a protected target, or that lead to its database, while a reader is on another one."""
+    files = {name: Document.parse(data).keys for name, data in app.files.items()}
+    seen: set[str] = set()
+    for state in active.readers:
+        order = next((one.files for one in app.profiles if one.reader is state.reader), ())
+        for key, owner in state.foreign:
+            if owner not in app.protected or key in seen:
+                continue
+            seen.add(key)
+            where = next((name for name in order if key in files.get(name, ())), AMBIENT)
+            yield Finding(
+                RuleId.ACTIVE_PROTECTED,
+                app.folder + (where if where != AMBIENT else ".env"),
+                f"{key} is that of the protected target {owner} (from {where}), and {state.reader} is on {state.target}",
+                f"dbswitch {state.target}",
+                line=_line(app, where, key),
             )
 
 
@@ -111,6 +133,28 @@ def split_databases(app: App) -> Iterator[Finding]:
             "dbswitch TARGET sets it in both files",
             line=_line(app, source, key),
         )
+    yield from _by_another_variable(app)
+
+
+def _by_another_variable(app: App) -> Iterator[Finding]:
+    """Find that the Prisma CLI takes another variable than Next.js, and it leads to another database."""
+    states = {state.reader: state for state in app.active.readers} if app.active is not None else {}
+    app_state, cli = states.get(Reader.NEXT_DEV), states.get(Reader.PRISMA)
+    if app_state is None or cli is None or app_state.variable == cli.variable:
+        return
+    if app_state.place is None or cli.place is None or cli.place.beside(app_state.place):
+        return
+    if cli.target is not None and cli.target == app_state.target:
+        return
+    source = cli.source or AMBIENT
+    yield Finding(
+        RuleId.SPLIT_DATABASES,
+        app.folder + (source if source != AMBIENT else ".env"),
+        f"the Prisma CLI takes {cli.variable} from {source}, Next.js {app_state.variable} from {app_state.source}, "
+        "and the databases differ",
+        f"dbswitch {app_state.target or 'TARGET'}",
+        line=_line(app, source, cli.variable),
+    )
 
 
 def needed_by_code(app: App, path: str, data: bytes, *, every: bool) -> Iterator[Finding]:

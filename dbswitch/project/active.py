@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.database.place import place_in
+from dbswitch.database.place import Place, place_in
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
 from dbswitch.errors import DbswitchError, UrlError
@@ -44,6 +44,7 @@ class ReaderState(Struct, frozen=True):
         source: the file or "process environment" it comes from.
         differing: other variables of that target that this reader does not have as the target sets them.
         foreign: variable and target: what this reader has of another target, and this one does not set.
+        place: where its URL leads; None where it cannot be used.
     """
 
     reader: Reader
@@ -53,6 +54,7 @@ class ReaderState(Struct, frozen=True):
     source: str | None
     differing: tuple[str, ...] = ()
     foreign: tuple[tuple[str, str], ...] = ()
+    place: Place | None = None
 
     @property
     def whole(self) -> bool:
@@ -208,10 +210,13 @@ class _Comparison:
                 chosen.source,
                 self._differing(profile, target, key, found),
                 self._foreign(target, found),
+                place_in(value),
             )
         name = next((one for one in self._written.targets_of(key, value) if one in self._unresolved), None)
         differing = () if name is None else self._changed(name, found)
-        return ReaderState(profile.reader, key, name, _masked(value, key), chosen.source, differing)
+        return ReaderState(
+            profile.reader, key, name, _masked(value, key), chosen.source, differing, place=place_in(value)
+        )
 
     def _target_of(self, key: str, value: str) -> Target | None:
         place = place_in(value)

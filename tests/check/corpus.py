@@ -189,6 +189,24 @@ MUST_FIND = (
         expected=found(("active-protected", ".env", 1)),
     ),
     Case(
+        "a variable of a protected target beside the active one",
+        APP,
+        {"src/a.ts": "export const a = 1\n"},
+        {".env.local": f"{SUFFIXED}REPORTS_URL={PROD}\n"},
+        expected=found(("active-protected", ".env.local", len(SUFFIXED.splitlines()) + 1)),
+    ),
+    Case(
+        "the Prisma CLI reads another variable, which leads to another database",
+        {
+            "package.json": PACKAGE_PRISMA,
+            ".gitignore": NEXT_IGNORE,
+            "prisma.config.ts": CONFIG.replace("env('DATABASE_URL')", "env('DIRECT_URL')"),
+        },
+        tree={".env": f"DATABASE_URL={LOCAL}\nDIRECT_URL={LOCAL.replace('/shop', '/other')}\n"},
+        scope=("--all",),
+        expected=found(("split-databases", ".env", 2)),
+    ),
+    Case(
         "private files that git does not ignore",
         {"package.json": PACKAGE, ".gitignore": "node_modules\n"},
         {"src/a.ts": "export const a = 1\n"},

@@ -32,6 +32,7 @@ from tests.cli import running
 from tests.cli.conftest import PASSWORD, STANDIN, TOKEN, Folder, build, url
 from tests.cli.test_reference import assert_documented
 from tests.support.processes import end
+from tests.support.state import private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,14 +163,14 @@ def test_nothing_is_changed(served):
             for path in sorted(served.root.rglob("*"))
         }
 
-    state_dir = served.root / ".dbswitch"
-    state_dir.mkdir(0o700)
-    (state_dir / "switch.json").write_text("{}")
-    (state_dir / "journal").write_bytes(b"half")
+    private = private_dir(served.root)
+    (private / "switch.json").write_text("{}")
+    (private / "journal").write_bytes(b"half")
     before = state()
     _, report = ask(served)
     assert levels(report)["switch-unfinished"] == "warning"
     assert state() == before
+    assert (private / "journal").read_bytes() == b"half"
 
 
 def test_prisma_on_another_database_is_a_problem_and_the_table_says_where_from(served, postgres_prod):
@@ -204,6 +205,15 @@ def test_two_names_for_one_database_are_pointed_out_by_who_answers(served, postg
     assert levels(report) == {**ALWAYS, "same-database": "warning"}
     finding = next(one for one in report["findings"] if one["id"] == "same-database")
     assert "the same server and database answered" in finding["facts"]
+
+
+def test_a_variable_of_production_beside_the_active_target_is_a_problem(served, postgres_prod):
+    text = (served.root / ".env.local").read_text()
+    served.write(".env.local", f'{text}REPORTS_URL="{postgres_prod.url}"\n')
+    _, report = examine(served)
+    assert levels(report)["variable-elsewhere"] == "problem"
+    finding = next(one for one in report["findings"] if one["id"] == "variable-elsewhere")
+    assert finding["what"].startswith("REPORTS_URL is that of prod")
 
 
 def test_another_name_of_the_protected_database_is_protected_with_it(served, postgres_prod):

@@ -211,6 +211,14 @@ READER_CASES = {
                               for name in (f.NEXT_DEV, f.NEXT_START, f.PRISMA_CLI, f.STUDIO))),
         {"shell-overrides": "warning"},
     ),
+    "a variable of production beside local": (
+        replace(WELL, foreign=(f.ForeignVariable(f.NEXT_DEV, "STRIPE_KEY", "prod", "local"),)),
+        {"variable-elsewhere": "problem"},
+    ),
+    "a variable of an unprotected target beside local": (
+        replace(WELL, foreign=(f.ForeignVariable(f.PRISMA_CLI, "MODE", "qa", "local"),)),
+        {"variable-elsewhere": "warning"},
+    ),
     "Next.js without a URL": (
         readers(*(row(name, None) for name in (f.NEXT_DEV, f.NEXT_START, f.PRISMA_CLI, f.STUDIO))),
         {"next-without-url": "problem", "prisma-without-url": "info"},

@@ -98,6 +98,15 @@ class ReaderFacts(Struct, frozen=True):
     shadowed: tuple[str, ...] = ()
 
 
+class ForeignVariable(Struct, frozen=True):
+    """A variable of the target `owner`, or that leads to its database, while the reader is on the target `on`."""
+
+    reader: str
+    variable: str
+    owner: str
+    on: str
+
+
 class Answer(Struct, frozen=True):
     """A database that answered; `milliseconds` for login and one query."""
 
@@ -222,6 +231,7 @@ class Facts(Struct, frozen=True):
     machine: MachineFacts = field(default_factory=MachineFacts)
     readers: tuple[ReaderFacts, ...] = ()
     readers_trouble: Trouble | None = None
+    foreign: tuple[ForeignVariable, ...] = ()
     targets: tuple[TargetFacts, ...] = ()
     targets_trouble: Trouble | None = None
     answers: Mapping[DatabaseUrl, Answer | Trouble] = field(default_factory=dict)

@@ -47,6 +47,7 @@ class FindingId(StrEnum):
     PRISMA_ELSEWHERE = "prisma-elsewhere"
     START_ELSEWHERE = "start-elsewhere"
     SERVER_ELSEWHERE = "server-elsewhere"
+    VARIABLE_ELSEWHERE = "variable-elsewhere"
     SHELL_OVERRIDES = "shell-overrides"
     DATABASE_UNNAMED = "database-unnamed"
     PRISMA_POOLED = "prisma-pooled"

@@ -31,6 +31,7 @@ def readers(facts: Facts) -> Iterator[Finding]:
         *_unusable(facts),
         *_without_url(facts),
         *_elsewhere(facts),
+        *_foreign(facts),
         *_shell(facts),
         *_unnamed(facts),
         *_prisma_url(facts),
@@ -129,6 +130,21 @@ def _elsewhere(facts: Facts) -> Iterator[Finding]:
                 _from(row),
                 *(("a switch never changes production's files",) if by_design else ()),
             ),
+        )
+
+
+def _foreign(facts: Facts) -> Iterator[Finding]:
+    protected = {target.name for target in facts.targets if target.protected}
+    readers: dict[tuple[str, str, str], list[str]] = {}
+    for one in facts.foreign:
+        readers.setdefault((one.variable, one.owner, one.on), []).append(one.reader)
+    for (variable, owner, on), names in readers.items():
+        yield Finding(
+            _ID.VARIABLE_ELSEWHERE,
+            Level.PROBLEM if owner in protected else Level.WARNING,
+            f"{variable} is that of {owner}, and {names[0]} is on {on}",
+            (f"read by {', '.join(names)}",),
+            f"dbswitch {on}",
         )
 
 

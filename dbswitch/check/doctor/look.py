@@ -57,11 +57,13 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         answered = {url: reply.result() for url, reply in replies.items()}
         known = machine.read_machine(project, node.result(), manager.result(), ambient)
     found = generated.find(project)
+    foreign = _or_trouble(lambda: readers.foreign_variables(project, ambient))
     return Facts(
         root=project.root,
         machine=known,
         readers=() if isinstance(rows, Trouble) else rows,
         readers_trouble=rows if isinstance(rows, Trouble) else None,
+        foreign=() if isinstance(foreign, Trouble) else foreign,
         targets=tuple(_with_answers(project, facts, answered, tunnels) for _, facts in resolved),
         targets_trouble=refs if isinstance(refs, Trouble) else None,
         answers={url: answer for url, (answer, _) in answered.items()},

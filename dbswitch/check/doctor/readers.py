@@ -6,13 +6,24 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.facts import NEXT_DEV, NEXT_START, PRISMA_CLI, RUNNING, SHELL, STUDIO, ReaderFacts
+from dbswitch.check.doctor.facts import (
+    NEXT_DEV,
+    NEXT_START,
+    PRISMA_CLI,
+    RUNNING,
+    SHELL,
+    STUDIO,
+    ForeignVariable,
+    ReaderFacts,
+)
+from dbswitch.database.place import place_in, place_of
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.durable import read_regular_text
 from dbswitch.envfiles.observing import read_env_files
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.errors import UrlError
 from dbswitch.project import jstext
+from dbswitch.project.active import active
 from dbswitch.project.readers import all_profiles
 
 if TYPE_CHECKING:
@@ -136,8 +147,20 @@ def _has(target: Target, key: str, value: str) -> bool:
     own = target.variables.get(key)
     if own is not None:
         return same_url(value, own)
-    # DIRECT_URL of a target that sets DATABASE_URL only: the same connection is the same target.
-    return same_url(value, target.variables[target.primary])
+    # DIRECT_URL of a target that sets DATABASE_URL only: the same database is the same target.
+    return place_in(value) == place_of(target.url)
+
+
+def foreign_variables(project: Project, ambient: Mapping[str, str]) -> tuple[ForeignVariable, ...]:
+    """Return what readers have of a target that they are not on."""
+    # `next start` reads the files of production on purpose, and the shell is judged by its own finding.
+    found = active(project, ambient)
+    return tuple(
+        ForeignVariable(state.reader.value, variable, owner, state.target)
+        for state in found.readers
+        if state.target is not None
+        for variable, owner in state.foreign
+    )
 
 
 def env_file_names(project: Project) -> tuple[str, ...]:
