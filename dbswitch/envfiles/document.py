@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles import agreement, dotenv_syntax, encoding
@@ -64,6 +64,7 @@ class Document:
         return f"Document({self.name!r}, {len(self._text)} characters)"
 
     @classmethod
+    @lru_cache(maxsize=16)  # every rule, target and reader parses the same few files
     def parse(cls, data: bytes, name: str = "the env file") -> Document:
         """Return the document of any bytes; `name` is used in messages."""
         # surrogateescape gives every byte that is not UTF-8 a character of its own, and the byte back.
