@@ -47,6 +47,7 @@ LOOKING = [
     (),
     ("exec", "local", "--", "true"),
     ("wait", "local", "--timeout", "0.2"),
+    ("local", "--dry-run"),
     ("history",),
     ("logs",),
     ("check", "--all"),
