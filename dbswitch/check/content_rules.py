@@ -33,9 +33,6 @@ KEYED_URL = re.compile(
     re.IGNORECASE,
 )
 _ESCAPES = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))")
-_URL_BEGINS = re.compile(
-    rb"(?:postgres(?:ql)?(?:\+[a-z0-9]{1,30})?|prisma)(?::(?:\\?/){2}|%3a)", re.IGNORECASE
-)
 SHORTEST_SECRET = 6  # characters; below it a search finds words, not secrets
 _SHORTEST_RUN = 4
 _LOOSE_URL = re.compile(r"(?:prisma\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", re.IGNORECASE)
@@ -43,7 +40,8 @@ _LOOSE_URL = re.compile(r"(?:prisma\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[
 
 def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
     """Find Postgres and Prisma URLs with a real password or key."""
-    if _URL_BEGINS.search(data) is None:
+    folded = data.lower()
+    if b"postgres" not in folded and b"prisma" not in folded:
         return
     practice = is_practice(path)
     for number, line in _lines(data):

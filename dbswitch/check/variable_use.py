@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# `process.env.X`, `process.env['X']`, and Prisma's `env('X')` and `env<T>('X')`.
+# `process.env.X`, `process.env['X']`, and Prisma's `env('X')` and `env<T>('X')`. It begins with a literal: `re` skips to that.
 _READ = re.compile(
-    rb"""(?<![\w.$])(?:process\.env(?:\.(?P<plain>[A-Za-z_]\w*)|\[\s*(?P<q1>['"])(?P<indexed>[A-Za-z_]\w*)(?P=q1)\s*\])"""
-    rb"""|env(?:<[^>]{0,200}>)?\(\s*(?P<q2>['"])(?P<called>[A-Za-z_]\w*)(?P=q2)\s*\))"""
+    rb"""env(?:(?P<process>(?<=process\.env)(?<![\w.$]process\.env))"""
+    rb"""(?:\.(?P<plain>[A-Za-z_]\w*)|\[\s*(?P<q1>['"])(?P<indexed>[A-Za-z_]\w*)(?P=q1)\s*\])"""
+    rb"""|(?<![\w.$]env)(?:<[^>]{0,200}>)?\(\s*(?P<q2>['"])(?P<called>[A-Za-z_]\w*)(?P=q2)\s*\))"""
 )
+_PROCESS = len("process.")
 _BINDING = re.compile(rb"^[ \t\r\f\v]*(?:export[ \t]+)?([\w.-]+)[ \t]*[=:]", re.MULTILINE)
 # What the platform, the package manager and the frameworks define by themselves.
 _AMBIENT = frozenset(
@@ -34,7 +36,8 @@ def variables_read(source: bytes) -> Iterator[tuple[str, int, int]]:
     """Return name, start and end of every place where source code reads a variable."""
     for found in _READ.finditer(source):
         name = found["plain"] or found["indexed"] or found["called"]
-        yield name.decode(), found.start(), found.end()
+        before = 0 if found["process"] is None else _PROCESS
+        yield name.decode(), found.start() - before, found.end()
 
 
 def variables_bound(env_file: bytes) -> set[str]:
