@@ -96,10 +96,15 @@ def test_a_database_that_is_down_is_exit_4_and_nothing_is_changed(folder: Folder
     assert (folder.root / ".env.local").read_bytes() == before
 
 
-def test_a_protected_target_without_confirmation_is_exit_9(folder: Folder) -> None:
-    done = folder.run("prod")
+@pytest.mark.parametrize("flags", [(), ("--yes",), ("--confirm", "not-shop_prod")])
+def test_a_protected_target_without_its_name_is_exit_9_and_nothing_is_changed(
+    folder: Folder, flags: tuple[str, ...]
+) -> None:
+    before = (folder.root / ".env.local").read_bytes()
+    done = folder.run("prod", *flags)
     assert done.returncode == 9
     assert "--confirm shop_prod" in done.stderr
+    assert (folder.root / ".env.local").read_bytes() == before
 
 
 def test_wait_gives_up_at_its_deadline_with_exit_4(folder: Folder) -> None:
@@ -176,6 +181,16 @@ def test_no_value_of_a_target_is_ever_in_the_arguments_of_exec(folder: Folder) -
     if sys.platform != "linux":
         look = (sys.executable, "-c", "import os; os.system(f'ps -o args= -p {os.getpid()}')")
     assert PASSWORD not in folder.run("exec", "local", "--", *look).stdout
+
+
+def test_without_a_server_the_files_are_switched_and_that_is_said(
+    served: Folder, postgres_prod: ShopServer
+) -> None:
+    done = served.run("prod", "--confirm", postgres_prod.shop.database)
+    assert done.returncode == 0, done.stderr
+    assert "no dev server is running" in done.stderr
+    assert f'DATABASE_URL="{postgres_prod.url}"' in (served.root / ".env.local").read_text()
+    assert served.living() == []
 
 
 def test_history_is_empty_at_first_and_lists_what_was_done(served: Folder, postgres_prod: ShopServer) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import BASE, REPOSITORY, wait_until
 from tests.support.npm import node_modules_for
 from tests.support.processes import end, with_variable
@@ -90,7 +91,10 @@ def demo():
 
 
 @pytest.mark.slow
-def test_the_demo_switches_there_and_back_shows_no_password_and_leaves_nothing(demo):
+@pytest.mark.parametrize("packages", first_and_sweep(["from the cache of the tests", "installed by npm"]))
+def test_the_demo_switches_there_and_back_shows_no_password_and_leaves_nothing(demo, packages):
+    if packages == "from the cache of the tests":
+        demo.quick_npm()
     assert demo.run() == 0, demo.said
     answers = [line for line in demo.said.splitlines() if '"database":' in line]
     assert ['"shop_dev"' in answer for answer in answers] == [True, False, True], demo.said

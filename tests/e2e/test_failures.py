@@ -12,24 +12,17 @@ import pytest
 from tests.support.state import private_dir
 
 if TYPE_CHECKING:
-    from tests.support.nextapp import AppFolder, NextApp
+    from tests.e2e.conftest import OnLocal
     from tests.support.postgres import FreshPostgres, ShopServer
 
 pytestmark = pytest.mark.real
 
 
-def running(next_app: NextApp, local: ShopServer, prod_url: str) -> AppFolder:
-    app = next_app(local=local.url, prod=prod_url)
-    started = app.dbswitch("dev", "--detach")
-    assert started.returncode == 0, started.stderr
-    return app
-
-
 def test_a_target_that_is_down_changes_nothing_and_ends_within_its_deadline(
-    next_app: NextApp, postgres_local: ShopServer, fresh_postgres: FreshPostgres
+    app_on_local: OnLocal, postgres_local: ShopServer, fresh_postgres: FreshPostgres
 ) -> None:
     down = fresh_postgres(started=False)
-    app = running(next_app, postgres_local, down.url)
+    app = app_on_local(down.url)
     before, server = app.read(".env.local"), app.next_servers()
     began = time.monotonic()
     code, events = app.events("prod", "--confirm", down.shop.database, "--timeout", "2")
@@ -42,11 +35,11 @@ def test_a_target_that_is_down_changes_nothing_and_ends_within_its_deadline(
 
 
 def test_a_wrong_password_is_given_up_on_at_once(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+    app_on_local: OnLocal, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
     wrong = re.sub(r":[^:@/]+@", ":not-the-password@", postgres_prod.url)
     assert wrong != postgres_prod.url
-    app = running(next_app, postgres_local, wrong)
+    app = app_on_local(wrong)
     before = app.read(".env.local")
     code, events = app.events("prod", "--confirm", postgres_prod.shop.database)
     assert code == 4, events
@@ -57,10 +50,10 @@ def test_a_wrong_password_is_given_up_on_at_once(
 
 
 def test_a_database_that_comes_up_late_is_waited_for(
-    next_app: NextApp, postgres_local: ShopServer, fresh_postgres: FreshPostgres
+    app_on_local: OnLocal, postgres_local: ShopServer, fresh_postgres: FreshPostgres
 ) -> None:
     late = fresh_postgres(started=False)
-    app = running(next_app, postgres_local, late.url)
+    app = app_on_local(late.url)
     timer = threading.Timer(4, late.server.start)
     timer.start()
     try:
@@ -73,10 +66,10 @@ def test_a_database_that_comes_up_late_is_waited_for(
 
 
 def test_postgres_killed_after_the_probe_is_rolled_back_to_the_old_database(
-    next_app: NextApp, postgres_local: ShopServer, fresh_postgres: FreshPostgres
+    app_on_local: OnLocal, postgres_local: ShopServer, fresh_postgres: FreshPostgres
 ) -> None:
     dying = fresh_postgres()
-    app = running(next_app, postgres_local, dying.url)
+    app = app_on_local(dying.url)
     before = app.read(".env.local")
     process = app.dbswitch_popen("prod", "--confirm", dying.shop.database, "--json", "--timeout", "3")
     log = app.root.parent / "dbswitch.log"
@@ -94,9 +87,9 @@ def test_postgres_killed_after_the_probe_is_rolled_back_to_the_old_database(
 
 
 def test_two_switches_at_once_end_on_the_newest_and_everyone_is_told_the_truth(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+    app_on_local: OnLocal, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    app = running(next_app, postgres_local, postgres_prod.url)
+    app = app_on_local(postgres_prod.url)
     first = app.dbswitch_popen("prod", "--confirm", postgres_prod.shop.database)
     lock = private_dir(app.root) / "switch.json"
     until = time.monotonic() + 60
@@ -109,64 +102,3 @@ def test_two_switches_at_once_end_on_the_newest_and_everyone_is_told_the_truth(
     assert first.wait(120) in {0, 5}
     app.assert_answers_from(postgres_local)
     app.assert_one_server_tree()
-
-
-def test_an_unknown_target_names_the_close_ones(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
-) -> None:
-    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
-    done = app.dbswitch("prdo")
-    assert done.returncode == 2
-    assert "unknown target" in done.stderr
-    assert "dbswitch prod" in done.stderr
-
-
-def test_no_project_here_is_said_with_what_was_looked_for(next_app: NextApp) -> None:
-    app = next_app()
-    outside = app.root.parent / "elsewhere"
-    outside.mkdir()
-    done = app.dbswitch("prod", "--project", str(outside))
-    assert done.returncode == 2
-    assert "no project here" in done.stderr
-
-
-def test_an_unreadable_configuration_is_named_with_line_and_column(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
-) -> None:
-    app = next_app(
-        local=postgres_local.url, prod=postgres_prod.url, files={"dbswitch.toml": "[server]\nport = = 3000\n"}
-    )
-    done = app.dbswitch("prod")
-    assert done.returncode == 2
-    assert "line 2" in done.stderr
-    assert "column" in done.stderr
-
-
-def test_a_protected_target_without_its_name_is_refused_and_nothing_happens(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
-) -> None:
-    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
-    before = app.read(".env.local")
-    for arguments in (
-        ("prod",),
-        ("prod", "--yes"),
-        ("prod", "--confirm", f"not-{postgres_prod.shop.database}"),
-    ):
-        done = app.dbswitch(*arguments)
-        assert done.returncode == 9, done.stderr
-        assert f"--confirm {postgres_prod.shop.database}" in done.stderr
-    assert app.read(".env.local") == before
-
-
-def test_dry_run_shows_the_plan_and_changes_nothing(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
-) -> None:
-    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
-    before = app.read(".env.local")
-    code, events = app.events("prod", "--dry-run")
-    assert code == 0
-    [plan] = [event for event in events if event["event"] == "plan"]
-    assert plan["files"] == [".env.local"]
-    assert plan["variables"] == ["BLOB_BUCKET", "DATABASE_URL"]
-    assert events[-1]["outcome"] == "planned"
-    assert app.read(".env.local") == before

@@ -8,8 +8,10 @@ import pytest
 
 from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import LEGS
+from tests.support.state import private_dir
 
 if TYPE_CHECKING:
+    from tests.e2e.conftest import OnLocal
     from tests.support.nextapp import AppFolder, NextApp
     from tests.support.postgres import ShopServer
 
@@ -56,28 +58,17 @@ def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_s
     assert app.get().status == 0
 
 
-def test_previous_goes_back_and_forth(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
-) -> None:
-    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
-    assert app.events("prod", *confirmed(app, postgres_prod))[0] == 0
-    code, events = app.events("-")
-    assert (code, events[-1]["target"]) == (0, "local")
-    code, events = app.events("-", *confirmed(app, postgres_prod))
-    assert (code, events[-1]["target"]) == (0, "prod")
-
-
 def test_a_project_with_env_folder_templates_needs_no_configuration(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+    app_on_local: OnLocal, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    app = next_app(
-        files={
+    app = app_on_local(
+        postgres_prod.url,
+        {
             ".env": f'DATABASE_URL="{postgres_local.url}"\nBLOB_BUCKET="kept"\n',
             "env/local.env": f"DATABASE_URL={postgres_local.url}\n",
             "env/prod.env": f"DATABASE_URL={postgres_prod.url}\nBLOB_BUCKET=from-prod\n",
-        }
+        },
     )
-    assert app.dbswitch("dev", "--detach").returncode == 0
     app.assert_answers_from(postgres_local)
     code, events = app.events("prod", *confirmed(app, postgres_prod))
     assert code == 0, events
@@ -103,19 +94,19 @@ def test_a_server_started_by_hand_is_taken_over_and_switched(
 
 
 def test_env_local_shadowing_env_is_switched_so_that_every_reader_agrees(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+    app_on_local: OnLocal, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    app = next_app(
-        files={
+    app = app_on_local(
+        postgres_prod.url,
+        {
             ".env": f"# the Prisma CLI reads this one\nDATABASE_URL={postgres_local.url}\n",
             ".env.local": (
                 f"DATABASE_URL='{postgres_local.url}'\n"
                 f"DATABASE_URL_LOCAL='{postgres_local.url}'\n"
                 f"DATABASE_URL_PROD='{postgres_prod.url}'\n"
             ),
-        }
+        },
     )
-    assert app.dbswitch("dev", "--detach").returncode == 0
     code, events = app.events("prod", *confirmed(app, postgres_prod))
     assert code == 0, events
     assert postgres_prod.url in app.read(".env")
@@ -135,24 +126,12 @@ def test_an_exported_url_does_not_win_over_the_env_files(
     app.assert_answers_from(postgres_prod)
 
 
-def test_without_a_server_the_files_are_switched_and_that_is_said(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
-) -> None:
-    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
-    done = app.dbswitch("prod", *confirmed(app, postgres_prod))
-    assert done.returncode == 0, done.stderr
-    assert "no dev server is running" in done.stderr
-    assert f'DATABASE_URL="{postgres_prod.url}"' in app.read(".env.local")
-    app.assert_no_process()
-
-
-def test_nobody_sees_a_password_anywhere(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+def test_no_output_and_no_file_shows_a_password(
+    app_on_local: OnLocal, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
     from dbswitch.database.url import DatabaseUrl
 
-    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
-    assert app.dbswitch("dev", "--detach").returncode == 0
+    app = app_on_local(postgres_prod.url)
     seen = ""
     for arguments in (
         ("prod", *confirmed(app, postgres_prod)),
@@ -164,8 +143,7 @@ def test_nobody_sees_a_password_anywhere(
         done = app.dbswitch(*arguments)
         assert done.returncode == 0, done.stderr
         seen += done.stdout + done.stderr
-    for file in (app.root / ".dbswitch").rglob("*"):
-        if file.is_file():
-            seen += file.read_text(errors="replace")
+    for folder in (app.root / ".dbswitch", private_dir(app.root)):
+        seen += "".join(file.read_text(errors="replace") for file in folder.rglob("*") if file.is_file())
     for url in (postgres_local.url, postgres_prod.url):
         assert DatabaseUrl.parse(url).password.reveal() not in seen

@@ -15,6 +15,7 @@ import pytest
 
 from tests.generate.admin import generate
 from tests.support import nextapp
+from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import wait_until
 
 if TYPE_CHECKING:
@@ -237,17 +238,19 @@ def opened(two: TwoDatabases, way: str, on: ShopServer) -> Iterator[Any]:
 
 @pytest.mark.parametrize(
     "way",
-    [
-        "global",
-        "module",
-        "worker",
-        "child",
-        "proxy",
-        "instrumentation",
-        "transaction",
-        "listen",
-        "websocket",
-    ],
+    first_and_sweep(
+        (
+            "global",
+            "module",
+            "worker",
+            "child",
+            "proxy",
+            "instrumentation",
+            "transaction",
+            "listen",
+            "websocket",
+        )
+    ),
 )
 def test_a_connection_that_the_server_keeps_is_named_and_ended_by_a_restart(
     booted: TwoDatabases, way: str
