@@ -50,7 +50,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     command: Words = ()  # empty: detected from package.json
     port: Port | None = None  # None: from the dev script, else 3000
     ports: tuple[Port, ...] = (3000, 3001, 3002)
-    ready_path: UrlPath = "/"
+    ready_path: UrlPath | None = None  # None: an answer of the server process itself is enough
     dist_dir: ProjectPath | None = None  # None: from next.config, else .next
     term_timeout: Seconds = 5.0
     kill_timeout: Seconds = 5.0
@@ -104,7 +104,7 @@ class VerifyConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     path: UrlPath | None = None  # None: the generated route's path, where one exists
     hot_deadline: Seconds = 10.0
-    restart_deadline: Seconds = 30.0  # everything is compiled anew
+    restart_deadline: Seconds = 60.0  # everything is compiled anew
 
 
 class Config(Struct, frozen=True):

@@ -7,7 +7,9 @@ app's own business when the alive path works, and the sign of a half-dead server
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from typing import TYPE_CHECKING
 
 from dbswitch.durable import read_regular
@@ -67,6 +69,35 @@ def get(
         connection.close()
 
 
+class PageRequest:
+    """The first page, asked for in the background so that it is compiled before a person opens it."""
+
+    def __init__(self, spec: ServerSpec, port: int) -> None:
+        path = base_path(spec) + "/"
+        self.url = spec.url(port, path)
+        self._status: int | None = None
+        try:
+            connection = _connection(spec, port)
+            connection.timeout = spec.limits.request
+            connection.request("GET", path, headers={"Accept": "text/html,*/*", "Connection": "close"})
+        except OSError:
+            return
+        # A daemon: a command that ends before the answer does not wait for it, and Next.js compiles all the same.
+        threading.Thread(target=self._read, args=(connection,), name="dbswitch-page", daemon=True).start()
+
+    def _read(self, connection: HTTPConnection) -> None:
+        from http.client import HTTPException
+
+        with contextlib.suppress(OSError, HTTPException):
+            self._status = connection.getresponse().status
+        connection.close()
+
+    @property
+    def failure(self) -> int | None:
+        """The status of an answer that is a failure; None while there is no answer."""
+        return self._status if self._status is not None and self._status >= _FAILING else None
+
+
 def _connection(spec: ServerSpec, port: int) -> HTTPConnection:
     from http.client import HTTPConnection, HTTPSConnection  # 30 ms that a stop need not pay
 
@@ -102,7 +133,7 @@ def judge(spec: ServerSpec, port: int, seconds: float, base_path: str = "") -> R
     try:
         if spec.alive_path is not None and get(spec, port, base_path + spec.alive_path, seconds) < _NOT_FOUND:
             return Reply.ALIVE
-        return judge_status(get(spec, port, spec.ready_path, seconds), next_app=spec.alive_path is not None)
+        return judge_status(get(spec, port, spec.first_page, seconds), next_app=spec.alive_path is not None)
     except NoAnswerError as error:
         return Reply.SILENT if error.connected else Reply.REFUSED
 

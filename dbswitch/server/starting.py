@@ -154,9 +154,10 @@ def wait_ready(
     on_wait: Callable[[int, str, float], None] = lambda _attempt, _reason, _pause: None,
     on_look: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """Wait for an HTTP answer from the app; `on_look` is called several times a second, and may raise to end the waiting.
+    """Wait for an HTTP answer from the server process, or, where the project names a page for it, from that page.
 
-    Any status below 400, and 401 or 403 and their like, is an answer. For 404 the app may simply have no such page, and
+    `on_look` is called several times a second, and may raise to end the waiting. The server process answers Next's own
+    path without compiling anything. Of a page any status below 400, and 401 or 403 and their like, is an answer. For 404 the app may simply have no such page, and
     for 5xx its page may fail: both count when Next's own path works (5xx only after a few seconds of grace), and both
     mean half-dead when it does not.
 
@@ -166,6 +167,7 @@ def wait_ready(
     began = time.monotonic()
     deadline = began + spec.limits.ready
     attempt, told, reason = 0, began, "not listening yet"
+    path = spec.ready_path or spec.alive_path or spec.first_page
     failing_since: float | None = None
 
     def lives() -> bool:
@@ -180,7 +182,7 @@ def wait_ready(
             status = asking.get(
                 spec,
                 running.port,
-                spec.ready_path,
+                path,
                 min(left, spec.limits.request),
                 go_on=lives,
             )
@@ -190,7 +192,7 @@ def wait_ready(
             reply = _judge(spec, running, status)
             if reply is Reply.ALIVE:
                 return Answer(status, failing=False, seconds=time.monotonic() - began)
-            reason = f"{spec.ready_path} answers {status}"
+            reason = f"{path} answers {status}"
             if reply is Reply.ALIVE_FAILING:
                 failing_since = failing_since or time.monotonic()
                 if status < 500 or time.monotonic() - failing_since > _PAGE_GRACE:
@@ -201,7 +203,7 @@ def wait_ready(
         time.sleep(_LOOK)
     raise ServerError(
         f"the dev server did not answer within {spec.limits.ready:g} s",
-        facts=[f"{running.url}{spec.ready_path}: {reason}", *_last_lines(spec, running.log_start)],
+        facts=[f"{running.url}{path}: {reason}", *_last_lines(spec, running.log_start)],
         why="ready means an HTTP answer from the app, not an open port",
         fix="look at `dbswitch logs`; a slow first compile needs a longer limit",
     )
@@ -217,7 +219,10 @@ def _judge(spec: ServerSpec, running: Running, status: int) -> Reply:
     if spec.alive_path is None:
         return Reply.NOTHING_WORKS
     again = asking.judge(spec, running.port, spec.limits.ask, asking.base_path(spec))
-    return Reply.ALIVE_FAILING if again is Reply.ALIVE else Reply.NOTHING_WORKS
+    if again is not Reply.ALIVE:
+        return Reply.NOTHING_WORKS
+    # Without a page of its own it was Next's path that was asked first, outside of a `basePath`.
+    return Reply.ALIVE if spec.ready_path is None else Reply.ALIVE_FAILING
 
 
 def _lives(spec: ServerSpec, running: Running) -> bool:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from dbswitch.envfiles import observing, transaction
 from dbswitch.errors import DbswitchError, EnvFileError, ServerError
 from dbswitch.server import environment, lifecycle
+from dbswitch.server.asking import PageRequest
 from dbswitch.server.state import ServerState
 from dbswitch.switch import executable, failed_run
 from dbswitch.switch.app_identity import AppIdentity
@@ -33,6 +34,7 @@ class Up(Struct, frozen=True):
     """A server that answers. `failing`: the page that was asked for does not work."""
 
     url: str
+    port: int
     failing: bool
 
 
@@ -61,6 +63,7 @@ class Apply:
         self._gone = gone
         self._had_server = is_running(work.observed.state) or server_owed
         self._port = lifecycle.start_port(work.spec, work.observed.port)
+        self._first_page: PageRequest | None = None
 
     @contextmanager
     def undone_on_failure(self) -> Iterator[None]:
@@ -225,9 +228,24 @@ class Apply:
             note.detail = running.url
         work.record.note(server_down=False)
         if answer.failing:
-            path = f"{running.url}{work.spec.ready_path}"
-            reporter.notice("page-fails", f"the server is up, but {path} answers {answer.status}", "warning")
-        return Up(running.url, answer.failing)
+            self._tell_failing(f"{running.url}{work.spec.first_page}", answer.status)
+        return Up(running.url, running.port, answer.failing)
+
+    def ask_for_first_page(self, port: int) -> None:
+        """Have the first page compiled; in a switch after the app was asked, whose answer would wait for the page."""
+        if self.work.spec.ready_path is None:
+            self._first_page = PageRequest(self.work.spec, port)
+
+    def tell_first_page(self) -> bool:
+        """Report a first page that is known to fail by now; return whether it does."""
+        page = self._first_page
+        if page is None or page.failure is None:
+            return False
+        self._tell_failing(page.url, page.failure)
+        return True
+
+    def _tell_failing(self, url: str, status: int) -> None:
+        self.work.reporter.notice("page-fails", f"the server is up, but {url} answers {status}", "warning")
 
     def _wait(
         self, running: Running, phase: Phase, on_look: Callable[[], None] = lambda: None

@@ -6,7 +6,6 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from dbswitch.database.place import place_of
 from dbswitch.database.url import same_url
@@ -69,10 +68,6 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
     route = project.config.verify.path or found.identity_path
     hot_client = found.client is not None
     spec = server_spec.build(project)
-    if route is not None and spec.ready_path == configuration.ServerConfig().ready_path:
-        spec = replace(
-            spec, ready_path=route
-        )  # it will be asked anyway; compiling `/` first would take another second
     files = observing.read_env_files(project.root)
     written = entered.load(project.private_dir)
     bound = frozenset(binding.key for data in files.values() for binding in Document.parse(data).bindings)

@@ -105,6 +105,7 @@ def _switch(session: Session, request: Request) -> None:
         )
         with apply.undone_on_failure():
             verification = _follow(apply, planning, lease, ending)
+        apply.tell_first_page()
         ending.verified = None if verification is None else verification.outcome
         if plan.unchanged and ending.mode == Mode.NONE.value:
             ending.outcome = Outcome.UNCHANGED
@@ -225,6 +226,7 @@ def _restart(apply: Apply, goal: Destination) -> Verification | None:
     up = apply.start_server()
     verification = apply.app.verify(up.url, goal, ready.identity, started=True)
     apply.app.require(verification)
+    apply.ask_for_first_page(up.port)
     return verification
 
 

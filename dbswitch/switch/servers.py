@@ -82,7 +82,8 @@ def start_server(
             with apply.undone_on_failure():
                 apply.stop_server()
                 try:
-                    apply.start_server(on_look=lease.check)
+                    up = apply.start_server(on_look=lease.check)
+                    apply.ask_for_first_page(up.port)
                 except OvertakenError as newer:
                     _tell_newer(session.reporter, newer, "the first page was not waited for")
 
@@ -122,7 +123,8 @@ def restart(
             with apply.undone_on_failure():
                 apply.stop_server(just_seen=True)
                 up = apply.start_server(meanwhile=meanwhile)
-            if up.failing:  # the database may be why, and the whole probe knows
+                apply.ask_for_first_page(up.port)
+            if apply.tell_first_page() or up.failing:  # the database may be why, and the whole probe knows
                 _wait_for_database(observed, session.reporter, timeout, first_start=False)
 
     return carry_out(project, emit, body, run_id=run_id)

@@ -8,7 +8,8 @@ EADDRINUSE, the default one drifts upwards; a lock that stays held for a second 
 read no env file; the process environment beats the files; changed files are read again, while `client` stays what it was
 at the start.
 
-Answers: `/` 200, Next's manifest path 200, `/api/db` the effective and the client's DATABASE_URL, everything else 404.
+Answers: `/` 200 (500 with STANDIN_PAGE_FAILS), after STANDIN_COMPILES seconds; Next's manifest path 200 (below
+STANDIN_BASE_PATH, which it writes down as Next does), `/api/db` the effective and the client's DATABASE_URL, everything else 404.
 """
 
 from __future__ import annotations
@@ -84,14 +85,19 @@ class App(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
+        status = 404
         if path == "/api/db":
             value: object = {"effective": effective(self.ambient), "client": self.client, "pid": os.getpid()}
-        elif path in {"/", MANIFEST}:
+        elif path == self.ambient.get("STANDIN_BASE_PATH", "") + MANIFEST:
             value = {"pages": []}
+        elif path == "/":
+            time.sleep(float(self.ambient.get("STANDIN_COMPILES", "0")))
+            value = None if "STANDIN_PAGE_FAILS" in self.ambient else {"pages": []}
+            status = 500
         else:
             value = None
         body = json.dumps(value).encode()
-        self.send_response(404 if value is None else 200)
+        self.send_response(status if value is None else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -119,6 +125,8 @@ def serve(port: int, *, drift: bool) -> None:
             print(f"Port {port} is in use, using {port + 1} instead.", flush=True)
             port += 1
     hold_lock(port)
+    if base_path := os.environ.get("STANDIN_BASE_PATH"):
+        (LOCK.parent / "routes-manifest.json").write_text(json.dumps({"basePath": base_path}))
     print(f"- Local: http://localhost:{port}\nReady", flush=True)
     server.serve_forever()
 

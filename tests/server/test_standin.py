@@ -21,6 +21,7 @@ import pytest
 from dbswitch.demo.postgres import free_port
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import children, lifecycle, observing
+from dbswitch.server.asking import PageRequest
 from dbswitch.server.environment import MARKER, clean
 from dbswitch.server.nextjs import lock_is_held, lock_path, remove_lock
 from dbswitch.server.ports import is_free
@@ -469,3 +470,35 @@ def test_the_program_of_a_dead_server_is_not_waited_for(make_folder):
     assert time.monotonic() - began < 10
     assert len(report.stopped) == 2
     assert folder.living() == []
+
+
+def test_ready_is_an_answer_of_the_server_and_waits_for_no_page(make_folder):
+    folder = make_folder()
+    running = folder.start(STANDIN_COMPILES="20")
+    began = time.monotonic()
+    answer = lifecycle.wait_ready(folder.spec, running)
+    assert time.monotonic() - began < 15
+    assert (answer.status, answer.failing) == (200, False)
+
+
+def test_a_base_path_is_found_where_next_wrote_it_down(make_folder):
+    folder = make_folder()
+    running = folder.start(STANDIN_COMPILES="20", STANDIN_BASE_PATH="/shop")
+    assert lifecycle.wait_ready(folder.spec, running).failing is False
+
+
+def test_a_configured_ready_path_is_waited_for(make_folder):
+    folder = make_folder(ready_path="/")
+    running = folder.start(STANDIN_COMPILES="1.5")
+    assert lifecycle.wait_ready(folder.spec, running).seconds >= 1.5
+
+
+def test_the_first_page_is_asked_for_in_the_background_and_its_failure_is_known_once_it_answers(make_folder):
+    folder = make_folder()
+    running = folder.start(STANDIN_COMPILES="1", STANDIN_PAGE_FAILS="1")
+    lifecycle.wait_ready(folder.spec, running)
+    began = time.monotonic()
+    page = PageRequest(folder.spec, running.port)
+    assert time.monotonic() - began < 1
+    assert page.failure is None
+    wait_for(lambda: page.failure == 500)
