@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dbswitch.cli.renderer import Answer, Line, Style, plain
 from dbswitch.cli.switching import find_project
 from dbswitch.cli.wording import duration, target_style
+from dbswitch.server.state import ServerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -138,7 +139,7 @@ def _readers(found: Status, protected: frozenset[str]) -> Iterable[Line]:
 def _server(found: Status) -> str:
     server = found.server
     where = f" at {server.url}" if server.url else ""
-    if server.hidden:
+    if server.state is ServerState.HIDDEN:
         return f"runs{where}, and its processes cannot be seen from here (a container, or another user)"
     if not server.processes:
         return f"{server.state.value} (port {found.port})"

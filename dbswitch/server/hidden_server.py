@@ -33,10 +33,11 @@ def held_lock(spec: ServerSpec) -> str | None:
     return None
 
 
-def answering_port(spec: ServerSpec, listeners: Iterable[Listener]) -> int | None:
-    """Return the first port on which a Next.js development server answers through what is not Node.js itself.
+def answering(spec: ServerSpec, listeners: Iterable[Listener]) -> Listener | None:
+    """Return the first listener that is not Node.js itself and through which a Next.js development server answers.
 
-    That is a process of another namespace or user, or a forwarder in front of it (docker-proxy, ssh).
+    That is a process of another namespace or user, or a forwarder in front of it (docker-proxy, ssh). Whether the server
+    is this project's cannot be told.
     """
     if spec.alive_path is None:
         return None
@@ -47,14 +48,14 @@ def answering_port(spec: ServerSpec, listeners: Iterable[Listener]) -> int | Non
         path = asking.base_path(spec) + spec.alive_path
         try:
             if asking.get(spec, listener.port, path, spec.limits.ask) < _ANSWER:
-                return listener.port
+                return listener
         except asking.NoAnswerError:
             continue
     return None
 
 
 def port_fact(listener: Listener) -> str:
-    """Return one line for people about a port that :func:`answering_port` found."""
+    """Return one line for people about what :func:`answering` found."""
     return f"{listener.describe()}; a Next.js development server answers there"
 
 

@@ -47,7 +47,9 @@ class Observation(Struct, frozen=True):
     listening: Mapping[int, frozenset[int]]
     top: ProcessId | None
     reply: Reply
-    hidden: tuple[str, ...] = ()  # what shows that there is a server although no process of it can be seen
+    # What shows that there is a server although no process of it can be seen. Where only its port does, it may be
+    # another project's, and the state is not HIDDEN.
+    hidden: tuple[str, ...] = ()
 
     def launch_env(self) -> Mapping[str, str]:
         """Return the environment the server was launched with; ours where there is no server. Full of secrets.
@@ -115,9 +117,13 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
         reply = asking.judge(spec, port, spec.limits.ask, asking.base_path(spec))
     top = _top(owned, record)
     needed = {spec.port, spec.port if record is None else record.port}
-    hidden: tuple[str, ...] = ()
-    if not owned:
-        hidden, port = _hidden(spec, [one for one in foreign if one.port in needed], port)
+    held = None if owned else hidden_server.held_lock(spec)
+    answering = (
+        None if owned else hidden_server.answering(spec, [one for one in foreign if one.port in needed])
+    )
+    if held is not None:
+        named = lock_content(lock_path(spec.dist_dir)).get("port")
+        port = answering.port if answering is not None else named if isinstance(named, int) else port
     state = derive(
         ServerFacts(
             recorded=record is not None,
@@ -126,7 +132,7 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
             reply=reply,
             age=_age(owned),
             start_limit=spec.limits.ready,
-            hidden=bool(hidden),
+            hidden=held is not None,
             foreign_on_port=any(one.port in needed for one in foreign),
         )
     )
@@ -134,14 +140,17 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
         state=state,
         record=record,
         processes=owned,
-        port=port if owned or hidden else None,
-        url=spec.url(port) if (owned or hidden) and port is not None else None,
+        port=port if owned or held else None,
+        url=spec.url(port) if (owned or held) and port is not None else None,
         by_us=any(one.process.marker is not None for one in owned),
         foreign=foreign,
         listening=listening,
         top=top,
         reply=reply,
-        hidden=hidden,
+        hidden=(
+            *((hidden_server.port_fact(answering),) if answering is not None else ()),
+            *((held,) if held is not None else ()),
+        ),
     )
 
 
@@ -153,19 +162,6 @@ def _unread_listener(
     if listening or readable:
         return None
     return next((one for one in foreign if one.port == port and one.process is None), None)
-
-
-def _hidden(
-    spec: ServerSpec, on_port: Sequence[Listener], port: int | None
-) -> tuple[tuple[str, ...], int | None]:
-    """Return what shows that a server is there although no process of it can be seen, and its port where known."""
-    answering = hidden_server.answering_port(spec, on_port)
-    facts = [hidden_server.port_fact(one) for one in on_port if one.port == answering]
-    if (held := hidden_server.held_lock(spec)) is not None:
-        facts.append(held)
-        named = lock_content(lock_path(spec.dist_dir)).get("port")
-        port = answering or (named if isinstance(named, int) else port)
-    return tuple(facts), answering or port
 
 
 def changed_since_start(seen: Observation, files: Iterable[Path]) -> tuple[Path, ...]:

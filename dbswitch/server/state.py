@@ -11,8 +11,8 @@ from msgspec import Struct
 class ServerState(StrEnum):
     """The states a server can be in.
 
-    RUNNING: it listens and was not asked over HTTP, so readiness is unknown. HIDDEN: there is one, and none of its
-    processes can be seen.
+    RUNNING: it listens and was not asked over HTTP, so readiness is unknown. HIDDEN: Next's lock is held, and none of the
+    server's processes can be seen.
     """
 
     STOPPED = "stopped"
@@ -45,7 +45,7 @@ class ServerFacts(Struct, frozen=True):
     reply: Reply
     age: float  # of its youngest Next.js process: Next.js replaces its server when its configuration changes
     start_limit: float  # how long a start may take
-    hidden: bool  # none of its processes can be seen, and it answers or holds Next's lock
+    hidden: bool  # Next's lock is held, by no process that can be seen
     foreign_on_port: bool  # the port the server needs is held by a foreign process
 
 

@@ -124,13 +124,15 @@ def stop(
     )
 
 
-def require_visible(observation: Observation) -> None:
+def require_visible(observation: Observation, *, or_port: bool = False) -> None:
     """Refuse, before anything is stopped, where there is a server and none of its processes can be seen.
+
+    `or_port`: also where only its port shows it, so that it may be another project's.
 
     Raises:
         ServerError: as said.
     """
-    if observation.state is ServerState.HIDDEN:
+    if observation.state is ServerState.HIDDEN or (or_port and observation.hidden):
         raise cannot_be_stopped(observation.hidden)
 
 

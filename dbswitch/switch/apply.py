@@ -158,6 +158,7 @@ class Apply:
         """
         work = self.work
         with work.reporter.phase(Phase.STOP) as note:
+            lifecycle.require_visible(work.observed, or_port=True)
             report = lifecycle.stop(
                 work.spec, work.observed, on_step=lambda text: work.reporter.notice("stop", text)
             )

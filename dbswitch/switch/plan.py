@@ -203,7 +203,7 @@ def _absent(state: ServerState) -> str:
         case ServerState.EXITED:
             return "no dev server is running (the last one has exited)"
         case ServerState.FOREIGN:
-            return "no dev server of this project is running (its port belongs to another program)"
+            return "no dev server of this project can be seen (its port belongs to another program)"
         case ServerState.STOPPED:
             return "no dev server is running"
         case (

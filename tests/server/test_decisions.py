@@ -95,6 +95,7 @@ def test_no_bound_key_survives_and_cleaning_twice_changes_nothing(launch, bound)
         ({"living": 0}, ServerState.STOPPED),
         ({"living": 0, "recorded": True}, ServerState.EXITED),
         ({"living": 0, "foreign_on_port": True}, ServerState.FOREIGN),
+        ({"living": 0, "foreign_on_port": True, "hidden": True}, ServerState.HIDDEN),
         ({"foreign_on_port": True, "reply": Reply.ALIVE}, ServerState.READY),
         ({"listening": False, "age": 1}, ServerState.STARTING),
         ({"listening": False, "age": 99}, ServerState.HALF_DEAD),
@@ -114,6 +115,7 @@ def test_the_state_is_what_the_facts_amount_to(facts, state):
         "reply": Reply.NOT_ASKED,
         "age": 10,
         "start_limit": 60,
+        "hidden": False,
         "foreign_on_port": False,
     }
     assert derive(ServerFacts(**usual | facts)) is state
@@ -134,6 +136,7 @@ def test_a_server_that_listens_has_the_same_state_at_every_age_unless_it_was_ask
             reply=reply,
             age=seconds,
             start_limit=60,
+            hidden=False,
             foreign_on_port=False,
         )
         return derive(facts)

@@ -44,26 +44,40 @@ def elsewhere(folder: Folder, *arguments: str) -> subprocess.CompletedProcess[st
     )
 
 
-@pytest.mark.parametrize("evidence", ["lock and port", "port"])
-def test_stop_restart_and_dev_fail_and_say_what_shows_that_a_server_runs(
-    served: Folder, evidence: str
-) -> None:
+def test_stop_restart_and_dev_fail_and_say_what_shows_that_a_server_runs(served: Folder) -> None:
     assert served.run("dev", "--detach").returncode == 0
     before = {process.pid for process in served.living()}
-    if evidence == "port":
-        (served.root / ".next/dev/lock").rename(served.root / "moved")
-
     for command in (("stop",), ("restart",), ("dev", "--detach")):
         done = elsewhere(served, *command)
         assert done.returncode == 6, done.stderr
         assert "nothing was running" not in done.stderr
         assert "cannot be seen" in done.stderr
         assert str(served.port) in done.stderr
-        assert ("lock is held" in done.stderr) == (evidence == "lock and port")
+        assert "lock is held" in done.stderr
     assert {process.pid for process in served.living()} == before
     assert not is_free(served.port)
     assert served.run("stop").returncode == 0
     wait_for(lambda: is_free(served.port))
+
+
+def test_where_only_the_port_shows_a_server_it_may_be_another_projects(served: Folder) -> None:
+    assert served.run("dev", "--detach").returncode == 0
+    before = {process.pid for process in served.living()}
+    (served.root / ".next/dev/lock").rename(served.root / "moved")
+
+    stop = elsewhere(served, "stop")
+    assert stop.returncode == 6, stop.stderr
+    assert "cannot be seen" in stop.stderr
+    assert f"port {served.port}" in stop.stderr
+    assert "a Next.js development server answers there" in elsewhere(served, "status").stdout
+    for command in (("restart",), ("dev", "--detach")):
+        done = elsewhere(served, *command)
+        assert done.returncode == 6, done.stderr
+        assert f"port {served.port} is held" in done.stderr
+    switched = elsewhere(served, "prod", "--confirm", "shop")
+    assert switched.returncode == 0, switched.stderr
+    assert "no dev server of this project can be seen" in switched.stderr
+    assert {process.pid for process in served.living()} == before
 
 
 def test_status_and_doctor_name_it_and_a_switch_changes_nothing(served: Folder) -> None:
