@@ -48,7 +48,7 @@ class App(Struct, frozen=True):
         files: the env files of the checkout, examples left out, by name relative to the app.
         examples: the example env files likewise.
         tracked: names among `files` that git tracks.
-        loose: private names that git neither tracks nor ignores.
+        unignored: private names that git neither tracks nor ignores.
         active: which target the checkout is on; None where it cannot be told.
     """
 
@@ -56,7 +56,7 @@ class App(Struct, frozen=True):
     files: Mapping[str, bytes]
     examples: Mapping[str, bytes]
     tracked: frozenset[str]
-    loose: frozenset[str]
+    unignored: frozenset[str]
     url_variables: tuple[str, ...]
     target_variables: frozenset[str]
     profiles: tuple[ReaderProfile, ...]

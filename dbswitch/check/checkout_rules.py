@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dbswitch.check.file_kinds import is_practice, is_source
+from dbswitch.check.file_kinds import is_source, is_test_or_docs
 from dbswitch.check.rules import Finding, RuleId
 from dbswitch.check.variable_use import is_ambient, variables_bound, variables_read
 from dbswitch.database.url import same_url
@@ -27,7 +27,7 @@ _LEADING = re.compile(rb"(?:!!?|\bif\s*\(\s*!?|typeof\s+|delete\s+|\bin\s+)$")
 
 def not_ignored(app: App) -> Iterator[Finding]:
     """Find private files that git neither tracks nor ignores."""
-    for name in sorted(app.loose):
+    for name in sorted(app.unignored):
         entry = _entry(name)
         yield Finding(
             RuleId.NOT_IGNORED,
@@ -159,7 +159,7 @@ def _by_another_variable(app: App) -> Iterator[Finding]:
 
 def needed_by_code(app: App, path: str, data: bytes, *, every: bool) -> Iterator[Finding]:
     """Find variables that a source file reads without a default and nothing defines: those of targets, or `every` one."""
-    if not is_source(path) or is_practice(path) or b"env" not in data:
+    if not is_source(path) or is_test_or_docs(path) or b"env" not in data:
         return
     known = _known(app)
     seen: set[str] = set()

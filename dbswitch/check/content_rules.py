@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from dbswitch.check import placeholders
-from dbswitch.check.file_kinds import is_practice
+from dbswitch.check.file_kinds import is_test_or_docs
 from dbswitch.check.rules import Finding, RuleId
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
     folded = data.lower()
     if b"postgres" not in folded and b"prisma" not in folded:
         return
-    practice = is_practice(path)
+    test_or_docs = is_test_or_docs(path)
     for number, line in _lines(data):
         lower = line.lower()
         if "postgres" not in lower and "prisma" not in lower:
             continue
         seen: set[str] = set()
         for text, offset in _spellings_of_urls(line):
-            for start, login, kind, host in _logins(text, practice=practice):
+            for start, login, kind, host in _logins(text, test_or_docs=test_or_docs):
                 if login in seen:
                     continue
                 seen.add(login)
@@ -66,18 +66,20 @@ def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
 
 def holds_login(value: str) -> bool:
     """Return whether a value contains a URL with a real password or key."""
-    return any(True for _ in _logins(value, practice=False))
+    return any(True for _ in _logins(value, test_or_docs=False))
 
 
-def _logins(text: str, *, practice: bool) -> Iterator[tuple[int, str, str, str]]:
+def _logins(text: str, *, test_or_docs: bool) -> Iterator[tuple[int, str, str, str]]:
     """Return position, text, kind and host of the URLs with a real password or key."""
     for found in URL.finditer(text):
         for password, host in _splits(found["password"], found["host"]):
-            if placeholders.is_real_url(unquote(password), host, unquote(found["user"]), practice=practice):
+            if placeholders.is_real_url(
+                unquote(password), host, unquote(found["user"]), test_or_docs=test_or_docs
+            ):
                 yield found.start(), found[0], "a Postgres URL with a password", host
                 break
     for found in KEYED_URL.finditer(text):
-        if placeholders.is_real_url(unquote(found["password"]), found["host"], "", practice=practice):
+        if placeholders.is_real_url(unquote(found["password"]), found["host"], "", test_or_docs=test_or_docs):
             kind = (
                 "a Prisma URL with a key"
                 if found[0][:6].lower() == "prisma"

@@ -223,7 +223,7 @@ def _kind(key: str, value: str) -> str:
         return "a database URL with a password"
     url = _ANY_URL.match(value)
     if url is not None:
-        real = placeholders.is_real_url(url["password"], url["host"], url["user"], practice=False)
+        real = placeholders.is_real_url(url["password"], url["host"], url["user"], test_or_docs=False)
         return "a URL with a password" if real else ""
     if value.startswith("encrypted:") or _PUBLIC_KEY.search(key) or not _SECRET_KEY.search(key):
         return ""

@@ -7,15 +7,15 @@ import re
 _SAMPLE_WORDS = frozenset(
     {"example", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema", "spec"}
 )
-_PRACTICE_FOLDERS = frozenset(
+_TEST_OR_DOCS_FOLDERS = frozenset(
     {
         "test", "tests", "__tests__", "spec", "specs", "e2e", "fixtures", "__fixtures__", "mock", "mocks", "__mocks__",
         "cypress", "playwright", "example", "examples", "doc", "docs", "documentation", "stories",
     }
 )  # fmt: skip
-_PRACTICE_ENDINGS = (".md", ".mdx", ".markdown", ".rst", ".adoc", ".txt")
-_PRACTICE_WORDS = frozenset({"test", "spec", "stories", "cy", "e2e"})
-_PRACTICE_NAMES = ("readme", "changelog", "contributing", "license", "test_", "conftest.")
+_TEST_OR_DOCS_ENDINGS = (".md", ".mdx", ".markdown", ".rst", ".adoc", ".txt")
+_TEST_OR_DOCS_WORDS = frozenset({"test", "spec", "stories", "cy", "e2e"})
+_TEST_OR_DOCS_NAMES = ("readme", "changelog", "contributing", "license", "test_", "conftest.")
 _INSTALLED_FOLDERS = frozenset({"node_modules", ".git", ".yarn", ".pnpm-store"})
 _MADE_FOLDERS = frozenset({".next", ".dbswitch", "vendor"})
 _INSTALLED_NAMES = frozenset(
@@ -50,17 +50,17 @@ def is_example(path: str) -> bool:
     )
 
 
-def is_practice(path: str) -> bool:
+def is_test_or_docs(path: str) -> bool:
     """Return whether it is a test, a fixture, an example or documentation: places where URLs are made up."""
     *folders, name = path.lower().split("/")
     if (
-        not _PRACTICE_FOLDERS.isdisjoint(folders)
-        or name.endswith(_PRACTICE_ENDINGS)
-        or name.startswith(_PRACTICE_NAMES)
+        not _TEST_OR_DOCS_FOLDERS.isdisjoint(folders)
+        or name.endswith(_TEST_OR_DOCS_ENDINGS)
+        or name.startswith(_TEST_OR_DOCS_NAMES)
     ):
         return True
     words = name.split(".")
-    return not _PRACTICE_WORDS.isdisjoint(words[1:-1]) or words[0].endswith("_test") or is_example(name)
+    return not _TEST_OR_DOCS_WORDS.isdisjoint(words[1:-1]) or words[0].endswith("_test") or is_example(name)
 
 
 def is_installed(path: str) -> bool:
@@ -69,7 +69,7 @@ def is_installed(path: str) -> bool:
     return not _INSTALLED_FOLDERS.isdisjoint(folders) or name in _INSTALLED_NAMES
 
 
-def is_foreign(path: str) -> bool:
+def is_generated(path: str) -> bool:
     """Return whether it is installed, built or generated content."""
     *folders, name = path.split("/")
     return is_installed(path) or not _MADE_FOLDERS.isdisjoint(folders) or name.endswith(_MADE_ENDINGS)

@@ -91,11 +91,11 @@ def listed(folder: Path, paths: list[str]) -> tuple[frozenset[str], frozenset[st
         return frozenset(), frozenset()
     words = ("ls-files", "-z", "-t", "-c", "-o", "--exclude-standard")
     tracked: set[str] = set()
-    loose: set[str] = set()
+    unignored: set[str] = set()
     for entry in run(folder, "--literal-pathspecs", *words, "--", *paths).split(b"\0"):
         if entry:
-            (loose if entry.startswith(b"?") else tracked).add(os.fsdecode(entry[2:]))
-    return frozenset(tracked), frozenset(loose)
+            (unignored if entry.startswith(b"?") else tracked).add(os.fsdecode(entry[2:]))
+    return frozenset(tracked), frozenset(unignored)
 
 
 def work_tree(root: Path) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dbswitch.check import git_objects, host_kinds, placeholders
 from dbswitch.check.check_input import App, CheckInput, ProtectedTarget, Scope, Secret
 from dbswitch.check.content_rules import SHORTEST_SECRET
-from dbswitch.check.file_kinds import as_utf8, is_env_file, is_example, is_foreign, is_installed
+from dbswitch.check.file_kinds import as_utf8, is_env_file, is_example, is_generated, is_installed
 from dbswitch.errors import ConfigError, DbswitchError, UsageError
 from dbswitch.project.active import Active, active
 from dbswitch.project.discovery import Project, apps_below, discover, load
@@ -19,7 +19,7 @@ from dbswitch.project.readers import profiles
 from dbswitch.project.resolving import list_targets, resolve_ref, variable_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dbswitch.project.resolving import Target
 
@@ -79,8 +79,7 @@ def collect(
         indexed = git_objects.in_index(
             root, [app.folder + name for app in apps for name in sorted(app.tracked)]
         )
-        contents = git_objects.contents(root, indexed)
-        others.update((path, data) for (path, _), data in zip(indexed, contents, strict=True))
+        others.update(_contents(root, indexed))
     excluded = tuple(
         _prefix(project.root, root) + pattern
         for project in projects
@@ -105,16 +104,16 @@ def _prefix(folder: Path, root: Path) -> str:
 def _content(scope: Scope, root: Path, in_git: bool, revisions: str) -> dict[str, bytes]:  # noqa: FBT001  a fact, not a mode
     match scope:
         case Scope.INDEX:
-            return _blobs(root, git_objects.STAGED)
+            return dict(_contents(root, _changed(root, git_objects.STAGED)))
         case Scope.RANGE:
             # git compares a single commit with the work tree, whose content is not in the object database.
             if ".." not in revisions.strip("."):
                 raise _no_range(revisions)
             try:
-                git_objects.changed(root, git_objects.between(revisions))
+                changed = _changed(root, git_objects.between(revisions))
             except GitError:
                 raise _no_range(revisions) from None
-            return _blobs(root, git_objects.between(revisions))
+            return dict(_contents(root, changed))
         case Scope.TREE:
             names = sorted(git_objects.work_tree(root)) if in_git else _walk(root)
             found = {name: read_regular(root / name) for name in names if not is_installed(name)}
@@ -128,32 +127,28 @@ def _no_range(revisions: str) -> UsageError:
     )
 
 
-def _blobs(root: Path, words: tuple[str, ...]) -> dict[str, bytes]:
-    changed = _changed(root, words)
-    contents = git_objects.contents(root, changed)
-    return {path: data for (path, _), data in zip(changed, contents, strict=True)}
-
-
 def _earlier(root: Path, revisions: str, content: Mapping[str, bytes]) -> tuple[tuple[str, bytes], ...]:
     """Return path and content of what a commit of the range had and its end has not: it stays in the history."""
     changed = list(dict.fromkeys(_changed(root, git_objects.along(revisions))))
-    contents = git_objects.contents(root, changed)
     return tuple(
-        (path, as_utf8(data))
-        for (path, _), data in zip(changed, contents, strict=True)
-        if content.get(path) != data
+        (path, as_utf8(data)) for path, data in _contents(root, changed) if content.get(path) != data
     )
 
 
-def _changed(root: Path, words: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [entry for entry in git_objects.changed(root, words) if not is_installed(entry[0])]
+def _changed(root: Path, arguments: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [entry for entry in git_objects.changed(root, arguments) if not is_installed(entry[0])]
+
+
+def _contents(root: Path, entries: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+    """Return path and content of (path, object name) pairs."""
+    return zip((path for path, _ in entries), git_objects.contents(root, entries), strict=True)
 
 
 def _walk(root: Path) -> list[str]:
     names: list[str] = []
     for folder, folders, files in os.walk(root):
         here = Path(folder).relative_to(root)
-        folders[:] = [name for name in folders if not is_foreign((here / name).as_posix() + "/")]
+        folders[:] = [name for name in folders if not is_generated((here / name).as_posix() + "/")]
         names.extend((here / name).as_posix() for name in files)
     return names
 
@@ -187,14 +182,14 @@ def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, st
         names.extend(name for name in profile.files if name not in names)
     found = {name: data for name in names if (data := _read_followed(project.root / name)) is not None}
     real = {name: data for name, data in found.items() if not is_example(name)}
-    tracked, loose = _listed(project, tuple(real)) if in_git else (frozenset[str](), frozenset[str]())
+    tracked, unignored = _listed(project, tuple(real)) if in_git else (frozenset[str](), frozenset[str]())
     targets = _resolved(project, ambient)
     return App(
         folder=_prefix(project.root, root),
         files=real,
         examples={name: data for name, data in found.items() if name not in real},
         tracked=tracked,
-        loose=frozenset(name for name in loose if _is_private(name)),
+        unignored=frozenset(name for name in unignored if _is_private(name)),
         url_variables=project.url_variables,
         target_variables=variable_names(project),
         profiles=profiles(project),
@@ -215,8 +210,8 @@ def _listed(project: Project, names: tuple[str, ...]) -> tuple[frozenset[str], f
     paths = [name for name in names if not name.startswith("../")]
     if project.state_dir.is_dir():
         paths.append(project.state_dir.name)
-    tracked, loose = git_objects.listed(project.root, paths)
-    return tracked & frozenset(names), loose
+    tracked, unignored = git_objects.listed(project.root, paths)
+    return tracked & frozenset(names), unignored
 
 
 def _is_private(name: str) -> bool:

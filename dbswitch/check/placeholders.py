@@ -50,19 +50,19 @@ def entropy(text: str) -> float:
     return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
 
 
-def is_real_url(password: str, host: str, user: str, *, practice: bool) -> bool:
+def is_real_url(password: str, host: str, user: str, *, test_or_docs: bool) -> bool:
     """Return whether a URL with these parts has a real password.
 
     Args:
         password: decoded.
         host: as written.
         user: decoded.
-        practice: the file is a test, an example or documentation.
+        test_or_docs: the file is a test, an example or documentation.
     """
     if is_placeholder(password) or is_local_host(host) or is_made_up_host(host):
         return False
     if is_template(user):
         return False
     if is_private_host(host):
-        return not practice and looks_generated(password)
-    return looks_generated(password) if practice else True
+        return not test_or_docs and looks_generated(password)
+    return looks_generated(password) if test_or_docs else True

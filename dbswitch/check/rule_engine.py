@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dbswitch.check import checkout_rules, content_rules, env_file_rules
 from dbswitch.check.check_input import App, CheckInput, Scope
-from dbswitch.check.file_kinds import is_binary, is_env_file, is_example, is_foreign, is_state, matches
+from dbswitch.check.file_kinds import is_binary, is_env_file, is_example, is_generated, is_state, matches
 from dbswitch.check.rules import RULES, Finding, RuleId, Severity, sort_key
 from dbswitch.errors import ConfigError
 
@@ -97,7 +97,7 @@ def _findings(given: CheckInput) -> Iterator[Finding]:
         if is_state(path):
             yield checkout_rules.state_in_git(path)
         elif not is_binary(data):
-            yield from _protected(given, path, data) if is_foreign(path) else _of_content(given, path, data)
+            yield from _protected(given, path, data) if is_generated(path) else _of_content(given, path, data)
     for app in given.apps:
         if given.scope is not Scope.RANGE:
             yield from _of_state(given, app)
@@ -109,7 +109,7 @@ def _of_content(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
     app = _app_of(given, path)
     secrets: list[Finding] = []
     if is_env_file(path):
-        if not is_example(path) and not _is_loose(app, path):
+        if not is_example(path) and not _is_unignored(app, path):
             state = "staged" if given.scope is Scope.INDEX else "tracked"
             secrets = list(
                 env_file_rules.tracked_secrets(
@@ -118,7 +118,7 @@ def _of_content(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
             )
             yield from secrets
         yield from _of_env_file(app, path, data)
-    if not secrets and not _is_loose(app, path):
+    if not secrets and not _is_unignored(app, path):
         guarded = [] if app is None and not given.apps else _protected(given, path, data)
         yield from guarded
         taken = {finding.line for finding in guarded}
@@ -140,7 +140,7 @@ def _of_earlier(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
         )
     secrets = secrets or _protected(given, path, data)
     taken = {finding.line for finding in secrets}
-    urls = [] if is_foreign(path) else content_rules.urls_with_password(path, data)
+    urls = [] if is_generated(path) else content_rules.urls_with_password(path, data)
     for one in (*secrets, *(one for one in urls if one.line not in taken)):
         if one.rule is not RuleId.PROTECTED_HOST:
             what = f"{one.what} (in an earlier commit of the range)"
@@ -193,8 +193,8 @@ def _app_of(given: CheckInput, path: str) -> App | None:
     return max(inside, key=lambda app: len(app.folder), default=None)
 
 
-def _is_loose(app: App | None, path: str) -> bool:
-    return app is not None and path.removeprefix(app.folder) in app.loose
+def _is_unignored(app: App | None, path: str) -> bool:
+    return app is not None and path.removeprefix(app.folder) in app.unignored
 
 
 def _gitignore(app: App | None) -> str:
