@@ -152,13 +152,13 @@ def shell_notice(readings: Readings, key: str) -> str:
     known = readings.shell.values
     if key in known:
         return (
-            "lines end with CRLF, which the shell takes into the value"
+            "lines end with CRLF, and the CR becomes part of the value"
             if (known[key] or "").endswith("\r")
             else ""
         )
     if readings.shell.stop is not None:
-        return f"the shell stops at line {readings.shell.stop.line}: {readings.shell.stop.reason}"
-    return "the binding is not written as the shell wants it (`KEY=value` at the start of a line, no space round `=`)"
+        return f"line {readings.shell.stop.line} has {readings.shell.stop.reason}"
+    return "the shell needs `KEY=value` at the start of a line, without a space around `=`"
 
 
 def _without(values: dict[str, str], key: str) -> dict[str, str]:
