@@ -1,7 +1,7 @@
 # What a newcomer runs: `make demo` and `make test`. Everything lands in .venv, the npm packages of the tests in
 # $DBSWITCH_TEST_CACHE (default ~/.cache/dbswitch-tests).
 #   ARGS     passed on: make demo ARGS=--keep, make test ARGS='tests/server -k port'
-#   WORKERS  how many tests run at a time
+#   WORKERS  how many tests run at a time; default: two for each core, since most wait for a server or a database
 #   PYTHON   the interpreter for .venv; default: the first of the usual names that is new enough
 
 VENV := .venv
@@ -11,7 +11,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$name -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $$name && break; done)
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 # stdin may be closed where this is started in the background; the file opened next would become stdin.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 20 </dev/null
 BENCH ?= $(patsubst tests/benchmarks/bench_%.py,%,$(sort $(wildcard tests/benchmarks/bench_*.py)))

@@ -15,10 +15,11 @@ import pytest
 from pytest_timeout import Settings
 
 from tests.support import forkserver
+from tests.support.dealing import deal
 from tests.support.processes import MARKER, describe, end, with_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator
 
 pytest_plugins = ("tests.support.figures", "tests.support.postgres", "tests.support.nextapp")
 
@@ -29,6 +30,7 @@ GRACE = 2.0  # seconds that a process may take to end after the last test
 REAL_STACK_DEADLINE = 600
 SWEEP_DEADLINE = 1100
 TEARDOWN_DEADLINE = 120
+NEXT_FIXTURES = frozenset({"next_app", "demo", "_app", "booted", "built_once", "dev_once"})
 STATE_HOME = "XDG_STATE_HOME"
 _state_folders = pytest.StashKey[Path]()
 # What a developer's shell may hold and the code under test would read.
@@ -74,12 +76,20 @@ def _restore_signals() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the kernel discards exit codes
 
 
-def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="only root can test it (make test-root)"))
         if not item.get_closest_marker("timeout") and (deadline := _deadline(item)):
             item.add_marker(pytest.mark.timeout(deadline))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1 and not config.getoption("random_order_enabled"):
+        items[:] = deal(items, workers, slow=_starts_next, together=lambda item: item.path)
+
+
+def _starts_next(item: pytest.Item) -> bool:
+    return not NEXT_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def _deadline(item: pytest.Item) -> float | None:
