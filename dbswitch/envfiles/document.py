@@ -1,6 +1,6 @@
 """An env file as a lossless document: what is bound where, and edits that change those bytes only.
 
-Every edit is re-read by the models of all readers before it is returned (`agreement.py`); one that a reader would take
+Every edit is re-read by the models of all readers before it is returned (`edit_check.py`); one that a reader would take
 differently is refused, never written approximately.
 """
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from dbswitch.envfiles import agreement, dotenv_syntax, encoding
-from dbswitch.envfiles.agreement import Readings
-from dbswitch.envfiles.encoding import Quote
+from dbswitch.envfiles import dotenv_syntax, edit_check, quoting
+from dbswitch.envfiles.edit_check import Readings
+from dbswitch.envfiles.quoting import Quote
 from dbswitch.envfiles.shell import is_name
 from dbswitch.errors import EnvFileError
 
@@ -112,7 +112,7 @@ class Document:
 
     def notice(self, key: str) -> str:
         """Return why the shell does not get `key` as the other readers do, or "" if it does."""
-        return agreement.shell_notice(self.readings, key)
+        return edit_check.shell_notice(self.readings, key)
 
     def set(self, key: str, value: str) -> Document:
         """Return the document with every binding of `key` set to `value`; a key that is not bound is appended.
@@ -127,12 +127,12 @@ class Document:
         sites = [site for site in self.readings.sites if site.key == key]
         if not sites:
             return self.append(key, value)
-        encoding.written_form(value, key=key)
+        quoting.written_form(value, key=key)
         spans = []
         for site in sites:
             if any(end in self._text[site.start : site.value_start] for end in dotenv_syntax.LINE_ENDS):
                 raise self._refusal(key, site.start, "its value is on another line than its name")
-            if agreement.is_open(site, self._text[site.value_start : site.value_end]):
+            if edit_check.is_open(site, self._text[site.value_start : site.value_end]):
                 raise self._refusal(
                     key, site.start, "its quote is not closed, so the readers disagree where it ends"
                 )
@@ -153,7 +153,7 @@ class Document:
                 )
                 for start, end in spans
             )
-            found = agreement.problem(self.readings, edited.readings, key, value)
+            found = edit_check.problem(self.readings, edited.readings, key, value)
             if not found:
                 return edited
             why = why or found
@@ -172,9 +172,9 @@ class Document:
         added = "" if not text or text == _BOM or text.endswith(("\n", "\r")) else end
         if comment is not None:
             added += f"# {' '.join(comment.split())}{end}"
-        added += f"{key}={encoding.written_form(value, key=key)}{end}"
+        added += f"{key}={quoting.written_form(value, key=key)}{end}"
         edited = Document(text + added, self.name)
-        if why := agreement.problem(self.readings, edited.readings, key, value):
+        if why := edit_check.problem(self.readings, edited.readings, key, value):
             raise self._refusal(key, len(text), why)
         return edited
 
@@ -191,7 +191,7 @@ class Document:
             start, end = self._lines_of(site)
             splices.append((start, end, _commented(self._text[start:end], marker)))
         edited = self._splice(splices)
-        why = agreement.problem(self.readings, edited.readings, key, None)
+        why = edit_check.problem(self.readings, edited.readings, key, None)
         if why or not sites:
             raise self._refusal(key, sites[-1].start if sites else 0, why or "it is not bound here")
         return edited
@@ -206,7 +206,7 @@ class Document:
         if not found:
             return None
         edited = self._splice(found)
-        if not agreement.others_unchanged(self.readings, edited.readings, key):
+        if not edit_check.others_unchanged(self.readings, edited.readings, key):
             raise self._refusal(key, found[0][0], _OTHERS)
         return edited
 
@@ -226,7 +226,7 @@ class Document:
         following = _LAST_END.match(self._text, end) or _LAST_END.search(self._text)
         copy = _commented(self._text[start:end], KEPT) + (following[0] if following else "\n")
         edited = self._splice([(start, start, copy)])
-        if not agreement.unchanged(self.readings, edited.readings):
+        if not edit_check.unchanged(self.readings, edited.readings):
             raise self._refusal(key, sites[-1].start, "a copy of it above it would be read as a binding")
         return edited
 
@@ -244,7 +244,7 @@ class Document:
         first, last = self._lines_of(sites[-1])
         edited = self._splice(sorted([(start, end, ""), (first, last, text.rstrip("\r\n"))]))
         # A person's own lines come back however few readers agree on them: only the others' values are compared.
-        if not agreement.others_unchanged(self.readings, edited.readings, key):
+        if not edit_check.others_unchanged(self.readings, edited.readings, key):
             raise self._refusal(key, sites[-1].start, _OTHERS)
         return edited
 
@@ -283,7 +283,7 @@ class Document:
 
     def _already(self, key: str, value: str) -> bool:
         every = all(binding.value == value for binding in self.bindings if binding.key == key)
-        return every and not agreement.problem(self.readings, self.readings, key, value)
+        return every and not edit_check.problem(self.readings, self.readings, key, value)
 
     def _splice(self, splices: Iterable[tuple[int, int, str]]) -> Document:
         """Return the document with each (start, end) replaced; the spans are in order and apart."""
@@ -295,7 +295,7 @@ class Document:
         return Document("".join(pieces) + self._text[position:], self.name)
 
     def _check_closed(self, site: Site) -> None:
-        if agreement.is_open(site, self._text[site.value_start : site.value_end]):
+        if edit_check.is_open(site, self._text[site.value_start : site.value_end]):
             why = "its quote is not closed, so the readers disagree where it ends"
             raise self._refusal(site.key, site.start, why)
 
@@ -332,5 +332,5 @@ def _quote_of(written: str) -> Quote:
 
 
 def _form(value: str, written: str, rank: int) -> str:
-    found = encoding.forms(value, _quote_of(written))
+    found = quoting.forms(value, _quote_of(written))
     return found[min(rank, len(found) - 1)]

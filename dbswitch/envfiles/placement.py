@@ -146,7 +146,7 @@ class _Planning:
             if self.is_own(document, key):
                 self.notice(f"{name}: {key} had a value that no target has; it is kept there as a comment")
             if trouble := edited.notice(key):
-                self.notice(f"{name}: a shell that sources it does not get {key} ({trouble})")
+                self.notice(f"{name}: a shell that sources it may not get {key} ({trouble})")
 
     def is_own(self, document: Document, key: str) -> bool:
         """Return whether a person wrote the present value, so that no target could bring it back."""

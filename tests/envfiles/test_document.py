@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings, strategies as st
 
 from dbswitch.envfiles import readers
 from dbswitch.envfiles.document import Document
-from dbswitch.envfiles.encoding import Quote, can_agree
+from dbswitch.envfiles.quoting import Quote, can_agree
 from dbswitch.errors import EnvFileError
 
 URL = "postgres://u:p%24%26@db:5432/app?a=1&b=2"

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from dotenv import dotenv_values
 
-from dbswitch.envfiles import encoding, readers
+from dbswitch.envfiles import quoting, readers
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.shell import StopReason
 from dbswitch.errors import EnvFileError
@@ -208,14 +208,14 @@ def test_a_random_token_is_read_identically_by_every_real_reader_or_refused(
         for _ in range(tokens):
             few = "".join(rnd.sample(ASCII, 4) + rnd.sample(TROUBLE, 2)) + "abcü"
             token = "".join(rnd.choice(few) for _ in range(rnd.randrange(0, 12)))
-            quote = rnd.choice(list(encoding.Quote))
-            if not encoding.forms(token, quote):
+            quote = rnd.choice(list(quoting.Quote))
+            if not quoting.forms(token, quote):
                 with pytest.raises(EnvFileError) as refusal:
-                    encoding.written_form(token, quote, key=KEY)
+                    quoting.written_form(token, quote, key=KEY)
                 assert KEY in refusal.value.what
                 counts["refused"] += 1
                 continue
-            written = f"A=1\n{KEY}={encoding.written_form(token, quote)}\n".encode()
+            written = f"A=1\n{KEY}={quoting.written_form(token, quote)}\n".encode()
             got = node.read({".env": written})
             every = [got[name].get(KEY) for name in (*DOTENV, *NEXT)]
             every += [_python(written), (bash.read(written) or {}).get(KEY)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from dbswitch.envfiles.encoding import Quote, can_agree, forms, written_form
+from dbswitch.envfiles.quoting import Quote, can_agree, forms, written_form
 from dbswitch.errors import EnvFileError
 
 
