@@ -1,0 +1,112 @@
+"""After a rollback the app is asked again, and the text says no more than what is known then."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from dbswitch.database.identity import Identity
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.errors import ServerError
+from dbswitch.switch import app_identity
+from dbswitch.switch.app_identity import AppIdentity
+from dbswitch.switch.identity_request import Answer, Question, Said
+from dbswitch.switch.verify import Verification
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dbswitch.switch.work import Work
+
+URL = "http://localhost:3000"
+
+
+def identity(database: str) -> Identity:
+    return Identity(database, "5", "1", "7", "16.4", in_recovery=False, read_only=False)
+
+
+class Asked:
+    """The app's answers: `earlier`, before the switch, and `again`, after the rollback."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+        self.questions: list[Question] = []
+        self.url: str | None = URL
+        self.again = Said(Answer.SAME, "the app answers from local: 127.0.0.1:5432/shop")
+        monkeypatch.setattr(
+            app_identity, "lifecycle", SimpleNamespace(observe=lambda *_, **__: SimpleNamespace(url=self.url))
+        )
+        monkeypatch.setattr(app_identity, "verify", self.verify)
+        limits = SimpleNamespace(hot_deadline=1.0, restart_deadline=2.0)
+        self.work: Any = SimpleNamespace(
+            spec=None,
+            route="/api/dbswitch",
+            state_dir=root,
+            previous="local",
+            present=(DatabaseUrl.parse("postgresql://shop:x@127.0.0.1:5432/shop"),),
+            project=SimpleNamespace(config=SimpleNamespace(verify=limits)),
+            reporter=None,
+        )
+
+    def verify(self, question: Question, **_options: object) -> Verification:
+        self.questions.append(question)
+        return Verification(self.again.answer, self.again.detail, 0.1, self.again.seen, self.again)
+
+    def after(self, earlier: Said | None) -> tuple[str, ...]:
+        app = AppIdentity(cast("Work", self.work))
+        if earlier is not None:
+            app._asked_earlier = cast("Any", SimpleNamespace(wait=lambda _seconds: earlier))
+        return app.ask_after_rollback(restarted=True)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
+    return Asked(monkeypatch, tmp_path)
+
+
+BEFORE = Said(Answer.OTHER, "the app answers from shop", identity("shop"), 200)
+
+
+def test_everything_is_as_it_was_where_the_app_says_what_it_said_before(asked: Asked) -> None:
+    (text,) = asked.after(BEFORE)
+    assert text == "everything is as it was: the app answers from local: 127.0.0.1:5432/shop"
+    assert asked.questions[0].expected == BEFORE.seen
+
+
+def test_an_app_that_is_provably_elsewhere_is_no_rollback(asked: Asked) -> None:
+    asked.again = Said(Answer.OTHER, "the app answers from shop_prod", identity("shop_prod"), 200)
+    with pytest.raises(ServerError, match="not on its previous database"):
+        asked.after(BEFORE)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        Said(Answer.SILENT, "the app did not answer"),
+        Said(Answer.NO_DATABASE, "the app cannot reach its database", status=503),
+        Said(Answer.REFUSED, "the identity route refused the token", status=401),
+    ],
+)
+def test_an_app_that_does_not_tell_leaves_it_unknown(asked: Asked, again: Said) -> None:
+    asked.again = again
+    (text,) = asked.after(BEFORE)
+    assert text == f"which database the app is on is not known: {again.detail}"
+
+
+@pytest.mark.parametrize("earlier", [None, Said(Answer.SILENT, "the app did not answer")])
+def test_an_app_that_did_not_tell_before_the_switch_is_not_compared(
+    asked: Asked, earlier: Said | None
+) -> None:
+    (text,) = asked.after(earlier)
+    assert text == "which database the app is on is not known: it did not tell before the switch"
+    assert not asked.questions
+
+
+@pytest.mark.parametrize("missing", ["route", "server"])
+def test_without_a_route_or_a_server_nothing_is_said(asked: Asked, missing: str) -> None:
+    if missing == "route":
+        asked.work.route = None
+    else:
+        asked.url = None
+    assert asked.after(BEFORE) == ()
