@@ -52,19 +52,18 @@ def not_rolled_back(
     state = [_STATE[part] for part in left if part is not Part.SERVER or Part.NEW_SERVER not in left]
     if half:
         state[0] = "some env files may hold the new values and some the previous ones"
-    facts = error.facts if isinstance(error, DbswitchError) else ()
+    facts, fix = (error.facts, error.fix) if isinstance(error, DbswitchError) else ((), "")
+    finishes = (
+        "finishes the change of the env files and starts the server"
+        if half
+        else "starts the server on the values in the env files"
+    )
     back = f"; `dbswitch {previous}` goes back to {previous}" if previous is not None else ""
     return RollbackFailedError(
         "the switch failed, and so did putting everything back",
         facts=(_sentence("first", cause), _sentence("then", error), *facts, *done),
         why="; ".join(state) or "the app may be on another database than the env files say",
-        fix="when the cause is mended, `dbswitch restart` "
-        + (
-            "finishes the change of the env files and starts the server"
-            if half
-            else "starts the server on the values in the env files"
-        )
-        + back,
+        fix=f"{fix or 'mend the cause'}; then `dbswitch restart` {finishes}{back}",
     )
 
 

@@ -38,6 +38,14 @@ class Lease:
         self._path = path
         self.holder = holder
 
+    def look_for_newer(self) -> None:
+        """Look whether a newer request waits.
+
+        Raises:
+            OvertakenError: there is one.
+        """
+        _leave_to_newer(self._ticket)
+
     def check(self) -> None:
         """Step back for a newer request; call it where nothing has been changed yet.
 
@@ -45,7 +53,7 @@ class Lease:
             OvertakenError: there is one.
             BusyError: the lock file was deleted, so that another switch may be running beside this one.
         """
-        _leave_to_newer(self._ticket)
+        self.look_for_newer()
         if not _is_still(self._fd, self._path):
             raise BusyError(
                 "The lock of this switch was deleted while it ran.",

@@ -76,13 +76,15 @@ def start_server(
                 extra=extra,
             )
             try:
-                _wait_for_database(observed, session.reporter, timeout, first_start=True, on_look=lease.check)
+                _wait_for_database(
+                    observed, session.reporter, timeout, first_start=True, on_look=lease.look_for_newer
+                )
             except OvertakenError as newer:
                 _tell_newer(session.reporter, newer, "the database was not waited for")
             with apply.undone_on_failure():
                 apply.stop_server()
                 try:
-                    up = apply.start_server(on_look=lease.check)
+                    up = apply.start_server(on_look=lease.look_for_newer)
                     apply.ask_for_first_page(up.port)
                 except OvertakenError as newer:
                     _tell_newer(session.reporter, newer, "the first page was not waited for")
