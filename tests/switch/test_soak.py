@@ -27,7 +27,7 @@ AT_ONCE = 20
 CHILD = Path(__file__).with_name("soak_child.py")
 # What a project holds after any number of switches.
 STATE = {".gitignore", "lock", "tickets", "history.jsonl", "server.log"}
-PRIVATE = {"project", "previous.json", "server.json"}
+PRIVATE = {"project", "entered.json", "previous.json", "server.json"}
 
 
 def connections(server: ShopServer) -> int:
