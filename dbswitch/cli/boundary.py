@@ -72,9 +72,9 @@ def _write_traceback(error: BaseException, log_dir: Callable[[], Path]) -> str:
     import traceback
 
     from dbswitch import __version__
-    from dbswitch.cli.masking import mask_secrets
+    from dbswitch.redaction import redact
 
-    text = mask_secrets("".join(traceback.format_exception(error)))
+    text = redact("".join(traceback.format_exception(error)))
     python = ".".join(str(part) for part in sys.version_info[:3])
     head = f"--- {time.strftime('%Y-%m-%dT%H:%M:%S%z')} dbswitch {__version__}, Python {python}, {sys.platform}\n"
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import final
 
+from dbswitch import redaction
+
 HIDDEN = "(hidden)"
 
 
@@ -33,12 +35,16 @@ class SecretText:
 
 @final
 class SecretValues(Mapping[str, str]):
-    """Variables of a target: an immutable mapping whose repr gives the names and hides the values."""
+    """Variables of a target: an immutable mapping whose repr gives the names and hides the values.
+
+    From then on the values are redacted in text that others wrote, such as the end of a server's log.
+    """
 
     __slots__ = ("_values",)
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = dict(values)
+        redaction.remember(self._values.values())
 
     def __getitem__(self, key: str) -> str:
         return self._values[key]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dbswitch.redaction import redact
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -180,20 +182,19 @@ def is_dbswitch(argv: Sequence[str]) -> bool:
     return False
 
 
-_URL = re.compile(r"\b([a-zA-Z][\w+.-]*)://[^\s'\"]*@")
 _POSTGRES = re.compile(
     r"\b(postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|prisma(?:\+postgres)?)://[^\s'\"]+", re.IGNORECASE
 )
-_SECRET = re.compile(
-    r"((?:pass(?:word|wd)?|pwd|token|secret|api[-_]?key|auth)[\w-]*)([= :]+)\S+", re.IGNORECASE
+# An option and its value as two words.
+_OPTION = re.compile(
+    r"(--?[\w-]*(?:pass(?:word|wd)?|pwd|token|secret|api[-_]?key)[\w-]*\s+)(?!-)\S+", re.IGNORECASE
 )
 
 
 def masked_text(text: str) -> str:
-    """Return text that may be shown: no user:password in URLs, no database URL, no `password=x`, nothing unprintable."""
+    """Return text that may be shown: no value of a target, no database URL, no `password=x`, nothing unprintable."""
     text = _POSTGRES.sub(r"\1://***", text)
-    text = _URL.sub(r"\1://***@", text)
-    text = _SECRET.sub(r"\1\2***", text)
+    text = _OPTION.sub(r"\1***", redact(text))
     return "".join(c if c.isprintable() else "?" for c in text)
 
 

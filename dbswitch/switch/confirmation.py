@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dbswitch.errors import ProtectedError
+from dbswitch.redaction import redact
 from dbswitch.switch.request import Question
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.plan import Plan
 
 TRIES = 2
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 
 
 def ask(plan: Plan, question: Callable[[Question], str]) -> None:
@@ -30,8 +33,8 @@ def ask(plan: Plan, question: Callable[[Question], str]) -> None:
             return
         if not typed:
             break
-        text = f"{typed!r} is not the name of its database. Type it again"
-    raise _refused(plan, (f"typed {typed!r}, which is not its database's name",))
+        text = f"{_shown(typed)} is not the name of its database. Type it again"
+    raise _refused(plan, (f"typed {_shown(typed)}, which is not its database's name",))
 
 
 def require(plan: Plan, target: Target, given: str | None, confirmed: Target | None) -> str:
@@ -51,7 +54,9 @@ def require(plan: Plan, target: Target, given: str | None, confirmed: Target | N
     if confirmed is None:
         if given == plan.confirm:
             return "confirmed"
-        raise _refused(plan, () if given is None else (f"typed {given!r}, which is not its database's name",))
+        raise _refused(
+            plan, () if given is None else (f"typed {_shown(given)}, which is not its database's name",)
+        )
     if _place(confirmed) == _place(target):
         return "confirmed"
     raise ProtectedError(
@@ -64,6 +69,13 @@ def require(plan: Plan, target: Target, given: str | None, confirmed: Target | N
 
 def _place(target: Target) -> tuple[str, int, str]:
     return target.url.host, target.url.port, target.url.database
+
+
+def _shown(typed: str) -> str:
+    """Return what was typed for a message; what cannot be a database's name may be a pasted URL or password."""
+    if _NAME.fullmatch(typed) is None or redact(typed) != typed:
+        return "something else"
+    return repr(typed)
 
 
 def _refused(plan: Plan, facts: tuple[str, ...]) -> ProtectedError:

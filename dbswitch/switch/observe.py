@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch import redaction
 from dbswitch.database.place import place_of
 from dbswitch.database.url import same_url
 from dbswitch.envfiles import observing
@@ -115,6 +116,7 @@ def present_urls(observed: Observed) -> tuple[DatabaseUrl, ...]:
     found = []
     for key in dict.fromkeys((primary, *sorted(observed.target_keys))):
         value = effective(key, profile, observed.files, {}).value
+        redaction.remember((value,) if value else ())
         with contextlib.suppress(UrlError):
             found.append(DatabaseUrl.parse(value or "", name=key))
     return tuple(found)

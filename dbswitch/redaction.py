@@ -1,0 +1,85 @@
+"""Replace secrets in text that others wrote: the end of a server's log, command lines, exception messages.
+
+First every exact value of the project's targets that is known, with its parts and spellings, then what looks like a secret.
+The values are kept for the life of the process only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MASK = "***"
+
+# Up to the last @ of a run without blanks or quotes: a password may itself hold an unencoded @, / or :.
+_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'`<>]*@")
+_AUTHORIZATION = re.compile(
+    r"(?P<head>\b(?:proxy-)?authorization[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic|digest|token|apikey|negotiate)\s+)?)"
+    r"[^\s\"',;]+",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"(?P<head>\bbearer\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?P<name>(?:[A-Za-z0-9_-]*[_-])?(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|sslpassword|key))"
+    r"(?P<sep>\\?[\"']?\s*[=:]\s*)"
+    r"(?:\\?\"(?:[^\"\\]|\\.)*\\?\"|'[^']*'|[^\s&,;)}\]\"']+)",
+    re.IGNORECASE,
+)
+_URL_PASSWORD = re.compile(r"^[A-Za-z][\w+.-]*://[^:/?#@]*:(?P<password>[^/?#]*)@")
+# Values that say nothing, and that a log is full of.
+_PLAIN = re.compile(
+    r"\d{1,5}|true|false|yes|no|on|off|null|none|local|localhost|127\.0\.0\.1|development|production|staging|test|public"
+    r"|require|disable|prefer",
+    re.IGNORECASE,
+)
+_SHORTEST = 4
+
+_known: set[str] = set()
+
+
+def remember(values: Iterable[str]) -> None:
+    """Take note of secret values; their parts and spellings are found as well."""
+    _known.update(values)
+
+
+def redact(text: str) -> str:
+    """Return `text` with every known value, and whatever looks like a secret, replaced."""
+    if _known:
+        text = _exact(frozenset(_known)).sub(MASK, text)
+    text = _CREDENTIALS.sub(rf"\g<scheme>{MASK}@", text)
+    text = _AUTHORIZATION.sub(rf"\g<head>{MASK}", text)
+    text = _BEARER.sub(rf"\g<head>{MASK}", text)
+    return _NAMED.sub(rf"\g<name>\g<sep>{MASK}", text)
+
+
+@lru_cache(maxsize=2)
+def _exact(values: frozenset[str]) -> re.Pattern[str]:
+    words = {spelling for value in values for part in _parts(value) for spelling in _spellings(part)}
+    # The longest first: a part of a value must not leave the rest of it behind. `(?!)` matches nothing.
+    return re.compile("|".join(_whole(word) for word in sorted(words, key=len, reverse=True)) or r"(?!)")
+
+
+def _parts(value: str) -> set[str]:
+    parts = {value}
+    if (found := _URL_PASSWORD.match(value)) is not None:
+        parts.add(found["password"])
+    return parts
+
+
+def _spellings(part: str) -> set[str]:
+    decoded = unquote(part)
+    every = {part, decoded, quote(decoded, safe=""), json.dumps(decoded)[1:-1]}
+    return {one for one in every if len(one) >= _SHORTEST and _PLAIN.fullmatch(one) is None}
+
+
+def _whole(word: str) -> str:
+    """Return a pattern that does not match inside a longer word: a password may be a common one."""
+    before = r"(?<![A-Za-z0-9])" if word[0].isalnum() else ""
+    after = r"(?![A-Za-z0-9])" if word[-1].isalnum() else ""
+    return before + re.escape(word) + after
