@@ -1,6 +1,7 @@
 # What a newcomer runs: `make demo` and `make test`. Everything lands in .venv, the npm packages of the tests in
 # $DBSWITCH_TEST_CACHE (default ~/.cache/dbswitch-tests).
 #   ARGS     passed on: make demo ARGS=--keep, make test ARGS='tests/server -k port'
+#   INSTALL  what pip installs; a built wheel: make venv INSTALL='dist/NAME.whl[dev,demo]'
 #   WORKERS  how many tests run at a time; default: two for each core, since most wait for a server or a database
 #   PYTHON   the interpreter for .venv; default: the first of the usual names that is new enough
 
@@ -11,13 +12,14 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$name -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $$name && break; done)
 ARGS ?=
+INSTALL ?= --editable .[dev,demo]
 WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 # stdin may be closed where this is started in the background; the file opened next would become stdin.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 20 </dev/null
 BENCH ?= $(patsubst tests/benchmarks/bench_%.py,%,$(sort $(wildcard tests/benchmarks/bench_*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format test test-all test-root sweeps bench demo clean node compiled
+.PHONY: help venv check format test test-all test-root sweeps bench demo release-notes clean node compiled
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +32,7 @@ $(STAMP): pyproject.toml
 	@"$(PYTHON)" -m venv $(VENV) || { \
 		echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing dbswitch into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,demo]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INSTALL)
 	@touch $(STAMP)
 
 node:
@@ -50,7 +52,7 @@ format: $(STAMP) ## format the code and fix what can be fixed safely
 
 compiled: $(STAMP)
 	@# As pip leaves an installed dbswitch: the tests start it thousands of times, perhaps with PYTHONDONTWRITEBYTECODE set.
-	@$(BIN)/python -m compileall -q dbswitch
+	@if [ -d dbswitch ]; then $(BIN)/python -m compileall -q dbswitch; fi
 
 test: $(STAMP) node compiled ## run the tests, the real stack included, without the sweeps
 	$(PYTEST) -m 'not sweep' $(ARGS)
@@ -68,6 +70,10 @@ bench: $(STAMP) node compiled ## measure; BENCH=NAME picks one of tests/benchmar
 
 demo: $(STAMP) node ## see it work: two databases, a real app, two switches (ARGS=--keep leaves it running)
 	@$(BIN)/dbswitch demo $(ARGS)
+
+release-notes: ## print the section of the changelog for VERSION
+	@awk -v heading="## [$(VERSION)]" 'index($$0, heading) == 1 { on = 1; next } /^## \[/ { on = 0 } on { print; found = 1 } \
+		END { if (!found) { print "CHANGELOG.md has no section " heading > "/dev/stderr"; exit 1 } }' CHANGELOG.md
 
 clean: ## remove what make and the tools made in this folder
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

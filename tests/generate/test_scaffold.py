@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+import dbswitch.generate
 from dbswitch.errors import ConfigError
 from dbswitch.generate.package_scripts import add_scripts
 from dbswitch.generate.scaffold import Action, apply_init, plan_init
@@ -17,6 +18,7 @@ from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets
 
 REPOSITORY = Path(__file__).parents[2]
+TEMPLATES = Path(dbswitch.generate.__file__).parent / "templates"
 LOCAL = "postgresql://app:local-pw@localhost:5432/shop"
 PROD = "postgresql://app:prod-pw@db.example.test:5432/shop"
 
@@ -188,7 +190,7 @@ def test_every_commented_setting_of_the_template_is_valid(app):
 
 @pytest.mark.parametrize("name", ["local", "prod"])
 def test_the_templates_of_this_repository_are_those_that_init_writes(name):
-    packaged = REPOSITORY / "dbswitch/generate/templates/project" / f"{name}.env.example"
+    packaged = TEMPLATES / "project" / f"{name}.env.example"
     assert (REPOSITORY / "env" / packaged.name).read_bytes() == packaged.read_bytes()
 
 

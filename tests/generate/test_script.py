@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import dbswitch.generate
 from tests.support import npm
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def test_without_a_url_it_says_so_and_where_it_looked(client_project: ClientProj
 
 
 def test_the_javascript_client_is_the_typescript_one_without_types(client_project: ClientProject) -> None:
-    templates = Path(__file__).parents[2] / "dbswitch" / "generate" / "templates"
+    templates = Path(dbswitch.generate.__file__).parent / "templates"
     modules = npm.node_modules_for(Path(__file__).parent / "app")
     for template in (templates / "client.ts", templates / "identity.ts"):
         made = subprocess.run(
