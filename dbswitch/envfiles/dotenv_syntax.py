@@ -1,4 +1,4 @@
-"""Where Node's dotenv sees bindings in a text, with exact spans.
+"""Where Node's dotenv finds bindings in a text, with exact spans.
 
 Source of every rule here: the `LINE` expression and `parse` of the npm package `dotenv` (16 and 17 share them, and
 `@next/env` carries a copy). It is one expression run over the whole text, not line by line, so that a quoted value may
@@ -27,7 +27,7 @@ _S = f"[{JS_SPACE}]"
 _EOL = "(?![^\n\u2028\u2029])"
 _BOL = "(?<![^\n\u2028\u2029])"
 _BODY = re.compile(
-    rf"(?P<export>export{_S}+)?(?P<key>[A-Za-z0-9_.-]+)(?:{_S}*=(?P<equals>){_S}*?|:{_S}+?)"
+    rf"(?:export{_S}+)?(?P<key>[A-Za-z0-9_.-]+)(?:{_S}*=(?P<equals>){_S}*?|:{_S}+?)"
     rf"(?P<value>(?P<quoted>{_S}*'(?:\\'|[^'])*'|{_S}*\"(?:\\\"|[^\"])*\"|{_S}*`(?:\\`|[^`])*`)|[^#\r\n]+)?"
     rf"{_S}*(?:#[^\n\u2028\u2029]*)?{_EOL}"
 )
@@ -39,9 +39,13 @@ _UNQUOTE = re.compile(rf"{_BOL}(['\"`])([\s\S]*)\1{_EOL}")
 class Site(Struct, frozen=True):
     """One binding as the expression matches it; offsets count characters of the text that was searched.
 
-    `start`: of `export` or of the key. `value_start`, `value_end`: the trimmed value with its quotes, empty where
-    there is none. `after_sign`: just behind `=`, or behind `:` and its first space. `quoted`: one of the three quoted
-    forms matched, as opposed to the rest of a line that merely begins with a quote.
+    Attributes:
+        key: the variable.
+        start: of `export` or of the key.
+        after_sign: just after `=`, or after `:` and its first space.
+        value_start: of the trimmed value with its quotes.
+        value_end: the same as `value_start` if there is no value.
+        quoted: one of the three quoted forms matched, not just the rest of a line that begins with a quote.
     """
 
     key: str
@@ -49,9 +53,7 @@ class Site(Struct, frozen=True):
     after_sign: int
     value_start: int
     value_end: int
-    exported: bool
     quoted: bool
-    equals: bool
 
 
 def find_sites(text: str) -> list[Site]:
@@ -67,16 +69,7 @@ def find_sites(text: str) -> list[Site]:
         return offset + bisect_right(lost, offset - 1)
 
     return [
-        Site(
-            key=s.key,
-            start=back(s.start),
-            after_sign=back(s.after_sign),
-            value_start=back(s.value_start),
-            value_end=back(s.value_end),
-            exported=s.exported,
-            quoted=s.quoted,
-            equals=s.equals,
-        )
+        Site(s.key, back(s.start), back(s.after_sign), back(s.value_start), back(s.value_end), s.quoted)
         for s in sites
     ]
 
@@ -89,7 +82,7 @@ def _sites(text: str) -> Iterator[Site]:
             if end is None:
                 return
             position = end.end()
-        # Every line start inside this run of space leads to the same first character: one attempt stands for all.
+        # Every line start within this white space leads to the same first character, so one attempt is enough.
         spaces = _SPACES.match(text, position)
         first = spaces.end() if spaces else position
         found = _BODY.match(text, first)
@@ -107,16 +100,7 @@ def _sites(text: str) -> Iterator[Site]:
         else:
             start = found.start("value") + len(raw) - len(raw.lstrip(JS_SPACE))
             stop = start + len(raw.strip(JS_SPACE))
-        yield Site(
-            key=found["key"],
-            start=found.start(),
-            after_sign=after_sign,
-            value_start=start,
-            value_end=stop,
-            exported=found["export"] is not None,
-            quoted=found["quoted"] is not None,
-            equals=found["equals"] is not None,
-        )
+        yield Site(found["key"], found.start(), after_sign, start, stop, found["quoted"] is not None)
 
 
 def value_of(written: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Readings:
-    """What every reader gets from one text; each is computed when first asked for."""
+    """What every reader gets from one text; each is computed when it is first asked for."""
 
     text: str
 
@@ -27,13 +27,13 @@ class Readings:
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
-        """Where Node's dotenv sees bindings."""
+        """Where Node's dotenv finds bindings."""
         return tuple(dotenv_syntax.find_sites(self.text))
 
     @cached_property
     def dotenv(self) -> dict[str, str]:
         """What dotenv reads."""
-        values = {s.key: dotenv_syntax.value_of(self.text[s.value_start : s.value_end]) for s in self.sites}
+        values = {s.key: dotenv_syntax.value_of(self.written(s)) for s in self.sites}
         values.pop("__proto__", None)
         return values
 
@@ -47,34 +47,38 @@ class Readings:
         """What bash reads."""
         return readers.bash_reading(self.data)
 
+    def written(self, site: Site) -> str:
+        """Return the value of a binding as it is written, with its quotes."""
+        return self.text[site.value_start : site.value_end]
+
+    def is_open(self, site: Site) -> bool:
+        """Return whether a value begins with a quote that is not closed on its line."""
+        written = self.written(site)
+        return not site.quoted and written[:1] in {'"', "'", "`"} and written.count(written[0]) % 2 == 1
+
     def line_of(self, offset: int) -> int:
         """Return the 1-based line of `offset`; CRLF, LF and bare CR each end one line."""
         before = self.text[:offset]
         return before.count("\n") + before.count("\r") - before.count("\r\n") + 1
 
     def open_quote(self, key: str) -> int | None:
-        """Return the line of a quote that is opened before the last binding of `key` and not closed for all."""
+        """Return the line of a quote before the last binding of `key` that some reader takes for open."""
         last = max((s.start for s in self.sites if s.key == key), default=len(self.text))
         stop = self.shell.stop
         if stop is None or self.text.count("\n", 0, last) + 1 < stop.line:
             return None
-        # The first value that only begins like a quoted one is the culprit, wherever the shell noticed it.
+        # The first value that merely begins with a quote is the cause, wherever the shell noticed it.
         for site in self.sites:
-            if site.start < last and is_open(site, self.text[site.value_start : site.value_end]):
+            if site.start < last and self.is_open(site):
                 return self.line_of(site.value_start)
         return stop.line if stop.reason is StopReason.OPEN_QUOTE else None
 
 
-def is_open(site: Site, written: str) -> bool:
-    """Return whether a value begins like a quoted one and is none, because its quote is not closed on that line."""
-    return not site.quoted and written[:1] in {'"', "'", "`"} and written.count(written[0]) % 2 == 1
-
-
 def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
-    """Return why `new` is not `old` with `key` set to `value` (None: bound no more), or "" if it is.
+    """Return why `new` is not `old` with `key` set to `value` (None: no longer bound), or "" if it is.
 
-    Next.js and dotenv must read exactly that. python-dotenv and the shell must read it too, unless they could not read
-    this binding before (`K: v`, spaces round `=`, CRLF, shell syntax earlier in the file), which no edit of a value mends.
+    Next.js and dotenv must read exactly that. So must python-dotenv and the shell, unless they could not read this binding
+    before (`K: v`, spaces around `=`, CRLF, shell syntax earlier in the file), which editing a value cannot change.
     """
     if (line := new.open_quote(key)) is not None and value is not None:
         return f"a quote opened on line {line} is not closed before it, so the readers disagree where it ends"
@@ -87,18 +91,18 @@ def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
     if _without(new.python, key) != _without(old.python, key):
         return "python-dotenv would read another variable differently"
     known = new.shell.values
-    # A shell that the model cannot follow to the binding may still get there: each binding must do by itself.
-    alone = [] if value is None else [_shell_alone(new, site) for site in new.sites if site.key == key]
-    if any(reading.stop is not None for reading in alone):
+    # The shell may reach the binding though the file could not be followed that far: its lines must be right by themselves.
+    separately = [] if value is None else [_shell_lines(new, site) for site in new.sites if site.key == key]
+    if any(reading.stop is not None for reading in separately) or any(
+        key in reading.values and (value is None or reading.values[key] not in {value, f"{value}\r"})
+        for reading in (new.shell, *separately)
+    ):
         return "the shell would read another value"
-    for reading in (known, *(reading.values for reading in alone)):
-        if key in reading and (value is None or reading[key] not in {value, f"{value}\r"}):
-            return "the shell would read another value"
     if value is not None and key not in known and (line := _shell_only(new, key)):
         return f"the shell may bind it on line {line}, in a way the other readers do not see"
     lost = new.shell.stop is not None and new.shell.stop.reason is StopReason.OPEN_QUOTE
     for other, before in old.shell.values.items():
-        # `b` in an unquoted `KEY=postgres://h/db?a=1&b=2` is no variable of the file, only the shell's misreading of KEY.
+        # `b` in an unquoted `KEY=postgres://h/db?a=1&b=2` is not a variable of the file: the shell misreads KEY.
         wanted = {before, new.dotenv.get(other)}
         if other != key and other in new.dotenv and known.get(other, "\0" if lost else before) not in wanted:
             return "the shell would read another variable differently"
@@ -113,7 +117,7 @@ def others_unchanged(old: Readings, new: Readings, key: str) -> bool:
 
 
 def unchanged(old: Readings, new: Readings) -> bool:
-    """Return whether every reader gets the same from both texts; what the shell model cannot tell is left out."""
+    """Return whether every reader gets the same from both texts, as far as it is known for the shell."""
     now = new.shell.values
     return (
         old.dotenv == new.dotenv
@@ -123,10 +127,10 @@ def unchanged(old: Readings, new: Readings) -> bool:
 
 
 def _shell_only(readings: Readings, key: str) -> int:
-    """Return the line of what looks like a binding of `key` to a shell alone, or 0; used where it cannot be followed."""
+    """Return the line of text that only a shell may take for a binding of `key`, or 0; used if reading it stopped."""
     if readings.shell.stop is None:
         return 0
-    # Node's own bindings of the key, and what it has in quotes, which a shell has in quotes as well.
+    # Node's bindings of the key, and what is in quotes for Node, which is in quotes for a shell as well.
     explained = [
         (s.start, s.after_sign) if s.key == key else (s.value_start, s.value_end)
         for s in readings.sites
@@ -140,8 +144,8 @@ def _shell_only(readings: Readings, key: str) -> int:
     return 0
 
 
-def _shell_alone(readings: Readings, site: Site) -> ShellReading:
-    """Return what a shell makes of the lines of one binding, whatever stands before them."""
+def _shell_lines(readings: Readings, site: Site) -> ShellReading:
+    """Return what a shell reads from the lines of one binding, without those before them."""
     start = readings.text.rfind("\n", 0, site.start) + 1
     end = readings.text.find("\n", max(site.value_end, site.after_sign))
     return shell.source(readings.text[start : None if end < 0 else end])

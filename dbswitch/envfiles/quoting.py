@@ -1,7 +1,7 @@
-"""How a value is written so that @next/env, dotenv, python-dotenv and bash read the identical string.
+"""How a value is quoted so that @next/env, dotenv, python-dotenv and bash read the identical string.
 
-A form is never trusted by rule: each candidate is read back through the four models, and the first on which all agree is
-taken. A value without one is refused by name.
+No rule decides that: each candidate is read back as the four readers read it, and the first on which all agree is used.
+A value without such a form is refused, and the message names the variable only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PREFERENCE = {
     Quote.SINGLE: (Quote.SINGLE, Quote.DOUBLE),
     Quote.BACKTICK: (Quote.DOUBLE, Quote.SINGLE),
 }
-# No reader gives any of these a meaning outside quotes, wherever they stand in a value.
+# None of these characters has a meaning for any reader outside quotes, anywhere in a value.
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=?-]+\Z")
 _PROBE = "DBSWITCH_PROBE"
 
@@ -47,7 +47,7 @@ def _reads_the_same(form: str, value: str) -> bool:
 
 
 def forms(value: str, quote: Quote) -> tuple[str, ...]:
-    """Return every form all readers agree on, the one nearest to `quote` first; empty where there is none."""
+    """Return every form of `value` that all readers agree on, the one most like `quote` first; may be empty."""
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
         return ()
     candidates = (
@@ -58,30 +58,25 @@ def forms(value: str, quote: Quote) -> tuple[str, ...]:
     return tuple(form for form in candidates if _reads_the_same(form, value))
 
 
-def can_agree(value: str) -> bool:
-    """Return whether there is a form of `value` that all readers read as exactly `value`."""
-    return bool(forms(value, Quote.DOUBLE))
-
-
 def written_form(value: str, quote_style: Quote = Quote.DOUBLE, *, key: str = "the value") -> str:
-    """Return `value` as it is written behind `=`, in `quote_style` where that reads the same everywhere.
+    """Return `value` as it is written after `=`, in `quote_style` if every reader agrees on that.
 
     Raises:
-        EnvFileError: no form reads the same everywhere; the message names `key` and never shows the value.
+        EnvFileError: the readers agree on no form; the message names `key` and never shows the value.
     """
     found = forms(value, quote_style)
     if not found:
         raise EnvFileError(
             f"{key} cannot be written so that every reader gets the same value.",
-            facts=(f"it has {_trouble(value)}",),
-            why="Next.js, dotenv, python-dotenv and bash would each see a different string.",
+            facts=(f"it contains {_trouble(value)}",),
+            why="Next.js, dotenv, python-dotenv and bash would not all read the same string.",
             fix=f"Percent-encode the character if {key} is a URL, or choose a value without it.",
         )
     return found[0]
 
 
 def _trouble(value: str) -> str:
-    """Name the characters at fault, by kind only."""
+    """Name the kinds of characters that the readers treat differently."""
     kinds = (
         ("\0", "a NUL character"),
         ("$", "a dollar sign that Next.js expands"),
