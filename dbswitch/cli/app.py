@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from typer.core import TyperCommand
 
+from dbswitch import __version__
 from dbswitch.answering import answering
 from dbswitch.cli import operations as op
 from dbswitch.cli.operations import Common, Invocation
@@ -53,16 +54,25 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dbswitch {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def group(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version),
+    ] = False,
 ) -> None:
     """Point a running Next.js + Prisma dev app at another Postgres, and prove it.
 
     `dbswitch prod` switches to the target prod, `dbswitch -` back to the previous one,
     `dbswitch` alone shows the status. Flags may stand before or behind the word.
     """
-    del version  # answered before the parser is loaded; declared here so that the help shows it
+    del version  # its callback has shown it
 
 
 @app.command(TARGET, cls=_usage_line("TARGET [OPTIONS]"))

@@ -1,12 +1,13 @@
 """The first word of a command line: which command it names, with the flags that stood before it moved behind it.
 
-Pure. `dbswitch --json prod` and `dbswitch prod --json` are the same request, and a first word that is no command is the
-name of a target. Doing this before any parser is loaded is also what lets `check` and `--version` start at once.
+Pure. `dbswitch --json prod` and `dbswitch prod --json` are the same request, and a first word that is not a command is the
+name of a target.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # known to type checkers; importing typing for it would cost a commit hook 5 ms
+from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

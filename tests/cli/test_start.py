@@ -36,18 +36,6 @@ def imported(folder: Path, *argv: str) -> set[str]:
     return {row.partition(".")[0] for row in rows}
 
 
-def test_the_version_is_said_with_nothing_loaded(tmp_path: Path) -> None:
-    assert not imported(tmp_path, "--version") & {
-        *HEAVY,
-        "typer",
-        "dataclasses",
-        "typing",
-        "json",
-        "re",
-        "pathlib",
-    }
-
-
 @pytest.mark.parametrize("argv", [("status",), ("nosuch", "--detach"), ("stop",), ("prod", "--dry-run")])
 def test_everyday_commands_start_without_the_heavy_packages(folder: Folder, argv: tuple[str, ...]) -> None:
     assert not imported(folder.root, *argv) & {"psycopg", "psutil", "tenacity", "rich"}
