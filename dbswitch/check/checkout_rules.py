@@ -72,7 +72,6 @@ def active_protected(app: App) -> Iterator[Finding]:
 
 def _of_protected(app: App, active: Active) -> Iterator[Finding]:
     """Find variables of a protected target, or that lead to its database, while a reader is on another one."""
-    files = {name: Document.parse(data).keys for name, data in app.files.items()}
     seen: set[str] = set()
     for state in active.readers:
         order = next((one.files for one in app.profiles if one.reader is state.reader), ())
@@ -80,7 +79,9 @@ def _of_protected(app: App, active: Active) -> Iterator[Finding]:
             if owner not in app.protected or key in seen:
                 continue
             seen.add(key)
-            where = next((name for name in order if key in files.get(name, ())), AMBIENT)
+            where = next(
+                (name for name in order if key in variables_bound(app.files.get(name, b""))), AMBIENT
+            )
             yield Finding(
                 RuleId.ACTIVE_PROTECTED,
                 app.folder + (where if where != AMBIENT else ".env"),
