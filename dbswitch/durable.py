@@ -1,7 +1,7 @@
-"""Small private files that survive a power cut: the state folder and how a file in it is replaced.
+"""Files that survive a power cut, and the private folders they are kept in.
 
-Rules: a file is written beside its final place, flushed to the disk, renamed, and its folder flushed
-(rename(2) is atomic; fsync(2): the folder entry needs an fsync of its own).
+A file is written to a temporary name in the same folder, flushed to the disk and renamed, and the folder is flushed:
+rename(2) is atomic, but the folder entry needs an fsync(2) of its own.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
-LARGEST = 64 << 20  # bytes; what is larger is no configuration or state file
+LARGEST = 64 << 20  # bytes; no configuration or state file is larger
 DRAFTS = ".*.draft-*"  # the temporary files of `replace_file`, which a killed process leaves behind
 
 
+class NotAFileError(OSError):
+    """A folder, a FIFO, a device or a symlink where a regular file was expected."""
+
+
 def fsync_fd(fd: int) -> None:
-    """Flush one descriptor to the medium. On macOS plain fsync(2) stops at the drive's cache, F_FULLFSYNC does not."""
+    """Flush one file to the disk. On macOS fsync(2) stops at the drive's cache, and F_FULLFSYNC does not."""
     if sys.platform == "darwin":
         try:
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
@@ -49,10 +53,10 @@ def fsync_dir(directory: Path) -> None:
 
 
 def ensure_state_dir(directory: Path) -> Path:
-    """Make the state folder (0700) with a `.gitignore` of its own, so that it can never be committed.
+    """Create the state folder (0700) with a `.gitignore` in it, so that it is never committed.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     ensure_own_dir(directory)
     ignore = directory / ".gitignore"
@@ -62,11 +66,11 @@ def ensure_state_dir(directory: Path) -> Path:
 
 
 def ensure_own_dir(directory: Path) -> None:
-    """Make a folder (0700) or take the one that is there, closed to others.
+    """Create a folder (0700), or make an existing one private.
 
     Raises:
-        OSError: it cannot be made; or it is a symlink, which a cloned repository may bring along: whatever it leads to
-            would be closed to others, and its files be taken for ours.
+        OSError: it cannot be created; or it is a symlink, which a cloned repository may contain: the folder that it
+            leads to would be made private, and the files in it taken for those of dbswitch.
     """
     try:
         directory.mkdir(mode=PRIVATE_DIR)
@@ -81,7 +85,7 @@ def ensure_own_dir(directory: Path) -> None:
 
 
 def make_folders(directory: Path) -> None:
-    """Make a folder and what is missing above it, each for whom the folder around it belongs to. Raises OSError."""
+    """Create a folder and its missing parents; root creates them for the owner of the parent. Raises OSError."""
     missing = [one for one in (directory, *directory.parents) if not one.exists()]
     for one in reversed(missing):
         with contextlib.suppress(FileExistsError):
@@ -90,12 +94,18 @@ def make_folders(directory: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Return a descriptor of a file for its owner alone, never of one that a symlink leads to. Raises OSError."""
-    # O_NONBLOCK: a FIFO that a checkout brings along must not make the caller wait for its other end.
-    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, PRIVATE_FILE)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    """Open a regular file, or create it for its owner only; follow no symlink. Return the descriptor.
+
+    Raises:
+        NotAFileError: it is not a regular file.
+        OSError: it cannot be opened, or not be given to the owner of the folder.
+    """
+    try:
+        fd = _open_regular(path, flags | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a symlink, a socket
+            raise NotAFileError(error.errno, "not a regular file", str(path)) from error
+        raise
     if flags & os.O_CREAT:
         try:
             give_to_owner(path, fd)
@@ -106,9 +116,9 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def owner_for_new_file(folder: str | Path) -> tuple[int, int]:
-    """Return user and group id for what is created in `folder`; -1 where the kernel's choice is right.
+    """Return user and group id for what is created in `folder`; -1 for those that the kernel chooses.
 
-    Root working in a user's project (a container) creates files for the owner of the folder.
+    Root in a project of another user (a container) creates files for the owner of the folder.
 
     Raises:
         OSError: the folder cannot be examined.
@@ -136,20 +146,26 @@ def give_to_owner(path: Path, fd: int | None = None) -> None:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading; never wait for a FIFO's writer, which a checkout may bring in place of any file.
+    """Open a regular file for reading.
 
     Raises:
-        OSError: it cannot be opened, or is not a regular file (EINVAL).
+        NotAFileError: it is not a regular file.
+        OSError: it cannot be opened.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return os.fdopen(_open_regular(path, os.O_RDONLY), "rb")
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    # O_NONBLOCK: a FIFO, which a checkout may contain in place of any file, must not make the caller wait for its writer.
+    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, PRIVATE_FILE)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return os.fdopen(fd, "rb")
+        raise NotAFileError(errno.EINVAL, "not a regular file", str(path))
+    return fd
 
 
 def read_regular(path: Path) -> bytes:
-    """Return the content of a regular file of at most 64 MiB. Raises OSError as :func:`open_regular`, or EFBIG."""
+    """Return the content of a regular file. Raises OSError as :func:`open_regular`, or EFBIG over 64 MiB."""
     with open_regular(path) as stream:
         content = stream.read(LARGEST + 1)
     if len(content) > LARGEST:
@@ -158,11 +174,11 @@ def read_regular(path: Path) -> bytes:
 
 
 def read_regular_text(path: Path, *, encoding: str = "utf-8", errors: str = "strict") -> str:
-    """Return the text of a regular file with every line end as a single newline.
+    """Return the text of a regular file with every line end as one LF.
 
     Raises:
         OSError: as :func:`read_regular`.
-        UnicodeDecodeError: it is not text in this encoding.
+        UnicodeDecodeError: it is not valid in this encoding.
     """
     text = read_regular(path).decode(encoding, errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -226,16 +242,16 @@ def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> Non
 
 
 def overwrite_file(path: Path, content: bytes) -> None:
-    """Write `content` over a file of the same length, which needs no room on the disk; not safe against a power cut.
+    """Write `content` over a file of the same length: needs no disk space, and is not safe against a power cut.
 
     Raises:
-        OSError: it cannot be written; or it has another length, or is not a plain file, and is as it was.
+        OSError: it cannot be written; or it has another length or is not a regular file, and is unchanged.
     """
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_size != len(content):
-            raise OSError(errno.EINVAL, "it is not the file that is to be written over", str(path))
+            raise OSError(errno.EINVAL, "not a regular file of the expected length", str(path))
         os.pwrite(fd, content, 0)
         fsync_fd(fd)
     finally:
@@ -257,7 +273,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return what is in `path`, or None where there is no file or no whole JSON value in it."""
+    """Return the JSON value in `path`, or None if there is no file or no complete value in it."""
     try:
         return json.loads(read_regular(path))
     except (OSError, ValueError):

@@ -11,10 +11,12 @@ import contextlib
 import ctypes
 import errno
 import os
-import stat
 import sys
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dbswitch import durable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +36,6 @@ class ChangedError(Exception):
         self.found = found
 
 
-class NotAFileError(OSError):
-    """A folder, a FIFO, a device or a symlink where a regular file was expected."""
-
-
 def read_file(path: str) -> bytes | None:
     """Return the content of a regular file, None if nothing is there. Never waits for a FIFO, follows no symlink.
 
@@ -46,22 +44,11 @@ def read_file(path: str) -> bytes | None:
         OSError: it cannot be read.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = durable.open_private(Path(path), os.O_RDONLY)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        if error.errno in {errno.ELOOP, errno.ENXIO}:
-            raise NotAFileError(error.errno, "not a regular file") from error
-        raise
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise NotAFileError(errno.EINVAL, "not a regular file")
-        parts = []
-        while part := os.read(fd, 1 << 16):
-            parts.append(part)
-        return b"".join(parts)
-    finally:
-        os.close(fd)
+    with os.fdopen(fd, "rb") as stream:
+        return stream.read()
 
 
 def replace(temporary: str, real: str, before: bytes | None, after: bytes | None) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dbswitch import durable
+from dbswitch.envfiles.atomic_replace import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,12 +98,8 @@ def read(path: Path) -> Journal | None:
     Raises:
         OSError: there is one and it cannot be read, or it is not a regular file.
     """
-    try:
-        fd = durable.open_private(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    with os.fdopen(fd, "rb") as stream:
-        return decode(stream.read())
+    content = read_file(str(path))
+    return None if content is None else decode(content)
 
 
 def retire(path: Path) -> None:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch import durable
+from dbswitch.durable import NotAFileError
 from dbswitch.envfiles import atomic_replace, journal as journals
-from dbswitch.envfiles.atomic_replace import ChangedError, NotAFileError, read_file
+from dbswitch.envfiles.atomic_replace import ChangedError, read_file
 from dbswitch.envfiles.journal import Entry, Journal, digest
 from dbswitch.envfiles.preflight import checked, conflict
 from dbswitch.errors import EnvFileConflictError, EnvFileError, RollbackFailedError
