@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from dbswitch.answering import answering
-from dbswitch.check.doctor import as_json, judging, look
+from dbswitch.check.doctor import doctor_rules, fact_collection, json_report
 from dbswitch.cli.switching import start_folder
 from dbswitch.errors import ExitCode
 from dbswitch.project.discovery import discover
@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 
 def doctor(asked: Doctor, common: Common) -> int:
     """Report on machine, project and targets; return the exit code. Raises DbswitchError."""
-    facts = look.look(discover(start_folder(common)), dict(os.environ), run_commands=asked.run_commands)
-    findings = judging.judge(facts)
+    facts = fact_collection.look(
+        discover(start_folder(common)), dict(os.environ), run_commands=asked.run_commands
+    )
+    findings = doctor_rules.judge(facts)
     if common.json:
-        report = as_json.report(facts, findings)
+        report = json_report.report(facts, findings)
     else:
-        from dbswitch.check.doctor import text
+        from dbswitch.check.doctor import text_report
 
         terminal = sys.stdout.isatty()
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         width = shutil.get_terminal_size().columns if terminal else None
-        report = text.draw(facts, findings, colour=colour, width=width, tables=not common.quiet)
+        report = text_report.draw(facts, findings, colour=colour, width=width, tables=not common.quiet)
     with answering():
         sys.stdout.write(report)
         sys.stdout.flush()
-    return ExitCode.FOUND if as_json.is_failing(findings) else ExitCode.OK
+    return ExitCode.FOUND if json_report.is_failing(findings) else ExitCode.OK

@@ -21,9 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbswitch.check.doctor import as_json, asking, judging, look, machine, surroundings
-from dbswitch.check.doctor.facts import GeneratedState, Trouble
-from dbswitch.check.doctor.findings import FindingId
+from dbswitch.check.doctor import (
+    database_answers,
+    doctor_rules,
+    fact_collection,
+    installed_versions,
+    json_report,
+    server_and_files,
+)
+from dbswitch.check.doctor.doctor_facts import GeneratedState, Trouble
+from dbswitch.check.doctor.doctor_findings import FindingId
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.demo.postgres import free_port
 from dbswitch.generate import header
@@ -58,7 +65,7 @@ NEEDS = {
     "prisma": "^20.19 || ^22.12 || >=24.0",
     "@prisma/client": "^20.19 || ^22.12 || >=24.0",
 }
-_VERSIONS = functools.cache(machine.program_version)
+_VERSIONS = functools.cache(installed_versions.program_version)
 SCRIPT = b"CREATE TABLE thing ();\n"
 
 
@@ -114,15 +121,17 @@ def examine(
     folder: Folder, *, run_commands: bool = False, env: dict[str, str] | None = None
 ) -> tuple[int, dict[str, Any]]:
     """The same without a new interpreter."""
-    facts = look.look(discover(folder.root), running.environment(**(env or {})), run_commands=run_commands)
-    findings = judging.judge(facts)
-    return int(as_json.is_failing(findings)), json.loads(as_json.report(facts, findings))
+    facts = fact_collection.look(
+        discover(folder.root), running.environment(**(env or {})), run_commands=run_commands
+    )
+    findings = doctor_rules.judge(facts)
+    return int(json_report.is_failing(findings)), json.loads(json_report.report(facts, findings))
 
 
 @pytest.fixture(autouse=True)
 def _ask_programs_once(monkeypatch):
     # npm takes a second to tell its version on a busy machine; it does not change between two tests.
-    monkeypatch.setattr(machine, "program_version", _VERSIONS)
+    monkeypatch.setattr(installed_versions, "program_version", _VERSIONS)
 
 
 def levels(report: dict[str, Any]) -> dict[str, str]:
@@ -302,7 +311,7 @@ def test_where_all_is_down_it_says_so_and_shows_no_password(down):
 
 def test_a_refused_connection_is_not_tried_again():
     began = time.monotonic()
-    told = asking.ask(DatabaseUrl.parse(url(free_port(), "shop")), seconds=20.0)
+    told = database_answers.ask(DatabaseUrl.parse(url(free_port(), "shop")), seconds=20.0)
     assert time.monotonic() - began < 10
     assert isinstance(told, Trouble)
     assert "P1001" in told.what
@@ -398,7 +407,7 @@ def test_permissions_are_judged_by_what_others_can_really_do(open_place):
     (folder.root / ".dbswitch").chmod(0o755)
 
     def files() -> dict[str, tuple[bool, bool, bool]]:
-        seen = surroundings.look_at_files(load(folder.root))
+        seen = server_and_files.look_at_files(load(folder.root))
         return {one.name: (one.readable, one.writable, one.secret) for one in seen}
 
     (folder.root / ".env.local").chmod(0o644)
@@ -428,7 +437,7 @@ def test_the_owners_own_group_is_no_outsider_and_a_sticky_folder_is_not_to_be_ch
 ):
     group = pwd.getpwuid(os.getuid()).pw_gid + (0 if own_group else 1)
     status = os.stat_result((mode, 0, 0, 1, os.getuid(), group, 0, 0, 0, 0))
-    assert surroundings._outsiders(status, folder=folder) == rights
+    assert server_and_files._outsiders(status, folder=folder) == rights
 
 
 def test_a_running_switch_and_a_foreign_port_are_named(served):
@@ -551,19 +560,19 @@ def test_files_that_are_closed_to_us_are_findings_not_an_end(open_place):
 
 def test_a_generated_file_is_current_edited_or_of_another_version():
     made = header.sign("client", "lib/prisma.ts", "export const a = 1;\n").content
-    assert surroundings.generated_state(made) is GeneratedState.CURRENT
-    assert surroundings.generated_state(made.replace(b"\n", b"\r\n")) is GeneratedState.CURRENT
-    assert surroundings.generated_state(made + b"// mine\n") is GeneratedState.EDITED
+    assert server_and_files.generated_state(made) is GeneratedState.CURRENT
+    assert server_and_files.generated_state(made.replace(b"\n", b"\r\n")) is GeneratedState.CURRENT
+    assert server_and_files.generated_state(made + b"// mine\n") is GeneratedState.EDITED
     damaged = made.replace(b"sha256=", b"sha=")
-    assert surroundings.generated_state(damaged) is GeneratedState.EDITED
+    assert server_and_files.generated_state(damaged) is GeneratedState.EDITED
     for content in (made, made + b"x", damaged):
-        edited = surroundings.generated_state(content) is GeneratedState.EDITED
+        edited = server_and_files.generated_state(content) is GeneratedState.EDITED
         assert edited is not header.is_pristine(content)
     newer = made.replace(f" v{header.VERSION} ".encode(), f" v{header.VERSION + 1} ".encode())
-    assert surroundings.generated_state(newer) is GeneratedState.NEWER
+    assert server_and_files.generated_state(newer) is GeneratedState.NEWER
     older = made.replace(f" v{header.VERSION} ".encode(), f" v{header.VERSION - 1} ".encode())
-    assert surroundings.generated_state(older) is GeneratedState.OUTDATED
-    assert surroundings.GENERATED_VERSION == header.VERSION
+    assert server_and_files.generated_state(older) is GeneratedState.OUTDATED
+    assert server_and_files.GENERATED_VERSION == header.VERSION
 
 
 def test_an_edited_client_in_the_project_is_found(served):

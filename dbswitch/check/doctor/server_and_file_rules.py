@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from dbswitch.check.doctor.facts import GeneratedState, NextLock, Trouble
-from dbswitch.check.doctor.findings import Finding, FindingId, Level
+from dbswitch.check.doctor.doctor_facts import GeneratedState, NextLock, Trouble
+from dbswitch.check.doctor.doctor_findings import Finding, FindingId, Level
 from dbswitch.server.state import ServerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.doctor.facts import Facts, FileFacts, ServerView
+    from dbswitch.check.doctor.doctor_facts import Facts, FileFacts, ServerView
 
 _ID = FindingId
 # Which `dbswitch generate` writes a kind of file; the admin page has several kinds.

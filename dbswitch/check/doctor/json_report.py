@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from dbswitch.check.doctor.facts import Answer, ServerView, Trouble
-from dbswitch.check.doctor.findings import Level, in_order, worst
-from dbswitch.check.doctor.places import agreement
+import msgspec
+
+from dbswitch.check.doctor.database_comparison import agreement
+from dbswitch.check.doctor.doctor_facts import Answer, ServerView, Trouble
+from dbswitch.check.doctor.doctor_findings import Level, in_order, worst
 from dbswitch.database.tls import libpq_view, node_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dbswitch.check.doctor.facts import Facts, ReaderFacts, TargetFacts
-    from dbswitch.check.doctor.findings import Finding
+    from dbswitch.check.doctor.doctor_facts import Facts, ReaderFacts, TargetFacts
+    from dbswitch.check.doctor.doctor_findings import Finding
 
 VERSION = 1
 
@@ -27,10 +29,7 @@ def report(facts: Facts, findings: tuple[Finding, ...]) -> str:
             "project": str(facts.root),
             "level": worst(findings).value,
             "seconds": round(facts.seconds, 3),
-            "versions": [
-                {"name": one.name, "version": one.version, "source": one.source}
-                for one in facts.machine.versions
-            ],
+            "versions": facts.machine.versions,
             "readers": [_reader(facts, row) for row in facts.readers],
             "targets": [_target(facts, target) for target in facts.targets],
             "server": _server(facts),
@@ -45,10 +44,8 @@ def report(facts: Facts, findings: tuple[Finding, ...]) -> str:
                 }
                 for file in facts.files
             ],
-            "generated": [
-                {"path": one.path, "kind": one.kind, "state": one.state.value} for one in facts.generated
-            ],
-            "findings": [_finding(one) for one in in_order(findings)],
+            "generated": facts.generated,
+            "findings": in_order(findings),
         }
     )
 
@@ -59,17 +56,8 @@ def is_failing(findings: Sequence[Finding]) -> bool:
 
 
 def _dump(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=True) + "\n"
-
-
-def _finding(one: Finding) -> dict[str, Any]:
-    return {
-        "id": one.id.value,
-        "level": one.level.value,
-        "what": one.what,
-        "facts": list(one.facts),
-        "fix": one.fix,
-    }
+    # json, and not msgspec, writes the text: its output is ASCII.
+    return json.dumps(msgspec.to_builtins(value)) + "\n"
 
 
 def _reader(facts: Facts, row: ReaderFacts) -> dict[str, Any]:
@@ -112,12 +100,7 @@ def _migrations(target: TargetFacts) -> dict[str, Any] | None:
     state = target.migrations
     if state is None or isinstance(state, Trouble):
         return None
-    return {
-        "pending": list(state.pending),
-        "failed": list(state.failed),
-        "edited": list(state.edited),
-        "missing": list(state.missing),
-    }
+    return {key: getattr(state, key) for key in ("pending", "failed", "edited", "missing")}
 
 
 def _server(facts: Facts) -> dict[str, Any] | None:

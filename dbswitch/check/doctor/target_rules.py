@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.facts import Answer, Trouble
-from dbswitch.check.doctor.findings import Finding, FindingId, Level
-from dbswitch.check.doctor.places import Distance, distance, identity, same_database
+from dbswitch.check.doctor.database_comparison import Distance, distance, identity, same_database
+from dbswitch.check.doctor.doctor_facts import Answer, Trouble
+from dbswitch.check.doctor.doctor_findings import Finding, FindingId, Level
 from dbswitch.database.tls import Encryption, advice, libpq_view, node_view
 from dbswitch.project.names import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.doctor.facts import Facts, TargetFacts
+    from dbswitch.check.doctor.doctor_facts import Facts, TargetFacts
 
 _ID = FindingId
 _SLOW: Final = 1000.0  # milliseconds for login and one query

@@ -6,7 +6,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from dbswitch.check.doctor.facts import Answer, TargetFacts, Trouble
+from dbswitch.check.doctor.doctor_facts import Answer, TargetFacts, Trouble
 from dbswitch.errors import DbswitchError, UrlError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from dbswitch.check.doctor import asking, machine, readers, surroundings
-from dbswitch.check.doctor.facts import Answer, Facts, TargetFacts, Trouble
+from dbswitch.check.doctor import database_answers, installed_versions, reader_databases, server_and_files
+from dbswitch.check.doctor.doctor_facts import Answer, Facts, TargetFacts, Trouble
 from dbswitch.errors import DbswitchError
 from dbswitch.project import generated
 from dbswitch.project.targets import list_targets
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from dbswitch.check.doctor.facts import ReaderFacts
+    from dbswitch.check.doctor.doctor_facts import ReaderFacts
     from dbswitch.database.migrations import MigrationState
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.project.discovery import Project
@@ -37,27 +37,29 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
     """
     began = time.monotonic()
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="dbswitch-doctor") as pool:
-        node = pool.submit(machine.program_version, "node", asking.DEADLINE)
-        manager = pool.submit(machine.program_version, project.package_manager, asking.DEADLINE)
-        server = pool.submit(_or_trouble, lambda: surroundings.look_at_server(project, ambient))
+        node = pool.submit(installed_versions.program_version, "node", database_answers.DEADLINE)
+        manager = pool.submit(
+            installed_versions.program_version, project.package_manager, database_answers.DEADLINE
+        )
+        server = pool.submit(_or_trouble, lambda: server_and_files.look_at_server(project, ambient))
         refs = _or_trouble(lambda: list_targets(project))
         resolved = _resolve(pool, project, () if isinstance(refs, Trouble) else refs, ambient, run_commands)
         targets = [target for target, _ in resolved if target is not None]
         # Without the running server first: its row needs the server looked at, the databases need not wait for that.
-        rows = _or_trouble(lambda: readers.read_readers(project, targets, ambient, None))
-        migrations = readers.migrations_folder(project)
+        rows = _or_trouble(lambda: reader_databases.read_readers(project, targets, ambient, None))
+        migrations = reader_databases.migrations_folder(project)
         replies = _ask(pool, project, [facts for _, facts in resolved], rows, migrations)
-        files = surroundings.look_at_files(project)
-        written = surroundings.look_at_generated(project)
+        files = server_and_files.look_at_files(project)
+        written = server_and_files.look_at_generated(project)
         seen = server.result()
         if not isinstance(seen, Trouble) and seen[1] is not None:
-            rows = _or_trouble(lambda: readers.read_readers(project, targets, ambient, seen[1]))
+            rows = _or_trouble(lambda: reader_databases.read_readers(project, targets, ambient, seen[1]))
             replies |= _ask(pool, project, [], rows, None, already=frozenset(replies))
         tunnels = _tunnels(pool, [facts for _, facts in resolved])
         answered = {url: reply.result() for url, reply in replies.items()}
-        known = machine.read_machine(project, node.result(), manager.result(), ambient)
+        known = installed_versions.read_machine(project, node.result(), manager.result(), ambient)
     found = generated.find(project)
-    foreign = _or_trouble(lambda: readers.foreign_variables(project, ambient))
+    foreign = _or_trouble(lambda: reader_databases.foreign_variables(project, ambient))
     return Facts(
         root=project.root,
         machine=known,
@@ -92,7 +94,10 @@ def _resolve(
     ambient: Mapping[str, str],
     run_commands: bool,  # noqa: FBT001  passed on by name
 ) -> list[tuple[Target | None, TargetFacts]]:
-    asked = [pool.submit(asking.resolve, project, ref, ambient, run_commands=run_commands) for ref in refs]
+    asked = [
+        pool.submit(database_answers.resolve, project, ref, ambient, run_commands=run_commands)
+        for ref in refs
+    ]
     return [one.result() for one in asked]
 
 
@@ -113,7 +118,9 @@ def _ask(
         if row.url is not None:
             wanted.setdefault(row.url, None)
     return {
-        url: pool.submit(asking.ask_both, url, folder) for url, folder in wanted.items() if url not in already
+        url: pool.submit(database_answers.ask_both, url, folder)
+        for url, folder in wanted.items()
+        if url not in already
     }
 
 
@@ -129,7 +136,7 @@ def _tunnels(pool: ThreadPoolExecutor, targets: Sequence[TargetFacts]) -> dict[i
         for target in targets
         if target.url is not None and target.url.is_local and not target.url.is_socket
     }
-    found = {port: pool.submit(asking.tunnel_at, port) for port in sorted(ports)}
+    found = {port: pool.submit(database_answers.tunnel_at, port) for port in sorted(ports)}
     return {port: one.result() for port, one in found.items()}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.facts import Answer, ServerView, Trouble
-from dbswitch.check.doctor.findings import Level, in_order
-from dbswitch.check.doctor.places import Agreement, agreement
+from dbswitch.check.doctor.database_comparison import Agreement, agreement
+from dbswitch.check.doctor.doctor_facts import Answer, ServerView, Trouble
+from dbswitch.check.doctor.doctor_findings import Level, in_order
 from dbswitch.check.report_formats import printable
 from dbswitch.database.tls import libpq_view, node_view
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from dbswitch.check.doctor.facts import Facts, TargetFacts
-    from dbswitch.check.doctor.findings import Finding
+    from dbswitch.check.doctor.doctor_facts import Facts, TargetFacts
+    from dbswitch.check.doctor.doctor_findings import Finding
 
 _STYLES: Final = {
     Level.OK: "green",

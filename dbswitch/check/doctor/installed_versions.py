@@ -10,7 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any, Final
 
 from dbswitch import __version__
-from dbswitch.check.doctor.facts import MachineFacts, Version
+from dbswitch.check.doctor.doctor_facts import MachineFacts, Version
 from dbswitch.durable import read_regular_text
 from dbswitch.project.packages import boundary, installed_version
 

@@ -6,11 +6,11 @@ import ipaddress
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from dbswitch.check.doctor.facts import Answer, Facts
+from dbswitch.check.doctor.doctor_facts import Answer, Facts
 from dbswitch.database.place import place_of
 
 if TYPE_CHECKING:
-    from dbswitch.check.doctor.facts import ReaderFacts
+    from dbswitch.check.doctor.doctor_facts import ReaderFacts
     from dbswitch.database.identity import Identity
     from dbswitch.database.url import DatabaseUrl
 

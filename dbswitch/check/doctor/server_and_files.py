@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from dbswitch import durable
-from dbswitch.check.doctor.facts import FileFacts, GeneratedFacts, GeneratedState, NextLock, ServerView
-from dbswitch.check.doctor.readers import env_file_names
+from dbswitch.check.doctor.doctor_facts import FileFacts, GeneratedFacts, GeneratedState, NextLock, ServerView
+from dbswitch.check.doctor.reader_databases import env_file_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.findings import Finding, FindingId, Level
-from dbswitch.check.doctor.ranges import parse_version, satisfies
+from dbswitch.check.doctor.doctor_findings import Finding, FindingId, Level
+from dbswitch.check.doctor.npm_ranges import parse_version, satisfies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.doctor.facts import Facts, MachineFacts
+    from dbswitch.check.doctor.doctor_facts import Facts, MachineFacts
 
 _ID = FindingId
 _NEXT_TESTED: Final = 16

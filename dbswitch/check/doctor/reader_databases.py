@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.facts import (
+from dbswitch.check.doctor.doctor_facts import (
     NEXT_DEV,
     NEXT_START,
     PRISMA_CLI,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.facts import NEXT_START, PRISMA_CLI, RUNNING, SHELL, STUDIO
-from dbswitch.check.doctor.findings import Finding, FindingId, Level
-from dbswitch.check.doctor.judging_machine import major
-from dbswitch.check.doctor.places import Agreement, agreement
+from dbswitch.check.doctor.database_comparison import Agreement, agreement
+from dbswitch.check.doctor.doctor_facts import NEXT_START, PRISMA_CLI, RUNNING, SHELL, STUDIO
+from dbswitch.check.doctor.doctor_findings import Finding, FindingId, Level
+from dbswitch.check.doctor.version_rules import major
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.doctor.facts import Facts, ReaderFacts
+    from dbswitch.check.doctor.doctor_facts import Facts, ReaderFacts
     from dbswitch.database.url import DatabaseUrl
 
 _ID = FindingId

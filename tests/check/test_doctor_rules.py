@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dbswitch.check.doctor import facts as f
-from dbswitch.check.doctor.facts import (
+from dbswitch.check.doctor import doctor_facts as f
+from dbswitch.check.doctor.database_comparison import Agreement, Distance, agreement, distance
+from dbswitch.check.doctor.doctor_facts import (
     Answer,
     Facts,
     FileFacts,
@@ -17,9 +18,8 @@ from dbswitch.check.doctor.facts import (
     ServerView,
     TargetFacts,
 )
-from dbswitch.check.doctor.findings import Finding, FindingId, Level, in_order, worst
-from dbswitch.check.doctor.judging import judge
-from dbswitch.check.doctor.places import Agreement, Distance, agreement, distance
+from dbswitch.check.doctor.doctor_findings import Finding, FindingId, Level, in_order, worst
+from dbswitch.check.doctor.doctor_rules import judge
 from dbswitch.database.identity import Identity
 from dbswitch.database.migrations import MigrationState
 from dbswitch.database.url import DatabaseUrl
