@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -11,17 +12,20 @@ from dbswitch.check import git_objects, host_kinds, placeholders
 from dbswitch.check.check_input import App, CheckInput, ProtectedTarget, Scope, Secret
 from dbswitch.check.content_rules import SHORTEST_SECRET
 from dbswitch.check.file_kinds import as_utf8, is_env_file, is_example, is_generated, is_installed
-from dbswitch.errors import ConfigError, DbswitchError, UsageError
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.errors import ConfigError, DbswitchError, UrlError, UsageError
 from dbswitch.project.active import Active, active
 from dbswitch.project.discovery import Project, apps_below, discover, load
 from dbswitch.project.git import GitError, top_level
 from dbswitch.project.readers import profiles
 from dbswitch.project.resolving import list_targets, resolve_ref, variable_names
+from dbswitch.project.target_sources import is_postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dbswitch.project.resolving import Target
+    from dbswitch.project.target_sources import TargetRef
 
 _MAX_BYTES = 2 << 20  # a larger file is a dump or a bundle, not source code
 _PRIVATE = (".env", ".env.local", ".env.development", ".env.development.local", ".env.production.local")
@@ -183,7 +187,7 @@ def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, st
     found = {name: data for name in names if (data := _read_followed(project.root / name)) is not None}
     real = {name: data for name, data in found.items() if not is_example(name)}
     tracked, unignored = _listed(project, tuple(real)) if in_git else (frozenset[str](), frozenset[str]())
-    targets = _resolved(project, ambient)
+    refs = list_targets(project)
     return App(
         folder=_prefix(project.root, root),
         files=real,
@@ -193,8 +197,8 @@ def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, st
         url_variables=project.url_variables,
         target_variables=variable_names(project),
         profiles=profiles(project),
-        protected_targets=tuple(_protected(target) for target in targets if target.protected),
-        protected=frozenset(ref.name for ref in list_targets(project) if ref.protected),
+        protected_targets=tuple(_protected(target) for target in _resolved(project, refs, ambient)),
+        protected=frozenset(ref.name for ref in refs if ref.protected),
         ambient=ambient,
         active=_active(project, ambient),
     )
@@ -218,31 +222,38 @@ def _is_private(name: str) -> bool:
     return name in _PRIVATE or name.startswith((".dbswitch/", "env/"))
 
 
-def _resolved(project: Project, ambient: Mapping[str, str]) -> tuple[Target, ...]:
-    targets: list[Target] = []
-    for ref in list_targets(project):
-        if not ref.runs_command:  # a hook must not start a command that asks for a login
-            try:
-                targets.append(resolve_ref(project, ref, ambient=ambient))
-            except DbswitchError:  # the rules about env files say what is wrong with it
-                continue
-    return tuple(targets)
+def _resolved(project: Project, refs: Iterable[TargetRef], ambient: Mapping[str, str]) -> Iterator[Target]:
+    for ref in refs:
+        if ref.protected and not ref.runs_command:  # a hook must not start a command that asks for a login
+            with contextlib.suppress(DbswitchError):  # the rules about env files say what is wrong with it
+                yield resolve_ref(project, ref, ambient=ambient)
 
 
 def _protected(target: Target) -> ProtectedTarget:
-    password = target.url.password.reveal()
-    secrets = [Secret("password", password)]
+    urls = [target.url]
+    tokens: list[Secret] = []
     for key, value in target.variables.items():
-        if "://" not in value and placeholders.looks_generated(value):
-            secrets.append(Secret(key, value))
-    host = target.url.host
-    shown = host_kinds.is_local_host(host) or host_kinds.is_shared_host(host)
-    usable = tuple(
-        one
-        for one in secrets
-        if len(one.text) >= SHORTEST_SECRET and not placeholders.is_placeholder(one.text)
+        if is_postgres(value):
+            with contextlib.suppress(UrlError):  # the rules about env files say what is wrong with it
+                urls.append(DatabaseUrl.parse(value, name=key))
+        elif "://" not in value and placeholders.looks_generated(value):
+            tokens.append(Secret(key, value))
+    passwords = dict.fromkeys(url.password.reveal() for url in urls)
+    secrets = [*(Secret("password", password) for password in passwords), *tokens]
+    hosts = dict.fromkeys(url.host for url in urls)
+    return ProtectedTarget(
+        target.name,
+        tuple(
+            one
+            for one in secrets
+            if len(one.text) >= SHORTEST_SECRET and not placeholders.is_placeholder(one.text)
+        ),
+        tuple(
+            host
+            for host in hosts
+            if not host_kinds.is_local_host(host) and not host_kinds.is_shared_host(host)
+        ),
     )
-    return ProtectedTarget(target.name, usable, () if shown else (host,))
 
 
 def _active(project: Project, ambient: Mapping[str, str]) -> Active | None:

@@ -51,6 +51,15 @@ def found(*items: tuple[str, str, int]) -> frozenset[tuple[str, str, int]]:
 
 MUST_FIND = (
     Case(
+        "every URL of a protected target counts, not only the first",
+        APP,
+        {
+            "src/a.ts": "connect('ep-9.customer-site.io')\nlogin('q7Rv2LxTn4Ws9Kb')\n",
+        },
+        {"env/prod.env": f"DATABASE_URL={PROD}\nDIRECT_URL={REAL.replace('db.customer', 'ep-9.customer')}\n"},
+        expected=found(("protected-host", "src/a.ts", 1), ("protected-secret", "src/a.ts", 2)),
+    ),
+    Case(
         "an env file with a real URL is staged",
         {"package.json": PACKAGE},
         {".env.local": f"A=1\nDATABASE_URL={REAL}\n"},
