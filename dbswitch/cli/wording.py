@@ -154,7 +154,7 @@ def verdict(result: Result, protected: Container[str]) -> list[Line]:
 
 
 def _switched(result: Result, database: str, took: str) -> Line:
-    where = ", ".join(filter(None, (result.identity.get("database"), _version(result.identity))))
+    where = ", ".join(filter(None, (_place(result.identity), _version(result.identity))))
     aside = (f" ({where}{',' if where else ''}{took})".replace("( ", "("), Style.DIM)
     if result.verified:
         return (("verified", Style.GOOD), (f" on {database}{took}", Style.PLAIN))
@@ -166,8 +166,13 @@ def _switched(result: Result, database: str, took: str) -> Line:
 
 
 def _database(identity: dict[str, str]) -> str:
-    name, version = identity.get("database", "its database"), _version(identity)
+    name, version = _place(identity) or "its database", _version(identity)
     return f"{name} ({version})" if version else name
+
+
+def _place(identity: dict[str, str]) -> str:
+    name, address = identity.get("database", ""), identity.get("address", "")
+    return f"{name} at {address}" if name and address else name
 
 
 def _version(identity: dict[str, str]) -> str:

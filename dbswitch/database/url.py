@@ -154,10 +154,15 @@ class DatabaseUrl:
         )
 
     @property
+    def address(self) -> str:
+        """Host and port for people: `db.example.com:5432`; the folder of a Unix socket."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.is_socket else f"{host}:{self.port}"
+
+    @property
     def place(self) -> str:
         """Database, host and port for people: `shop at db.example.com:5432`, `shop at /run/postgresql`."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.database} at {host}" + ("" if self.is_socket else f":{self.port}")
+        return f"{self.database} at {self.address}"
 
     @property
     def search_path(self) -> str | None:

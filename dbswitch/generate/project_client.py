@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from dbswitch.generate.style import Style
     from dbswitch.project.discovery import Project
 
-_DEFAULT_EXPORT: Final = re.compile(r"^export\s+default\b|^export\s*\{[^}]*\bas\s+default\b", re.MULTILINE)
-_NAMED_EXPORT: Final = re.compile(
-    r"^export\s+(?:const|let|var)\s+(?P<name>\w+)\b[^;]*?\bprisma", re.IGNORECASE | re.MULTILINE
+_EXPORT: Final = re.compile(
+    r"^(?P<export>export\s+)?(?:const|let|var)\s+(?P<name>\w+)\s*(?::[^=]+)?=\s*(?P<value>[^;]*)",
+    re.MULTILINE,
 )
+_DEFAULT_EXPORT: Final = re.compile(
+    r"^export\s+default\s+(?P<name>\w+)\s*;?\s*$|^export\s*\{\s*(?P<as>\w+)\s+as\s+default\s*\}", re.MULTILINE
+)
+_NO_CLIENT: Final = re.compile(r"\{|(?:async\s*)?(?:\([^)]*\)|\w+)\s*(?::[^=]+)?=>|(?:async\s+)?function\b")
+ANYWHERE: Final = "*"
 
 
 class ProjectClient(Struct, frozen=True):
@@ -28,7 +33,8 @@ class ProjectClient(Struct, frozen=True):
 
     Attributes:
         path: the file, relative to the project, `/` between.
-        export: the name it exports it by: `default` for the default export.
+        export: the name it exports it by: `default` for the default export, `ANYWHERE` where only the running app can
+            tell, such as a client that is a property of an exported object.
         follows: it is the generated client, which knows its identity itself.
     """
 
@@ -47,16 +53,26 @@ def project_client(project: Project, style: Style) -> ProjectClient:
     if generated is not None:
         return ProjectClient(generated)
     path, text = find_client(project, style)
-    named = _NAMED_EXPORT.search(text)
+    if not text:
+        raise ConfigError(
+            "no route generated: it asks the project's Prisma client, and none was found",
+            facts=("looked for lib/prisma, lib/db and the like",),
+            fix="run `dbswitch generate client` first",
+        )
+    return ProjectClient(path, _export(text), follows=False)
+
+
+def _export(text: str) -> str:
+    made = {
+        match["name"]: match["export"] is not None
+        for match in _EXPORT.finditer(text)
+        if "prisma" in match["value"].lower() and _NO_CLIENT.match(match["value"]) is None
+    }
+    named = next((name for name, exported in made.items() if exported), None)
     if named is not None:
-        return ProjectClient(path, named["name"], follows=False)
-    if _DEFAULT_EXPORT.search(text):
-        return ProjectClient(path, "default", follows=False)
-    raise ConfigError(
-        "no route generated: it asks the project's Prisma client, and none was found",
-        facts=("looked for lib/prisma, lib/db and the like",),
-        fix="run `dbswitch generate client` first",
-    )
+        return named
+    default = _DEFAULT_EXPORT.search(text)
+    return "default" if default is not None and (default["name"] or default["as"]) in made else ANYWHERE
 
 
 def import_lines(
@@ -67,17 +83,48 @@ def import_lines(
     if client.follows:
         own = "databaseIdentity" if ask == "databaseIdentity" else f"databaseIdentity as {ask}"
         return f"import {{ {own}{', prisma' if needs_prisma else ''} }} from {source};"
-    match client.export:
-        case "default":
-            names = "prisma"
-        case "prisma":
-            names = "{ prisma }"
-        case name:
-            names = f"{{ {name} as prisma }}"
-    asked = f"await prisma.$queryRawUnsafe({json.dumps(' '.join(IDENTITY_SQL.split()))})"
-    lines = [f"import {names} from {source};", ""]
+    sql = json.dumps(" ".join(IDENTITY_SQL.split()))
+    if client.export == ANYWHERE:
+        lines = [
+            f"import * as exported from {source};",
+            "",
+            *_finder(client.path, typescript=style.typescript),
+        ]
+        asked = f"await clientIn(exported).$queryRawUnsafe({sql})"
+        if needs_prisma:
+            parameter = "sql: string" if style.typescript else "sql"
+            lines.append(
+                f"const prisma = {{ $queryRawUnsafe: ({parameter}) => clientIn(exported).$queryRawUnsafe(sql) }};"
+            )
+    else:
+        names = {"default": "prisma", "prisma": "{ prisma }"}.get(
+            client.export, f"{{ {client.export} as prisma }}"
+        )
+        lines = [f"import {names} from {source};", ""]
+        asked = f"await prisma.$queryRawUnsafe({sql})"
     if style.typescript:
         lines.append(f"const {ask} = async (): Promise<unknown> => (({asked}) as unknown[])[0];")
     else:
         lines.append(f"const {ask} = async () => ({asked})[0];")
     return "\n".join(lines)
+
+
+def _finder(path: str, *, typescript: bool) -> list[str]:
+    """Return the lines of `clientIn`: the client is told by what it is, not by the name it is exported by."""
+    client = "{ $queryRawUnsafe(sql: string): Promise<unknown> }"
+    head = f"function clientIn(found: unknown): {client} {{" if typescript else "function clientIn(found) {"
+    record = "(found ?? {}) as Record<string, unknown>" if typescript else "found ?? {}"
+    is_client = f"(one: any): one is {client}" if typescript else "(one)"
+    return [
+        "// The client among the exports of that file, or among the properties of an object that it exports.",
+        head,
+        f'  const isClient = {is_client} => typeof one?.$queryRawUnsafe === "function";',
+        f"  const all = {record};",
+        "  const exports = [all.prisma, all.db, all.default, ...Object.values(all)];",
+        '  const inside = exports.flatMap((one) => (one !== null && typeof one === "object" ? Object.values(one) : []));',
+        "  const client = [...exports, ...inside].find(isClient);",
+        f"  if (client === undefined) throw new TypeError({json.dumps(path + ' exports no Prisma client')});",
+        "  return client;",
+        "}",
+        "",
+    ]

@@ -25,6 +25,7 @@ class Ending:
     mode: str = Mode.NONE.value
     outcome: Outcome = Outcome.SWITCHED
     identity: Identity | None = None
+    address: str = ""  # of that database, for people
     verified: bool | None = None
     error: DbswitchError | None = None
 
@@ -40,7 +41,9 @@ class Ending:
             mode=self.mode,
             seconds=reporter.seconds,
             verified=self.verified if error is None else None,
-            identity={} if self.identity is None or error is not None else self.identity.to_json(),
+            identity={}
+            if self.identity is None or error is not None
+            else {**self.identity.to_json(), "address": self.address},
             error=None
             if error is None
             else ErrorInfo(error.code, error.what, error.facts, error.why, error.fix),

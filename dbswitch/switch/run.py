@@ -204,7 +204,7 @@ def _follow(apply: Apply, planning: Planning, lease: Lease, ending: Ending) -> V
     if plan.verify:
         apply.app.ask_earlier()
     ready = probe_or_start(work.project, work.reporter, goal, planning.target)
-    ending.identity = ready.identity
+    ending.identity, ending.address = ready.identity, goal.url.address
     lease.check()  # the last moment at which giving way to a newer request costs nothing
     match plan.mode:
         case Mode.RESTART:

@@ -35,6 +35,14 @@ def test_a_verified_switch_is_one_line_with_database_version_and_time() -> None:
     assert text(said) == "prod: verified on shop_prod (PostgreSQL 15.6) in 3.1 s"
 
 
+def test_the_place_is_named_with_the_database_since_names_repeat() -> None:
+    at = {**IDENTITY, "address": "db.example.com:5432"}
+    said = text(wording.verdict(result(identity=at), frozenset()))
+    assert said == "prod: verified on shop_prod at db.example.com:5432 (PostgreSQL 15.6) in 3.1 s"
+    said = text(wording.verdict(result(identity=at, verified=None), frozenset()))
+    assert said.endswith("(shop_prod at db.example.com:5432, PostgreSQL 15.6, in 3.1 s)")
+
+
 def test_an_unverified_switch_is_never_rounded_up() -> None:
     said = text(wording.verdict(result(verified=None), frozenset()))
     assert "switched, not verified: run `dbswitch generate route`" in said

@@ -138,6 +138,34 @@ def test_the_identity_route_asks_a_client_the_project_made_itself(app: Path) -> 
     assert "const databaseIdentity = async (): Promise<unknown> =>" in text
 
 
+@pytest.mark.parametrize(
+    ("text", "imports"),
+    [
+        (
+            "const client = new PrismaClient();\nexport default { client, find };\n",
+            "import * as exported from",
+        ),
+        (
+            "const prisma = { client: new PrismaClient() };\nexport default prisma;\n",
+            "import * as exported from",
+        ),
+        ("const prisma = new PrismaClient();\nexport default prisma;\n", "import prisma from"),
+        ("const prisma = new PrismaClient();\nexport { prisma as default };\n", "import prisma from"),
+        (
+            "export const getPrisma = () => new PrismaClient();\nexport const db = new PrismaClient();\n",
+            "import { db as prisma } from",
+        ),
+        ("export async function connect() { return new PrismaClient(); }\n", "import * as exported from"),
+    ],
+)
+def test_a_client_is_imported_by_name_only_where_the_export_surely_is_one(
+    app: Path, text: str, imports: str
+) -> None:
+    (app / "lib").mkdir(exist_ok=True)
+    (app / "lib" / "prisma.ts").write_text(text)
+    assert imports in identity_route.plan_identity_route(load(app)).content.decode()
+
+
 def test_the_identity_route_goes_where_the_app_is(app: Path) -> None:
     (app / "src" / "app").mkdir(parents=True)
     generate(app)
