@@ -55,7 +55,7 @@ def outcome(scenario: str, folder: Path) -> str:
 
 
 def blemishes(scenario: str, folder: Path) -> list[str]:
-    """Return what is not as it should be beside the contents: left-over files, modes, the symlink."""
+    """Return what is wrong apart from the contents: left-over files, modes, the symlink."""
     expected = {".env", "shared", "state", *SCENARIOS[scenario]}
     found = [f"left behind: {p}" for p in sorted(os.listdir(folder)) if p not in expected]
     found += [f"left behind: state/{p}" for p in os.listdir(folder / "state")]

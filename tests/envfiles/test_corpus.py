@@ -47,19 +47,19 @@ def _bytes(name: str) -> bytes:
     return (CORPUS / name).read_bytes()
 
 
-def test_every_file_has_its_reason() -> None:
+def test_every_file_is_listed_with_its_reason() -> None:
     listed = re.findall(r"^\| `([^`]+)` \| (.+) \|$", (CORPUS / "README.md").read_text(), re.MULTILINE)
     assert [name for name, _ in listed] == FILES
     assert len(FILES) > 40
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_comes_back_as_it_was_read(name: str) -> None:
+def test_a_parsed_file_renders_to_the_same_bytes(name: str) -> None:
     assert Document.parse(_bytes(name)).render() == _bytes(name)
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name not in REFUSED])
-def test_setting_the_variable_changes_its_values_only_and_all_readers_get_it(name: str) -> None:
+def test_setting_the_variable_changes_only_its_values_and_all_readers_get_it(name: str) -> None:
     before, document = _bytes(name), Document.parse(_bytes(name)).set(KEY, URL)
     after = document.render()
     assert readers.dotenv(after)[KEY] == URL
@@ -73,7 +73,7 @@ def test_setting_the_variable_changes_its_values_only_and_all_readers_get_it(nam
     for written in (f'"{URL}"', f"'{URL}'", URL):
         after = after.replace(written.encode(), b"\0")
     kept = [re.escape(part) for part in after.split(b"\0")]
-    # A comment right behind the value gets one space.
+    # A comment that follows the value directly gets one space.
     assert len(kept) > 1
     if Document.parse(before).get(KEY) is not None:
         assert re.fullmatch(rb"[^\0]*?".join(kept).replace(rb"\ \#", rb"\ ?\#"), before, re.DOTALL), (
@@ -111,7 +111,7 @@ def test_parking_and_unparking_gives_the_same_bytes(name: str) -> None:
     assert back.render() == before.render()
 
 
-def test_the_traps_of_the_field_are_really_in_the_files() -> None:
+def test_files_contain_what_breaks_naive_replacement() -> None:
     assert b"$$" in _bytes("dollars-in-password.env")
     assert b"$&" in _bytes("dollars-in-password.env")
     assert not re.search(rb"^DATABASE_URL=", _bytes("export.env"), re.MULTILINE)

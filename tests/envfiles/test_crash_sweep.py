@@ -92,9 +92,7 @@ def test_killed_before_any_system_call_everything_is_old_or_new_after_recovery(
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("scenario", ["portable", "mixture"])
-def test_killed_while_it_puts_things_back_everything_is_old_or_new_after_recovery(
-    sweep, no_strace, scenario, figure
-):
+def test_killed_during_rollback_everything_is_old_or_new_after_recovery(sweep, no_strace, scenario, figure):
     seen, began = Counter(), time.monotonic()
     count, wrong, how = _sweep_kills(sweep, no_strace, scenario, seen, action="fail", status=7)
     took = time.monotonic() - began
@@ -114,7 +112,7 @@ def test_killed_before_any_effect_everything_is_old_or_new_after_recovery(sweep,
 
 
 @pytest.mark.sweep
-def test_recovery_killed_before_any_system_call_can_be_finished_by_the_next_one(sweep, no_strace, figure):
+def test_recovery_killed_before_any_system_call_is_finished_by_the_next_one(sweep, no_strace, figure):
     """From every distinct state that a kill can leave behind."""
     scenario, seen, began = "mixture", Counter(), time.monotonic()
     states: dict[tuple, int] = {}
@@ -183,7 +181,7 @@ def _failed_once(scenario, seen):
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_whatever_call_fails_everything_is_as_it_was_or_done(sweep, no_strace, scenario, figure):
+def test_any_single_failing_call_leaves_everything_unchanged_or_done(sweep, no_strace, scenario, figure):
     """Each call fails with ENOSPC, EIO and EACCES (in turn where the scenario is only a variant).
 
     No recovery is needed, and nothing is left behind.
@@ -226,7 +224,7 @@ def _failed_for_good(scenario, seen):
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("scenario", ["portable"])
-def test_whatever_keeps_failing_the_report_is_true_and_the_next_run_repairs(
+def test_a_call_that_keeps_failing_is_reported_correctly_and_the_next_run_repairs(
     sweep, no_strace, scenario, figure
 ):
     if no_strace:

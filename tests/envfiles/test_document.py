@@ -79,14 +79,14 @@ VALUES = st.one_of(
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_come_back_as_they_were(data: bytes) -> None:
+def test_any_bytes_render_unchanged(data: bytes) -> None:
     assert Document.parse(data).render() == data
     Document.parse(data).bindings  # noqa: B018 - it must not raise
 
 
 @settings(deadline=None)
 @given(FILES)
-def test_awkward_files_come_back_and_the_bindings_are_what_dotenv_reads(data: bytes) -> None:
+def test_fuzzed_files_render_unchanged_and_the_bindings_are_what_dotenv_reads(data: bytes) -> None:
     document = Document.parse(data)
     assert document.render() == data
     assert {b.key: b.value for b in document.bindings} == readers.dotenv(data)
@@ -104,7 +104,7 @@ def test_awkward_files_come_back_and_the_bindings_are_what_dotenv_reads(data: by
     after=PLAIN_LINES,
     value=VALUES,
 )
-def test_setting_a_variable_changes_the_bytes_of_its_value_only(
+def test_setting_a_variable_changes_only_the_bytes_of_its_value(
     before: str, export: str, old: str, tail: str, end: str, after: str, value: str
 ) -> None:
     assume(forms(value, Quote.DOUBLE))
@@ -123,7 +123,7 @@ def test_setting_a_variable_changes_the_bytes_of_its_value_only(
 
 @settings(max_examples=400, deadline=None)
 @given(FILES, VALUES)
-def test_an_edit_is_read_as_asked_by_every_reader_that_can_or_it_is_refused(data: bytes, value: str) -> None:
+def test_every_reader_that_reads_the_binding_reads_the_edit_or_it_is_refused(data: bytes, value: str) -> None:
     try:
         document = Document.parse(data).set("KEY", value)
     except EnvFileError:
@@ -138,7 +138,7 @@ def test_an_edit_is_read_as_asked_by_every_reader_that_can_or_it_is_refused(data
 
 @settings(deadline=None)
 @given(FILES, VALUES)
-def test_setting_twice_is_setting_once(data: bytes, value: str) -> None:
+def test_setting_a_variable_twice_changes_nothing_more(data: bytes, value: str) -> None:
     try:
         once = Document.parse(data).set("KEY", value)
     except EnvFileError:
@@ -151,7 +151,7 @@ def test_setting_twice_is_setting_once(data: bytes, value: str) -> None:
     FILES,
     st.sampled_from([b"KEY=", b"export KEY='x'", b"A=1\r\n\tKEY: ", b'KEY="', b"\xef\xbb\xbfKEY=a\rKEY=b"]),
 )
-def test_parking_hides_a_variable_and_unparking_gives_the_old_bytes(rest: bytes, start: bytes) -> None:
+def test_parking_hides_a_variable_and_unparking_restores_the_old_bytes(rest: bytes, start: bytes) -> None:
     data = start + rest
     document = Document.parse(data)
     if document.get("KEY") is None or document.parked_keys:
@@ -173,7 +173,7 @@ def test_every_duplicate_is_set() -> None:
     assert document.render() == b"KEY=new\nB=1\nexport KEY='new'\n"
 
 
-def test_a_new_variable_is_appended_in_the_line_ends_of_the_file() -> None:
+def test_a_new_variable_is_appended_with_the_line_end_of_the_file() -> None:
     assert Document.parse(b"").append("KEY", "v").render() == b'KEY="v"\n'
     assert Document.parse(b"A=1").append("KEY", "v").render() == b'A=1\nKEY="v"\n'
     assert Document.parse(b"A=1\r\n").append("KEY", "v").render() == b'A=1\r\nKEY="v"\r\n'
@@ -195,13 +195,13 @@ def test_no_repr_shows_a_value() -> None:
     assert "hunter2" not in repr(document.bindings)
 
 
-def test_an_unquoted_url_with_an_ampersand_is_edited_though_the_shell_took_it_apart() -> None:
+def test_an_unquoted_url_with_an_ampersand_is_edited_although_the_shell_splits_it() -> None:
     document = Document.parse(b"KEY=postgres://h/db?a=1&b=2\n").set("KEY", URL)
     assert document.render() == f'KEY="{URL}"\n'.encode()
     assert document.notice("KEY") == ""
 
 
-def test_a_comment_behind_a_value_gets_a_space_even_where_the_shell_cannot_be_followed() -> None:
+def test_a_comment_after_a_value_gets_a_space_even_if_the_shell_cannot_be_followed() -> None:
     edited = Document.parse(b'WHEN=$(date)\nKEY="x"#tight\n').set("KEY", URL)
     assert edited.render() == f'WHEN=$(date)\nKEY="{URL}" #tight\n'.encode()
 
@@ -220,7 +220,7 @@ def test_unparking_returns_none_if_nothing_is_parked() -> None:
     FILES,
     st.sampled_from([b"KEY=", b"export KEY='x'", b"A=1\r\n\tKEY = ", b'KEY="$A', b"\xef\xbb\xbfKEY=a#b"]),
 )
-def test_a_kept_value_comes_back_byte_for_byte(rest: bytes, start: bytes) -> None:
+def test_a_kept_value_is_restored_byte_for_byte(rest: bytes, start: bytes) -> None:
     data = start + rest
     document = Document.parse(data)
     if [binding.key for binding in document.bindings].count("KEY") != 1:
@@ -234,7 +234,7 @@ def test_a_kept_value_comes_back_byte_for_byte(rest: bytes, start: bytes) -> Non
     assert back.render() == data
 
 
-def test_a_kept_value_comes_back_though_the_shell_reads_it_differently() -> None:
+def test_a_kept_value_is_restored_although_the_shell_reads_it_differently() -> None:
     data = b'HOST=h\nKEY="postgres://u:p@$HOST/db"  # mine\n'
     back = Document.parse(data).keep("KEY").set("KEY", URL).restore("KEY")
     assert back is not None

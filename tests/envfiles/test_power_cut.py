@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the recorder reads /proc/self/fd")
-LIMIT = 400  # images for one instant; with the orders of so few calls that is nearly always all of them
-FEW = 40  # for mutants: one image that shows the harm is enough
+LIMIT = 400  # images for one instant; so few calls nearly always have fewer
+FEW = 40  # for mutants: one image with a wrong state is enough
 
 
 class Bench:
@@ -129,7 +129,7 @@ def test_a_power_cut_at_any_instant_leaves_all_old_or_all_new(bench, figure):
     assert len(during) > 50
 
 
-def test_a_power_cut_while_putting_back_leaves_all_old_or_all_new(bench, figure):
+def test_a_power_cut_during_rollback_leaves_all_old_or_all_new(bench, figure):
     replace, calls = atomic_replace.replace, []
 
     def refusing(*args):
@@ -182,8 +182,8 @@ def test_a_power_cut_during_the_recovery_can_be_recovered(bench, figure):
     assert faults == []
 
 
-def test_the_simulator_catches_each_flush_that_is_taken_out(bench, figure):
-    """Mutants of apply: without any one of its flushes, some power cut does harm."""
+def test_each_flush_of_a_transaction_is_needed(bench, figure):
+    """The mutants of apply: without any one of its flushes, some power cut leaves a wrong state."""
     *_, flushes = bench.record(bench.apply)
     missed = []
     for number in range(1, flushes + 1):
@@ -198,7 +198,7 @@ def test_the_simulator_catches_each_flush_that_is_taken_out(bench, figure):
     assert flushes >= 6
 
 
-def test_the_simulator_catches_each_flush_taken_out_of_the_recovery(bench, figure):
+def test_each_flush_of_a_recovery_is_needed(bench, figure):
     image = _committed(bench)
     bench.start(image)
     *_, flushes = bench.record(lambda: recover(bench.journal))

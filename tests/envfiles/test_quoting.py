@@ -24,12 +24,12 @@ from dbswitch.errors import EnvFileError
         ("cost $ 5", Quote.SINGLE, "'cost $ 5'"),
     ],
 )
-def test_the_quote_style_is_kept_where_the_value_allows_it(value: str, quote: Quote, written: str) -> None:
+def test_the_quote_style_is_kept_if_the_value_allows_it(value: str, quote: Quote, written: str) -> None:
     assert written_form(value, quote) == written
 
 
 @pytest.mark.parametrize("value", ["a$HOME", "${X}", "\0", "a\rb", 'it\'s "both"', "\\$", "`x`'", "\ud800"])
-def test_a_value_the_readers_cannot_share_is_refused_by_name_and_never_shown(value: str) -> None:
+def test_a_value_on_which_the_readers_disagree_is_refused_by_name_and_never_shown(value: str) -> None:
     assert not forms(value, Quote.DOUBLE)
     with pytest.raises(EnvFileError, match="TOKEN") as refusal:
         written_form(value, key="TOKEN")

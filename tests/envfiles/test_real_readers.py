@@ -90,10 +90,10 @@ def _old_value(rnd: random.Random) -> str:
 
 
 def _key_line(rnd: random.Random) -> tuple[str, str, str]:
-    """Return what stands before a value, the value, and what stands behind it."""
+    """Return the text before a value, the value, and the text after it."""
     before = rnd.choice(("", "", "", "export ", "  ", "\t", "export \t")) + KEY
     value = _old_value(rnd)
-    # An empty value begins right behind the sign, which keeps the space for what follows.
+    # An empty value begins directly after the sign, so a space after that is kept.
     before += rnd.choices(("=", " = ", "= ", ": "), (40, 1, 1, 1))[0] if value else "="
     behind = rnd.choice(("", "", "", " ", " # the database", "\t# it's ours"))
     if value[:1] in {'"', "'"} and rnd.random() < 0.1:
@@ -132,7 +132,7 @@ def _bytes(pieces: Sequence[str | None], rnd: random.Random) -> tuple[bytes, re.
             raw = raw.replace(b"a", b"\xe4\xff", 1)  # latin-1 in a comment
         data += raw
         if value_next:
-            # Perhaps a space, where a comment would otherwise begin right behind the value.
+            # Perhaps a space before a comment that follows the value directly.
             pattern += rb"(?P<v%d>[^\n]*?) ??" % count
             count += 1
         else:
@@ -317,7 +317,7 @@ SHELL_PIECES = (
 
 
 @slice_and_sweep("files_read", 300, 1500)
-def test_the_models_of_the_node_readers_read_fuzzed_files_as_the_programs_do(files_read: int) -> None:
+def test_fuzzed_files_are_read_as_the_node_programs_read_them(files_read: int) -> None:
     rnd, node = random.Random(1), NodeReaders(AMBIENT)
     expanded = 0
     try:
@@ -348,7 +348,7 @@ def _overflows(data: bytes) -> bool:
     return any("$" in value for value in readers.dotenv(data).values()) and len(re.findall(rb"\$", data)) > 1
 
 
-def test_a_value_that_contains_itself_drops_its_file_in_next_js_and_in_the_model() -> None:
+def test_a_value_that_contains_itself_drops_its_file_as_in_next_js() -> None:
     node = NodeReaders()
     try:
         files = {".env.local": b'GONE=1\nK="x$K"\n', ".env": b"K=kept\n"}
@@ -362,7 +362,7 @@ def test_a_value_that_contains_itself_drops_its_file_in_next_js_and_in_the_model
 
 
 @slice_and_sweep("files_read", 250, 2000)
-def test_the_model_of_bash_never_claims_what_bash_does_not_do(tmp_path: Path, files_read: int) -> None:
+def test_what_is_said_of_bash_on_fuzzed_files_is_what_bash_does(tmp_path: Path, files_read: int) -> None:
     rnd, keys = random.Random(3), ["A", "B", "C", "K", "KL"]
     bash, whole, claimed, odd = BashReader(keys, tmp_path), 0, 0, 0
     try:
@@ -370,7 +370,7 @@ def test_the_model_of_bash_never_claims_what_bash_does_not_do(tmp_path: Path, fi
             data = "".join(rnd.choices(SHELL_PIECES, k=rnd.randrange(1, 16))).encode()
             real, model = bash.read(data), readers.bash_reading(data)
             if real is None:
-                # Something in the background printed as well, or the file ended the shell for good.
+                # A background command printed as well, or the file ended the shell.
                 odd += 1
                 continue
             whole += model.stop is None

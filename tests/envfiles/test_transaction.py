@@ -1,4 +1,4 @@
-"""The transaction of env files: what it keeps, what it refuses, and who wins when someone else saves meanwhile."""
+"""The transaction of env files: what it keeps, what it refuses, conflicts with other programs, recovery, signals."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _all(content):
 
 @contextlib.contextmanager
 def _unprivileged():
-    """Root may write everywhere; the person this is for may not."""
+    """Run the body as a user who is not root: root may write everywhere."""
     if os.geteuid() != 0:
         yield
         return
@@ -102,14 +102,14 @@ def test_all_files_change_and_nothing_is_left_behind(project, way):
     assert list((project / "state").iterdir()) == []
 
 
-def test_the_reverse_puts_the_previous_bytes_back(project, way):
+def test_the_reverse_restores_the_previous_bytes(project, way):
     changes = [*_changes(project), FileChange(project / ".env.development.local", None, b"A=new\n")]
     apply(changes, project / "state" / "journal")
     apply(reverse(changes), project / "state" / "journal")
     assert _contents(project) == _all(b"A=old\n")
 
 
-def test_reversing_what_was_never_applied_changes_nothing(project):
+def test_reversing_changes_that_were_not_applied_changes_nothing(project):
     apply(reverse(_changes(project)), project / "state" / "journal")
     assert _contents(project) == _all(b"A=old\n")
 
@@ -122,7 +122,7 @@ def test_files_are_replaced_in_the_order_given(project, monkeypatch):
     assert order == list(NAMES)
 
 
-def test_mode_owner_symlink_and_attributes_live_on_and_the_mtime_does_not(project, way):
+def test_mode_owner_symlink_and_attributes_are_kept_and_the_mtime_is_new(project, way):
     real = project / "state" / "kept-elsewhere"
     (project / ".env").rename(real)
     (project / ".env").symlink_to("state/kept-elsewhere")
@@ -143,7 +143,7 @@ def test_mode_owner_symlink_and_attributes_live_on_and_the_mtime_does_not(projec
         assert os.getxattr(real, "user.note") == b"mine"
 
 
-def test_a_roll_back_within_apply_gives_a_new_mtime_too(project, way, monkeypatch):
+def test_a_rollback_within_apply_sets_a_new_mtime_too(project, way, monkeypatch):
     for name in NAMES:
         os.utime(project / name, (1, 1))
     _refuse_third(monkeypatch)
@@ -161,7 +161,7 @@ def test_a_created_file_is_private(project):
     assert stat.S_IMODE((project / ".env.new").stat().st_mode) == 0o600
 
 
-def test_a_dangling_symlink_gets_the_file_it_points_to(project):
+def test_the_target_of_a_dangling_symlink_is_created(project):
     (project / ".env.x").symlink_to("state/there")
     apply([FileChange(project / ".env.x", None, b"x")], project / "state" / "journal")
     assert (project / "state" / "there").read_bytes() == b"x"
@@ -182,7 +182,7 @@ def test_two_names_of_one_file_are_one_change_or_none(project):
     assert _contents(project) == _all(b"A=new\n")
 
 
-def test_the_journal_is_private_while_it_lives_and_secrets_are_in_no_repr(project, monkeypatch):
+def test_the_journal_is_private_and_no_repr_shows_a_secret(project, monkeypatch):
     seen = []
     replace = atomic_replace.replace
 
@@ -198,7 +198,7 @@ def test_the_journal_is_private_while_it_lives_and_secrets_are_in_no_repr(projec
     assert SECRET.decode() not in f"{change!r}{entry!r}{Journal('i', (entry,))!r}"
 
 
-def test_a_roll_back_leaves_a_file_someone_changed_and_puts_the_rest_back(project, way):
+def test_a_rollback_leaves_a_file_that_was_changed_and_puts_the_others_back(project, way):
     changes = _changes(project)
     apply(changes, project / "state" / "journal")
     (project / ".env").write_bytes(b"theirs\n")
@@ -206,7 +206,7 @@ def test_a_roll_back_leaves_a_file_someone_changed_and_puts_the_rest_back(projec
     assert _contents(project) == {**_all(b"A=old\n"), ".env": b"theirs\n"}
 
 
-def test_a_roll_back_of_what_was_never_written_or_is_untouched_leaves_nothing_alone(project, way):
+def test_a_rollback_with_no_foreign_change_puts_every_file_back(project, way):
     changes = _changes(project)
     assert roll_back(changes, project / "state" / "journal") == ()
     apply(changes, project / "state" / "journal")
@@ -237,7 +237,7 @@ def test_a_folder_is_refused(project):
     _refused(project, project / "folder", match="is a folder")
 
 
-def test_a_symlink_in_a_circle_is_refused(project):
+def test_a_symlink_loop_is_refused(project):
     (project / "a").symlink_to("b")
     (project / "b").symlink_to("a")
     _refused(project, project / "a", match="not a regular file")
@@ -277,7 +277,7 @@ def test_a_state_folder_that_cannot_be_written_leaves_everything_as_it_was(publi
 
 
 @pytest.mark.root
-def test_a_file_of_another_user_is_refused_where_its_owner_could_not_be_kept(public):
+def test_a_file_of_another_user_is_refused_if_its_owner_could_not_be_kept(public):
     os.chown(public / ".env.local", 1234, 65534)
     (public / ".env.local").chmod(0o666)
     with _unprivileged():
@@ -286,20 +286,20 @@ def test_a_file_of_another_user_is_refused_where_its_owner_could_not_be_kept(pub
 
 
 @pytest.mark.root
-def test_a_file_of_a_group_one_is_not_in_is_refused(public):
+def test_a_file_of_a_group_that_the_user_is_not_in_is_refused(public):
     os.chown(public / ".env.local", 65534, 1234)
     with _unprivileged():
         _refused(public, public / ".env.local", match="group")
 
 
 @pytest.mark.root
-def test_root_in_a_persons_project_leaves_new_files_to_that_person(public):
+def test_root_creates_files_for_the_owner_of_the_project(public):
     apply([FileChange(public / ".env.new", None, b"x")], public / "state" / "journal")
     made = (public / ".env.new").stat()
     assert (made.st_uid, made.st_gid) == (65534, 65534)
 
 
-# Somebody else's changes
+# Changes by other programs
 
 
 def test_a_file_changed_before_the_start_is_named_with_both_digests_and_nothing_is_written(project):
@@ -368,7 +368,7 @@ def _conflict_keeps_theirs(project, victim):
     assert list((project / "state").iterdir()) == []
 
 
-def test_a_file_deleted_meanwhile_is_not_resurrected(project, way, monkeypatch):
+def test_a_file_deleted_during_the_transaction_stays_deleted(project, way, monkeypatch):
     original = atomic_replace.replace
 
     def interfere(*args):
@@ -383,7 +383,7 @@ def test_a_file_deleted_meanwhile_is_not_resurrected(project, way, monkeypatch):
     assert _contents(project) == {".env": b"A=old\n", ".env.development": b"A=old\n"}
 
 
-def test_a_file_created_meanwhile_is_not_overwritten(project, way, monkeypatch):
+def test_a_file_created_during_the_transaction_is_not_overwritten(project, way, monkeypatch):
     original = atomic_replace._create
 
     def interfere(temporary, real):
@@ -413,11 +413,11 @@ def test_a_save_between_the_comparison_and_a_removal_is_kept(project, way, monke
 # Recovery
 
 
-def test_recovery_with_nothing_to_do_says_nothing(project):
+def test_recovery_without_a_journal_returns_none(project):
     assert recover(project / "state" / "journal") is None
 
 
-def test_recovery_finishes_what_was_committed_and_says_so(project, way):
+def test_recovery_finishes_a_committed_change_and_reports_it(project, way):
     changes = _changes(project)
     _commit_only(project, changes)
     report = recover(project / "state" / "journal")
@@ -433,7 +433,7 @@ def _commit_only(project, changes):
     journals.commit(project / "state" / "journal", Journal("abcd1234", entries))
 
 
-def test_recovery_leaves_a_file_someone_changed_and_handles_the_rest(project, way):
+def test_recovery_leaves_a_file_that_was_changed_and_finishes_the_others(project, way):
     _commit_only(project, _changes(project))
     (project / ".env.development").write_bytes(b"theirs\n")
     report = recover(project / "state" / "journal")
@@ -444,7 +444,7 @@ def test_recovery_leaves_a_file_someone_changed_and_handles_the_rest(project, wa
     assert recover(project / "state" / "journal") is None
 
 
-def test_recovery_leaves_a_folder_that_took_a_files_place(project):
+def test_recovery_leaves_a_folder_that_replaced_a_file(project):
     _commit_only(project, _changes(project))
     (project / ".env").unlink()
     (project / ".env").mkdir()
@@ -466,7 +466,7 @@ def test_recovery_restores_a_save_that_a_killed_run_had_displaced(project, way):
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"dbswitch-journal 1 0\n{}"])
-def test_a_journal_that_is_not_whole_was_never_committed(project, damage):
+def test_an_incomplete_journal_was_never_committed(project, damage):
     _commit_only(project, _changes(project))
     path = project / "state" / "journal"
     path.write_bytes(damage or path.read_bytes()[:-1])
@@ -475,7 +475,7 @@ def test_a_journal_that_is_not_whole_was_never_committed(project, damage):
     assert not path.exists()
 
 
-def test_a_draft_of_a_journal_holds_secrets_and_is_removed(project):
+def test_a_leftover_draft_of_a_journal_is_removed(project):
     (project / "state" / ".journal.draft-12ab34cd").write_bytes(SECRET)
     assert recover(project / "state" / "journal") is None
     assert list((project / "state").iterdir()) == []
@@ -520,7 +520,7 @@ def test_a_failure_names_the_file_and_says_that_everything_is_as_it_was(project,
     assert _contents(project) == _all(b"A=old\n")
 
 
-def test_when_putting_back_fails_too_the_journal_stays_and_the_next_run_finishes(project, way, monkeypatch):
+def test_if_the_rollback_fails_too_the_journal_stays_and_the_next_run_finishes(project, way, monkeypatch):
     def refuse(*_args):
         raise OSError(5, "Input/output error")
 
@@ -534,7 +534,7 @@ def test_when_putting_back_fails_too_the_journal_stays_and_the_next_run_finishes
     assert _contents(project) == _all(b"A=new\n")
 
 
-def test_every_single_effect_may_fail_and_everything_is_as_it_was_or_done(tmp_path, way):
+def test_any_single_failing_effect_leaves_everything_unchanged_or_done(tmp_path, way):
     """The same as the strace sweep, without strace: works on every system."""
     seen = set()
     for number in itertools.count(1):
@@ -643,7 +643,9 @@ _contents_of_a_file = st.one_of(st.none(), st.binary(max_size=200))
     st.integers(0, 3),
     st.one_of(st.none(), st.binary(max_size=20)),
 )
-def test_any_contents_go_there_and_back_and_a_foreign_file_stays(tmp_path_factory, pairs, victim, foreign):
+def test_any_contents_can_be_applied_and_reversed_and_a_foreign_file_stays(
+    tmp_path_factory, pairs, victim, foreign
+):
     folder = tmp_path_factory.mktemp("any")
     journal = folder / "journal"
     changes = [FileChange(folder / f".env.{i}", old, new) for i, (old, new) in enumerate(pairs)]
@@ -679,7 +681,7 @@ def test_any_contents_go_there_and_back_and_a_foreign_file_stays(tmp_path_factor
 
 
 @given(st.binary(max_size=300))
-def test_the_journal_reads_back_what_was_written_and_refuses_anything_else(noise):
+def test_a_journal_decodes_to_what_was_encoded_and_nothing_else_decodes(noise):
     entry = Entry("/p/\udcff", "/r", noise, None, 0o640, 5, -1)
     written = journals.encode(Journal("id", (entry,)))
     assert journals.decode(written) == Journal("id", (entry,))
@@ -688,7 +690,7 @@ def test_the_journal_reads_back_what_was_written_and_refuses_anything_else(noise
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_symlink_to_a_file_outside_the_project_that_is_no_env_file_is_refused(tmp_path, exists):
+def test_a_symlink_to_a_file_outside_the_project_that_is_not_an_env_file_is_refused(tmp_path, exists):
     folder = tmp_path / "checkout"
     folder.mkdir()
     outside = tmp_path / "authorized_keys"
@@ -701,7 +703,7 @@ def test_a_symlink_to_a_file_outside_the_project_that_is_no_env_file_is_refused(
     assert (outside.read_bytes() if outside.exists() else None) == old
 
 
-def test_a_symlink_to_an_env_file_of_a_folder_above_is_followed(tmp_path):
+def test_a_symlink_to_an_env_file_of_a_parent_folder_is_followed(tmp_path):
     folder = tmp_path / "apps" / "web"
     folder.mkdir(parents=True)
     (tmp_path / ".env").write_bytes(b"A=0\n")
