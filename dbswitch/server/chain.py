@@ -21,6 +21,7 @@ _MANAGER_SCRIPTS = re.compile(
     r"(^|/)(npm-cli\.js|npx-cli\.js|pnpm(\.c?js)?|yarn(\.c?js)?|npm|npx|corepack(\.js)?)$"
 )
 _RUNTIMES = frozenset({"node", "nodejs", "bun", "bun-debug", "deno"})
+_TASK_RUNNERS = frozenset({"turbo", "nx"})
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh", "fish", "busybox"})
 _PERSONAL = frozenset(
     [
@@ -143,6 +144,12 @@ def is_package_manager(argv: Sequence[str]) -> bool:
         return False
     script = next((word for word in words[1:] if not word.startswith("-")), "")
     return _MANAGER_SCRIPTS.search(script) is not None
+
+
+def is_task_runner(argv: Sequence[str]) -> bool:
+    """Say whether this is turbo or nx, which may give each task a terminal, and so a session, of its own."""
+    words = _words(argv)
+    return any(_base(word).removesuffix(".js") in _TASK_RUNNERS for word in words[:2])
 
 
 def is_script_shell(argv: Sequence[str]) -> bool:

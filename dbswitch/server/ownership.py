@@ -19,6 +19,7 @@ from dbswitch.server.chain import (
     is_next_server,
     is_node,
     is_personal,
+    is_task_runner,
 )
 
 if TYPE_CHECKING:
@@ -249,16 +250,17 @@ def _climb(
     children = _children(snapshot)
     chain: list[int] = []
     parent = snapshot.get(process.parent)
-    while parent is not None and parent.pid > 1 and parent.pid not in spared and parent.pid not in chain:
+    while parent is not None and parent.pid not in spared and parent.pid not in chain:
         if parent.marker != process.marker:
             break  # what launched a server of dbswitch's own is no part of it
         above = snapshot.get(parent.parent)
         is_link = is_chain_parent(parent.argv, above.argv if above is not None else ())
-        # A task runner above the chain (turbo, concurrently, a script) has its jobs in its own process group.
+        # A task runner above the chain (concurrently, a script) has its jobs in its own session; turbo and nx may not.
         others = set(children.get(parent.pid, ())) - {process.pid, *chain, *claims}
-        if others and (is_link or parent.group == process.group):
+        runs_it = is_link or parent.session == process.session or is_task_runner(parent.argv)
+        if others and runs_it:
             return ()
-        if not is_link:
+        if not is_link or parent.pid == 1:
             break
         chain.append(parent.pid)
         parent = above

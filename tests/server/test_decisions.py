@@ -397,13 +397,17 @@ def test_after_the_loss_of_the_record_the_servers_session_is_known_by_what_it_pr
     assert claimed(snapshot, replace(evidence, port_pids=frozenset())) == {}
 
 
-def workspace(runner: str, *siblings: Process) -> dict[int, Process]:
-    """`pnpm -r run dev` or the like (20), by hand: shell 30 -> `next dev` 40 -> `next-server` 50 in /app, and siblings."""
-    job = {"group": 20, "session": 10}
+def workspace(runner: str, *siblings: Process, session: int = 10) -> dict[int, Process]:
+    """`pnpm -r run dev` or the like (20), by hand: npm 25 -> shell 30 -> `next dev` 40 -> `next-server` 50, and siblings.
+
+    The task of npm has a process group of its own, as in turbo, and perhaps a session.
+    """
+    job = {"group": 25, "session": session}
     found = [
         process(10, 1, "bash"),
-        process(20, 10, runner, **job),
-        Process(ProcessId(30, "boot:30"), 20, 20, 10, 1000, ("sh", "-c", "next dev"), folder="/app"),
+        process(20, 10, runner, group=20, session=10),
+        process(25, 20, "npm run dev", **job),
+        Process(ProcessId(30, "boot:30"), 25, 25, session, 1000, ("sh", "-c", "next dev"), folder="/app"),
         process(40, 30, "node /app/node_modules/.bin/next dev", folder="/app", **job),
         process(50, 40, "next-server", next_worker=True, folder="/app", **job),
         *siblings,
@@ -414,17 +418,39 @@ def workspace(runner: str, *siblings: Process) -> dict[int, Process]:
 SIBLING = process(60, 20, "node /api/server.js", group=20, session=10, folder="/api")
 
 
-@pytest.mark.parametrize("runner", ["node /x/pnpm.cjs -r --parallel run dev", "turbo run dev", "bash dev.sh"])
-def test_a_parent_with_other_children_is_left_alone_and_so_is_the_shell_between(runner):
-    """pnpm ends all its packages when a shell that it started is killed by a signal."""
-    claims = claim(workspace(runner, SIBLING), Evidence("/app", "p.", 1))
+@pytest.mark.parametrize(
+    ("runner", "session"),
+    [
+        ("node /x/pnpm.cjs -r --parallel run dev", 10),
+        ("turbo run dev", 10),
+        ("turbo run dev", 25),
+        ("node /x/node_modules/.bin/nx run-many -t dev", 25),
+        ("bash dev.sh", 10),
+        ("node /x/concurrently.js a b", 10),
+    ],
+)
+def test_a_parent_with_other_children_is_left_alone_and_so_is_what_stands_between(runner, session):
+    """pnpm and turbo end all their packages when a process that they started is killed by a signal."""
+    claims = claim(workspace(runner, SIBLING, session=session), Evidence("/app", "p.", 1))
     assert [one.process.pid for one in claims.owned] == [40, 50]
     assert claims.left_alone == ()
 
 
 def test_a_package_manager_with_no_other_child_belongs_to_the_chain():
     found = claimed(workspace("node /x/pnpm.cjs run dev"), Evidence("/app", "p.", 1))
-    assert found == {20: Proof.PARENT, 30: Proof.PARENT, 40: Proof.FOLDER, 50: Proof.FOLDER}
+    assert found == {
+        20: Proof.PARENT,
+        25: Proof.PARENT,
+        30: Proof.PARENT,
+        40: Proof.FOLDER,
+        50: Proof.FOLDER,
+    }
+
+
+def test_what_a_terminal_runs_besides_does_not_keep_the_chain_alive():
+    other_job = process(60, 10, "node /api/server.js", group=60, session=10)
+    found = claimed(workspace("npm run dev", other_job), Evidence("/app", "p.", 1))
+    assert found.keys() == {20, 25, 30, 40, 50}
 
 
 @given(
