@@ -20,7 +20,7 @@ from tests.cli.running import REAL, environment
 from tests.support.state import private_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import psutil
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tests.support.postgres import ShopServer
 
 SECONDS = 60.0
+# Every event in the sweeps, every fourth otherwise.
+EVERY = pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.sweep)])
 
 
 def answer(folder: Folder) -> dict[str, Any]:
@@ -100,13 +102,14 @@ def points(folder: Folder, words: tuple[str, ...]) -> int:
     return len(events)
 
 
-def test_kill_9_at_every_event_is_repaired_by_the_next_command(
-    both: tuple[Folder, str, str, tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+@EVERY
+def test_kill_9_at_an_event_is_repaired_by_the_next_command(
+    both: tuple[Folder, str, str, tuple[str, ...]], figure: Callable[[str], None], step: int
 ) -> None:
     folder, old, new, words = both
     total = points(folder, words)
     ends: list[str] = []
-    for point in range(1, total):  # after the last event there is nothing left to kill
+    for point in range(1, total, step):  # after the last event there is nothing left to kill
         process = switching(folder, *words)
         list(events_of(process, point))
         process.kill()
@@ -118,23 +121,24 @@ def test_kill_9_at_every_event_is_repaired_by_the_next_command(
         assert code == 0, events
         assert assert_whole(folder, old, new) == "old"
     assert set(ends) == {"old", "new"}
-    with capsys.disabled():
-        print(
-            f"\nkill -9 at {total - 1} events: {ends.count('old')} all-old, {ends.count('new')} all-new, 0 mixed"
-        )
+    figure(
+        f"kill -9 at {len(ends)} events: {ends.count('old')} all-old, {ends.count('new')} all-new, 0 mixed"
+    )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_at_every_event_rolls_back_or_finishes(
+@EVERY
+def test_a_signal_at_an_event_rolls_back_or_finishes(
     both: tuple[Folder, str, str, tuple[str, ...]],
     number: signal.Signals,
     code: int,
-    capsys: pytest.CaptureFixture[str],
+    figure: Callable[[str], None],
+    step: int,
 ) -> None:
     folder, old, new, words = both
     total = points(folder, words)
     codes: list[int] = []
-    for point in range(1, total):
+    for point in range(1, total, step):
         process = switching(folder, *words)
         seen = list(
             events_of(process, point)
@@ -153,10 +157,9 @@ def test_a_signal_at_every_event_rolls_back_or_finishes(
         if ended == 0:
             assert folder.json("local")[0] == 0
     assert code in codes
-    with capsys.disabled():
-        print(
-            f"\n{number.name} at {total - 1} events: {codes.count(code)} rolled back, {codes.count(0)} finished"
-        )
+    figure(
+        f"{number.name} at {len(codes)} events: {codes.count(code)} rolled back, {codes.count(0)} finished"
+    )
 
 
 def test_a_second_ctrl_c_while_rolling_back_changes_nothing(
