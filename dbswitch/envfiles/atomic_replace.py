@@ -47,8 +47,8 @@ def read_file(path: str) -> bytes | None:
         fd = durable.open_private(Path(path), os.O_RDONLY)
     except FileNotFoundError:
         return None
-    with os.fdopen(fd, "rb") as stream:
-        return stream.read()
+    with os.fdopen(fd, "rb", buffering=0) as stream:
+        return stream.readall()
 
 
 def replace(temporary: str, real: str, before: bytes | None, after: bytes | None) -> None:

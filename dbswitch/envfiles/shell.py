@@ -20,7 +20,7 @@ class StopReason(StrEnum):
     CONSTRUCT = "shell syntax that dbswitch does not follow"
 
 
-class Stop(Struct, frozen=True):
+class ReadingStop(Struct, frozen=True):
     """Where reading ends: a 1-based line (lines end with LF, as for the shell) and why."""
 
     line: int
@@ -31,7 +31,7 @@ class ShellReading(Struct, frozen=True):
     """The variables that a shell has after `source`; None: it has the variable, with a value that is not known."""
 
     values: dict[str, str | None]
-    stop: Stop | None
+    stop: ReadingStop | None
 
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -91,11 +91,11 @@ def is_name(key: str) -> bool:
 
 def _stopped(text: str, position: int, values: dict[str, str | None]) -> ShellReading:
     if quote := _UP_TO_OPEN_QUOTE.match(text, position):
-        return ShellReading(values, Stop(text.count("\n", 0, quote.end()) + 1, StopReason.OPEN_QUOTE))
+        return ShellReading(values, ReadingStop(text.count("\n", 0, quote.end()) + 1, StopReason.OPEN_QUOTE))
     # The shell goes on where this reading ends, so what is named again from here on may get another value.
     named = set(re.findall(_NAME, text[position:]))
     known = {key: value for key, value in values.items() if key not in named}
-    return ShellReading(known, Stop(text.count("\n", 0, position) + 1, StopReason.CONSTRUCT))
+    return ShellReading(known, ReadingStop(text.count("\n", 0, position) + 1, StopReason.CONSTRUCT))
 
 
 def _assigned(words: list[str]) -> dict[str, str | None] | None:
