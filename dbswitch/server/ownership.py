@@ -19,6 +19,7 @@ from dbswitch.server.chain import (
     is_next_server,
     is_node,
     is_personal,
+    is_script_shell,
     is_task_runner,
 )
 
@@ -249,20 +250,23 @@ def _climb(
     """
     children = _children(snapshot)
     chain: list[int] = []
+    walked: list[int] = []  # also the shells that a task runner such as concurrently puts around its tasks
     parent = snapshot.get(process.parent)
-    while parent is not None and parent.pid not in spared and parent.pid not in chain:
+    while parent is not None and parent.pid not in spared and parent.pid not in walked:
         if parent.marker != process.marker:
             break  # what launched a server of dbswitch's own is no part of it
         above = snapshot.get(parent.parent)
         is_link = is_chain_parent(parent.argv, above.argv if above is not None else ())
         # A task runner above the chain (concurrently, a script) has its jobs in its own session; turbo and nx may not.
-        others = set(children.get(parent.pid, ())) - {process.pid, *chain, *claims}
+        others = set(children.get(parent.pid, ())) - {process.pid, *walked, *claims}
         runs_it = is_link or parent.session == process.session or is_task_runner(parent.argv)
         if others and runs_it:
             return ()
-        if not is_link or parent.pid == 1:
+        if not is_link and not is_script_shell(parent.argv):
             break
-        chain.append(parent.pid)
+        if is_link and chain == walked and parent.pid != 1:
+            chain.append(parent.pid)
+        walked.append(parent.pid)
         parent = above
     return tuple(chain)
 

@@ -436,6 +436,15 @@ def test_a_parent_with_other_children_is_left_alone_and_so_is_what_stands_betwee
     assert claims.left_alone == ()
 
 
+def test_a_shell_that_the_runner_puts_around_its_task_hides_no_other_task():
+    snapshot = workspace("node /x/concurrently.js a b", SIBLING)
+    wrapper = Process(ProcessId(22, "boot:22"), 20, 20, 10, 1000, ("/bin/sh", "-c", "npm run dev"))
+    snapshot |= {22: wrapper, 25: process(25, 22, "npm run dev", group=20, session=10)}
+    assert claimed(snapshot, Evidence("/app", "p.", 1)).keys() == {40, 50}
+    del snapshot[60]
+    assert claimed(snapshot, Evidence("/app", "p.", 1)).keys() == {25, 30, 40, 50}
+
+
 def test_a_package_manager_with_no_other_child_belongs_to_the_chain():
     found = claimed(workspace("node /x/pnpm.cjs run dev"), Evidence("/app", "p.", 1))
     assert found == {
