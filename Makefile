@@ -19,10 +19,10 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 20 </dev/null
 BENCH ?= $(patsubst tests/benchmarks/bench_%.py,%,$(sort $(wildcard tests/benchmarks/bench_*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format test test-all test-root sweeps bench demo release-notes clean node compiled
+.PHONY: help venv check format javascript test test-all test-root sweeps bench demo release-notes clean node compiled
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## make the virtual environment and install dbswitch with everything it needs
 
@@ -49,6 +49,9 @@ check: $(STAMP) ## lint, format, types, layers: what CI checks before the tests
 format: $(STAMP) ## format the code and fix what can be fixed safely
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+javascript: $(STAMP) node ## build the JavaScript templates from the TypeScript ones
+	$(BIN)/python -m tests.generate.javascript
 
 compiled: $(STAMP)
 	@# As pip leaves an installed dbswitch: the tests start it thousands of times, perhaps with PYTHONDONTWRITEBYTECODE set.

@@ -73,6 +73,7 @@ class ClientFacts(Struct, frozen=True):
 
     Attributes:
         path: where it goes.
+        adapters: those that are installed; with both, Neon's connects to Neon's hosts and node-postgres to the others.
         module: what it imports the project's own PrismaClient from: a path, or a package (`@prisma/client`).
         variable: the variable with the database URL.
         extend: the file with the project's own hooks, None where there is none.
@@ -81,7 +82,7 @@ class ClientFacts(Struct, frozen=True):
 
     path: str
     style: Style
-    adapter: Adapter
+    adapters: tuple[Adapter, ...]
     module: str
     variable: str = "DATABASE_URL"
     extend: str | None = None
@@ -109,7 +110,11 @@ def render(facts: ClientFacts) -> GeneratedFile:
     body = fill(
         read_template(f"client.{style.extension}"),
         {
-            "adapter": f"import {{ {facts.adapter.factory} as Adapter }} from {json.dumps(facts.adapter.value)};",
+            "adapter": "\n".join(
+                f"import {{ {adapter.factory} }} from {json.dumps(adapter.value)};"
+                for adapter in facts.adapters
+            ),
+            "adapters": f"const adapters = {{ neon: {facts.adapters[-1].factory}, other: {facts.adapters[0].factory} }};",
             "client": _import_client(module, typescript=style.typescript),
             "extend": extend or "const project = {};",
             "variable": f"const VARIABLE = {json.dumps(facts.variable)};",
@@ -127,7 +132,7 @@ def client_facts(project: Project) -> ClientFacts:
     return ClientFacts(
         path=path,
         style=style,
-        adapter=_adapter(project.root, text),
+        adapters=_adapters(project.root),
         module=_module(project),
         variable=project.primary_variable,
         extend=_extend(project.root, path),
@@ -195,8 +200,9 @@ def _engine_is_client(project: Project) -> bool:
     )
 
 
-def _adapter(root: Path, text: str) -> Adapter:
-    installed = [adapter for adapter in Adapter if installed_version(root, adapter.value) is not None]
+def _adapters(root: Path) -> tuple[Adapter, ...]:
+    """Return the installed adapters in the order of :class:`Adapter`."""
+    installed = tuple(adapter for adapter in Adapter if installed_version(root, adapter.value) is not None)
     if not installed:
         raise ConfigError(
             "no client generated: no driver adapter is installed",
@@ -204,8 +210,7 @@ def _adapter(root: Path, text: str) -> Adapter:
             why="Without one Prisma 7 cannot connect.",
             fix="npm install @prisma/adapter-pg",
         )
-    # With both installed, the one the project's own client uses.
-    return next((adapter for adapter in installed if adapter.value in text), installed[0])
+    return installed
 
 
 def _place(project: Project, style: Style) -> tuple[str, str]:

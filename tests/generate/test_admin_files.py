@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,6 @@ from dbswitch.generate import admin_page, admin_route, writing
 from dbswitch.generate.header import FileState, GeneratedFile, is_pristine, sign
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find
-from tests.generate.conftest import SOURCE
-from tests.support import npm
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
@@ -129,20 +126,3 @@ def test_a_route_that_was_moved_stays_where_it_is_and_is_found_for_verifying(tmp
     files = texts(admin_page.plan_admin_page(load(tmp_path)))
     assert "app/(dev)/api/db/database/route.ts" in files
     assert 'const ROUTE = "/api/db/database";' in files["app/admin/configuration/page.tsx"]
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES.glob("admin-*.ts*")))
-def test_the_javascript_templates_are_the_typescript_ones_without_types(name: str) -> None:
-    done = subprocess.run(
-        [
-            "node",
-            str(Path(__file__).parent / "javascript.mjs"),
-            str(npm.node_modules_for(SOURCE)),
-            str(TEMPLATES / name),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert (TEMPLATES / name).with_suffix(".js").read_text() == done.stdout

@@ -201,9 +201,11 @@ def test_a_project_that_cannot_have_it_hears_why(
 @pytest.mark.parametrize(
     ("prisma", "schema", "adapters", "imports"),
     [
-        ("7.10.1", SCHEMA, ("pg",), '{ PrismaPg as Adapter } from "@prisma/adapter-pg"'),
-        ("7.1.0", SCHEMA, ("neon",), '{ PrismaNeon as Adapter } from "@prisma/adapter-neon"'),
-        ("7.1.0", SCHEMA, ("neon", "pg"), '{ PrismaPg as Adapter } from "@prisma/adapter-pg"'),
+        ("7.10.1", SCHEMA, ("pg",), 'import { PrismaPg } from "@prisma/adapter-pg";'),
+        ("7.1.0", SCHEMA, ("neon",), 'import { PrismaNeon } from "@prisma/adapter-neon";'),
+        ("7.1.0", SCHEMA, ("pg",), "adapters = { neon: PrismaPg, other: PrismaPg };"),
+        ("7.1.0", SCHEMA, ("neon",), "adapters = { neon: PrismaNeon, other: PrismaNeon };"),
+        ("7.1.0", SCHEMA, ("neon", "pg"), "adapters = { neon: PrismaNeon, other: PrismaPg };"),
         ("6.16.0", RUST_FREE, ("pg",), 'PrismaClient } from "@prisma/client"'),
         (
             "7.1.0",
@@ -271,7 +273,7 @@ def test_a_template_with_a_place_too_many_or_too_few_is_a_mistake() -> None:
 @pytest.mark.parametrize("typescript", [True, False])
 def test_no_place_is_left_in_what_is_generated(typescript: bool) -> None:
     facts = ClientFacts(
-        "lib/prisma.ts", Style(typescript), Adapter.PG, "generated/prisma/client", names=("db",)
+        "lib/prisma.ts", Style(typescript), (Adapter.PG,), "generated/prisma/client", names=("db",)
     )
     for file in (
         client.render(facts),

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-import dbswitch.generate
-from tests.support import npm
+from tests.generate import javascript
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from tests.generate.conftest import ClientProject
 
@@ -124,17 +123,9 @@ def test_without_a_url_it_says_so_and_where_it_looked(client_project: ClientProj
     assert "DATABASE_URL is not a PostgreSQL URL" in done.stderr
 
 
-def test_the_javascript_client_is_the_typescript_one_without_types(client_project: ClientProject) -> None:
-    templates = Path(dbswitch.generate.__file__).parent / "templates"
-    modules = npm.node_modules_for(Path(__file__).parent / "app")
-    for template in (templates / "client.ts", templates / "identity.ts"):
-        made = subprocess.run(
-            ["node", str(Path(__file__).parent / "javascript.mjs"), str(modules), str(template)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert template.with_suffix(".js").read_text() == made.stdout, template.name
+@pytest.mark.parametrize("source", javascript.SOURCES, ids=lambda source: source.name)
+def test_the_javascript_templates_are_built_from_the_typescript_ones(source: Path) -> None:
+    assert source.with_suffix(".js").read_text() == javascript.build(source), "run `make javascript`"
 
 
 def test_the_javascript_client_works(client_project: ClientProject, scripts: list[Script]) -> None:

@@ -61,7 +61,7 @@ def test_it_passes_the_strictest_compiler_with_and_without_hooks(client_project:
 def test_it_compiles_with_the_neon_adapter(client_project: ClientProject) -> None:
     for name in ("types_extended.ts", "retry.test.ts", "prisma.extend.ts"):
         (client_project.root / "suite" / name).unlink()
-    facts = replace(client_facts(load(client_project.root)), adapter=Adapter.NEON)
+    facts = replace(client_facts(load(client_project.root)), adapters=(Adapter.NEON,))
     write(client_project.root, [render(facts)])
     assert "PrismaNeon" in (client_project.root / "lib" / "prisma.ts").read_text()
     assert_ok(client_project.run("tsc", "-p", "."))

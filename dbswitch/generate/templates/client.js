@@ -3,30 +3,34 @@
 // the new database and what is still running finishes on the old one. While a database is away, what can safely be
 // retried is retried. Written by `dbswitch generate client`, which also brings it up to date; do not edit it. Your own
 // `$extends` chain and options belong into the file beside it whose name ends in `.extend`.
-
 import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { compileFunction } from "node:vm";
 
-import { PrismaPg as Adapter } from "@prisma/adapter-pg"; // {adapter}
+import { PrismaPg } from "@prisma/adapter-pg"; // {adapter}
 import { PrismaClient } from "../generated/prisma/client"; // {client}
 
 const project = {}; // {extend}
 
 const VARIABLE = "DATABASE_URL"; // {variable}
 const IDENTITY_SQL = "SELECT current_database()::text AS database"; // {identity}
-
+const adapters = { neon: PrismaPg, other: PrismaPg }; // {adapters}
 const hooks = project;
 const limits = { budget: 15_000, base: 50, cap: 1_000, ...hooks.retry };
 
-const REFUSED = new Set(("P1001 P1002 P2024 P2037 DatabaseNotReachable TooManyConnections ECONNREFUSED ENOTFOUND EAI_AGAIN EHOSTUNREACH " +
-    "EHOSTDOWN ENETUNREACH ENETDOWN 57P03 53300 08001 08004").split(" "));
-const LOST = new Set(("P1008 P1017 ConnectionClosed SocketTimeout ECONNRESET ECONNABORTED EPIPE ETIMEDOUT 57P01 57P02 57P05 08000 08003 " +
-    "08006 08007").split(" "));
-const CONFLICT = new Set(["P2034", "TransactionWriteConflict", "40001", "40P01"]);
-const REFUSED_TEXT = /timeout exceeded when trying to connect|due to connection timeout|not queryable|after calling end on the pool/;
+const words = (text) => new Set(text.split(" "));
+const REFUSED = words("P1001 P1002 P2024 P2037 DatabaseNotReachable TooManyConnections ECONNREFUSED ENOTFOUND EAI_AGAIN EHOSTUNREACH " +
+    "EHOSTDOWN ENETUNREACH ENETDOWN 57P03 53300 08001 08004");
+const LOST = words("P1008 P1017 ConnectionClosed SocketTimeout ECONNRESET ECONNABORTED EPIPE ETIMEDOUT 57P01 57P02 57P05 08000 08003 " +
+    "08006 08007");
+const CONFLICT = words("P2034 TransactionWriteConflict 40001 40P01");
+const REFUSED_TEXT = /timeout exceeded when trying to connect|due to connection timeout|not queryable|after calling end on the pool|Unable to start a transaction/;
 const LOST_TEXT = /Connection terminated|Connection ended unexpectedly|server closed the connection/;
+const UNCERTAIN = "[dbswitch] The connection was lost while this write was under way. It may have been applied or not, and was not run " +
+    "a second time. Look before you repeat it.";
+const uncertain = (cause) => new Error(`${cause instanceof Error ? cause.message : cause}\n${UNCERTAIN}`, { cause });
 
 function codesOf(error, into = new Set(), depth = 0) {
     if (typeof error !== "object" || error === null || depth > 4)
@@ -41,195 +45,112 @@ function codesOf(error, into = new Set(), depth = 0) {
 
 /** Say what an error of Prisma, of its adapter or of the driver means for a second try. */
 export function classify(error) {
-    const codes = codesOf(error);
-    const any = (set) => [...codes].some((code) => set.has(code));
-    if (any(REFUSED))
+    const codes = [...codesOf(error)];
+    const message = error instanceof Error ? error.message : "";
+    if (message.includes(UNCERTAIN))
+        return "other";
+    if (codes.some((code) => REFUSED.has(code)))
         return "refused";
-    if (any(LOST))
+    if (codes.some((code) => LOST.has(code)))
         return "lost";
-    if (any(CONFLICT))
+    if (codes.some((code) => CONFLICT.has(code)))
         return "conflict";
     // Raw queries, pool timeouts and dropped sockets come as plain errors; a message of the server may quote anything.
-    const plain = [...codes].every((code) => code === "P2010" || code === "P2028");
-    const text = plain && error instanceof Error ? error.message : "";
-    if (REFUSED_TEXT.test(text) || text.includes("Unable to start a transaction"))
-        return "refused";
-    return LOST_TEXT.test(text) ? "lost" : "other";
+    if (!codes.every((code) => code === "P2010" || code === "P2028"))
+        return "other";
+    return REFUSED_TEXT.test(message) ? "refused" : LOST_TEXT.test(message) ? "lost" : "other";
 }
 
-function reasonOf(error) {
-    const codes = [...codesOf(error)].filter((code) => /^[A-Z0-9]{5,}$/.test(code) && code !== "P2010");
-    const lines = error instanceof Error ? error.message.trim().split("\n") : [];
-    return codes[0] ?? lines[lines.length - 1] ?? "unknown";
-}
-
-const READS = new Set("findUnique findUniqueOrThrow findFirst findFirstOrThrow findMany count aggregate groupBy".split(" "));
+const READS = words("findUnique findUniqueOrThrow findFirst findFirstOrThrow findMany count aggregate groupBy");
 // Functions that cannot change anything; what is not in this list may write, as nextval() does.
-const PURE = new Set(("count sum avg min max coalesce nullif greatest least lower upper length trim concat substring round abs now date_trunc " +
+const PURE = words("count sum avg min max coalesce nullif greatest least lower upper length trim concat substring round abs now date_trunc " +
     "extract to_char to_json to_jsonb json_agg jsonb_agg json_build_object jsonb_build_object array_agg string_agg unnest " +
     "version current_database current_schema current_setting pg_is_in_recovery pg_postmaster_start_time cast exists any all in " +
-    "array lateral join union and or not as on from where select over by having values filter using when then else between like").split(" "));
+    "array lateral join union and or not as on from where select over by having values filter using when then else between like");
 
 /** Tell whether a statement surely changes nothing, so that it may run twice. Doubt means no. */
 export function readsOnly(sql) {
     if (/--|\/\*|\$\$|\\/.test(sql))
         return false;
     const bare = sql.replace(/'(?:[^']|'')*'/g, "''").toLowerCase();
-    if (!/^\s*select\b/.test(bare) || /;\s*\S|\b(?:into|insert|update|delete|merge|call)\b/.test(bare.replace(/"[^"]*"/g, "x")))
+    if (!/^\s*select\b/.test(bare) || /;\s*\S/.test(bare))
         return false;
-    for (const [, name] of bare.matchAll(/([^\s(),;=<>+*/|-]+)\s*\(/g))
-        if (!PURE.has(name))
-            return false;
-    return true;
+    if (/\b(?:into|insert|update|delete|merge|call)\b/.test(bare.replace(/"[^"]*"/g, "x")))
+        return false;
+    return [...bare.matchAll(/([^\s(),;=<>+*/|-]+)\s*\(/g)].every(([, name]) => PURE.has(name));
 }
 
-function nextEnv(root) {
-    try {
-        // By way of `next`: package managers that do not hoist give the project itself no `@next/env`. And never bundled:
-        // the copy that Next.js itself loaded is the one that knows which variables were exported.
-        const next = createRequire(join(/* turbopackIgnore: true */ root, "package.json")).resolve("next/package.json");
-        return createRequire(next)("@next/env");
-    }
-    catch {
-        return undefined;
-    }
+/** @next/env writes what it reads into `process.env`; this copy of it gets a `process` of its own. */
+function separateEnv(file, env) {
+    const module = { exports: {} };
+    const own = Object.create(process, { env: { value: { NODE_ENV: process.env.NODE_ENV, ...env } } });
+    const names = ["module", "exports", "require", "process", "__dirname"];
+    const run = compileFunction(readFileSync(/* turbopackIgnore: true */ file, "utf8"), names);
+    run(module, module.exports, createRequire(file), own, dirname(file));
+    return module.exports;
 }
 
-function launchEnvironment() {
-    try {
-        return new Set(readFileSync("/proc/self/environ", "utf8").split("\0"));
-    }
-    catch {
-        return undefined;
-    }
-}
-/** The files are looked at at most every so many milliseconds. */
-const LOOK = 5;
-const NOTHING = [0, -1, 0, 0];
-const quiet = { info: () => { }, error: () => { } };
-
-/** The URL that Next.js would use, looked up again whenever an env file changed. */
-function createLookout() {
+/** Return a function that tells the URL that Next.js would use; it reads the env files again when one of them changed. */
+function createUrlReader() {
     const root = process.cwd();
-    const production = process.env.NODE_ENV === "production";
-    const mode = production ? "production" : process.env.NODE_ENV === "test" ? "test" : "development";
-    const names = [`.env.${mode}.local`, ".env.local", `.env.${mode}`, ".env"].filter((name) => mode !== "test" || name !== ".env.local");
+    const { NODE_ENV } = process.env;
+    const mode = NODE_ENV === "production" || NODE_ENV === "test" ? NODE_ENV : "development";
+    const names = [`.env.${mode}.local`, ...(mode === "test" ? [] : [".env.local"]), `.env.${mode}`, ".env"];
     // Without the comment Turbopack takes every file of the project for one that the server needs.
     const paths = names.map((name) => join(/* turbopackIgnore: true */ root, name));
-    const env = nextEnv(root);
-    let exported = {};
-    let values = {};
-    let seen = paths.map(() => NOTHING);
-    let unsettledUntil = 0;
-    let read = "";
-    let emptiedAt = 0;
+    let file;
+    try {
+        // By way of `next`: package managers that do not hoist give the project itself no `@next/env`.
+        const next = createRequire(join(/* turbopackIgnore: true */ root, "package.json")).resolve("next/package.json");
+        file = createRequire(next).resolve("@next/env");
+    }
+    catch {
+        return () => process.env[VARIABLE];
+    }
+    const log = { info: () => { }, error: () => { } };
+    const read = (env, force = true) => env.loadEnvConfig(root, mode !== "production", log, force).parsedEnv ?? {};
+    // Never bundled: the copy that Next.js itself loaded is the one that knows which variables were exported.
+    const shared = createRequire(file)(file);
+    const loaded = shared.initialEnv && read(shared, false);
+    const exported = shared.initialEnv ?? exportedVariables();
+    const separate = separateEnv(file, exported);
+    let values = read(separate);
+    let seen = "";
     let lookedAt = -Infinity;
+    // A value that neither the environment nor a file explains was set by the program itself.
+    const found = process.env[VARIABLE];
+    if (exported[VARIABLE] !== undefined || (found && found !== (loaded ?? values)[VARIABLE]))
+        return () => found;
 
-    function filesSay() {
-        const files = names.flatMap((path, at) => {
-            try {
-                return [{ path, contents: readFileSync(paths[at], "utf8"), env: {} }];
-            }
-            catch {
-                return [];
-            }
-        });
-        // @next/env writes what it reads into process.env and expands `$` from there: lend it the exported variables only.
-        const text = JSON.stringify(files);
-        if (text === read)
-            return values;
-        read = text;
-        const saved = { ...process.env };
-        const become = (wanted) => {
-            for (const key of Object.keys(process.env))
-                if (!(key in wanted))
-                    delete process.env[key];
-            for (const key of Object.keys(wanted))
-                if (process.env[key] !== wanted[key])
-                    process.env[key] = wanted[key];
-        };
+    // A script: what its own `dotenv` read stands in process.env as well, and is no more exported than a file is.
+    function exportedVariables() {
+        const entries = Object.entries(process.env);
         try {
-            become(exported);
-            return { ...env.processEnv(files, root, quiet, true)[1] };
+            const launched = new Set(readFileSync("/proc/self/environ", "utf8").split("\0"));
+            return Object.fromEntries(entries.filter(([key, value]) => launched.has(`${key}=${value}`)));
         }
-        finally {
-            become(saved);
+        catch {
+            const bound = read(separateEnv(file, {}));
+            return Object.fromEntries(entries.filter(([key, value]) => bound[key] !== value));
         }
     }
 
-    let fixed = process.env[VARIABLE];
-    if (env !== undefined) {
-        const loaded = env.initialEnv && env.loadEnvConfig(root, !production, quiet).parsedEnv;
-        exported = exportedVariables(env.initialEnv);
-        read = "";
-        look();
-        values = filesSay();
-        // A value that neither the environment nor a file explains was set by the program itself.
-        if (exported[VARIABLE] === undefined && (!fixed || fixed === (loaded ?? values)[VARIABLE]))
-            fixed = undefined;
-    }
-
-    function exportedVariables(known) {
-        if (known !== undefined)
-            return { ...known };
-        // A script: what its own `dotenv` read stands in process.env as well, and is no more exported than a file is.
-        const launched = launchEnvironment();
-        const bound = launched === undefined ? filesSay() : {};
-        const isExported = ([key, value]) => launched === undefined ? bound[key] !== value : launched.has(`${key}=${value}`);
-        return Object.fromEntries(Object.entries(process.env).filter(isExported));
-    }
-
-    /** Compare the files with the last look; `emptied` and `settled` say what to think of a change. */
-    function look() {
-        let changed = false;
-        let emptied = false;
-        let newest = 0;
-        for (let at = 0; at < paths.length; at++) {
-            let [inode, size, modified, renamed] = NOTHING;
-            try {
-                const stat = statSync(paths[at], { throwIfNoEntry: false });
-                if (stat?.isFile() || stat?.isFIFO())
-                    ({ ino: inode, size, mtimeMs: modified, ctimeMs: renamed } = stat);
-            }
-            catch {
-                // A folder on the way that may not be entered: as good as no file.
-            }
-            const last = seen[at];
-            if (last[0] === inode && last[1] === size && last[2] === modified && last[3] === renamed)
-                continue;
-            changed = true;
-            // An editor that writes in place empties the file first; for that moment a file below it would win.
-            if (size === 0 && last[1] > 0)
-                emptied = true;
-            else
-                seen[at] = [inode, size, modified, renamed];
-            newest = Math.max(newest, modified, renamed);
-        }
-        return { changed, emptied, settled: Math.abs(Date.now() - newest) > 40 };
-    }
-
-    return function url() {
-        if (fixed !== undefined || env === undefined)
-            return fixed;
-        const now = performance.now();
-        if (now - lookedAt < LOOK)
+    return () => {
+        if (performance.now() - lookedAt < 5)
             return values[VARIABLE];
-        lookedAt = now;
-        const { changed, emptied, settled } = look();
-        if (!changed && now > unsettledUntil)
+        lookedAt = performance.now();
+        const age = (time) => Math.abs(Date.now() - time);
+        const stats = paths.map((path) => statSync(path, { throwIfNoEntry: false }));
+        // An editor that writes in place empties the file first; for that moment a file below it would win.
+        if (stats.some((stat) => stat?.size === 0 && age(stat.mtimeMs) < 100))
             return values[VARIABLE];
-        if (emptied) {
-            emptiedAt ||= now;
-            if (now - emptiedAt < 100)
-                return values[VARIABLE];
-            seen = seen.map(() => NOTHING);
-        }
-        emptiedAt = 0;
+        const stamp = stats.map((stat) => stat && [stat.ino, stat.size, stat.mtimeMs, stat.ctimeMs]).join();
+        if (stamp === seen)
+            return values[VARIABLE];
         // Within one tick of the file system's clock a second change may leave every number as it is.
-        if (changed && !settled)
-            unsettledUntil = now + 40;
+        seen = stats.some((stat) => stat && age(stat.ctimeMs) < 40) ? "" : stamp;
         const before = values;
-        values = filesSay();
+        values = read(separate);
         // As the reload of `next dev` does: the variables that belong to a database follow it. What a program set stays.
         for (const key of new Set([...Object.keys(before), ...Object.keys(values)])) {
             if (before[key] === values[key] || process.env[key] !== before[key])
@@ -243,391 +164,365 @@ function createLookout() {
     };
 }
 
-const UNCERTAIN = "\n[dbswitch] The connection was lost while this write was under way. It may have been applied or not, and was not run " +
-    "a second time. Look before you repeat it.";
+/** One database with its adapter. */
+class Database {
+    url;
+    name;
+    schema;
+    /** One connection less than the limit: during a switch the new database gets at least that one. */
+    most;
+    patience;
+    ready;
+    adapter;
+    /** The pool of the driver. Without it the connection limit holds for each database alone. */
+    pool;
+    /** Operations, statements and transactions that are on it; the last one closes it when another one is current. */
+    users = 0;
+    /** Statements and transactions that may use a connection, those that wait for one, and the connections there are. */
+    busy = 0;
+    queue = new Set();
+    open = 0;
+    closing = false;
 
-const operations = new AsyncLocalStorage();
-
-function operation(change) {
-    const outer = operations.getStore();
-    return {
-        name: "query",
-        read: false,
-        raw: false,
-        begun: performance.now(),
-        patience: outer?.patience ?? limits.budget,
-        startBy: Infinity,
-        lane: undefined,
-        wrote: false,
-        cutOff: false,
-        uncertain: false,
-        models: outer?.models,
-        ...change,
-    };
+    constructor(url) {
+        const { hostname, port, pathname, searchParams } = new URL(url);
+        this.url = url;
+        this.name = `Database "${decodeURIComponent(pathname.slice(1))}" on ${hostname}${port && `:${port}`}`;
+        this.schema = searchParams.get("schema") ?? undefined;
+        this.most = Math.max(1, (Number(searchParams.get("connection_limit")) || 10) - 1);
+        this.patience = Number(searchParams.get("connect_timeout") ?? 5) * 1_000;
+        const Adapter = (/\.neon\.(tech|build)$/.test(hostname) ? adapters.neon : adapters.other);
+        const config = { connectionString: url, max: this.most, connectionTimeoutMillis: this.patience };
+        this.ready = new Adapter(config, this.schema === undefined ? {} : { schema: this.schema }).connect();
+        this.ready.then((adapter) => {
+            this.adapter = adapter;
+            this.pool = adapter.underlyingDriver?.();
+            this.pool?.on("connect", () => void this.open++);
+            this.pool?.on("remove", () => {
+                if (--this.open === 0 && this.closing)
+                    databases.delete(this);
+                admit();
+            });
+        }, () => { });
+    }
 }
 
-function explain(error) {
-    if (error instanceof Error && !error.message.includes(UNCERTAIN))
-        error.message += UNCERTAIN;
-    return error;
+/** One operation of a caller. It stays on the database of its first successful statement. */
+class Operation {
+    name = "query";
+    read = false;
+    raw = false;
+    batch = false;
+    begun = performance.now();
+    budget = limits.budget;
+    /** When Prisma stops waiting for the beginning of its transaction. */
+    startBy = Infinity;
+    database;
+    /** It must not run again as a whole: it wrote, or its COMMIT was sent. */
+    wrote = false;
+    /** A transaction of its own, as a nested write has one, lost its connection before its COMMIT. */
+    cutOff = false;
+    /** Its COMMIT was lost; Prisma may throw another error. */
+    uncertain;
+    /** Filled with the schema that model queries of this operation's database use. */
+    models;
 }
-
+// One for the process: this module is evaluated again after every edit, and once in every bundle.
+const kept = (globalThis[Symbol.for("dbswitch.client.v2")] ??= { operations: new AsyncLocalStorage() });
+const { operations } = kept;
+function begin(fields) {
+    const { budget = limits.budget, models } = operations.getStore() ?? {};
+    return Object.assign(new Operation(), { budget, models }, fields);
+}
+const statement = (sql) => ({ sql, args: [], argTypes: [] });
+const databases = new Set();
+let current;
+let readUrl;
 let lastRetry = -Infinity;
 
-function announce(retry, where) {
-    const now = performance.now();
-    if (now - lastRetry > 5_000)
-        console.warn(`[dbswitch] ${where} is not answering (${retry.reason}); retrying for up to ${limits.budget / 1_000} s.`);
-    lastRetry = now;
-    try {
-        hooks.onRetry?.(retry);
-    }
-    catch (error) {
-        console.error("[dbswitch] onRetry failed:", error);
-    }
-}
-
-/** Wait before the next try, with exponential back-off and full jitter; false where there is no time left for it. */
-async function again(own, attempt, error, where, by = Infinity) {
+/** Wait before the next try, with exponential back-off and full jitter; false if no time is left for it. */
+async function again(own, attempt, error, where = "The database") {
     const now = performance.now();
     const delay = Math.random() * Math.min(limits.cap, limits.base * 2 ** (attempt - 1));
     const elapsed = now - own.begun;
-    if (elapsed + delay > own.patience || now + delay > by)
+    if (elapsed + delay > own.budget || now + delay > own.startBy)
         return false;
-    announce({ operation: own.name, attempt, delay, elapsed, reason: reasonOf(error) }, where);
+    const code = [...codesOf(error)].find((code) => /^[A-Z0-9]{5,}$/.test(code) && code !== "P2010");
+    const reason = code ?? String(error?.message).trim().split("\n").at(-1);
+    if (now - lastRetry > 5_000)
+        console.warn(`[dbswitch] ${where} is not answering (${reason}); retrying for up to ${limits.budget / 1_000} s.`);
+    lastRetry = now;
+    hooks.onRetry?.({ operation: own.name, attempt, delay, elapsed, reason });
     await new Promise((resolve) => setTimeout(resolve, delay));
     return true;
 }
 
-function createLanes() {
-    const lookout = createLookout();
-    const lanes = new Map(); // those that take new queries, by URL
-    const connected = new Set(); // those and the ones still closing
-    let current;
-    // What runs between the call of the adapter and its call of the pool is synchronous: so the pool knows whose it is.
-    let boarding;
-
-    function open(url) {
-        const { hostname, port, pathname, searchParams } = new URL(url);
-        const limit = Number(searchParams.get("connection_limit")) || 10;
-        const seconds = Number(searchParams.get("connect_timeout") ?? 5);
-        const schema = searchParams.get("schema") ?? undefined;
-        const ready = new Adapter({ connectionString: url, max: Math.max(1, limit - 1), connectionTimeoutMillis: seconds * 1_000 }, schema === undefined ? {} : { schema }).connect();
-        const name = `Database "${decodeURIComponent(pathname.slice(1))}" on ${hostname}${port && `:${port}`}`;
-        const lane = { url, name, schema, limit, ready, adapter: undefined, pool: undefined, open: 0, users: 0 };
-        connected.add(lane);
-        ready.then((adapter) => board(lane, adapter)).catch(() => { });
-        return lane;
-    }
-
-    function board(lane, adapter) {
-        lane.adapter = adapter;
-        const pool = adapter.underlyingDriver?.();
-        if (typeof pool?.options?.max !== "number" || typeof pool.on !== "function")
-            return;
-        lane.pool = pool;
-        pool.on("connect", () => void lane.open++);
-        pool.on("remove", () => {
-            lane.open--;
-            share();
-        });
-        const ask = pool.connect.bind(pool);
-        const patience = pool.options.connectionTimeoutMillis;
-        const connect = (callback) => {
-            // pg-pool starts a timer even for a connection that lies ready: one percent of a simple query.
-            if (pool.idleCount > pool.waitingCount)
-                pool.options.connectionTimeoutMillis = 0;
-            try {
-                return ask(callback);
-            }
-            finally {
-                pool.options.connectionTimeoutMillis = patience;
-            }
-        };
-        pool.connect = (callback) => {
-            const trip = boarding;
-            boarding = undefined;
-            if (callback === undefined || trip === undefined)
-                return connect(callback);
-            trip.aboard = false;
-            return connect((error, ...rest) => {
-                trip.aboard = !error;
-                callback(error, ...rest);
-            });
-        };
-        share();
-    }
-
-    // Old and new connections together stay within the limit: the new database gets what the old one has given back, and
-    // at least the one connection that no pool takes in quiet times.
-    function share() {
-        if (!current?.pool)
-            return;
-        let used = 0;
-        for (const lane of connected)
-            if (lane !== current)
-                used += Math.max(lane.open, lane.pool?.totalCount ?? 0);
-        current.pool.options.max = Math.max(1, Math.min(current.limit - 1, current.limit - used));
-    }
-
-    function choose() {
-        const url = lookout();
-        if (current !== undefined && (url === current.url || !usable(url)))
-            return current;
-        if (!usable(url))
-            throw new Error(`[dbswitch] ${VARIABLE} is not a PostgreSQL URL; looked in the environment and the env files.`);
-        const old = current;
-        current = lanes.get(url) ?? open(url);
-        lanes.set(url, current);
-        if (old !== undefined)
-            retire(old);
-        share();
+function choose() {
+    const url = (readUrl ??= createUrlReader())();
+    const usable = url !== undefined && /^postgres(ql)?:\/\//i.test(url) && URL.canParse(url);
+    if (current !== undefined && (url === current.url || !usable))
         return current;
-    }
+    if (!usable)
+        throw new Error(`[dbswitch] ${VARIABLE} is not a PostgreSQL URL; looked in the environment and the env files.`);
+    const old = current;
+    current = [...databases].find((one) => one.url === url && !one.closing) ?? new Database(url);
+    databases.add(current);
+    if (old !== undefined)
+        shrink(old);
+    return current;
+}
 
-    function usable(url) {
-        return url !== undefined && /^postgres(ql)?:\/\//i.test(url) && URL.canParse(url);
-    }
+/** How many connections it may use now. Those of all databases together stay within the limit. */
+function room(database) {
+    if (databases.size === 1)
+        return database.most;
+    if (database !== current)
+        return Math.max(1, Math.min(database.most, database.users));
+    let left = database.most + 1;
+    for (const one of databases)
+        if (one !== database)
+            left -= Math.max(one.open, Math.min(one.most, one.users));
+    return Math.max(1, Math.min(database.most, left));
+}
 
-    function retire(lane) {
-        if (lane.users === 0)
-            return void close(lane);
-        const pool = lane.pool;
-        if (pool === undefined)
-            return;
-        const idle = pool.idleCount;
-        pool.options.max = Math.max(1, pool.totalCount - idle);
-        for (let taken = 0; taken < idle; taken++)
-            pool.connect()?.then((client) => client.release(true)).catch(() => { });
-    }
+function turn(database) {
+    return new Promise((resolve, reject) => {
+        const go = () => (clearTimeout(timer), database.queue.delete(go), database.busy++, resolve());
+        const giveUp = () => (database.queue.delete(go), reject(new Error("timeout exceeded when trying to connect")));
+        const timer = setTimeout(giveUp, database.patience);
+        database.queue.add(go);
+    });
+}
 
-    function leave(lane) {
-        lane.users--;
-        if (lane.users === 0 && lane !== current)
-            void close(lane);
-    }
+function admit() {
+    for (const one of databases)
+        for (const go of one.queue)
+            if (one.busy < room(one))
+                go();
+}
 
-    async function close(lane) {
-        if (lanes.get(lane.url) === lane)
-            lanes.delete(lane.url);
+/** Close what a database that is no longer current does not need: idle connections, in the end everything. */
+function shrink(database) {
+    const { pool, users } = database;
+    if (database !== current && users === 0)
+        void close(database);
+    if (database === current || pool === undefined || database.closing)
+        return;
+    const destroy = (client) => client.release(true);
+    const spare = Math.min(pool.idleCount - pool.waitingCount, pool.totalCount - users);
+    for (let taken = 0; taken < spare; taken++)
+        pool.connect().then(destroy, () => { });
+}
+
+async function close(database) {
+    if (database.closing)
+        return;
+    database.closing = true;
+    await database.ready.then((adapter) => adapter.dispose()).catch(() => { });
+    // Its connections count until they are closed, or long enough if the server does not answer.
+    const forget = () => (databases.delete(database), admit());
+    if (database.open === 0)
+        forget();
+    else
+        setTimeout(forget, database.patience).unref();
+}
+
+/** Something has ended that used the database (`held`), a connection of it (`busy`), or both. */
+function leave(database, held = true, busy = false) {
+    if (busy)
+        database.busy--;
+    if (held)
+        database.users--;
+    if (held)
+        shrink(database);
+    if (databases.size > 1 || database.queue.size > 0)
+        admit();
+}
+
+/** Run one statement, or the beginning of a transaction, on the operation's database, again where that is safe. */
+async function run(sql, work) {
+    const store = operations.getStore();
+    const own = store ?? begin({});
+    const begins = sql === "BEGIN";
+    const write = !begins && !own.read && !readsOnly(sql);
+    for (let attempt = 1;; attempt++) {
+        const database = own.database ?? choose();
+        let held = begins || own.database === undefined;
+        let busy = false;
+        let sent = false;
+        let failure;
+        if (held)
+            database.users++;
         try {
-            await (await lane.ready).dispose();
+            if (database.busy < room(database))
+                database.busy++;
+            else
+                await turn(database);
+            busy = true;
+            const adapter = database.adapter ?? (await database.ready);
+            // With a connection at hand a write cannot fail for want of one: what fails then may have been applied.
+            const { idleCount = 0, waitingCount = 0 } = (write && database.pool) || {};
+            if (write && idleCount <= waitingCount)
+                await adapter.queryRaw(statement("SELECT 1"));
+            sent = write;
+            const result = await work(adapter, database);
+            const pinned = held && !begins && store !== undefined && store.database === undefined;
+            if (pinned)
+                store.database = database;
+            own.wrote ||= write;
+            if (own.models)
+                own.models.schema = database.schema ?? "public";
+            if (begins)
+                busy = false; // until the transaction ends, as `held`
+            held &&= !begins && !pinned;
+            return result;
         }
-        catch {
-            // Nobody is left on it to be told.
+        catch (error) {
+            const fault = classify(error);
+            if (fault === "lost" && sent)
+                throw uncertain(error);
+            if (fault !== "refused" && fault !== "lost")
+                throw error;
+            failure = error;
         }
-        connected.delete(lane);
-        share();
+        finally {
+            leave(database, held, busy);
+        }
+        if (!(await again(own, attempt, failure, database.name)))
+            throw failure;
+    }
+}
+
+/** What Prisma calls for its connections: it gets one adapter for the life of the client, whatever database is behind it. */
+async function connect() {
+    const first = choose();
+    const info = (await first.ready).getConnectionInfo();
+
+    // Prisma writes the schema into its SQL and asks for it once; another target may have another `?schema=`.
+    function inSchema(query, database) {
+        if (database.schema === first.schema || operations.getStore()?.raw)
+            return query;
+        const quoted = (name = "public") => `"${name.replaceAll('"', '""')}".`;
+        return { ...query, sql: query.sql.split(quoted(first.schema)).join(quoted(database.schema)) };
     }
 
-    async function closeAll() {
+    async function dispose() {
         current = undefined;
-        await Promise.all([...lanes.values()].map(close));
+        await Promise.all([...databases].map(close));
     }
 
-    /** Run one statement, or the beginning of a transaction, on the operation's database, again where that is safe. */
-    async function run(sql, begin, work) {
-        const store = operations.getStore();
-        const own = store ?? operation({});
-        for (let attempt = 1;; attempt++) {
-            const lane = own.lane ?? choose();
-            const trip = { aboard: true };
-            let failure;
-            lane.users++;
+    async function startTransaction(isolation) {
+        const own = operations.getStore() ?? begin({});
+        return run("BEGIN", async (adapter, database) => {
+            const transaction = await adapter.startTransaction(isolation);
+            if (performance.now() <= own.startBy)
+                return attend(transaction, database, own);
+            // Prisma has given up waiting for it; 7.1 would never end it.
+            await transaction.executeRaw(statement("ROLLBACK")).finally(() => transaction.rollback());
+            throw new Error("[dbswitch] The transaction could not begin within its maxWait.");
+        });
+    }
+
+    function attend(transaction, database, own) {
+        let ended = false;
+        const end = async (finish) => {
+            if (ended)
+                return;
+            ended = true;
+            await finish.call(transaction).finally(() => leave(database, true, true));
+        };
+        const watch = async (query, work) => {
             try {
-                const adapter = lane.adapter ?? (await lane.ready);
-                boarding = trip;
-                const working = work(adapter, lane);
-                boarding = undefined;
-                const result = await working;
-                if (store !== undefined && store.lane === undefined && !begin) {
-                    store.lane = lane;
-                    lane.users++;
-                }
-                if (own.models)
-                    own.models.schema = lane.schema ?? "public";
-                own.wrote ||= !begin && !own.read && !readsOnly(sql);
+                const result = await work.call(transaction, inSchema(query, database));
+                own.wrote ||= query.sql === "COMMIT";
                 return result;
             }
             catch (error) {
                 const fault = classify(error);
-                if (fault !== "refused" && fault !== "lost")
-                    throw error;
-                if (fault === "lost" && trip.aboard && !begin && !own.read && !readsOnly(sql)) {
-                    own.uncertain = true;
-                    throw error;
-                }
-                failure = error;
+                // Prisma 6 never gives back the connection of a transaction whose end failed.
+                if (query.sql === "COMMIT" || query.sql === "ROLLBACK")
+                    await end(transaction.rollback).catch(() => { });
+                if (query.sql === "COMMIT" && fault === "lost")
+                    throw (own.uncertain = uncertain(error));
+                own.cutOff ||= fault === "refused" || fault === "lost";
+                throw error;
             }
-            finally {
-                leave(lane);
-            }
-            if (!(await again(own, attempt, failure, lane.name, begin ? own.startBy : Infinity)))
-                throw failure;
-        }
+        };
+        return Object.assign(Object.create(transaction), {
+            queryRaw: (query) => watch(query, transaction.queryRaw),
+            executeRaw: (query) => watch(query, transaction.executeRaw),
+            commit: () => end(transaction.commit),
+            rollback: () => end(transaction.rollback),
+        });
     }
 
-    return { run, choose, leave, closeAll };
+    return {
+        provider: "postgres",
+        adapterName: "dbswitch",
+        getConnectionInfo: () => info,
+        queryRaw: (query) => run(query.sql, (adapter, database) => adapter.queryRaw(inSchema(query, database))),
+        executeRaw: (query) => run(query.sql, (adapter, database) => adapter.executeRaw(inSchema(query, database))),
+        startTransaction,
+        dispose,
+    };
 }
 
-/** The adapter that Prisma sees: one for the life of the client, whatever database is behind it. */
-function createAdapter(lanes) {
-    const { provider, adapterName } = new Adapter({ connectionString: "postgresql://127.0.0.1" });
-    return { provider, adapterName, connect };
-
-    async function connect() {
-        const first = lanes.choose();
-        const info = (await first.ready).getConnectionInfo?.();
-        const startTransaction = (isolation) => lanes.run("BEGIN", true, async (adapter, lane) => {
-            const transaction = await adapter.startTransaction(isolation);
-            const own = operations.getStore();
-            // Prisma has given up waiting for it and would never end it.
-            if (own && performance.now() > own.startBy) {
-                await transaction.executeRaw({ sql: "ROLLBACK", args: [], argTypes: [] }).finally(() => transaction.rollback());
-                throw new Error("[dbswitch] The transaction could not begin within its maxWait.");
-            }
-            return attend(transaction, lane, own);
-        });
-        return {
-            provider,
-            adapterName,
-            getConnectionInfo: () => info,
-            queryRaw: (query) => lanes.run(query.sql, false, (adapter, lane) => adapter.queryRaw(inSchema(query, lane))),
-            executeRaw: (query) => lanes.run(query.sql, false, (adapter, lane) => adapter.executeRaw(inSchema(query, lane))),
-            executeScript: (script) => lanes.run(script, false, (adapter) => adapter.executeScript(script)),
-            startTransaction,
-            dispose: lanes.closeAll,
-        };
-
-        // Prisma writes the schema into its SQL and asks for it once; another target may have another `?schema=`.
-        function inSchema(query, lane) {
-            if (lane.schema === first.schema || operations.getStore()?.raw)
-                return query;
-            const quoted = (name = "public") => `"${name.replaceAll('"', '""')}".`;
-            return { ...query, sql: query.sql.split(quoted(first.schema)).join(quoted(lane.schema)) };
+/** Run an operation, again if its own transaction was cut off before the COMMIT: then none of it has happened. */
+async function attempt(own, work) {
+    for (let attempt = 1;; attempt++)
+        try {
+            return await work();
         }
-
-        function attend(transaction, lane, own) {
-            const { queryRaw, executeRaw, commit, rollback } = transaction;
-            let left = false;
-            const end = async (finish) => {
-                if (left)
-                    return;
-                left = true;
-                try {
-                    await finish.call(transaction);
-                }
-                finally {
-                    lanes.leave(lane);
-                }
-            };
-            lane.users++;
-            const watch = async (query, work) => {
-                const commit = query.sql === "COMMIT";
-                if (own && commit)
-                    own.wrote = true;
-                try {
-                    return await work.call(transaction, inSchema(query, lane));
-                }
-                catch (error) {
-                    const fault = classify(error);
-                    if (own && commit && fault === "lost")
-                        own.uncertain = true;
-                    else if (own && (fault === "refused" || fault === "lost"))
-                        own.cutOff = true;
-                    // Prisma 6 never gives back the connection of a transaction whose end failed.
-                    if (commit || query.sql === "ROLLBACK")
-                        setTimeout(() => void end(rollback).catch(() => { }), 1_000).unref();
-                    // A COMMIT without a connection to send it on: the server rolls back.
-                    if (own && commit && fault === "refused")
-                        own.wrote = false;
-                    throw error;
-                }
-            };
-            transaction.queryRaw = (query) => watch(query, queryRaw);
-            transaction.executeRaw = (query) => watch(query, executeRaw);
-            transaction.commit = () => end(commit);
-            transaction.rollback = () => end(rollback);
-            return transaction;
+        catch (error) {
+            if (own.uncertain)
+                throw own.uncertain;
+            const undone = own.cutOff && !own.wrote;
+            own.cutOff = false;
+            if (!undone || !(await again(own, attempt, error)))
+                throw error;
         }
+        finally {
+            if (own.database)
+                leave(own.database);
+            own.database = undefined;
+        }
+}
+
+const maxWait = hooks.options?.transactionOptions?.maxWait ?? limits.budget + 5_000;
+
+class FollowingClient extends PrismaClient {
+    $transaction(...input) {
+        const startBy = performance.now() + (input[1]?.maxWait ?? maxWait);
+        // `wrote`: what the caller does between its statements must not be done twice.
+        const own = begin({ name: "$transaction", startBy, batch: Array.isArray(input[0]), wrote: true });
+        return operations.run(own, attempt, own, () => super.$transaction(...input));
     }
 }
 
 function createClient() {
-    const lanes = createLanes();
-    const maxWait = hooks.options?.transactionOptions?.maxWait ?? limits.budget + 5_000;
-
-    class FollowingClient extends PrismaClient {
-        $transaction(...input) {
-            const startBy = performance.now() + (input[1]?.maxWait ?? maxWait);
-            const own = operation({ name: "$transaction", startBy });
-            return operations.run(own, async () => {
-                try {
-                    return await super.$transaction(...input);
-                }
-                catch (error) {
-                    throw own.uncertain ? explain(error) : error;
-                }
-            });
-        }
-    }
-    const request = PrismaClient.prototype._request;
-    if (request !== undefined)
-        Object.defineProperty(FollowingClient.prototype, "_request", {
-            value(asked) {
-                const { model, action, transaction } = asked;
-                const own = operation({
-                    name: model ? `${model}.${action}` : action,
-                    read: model !== undefined && READS.has(action),
-                    raw: model === undefined,
-                    // A batch begins its transaction in the name of its first operation.
-                    startBy: (transaction === undefined ? undefined : operations.getStore()?.startBy) ?? Infinity,
-                });
-                return operations.run(own, attend, own, transaction !== undefined, () => request.call(this, asked));
-            },
-        });
-
-    async function attend(own, inside, work) {
-        try {
-            for (let attempt = 1;; attempt++) {
-                try {
-                    return await work();
-                }
-                catch (error) {
-                    if (own.uncertain && !inside)
-                        throw explain(error);
-                    // A write in several statements is one transaction: cut off before its COMMIT it has not happened.
-                    // Prisma may have put another error in front of the one that says so.
-                    const undone = own.cutOff && !own.wrote;
-                    own.cutOff = false;
-                    if (!undone || !(await again(own, attempt, error, "The database")))
-                        throw error;
-                    if (own.lane)
-                        lanes.leave(own.lane);
-                    own.lane = undefined;
-                }
-            }
-        }
-        finally {
-            if (own.lane)
-                lanes.leave(own.lane);
-        }
-    }
-
-    const client = new FollowingClient({
+    const base = new FollowingClient({
         ...hooks.options,
         transactionOptions: { ...hooks.options?.transactionOptions, maxWait },
-        adapter: createAdapter(lanes),
+        adapter: { provider: "postgres", adapterName: "dbswitch", connect },
     });
+    const extended = base.$extends({
+        query: {
+            $allOperations({ model, operation, args, query }) {
+                // The operations of a batch are one transaction.
+                if (operations.getStore()?.batch)
+                    return query(args);
+                const name = model ? `${model}.${operation}` : operation;
+                const own = begin({ name, raw: !model, read: model !== undefined && READS.has(operation) });
+                return operations.run(own, attempt, own, () => query(args));
+            },
+        },
+    });
+    // Prisma hides `$on` from extended clients.
+    const client = Object.create(extended, { $on: { value: base.$on.bind(base) } });
     return (hooks.extend?.(client) ?? client);
 }
 
-const KEY = Symbol.for("dbswitch.client.v1");
-const kept = globalThis;
-
-/** One for the process: a module is evaluated again after every edit. */
-export const prisma = (kept[KEY] ??= createClient());
-
+export const prisma = (kept.prisma ??= createClient());
 export default prisma;
 export { prisma as db }; // {names}
 
@@ -635,25 +530,23 @@ export { prisma as db }; // {names}
 export async function databaseIdentity() {
     const ask = prisma;
     const models = { schema: "public" };
-    const own = operation({ patience: 0, models });
-    const rows = await operations.run(own, () => ask.$queryRawUnsafe(IDENTITY_SQL).then((found) => found));
+    const rows = await operations.run(begin({ budget: 0, models }), async () => await ask.$queryRawUnsafe(IDENTITY_SQL));
     return { ...rows[0], modelSchema: models.schema };
 }
 
 /**
  * Run `work` again as long as it fails for want of a connection or because of a write conflict, within the time budget.
- * Only for work that may run twice: a whole transaction is safe but for a connection lost during its COMMIT.
+ * Only for work that may run twice. A write that may have been applied is not run again.
  */
 export async function withRetry(work) {
-    const own = operation({ name: "withRetry" });
-    for (let attempt = 1;; attempt++) {
+    const own = begin({ name: "withRetry" });
+    for (let attempt = 1;; attempt++)
         try {
-            return await operations.run({ ...own, patience: 0 }, work);
+            return await operations.run(begin({ budget: 0 }), work);
         }
         catch (error) {
-            if (classify(error) === "other" || !(await again(own, attempt, error, "The database")))
+            if (classify(error) === "other" || !(await again(own, attempt, error)))
                 throw error;
         }
-    }
 }
 
