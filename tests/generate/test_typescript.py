@@ -67,6 +67,12 @@ def test_it_compiles_with_the_neon_adapter(client_project: ClientProject) -> Non
     assert_ok(client_project.run("tsc", "-p", "."))
 
 
+def test_with_both_adapters_it_moves_between_a_local_and_a_neon_database(
+    client_project: ClientProject,
+) -> None:
+    node_test(client_project, "neon.test.ts")
+
+
 def test_vitest_runs_it(client_project: ClientProject) -> None:
     url = client_project.environment["LOCAL"]
     assert_ok(

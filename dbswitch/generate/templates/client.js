@@ -30,7 +30,7 @@ const REFUSED_TEXT = /timeout exceeded when trying to connect|due to connection 
 const LOST_TEXT = /Connection terminated|Connection ended unexpectedly|server closed the connection/;
 const UNCERTAIN = "[dbswitch] The connection was lost while this write was under way. It may have been applied or not, and was not run " +
     "a second time. Look before you repeat it.";
-const uncertain = (cause) => new Error(`${cause instanceof Error ? cause.message : cause}\n${UNCERTAIN}`, { cause });
+const uncertain = (cause) => new Error(`${cause.message}\n${UNCERTAIN}`, { cause });
 
 function codesOf(error, into = new Set(), depth = 0) {
     if (typeof error !== "object" || error === null || depth > 4)
@@ -84,8 +84,8 @@ export function readsOnly(sql) {
 function separateEnv(file, env) {
     const module = { exports: {} };
     const own = Object.create(process, { env: { value: { NODE_ENV: process.env.NODE_ENV, ...env } } });
-    const names = ["module", "exports", "require", "process", "__dirname"];
-    const run = compileFunction(readFileSync(/* turbopackIgnore: true */ file, "utf8"), names);
+    const text = readFileSync(/* turbopackIgnore: true */ file, "utf8");
+    const run = compileFunction(text, ["module", "exports", "require", "process", "__dirname"]);
     run(module, module.exports, createRequire(file), own, dirname(file));
     return module.exports;
 }
@@ -95,7 +95,7 @@ function createUrlReader() {
     const root = process.cwd();
     const { NODE_ENV } = process.env;
     const mode = NODE_ENV === "production" || NODE_ENV === "test" ? NODE_ENV : "development";
-    const names = [`.env.${mode}.local`, ...(mode === "test" ? [] : [".env.local"]), `.env.${mode}`, ".env"];
+    const names = [`.env.${mode}.local`, mode === "test" ? [] : ".env.local", `.env.${mode}`, ".env"].flat();
     // Without the comment Turbopack takes every file of the project for one that the server needs.
     const paths = names.map((name) => join(/* turbopackIgnore: true */ root, name));
     let file;
@@ -164,47 +164,41 @@ function createUrlReader() {
     };
 }
 
-/** One database with its adapter. */
-class Database {
-    url;
-    name;
-    schema;
-    /** One connection less than the limit: during a switch the new database gets at least that one. */
-    most;
-    patience;
-    ready;
-    adapter;
-    /** The pool of the driver. Without it the connection limit holds for each database alone. */
-    pool;
-    /** Operations, statements and transactions that are on it; the last one closes it when another one is current. */
-    users = 0;
-    /** Statements and transactions that may use a connection, those that wait for one, and the connections there are. */
-    busy = 0;
-    queue = new Set();
-    open = 0;
-    closing = false;
-
-    constructor(url) {
-        const { hostname, port, pathname, searchParams } = new URL(url);
-        this.url = url;
-        this.name = `Database "${decodeURIComponent(pathname.slice(1))}" on ${hostname}${port && `:${port}`}`;
-        this.schema = searchParams.get("schema") ?? undefined;
-        this.most = Math.max(1, (Number(searchParams.get("connection_limit")) || 10) - 1);
-        this.patience = Number(searchParams.get("connect_timeout") ?? 5) * 1_000;
-        const Adapter = (/\.neon\.(tech|build)$/.test(hostname) ? adapters.neon : adapters.other);
-        const config = { connectionString: url, max: this.most, connectionTimeoutMillis: this.patience };
-        this.ready = new Adapter(config, this.schema === undefined ? {} : { schema: this.schema }).connect();
-        this.ready.then((adapter) => {
-            this.adapter = adapter;
-            this.pool = adapter.underlyingDriver?.();
-            this.pool?.on("connect", () => void this.open++);
-            this.pool?.on("remove", () => {
-                if (--this.open === 0 && this.closing)
-                    databases.delete(this);
-                admit();
-            });
-        }, () => { });
-    }
+function open(url) {
+    const { hostname, port, pathname, searchParams } = new URL(url);
+    const schema = searchParams.get("schema") ?? undefined;
+    // One connection less than the limit: during a switch the new database gets at least that one.
+    const most = Math.max(1, (Number(searchParams.get("connection_limit")) || 10) - 1);
+    const patience = Number(searchParams.get("connect_timeout") ?? 5) * 1_000;
+    const Adapter = (/\.neon\.(tech|build)$/.test(hostname) ? adapters.neon : adapters.other);
+    const config = { connectionString: url, max: most, connectionTimeoutMillis: patience };
+    const ready = new Adapter(config, schema === undefined ? {} : { schema }).connect();
+    const database = {
+        ...{ url, schema, most, patience, ready },
+        name: `Database "${decodeURIComponent(pathname.slice(1))}" on ${hostname}${port && `:${port}`}`,
+        adapter: undefined,
+        /** The pool of the driver. Without it the connection limit holds for each database alone. */
+        pool: undefined,
+        /** Operations, statements and transactions that are on it; the last one closes it when another one is current. */
+        users: 0,
+        /** Statements and transactions that may use a connection, those that wait for one, and the connections there are. */
+        busy: 0,
+        queue: new Set(),
+        open: 0,
+        closing: false,
+    };
+    ready.then((adapter) => {
+        database.adapter = adapter;
+        database.pool = adapter.underlyingDriver?.();
+        database.pool?.on("connect", () => void database.open++);
+        database.pool?.on("remove", () => {
+            if (--database.open === 0 && database.closing)
+                databases.delete(database);
+            admit();
+        });
+    }, () => { });
+    databases.add(database);
+    return database;
 }
 
 /** One operation of a caller. It stays on the database of its first successful statement. */
@@ -265,8 +259,7 @@ function choose() {
     if (!usable)
         throw new Error(`[dbswitch] ${VARIABLE} is not a PostgreSQL URL; looked in the environment and the env files.`);
     const old = current;
-    current = [...databases].find((one) => one.url === url && !one.closing) ?? new Database(url);
-    databases.add(current);
+    current = [...databases].find((one) => one.url === url && !one.closing) ?? open(url);
     if (old !== undefined)
         shrink(old);
     return current;
@@ -308,10 +301,9 @@ function shrink(database) {
         void close(database);
     if (database === current || pool === undefined || database.closing)
         return;
-    const destroy = (client) => client.release(true);
     const spare = Math.min(pool.idleCount - pool.waitingCount, pool.totalCount - users);
     for (let taken = 0; taken < spare; taken++)
-        pool.connect().then(destroy, () => { });
+        pool.connect().then((client) => client.release(true), () => { });
 }
 
 async function close(database) {
@@ -339,11 +331,11 @@ function leave(database, held = true, busy = false) {
         admit();
 }
 
-/** Run one statement, or the beginning of a transaction, on the operation's database, again where that is safe. */
+/** Run one statement, or (without `sql`) begin a transaction, on the operation's database, again where that is safe. */
 async function run(sql, work) {
     const store = operations.getStore();
     const own = store ?? begin({});
-    const begins = sql === "BEGIN";
+    const begins = sql === undefined;
     const write = !begins && !own.read && !readsOnly(sql);
     for (let attempt = 1;; attempt++) {
         const database = own.database ?? choose();
@@ -413,7 +405,7 @@ async function connect() {
 
     async function startTransaction(isolation) {
         const own = operations.getStore() ?? begin({});
-        return run("BEGIN", async (adapter, database) => {
+        return run(undefined, async (adapter, database) => {
             const transaction = await adapter.startTransaction(isolation);
             if (performance.now() <= own.startBy)
                 return attend(transaction, database, own);

@@ -57,8 +57,7 @@ const LOST_TEXT = /Connection terminated|Connection ended unexpectedly|server cl
 const UNCERTAIN =
   "[dbswitch] The connection was lost while this write was under way. It may have been applied or not, and was not run " +
   "a second time. Look before you repeat it.";
-const uncertain = (cause: unknown) =>
-  new Error(`${cause instanceof Error ? cause.message : cause}\n${UNCERTAIN}`, { cause });
+const uncertain = (cause: unknown) => new Error(`${(cause as Error).message}\n${UNCERTAIN}`, { cause });
 
 function codesOf(error: unknown, into = new Set<string>(), depth = 0): Set<string> {
   if (typeof error !== "object" || error === null || depth > 4) return into;
@@ -99,17 +98,15 @@ export function readsOnly(sql: string): boolean {
   return [...bare.matchAll(/([^\s(),;=<>+*/|-]+)\s*\(/g)].every(([, name]) => PURE.has(name!));
 }
 
-interface NextEnv {
-  initialEnv: Values | undefined;
-  loadEnvConfig(dir: string, dev: boolean, log: object, force?: boolean): { parsedEnv: Values | undefined };
-}
+type Load = (dir: string, dev: boolean, log: object, force: boolean) => { parsedEnv: Values | undefined };
+type NextEnv = { initialEnv: Values | undefined; loadEnvConfig: Load };
 
 /** @next/env writes what it reads into `process.env`; this copy of it gets a `process` of its own. */
 function separateEnv(file: string, env: Values): NextEnv {
   const module = { exports: {} as NextEnv };
   const own = Object.create(process, { env: { value: { NODE_ENV: process.env.NODE_ENV, ...env } } });
-  const names = ["module", "exports", "require", "process", "__dirname"];
-  const run = compileFunction(readFileSync(/* turbopackIgnore: true */ file, "utf8"), names);
+  const text = readFileSync(/* turbopackIgnore: true */ file, "utf8");
+  const run = compileFunction(text, ["module", "exports", "require", "process", "__dirname"]);
   run(module, module.exports, createRequire(file), own, dirname(file));
   return module.exports;
 }
@@ -119,7 +116,7 @@ function createUrlReader(): () => string | undefined {
   const root = process.cwd();
   const { NODE_ENV } = process.env;
   const mode = NODE_ENV === "production" || NODE_ENV === "test" ? NODE_ENV : "development";
-  const names = [`.env.${mode}.local`, ...(mode === "test" ? [] : [".env.local"]), `.env.${mode}`, ".env"];
+  const names = [`.env.${mode}.local`, mode === "test" ? [] : ".env.local", `.env.${mode}`, ".env"].flat();
   // Without the comment Turbopack takes every file of the project for one that the server needs.
   const paths = names.map((name) => join(/* turbopackIgnore: true */ root, name));
   let file: string;
@@ -179,46 +176,42 @@ function createUrlReader(): () => string | undefined {
   };
 }
 
-/** One database with its adapter. */
-class Database {
-  url: string;
-  name: string;
-  schema: string | undefined;
-  /** One connection less than the limit: during a switch the new database gets at least that one. */
-  most: number;
-  patience: number;
-  ready: Promise<Connected>;
-  adapter: Connected | undefined;
-  /** The pool of the driver. Without it the connection limit holds for each database alone. */
-  pool: ReturnType<Connected["underlyingDriver"]> | undefined;
-  /** Operations, statements and transactions that are on it; the last one closes it when another one is current. */
-  users = 0;
-  /** Statements and transactions that may use a connection, those that wait for one, and the connections there are. */
-  busy = 0;
-  queue = new Set<() => void>();
-  open = 0;
-  closing = false;
+type Database = ReturnType<typeof open>;
 
-  constructor(url: string) {
-    const { hostname, port, pathname, searchParams } = new URL(url);
-    this.url = url;
-    this.name = `Database "${decodeURIComponent(pathname.slice(1))}" on ${hostname}${port && `:${port}`}`;
-    this.schema = searchParams.get("schema") ?? undefined;
-    this.most = Math.max(1, (Number(searchParams.get("connection_limit")) || 10) - 1);
-    this.patience = Number(searchParams.get("connect_timeout") ?? 5) * 1_000;
-    const Adapter = (/\.neon\.(tech|build)$/.test(hostname) ? adapters.neon : adapters.other) as typeof adapters.other;
-    const config = { connectionString: url, max: this.most, connectionTimeoutMillis: this.patience };
-    this.ready = new Adapter(config, this.schema === undefined ? {} : { schema: this.schema }).connect();
-    this.ready.then((adapter) => {
-      this.adapter = adapter;
-      this.pool = (adapter as Partial<Connected>).underlyingDriver?.();
-      this.pool?.on("connect", () => void this.open++);
-      this.pool?.on("remove", () => {
-        if (--this.open === 0 && this.closing) databases.delete(this);
-        admit();
-      });
-    }, () => {});
-  }
+function open(url: string) {
+  const { hostname, port, pathname, searchParams } = new URL(url);
+  const schema = searchParams.get("schema") ?? undefined;
+  // One connection less than the limit: during a switch the new database gets at least that one.
+  const most = Math.max(1, (Number(searchParams.get("connection_limit")) || 10) - 1);
+  const patience = Number(searchParams.get("connect_timeout") ?? 5) * 1_000;
+  const Adapter = (/\.neon\.(tech|build)$/.test(hostname) ? adapters.neon : adapters.other) as typeof adapters.other;
+  const config = { connectionString: url, max: most, connectionTimeoutMillis: patience };
+  const ready: Promise<Connected> = new Adapter(config, schema === undefined ? {} : { schema }).connect();
+  const database = {
+    ...{ url, schema, most, patience, ready },
+    name: `Database "${decodeURIComponent(pathname.slice(1))}" on ${hostname}${port && `:${port}`}`,
+    adapter: undefined as Connected | undefined,
+    /** The pool of the driver. Without it the connection limit holds for each database alone. */
+    pool: undefined as ReturnType<Connected["underlyingDriver"]> | undefined,
+    /** Operations, statements and transactions that are on it; the last one closes it when another one is current. */
+    users: 0,
+    /** Statements and transactions that may use a connection, those that wait for one, and the connections there are. */
+    busy: 0,
+    queue: new Set<() => void>(),
+    open: 0,
+    closing: false,
+  };
+  ready.then((adapter) => {
+    database.adapter = adapter;
+    database.pool = (adapter as Partial<Connected>).underlyingDriver?.();
+    database.pool?.on("connect", () => void database.open++);
+    database.pool?.on("remove", () => {
+      if (--database.open === 0 && database.closing) databases.delete(database);
+      admit();
+    });
+  }, () => {});
+  databases.add(database);
+  return database;
 }
 
 /** One operation of a caller. It stays on the database of its first successful statement. */
@@ -279,8 +272,7 @@ function choose(): Database {
   if (!usable)
     throw new Error(`[dbswitch] ${VARIABLE} is not a PostgreSQL URL; looked in the environment and the env files.`);
   const old = current;
-  current = [...databases].find((one) => one.url === url && !one.closing) ?? new Database(url);
-  databases.add(current);
+  current = [...databases].find((one) => one.url === url && !one.closing) ?? open(url);
   if (old !== undefined) shrink(old);
   return current;
 }
@@ -312,9 +304,8 @@ function shrink(database: Database): void {
   const { pool, users } = database;
   if (database !== current && users === 0) void close(database);
   if (database === current || pool === undefined || database.closing) return;
-  const destroy = (client: { release(destroy: boolean): void }) => client.release(true);
   const spare = Math.min(pool.idleCount - pool.waitingCount, pool.totalCount - users);
-  for (let taken = 0; taken < spare; taken++) pool.connect().then(destroy, () => {});
+  for (let taken = 0; taken < spare; taken++) pool.connect().then((client: any) => client.release(true), () => {});
 }
 
 async function close(database: Database): Promise<void> {
@@ -335,11 +326,11 @@ function leave(database: Database, held = true, busy = false): void {
   if (databases.size > 1 || database.queue.size > 0) admit();
 }
 
-/** Run one statement, or the beginning of a transaction, on the operation's database, again where that is safe. */
-async function run<T>(sql: string, work: (adapter: Connected, database: Database) => Promise<T>): Promise<T> {
+/** Run one statement, or (without `sql`) begin a transaction, on the operation's database, again where that is safe. */
+async function run<T>(sql: string | undefined, work: (adapter: Connected, database: Database) => Promise<T>): Promise<T> {
   const store = operations.getStore();
   const own = store ?? begin({});
-  const begins = sql === "BEGIN";
+  const begins = sql === undefined;
   const write = !begins && !own.read && !readsOnly(sql);
   for (let attempt = 1; ; attempt++) {
     const database = own.database ?? choose();
@@ -396,7 +387,7 @@ async function connect() {
 
   async function startTransaction(isolation?: Parameters<Connected["startTransaction"]>[0]): Promise<Transaction> {
     const own = operations.getStore() ?? begin({});
-    return run("BEGIN", async (adapter, database) => {
+    return run(undefined, async (adapter, database) => {
       const transaction = await adapter.startTransaction(isolation);
       if (performance.now() <= own.startBy) return attend(transaction, database, own);
       // Prisma has given up waiting for it; 7.1 would never end it.
