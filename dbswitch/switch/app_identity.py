@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ServerError, UrlError
+from dbswitch.project.own_choice import own_choices
 from dbswitch.server import lifecycle
 from dbswitch.server.observing import find
 from dbswitch.switch.dbstart import probe
@@ -79,6 +80,15 @@ class AppIdentity:
         match verification.answer:
             case Answer.NO_ROUTE | Answer.REFUSED | Answer.CANNOT_ASK | Answer.INCOMPLETE:
                 self._work.reporter.notice("not-asked", verification.detail, "warning")
+            case Answer.OTHER if chosen := own_choices(
+                self._work.project.root, self._work.project.url_variables
+            ):
+                raise ServerError(
+                    "the app did not come up on the target: it chooses its database by itself",
+                    facts=(verification.detail, *chosen),
+                    why="a switch changes the env files; an app that reads another variable or file does not follow them",
+                    fix=f"read {self._work.project.primary_variable} in these places, or let `dbswitch generate client` write the client",
+                )
             case Answer.SAME | Answer.OTHER | Answer.NO_DATABASE | Answer.SILENT:
                 raise ServerError(
                     "the app did not come up on the target",

@@ -64,3 +64,28 @@ def test_a_client_inside_an_exported_object_is_found_and_one_that_is_not_cannot_
     assert "lib/prisma.ts exports no Prisma client" in notice["text"]
     assert "cannot reach its database" not in str(events)
     app.assert_answers_from(postgres_local)
+
+
+def test_an_app_that_chooses_its_database_by_itself_is_rolled_back_soon_and_the_lines_are_named(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
+    own_client(app, OBJECT.replace("env.DATABASE_URL", "env.DATABASE_URL_LOCAL"), "client")
+    for arguments in (("init", "--yes"), ("generate", "route", "--identity-only"), ("dev", "--detach")):
+        done = app.dbswitch(*arguments, timeout=LONG)
+        assert done.returncode == 0, done.stderr
+    before = app.read(".env.local")
+    code, events = app.events("prod", "--confirm", postgres_prod.shop.database, timeout=LONG)
+    error = events[-1]["error"]
+    assert code == 7, events
+    assert "chooses its database by itself" in error["what"]
+    assert "lib/prisma.ts:5 reads DATABASE_URL_LOCAL" in error["facts"]
+    assert "dbswitch generate client" in error["fix"]
+    [asked] = [
+        event["seconds"]
+        for event in events
+        if (event.get("phase"), event.get("state")) in {("verify", "done"), ("verify", "failed")}
+    ]
+    assert asked < 45, "the same wrong answer, again and again, ends the asking"
+    assert app.read(".env.local") == before
+    app.assert_answers_from(postgres_local)

@@ -1,0 +1,85 @@
+"""Places in the source of an app that choose its database by themselves, whatever the env files say.
+
+A search of the text, not an analysis: it names lines to look at after the app has proven to be on another database.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbswitch.durable import read_regular_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_SOURCES = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
+_SKIPPED = frozenset(
+    {"node_modules", "public", "dist", "build", "out", "coverage", "generated", "test", "tests", "e2e"}
+)
+_CLIENT = re.compile(r"\bnew\s+(?:PrismaClient|PrismaPg|PrismaNeon|Pool)\b")
+_STATE_FILE = re.compile(
+    r"(?:readFile|readFileSync|existsSync|readJson|readJsonSync|require|import)\b.*?[\"'`](?P<file>[\w./@-]*\.(?:json|txt|ya?ml))[\"'`]"
+)
+_CONFIGURATION = frozenset({"package.json", "tsconfig.json"})
+_COMMENT = re.compile(r"^\s*(?://|\*|/\*)")
+_LARGEST = 512 * 1024  # bytes of a file
+_MOST_FILES = 5_000
+_MOST = 5  # lines that are named
+
+
+def own_choices(root: Path, url_variables: Sequence[str]) -> tuple[str, ...]:
+    """Return `file:line reads NAME` for lines that read another variable or file than the one that a switch changes.
+
+    Args:
+        root: the project.
+        url_variables: the variables that hold the app's URL; `DATABASE_URL_PRODUCTION` is a further one of `DATABASE_URL`.
+    """
+    names = "|".join(re.escape(name) for name in url_variables)
+    own = "".join(rf"(?!{re.escape(name)}\b)" for name in url_variables)
+    further = re.compile(rf"\b{own}(?:{names})_(?:[A-Z0-9_]+|\$\{{|[\"'`]\s*\+)")
+    found: list[str] = []
+    for path in _sources(root):
+        try:
+            if path.stat().st_size > _LARGEST:
+                continue
+            text = read_regular_text(path, errors="replace")
+        except OSError:
+            continue
+        found += _in(text, path.relative_to(root).as_posix(), further)
+        if len(found) >= _MOST:
+            break
+    return tuple(found[:_MOST])
+
+
+def _in(text: str, name: str, further: re.Pattern[str]) -> Iterator[str]:
+    chooses = _CLIENT.search(text) is not None or further.search(text) is not None
+    for number, line in enumerate(text.splitlines(), 1):
+        if _COMMENT.match(line) is not None:
+            continue
+        if (read := further.search(line)) is not None:
+            yield f"{name}:{number} reads {_variable(read[0])}"
+        elif (
+            chooses
+            and (state := _STATE_FILE.search(line)) is not None
+            and Path(state["file"]).name not in _CONFIGURATION
+        ):
+            yield f"{name}:{number} reads {state['file']}"
+
+
+def _variable(text: str) -> str:
+    return re.sub(r"(?:\$\{|[\"'`]\s*\+)$", "…", text)
+
+
+def _sources(root: Path) -> Iterable[Path]:
+    seen = 0
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED and not name.startswith("."))
+        for name in sorted(files):
+            if name.endswith(_SOURCES):
+                seen += 1
+                if seen > _MOST_FILES:
+                    return
+                yield Path(folder, name)
