@@ -68,9 +68,9 @@ def confirm(target: Target, asked: Exec, common: Common, renderer: Renderer) -> 
     given = asked.confirm
     ask = asker(common, renderer)
     if given is None and ask is not None:
-        from dbswitch.switch.request import Question
+        from dbswitch.switch import confirmation
 
-        given = ask(Question(f"{target.name} is protected: {target.url.masked()}", expected))
+        given = confirmation.typed(ask, f"{target.name} is protected: {target.url.masked()}", expected)
     if given == expected:
         return
     raise ProtectedError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dbswitch.database.place import place_of
 from dbswitch.errors import ProtectedError
 from dbswitch.redaction import redact
 from dbswitch.switch.request import Question
@@ -15,26 +16,28 @@ if TYPE_CHECKING:
     from dbswitch.project.targets import Target
     from dbswitch.switch.plan import Plan
 
-TRIES = 2
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 
 
-def ask(plan: Plan, question: Callable[[Question], str]) -> None:
-    """Ask for the database's name, and once more after a mistake.
+def typed(question: Callable[[Question], str], text: str, expected: str) -> str:
+    """Ask for `expected`, and once more after a mistake; return what was typed last."""
+    answer = question(Question(text, expected))
+    if answer in {"", expected}:
+        return answer
+    return question(Question(f"{_shown(answer)} is not the name of its database. Type it again", expected))
+
+
+def ask(plan: Plan, given: str | None, question: Callable[[Question], str] | None) -> None:
+    """Ask for the database's name where `--confirm` did not give it and somebody can be asked.
 
     Raises:
-        ProtectedError: it was not typed.
+        ProtectedError: it was not given.
     """
     assert plan.confirm is not None
-    text, typed = f"{plan.target} is protected. Type its database name to go on", ""
-    for _ in range(TRIES):
-        typed = question(Question(text, plan.confirm))
-        if typed == plan.confirm:
-            return
-        if not typed:
-            break
-        text = f"{_shown(typed)} is not the name of its database. Type it again"
-    raise _refused(plan, (f"typed {_shown(typed)}, which is not its database's name",))
+    if given is None and question is not None:
+        given = typed(question, f"{plan.target} is protected. Type its database name to go on", plan.confirm)
+    if given != plan.confirm:
+        raise _refused(plan, given)
 
 
 def require(plan: Plan, target: Target, given: str | None, confirmed: Target | None) -> str:
@@ -54,10 +57,8 @@ def require(plan: Plan, target: Target, given: str | None, confirmed: Target | N
     if confirmed is None:
         if given == plan.confirm:
             return "confirmed"
-        raise _refused(
-            plan, () if given is None else (f"typed {_shown(given)}, which is not its database's name",)
-        )
-    if _place(confirmed) == _place(target):
+        raise _refused(plan, given)
+    if place_of(confirmed.url) == place_of(target.url):
         return "confirmed"
     raise ProtectedError(
         f"{plan.target} was changed after it had been confirmed",
@@ -67,10 +68,6 @@ def require(plan: Plan, target: Target, given: str | None, confirmed: Target | N
     )
 
 
-def _place(target: Target) -> tuple[str, int, str]:
-    return target.url.host, target.url.port, target.url.database
-
-
 def _shown(typed: str) -> str:
     """Return what was typed for a message; what cannot be a database's name may be a pasted URL or password."""
     if _NAME.fullmatch(typed) is None or redact(typed) != typed:
@@ -78,7 +75,8 @@ def _shown(typed: str) -> str:
     return repr(typed)
 
 
-def _refused(plan: Plan, facts: tuple[str, ...]) -> ProtectedError:
+def _refused(plan: Plan, given: str | None) -> ProtectedError:
+    facts = () if given is None else (f"typed {_shown(given)}, which is not its database's name",)
     return ProtectedError(
         f"{plan.target} is protected and was not confirmed",
         facts=(*facts, "nothing was changed"),

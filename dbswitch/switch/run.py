@@ -178,24 +178,23 @@ def _announce(session: Session, planning: Planning, before: Planning | None = No
 def _confirmed(session: Session, request: Request) -> Planning | None:
     """Have a protected target confirmed before the lock is taken, so that nobody waits for a person.
 
-    None: it needs no confirmation, or `--confirm` gives it, or nobody can be asked.
+    A request without its confirmation must not overtake others either. None: it needs none, or `--confirm` gives it.
 
     Raises:
-        ProtectedError: what was typed is not the name of its database.
+        ProtectedError: the name of its database was not given.
     """
-    if request.ask is None or request.confirm is not None:
-        return None
     ref = targets.lookup(session.project, session.ending.target)
-    if ref.runs_command and not ref.protected:
-        return None
-    if not edits.resolve(session.project, ref.name, _ambient(request)).protected:
+    if ref.runs_command and (request.confirm is not None or not ref.protected):
+        return None  # its command is not run twice
+    target = edits.resolve(session.project, ref.name, _ambient(request))
+    if not target.protected or request.confirm == target.url.database:
         return None
     planning = _plan(session, request, server_owed=False)
     if planning.plan.confirm is None:
         return None
     _announce(session, planning)
     with session.reporter.phase(Phase.GUARD), session.reporter.paused():
-        confirmation.ask(planning.plan, request.ask)
+        confirmation.ask(planning.plan, request.confirm, request.ask)
     return planning
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbswitch.switch import mutex
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Folder
     from tests.support.postgres import ShopServer
@@ -62,6 +64,27 @@ def test_a_target_that_is_not_confirmed_is_exit_9_and_nothing_is_changed(
         assert terminal.end() == 9
     assert "was not confirmed" in terminal.text
     assert (served.root / ".env.local").read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [(), ("--confirm", "shpo")])
+def test_a_request_without_its_confirmation_is_refused_before_it_takes_the_lock_from_others(
+    folder: Folder, words: tuple[str, ...]
+) -> None:
+    state = folder.root / ".dbswitch"
+    with mutex.acquire(state, target="local", deadline=1) as lease:
+        code, events = folder.json("prod", *words)
+        assert (code, events[-1]["outcome"]) == (9, "refused")
+        lease.check()  # no newer request
+    assert not {"lock", "recover"} & {event.get("phase") for event in events}
+
+
+def test_exec_forgives_a_typing_mistake_once(folder: Folder) -> None:
+    with folder.terminal("exec", "prod", "--", "true") as terminal:
+        terminal.until(PROMPT.format("shop_prod"))
+        terminal.type("shpo\n")
+        terminal.until("Type it again")
+        terminal.type("shop_prod\n")
+        assert terminal.end() == 0
 
 
 def test_a_target_that_leads_elsewhere_since_it_was_confirmed_is_refused(
