@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dbswitch.errors import DbswitchError, interruption_behind
 from dbswitch.project import readers
+from dbswitch.server import log
 from dbswitch.switch import observe
 from dbswitch.switch.alone import alone
 from dbswitch.switch.apply import Apply
@@ -72,6 +73,8 @@ class Session:
             extra: what the next server gets besides the cleaned environment.
             edits: the new env files, where the run changes them.
         """
+        # A server that is switched hot for weeks never gets to the rotation at a start.
+        log.rotate(observed.spec.log_path)
         work = Work(
             project=self.project,
             state_dir=self.project.state_dir,
