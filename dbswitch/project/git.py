@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -69,7 +70,11 @@ def run(
         DubiousOwnershipError: git refuses because another user owns the repository.
         GitError: any other failure.
     """
-    command = ["git", "-C", os.fspath(folder), *_HARDENING, *_ownership(folder), *arguments]
+    # A relative entry of PATH (`./node_modules/.bin`) would let the checkout provide git.
+    program = shutil.which("git", path=os.pathsep.join(filter(os.path.isabs, os.get_exec_path())))
+    if program is None:
+        raise NoRepositoryError("git is not installed")
+    command = [program, "-C", os.fspath(folder), *_HARDENING, *_ownership(folder), *arguments]
     try:
         done = subprocess.run(
             command,

@@ -146,6 +146,18 @@ def test_a_command_that_only_looks_runs_nothing_that_the_repository_names(hostil
         assert hostile.ran() == [], words
 
 
+def test_a_relative_entry_of_path_does_not_let_the_checkout_provide_git(hostile):
+    fake = hostile.root / "node_modules/.bin/git"
+    fake.parent.mkdir(parents=True)
+    fake.symlink_to(hostile.program("git"))
+    for words in (("status",), ("check",)):
+        done = run(
+            *words, cwd=hostile.root, env={"PATH": f"node_modules/.bin{os.pathsep}{os.environ['PATH']}"}
+        )
+        assert done.returncode == 0
+    assert hostile.ran() == []
+
+
 @pytest.mark.parametrize("url", ["/nowhere", "none::x"])
 def test_a_git_without_the_switch_for_lazy_fetching_runs_nothing_either(hostile, url, monkeypatch):
     with_a_missing_blob(hostile)
