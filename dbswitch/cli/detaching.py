@@ -28,7 +28,7 @@ def detach(asked: Switch, common: Common, project: Project) -> int:
     from dbswitch.durable import ensure_state_dir
     from dbswitch.project.targets import lookup
     from dbswitch.switch import history, runs
-    from dbswitch.switch.alone import unusable
+    from dbswitch.switch.run_lock import unusable
 
     target = asked.target if asked.target == "-" else lookup(project, asked.target).name
     run_id = runs.new_id()

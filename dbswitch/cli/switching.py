@@ -105,7 +105,7 @@ def _keep_events(project: Project, run_id: str, renderer: Renderer) -> None:
     from dbswitch.cli.json_lines import JsonRenderer
     from dbswitch.durable import ensure_state_dir
     from dbswitch.switch import runs
-    from dbswitch.switch.alone import unusable
+    from dbswitch.switch.run_lock import unusable
 
     if isinstance(renderer, JsonRenderer):
         try:

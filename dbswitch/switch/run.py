@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
     from dbswitch.switch.apply import Apply
-    from dbswitch.switch.ending import Ending
     from dbswitch.switch.events import Event
     from dbswitch.switch.mutex import Lease
     from dbswitch.switch.observe import Observed
+    from dbswitch.switch.pending_result import PendingResult
     from dbswitch.switch.plan import Plan
     from dbswitch.switch.request import Request
     from dbswitch.switch.session import Session
@@ -198,7 +198,7 @@ def _confirmed(session: Session, request: Request) -> Planning | None:
     return planning
 
 
-def _follow(apply: Apply, planning: Planning, lease: Lease, ending: Ending) -> Verification | None:
+def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResult) -> Verification | None:
     work, plan, goal = apply.work, planning.plan, planning.goal
     if plan.verify:
         apply.app.ask_earlier()
@@ -229,7 +229,7 @@ def _restart(apply: Apply, goal: Destination) -> Verification | None:
     return verification
 
 
-def _hot(apply: Apply, goal: Destination, expected: Identity, ending: Ending) -> Verification | None:
+def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingResult) -> Verification | None:
     work = apply.work
     # Its route may have to be compiled for the first answer, and is then there for the second.
     apply.app.earlier(work.project.config.verify.hot_deadline)
@@ -249,7 +249,7 @@ def _hot(apply: Apply, goal: Destination, expected: Identity, ending: Ending) ->
 
 
 def _quiet(
-    apply: Apply, plan: Plan, goal: Destination, expected: Identity, ending: Ending
+    apply: Apply, plan: Plan, goal: Destination, expected: Identity, ending: PendingResult
 ) -> Verification | None:
     if not plan.unchanged:
         apply.write(goal)

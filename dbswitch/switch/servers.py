@@ -19,11 +19,11 @@ from dbswitch.project import targets
 from dbswitch.server import lifecycle
 from dbswitch.server.state import ServerState
 from dbswitch.switch import mutex, observe, recovery
-from dbswitch.switch.alone import alone_if_free
 from dbswitch.switch.dbstart import probe
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.record import RecordFile
+from dbswitch.switch.run_lock import hold_if_free
 from dbswitch.switch.session import carry_out
 
 BRIEF = 1.0  # seconds
@@ -196,7 +196,7 @@ def repair(
         return None
 
     def body(session: Session) -> None:
-        with alone_if_free(project, session.reporter, target="repair") as recovered:
+        with hold_if_free(project, session.reporter, target="repair") as recovered:
             session.ending.outcome = Outcome.UNCHANGED  # another run took the lock meanwhile, and finishes it
             if recovered is None:
                 return

@@ -11,13 +11,13 @@ from dbswitch.errors import DbswitchError, interruption_behind
 from dbswitch.project import readers
 from dbswitch.server import log
 from dbswitch.switch import observe
-from dbswitch.switch.alone import alone
 from dbswitch.switch.apply import Apply
-from dbswitch.switch.ending import Ending
 from dbswitch.switch.events import Phase, Started
 from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.pending_result import PendingResult
 from dbswitch.switch.record import RecordFile
 from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.run_lock import hold
 from dbswitch.switch.work import Work
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ class Session:
     project: Project
     reporter: Reporter
     interrupts: Interrupts
-    ending: Ending
+    ending: PendingResult
 
     def locked(self, target: str) -> AbstractContextManager[tuple[Lease, Recovered]]:
-        """Hold the lock for the block, what a killed run left being finished first; raises as `alone`."""
-        return alone(self.project, self.reporter, target=target)
+        """Hold the lock for the block, what a killed run left being finished first; raises as `hold`."""
+        return hold(self.project, self.reporter, target=target)
 
     def observe(self, *, ask: bool = True, verify_later: bool = False) -> Observed:
         """Look at everything; raises as :func:`dbswitch.switch.observe.look`."""
@@ -113,7 +113,7 @@ def carry_out(
 
     `keep` is given the result before it is emitted. Other exceptions than expected failures propagate.
     """
-    reporter, ending = Reporter(emit, run_id), Ending(target)
+    reporter, ending = Reporter(emit, run_id), PendingResult(target)
     with Interrupts(
         on_ignored=lambda: reporter.notice("rolling-back", "still putting things back")
     ) as interrupts:

@@ -25,11 +25,11 @@ from dbswitch.errors import (
 from dbswitch.server.state import ServerState
 from dbswitch.switch import apply as steps, record, run
 from dbswitch.switch.apply import Apply
-from dbswitch.switch.ending import Ending
 from dbswitch.switch.events import Phase, PhaseChanged
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.outcomes import exit_of
+from dbswitch.switch.pending_result import PendingResult
 from dbswitch.switch.record import FILE_NAME, RecordFile, SwitchRecord
 from dbswitch.switch.reporter import Reporter
 
@@ -172,7 +172,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
                 run.probe(goal, apply.work.reporter, Phase.PROBE) if world.step == "probe" else None
                 run._restart(apply, goal)
             case "hot switch" | "hot switch going on as a restart":
-                run._hot(apply, goal, cast("Any", None), Ending("prod"))
+                run._hot(apply, goal, cast("Any", None), PendingResult("prod"))
             case _:
                 apply.stop_server()
                 apply.start_server()

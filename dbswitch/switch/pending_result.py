@@ -1,4 +1,4 @@
-"""How a run ends: what is known about it so far, and the result made from it whatever happens."""
+"""What is known about the result of a run while it goes on, and the result made from it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Ending:
-    """What is known about the end so far; the result is made from it whatever happens."""
+class PendingResult:
+    """What is known so far; an expected failure ends up in `error`."""
 
     target: str
     previous: str | None = None

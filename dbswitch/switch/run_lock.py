@@ -1,4 +1,4 @@
-"""One run at a time: take the lock, finish what a killed run left, then let the body work."""
+"""Hold the lock of the project for a run, and finish what a killed run left before it begins."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def alone(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, Recovered]]:
+def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, Recovered]]:
     """Hold the project's lock for the body; `target` is what others are told.
 
     Raises:
@@ -44,8 +44,8 @@ def alone(project: Project, reporter: Reporter, *, target: str) -> Iterator[tupl
 
 
 @contextmanager
-def alone_if_free(project: Project, reporter: Reporter, *, target: str) -> Iterator[Recovered | None]:
-    """Hold the lock for the body where nobody else does, and finish what a killed run left; None: somebody does.
+def hold_if_free(project: Project, reporter: Reporter, *, target: str) -> Iterator[Recovered | None]:
+    """Hold the lock for the body unless another run does (then None), and finish what a killed run left.
 
     Raises:
         ConfigError: a state folder cannot be used.
