@@ -27,7 +27,7 @@ _SLICE = 0.25  # seconds between two looks at whether waiting still makes sense
 
 
 class NoAnswerError(Exception):
-    """No HTTP answer: `connected` says whether somebody accepted the connection."""
+    """No HTTP answer: `connected` says whether the connection was accepted."""
 
     def __init__(self, reason: str, *, connected: bool) -> None:
         super().__init__(reason)
@@ -104,7 +104,7 @@ def _connection(spec: ServerSpec, port: int) -> HTTPConnection:
     host = "localhost" if spec.hostname in {"0.0.0.0", "::"} else spec.hostname  # noqa: S104 - asked, not bound
     if not spec.https:
         return HTTPConnection(host, port, timeout=_SLICE)
-    # `next dev --experimental-https` makes its own certificate, which nobody else knows.
+    # `next dev --experimental-https` makes its own certificate, which no authority has signed.
     import ssl
 
     context = ssl.create_default_context()

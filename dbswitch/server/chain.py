@@ -1,4 +1,4 @@
-"""Which command lines belong to a dev server's chain, and which belong to a person (pure).
+"""Which command lines belong to a dev server's chain, and which are a user's editor, terminal or shell (pure).
 
 The chain of `npm run dev` is npm -> `sh -c` -> `node .../next dev` -> `next-server (vX)`; npm, npx and Next change their
 process titles, so argv may be a single string.
@@ -168,9 +168,9 @@ def is_chain_parent(argv: Sequence[str], grandparent: Sequence[str]) -> bool:
 
 
 def is_personal(argv: Sequence[str]) -> bool:
-    """Say whether a person works in this program: an editor, a terminal, an interactive shell.
+    """Say whether this is an editor, a terminal or an interactive shell.
 
-    Next's error page opens the person's editor as a child of the server; it inherits everything, the marker included.
+    Next's error page opens the user's editor as a child of the server; it inherits everything, the marker included.
     """
     if not argv:
         return False

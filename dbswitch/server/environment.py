@@ -18,7 +18,7 @@ MARKER = "DBSWITCH_SERVER"
 
 _NEXT_INTERNAL = re.compile(r"__NEXT_|NEXT_PRIVATE_|NEXT_RUNTIME$")
 _NEXT_TRACES = ("__NEXT_PROCESSED_ENV", "__NEXT_PRIVATE_ORIGIN", "NEXT_PRIVATE_WORKER", "NEXT_RUNTIME")
-# Next sets these in its own process; in an environment it never touched they are the person's choice.
+# Next sets these in its own process; in an environment it never touched they are the user's choice.
 _NEXT_OVERWRITES = frozenset({"NODE_ENV", "NEXT_DEPLOYMENT_ID", "RUST_MIN_STACK", "TURBOPACK"})
 # `npm run` describes one run of one script of one package; the next run writes its own.
 _NPM_RUN = re.compile(r"npm_|INIT_CWD$|PNPM_SCRIPT_SRC_DIR$|PROJECT_CWD$|BERRY_BIN_FOLDER$", re.IGNORECASE)
@@ -28,7 +28,7 @@ _ESSENTIAL = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "L
 
 @dataclass(frozen=True, slots=True, repr=False)
 class CleanEnvironment:
-    """What the server gets, and the names of what a person had set and it does not get. Values may be secrets."""
+    """What the server gets, and the names of variables that the user had set and that are not passed on. Values may be secrets."""
 
     env: Mapping[str, str]
     removed: tuple[str, ...] = ()
@@ -57,20 +57,20 @@ def clean(
         target_keys: every variable of every target.
         extra: set last, whatever was removed (for example `FORCE_COLOR`).
     """
-    poisoned = touched_by_next(launch)
+    from_next = touched_by_next(launch)
     from_npm = "npm_lifecycle_event" in launch
     bound = (set(env_file_keys) | set(target_keys)) - _ESSENTIAL
     env: dict[str, str] = {}
     removed: list[str] = []
     for name, value in launch.items():
         if name in bound:
-            # Inside a running Next the env files put it there; elsewhere, and unless we started it, a person did.
-            if not poisoned and MARKER not in launch:
+            # Inside a running Next the env files put it there; elsewhere, and unless dbswitch started it, the user did.
+            if not from_next and MARKER not in launch:
                 removed.append(name)
         elif not (
             name in {MARKER, "PORT"}
             or _NEXT_INTERNAL.match(name)
-            or (poisoned and name in _NEXT_OVERWRITES)
+            or (from_next and name in _NEXT_OVERWRITES)
             or (from_npm and _NPM_RUN.match(name))
         ):
             env[name] = value
@@ -82,7 +82,7 @@ def without_next_options(launch: Mapping[str, str], memory_mib: int) -> dict[str
     """Return the environment with those parts of NODE_OPTIONS removed that Next provably added itself.
 
     Next gives its server process `--enable-source-maps`, and `--max-old-space-size` with half of the machine's memory
-    (`memory_mib`, rounded down) unless the person had chosen a size. Any other size is therefore the person's.
+    (`memory_mib`, rounded down) unless the user had chosen a size. Any other size is therefore the user's.
     """
     env = dict(launch)
     options = env.get("NODE_OPTIONS")

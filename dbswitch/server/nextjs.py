@@ -116,7 +116,7 @@ def _proc_locks(status: os.stat_result) -> frozenset[int] | None:
 
 
 def remove_lock(path: Path) -> bool:
-    """Remove the lock file when nobody holds it, and while nobody can take it; say whether a file was removed.
+    """Remove the lock file when no process holds it, and while none can take it; say whether a file was removed.
 
     The exclusive flock is kept until after the removal, so a server that starts in between waits its turn: it retries
     for a second, and then creates a new file.

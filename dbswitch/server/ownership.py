@@ -1,7 +1,7 @@
 """Which processes are provably the project's server (pure: a snapshot in, claims out).
 
 Every claim carries its proof. What proves nothing is left alone: a process that merely sits in the folder or merely
-inherited the marker, a person's shell or editor and what runs in it, and dbswitch itself, which is a descendant of the
+inherited the marker, the user's shells and editors and what runs in them, and dbswitch itself, which is a descendant of the
 server when a route handler started it.
 """
 
@@ -142,7 +142,7 @@ def _is_project_node(process: Process, root: str) -> bool:
 def _below_personal(
     claims: Mapping[int, Proof], snapshot: Mapping[int, Process], evidence: Evidence
 ) -> tuple[int, ...]:
-    """Return the claimed processes that a person started from an editor or terminal which the server had opened."""
+    """Return the claimed processes that the user started in an editor or terminal which the server had opened."""
     leader = evidence.leader.pid if evidence.leader is not None else None
 
     def is_below(pid: int) -> bool:

@@ -31,7 +31,7 @@ _LSOF = 5.0  # seconds
 
 
 class Listener(Struct, frozen=True):
-    """Someone who listens. `process` is None when the system does not tell: another user, a container, a namespace."""
+    """A process that listens. `process` is None where the system does not show it: another user, a container, a namespace."""
 
     port: int
     process: ProcessId | None
@@ -54,11 +54,11 @@ class Listener(Struct, frozen=True):
 
 
 def listeners(ports: Iterable[int], likely: Collection[int] = ()) -> dict[int, tuple[Listener, ...]]:
-    """Return who listens on each port; a port nobody holds has an empty tuple.
+    """Return who listens on each port; a free port has an empty tuple.
 
     Args:
         ports: the ports to look at.
-        likely: pids to look at first; when they explain every socket nobody else is looked at (10 ms, not 80).
+        likely: pids to look at first; when they explain every socket, no other process is looked at (10 ms, not 80).
     """
     wanted = tuple(dict.fromkeys(ports))
     found = _linux(wanted, likely) if LINUX else _elsewhere(wanted, likely)
@@ -84,7 +84,7 @@ def listening_of(pids: Iterable[int]) -> dict[int, frozenset[int]]:
 
 
 def is_free(port: int) -> bool:
-    """Say whether nobody answers on the port and it can be bound, on both address families.
+    """Say whether nothing answers on the port and it can be bound, on both address families.
 
     SO_REUSEADDR must be set: without it a connection in TIME_WAIT looks like a listener.
     """
@@ -106,7 +106,7 @@ def is_free(port: int) -> bool:
                     binding.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 binding.bind((everywhere, port))
         except OSError as error:
-            # Privileged ports and machines without IPv6 say other things, which prove nobody's presence.
+            # Privileged ports and machines without IPv6 say other things, which do not prove that the port is held.
             if error.errno == errno.EADDRINUSE:
                 return False
     return True

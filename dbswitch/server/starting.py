@@ -14,7 +14,7 @@ from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import asking, children, log, ports
 from dbswitch.server.chain import masked_command, masked_text
 from dbswitch.server.environment import MARKER
-from dbswitch.server.ladder import descend
+from dbswitch.server.graceful_stop import stop_processes
 from dbswitch.server.observing import find
 from dbswitch.server.processes import ProcessId, identify, is_alive
 from dbswitch.server.record import ServerRecord, new_marker, write_record
@@ -134,7 +134,7 @@ def start(
     try:
         write_record(spec.record_path, record, spec.cwd)
     except OSError as error:
-        descend(
+        stop_processes(
             lambda: find(spec, record),
             term=spec.limits.term,
             kill=spec.limits.kill,
@@ -228,7 +228,7 @@ def _judge(spec: ServerSpec, running: Running, status: int) -> Reply:
 def _lives(spec: ServerSpec, running: Running) -> bool:
     """Say whether the leader lives, or anything of its session that outlived it.
 
-    One look can miss a process that forks and ends meanwhile (a server that daemonizes does), so nobody is declared dead
+    One look can miss a process that forks and ends meanwhile (a server that daemonizes does), so no server is declared dead
     before several looks agree.
     """
     if is_alive(running.record.process):
@@ -243,7 +243,7 @@ def _lives(spec: ServerSpec, running: Running) -> bool:
 def exit_status(running: Running) -> int | None:
     """Return the exit status of a server we are the parent of, negative for a signal.
 
-    None while it runs, and when somebody else is its parent.
+    None while it runs, and when another process is its parent.
     """
     return children.status(running.record.pid)
 
@@ -264,7 +264,7 @@ def _died(spec: ServerSpec, running: Running, status: int | None) -> ServerError
         return PortTakenError(
             f"the dev server died: port {running.port} was taken in the meantime",
             facts=[*(holder.describe() for holder in holders), how, *lines],
-            why="the server would start elsewhere or not at all, and nobody's process is ended unasked",
+            why="the server would start elsewhere or not at all, and a foreign process is not ended unasked",
             fix="end that process, or set another port",
         )
     if "Unable to acquire lock" in text or "server is already running" in text:

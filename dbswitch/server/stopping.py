@@ -11,15 +11,15 @@ from msgspec import Struct
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import children, ports
 from dbswitch.server.chain import is_next_dev, masked_command, program_name
+from dbswitch.server.foreign_process import end_foreign
+from dbswitch.server.graceful_stop import StopOutcome, stop_processes
 from dbswitch.server.hidden_server import cannot_be_stopped
-from dbswitch.server.ladder import Descent, descend
 from dbswitch.server.nextjs import lock_path, remove_lock
 from dbswitch.server.observing import Observation, find, find_claims
 from dbswitch.server.ownership import Owned, Proof
 from dbswitch.server.processes import age, identify, is_alive, look_at
 from dbswitch.server.record import remove_record
 from dbswitch.server.state import ServerState
-from dbswitch.server.takeover import end_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dbswitch.server.spec import ServerSpec
 
 PORT_GRACE = 2.0  # seconds a port may stay taken after its last owner is dead
-ROUNDS = 3  # how often a server that is started again by someone is stopped before we say so
+ROUNDS = 3  # how often a server that something starts again is stopped before that is reported
 
 
 class StopReport(Struct, frozen=True):
@@ -90,18 +90,18 @@ def stop(
         return claims.owned
 
     for _ in range(ROUNDS):
-        descent = descend(
+        outcome = stop_processes(
             look,
             term=spec.limits.term,
             kill=spec.limits.kill,
             on_step=on_step,
             dispensable=_has_nothing_left_to_do,
         )
-        stopped.update({one.process.pid: one for one in descent.signalled})
-        killed.update({one.process.pid: one for one in descent.killed})
+        stopped.update({one.process.pid: one for one in outcome.signalled})
+        killed.update({one.process.pid: one for one in outcome.killed})
         children.reap()
-        if descent.left:
-            raise _still_there(descent)
+        if outcome.left:
+            raise _still_there(outcome)
         ports.wait_free(held, PORT_GRACE)
         living = look()
         if not living:
@@ -137,7 +137,7 @@ def require_visible(observation: Observation, *, or_port: bool = False) -> None:
 
 
 def _has_nothing_left_to_do(owned: Owned) -> bool:
-    """Next's program, when it is ours: one in a person's terminal restores the cursor before it ends."""
+    """Next's program, when it is ours: one that was started in a terminal restores the cursor before it ends."""
     return owned.proof in {Proof.SESSION, Proof.NODE} and is_next_dev(owned.process.argv)
 
 
@@ -145,11 +145,11 @@ def _line(owned: Owned) -> str:
     return f"pid {owned.process.pid} ({masked_command(owned.process.argv)}): {owned.proof}"
 
 
-def _still_there(descent: Descent) -> ServerError:
-    denied = any(one.id in descent.denied for one in descent.left)
+def _still_there(outcome: StopOutcome) -> ServerError:
+    denied = any(one.id in outcome.denied for one in outcome.left)
     return ServerError(
         "the dev server could not be stopped",
-        facts=[_line(one) for one in descent.left],
+        facts=[_line(one) for one in outcome.left],
         why="a second server in the same folder corrupts the build that the first one uses",
         fix="it belongs to another user: stop it as that user"
         if denied
@@ -227,12 +227,12 @@ def taken(port: int, holders: tuple[Listener, ...]) -> PortTakenError:
     return PortTakenError(
         f"port {port} is held by a process that is not this project's",
         facts=[holder.describe() for holder in holders],
-        why="the server would start elsewhere or not at all, and nobody's process is ended unasked",
+        why="the server would start elsewhere or not at all, and a foreign process is not ended unasked",
         fix="end that process, or set another port, or say `--take-port` to have it ended",
     )
 
 
 def remove_lock_if_free(spec: ServerSpec) -> bool:
-    """Remove Next's lock file once everything of the server is dead and nobody holds it; say whether it was there."""
+    """Remove Next's lock file once everything of the server is dead and no process holds it; say whether it was there."""
     path = lock_path(spec.dist_dir)
     return path.exists() and not find(spec) and remove_lock(path)

@@ -1,4 +1,4 @@
-"""The stop ladder: TERM to all of them, wait, KILL to what is left, wait; who belongs is asked again at every look."""
+"""Graceful stop: TERM to every process, wait, KILL to what is left, wait; ownership is proven again at every look."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from dbswitch.server.ownership import Owned
     from dbswitch.server.processes import ProcessId
 
-_LOOK = 0.25  # seconds until stragglers are looked for again while the known ones are still going
-_LINGER = 0.02  # seconds that those get who have nothing left to do
+_LOOK = 0.25  # seconds until new processes are looked for while the known ones are ending
+_LINGER = 0.02  # seconds that a dispensable process gets
 
 
-class Descent(Struct, frozen=True):
-    """How the ladder went: whom it signalled, who needed KILL, who is still there (`denied`: not allowed to)."""
+class StopOutcome(Struct, frozen=True):
+    """Which processes were signalled, which needed KILL, which are left (`denied`: signalling them is not permitted)."""
 
     signalled: tuple[Owned, ...]
     killed: tuple[Owned, ...]
@@ -30,23 +30,23 @@ class Descent(Struct, frozen=True):
     seconds: float
 
 
-def descend(
+def stop_processes(
     find: Callable[[], Sequence[Owned]],
     *,
     term: float,
     kill: float,
     on_step: Callable[[str], None],
     dispensable: Callable[[Owned], bool] = lambda _owned: False,
-) -> Descent:
+) -> StopOutcome:
     """Stop everything that `find` proves to be ours.
 
     Args:
-        find: looks at the living processes anew; called before each round, so that a respawned child or one that left
-            the group is found too.
+        find: returns the living processes; called before each round, so that a respawned child or one that left the
+            group is found too.
         term: seconds between TERM and KILL.
         kill: seconds to wait after KILL.
         on_step: told in words what happens.
-        dispensable: who need not be waited for once everything else is dead: after its server's end Next's command line
+        dispensable: says which processes need not be waited for once all others are dead: after its server's end Next's command line
             program loads the config again and sends telemetry, which takes 0.3 to 3 s (measured) of the next start.
     """
     began = time.monotonic()
@@ -81,7 +81,7 @@ def descend(
                     send(process, signal.SIGKILL)
                 wait_gone(still, min(left, _LOOK))
             living = _with_proven(find(), reached.values())
-    return Descent(
+    return StopOutcome(
         signalled=tuple((signalled | killed).values()),
         killed=tuple(killed.values()),
         left=tuple(living),

@@ -1,4 +1,4 @@
-"""Ending a foreign process on the needed port: only when a person said so (`--take-port`), only that process."""
+"""Ending the foreign process that holds the needed port: only with `--take-port`, and only that process."""
 
 from __future__ import annotations
 
