@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.database.place import Place, place_in
+from dbswitch.database.place import Place, place_in, place_of
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
 from dbswitch.errors import DbswitchError, UrlError
@@ -200,7 +200,15 @@ class _Comparison:
         if chosen is None or chosen.value is None:
             return ReaderState(profile.reader, keys[0], None, None, None)
         key, value = chosen.key, chosen.value
-        target = self._target_of(key, value)
+        target, name = self._setting(key, value), None
+        if target is None:
+            # What a command printed is known from the switch that wrote it.
+            wrote = self._written.targets_of(key, value)
+            name = next((one for one in wrote if one in self._unresolved), None)
+            if name is None:
+                target = self._leading_to(key, value)
+            if name is None and target is None:
+                name = self._remembered(key, value)
         if target is not None:
             return ReaderState(
                 profile.reader,
@@ -212,28 +220,37 @@ class _Comparison:
                 self._foreign(target, found),
                 place_in(value),
             )
-        name = next((one for one in self._written.targets_of(key, value) if one in self._unresolved), None)
         differing = () if name is None else self._changed(name, found)
         return ReaderState(
             profile.reader, key, name, _masked(value, key), chosen.source, differing, place=place_in(value)
         )
 
-    def _target_of(self, key: str, value: str) -> Target | None:
-        place = place_in(value)
+    def _setting(self, key: str, value: str) -> Target | None:
         for target in self._targets:
             own = target.variables.get(key)
             if own is not None and same_url(value, own):
                 return target
-        # DIRECT_URL where the target sets DATABASE_URL only: the same database is the same target.
-        lacking = [target for target in self._targets if key not in target.variables]
-        for near in (False, True):
-            for target in lacking:
-                primary = place_in(target.variables[target.primary])
-                if place is None or primary is None:
-                    continue
-                if place == primary or (near and self._origin(target).belongs(key, value)):
-                    return target
         return None
+
+    def _leading_to(self, key: str, value: str) -> Target | None:
+        """Return the target that does not set `key`, and to whose database it leads: `DIRECT_URL` beside `DATABASE_URL`."""
+        place = place_in(value)
+        lacking = [target for target in self._targets if key not in target.variables]
+        exact = (one for one in lacking if place is not None and place == place_of(one.url))
+        near = (one for one in lacking if self._origin(one).belongs(key, value))
+        return next(exact, None) or next(near, None)
+
+    def _remembered(self, key: str, value: str) -> str | None:
+        """Return the target that was not resolved, was entered without `key`, and to whose database it leads."""
+        place = place_in(value)
+        names = (
+            one
+            for one in sorted(self._unresolved)
+            if place is not None
+            and self._written.leads_to(one, place)
+            and key not in self._written.targets[one].values
+        )
+        return next(names, None)
 
     def _differing(
         self, profile: ReaderProfile, target: Target, key: str, found: Mapping[str, Effective]

@@ -26,6 +26,7 @@ class ValueOrigin:
     Attributes:
         absent: the variables that other targets set, that switches wrote, or that the Prisma schema or config names as a
             URL, and that `target` lacks.
+        guardians: the targets to whose place `target` leads, where it is protected for that only.
     """
 
     def __init__(
@@ -47,6 +48,16 @@ class ValueOrigin:
             if own is not None and own.protected_itself
             else frozenset({self._place})
         )
+        self.guardians: tuple[str, ...] = ()
+        if own is not None and target.protected and not own.protected_itself:
+            places = places_in(project, target.variables)
+            self.guardians = tuple(
+                ref.name
+                for ref in refs
+                if ref.protected_itself
+                and ref.name != target.name
+                and any(self._leads(ref, place) for place in places)
+            )
         self._others = tuple(
             ref
             for ref in refs

@@ -112,7 +112,11 @@ def planned(
         if name in after
         for key in Document.parse(after[name], name).keys & written.variables & origin.absent
     )
-    return replace(plan, notices=(*plan.notices, *left))
+    guarded = [
+        f"{target.name} leads to the database of {' and '.join(origin.guardians)}, so it is protected as well"
+        for _ in origin.guardians[:1]
+    ]
+    return replace(plan, notices=(*guarded, *plan.notices, *left))
 
 
 def refuse_if_served(served: tuple[ServedUrl, ...], target: str) -> None:

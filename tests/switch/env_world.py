@@ -281,17 +281,18 @@ class World:
 
     def guarded_places(self, name: str) -> set[str]:
         """Return every place that another target may protect: by its name, or since it shares a place with such a one."""
-        every = {
-            other: {one for key in URLS if (one := place(target.values.get(key, "")))}
-            | {self.entered.get(other, "")}
-            for other, target in self.targets.items()
-        }
+        every = {other: self.all_places_of(other) for other in self.targets}
         production = {one for other in PRODUCTION & set(every) for one in every[other]}
-        guarding = [
-            places for other, places in every.items() if other in PRODUCTION or places & production - {""}
-        ]
+        guarding = [other for other, places in every.items() if other in PRODUCTION or places & production]
         here = place(self.targets[name].values["DATABASE_URL"]) or ""
-        return {one for places in guarding if here not in places for one in places} - {"", here}
+        return {one for other in guarding if here not in self.places_of(other) for one in every[other]} - {
+            here
+        }
+
+    def all_places_of(self, name: str) -> set[str]:
+        """Return the places of a target now, whether they can be known or not, and those that a switch may remember."""
+        found = {place(value) for key, value in self.targets[name].values.items() if key in URLS}
+        return {one for one in (*found, self.entered.get(name)) if one}
 
     def may_refuse(self, name: str) -> bool:
         """Return whether a switch to `name` may be refused in the project as it is now."""

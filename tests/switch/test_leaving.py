@@ -208,6 +208,13 @@ def test_a_switch_that_would_leave_a_variable_on_production_is_refused_with_file
     switch(app.root, "prod")
 
 
+def test_a_target_that_is_protected_by_its_place_says_whose_place_it_is(app):
+    app.write(".env.local", f"DATABASE_URL_PROD={PROD}\nDATABASE_URL_STAGING={DIRECT}\n")
+    text = "staging leads to the database of prod, so it is protected as well"
+    assert text in switch(app.root, "staging").notices
+    assert text not in switch(app.root, "prod").notices
+
+
 def test_definitions_of_targets_may_lead_to_production(app):
     app.write(
         ".env.local",

@@ -65,7 +65,8 @@ def switch(world: World, name: str) -> bool:
         assert world.snapshot() == before
         return False
     world.switched(name)
-    assert world.faults(name, before) == []
+    faults = world.faults(name, before)
+    assert not faults, faults
     return True
 
 
