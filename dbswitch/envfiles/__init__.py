@@ -1,1 +1,1 @@
-"""The env-file room: read, edit to the byte, place and replace as one transaction."""
+"""Env files: read, edit to the byte, place variables and replace several files as one transaction."""
