@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dbswitch.errors import ServerError
 from dbswitch.server import asking
 from dbswitch.server.chain import is_node
-from dbswitch.server.nextjs import lock_holders, lock_is_held, lock_path
+from dbswitch.server.nextjs import lock_holders, lock_is_held, own_lock_path
 from dbswitch.server.processes import look_at
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ _ANSWER = 400  # the first status that is no answer of Next's own path
 
 def held_lock(spec: ServerSpec) -> str | None:
     """Return one line for people where Next's lock is held and no process that holds it can be seen."""
-    path = lock_path(spec.dist_dir)
+    path = own_lock_path(spec.dist_dir, spec.cwd)
     try:
-        if lock_is_held(path) and not lock_holders(path):
+        if path is not None and lock_is_held(path) and not lock_holders(path):
             return f"{path}: Next's lock is held, and no process that holds it can be seen"
     except OSError:
         return None

@@ -40,6 +40,15 @@ def lock_path(dist_dir: Path) -> Path:
     return dist_dir / "dev" / "lock"
 
 
+def own_lock_path(dist_dir: Path, root: Path) -> Path | None:
+    """Return where the lock is, or None where that is outside of the project.
+
+    A checkout may bring a symlink to another project's build folder, whose lock that project's server holds.
+    """
+    path = lock_path(dist_dir)
+    return path if path.resolve().is_relative_to(root.resolve()) else None
+
+
 def lock_is_held(path: Path) -> bool:
     """Say whether a living process holds the lock. Raises OSError other than a missing file."""
     try:

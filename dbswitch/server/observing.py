@@ -7,11 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dbswitch.server import asking, hidden_server, ports
 from dbswitch.server.chain import is_next_dev, is_next_server, is_package_manager
 from dbswitch.server.environment import MARKER, without_next_options
-from dbswitch.server.nextjs import lock_content, lock_holders, lock_path
+from dbswitch.server.nextjs import lock_content, lock_holders, lock_path, own_lock_path
 from dbswitch.server.ownership import Claims, Evidence, Owned, claim
 from dbswitch.server.processes import ProcessId, age, environment_of, snapshot
 from dbswitch.server.record import ServerRecord, marker_prefix, read_record
@@ -81,22 +82,24 @@ def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
     record = record or read_record(spec.record_path)
     found = snapshot(MARKER)
     prefix = marker_prefix(spec.cwd)
-    marked = [pid for pid, one in found.items() if one.marker is not None and one.marker.startswith(prefix)]
-    listening = ports.listening_of(marked) if marked else {}
-    needed = {spec.port, *([record.port] if record is not None else [])}
-    root = spec.cwd.resolve()
-    lock = lock_path(spec.dist_dir)
-    # A checkout may bring a symlink to another project's build folder, whose lock that project's server holds.
-    own_lock = lock.resolve().is_relative_to(root)
+    lock = own_lock_path(spec.dist_dir, spec.cwd)
     evidence = Evidence(
-        root=str(root),
+        root=str(spec.cwd.resolve()),
         marker_prefix=prefix,
         self_pid=os.getpid(),
         leader=record.process if record is not None else None,
-        lock_pids=lock_holders(lock) if own_lock else frozenset(),
-        port_pids=frozenset(pid for port in needed for pid in listening.get(port, ())),
+        lock_pids=frozenset() if lock is None else lock_holders(lock),
     )
-    return claim(found, evidence)
+    claims = claim(found, evidence)
+    marked = {pid for pid, one in found.items() if one.marker is not None and one.marker.startswith(prefix)}
+    unproven = marked - {one.process.pid for one in claims.owned}
+    if not unproven:
+        return claims
+    # This takes as long as a snapshot, so it is done only where it can prove something.
+    listening = ports.listening_of(unproven)
+    needed = {spec.port, spec.port if record is None else record.port}
+    holders = frozenset(pid for port in needed for pid in listening.get(port, ()))
+    return claim(found, replace(evidence, port_pids=holders)) if holders else claims
 
 
 def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
