@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from dbswitch.database.url import DatabaseUrl
-from dbswitch.errors import ServerError, UrlError
+from dbswitch.errors import DbswitchError, ServerError, UrlError
 from dbswitch.project.own_choice import own_choices
 from dbswitch.server import lifecycle
 from dbswitch.server.observing import find
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.work import Destination, Work
 
 EARLIER = 1.0  # seconds that a switch waits for the app's answer from before, beyond the time of the probe
+AGAIN_DEADLINE = 5.0  # seconds for the previous database to say who it is after a rollback
 
 
 class AppIdentity:
@@ -109,33 +110,50 @@ class AppIdentity:
     def ask_after_rollback(self, *, restarted: bool) -> tuple[str, ...]:
         """Return whether the app answers from its previous database; nothing where it has no route or does not run.
 
+        Where it did not tell its database before the switch, its answer is compared with the env files' database.
+
         Raises:
-            ServerError: it is provably on another one.
+            ServerError: it is provably on another database than before.
         """
-        work = self._work
+        work, earlier = self._work, self.earlier()
         url = lifecycle.observe(work.spec, ask=False).url
         if work.route is None or url is None:
             return ()
-        earlier = self.earlier()
-        if earlier is None or earlier.seen is None or not work.present:
-            return ("which database the app is on is not known: it did not tell before the switch",)
-        previous = f"{work.previous}: " if work.previous is not None else ""
-        question = self._question(url, work.route, earlier.seen, f"{previous}{work.present[0].place}")
+        unknown = "which database the app is on is not known"
+        before = earlier.seen if earlier is not None else None
+        try:
+            expected = before or self._present_identity()
+        except DbswitchError as error:
+            return (f"{unknown}: {error.what}",)
+        question = self._question(url, work.route, expected, self._origin)
         verification = self._asked(question, Phase.ROLLBACK, started=restarted)
         if verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
             return (f"everything is as it was: {verification.detail}",)
-        restarted_database = verification.seen is not None and verification.seen.restart_of(earlier.seen)
-        if verification.answer is Answer.OTHER and not restarted_database:
-            raise ServerError("the app is not on its previous database", facts=(verification.detail,))
-        return (f"which database the app is on is not known: {verification.detail}",)
+        if verification.answer is not Answer.OTHER:
+            return (f"{unknown}: {verification.detail}",)
+        if before is None or (verification.seen is not None and verification.seen.restart_of(before)):
+            return (f"{verification.detail}; where it was before the switch is not known",)
+        raise ServerError("the app is not on its previous database", facts=(verification.detail,))
+
+    def _present_identity(self) -> Identity:
+        """Return who answers at the URL of the env files. Raises DbswitchError."""
+        from dbswitch.database.probe import ProbeLimits, wait_until_ready
+
+        if not self._work.present:
+            raise DbswitchError("the env files name no database")
+        return wait_until_ready(self._work.present[0], ProbeLimits(deadline=AGAIN_DEADLINE)).identity
+
+    @property
+    def _origin(self) -> str:
+        """The database of the env files before the switch, in words."""
+        work = self._work
+        place = work.present[0].place if work.present else "its previous database"
+        return place if work.previous is None else f"{work.previous}: {place}"
 
     def _question(self, base_url: str, route: str, expected: Identity | None, target: str = "") -> Question:
-        work, earlier = self._work, self.earlier()
-        origin = None
-        if earlier is not None and earlier.seen is not None and work.present:
-            name = f"{work.previous}: " if work.previous is not None else ""
-            origin = (f"{name}{work.present[0].place}", earlier.seen)
-        return Question(base_url, route, read_token(work.state_dir / TOKEN), expected, target, origin)
+        earlier = self.earlier()
+        origin = None if earlier is None or earlier.seen is None else (self._origin, earlier.seen)
+        return Question(base_url, route, read_token(self._work.state_dir / TOKEN), expected, target, origin)
 
     def _asked(self, question: Question, phase: Phase, *, started: bool) -> Verification:
         work, earlier = self._work, self.earlier()

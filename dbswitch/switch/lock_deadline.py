@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dbswitch.project import compose
 from dbswitch.server.stopping import PORT_GRACE, ROUNDS
+from dbswitch.switch.app_identity import AGAIN_DEADLINE
 from dbswitch.switch.dbstart import GLANCE, START_TIMEOUT
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def lock_deadline(project: Project) -> float:
     ready = command + _start_of_a_database(project) + 4 * probe
     forward = stop + server.ready_timeout + 2 * (verify.hot_deadline + verify.restart_deadline)
     forward += project.config.drain_timeout
-    back = 2 * stop + server.ready_timeout + verify.restart_deadline
+    back = 2 * stop + server.ready_timeout + AGAIN_DEADLINE + verify.restart_deadline
     return ready + forward + back + MARGIN
 
 

@@ -81,6 +81,9 @@ def test_an_app_that_chooses_its_database_by_itself_is_rolled_back_soon_and_the_
     assert "chooses its database by itself" in error["what"]
     assert "lib/prisma.ts:5 reads DATABASE_URL_LOCAL" in error["facts"]
     assert "dbswitch generate client" in error["fix"]
+    assert [
+        fact for fact in error["facts"] if fact.startswith("everything is as it was: the app answers from")
+    ]
     [asked] = [
         event["seconds"]
         for event in events

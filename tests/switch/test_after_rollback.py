@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from dbswitch.database import probe
 from dbswitch.database.identity import Identity
 from dbswitch.database.url import DatabaseUrl
-from dbswitch.errors import ServerError
+from dbswitch.errors import DatabaseNotReadyError, ServerError
 from dbswitch.switch import app_identity
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.identity_request import Answer, Question, Said
@@ -94,12 +95,33 @@ def test_an_app_that_does_not_tell_leaves_it_unknown(asked: Asked, again: Said) 
     assert text == f"which database the app is on is not known: {again.detail}"
 
 
-@pytest.mark.parametrize("earlier", [None, Said(Answer.SILENT, "the app did not answer")])
-def test_an_app_that_did_not_tell_before_the_switch_is_not_compared(
-    asked: Asked, earlier: Said | None
+NOT_TOLD = [None, Said(Answer.SILENT, "the app did not answer")]
+
+
+@pytest.mark.parametrize("earlier", NOT_TOLD)
+def test_an_app_that_did_not_tell_before_is_compared_with_the_database_of_the_env_files(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, earlier: Said | None
 ) -> None:
+    found = identity("shop")
+    monkeypatch.setattr(probe, "wait_until_ready", lambda *_: SimpleNamespace(identity=found))
     (text,) = asked.after(earlier)
-    assert text == "which database the app is on is not known: it did not tell before the switch"
+    assert text.startswith("everything is as it was")
+    assert asked.questions[0].expected == found
+    asked.again = Said(Answer.OTHER, "the app answers from shop_prod", identity("shop_prod"), 200)
+    (text,) = asked.after(earlier)
+    assert text == "the app answers from shop_prod; where it was before the switch is not known"
+
+
+@pytest.mark.parametrize("earlier", NOT_TOLD)
+def test_where_that_database_does_not_answer_either_nothing_is_known(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, earlier: Said | None
+) -> None:
+    def down(*_arguments: object) -> None:
+        raise DatabaseNotReadyError("the database did not answer within 5 s")
+
+    monkeypatch.setattr(probe, "wait_until_ready", down)
+    (text,) = asked.after(earlier)
+    assert text == "which database the app is on is not known: the database did not answer within 5 s"
     assert not asked.questions
 
 
