@@ -287,6 +287,12 @@ def generate(
         bool,
         typer.Option("--identity-only", help="A route that only tells which database the app is on."),
     ] = False,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            "--path", metavar="FILE", help="Where the client goes; default: where the project has its own."
+        ),
+    ] = None,
     dry_run: DryRun = False,
     json: Json = False,
     project: Project = None,
@@ -296,8 +302,10 @@ def generate(
     """Write the hot client, the admin route or the admin page."""
     if identity_only and kind is not op.GeneratedKind.ROUTE:
         raise UsageError("--identity-only belongs to `dbswitch generate route`", fix="leave it out")
+    if path is not None and kind is not op.GeneratedKind.CLIENT:
+        raise UsageError("--path belongs to `dbswitch generate client`", fix="leave it out")
     return Invocation(
-        op.Generate(kind, check, force, dry_run, identity_only), Common(json, quiet, verbose, project)
+        op.Generate(kind, check, force, dry_run, identity_only, path), Common(json, quiet, verbose, project)
     )
 
 

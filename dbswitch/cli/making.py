@@ -94,6 +94,13 @@ def generate(asked: Generate, common: Common, renderer: Renderer) -> int:
     from dbswitch.generate.header import FileState
 
     files = _files(asked, project)
+    notes: tuple[str, ...] = ()
+    if asked.kind is GeneratedKind.CLIENT and not asked.check:
+        from dbswitch.generate.client import replacement_advice
+
+        notes = replacement_advice(project, files[0])
+        for text in notes:
+            renderer.note(text)
     if asked.check or asked.dry_run:
         states = writing.look(project.root, files)
     else:
@@ -106,6 +113,7 @@ def generate(asked: Generate, common: Common, renderer: Renderer) -> int:
             {"path": file.path, "state": state.value, "written": done and state is not FileState.CURRENT}
             for file, state in states
         ],
+        "notes": list(notes),
     }
     lines: list[Line] = []
     for file, state in states:
@@ -113,6 +121,11 @@ def generate(asked: Generate, common: Common, renderer: Renderer) -> int:
         word = "current" if not changed else "written" if done else state.value
         lines.append(((word.ljust(9), Style.GOOD if changed else Style.DIM), (file.path, Style.PLAIN)))
     renderer.answer(Answer("generated", fields, tuple(lines)))
+    if done:
+        for file, state in states:
+            if state in {FileState.EDITED, FileState.FOREIGN}:
+                copy = f"{writing.STATE_DIR}/{writing.REPLACED}/{file.path}"
+                renderer.note(f"your {file.path} was replaced; it is kept in {copy}")
     if asked.check and differs:
         renderer.note(f"run `dbswitch generate {asked.kind.value}`")
         return ExitCode.FOUND
@@ -142,7 +155,7 @@ def _files(asked: Generate, project: Project) -> tuple[GeneratedFile, ...]:
         case GeneratedKind.CLIENT:
             from dbswitch.generate.client import plan_client
 
-            return (plan_client(project),)
+            return (plan_client(project, asked.path),)
         case GeneratedKind.ROUTE if asked.identity_only:
             from dbswitch.generate.identity_route import plan_identity_route
 

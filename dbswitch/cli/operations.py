@@ -125,6 +125,7 @@ class Generate(Struct, frozen=True):
     force: bool = False
     dry_run: bool = False
     identity_only: bool = False
+    path: str | None = None
 
 
 class Check(Struct, frozen=True):

@@ -16,14 +16,15 @@ from msgspec import Struct
 from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.durable import read_regular_text
 from dbswitch.errors import ConfigError
-from dbswitch.generate.header import GeneratedFile, sign
+from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacement_notes
+from dbswitch.generate.header import GeneratedFile, is_pristine, sign
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
+from dbswitch.generate.writing import REPLACED, STATE_DIR
 from dbswitch.project.generated import find
 from dbswitch.project.packages import installed_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from dbswitch.project.discovery import Project
@@ -48,9 +49,9 @@ _PLACES: Final = tuple(
 )
 _CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
 _ALIAS: Final = re.compile(r"^export \{ prisma as (\w+) \};$", re.MULTILINE)
-_EXPORTED: Final = re.compile(
-    r"^export\s+(?:const|let|var)\s+(\w+)\b[^;]*?\bprisma\b", re.IGNORECASE | re.MULTILINE
-)
+_RE_EXPORTED: Final = re.compile(r"^export .* from ['\"][^'\"]+['\"];$", re.MULTILINE)
+_SOURCE_FILE: Final = re.compile(r"\.[mc]?[tj]s$")
+_GENERATED: Final = "// dbswitch:generated "
 _ENGINE_TYPE: Final = re.compile(r"^\s*engineType\s*=\s*\"client\"", re.MULTILINE)
 _RUST_FREE: Final = (6, 16)
 _NEXT_REWRITE: Final = 8
@@ -74,35 +75,52 @@ class ClientFacts(Struct, frozen=True):
     Attributes:
         path: where it goes.
         adapters: those that are installed; with both, Neon's connects to Neon's hosts and node-postgres to the others.
-        module: what it imports the project's own PrismaClient from: a path, or a package (`@prisma/client`).
+        module: what it imports the project's own PrismaClient from: a path, or the name of a `package`.
         variable: the variable with the database URL.
         extend: the file with the project's own hooks, None where there is none.
         names: further names under which the project imports its client, such as `db`.
+        re_exports: `export ... from` statements of the project's own file.
     """
 
     path: str
     style: Style
     adapters: tuple[Adapter, ...]
     module: str
+    package: bool = False
     variable: str = "DATABASE_URL"
     extend: str | None = None
     names: tuple[str, ...] = ()
+    re_exports: tuple[str, ...] = ()
 
 
-def plan_client(project: Project) -> GeneratedFile:
-    """Return the client as this project needs it.
+def plan_client(project: Project, path: str | None = None) -> GeneratedFile:
+    """Return the client as this project needs it; `path` is where it goes, if the caller chooses.
+
+    Otherwise it takes the place of the project's own client, or goes beside it if that file is more than a client.
 
     Raises:
-        ConfigError: this project's Prisma cannot have it; the text says why and what helps.
+        ConfigError: this project's Prisma cannot have it, or `path` cannot be used; the text says why and what helps.
     """
-    return render(client_facts(project))
+    return render(client_facts(project, path))
+
+
+def replacement_advice(project: Project, file: GeneratedFile) -> tuple[str, ...]:
+    """Say what has to change by hand, before `file` is written."""
+    style = read_style(project.root)
+    found, text = file.path, _text(project.root / file.path)
+    if not text:
+        found, text = _place(project, style)
+    if not text or is_pristine(text.encode()):
+        return ()
+    existing = read_existing(project.root, style, found, text)
+    return replacement_notes(existing, file.path, style, f"{STATE_DIR}/{REPLACED}/{found}")
 
 
 def render(facts: ClientFacts) -> GeneratedFile:
     """Return the file for `facts`. Pure but for the template."""
     style = facts.style
     module = facts.module
-    if not module.startswith("@"):
+    if not facts.package:
         module = style.relative(facts.path, module)
     extend = ""
     if facts.extend is not None:
@@ -119,24 +137,44 @@ def render(facts: ClientFacts) -> GeneratedFile:
             "extend": extend or "const project = {};",
             "variable": f"const VARIABLE = {json.dumps(facts.variable)};",
             "identity": f"const IDENTITY_SQL = {_literal(IDENTITY_SQL)};",
-            "names": "\n".join(f"export {{ prisma as {name} }};" for name in facts.names),
+            "names": "\n".join(
+                (*(f"export {{ prisma as {name} }};" for name in facts.names), *facts.re_exports)
+            ),
         },
     )
     return sign(KIND, facts.path, body)
 
 
-def client_facts(project: Project) -> ClientFacts:
+def client_facts(project: Project, path: str | None = None) -> ClientFacts:
     """Look at the project. Raises ConfigError as :func:`plan_client` does."""
     style = read_style(project.root)
-    path, text = _place(project, style)
+    module, package = _module(project)
+    if path is None:
+        found, text = _place(project, style)
+    else:
+        found = path = _chosen(project.root, path)
+        text = _text(project.root / path)
+    names: tuple[str, ...] = ()
+    re_exports: tuple[str, ...] = ()
+    if text.startswith(_GENERATED):
+        names, re_exports = tuple(_ALIAS.findall(text)), tuple(_RE_EXPORTED.findall(text))
+    elif text:
+        existing = read_existing(project.root, style, found, text)
+        if path is None and existing.missing:
+            path = _beside(project.root, found)
+        else:
+            names, re_exports = existing.clients, existing.re_exports
+    path = path or found
     return ClientFacts(
         path=path,
         style=style,
         adapters=_adapters(project.root),
-        module=_module(project),
+        module=module,
+        package=package,
         variable=project.primary_variable,
         extend=_extend(project.root, path),
-        names=_names(text),
+        names=tuple(name for name in names if name not in OWN_NAMES),
+        re_exports=re_exports,
     )
 
 
@@ -154,7 +192,8 @@ def _literal(sql: str) -> str:
     return "`" + sql.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${") + "`"
 
 
-def _module(project: Project) -> str:
+def _module(project: Project) -> tuple[str, bool]:
+    """Return where the project's PrismaClient is, and whether that is the name of a package."""
     prisma = project.prisma
     if prisma is None or not prisma.installed:
         raise ConfigError(
@@ -186,8 +225,12 @@ def _module(project: Project) -> str:
                 "no client generated: the generator `prisma-client` has no output",
                 fix='add output = "../generated/prisma" to the generator in the Prisma schema',
             )
-        return "@prisma/client"
-    return prisma.output if prisma.generator == "prisma-client-js" else f"{prisma.output}/client"
+        return "@prisma/client", True
+    if prisma.generator != "prisma-client-js":
+        return f"{prisma.output}/client", False
+    # A package is imported by its name; `@prisma/client` passes on what was generated into `.prisma/client`.
+    _, installed, name = prisma.output.rpartition("node_modules/")
+    return ("@prisma/client" if installed and name == ".prisma/client" else name), bool(installed)
 
 
 def _engine_is_client(project: Project) -> bool:
@@ -233,14 +276,21 @@ def _extend(root: Path, path: str) -> str | None:
     return beside if (root / beside).is_file() else None
 
 
-def _names(text: str) -> tuple[str, ...]:
-    def found() -> Iterable[str]:
-        yield from _ALIAS.findall(text)
-        if _CONSTRUCTS.search(text) is not None and not text.startswith("// dbswitch:generated "):
-            yield from _EXPORTED.findall(text)
+def _beside(root: Path, path: str) -> str:
+    stem, extension = posixpath.splitext(path)
+    places = [f"{stem}-client{extension}", f"{stem}-hot{extension}"]
+    return next((place for place in places if not (root / place).exists()), places[0])
 
-    own = {"prisma", "databaseIdentity", "withRetry", "classify", "readsOnly"}
-    return tuple(dict.fromkeys(name for name in found() if name not in own))
+
+def _chosen(root: Path, path: str) -> str:
+    place = (root / path).resolve()
+    if not _SOURCE_FILE.search(path) or not place.is_relative_to(root.resolve()):
+        raise ConfigError(
+            f"no client generated: {path} cannot be its place",
+            why="It is a TypeScript or JavaScript file of the project.",
+            fix="name one, such as --path lib/prisma-client.ts",
+        )
+    return place.relative_to(root.resolve()).as_posix()
 
 
 def _text(path: Path) -> str:

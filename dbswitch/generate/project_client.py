@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -11,20 +10,14 @@ from msgspec import Struct
 from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.errors import ConfigError
 from dbswitch.generate.client import find_client
+from dbswitch.generate.existing_client import exported_clients
+from dbswitch.project import jstext
 from dbswitch.project.generated import find
 
 if TYPE_CHECKING:
     from dbswitch.generate.style import Style
     from dbswitch.project.discovery import Project
 
-_EXPORT: Final = re.compile(
-    r"^(?P<export>export\s+)?(?:const|let|var)\s+(?P<name>\w+)\s*(?::[^=]+)?=\s*(?P<value>[^;]*)",
-    re.MULTILINE,
-)
-_DEFAULT_EXPORT: Final = re.compile(
-    r"^export\s+default\s+(?P<name>\w+)\s*;?\s*$|^export\s*\{\s*(?P<as>\w+)\s+as\s+default\s*\}", re.MULTILINE
-)
-_NO_CLIENT: Final = re.compile(r"\{|(?:async\s*)?(?:\([^)]*\)|\w+)\s*(?::[^=]+)?=>|(?:async\s+)?function\b")
 ANYWHERE: Final = "*"
 
 
@@ -59,20 +52,8 @@ def project_client(project: Project, style: Style) -> ProjectClient:
             facts=("looked for lib/prisma, lib/db and the like",),
             fix="run `dbswitch generate client` first",
         )
-    return ProjectClient(path, _export(text), follows=False)
-
-
-def _export(text: str) -> str:
-    made = {
-        match["name"]: match["export"] is not None
-        for match in _EXPORT.finditer(text)
-        if "prisma" in match["value"].lower() and _NO_CLIENT.match(match["value"]) is None
-    }
-    named = next((name for name, exported in made.items() if exported), None)
-    if named is not None:
-        return named
-    default = _DEFAULT_EXPORT.search(text)
-    return "default" if default is not None and (default["name"] or default["as"]) in made else ANYWHERE
+    exported = exported_clients(jstext.without_comments(text))
+    return ProjectClient(path, exported[0] if exported else ANYWHERE, follows=False)
 
 
 def import_lines(

@@ -23,6 +23,7 @@ _HEADER = re.compile(rb"\s*// dbswitch:generated (?P<kind>[a-z-]+) v\d+ ")
 _HEAD_BYTES = 256
 _SKIPPED = frozenset({"node_modules", "public", "dist", "build", "out", "coverage"})
 _DEPTH = 8
+_EXTENSIONS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
 _ROUTE_FILE = re.compile(r"^(?:src/)?app/(?P<path>.+/)?route\.(?:ts|js|mts|mjs)$")
 
 
@@ -60,7 +61,8 @@ def url_path(name: str) -> str | None:
     return "/" + "/".join(part for part in parts if not part.startswith(("(", "@")))
 
 
-def _files(root: Path) -> Iterator[tuple[str, str]]:
+def source_files(root: Path) -> Iterator[str]:
+    """Yield the JavaScript and TypeScript files of the project, relative to it, `/` between."""
     for folder, folders, files in os.walk(root):
         here = Path(folder).relative_to(root)
         deep = len(here.parts) >= _DEPTH
@@ -68,10 +70,15 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
             [] if deep else [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
         )
         for name in files:
-            if name.endswith((".ts", ".tsx", ".mts", ".js", ".mjs")):
-                kind = _kind(Path(folder, name))
-                if kind is not None:
-                    yield (here / name).as_posix(), kind
+            if name.endswith(_EXTENSIONS):
+                yield (here / name).as_posix()
+
+
+def _files(root: Path) -> Iterator[tuple[str, str]]:
+    for name in source_files(root):
+        kind = _kind(root / name)
+        if kind is not None:
+            yield name, kind
 
 
 def _kind(path: Path) -> str | None:

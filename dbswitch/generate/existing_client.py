@@ -1,0 +1,260 @@
+"""The file with the project's own Prisma client: what it exports, who imports what from it, what a new client keeps of it.
+
+Read with patterns, not parsed: a name that no pattern explains counts as one that the new client lacks.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from dbswitch.durable import read_regular_text
+from dbswitch.project import jstext
+from dbswitch.project.generated import source_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dbswitch.generate.style import Style
+
+# What every generated client exports itself.
+OWN_NAMES: Final = frozenset(
+    {"prisma", "default", "databaseIdentity", "withRetry", "classify", "readsOnly", "Retry", "Hooks", "Fault"}
+)
+_CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
+# A declaration ends before the next line that is neither indented nor a closing bracket or an operator.
+_DECLARED: Final = re.compile(
+    r"^(?P<export>export\s+)?(?:const|let|var)\s+(?P<name>\w+)\s*(?::[^=\n]+)?=(?![=>])\s*"
+    r"(?P<value>.*(?:\n(?:[ \t]+|[)}\].?|&]).*)*)",
+    re.MULTILINE,
+)
+_DEFAULT: Final = re.compile(r"^export\s+default\s+(?P<value>.*)", re.MULTILINE)
+_LISTED: Final = re.compile(r"^export\s*\{(?P<names>[^}]*)\}(?!\s*from)", re.MULTILINE)
+_RE_EXPORT: Final = re.compile(
+    r"^export\s+(?:type\s+)?(?:\*(?:\s+as\s+\w+)?|\{(?P<names>[^}]*)\})\s*from\s*['\"][^'\"]+['\"];?",
+    re.MULTILINE,
+)
+_FUNCTION: Final = re.compile(r"(?:async\s+)?(?:function\b|(?:\([^()]*\)|\w+)\s*(?::[^=]+)?=>)|class\b")
+_NO_CLIENT: Final = re.compile(r"[{\[]|\(?global(?:This)?\s+as\b")
+_CLIENT: Final = re.compile(r"\bnew\s+PrismaClient\b|\bprisma\b|\b\w*[pP]risma\w*\s*\(")
+_IMPORT: Final = re.compile(
+    r"\b(?:import|export)\s+(?P<what>[\w\s{},*$]+?)\s*from\s*['\"](?P<source>[^'\"\n]+)['\"]"
+    r"|(?:\{(?P<taken>[^{}]*)\}\s*=\s*)?(?:await\s+)?\b(?:import|require)\(\s*['\"](?P<called>[^'\"\n]+)['\"]\s*\)"
+)
+_NAMESPACE: Final = re.compile(r"\*\s*as\s+(\w+)")
+_EXTENSION: Final = re.compile(r"\.(?:[mc]?[tj]s|[tj]sx)$")
+
+
+class ImportedNames(Struct, frozen=True):
+    """The names that one import takes; `*` stands for the whole module."""
+
+    file: str
+    line: int
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} imports {', '.join(self.names)}"
+
+
+class ExistingClient(Struct, frozen=True):
+    """One file.
+
+    Attributes:
+        clients: the names under which it exports the client.
+        re_exports: its `export ... from` statements, which a new file can keep as they are.
+        missing: the imports of names that are neither.
+    """
+
+    path: str
+    text: str
+    clients: tuple[str, ...]
+    re_exports: tuple[str, ...]
+    missing: tuple[ImportedNames, ...]
+
+    def line_of(self, pattern: str) -> int | None:
+        """Return the number of the first line that the pattern matches in, comments aside."""
+        plain = jstext.without_comments(self.text)
+        found = re.search(pattern, plain)
+        return None if found is None else plain.count("\n", 0, found.start()) + 1
+
+
+def read_existing(root: Path, style: Style, path: str, text: str) -> ExistingClient:
+    """Look at the client in `path` and at every file that imports it."""
+    plain = jstext.without_comments(text)
+    clients = exported_clients(plain)
+    statements = tuple(
+        re.sub(r"\s+", " ", match[0]).rstrip(";") + ";" for match in _RE_EXPORT.finditer(plain)
+    )
+    kept = set(clients)
+    everything = False
+    for match in _RE_EXPORT.finditer(plain):
+        everything |= match["names"] is None
+        kept |= set(_outer_names(match["names"] or ""))
+    own = _other_exports(plain) - kept
+    generated = text.startswith("// dbswitch:generated ")
+
+    def lacking(name: str) -> bool:
+        if name in kept or (generated and name in OWN_NAMES):
+            return False
+        return name in own or name in {"default", "*"} or not everything
+
+    found = (
+        ImportedNames(one.file, one.line, tuple(name for name in one.names if lacking(name)))
+        for one in imports_of(root, style, path)
+    )
+    return ExistingClient(path, text, clients, statements, tuple(one for one in found if one.names))
+
+
+def exported_clients(plain: str) -> tuple[str, ...]:
+    """Return the names under which a text without comments exports a Prisma client. Pure."""
+    clients: dict[str, bool] = {}
+    for match in _DECLARED.finditer(plain):
+        if _is_client(match["value"], clients):
+            clients[match["name"]] = match["export"] is not None
+    names = [name for name, exported in clients.items() if exported]
+    for match in _LISTED.finditer(plain):
+        for item in match["names"].split(","):
+            inner, _, outer = item.strip().partition(" as ")
+            if inner.strip() in clients:
+                names.append((outer or inner).strip())
+    default = _DEFAULT.search(plain)
+    if default is not None and _is_client(default["value"], clients):
+        names.append("default")
+    return tuple(dict.fromkeys(names))
+
+
+def imports_of(root: Path, style: Style, path: str) -> Iterator[ImportedNames]:
+    """Yield what the other files of the project import from the file `path`."""
+    target = _module(path)
+    last = posixpath.basename(target) or path
+    for name in source_files(root):
+        if name == path:
+            continue
+        try:
+            text = read_regular_text(root / name, errors="replace")
+        except OSError:
+            continue
+        if last not in text:
+            continue
+        plain = jstext.without_comments(text)
+        for match in _IMPORT.finditer(plain):
+            if target in _candidates(name, match["source"] or match["called"], style):
+                yield ImportedNames(name, plain.count("\n", 0, match.start()) + 1, _names(match, plain))
+
+
+def _is_client(value: str, clients: dict[str, bool]) -> bool:
+    value = value.strip().rstrip(";")
+    if value.isidentifier():
+        return value in clients
+    if _FUNCTION.match(value) or _NO_CLIENT.match(value):
+        return False
+    return _CLIENT.search(value) is not None or any(
+        re.search(rf"\b{name}\b(?!\s*[.(:])", value) for name in clients
+    )
+
+
+def _other_exports(plain: str) -> set[str]:
+    names = {
+        match[1]
+        for match in re.finditer(
+            r"^export\s+(?:declare\s+)?(?:async\s+)?(?:const|let|var|function\*?|class|abstract\s+class|type|interface|enum)\s+(\w+)",
+            plain,
+            re.MULTILINE,
+        )
+    }
+    for match in _LISTED.finditer(plain):
+        names |= set(_outer_names(match["names"]))
+    return names | ({"default"} if _DEFAULT.search(plain) else set())
+
+
+def _outer_names(listed: str) -> Iterator[str]:
+    for item in listed.split(","):
+        words = item.split()
+        if words:
+            yield words[-1]
+
+
+def _names(match: re.Match[str], plain: str) -> tuple[str, ...]:
+    if match["source"] is None:
+        taken = match["taken"]
+        if taken is None:
+            return ("*",)
+        return tuple(part.split(":")[0].strip() for part in taken.split(",") if part.strip())
+    what = re.sub(r"^type\s+(?=[\w{*])", "", match["what"].strip())
+    namespace = _NAMESPACE.search(what)
+    if namespace is not None:
+        used = re.findall(rf"\b{namespace[1]}\.(\w+)", plain)
+        return tuple(dict.fromkeys(used)) or ("*",)
+    if what == "*":
+        return ("*",)
+    before, _, listed = what.partition("{")
+    names = ["default"] if before.strip(" ,\n") else []
+    for item in listed.rstrip("} \n").split(","):
+        words = [word for word in item.split() if word != "type"]
+        if words:
+            names.append(words[0])
+    return tuple(names)
+
+
+def _candidates(importer: str, source: str, style: Style) -> Iterator[str]:
+    if source.startswith("."):
+        yield _module(posixpath.normpath(posixpath.join(posixpath.dirname(importer), source)))
+        return
+    for prefix, folder in style.aliases:
+        if source.startswith(prefix):
+            yield _module(posixpath.normpath(folder + source.removeprefix(prefix)))
+    # `baseUrl`
+    yield _module(source)
+    yield _module(f"src/{source}")
+
+
+def _module(path: str) -> str:
+    return _EXTENSION.sub("", path).removesuffix("/index")
+
+
+_MOVED: Final = (
+    (r"\$extends\(", "its extension"),
+    (r"\bneonConfig\.", "the settings of Neon's driver"),
+    (r"\b(?:log|omit|errorFormat|transactionOptions)\s*:", "its options"),
+)
+_SHOWN: Final = 10
+
+
+def replacement_notes(existing: ExistingClient, written: str, style: Style, kept: str) -> tuple[str, ...]:
+    """Say what a person has to do when `written` takes the place of the existing client, or is written beside it.
+
+    `kept` is where a copy of a replaced file goes.
+    """
+    path = existing.path
+    if written != path:
+        made_at = existing.line_of(r"\bnew\s+PrismaClient\b") or 1
+        module = style.relative(path, written)
+        return (
+            f"{path} stays as it is, because it is more than a client:",
+            *_shortened([f"  {one}" for one in existing.missing]),
+            f"to switch hot, change {path}:{made_at}: put `followingClient` where `new PrismaClient(...)` is",
+            f'  and add: import {{ prisma as followingClient }} from "{module}";',
+        )
+    stem, extension = posixpath.splitext(path)
+    return (
+        *_shortened(
+            [
+                f"{one}, which the new file lacks: move it from {kept} to a file of its own and import it from there"
+                for one in existing.missing
+            ]
+        ),
+        *(
+            f"{path}:{line} has {what}: move {'it' if what.endswith('n') else 'them'} to {stem}.extend{extension}"
+            for mark, what in _MOVED
+            if (line := existing.line_of(mark))
+        ),
+    )
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    rest = len(lines) - _SHOWN
+    return lines if rest <= 0 else [*lines[:_SHOWN], f"  and {rest} more imports"]
