@@ -241,6 +241,7 @@ def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingRes
     if verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
         remains = apply.app.old_connections(goal)
         if remains is None:
+            apply.app.require(verification)
             return verification
         reason = remains
     work.reporter.notice("hot-fallback", f"{reason}; going on as a restart", "warning")
@@ -260,6 +261,7 @@ def _quiet(
     if not plan.unchanged:
         return _without_restart(apply, goal, verification)
     if verification is None or verification.outcome is not False:
+        apply.app.require(verification)
         return verification
     # The files already say so and the app is elsewhere: the split brain a restart is for.
     work.reporter.notice("app-elsewhere", f"{verification.detail}; restarting it", "warning")

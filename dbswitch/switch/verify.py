@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from dbswitch.database.identity import Identity
 
-ATTEMPT_TIMEOUT = 10.0  # seconds; the first request after a start waits for the route to be compiled
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.25
 OVERLAP = 0.15  # seconds after which the app is asked again although the last request is pending
-MANY_PENDING = 8  # from then on the app is asked once a second
+MANY_PENDING = 6  # from then on the app is asked once a second: a busy one is not helped by more requests
 SLOW_OVERLAP = 1.0
+MOST_PENDING = 10
 # An answer that does not change for so many seconds and answers will not change later. Once the env file is renamed the
 # generated client follows with its next query.
 SETTLED = {Answer.OTHER: 3.0, Answer.NO_DATABASE: 10.0, Answer.SILENT: 10.0}
@@ -116,8 +116,9 @@ class _Asking:
         attempt, pause, next_at = 0, FIRST_PAUSE, self._began
         while (now := time.monotonic()) < self._end or attempt == 0:
             if now >= next_at:
-                attempt += 1
-                self._send()
+                if len(self._pending) < MOST_PENDING:
+                    attempt += 1
+                    self._send()
                 next_at = now + (OVERLAP if len(self._pending) < MANY_PENDING else SLOW_OVERLAP)
             try:
                 said = self._answers.get(timeout=max(0.001, min(next_at, self._end) - time.monotonic()))
@@ -131,8 +132,8 @@ class _Asking:
         return self._result(self._last)
 
     def _send(self) -> None:
-        timeout = max(0.1, min(ATTEMPT_TIMEOUT, self._end - time.monotonic()))
-        connection = connect(self._question, timeout)
+        # To the end: others are sent beside it, and an app that compiles or is busy may need longer than any guess.
+        connection = connect(self._question, max(0.1, self._end - time.monotonic()))
         self._pending.add(connection)
 
         def work() -> None:
