@@ -126,7 +126,10 @@ def has_remains(path: Path) -> bool:
 
 def _drafts(path: Path) -> list[Path]:
     """Return the temporary files of :func:`commit` that a killed run left."""
-    names = os.listdir(path.parent)  # noqa: PTH208 - Path.glob() ignores a folder that cannot be read
+    try:
+        names = os.listdir(path.parent)  # noqa: PTH208 - Path.glob() ignores a folder that cannot be read
+    except FileNotFoundError:
+        return []
     return [path.with_name(name) for name in names if name.startswith(f".{path.name}.draft-")]
 
 

@@ -415,6 +415,7 @@ def test_a_save_between_the_comparison_and_a_removal_is_kept(project, way, monke
 
 def test_recovery_without_a_journal_returns_none(project):
     assert recover(project / "state" / "journal") is None
+    assert recover(project / "no-such-folder" / "journal") is None
 
 
 def test_recovery_finishes_a_committed_change_and_reports_it(project, way):
