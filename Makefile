@@ -19,7 +19,7 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 20 </dev/null
 BENCH ?= $(patsubst tests/benchmarks/bench_%.py,%,$(sort $(wildcard tests/benchmarks/bench_*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format javascript test test-all test-root sweeps bench demo release-notes clean node compiled
+.PHONY: help venv check format javascript test test-all test-root sweeps bench demo pictures release-notes clean node compiled
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ bench: $(STAMP) node compiled ## measure; BENCH=NAME picks one of tests/benchmar
 
 demo: $(STAMP) node ## see it work: two databases, a real app, two switches (ARGS=--keep leaves it running)
 	@$(BIN)/dbswitch demo $(ARGS)
+
+pictures: $(STAMP) node compiled ## take the pictures of docs/images again, on a machine with nothing else to do
+	DBSWITCH_SCREENSHOTS=docs/images $(BIN)/pytest tests/e2e/test_admin_page.py $(ARGS) </dev/null
+	$(BIN)/python -m tests.support.record_demo
 
 release-notes: ## print the section of the changelog for VERSION
 	@awk -v heading="## [$(VERSION)]" 'index($$0, heading) == 1 { on = 1; next } /^## \[/ { on = 0 } on { print; found = 1 } \

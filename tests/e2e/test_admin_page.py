@@ -22,7 +22,7 @@ __all__ = ["browser"]
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-# Where the pictures of the documentation go: DBSWITCH_SCREENSHOTS=docs/images pytest tests/e2e/test_admin_page.py
+# Where the pictures of the documentation go: see `make pictures`
 PICTURES = os.environ.get("DBSWITCH_SCREENSHOTS")
 AWAY = "The server is away"
 
