@@ -227,12 +227,14 @@ class _Planning:
 
     def without(self, document: Document, key: str, present: str) -> Document:
         """Return the document with `key` commented out, or with the person's own value that it had displaced."""
+        if self.is_own(document, key):  # it must not give way to an older one
+            return document.park(key)
         restored = document.restore(key)
         if restored is not None:
             value = restored.get(key) or ""
             if not self.knowledge.misleads(key, value) and not self.knowledge.forbidden(key, value):
                 return restored
-        if self.knowledge.lasting(key, present) or self.is_own(document, key):
+        if self.knowledge.lasting(key, present):
             return document.park(key)
         # No target can set the value again (a command printed it): it must not stay in the file as a comment.
         return document.set(key, "").park(key)

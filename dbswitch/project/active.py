@@ -248,7 +248,7 @@ class _Comparison:
             for one in sorted(self._unresolved)
             if place is not None
             and self._written.leads_to(one, place)
-            and key not in self._written.targets[one].values
+            and key not in self._written.targets[one].last
         )
         return next(names, None)
 
@@ -289,7 +289,7 @@ class _Comparison:
     def _changed(self, name: str, found: Mapping[str, Effective]) -> tuple[str, ...]:
         return tuple(
             key
-            for key in sorted(self._written.targets[name].values)
+            for key in self._written.targets[name].last
             if key in found and name not in self._written.targets_of(key, found[key].value or "")
         )
 

@@ -29,10 +29,17 @@ _KEPT: Final = 50  # values remembered for one variable of one target, the newes
 
 
 class EnteredTarget(Struct, frozen=True, forbid_unknown_fields=True):
-    """What was written for one target: digests by variable, and those of the places of its database."""
+    """What was written for one target.
+
+    Attributes:
+        values: digests by variable.
+        places: digests of the places of its database.
+        last: the variables that the last switch to it wrote.
+    """
 
     values: dict[str, tuple[str, ...]] = {}
     places: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
 
 
 class Entered(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,9 +78,8 @@ class Entered(Struct, frozen=True, forbid_unknown_fields=True):
         led = before.places
         for place in sorted(places, key=lambda one: one.text):
             led = _newest(led, self._digest("", place.text))
-        if (found, led) == (before.values, before.places):
-            return self
-        return Entered(self.key, {**self.targets, target: EnteredTarget(found, led)})
+        after = EnteredTarget(found, led, tuple(sorted(values)))
+        return self if after == before else Entered(self.key, {**self.targets, target: after})
 
     def _digest(self, variable: str, text: str) -> str:
         message = f"{variable}\0{text}".encode("utf-8", "surrogateescape")

@@ -117,15 +117,17 @@ def lookup(project: Project, name: str, *, ambient: Mapping[str, str] | None = N
     return ref
 
 
-def variable_names(project: Project) -> frozenset[str]:
+def variable_names(project: Project, refs: tuple[TargetRef, ...] | None = None) -> frozenset[str]:
     """Return every variable that some target sets, as far as it can be known without running a `command`.
+
+    `refs` are the listed targets; None lists them.
 
     Raises:
         ConfigError: the targets cannot be listed.
         EnvFileError: an env file cannot be read.
     """
     found: set[str] = set()
-    for ref in list_targets(project):
+    for ref in list_targets(project) if refs is None else refs:
         if ref.runs_command:
             found.add(project.primary_variable)
             continue
@@ -137,9 +139,14 @@ def variable_names(project: Project) -> frozenset[str]:
 
 
 def known_values(
-    project: Project, *, ambient: Mapping[str, str] | None = None
+    project: Project,
+    refs: tuple[TargetRef, ...] | None = None,
+    *,
+    ambient: Mapping[str, str] | None = None,
 ) -> Mapping[str, frozenset[str]]:
     """Return every value some target gives a variable, as written and as dbswitch writes it; full of secrets.
+
+    `refs` are the listed targets; None lists them.
 
     Raises:
         ConfigError: the targets cannot be listed.
@@ -147,7 +154,7 @@ def known_values(
     """
     environment = os.environ if ambient is None else ambient
     found: dict[str, set[str]] = {}
-    for ref in list_targets(project, ambient=ambient):
+    for ref in list_targets(project, ambient=ambient) if refs is None else refs:
         if ref.runs_command:
             continue
         try:

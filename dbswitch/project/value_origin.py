@@ -36,9 +36,9 @@ class ValueOrigin:
         self._project = project
         self._target = target
         self._entered = entered
-        self._values = known_values(project, ambient=ambient)
+        self._values = known_values(project, refs, ambient=ambient)
         self._deciding = frozenset(project.url_variables) - frozenset(project.shadow_variables)
-        set_by_targets = variable_names(project)
+        set_by_targets = variable_names(project, refs)
         self._definitions = _definitions(project, refs) - set_by_targets - self._deciding
         self.absent = (set_by_targets | entered.variables | self._deciding) - frozenset(target.variables)
         self._place = place_in(target.variables[target.primary])

@@ -488,3 +488,25 @@ def test_what_next_start_takes_from_the_files_of_production_does_not_count(folde
     found = project(folder)
     state = active(found, {}, readers=all_profiles(found))
     assert (state.name, [one.target for one in state.readers]) == ("local", ["local", "prod", None])
+
+
+def test_a_command_target_is_recognised_by_what_its_last_switch_wrote(folder):
+    from msgspec import json as msgspec_json
+
+    from dbswitch import state_folder
+    from dbswitch.project import entered
+
+    folder.package()
+    folder.write(".env", f"DATABASE_URL={STAGING}\nDIRECT_URL={LOCAL}\n")
+    folder.write("dbswitch.toml", '[targets.vault]\ncommand = ["false"]\n')
+    found = project(folder)
+    assert active(found, {}).kind is ActiveKind.UNKNOWN
+    before = entered.load(found.private_dir).adding(
+        "vault", {"DATABASE_URL": STAGING, "DIRECT_URL": STAGING}, ()
+    )
+    state_folder.ensure(found.private_dir, folder.root)
+    path = found.private_dir / entered.FILE_NAME
+    path.write_bytes(msgspec_json.encode(before))
+    assert active(found, {}).text == "vault in part (DIRECT_URL is not as vault sets it)"
+    path.write_bytes(msgspec_json.encode(before.adding("vault", {"DATABASE_URL": STAGING}, ())))
+    assert active(found, {}).name == "vault"

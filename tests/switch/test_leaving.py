@@ -280,6 +280,25 @@ def test_an_own_value_that_a_target_had_displaced_does_not_come_back_where_it_mi
     assert "DIRECT_URL" not in bound(app)
 
 
+def test_an_own_value_that_misleads_does_not_give_way_to_an_older_one(app):
+    prisma(app, direct="DIRECT_URL")
+    older = f"DIRECT_URL={STAGING}?older=1"
+    app.write(
+        ".env",
+        f"{older}\nDATABASE_URL={LOCAL}\nDATABASE_URL_LOCAL={LOCAL}\nDIRECT_URL_LOCAL={LOCAL}\nDATABASE_URL_QA={STAGING}\n",
+    )
+    switch(app.root, "local")
+    text = (app.root / ".env").read_text()
+    assert f"# dbswitch:kept {older}" in text
+    newer = "DIRECT_URL=postgresql://me:x@mine.test/own"
+    app.write(".env", text.replace(f"\nDIRECT_URL={LOCAL}", f"\n{newer}"))
+    switch(app.root, "qa")
+    text = (app.root / ".env").read_text()
+    assert newer in text
+    assert older in text
+    assert bound(app, ".env").get("DIRECT_URL") is None
+
+
 def test_no_value_is_stored_and_the_folder_is_private(app):
     app.write(".env.local", f"DATABASE_URL_LOCAL={LOCAL}\nTOKEN_LOCAL=t0ken-value\n")
     switch(app.root, "local")
