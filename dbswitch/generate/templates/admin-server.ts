@@ -12,7 +12,7 @@ import { databaseIdentity as ask, prisma } from "../../../../lib/prisma"; // {cl
 
 const MIGRATIONS = "prisma/migrations"; // {migrations}
 
-interface Identity {
+interface Identity extends Record<string, string | null> {
   database: string;
   serverVersion: string;
   inRecovery: string;
