@@ -138,6 +138,14 @@ def status(
 
 
 @app.command()
+def targets(
+    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
+) -> Invocation:
+    """List the targets: where each leads, and where it is defined."""
+    return Invocation(op.Targets(), Common(json, quiet, verbose, project))
+
+
+@app.command()
 def dev(
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once the server answers; it goes on in the background.")

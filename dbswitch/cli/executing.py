@@ -8,12 +8,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from dbswitch.cli.switching import asker, find_project, tell_unfinished
-from dbswitch.errors import ProtectedError, UsageError
+from dbswitch.errors import UsageError
 
 if TYPE_CHECKING:
     from dbswitch.cli.operations import Common, Exec
     from dbswitch.cli.renderer import Renderer
-    from dbswitch.project.targets import Target
 
 
 def execute(asked: Exec, common: Common, renderer: Renderer) -> int:
@@ -27,10 +26,18 @@ def execute(asked: Exec, common: Common, renderer: Renderer) -> int:
     project = find_project(common, renderer)
     tell_unfinished(project, renderer)
     from dbswitch.project.command_environment import for_target
+    from dbswitch.switch import confirmation
     from dbswitch.switch.edits import resolve
 
     target = resolve(project, asked.target, os.environ)
-    confirm(target, asked, common, renderer)
+    if target.protected:
+        confirmation.ask(
+            target,
+            asked.confirm,
+            asker(common, renderer),
+            who="command",
+            command=f"dbswitch exec {target.name} --confirm {target.name} -- CMD",
+        )
     environment = for_target(project, target, os.environ)
     if not common.quiet:
         if environment.removed:
@@ -54,28 +61,3 @@ def execute(asked: Exec, common: Common, renderer: Renderer) -> int:
             why="nothing was run",
             fix="the command stands behind `--`: `dbswitch exec TARGET -- CMD`; a shell's own words need `sh -c '...'`",
         ) from None
-
-
-def confirm(target: Target, asked: Exec, common: Common, renderer: Renderer) -> None:
-    """Let a person confirm a protected target by its database name.
-
-    Raises:
-        ProtectedError: it was not confirmed.
-    """
-    if not target.protected:
-        return
-    expected = target.url.database
-    given = asked.confirm
-    ask = asker(common, renderer)
-    if given is None and ask is not None:
-        from dbswitch.switch import confirmation
-
-        given = confirmation.typed(ask, f"{target.name} is protected: {target.url.masked()}", expected)
-    if given == expected:
-        return
-    raise ProtectedError(
-        f"{target.name} is protected and was not confirmed",
-        facts=(target.url.masked(),),
-        why="the command would run against it",
-        fix=f"dbswitch exec {target.name} --confirm {expected} -- ...",
-    )

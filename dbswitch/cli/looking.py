@@ -12,11 +12,12 @@ from dbswitch.cli.wording import duration, target_style
 from dbswitch.server.state import ServerState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dbswitch.cli.operations import Common, History
     from dbswitch.cli.renderer import Renderer
     from dbswitch.project.discovery import Project
+    from dbswitch.project.targets import TargetRef
     from dbswitch.switch.history import Past
     from dbswitch.switch.status import Status
 
@@ -144,7 +145,10 @@ def _server(found: Status) -> str:
     if not server.processes:
         return f"{server.state.value} (port {found.port})"
     origin = "started by dbswitch" if server.by_us else "not started by dbswitch"
-    return f"{server.state.value}{where}, pid {server.processes[0].process.pid}, {origin}"
+    pid = server.processes[0].process.pid
+    if server.state is ServerState.HALF_DEAD:
+        return f"runs{where} but does not answer, pid {pid}, {origin}; the next switch restarts it"
+    return f"{server.state.value}{where}, pid {pid}, {origin}"
 
 
 def _targets(found: Status, protected: frozenset[str]) -> Iterable[tuple[str, Style]]:
@@ -156,6 +160,48 @@ def _targets(found: Status, protected: frozenset[str]) -> Iterable[tuple[str, St
         yield (target.name, target_style(target.name, protected))
         if target.protected:
             yield (" (protected)", Style.PLAIN)
+
+
+def targets(common: Common, renderer: Renderer) -> int:
+    """List the targets; runs no command of a target. Return the exit code."""
+    project = find_project(common, renderer)
+    from dbswitch.project.active import active
+    from dbswitch.project.targets import list_targets
+
+    refs = list_targets(project)
+    found = active(project, os.environ)
+    databases = dict(found.databases)
+    fields = {
+        "target": found.target,
+        "targets": [
+            {
+                "name": ref.name,
+                "aliases": list(ref.aliases),
+                "protected": ref.protected,
+                "database": databases.get(ref.name),
+                "source": ref.source,
+            }
+            for ref in refs
+        ],
+    }
+    renderer.answer(Answer("targets", fields, tuple(_target_lines(refs, found.target, databases))))
+    return 0
+
+
+def _target_lines(
+    refs: Sequence[TargetRef], active: str | None, databases: Mapping[str, str | None]
+) -> Iterable[Line]:
+    if not refs:
+        yield plain("none yet; `dbswitch init` says how to add them")
+    wide = max((len(ref.name) for ref in refs), default=0)
+    for ref in refs:
+        places = ", ".join(sorted({place.text for place in ref.places}))
+        yield (
+            ("* " if ref.name == active else "  ", Style.GOOD),
+            (ref.name.ljust(wide), Style.DANGER if ref.protected else Style.BOLD),
+            (f"  {places or databases.get(ref.name) or 'not known before it is used'}", Style.PLAIN),
+            (f"  from {ref.source}{', protected' if ref.protected else ''}", Style.DIM),
+        )
 
 
 def history(asked: History, common: Common, renderer: Renderer) -> int:

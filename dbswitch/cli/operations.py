@@ -60,6 +60,10 @@ class Status(Struct, frozen=True):
     """Say which target is active and how the server is."""
 
 
+class Targets(Struct, frozen=True):
+    """List the targets."""
+
+
 class Dev(Struct, frozen=True):
     """Run the dev server and follow it, or only start it (`detach`)."""
 
@@ -159,6 +163,7 @@ class Demo(Struct, frozen=True):
 Operation = (
     Switch
     | Status
+    | Targets
     | Dev
     | Stop
     | Restart

@@ -20,7 +20,9 @@ Project = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done and do nothing.")]
 Confirm = Annotated[
     str | None,
-    typer.Option("--confirm", metavar="DBNAME", help="Confirm a protected target by its database name."),
+    typer.Option(
+        "--confirm", metavar="NAME", help="Confirm a protected target by its name or its database's."
+    ),
 ]
 
 

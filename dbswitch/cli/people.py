@@ -18,6 +18,7 @@ from dbswitch.cli.renderer import Answer, Failure, Line, Style, plain
 from dbswitch.switch.events import (
     Notice,
     Outcome,
+    Phase,
     PhaseChanged,
     PhaseState,
     Planned,
@@ -61,6 +62,7 @@ class PlainPeople:
         self._protected: frozenset[str] = frozenset()
         self._target = ""
         self._planned: Planned | None = None
+        self._notices: list[Notice] = []
         self._waited: tuple[str, float] = ("", 0.0)
 
     def protect(self, names: Iterable[str]) -> None:
@@ -87,7 +89,10 @@ class PlainPeople:
                 self.waiting(event)
             case Notice(code="stop", text=text) if not self.verbose:
                 self.step(text)
+            case Notice(code=code) if code in wording.NOTHING_DONE:
+                self._notices.append(event)  # the verdict says it
             case Notice(text=text, level=level):
+                self._notices.append(event)
                 head = ("warning: ", Style.WARN) if level == "warning" else ("note: ", Style.DIM)
                 self.say((head, (text, Style.PLAIN)))
             case Result():
@@ -105,10 +110,15 @@ class PlainPeople:
     def waiting(self, event: Waiting) -> None:
         """Say a wait once, and again now and then while it lasts."""
         said, at = self._waited
-        text = f"{wording.doing(event.phase)}: {event.reason}"
+        text = f"{self.waiting_for(event)}: {event.reason}"
         if said != text or time.monotonic() - at >= REPEAT_AFTER:
             self._waited = (text, time.monotonic())
             self.say((("… ", Style.DIM), (text, Style.DIM)))
+
+    def waiting_for(self, event: Waiting) -> str:
+        """Return what is going on, and before the database answers what Ctrl-C does."""
+        harmless = event.phase is Phase.PROBE and self._planned is not None
+        return wording.doing(event.phase) + (" (Ctrl-C changes nothing)" if harmless else "")
 
     def step(self, text: str) -> None:
         """Say a small step inside a phase, where that costs no line."""
@@ -119,7 +129,7 @@ class PlainPeople:
         if self._planned is not None and event.outcome is Outcome.PLANNED:
             for line in wording.plan_lines(self._planned, event.target, self._protected, dry=True):
                 self.line(line)
-        for line in wording.verdict(event, self._protected):
+        for line in wording.verdict(event, self._protected, self._notices):
             self.line(line)
 
     def answer(self, answer: Answer) -> None:
@@ -205,6 +215,7 @@ class LivePeople(PlainPeople):
         if self._current is None:
             super().waiting(event)
         else:
+            self._current.label = self.waiting_for(event)
             self._current.reason = event.reason
 
     def step(self, text: str) -> None:

@@ -90,6 +90,10 @@ def carry_out(invocation: Invocation, renderer: Renderer) -> int:
             from dbswitch.cli import looking
 
             return looking.status(common, renderer)
+        case op.Targets():
+            from dbswitch.cli import looking
+
+            return looking.targets(common, renderer)
         case op.History():
             from dbswitch.cli import looking
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from dbswitch.answering import answering
 from dbswitch.cli.switching import agree_to_take_port, find_project
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 
 LOOK = 0.25  # seconds between two looks at whether the server is still there
 SEARCH = 1.0  # the same where all processes have to be searched for it
+# ECMA-48: control sequences, operating system commands, two-byte escapes.
+_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[0-Z\\^_`-~])")
+_OPEN_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|\][^\x07\x1b]{0,256})?$")
 _TAIL = 1 << 20  # bytes; as much of the log's end as is searched for its last lines
 
 
@@ -35,7 +42,7 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
     from dbswitch.project import server_spec
     from dbswitch.server import log
     from dbswitch.switch import runs, servers
-    from dbswitch.switch.events import Result
+    from dbswitch.switch.events import Notice, Result
     from dbswitch.switch.interrupts import Interrupts
 
     if asked.take_port:
@@ -44,12 +51,17 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
     begin = log.size(spec.log_path)
     results: list[Result] = []
 
+    watch = Watch(project, spec, renderer)
+
     def emit(event: Event) -> None:
         if isinstance(event, Result):
             results.append(event)
+        if isinstance(event, Notice) and event.code == "already-running" and not asked.detach:
+            log_is = "showing its log" if watch.lives() else "its log is where you started it"
+            ends = "Ctrl-C stops showing it, `dbswitch stop` ends the server"
+            event = replace(event, text=f"{event.text}; {log_is}. {ends}.")
         renderer.emit(event)
 
-    watch = Watch(project, spec, renderer)
     with Interrupts():  # around the start as well: no moment in which Ctrl-C would leave a server behind
         try:
             result = servers.start_server(
@@ -64,11 +76,8 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
             )
             if result.exit or asked.detach:
                 return result.exit
-            stops = "stops the server" if _is_ours(results) else "leaves it running"
-            if watch.lives():
-                renderer.note(f"following its log; Ctrl-C {stops}")
-            else:
-                renderer.note(f"its output is where it was started; Ctrl-C {stops}")
+            if _is_ours(results):
+                renderer.note("showing its log; Ctrl-C stops the server")
             _show(log.follow(spec.log_path, since=begin, stop=watch.gone), as_json=common.json)
         except InterruptedSwitchError as interruption:
             return _leave(project, renderer, ours=_is_ours(results), terminated=interruption.terminated)
@@ -91,7 +100,7 @@ def _leave(project: Project, renderer: Renderer, *, ours: bool, terminated: bool
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     code = ExitCode.TERMINATED if terminated else ExitCode.OK
     if not ours:
-        renderer.note("the server goes on without us; `dbswitch stop` stops it")
+        renderer.note("the server keeps running; `dbswitch stop` ends it")
         return code
     return servers.stop_server(project, renderer.emit, run_id=runs.new_id()).exit or code
 
@@ -106,6 +115,12 @@ class Watch:
     status: int | None = None
     stopped: bool = False
     _next: float = 0.0
+    _switched: str | None = None  # id of the last switch that is known
+    _history_changed: int = 0  # nanoseconds, of the file when it was read last
+
+    def __post_init__(self) -> None:
+        """Take note of the switches that are over."""
+        self._switched = self._last_switch()[0]
 
     def gone(self) -> bool:
         """Return whether there is nothing left to follow. Cheap to call often: it looks every `LOOK` seconds."""
@@ -113,6 +128,7 @@ class Watch:
         if now < self._next:
             return False
         self._next = now + LOOK
+        self._tell_switch()
         if self.lives():
             return False
         from dbswitch.switch import mutex, recovery
@@ -127,6 +143,31 @@ class Watch:
         if self.lives():  # a switch ended between the two looks
             return False
         return self._judge()
+
+    def _tell_switch(self) -> None:
+        """Say in one line that a switch was made elsewhere."""
+        run_id, text = self._last_switch()
+        if run_id != self._switched:
+            self._switched = run_id
+            self.renderer.note(text)
+
+    def _last_switch(self) -> tuple[str | None, str]:
+        from dbswitch.switch import history
+        from dbswitch.switch.events import Outcome
+
+        path = self.project.state_dir / history.FILE_NAME
+        with contextlib.suppress(OSError):
+            changed = path.stat().st_mtime_ns
+            if changed == self._history_changed:
+                return self._switched, ""
+            self._history_changed = changed
+        last = next((one for one in reversed(history.read(self.project.state_dir))), None)
+        if last is None:
+            return None, ""
+        if last.outcome is not Outcome.SWITCHED:
+            return last.id, f"a switch to {last.target} ended as {last.outcome}; see `dbswitch history`"
+        proof = {True: ", confirmed by the app", False: "; the app answers from another database", None: ""}
+        return last.id, f"switched to {last.target} ({last.mode}){proof[last.verified]}"
 
     def lives(self) -> bool:
         """Return whether the first process of a server that dbswitch started is alive."""
@@ -196,7 +237,10 @@ def logs(asked: Logs, common: Common, renderer: Renderer) -> int:
         ) from None
     _show([tail], as_json=common.json)
     if asked.follow:
-        _show(log.follow(path, since=position), as_json=common.json)
+        try:
+            _show(log.follow(path, since=position), as_json=common.json)
+        except KeyboardInterrupt:  # how following ends; not an error
+            return ExitCode.INTERRUPTED
     return ExitCode.OK
 
 
@@ -215,7 +259,8 @@ def _tail(path: Path, count: int) -> tuple[bytes, int]:
 def _show(chunks: Iterable[bytes], *, as_json: bool) -> None:
     """Write log text to stdout as it comes, or as one JSON object per line. Raises BrokenPipeError."""
     if not as_json:
-        for chunk in chunks:
+        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        for chunk in chunks if coloured else without_escapes(chunks):
             with answering():
                 sys.stdout.buffer.write(chunk)
                 sys.stdout.buffer.flush()
@@ -227,6 +272,16 @@ def _show(chunks: Iterable[bytes], *, as_json: bool) -> None:
             _log_line(line)
     if rest:
         _log_line(rest)
+
+
+def without_escapes(chunks: Iterable[bytes]) -> Iterable[bytes]:
+    """Yield the text without escape sequences of terminals; one that a chunk ends in is completed by the next."""
+    rest = b""
+    for chunk in chunks:
+        text = _ESCAPE.sub(b"", rest + chunk)
+        cut = _OPEN_ESCAPE.search(text)
+        rest = text[cut.start() :] if cut is not None else b""
+        yield text[: len(text) - len(rest)]
 
 
 def _log_line(line: bytes) -> None:

@@ -64,7 +64,7 @@ def asker(common: Common, renderer: Renderer) -> Callable[[Question], str] | Non
 
         try:
             return renderer.question(
-                [((question.text, Style.DANGER),)], f"type {question.expected}: "
+                [((question.text, Style.DANGER),)], f"Type {question.expected} to continue: "
             ).strip()
         except EOFError:
             return ""

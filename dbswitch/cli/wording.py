@@ -8,9 +8,14 @@ from dbswitch.cli.renderer import Line, Style, plain
 from dbswitch.switch.events import ErrorInfo, Outcome, Phase, PhaseState, Planned, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
-NOT_VERIFIED = "switched, not verified: run `dbswitch generate route`"
+    from dbswitch.switch.events import Notice
+
+CONFIRMED = "confirmed by the app"
+NOTHING_DONE = frozenset(
+    {"already-running", "not-running"}
+)  # codes of notices that say why nothing was to do
 
 _DOING = {
     Phase.LOCK: "waiting for the lock",
@@ -18,12 +23,12 @@ _DOING = {
     Phase.OBSERVE: "looking at the project",
     Phase.PLAN: "planning",
     Phase.GUARD: "asking for confirmation",
-    Phase.PROBE: "asking the new database",
+    Phase.PROBE: "asking the database",
     Phase.STOP: "stopping the server",
     Phase.PORTS: "waiting for the ports",
     Phase.UNLOCK: "removing the Next.js lock",
     Phase.WRITE: "writing the env files",
-    Phase.REPROBE: "asking the new database again",
+    Phase.REPROBE: "asking the database again",
     Phase.START: "starting the server",
     Phase.ANSWER: "waiting for the server's answer",
     Phase.VERIFY: "asking the app which database it is on",
@@ -35,12 +40,12 @@ _DONE = {
     Phase.OBSERVE: "project looked at",
     Phase.PLAN: "planned",
     Phase.GUARD: "confirmed",
-    Phase.PROBE: "new database is ready",
+    Phase.PROBE: "database is ready",
     Phase.STOP: "server is down",
     Phase.PORTS: "ports are free",
     Phase.UNLOCK: "Next.js lock removed",
     Phase.WRITE: "env files written",
-    Phase.REPROBE: "new database is still ready",
+    Phase.REPROBE: "database is still ready",
     Phase.START: "server started",
     Phase.ANSWER: "server answers",
     Phase.VERIFY: "app asked",
@@ -115,21 +120,27 @@ def plan_lines(planned: Planned, target: str, protected: Container[str], *, dry:
     return lines
 
 
-def verdict(result: Result, protected: Container[str]) -> list[Line]:
-    """Return the last lines of a run: one line when it went well, the error's parts when it did not."""
+def verdict(result: Result, protected: Container[str], notices: Sequence[Notice] = ()) -> list[Line]:
+    """Return the last lines of a run: one line when it went well, the error's parts when it did not.
+
+    `notices` are those of the run, one of which may say why nothing was done or why the app could not be asked.
+    """
     who: Line = ((result.target, target_style(result.target, protected)), (": ", Style.PLAIN))
-    database = _database(result.identity)
+    place = _place(result.identity)
     took = f" in {duration(result.seconds)}"
     match result.outcome:
         case Outcome.SWITCHED:
-            return [(*who, *_switched(result, database, took))]
+            return [_switched(result, who, place, notices)]
         case Outcome.UNCHANGED if not result.identity:
+            why = next((one.text for one in notices if one.code in NOTHING_DONE), None)
+            if why is not None:
+                return [plain(why)]
             return [((who if result.target else ()) + (("nothing to do", Style.PLAIN),))]
         case Outcome.UNCHANGED:
-            how = "verified on" if result.verified else "already on"
-            return [(*who, (f"nothing to do, {how} {database}", Style.PLAIN))]
+            confirmed = f", {CONFIRMED}" if result.verified else ""
+            return [(*who, (f"nothing to do, already on {place}{confirmed}", Style.PLAIN))]
         case Outcome.READY:
-            return [(*who, ("ready", Style.GOOD), (f", {database}{took}", Style.PLAIN))]
+            return [(*who, (f"{place}, ", Style.PLAIN), ("ready", Style.GOOD), (took, Style.PLAIN))]
         case Outcome.PLANNED:
             return [(*who, ("dry run, nothing was changed", Style.PLAIN))]
         case Outcome.STARTED | Outcome.STOPPED | Outcome.RESTARTED:
@@ -153,31 +164,30 @@ def verdict(result: Result, protected: Container[str]) -> list[Line]:
             assert_never(result.outcome)
 
 
-def _switched(result: Result, database: str, took: str) -> Line:
-    where = ", ".join(filter(None, (_place(result.identity), _version(result.identity))))
-    aside = (f" ({where}{',' if where else ''}{took})".replace("( ", "("), Style.DIM)
+def _switched(result: Result, who: Line, place: str, notices: Sequence[Notice]) -> Line:
+    aside = (f" ({result.mode}, {duration(result.seconds)})", Style.DIM)
     if result.verified:
-        return (("verified", Style.GOOD), (f" on {database}{took}", Style.PLAIN))
-    if result.verified is not None:
-        return (("switched, but the app does not answer from it", Style.BAD), aside)
+        return (*who, (f"{place}, ", Style.PLAIN), (CONFIRMED, Style.GOOD), aside)
+    if result.verified is False:
+        text = f"{place}, but the app answers from another database"
+        return (*who, (text, Style.BAD), aside)
     if result.mode == "none":
-        return (("env files switched, no app was asked", Style.PLAIN), aside)
-    return ((NOT_VERIFIED, Style.WARN), aside)
-
-
-def _database(identity: dict[str, str]) -> str:
-    name, version = _place(identity) or "its database", _version(identity)
-    return f"{name} ({version})" if version else name
+        absent = next((one.text for one in notices if one.code == "no-server"), "no app was asked")
+        return (*who, (f"{place}; {absent}", Style.PLAIN), (f" ({duration(result.seconds)})", Style.DIM))
+    told = any(one.code == "not-asked" for one in notices)  # it says why
+    advice = "" if told else ": `dbswitch generate route` adds the check"
+    return (
+        ("Switched to ", Style.PLAIN),
+        who[0],
+        (f" ({place}). ", Style.PLAIN),
+        (f"The app could not confirm it{advice}.", Style.WARN),
+        aside,
+    )
 
 
 def _place(identity: dict[str, str]) -> str:
     name, address = identity.get("database", ""), identity.get("address", "")
-    return f"{name} at {address}" if name and address else name
-
-
-def _version(identity: dict[str, str]) -> str:
-    version = identity.get("serverVersion", "")
-    return f"PostgreSQL {version}" if version else ""
+    return f"{address}/{name}" if name and address else name or "its database"
 
 
 def failure_lines(error: ErrorInfo) -> list[Line]:

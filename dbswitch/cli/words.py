@@ -8,24 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbswitch.project.names import COMMANDS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (
-    "status",
-    "dev",
-    "stop",
-    "restart",
-    "logs",
-    "wait",
-    "check",
-    "doctor",
-    "init",
-    "generate",
-    "exec",
-    "history",
-    "demo",
-)
 TARGET = "TARGET"  # the parser's name for "switch to what follows"; shown as such in the help
 WITH_VALUE = frozenset({"--confirm", "--timeout", "--project", "--run-id"})
 HELP = ("help", "version")  # words people try; they mean the flags of that name

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import re
 
-# A target may not be called like one of these: `dbswitch NAME` would be ambiguous.
-COMMANDS = frozenset(
-    {
-        "check",
-        "demo",
-        "dev",
-        "doctor",
-        "exec",
-        "generate",
-        "help",
-        "history",
-        "init",
-        "logs",
-        "restart",
-        "status",
-        "stop",
-        "targets",
-        "use",
-        "version",
-        "wait",
-    }
+COMMANDS = (
+    "status",
+    "targets",
+    "dev",
+    "stop",
+    "restart",
+    "logs",
+    "wait",
+    "check",
+    "doctor",
+    "init",
+    "generate",
+    "exec",
+    "history",
+    "demo",
 )
+# A target may not have one of these names: `dbswitch NAME` would be ambiguous.
+RESERVED = frozenset({*COMMANDS, "help", "open", "uninstall", "use", "version"})
 # The first of a family is the name shown; each family is one target unless a project keeps several apart.
 FAMILIES = (("prod", "production"), ("local", "development", "dev"))
 # A target with one of these words in its name is protected: `eu-prod`, `live`, `production_2`.

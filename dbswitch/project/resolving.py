@@ -251,7 +251,7 @@ def _refuse_clashes(targets: tuple[TargetRef, ...]) -> None:
     for ref in targets:
         written = set(ref.settings.aliases) if ref.settings is not None else set()
         for name in (ref.name, *sorted(written)):
-            if name in names.COMMANDS:
+            if name in names.RESERVED:
                 raise ConfigError(
                     f"the target `{name}` has the same name as a command",
                     facts=(f"it comes from {ref.source}",),
@@ -269,10 +269,6 @@ def _refuse_clashes(targets: tuple[TargetRef, ...]) -> None:
 
 
 def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> UsageError:
-    every = {alias: ref.name for ref in targets for alias in (ref.name, *ref.aliases)}
-    close = dict.fromkeys(
-        every[match] for match in difflib.get_close_matches(name.lower(), every, n=3, cutoff=0.5)
-    )
     facts = (
         [f"targets: {', '.join(ref.name for ref in targets)}"]
         if targets
@@ -281,12 +277,22 @@ def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> Usa
     empty = other_env_files(project, name)
     if empty is not None:
         facts.append(f"{empty} is there, but binds none of {', '.join(project.url_variables)}")
-    if close:
-        fix = "did you mean " + " or ".join(f"`dbswitch {match}`" for match in close) + "?"
-    elif targets:
-        fix = f"dbswitch {targets[0].name}"
-    else:
-        fix = "dbswitch init, or add DATABASE_URL_LOCAL and DATABASE_URL_PROD to .env.local"
     return UsageError(
-        f"unknown target `{name}`", facts=facts, why="Only a named database can be switched to.", fix=fix
+        f"unknown target `{name}`",
+        facts=facts,
+        why="Only a named database can be switched to.",
+        fix=_nearest(targets, name)
+        or (
+            "`dbswitch targets` lists the targets, `dbswitch --help` the commands"
+            if targets
+            else "dbswitch init, or add DATABASE_URL_LOCAL and DATABASE_URL_PROD to .env.local"
+        ),
     )
+
+
+def _nearest(targets: tuple[TargetRef, ...], name: str) -> str:
+    """Return a question about the closest command or target; a target is named, and no switch to it suggested."""
+    known = {alias: f"the target `{ref.name}`" for ref in targets for alias in (ref.name, *ref.aliases)}
+    known |= {command: f"the command `dbswitch {command}`" for command in names.COMMANDS}
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    return f"did you mean {known[close[0]]}?" if close else ""

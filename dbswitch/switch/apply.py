@@ -89,6 +89,7 @@ class Apply:
         work, touched = self.work, self.undo.parts
         if not touched:
             work.record.withdraw()
+            failed_run.tell_interruption(cause, (), work.previous)
             return
         as_it_is = failed_run.is_told_as_it_is(cause, touched)
         try:
@@ -109,6 +110,7 @@ class Apply:
         finally:
             if not self.undo.parts:
                 work.record.end()
+        failed_run.tell_interruption(cause, self.undo.done, work.previous)
         if not as_it_is:
             raise failed_run.rolled_back(cause, self.undo.done) from cause
 
@@ -228,6 +230,12 @@ class Apply:
             answer = self._wait(running, Phase.ANSWER, on_look)
             note.detail = running.url
         work.record.note(server_down=False)
+        if work.observed.processes and not work.observed.by_us:
+            reporter.notice(
+                "taken-over",
+                "the dev server now runs in the background, not in the terminal where you started it:"
+                " `dbswitch logs -f` shows its log, `dbswitch stop` ends it",
+            )
         if answer.failing:
             self._tell_failing(f"{running.url}{work.spec.first_page}", answer.status)
         return Up(running.url, running.port, answer.failing)

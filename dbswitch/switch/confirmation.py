@@ -1,4 +1,4 @@
-"""The confirmation of a protected target: its database's name, typed or given by `--confirm`."""
+"""The confirmation of a protected target: its name or its database's, typed or given by `--confirm`."""
 
 from __future__ import annotations
 
@@ -19,25 +19,40 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 
 
-def typed(question: Callable[[Question], str], text: str, expected: str) -> str:
-    """Ask for `expected`, and once more after a mistake; return what was typed last."""
-    answer = question(Question(text, expected))
-    if answer in {"", expected}:
-        return answer
-    return question(Question(f"{_shown(answer)} is not the name of its database. Type it again", expected))
+def accepted(given: str | None, target: Target) -> bool:
+    """Return whether `given` confirms the target: its name, or that of its database."""
+    return given in {target.name, target.url.database}
 
 
-def ask(plan: Plan, given: str | None, question: Callable[[Question], str] | None) -> None:
-    """Ask for the database's name where `--confirm` did not give it and somebody can be asked.
+def ask(
+    target: Target,
+    given: str | None,
+    question: Callable[[Question], str] | None,
+    *,
+    who: str = "app",
+    command: str = "",
+) -> None:
+    """Make sure that a protected target is confirmed; ask where `--confirm` is missing, and once more after a mistake.
+
+    Args:
+        target: what is to be confirmed.
+        given: `--confirm`.
+        question: puts a question to a person; None where there is no terminal.
+        who: what would use the database, for people.
+        command: the command line with the confirmation, for people; that of a switch where it is left out.
 
     Raises:
-        ProtectedError: it was not given.
+        ProtectedError: it was not confirmed.
     """
-    assert plan.confirm is not None
     if given is None and question is not None:
-        given = typed(question, f"{plan.target} is protected. Type its database name to go on", plan.confirm)
-    if given != plan.confirm:
-        raise _refused(plan, given)
+        place = f"{target.url.address}/{target.url.database}"
+        text = f"{target.name} ({place}) is protected: the {who} could change real data."
+        given = question(Question(text, target.name))
+        if given and not accepted(given, target):
+            text = f"{_shown(given)} is neither {target.name} nor the name of its database."
+            given = question(Question(text, target.name))
+    if not accepted(given, target):
+        raise _refused(target, given, command)
 
 
 def require(plan: Plan, target: Target, given: str | None, confirmed: Target | None) -> str:
@@ -55,9 +70,9 @@ def require(plan: Plan, target: Target, given: str | None, confirmed: Target | N
     if plan.confirm is None:
         return "not needed"
     if confirmed is None:
-        if given == plan.confirm:
+        if accepted(given, target):
             return "confirmed"
-        raise _refused(plan, given)
+        raise _refused(target, given)
     if place_of(confirmed.url) == place_of(target.url):
         return "confirmed"
     raise ProtectedError(
@@ -75,11 +90,12 @@ def _shown(typed: str) -> str:
     return repr(typed)
 
 
-def _refused(plan: Plan, given: str | None) -> ProtectedError:
-    facts = () if given is None else (f"typed {_shown(given)}, which is not its database's name",)
+def _refused(target: Target, given: str | None, command: str = "") -> ProtectedError:
+    facts = () if not given else (f"{_shown(given)} is neither its name nor that of its database",)
+    command = command or f"dbswitch {target.name} --confirm {target.name}"
     return ProtectedError(
-        f"{plan.target} is protected and was not confirmed",
-        facts=(*facts, "nothing was changed"),
-        why="a development app on a protected database can change or delete real data",
-        fix=f"dbswitch {plan.target} --confirm {plan.confirm}   (or `protected = false` in [targets.{plan.target}] of dbswitch.toml)",
+        f"{target.name} is protected and was not confirmed",
+        facts=(*facts, f"{target.name} is {target.url.masked()}", "nothing was changed"),
+        why="a development app or command on a protected database can change or delete real data",
+        fix=f"{command}   (or `protected = false` in [targets.{target.name}] of dbswitch.toml)",
     )

@@ -27,6 +27,13 @@ def is_told_as_it_is(cause: BaseException, touched: Sequence[Part]) -> bool:
     return isinstance(cause, ServerError) and Part.FILES not in touched
 
 
+def tell_interruption(cause: BaseException, done: Sequence[str], previous: str | None) -> None:
+    """Add to an interruption what it left: `done` says what was restored."""
+    if isinstance(cause, InterruptedSwitchError):
+        still = f"; the project is still on {previous}" if previous is not None else ""
+        cause.facts = (*done, "nothing is left changed" if done else f"nothing was changed{still}")
+
+
 def rolled_back(cause: BaseException, done: Sequence[str]) -> RolledBackError:
     """Return the error of a run that was taken back; `done` says what was restored."""
     assert isinstance(cause, DbswitchError)

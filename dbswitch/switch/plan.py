@@ -165,7 +165,7 @@ def _follow(
     if situation.server is ServerState.HALF_DEAD and asked is not Mode.NONE:
         text = "the dev server does not answer, so it is restarted although --hot was given"
         notices = (Notice("hot-not-possible", text, "warning"),) if asked is Mode.HOT else ()
-        return Mode.RESTART, "restart the dev server (it is half dead)", notices
+        return Mode.RESTART, "restart the dev server (it runs but does not answer)", notices
     if situation.overridden and asked is None:
         return Mode.RESTART, "restart the dev server (its own environment overrides the env files)", ()
     if unchanged and asked is None:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Question(Struct, frozen=True):
-    """Something a person must type before a protected target is switched to.
+    """Something a person must type before a protected target is used.
 
     Attributes:
-        text: the question, masked.
-        expected: the one accepted answer (the database's name).
+        text: why it is asked, masked.
+        expected: what to type, for the prompt; what else is accepted the caller decides.
     """
 
     text: str
@@ -32,7 +32,7 @@ class Request:
     Attributes:
         target: the name as typed; aliases are resolved by the project.
         mode: `--restart`, `--hot`, `--no-restart`, or None for what the project says.
-        confirm: `--confirm`, the database name of a protected target.
+        confirm: `--confirm`, the name of a protected target or of its database.
         timeout: seconds to wait for the database; None is the configured deadline.
         ask: puts a question to a person and returns the answer; None without a terminal.
         take_port: end a foreign process on the port the server needs (the caller has asked the person).

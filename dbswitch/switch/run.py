@@ -181,20 +181,20 @@ def _confirmed(session: Session, request: Request) -> Planning | None:
     A request without its confirmation must not overtake others either. None: it needs none, or `--confirm` gives it.
 
     Raises:
-        ProtectedError: the name of its database was not given.
+        ProtectedError: neither its name nor that of its database was given.
     """
     ref = targets.lookup(session.project, session.ending.target)
     if ref.runs_command and (request.confirm is not None or not ref.protected):
         return None  # its command is not run twice
     target = edits.resolve(session.project, ref.name, _ambient(request))
-    if not target.protected or request.confirm == target.url.database:
+    if not target.protected or confirmation.accepted(request.confirm, target):
         return None
     planning = _plan(session, request, server_owed=False)
     if planning.plan.confirm is None:
         return None
     _announce(session, planning)
     with session.reporter.phase(Phase.GUARD), session.reporter.paused():
-        confirmation.ask(planning.plan, request.confirm, request.ask)
+        confirmation.ask(planning.target, request.confirm, request.ask)
     return planning
 
 

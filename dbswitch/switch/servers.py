@@ -61,9 +61,8 @@ def start_server(
             session.ending.target = observed.previous or ""
             state = observed.server.state
             if is_running(state) and state not in {ServerState.HALF_DEAD, ServerState.HIDDEN}:
-                session.reporter.notice(
-                    "already-running", f"the dev server runs already at {observed.server.url}"
-                )
+                on = f" on {observed.previous}" if observed.previous is not None else ""
+                session.reporter.notice("already-running", f"Already running{on} at {observed.server.url}")
                 session.ending.outcome = Outcome.UNCHANGED
                 RecordFile(project.private_dir).end()
                 return
@@ -150,6 +149,8 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
             ).end()  # a stop asks for no server, nor for that of a killed switch
             stopped = session.apply(observed, ambient={}).stop_only()
             session.ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
+            if not stopped:
+                session.reporter.notice("not-running", "no dev server was running")
 
     return carry_out(project, emit, body, run_id=run_id)
 

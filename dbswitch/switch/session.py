@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dbswitch.errors import DbswitchError, interruption_behind
+from dbswitch.errors import DbswitchError, InterruptedSwitchError, interruption_behind
 from dbswitch.project import readers
 from dbswitch.server import log
 from dbswitch.switch import observe
@@ -125,6 +125,8 @@ def carry_out(
                 interrupts.settle()  # only the report is left, which no signal may cut short
         except DbswitchError as error:
             ending.error = error
+            if isinstance(error, InterruptedSwitchError) and not error.facts:
+                error.facts = ("nothing was changed",)
         except Exception as error:
             ending.error = interruption_behind(error)
             if ending.error is None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.request import Request
 
 SECRET = "s3cr3t"
-IDENTITY = {"database": "shop_prod", "serverVersion": "15.6"}
+IDENTITY = {"database": "shop_prod", "serverVersion": "15.6", "address": "db.example.com:5432"}
 
 
 def fake_switch(project: object, request: Request, emit: Callable[[Event], None]) -> Result:
@@ -50,11 +50,9 @@ def fake_switch(project: object, request: Request, emit: Callable[[Event], None]
     if part == "ask":
         from dbswitch.switch.request import Question
 
-        answer = request.ask(Question("prod is protected", "shop_prod")) if request.ask else request.confirm
-        if answer != "shop_prod":
-            error = ErrorInfo(
-                "protected", "prod is protected and was not confirmed", fix="--confirm shop_prod"
-            )
+        answer = request.ask(Question("prod is protected", "prod")) if request.ask else request.confirm
+        if answer not in {"prod", "shop_prod"}:
+            error = ErrorInfo("protected", "prod is protected and was not confirmed", fix="--confirm prod")
             return ended(emit, request, Outcome.REFUSED, exit_code=9, error=error)
     emit(PhaseChanged(Phase.PROBE, PhaseState.STARTED))
     if part == "slow":

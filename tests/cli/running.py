@@ -82,10 +82,10 @@ class Terminal:
         self.seen += chunk.decode(errors="replace")
         return bool(chunk)
 
-    def until(self, text: str) -> str:
-        """Read until `text` was seen."""
+    def until(self, text: str, times: int = 1) -> str:
+        """Read until `text` was seen so many times."""
         limit = time.monotonic() + DEADLINE
-        while text not in self.seen:
+        while self.seen.count(text) < times:
             assert time.monotonic() < limit, f"{text!r} never came; seen: {self.seen!r}"
             alive = self.read()
             assert alive or text in self.seen, f"ended without {text!r}; seen: {self.seen!r}"

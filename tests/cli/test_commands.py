@@ -46,6 +46,18 @@ def test_status_sees_the_callers_own_environment(folder: Folder) -> None:
     assert [one["variable"] for one in status["exported"]] == ["DATABASE_URL"]
 
 
+def test_targets_says_where_each_leads_and_which_is_active(folder: Folder) -> None:
+    done = folder.run("targets")
+    local, prod = done.stdout.splitlines()
+    assert local.startswith("* local  localhost:")
+    assert local.endswith("/shop_local  from DATABASE_URL_LOCAL in .env.local")
+    assert prod.startswith("  prod   localhost:")
+    assert prod.endswith(", protected")
+    code, [found] = folder.json("targets")
+    assert (code, found["target"]) == (0, "local")
+    assert [one["name"] for one in found["targets"]] == ["local", "prod"]
+
+
 def test_no_project_is_a_configuration_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
     done = run("status", cwd=tmp_path)
     assert done.returncode == 2
@@ -57,10 +69,21 @@ def test_the_project_may_be_named_from_anywhere(folder: Folder, tmp_path: Path) 
     assert run("--project", str(folder.root), "status", cwd=tmp_path).returncode == 0
 
 
-def test_an_unknown_target_names_the_close_one(folder: Folder) -> None:
-    done = folder.run("prdo")
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [
+        ("prdo", "did you mean the target `prod`?"),
+        ("statu", "did you mean the command `dbswitch status`?"),
+        ("restrat", "did you mean the command `dbswitch restart`?"),
+        ("nonsense", "`dbswitch targets` lists the targets, `dbswitch --help` the commands"),
+    ],
+)
+def test_an_unknown_word_names_the_nearest_command_or_target_and_suggests_no_switch(
+    folder: Folder, word: str, fix: str
+) -> None:
+    done = folder.run(word)
     assert done.returncode == 2
-    assert "did you mean `dbswitch prod`?" in done.stderr
+    assert f"fix: {fix}\n" in done.stderr
 
 
 @pytest.mark.parametrize("word", ["prod; rm -rf /", "../../x", "$(id)", "--", "prod\n"])
@@ -103,7 +126,7 @@ def test_a_protected_target_without_its_name_is_exit_9_and_nothing_is_changed(
     before = (folder.root / ".env.local").read_bytes()
     done = folder.run("prod", *flags)
     assert done.returncode == 9
-    assert "--confirm shop_prod" in done.stderr
+    assert "--confirm prod" in done.stderr
     assert (folder.root / ".env.local").read_bytes() == before
 
 
@@ -122,7 +145,7 @@ def test_wait_says_when_the_active_database_is_ready(served: Folder, postgres_lo
     assert events[-1]["outcome"] == "ready"
     assert events[-1]["target"] == "local"
     assert events[-1]["identity"]["database"] == postgres_local.shop.database
-    assert ": ready, " in served.run("wait", "prod").stderr
+    assert ", ready in " in served.run("wait", "prod").stderr
 
 
 def python_print(*names: str) -> tuple[str, ...]:
@@ -163,9 +186,10 @@ def test_exec_hands_sigpipe_back_to_the_command(folder: Folder) -> None:
 def test_exec_needs_the_confirmation_of_a_protected_target(folder: Folder) -> None:
     done = folder.run("exec", "prod", "--", "true")
     assert done.returncode == 9
-    assert "--confirm shop_prod" in done.stderr
+    assert "--confirm prod" in done.stderr
     with folder.terminal("exec", "prod", "--", *python_print("DATABASE_URL")) as tty:
-        tty.until("type shop_prod: ")
+        tty.until("the command could change")
+        tty.until("Type prod to continue: ")
         tty.type("shop_prod\n")
         assert tty.end() == 0
 
@@ -358,9 +382,37 @@ def test_a_forged_run_id_names_no_file(folder: Folder, run_id: str) -> None:
     assert folder.run("local", "--json", f"--run-id={run_id}").returncode == 2
 
 
-def test_stop_without_a_server_has_nothing_to_do(folder: Folder) -> None:
+def test_stop_without_a_server_says_that_none_was_running(folder: Folder) -> None:
     code, events = folder.json("stop")
     assert (code, events[-1]["outcome"]) == (0, "unchanged")
+    done = folder.run("stop")
+    assert done.stderr.splitlines()[-1] == "no dev server was running"
+
+
+def test_ctrl_c_while_a_target_is_down_says_beforehand_and_afterwards_that_nothing_was_changed(
+    folder: Folder,
+) -> None:
+    before = (folder.root / ".env.local").read_bytes()
+    with folder.terminal("prod", "--confirm", "prod") as terminal:
+        terminal.until("Ctrl-C changes nothing")
+        terminal.type("\x03")
+        assert terminal.end() == 130
+    assert "nothing was changed; the project is still on local" in " ".join(terminal.text.split())
+    assert (folder.root / ".env.local").read_bytes() == before
+
+
+def test_colours_of_the_log_are_taken_out_in_a_pipe_and_kept_on_a_terminal(folder: Folder) -> None:
+    (folder.root / ".dbswitch").mkdir(0o700)
+    (folder.root / ".dbswitch" / "server.log").write_bytes(
+        b"\x1b[32m ok\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x07\n"
+    )
+    assert folder.run("logs").stdout == " ok link\n"
+    with folder.terminal("logs") as terminal:
+        terminal.end()
+    assert "\x1b[32m ok" in terminal.seen
+    with folder.terminal("logs", env={"NO_COLOR": "1"}) as terminal:
+        terminal.end()
+    assert "\x1b[32m" not in terminal.seen
 
 
 def test_nothing_that_others_wrote_can_steer_the_terminal(folder: Folder) -> None:

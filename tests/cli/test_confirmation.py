@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Folder
     from tests.support.postgres import ShopServer
 
-PROMPT = "type {}: "
+PROMPT = "Type prod to continue: "
 
 
 def first_line(folder: Folder) -> str:
@@ -27,7 +27,7 @@ def test_another_switch_does_not_wait_for_the_answer_and_the_verdict_does_not_co
     name = postgres_prod.shop.database
     began = time.monotonic()
     with served.terminal("prod") as terminal:
-        terminal.until(PROMPT.format(name))
+        terminal.until(PROMPT)
         asked = time.monotonic()
         code, events = served.json("local")
         assert (code, events[-1]["outcome"]) == (0, "unchanged")
@@ -36,18 +36,37 @@ def test_another_switch_does_not_wait_for_the_answer_and_the_verdict_does_not_co
         terminal.type(f"{name}\n")
         assert terminal.end() == 0
         whole = time.monotonic() - began
-    found = re.search(r"in (\d+(?:\.\d+)?) s", terminal.text)
+    found = re.search(r"\((?:\w+, )?(\d+(?:\.\d+)?) s\)", terminal.text)
     assert found is not None, terminal.text
     assert float(found[1]) <= whole - waited + 0.1
     assert postgres_prod.url in first_line(served)
 
 
+@pytest.mark.parametrize("given", ["prod", "shop_prod"])
+def test_the_target_and_its_database_confirm_alike(folder: Folder, given: str) -> None:
+    done = folder.run("exec", "prod", "--confirm", given, "--", "true")
+    assert done.returncode == 0, done.stderr
+    assert folder.run("prod", "--confirm", given, "--timeout", "0.2").returncode == 4
+
+
+def test_the_question_names_the_place_and_the_risk(folder: Folder) -> None:
+    with folder.terminal("prod") as terminal:
+        terminal.until(PROMPT)
+        terminal.type("\n")
+        assert terminal.end() == 9
+    said = " ".join(terminal.text.split())
+    assert re.search(
+        r"prod \(127\.0\.0\.1:\d+/shop_prod\) is protected: the app could change real data\.", said
+    )
+
+
 def test_a_typing_mistake_is_forgiven_once(served: Folder, postgres_prod: ShopServer) -> None:
     name = postgres_prod.shop.database
     with served.terminal("prod") as terminal:
-        terminal.until(PROMPT.format(name))
+        terminal.until(PROMPT)
         terminal.type("shpo\n")
-        terminal.until("'shpo' is not the name of its database. Type it again")
+        terminal.until("'shpo' is neither prod nor the name of its database.")
+        terminal.until(f"{PROMPT}", 2)
         terminal.type(f"{name}\n")
         assert terminal.end() == 0
     assert postgres_prod.url in first_line(served)
@@ -59,7 +78,7 @@ def test_a_target_that_is_not_confirmed_is_exit_9_and_nothing_is_changed(
 ) -> None:
     before = (served.root / ".env.local").read_bytes()
     with served.terminal("prod") as terminal:
-        terminal.until(PROMPT.format(postgres_prod.shop.database))
+        terminal.until(PROMPT)
         terminal.type(typed)
         assert terminal.end() == 9
     assert "was not confirmed" in terminal.text
@@ -80,9 +99,9 @@ def test_a_request_without_its_confirmation_is_refused_before_it_takes_the_lock_
 
 def test_exec_forgives_a_typing_mistake_once(folder: Folder) -> None:
     with folder.terminal("exec", "prod", "--", "true") as terminal:
-        terminal.until(PROMPT.format("shop_prod"))
+        terminal.until(PROMPT)
         terminal.type("shpo\n")
-        terminal.until("Type it again")
+        terminal.until("'shpo' is neither prod nor the name of its database.")
         terminal.type("shop_prod\n")
         assert terminal.end() == 0
 
@@ -93,7 +112,7 @@ def test_a_target_that_leads_elsewhere_since_it_was_confirmed_is_refused(
     name = postgres_prod.shop.database
     path = served.root / ".env.local"
     with served.terminal("prod") as terminal:
-        terminal.until(PROMPT.format(name))
+        terminal.until(PROMPT)
         elsewhere = path.read_text().replace(f":{postgres_prod.server.port}/", ":1/")
         assert elsewhere != path.read_text()
         path.write_text(elsewhere)

@@ -86,7 +86,12 @@ def test_dev_follows_the_server_across_a_switch_made_elsewhere(
         first = answer(served)
         done = served.run("prod", "--confirm", postgres_prod.shop.database)
         assert done.returncode == 0, done.stderr
-        until(process, "Ready")
+        assert process.stdout is not None
+        seen = ""
+        while not {"switched to prod (restart)\n", "Ready\n"} <= set(seen.splitlines(keepends=True)):
+            line = process.stdout.readline()
+            assert line, seen
+            seen += line
         second = answer(served)
         assert (second["pid"], second["client"]) != (first["pid"], first["client"])
         assert second["client"] == postgres_prod.url
@@ -155,7 +160,7 @@ def test_a_newer_request_does_not_wait_for_the_first_page_of_dev(
             time.sleep(0.05)
         done = served.run("prod", "--confirm", postgres_prod.shop.database)
         assert done.returncode == 0, done.stderr
-        seen = "".join(until(process, "following its log"))
+        seen = "".join(until(process, "showing its log"))
         assert "dbswitch prod, pid" in seen
         assert "the first page was not waited for" in seen
         process.send_signal(signal.SIGINT)
@@ -189,11 +194,13 @@ def test_a_second_dev_follows_the_first_ones_server_and_leaves_it_running(served
     assert served.run("dev", "--detach").returncode == 0
     before = answer(served)
     with dev(served) as process:
-        until(process, "Ctrl-C leaves it running")
+        [line] = [line for line in until(process, "Already running") if "Already running" in line]
+        assert line.startswith("Already running on local at http://localhost:")
+        assert line.endswith("; showing its log. Ctrl-C stops showing it, `dbswitch stop` ends the server.\n")
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0
-    assert "goes on without us" in out
+    assert "the server keeps running; `dbswitch stop` ends it" in out
     assert answer(served) == before
 
 
@@ -212,17 +219,43 @@ def test_dev_says_that_the_output_of_a_server_it_did_not_start_is_elsewhere(serv
         assert time.monotonic() < limit
         time.sleep(0.05)
     with dev(served) as process:
-        until(process, "its output is where it was started; Ctrl-C leaves it running")
+        until(process, "its log is where you started it. Ctrl-C stops showing it")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS)
     assert process.returncode == 0
     assert answer(served) == before
     with dev(served) as process:
-        until(process, "its output is where it was started")
+        until(process, "its log is where you started it")
         mine.terminate()
         mine.wait(SECONDS)
         out, _ = process.communicate(timeout=SECONDS)
     assert "the server was stopped" in out
+
+
+def test_a_switch_that_takes_over_a_server_says_where_it_and_its_log_are_now(
+    served: Folder, postgres_prod: ShopServer
+) -> None:
+    mine = subprocess.Popen(
+        [sys.executable, str(STANDIN), "dev", "-p", str(served.port)],
+        cwd=served.root,
+        env=environment(**{TOKEN: served.token}),
+        stdout=subprocess.DEVNULL,
+    )
+    limit = time.monotonic() + SECONDS
+    while True:
+        with contextlib.suppress(OSError):
+            answer(served)
+            break
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    done = served.run("prod", "--confirm", "prod")
+    mine.wait(SECONDS)
+    assert done.returncode == 0, done.stderr
+    assert "now runs in the background" in done.stderr
+    assert "`dbswitch logs -f` shows its log" in done.stderr
+    again = served.run("local")
+    assert again.returncode == 0, again.stderr
+    assert "now runs in the background" not in again.stderr
 
 
 def test_dev_detached_returns_when_the_server_answers(served: Folder) -> None:
@@ -290,7 +323,7 @@ def test_the_log_can_be_followed_by_others(served: Folder) -> None:
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "Traceback" not in err
+    assert err == ""
 
 
 def test_restart_starts_the_server_anew_on_the_same_target(served: Folder) -> None:

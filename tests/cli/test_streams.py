@@ -36,15 +36,15 @@ def test_in_a_pipe_there_are_plain_lines_on_stderr_and_nothing_on_stdout(project
     assert "\x1b" not in done.stderr
     assert done.stderr.splitlines() == [
         "note: DATABASE_URL in .env is shadowed by .env.local",
-        "✓ new database is ready 0.1 s (PostgreSQL 15.6)",
+        "✓ database is ready 0.1 s (PostgreSQL 15.6)",
         "✓ server is down 0.1 s",
-        "prod: verified on shop_prod (PostgreSQL 15.6) in 3.1 s",
+        "prod: db.example.com:5432/shop_prod, confirmed by the app (restart, 3.1 s)",
     ]
 
 
 def test_quiet_says_only_the_verdict(project: Path) -> None:
     done = fake(project, "verified", "prod", "--quiet")
-    assert done.stderr == "prod: verified on shop_prod (PostgreSQL 15.6) in 3.1 s\n"
+    assert done.stderr == "prod: db.example.com:5432/shop_prod, confirmed by the app (restart, 3.1 s)\n"
 
 
 def test_quiet_still_says_the_error(project: Path) -> None:
@@ -60,9 +60,8 @@ def test_verbose_says_every_phase_and_the_plan(project: Path) -> None:
 
 
 def test_not_verified_is_said_in_exactly_these_words(project: Path) -> None:
-    assert (
-        "switched, not verified: run `dbswitch generate route`" in fake(project, "unverified", "prod").stderr
-    )
+    said = fake(project, "unverified", "prod").stderr
+    assert "The app could not confirm it: `dbswitch generate route` adds the check." in said
 
 
 def test_a_dry_run_shows_the_plan_and_says_that_nothing_was_changed(project: Path) -> None:
@@ -184,7 +183,7 @@ def test_a_latin_locale_gets_text_and_no_crash(project: Path) -> None:
         timeout=30,
     )
     assert done.returncode == 0
-    assert b"prod: verified on shop_prod" in done.stderr
+    assert b"prod: db.example.com:5432/shop_prod, confirmed by the app" in done.stderr
 
 
 def test_programs_get_whole_json_in_any_locale(project: Path) -> None:
@@ -205,9 +204,9 @@ def test_a_terminal_shows_a_live_line_with_a_spinner_and_leaves_the_verdict(proj
         "prod", cwd=project, program=FAKE, env={"FAKE_SWITCH": "verified", "FAKE_SECONDS": "0.4"}
     ) as tty:
         assert tty.end() == 0
-    assert re.search("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] asking the new database", tty.text)
-    assert "✓ new database is ready 0.1 s" in tty.text
-    assert tty.text.rstrip().endswith("in 3.1 s")
+    assert re.search("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] asking the database", tty.text)
+    assert "✓ database is ready 0.1 s" in tty.text
+    assert tty.text.rstrip().endswith("(restart, 3.1 s)")
     assert tty.seen.rfind("\x1b[?25h") > tty.seen.rfind("\x1b[?25l"), "the cursor is shown again"
 
 
@@ -219,14 +218,14 @@ def test_a_protected_target_is_red_on_a_terminal_and_not_with_no_color(project: 
     with terminal("prod", cwd=project, program=FAKE, env={**env, "NO_COLOR": "1"}) as tty:
         tty.end()
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", tty.seen)
-    assert "prod: verified" in tty.text
+    assert "confirmed by the app" in tty.text
 
 
 def test_a_dumb_terminal_gets_plain_lines(project: Path) -> None:
     with terminal("prod", cwd=project, program=FAKE, env={"FAKE_SWITCH": "verified", "TERM": "dumb"}) as tty:
         assert tty.end() == 0
     assert "\x1b" not in tty.seen
-    assert "prod: verified on shop_prod" in tty.seen
+    assert "prod: db.example.com:5432/shop_prod, confirmed by the app" in tty.seen
 
 
 @pytest.mark.parametrize("columns", [12, 20, 40])
@@ -242,15 +241,15 @@ def test_the_live_line_never_wraps_in_a_narrow_terminal(project: Path, columns: 
 
 def test_a_question_is_asked_on_the_terminal_and_the_answer_confirms(project: Path) -> None:
     with terminal("prod", cwd=project, program=FAKE, env={"FAKE_SWITCH": "ask"}) as tty:
-        tty.until("type shop_prod: ")
+        tty.until("Type prod to continue: ")
         tty.type("shop_prod\n")
         assert tty.end() == 0
-    assert "prod: verified" in tty.text
+    assert "confirmed by the app" in tty.text
 
 
 def test_a_wrong_answer_is_refused_with_exit_9(project: Path) -> None:
     with terminal("prod", cwd=project, program=FAKE, env={"FAKE_SWITCH": "ask"}) as tty:
-        tty.until("type shop_prod: ")
+        tty.until("Type prod to continue: ")
         tty.type("yes\n")
         assert tty.end() == 9
     assert "was not confirmed" in tty.text
@@ -258,7 +257,7 @@ def test_a_wrong_answer_is_refused_with_exit_9(project: Path) -> None:
 
 def test_the_end_of_the_input_is_a_refusal(project: Path) -> None:
     with terminal("prod", cwd=project, program=FAKE, env={"FAKE_SWITCH": "ask"}) as tty:
-        tty.until("type shop_prod: ")
+        tty.until("Type prod to continue: ")
         tty.type("\x04")
         assert tty.end() == 9
 
@@ -266,7 +265,7 @@ def test_the_end_of_the_input_is_a_refusal(project: Path) -> None:
 def test_without_a_terminal_nobody_is_asked(project: Path) -> None:
     done = fake(project, "ask", "prod")
     assert done.returncode == 9
-    assert "type shop_prod" not in done.stderr
+    assert "Type prod" not in done.stderr
     assert fake(project, "ask", "prod", "--confirm", "shop_prod").returncode == 0
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from dbswitch.cli import wording
 from dbswitch.cli.renderer import Style
-from dbswitch.switch.events import ErrorInfo, Outcome, Phase, PhaseState, Planned, Result
+from dbswitch.switch.events import ErrorInfo, Notice, Outcome, Phase, PhaseState, Planned, Result
 
-IDENTITY = {"database": "shop_prod", "serverVersion": "15.6"}
+IDENTITY = {"database": "shop_prod", "serverVersion": "15.6", "address": "db.example.com:5432"}
 
 
 def result(**changes: object) -> Result:
@@ -30,34 +30,34 @@ def text(lines: list[tuple[tuple[str, Style], ...]]) -> str:
     return "\n".join("".join(piece for piece, _ in line) for line in lines)
 
 
-def test_a_verified_switch_is_one_line_with_database_version_and_time() -> None:
-    said = wording.verdict(result(), frozenset())
-    assert text(said) == "prod: verified on shop_prod (PostgreSQL 15.6) in 3.1 s"
+def test_the_verdict_names_target_place_proof_way_and_time() -> None:
+    said = text(wording.verdict(result(mode="hot", seconds=0.3), frozenset()))
+    assert said == "prod: db.example.com:5432/shop_prod, confirmed by the app (hot, 0.3 s)"
 
 
-def test_the_place_is_named_with_the_database_since_names_repeat() -> None:
-    at = {**IDENTITY, "address": "db.example.com:5432"}
-    said = text(wording.verdict(result(identity=at), frozenset()))
-    assert said == "prod: verified on shop_prod at db.example.com:5432 (PostgreSQL 15.6) in 3.1 s"
-    said = text(wording.verdict(result(identity=at, verified=None), frozenset()))
-    assert said.endswith("(shop_prod at db.example.com:5432, PostgreSQL 15.6, in 3.1 s)")
-
-
-def test_an_unverified_switch_is_never_rounded_up() -> None:
+def test_an_unverified_switch_is_never_rounded_up_and_says_what_adds_the_check() -> None:
     said = text(wording.verdict(result(verified=None), frozenset()))
-    assert "switched, not verified: run `dbswitch generate route`" in said
-    assert "verified on" not in said
-    assert said.endswith("(shop_prod, PostgreSQL 15.6, in 3.1 s)")
+    assert said == (
+        "Switched to prod (db.example.com:5432/shop_prod)."
+        " The app could not confirm it: `dbswitch generate route` adds the check. (restart, 3.1 s)"
+    )
 
 
-def test_a_switch_without_a_server_does_not_advise_a_route() -> None:
-    said = text(wording.verdict(result(verified=None, mode="none"), frozenset()))
-    assert "no app was asked" in said
-    assert "generate route" not in said
+def test_an_app_that_could_not_be_asked_is_not_advised_to_get_the_route_it_has() -> None:
+    notices = [Notice("not-asked", "the app refused the token", "warning")]
+    said = text(wording.verdict(result(verified=None), frozenset(), notices))
+    assert "The app could not confirm it. (" in said
+
+
+def test_a_switch_without_a_server_says_so_and_does_not_advise_a_route() -> None:
+    notices = [Notice("no-server", "no dev server is running")]
+    said = text(wording.verdict(result(verified=None, mode="none"), frozenset(), notices))
+    assert said == "prod: db.example.com:5432/shop_prod; no dev server is running (3.1 s)"
 
 
 def test_an_app_that_answers_from_elsewhere_is_said_to() -> None:
-    assert "does not answer from it" in text(wording.verdict(result(verified=False), frozenset()))
+    said = text(wording.verdict(result(verified=False), frozenset()))
+    assert "but the app answers from another database" in said
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

@@ -50,5 +50,4 @@ def test_json_after_the_double_dash_belongs_to_the_command_that_is_run() -> None
 
 
 def test_every_command_is_a_name_that_no_target_may_have() -> None:
-    assert set(COMMANDS) <= names.COMMANDS
-    assert {"help", "version"} <= names.COMMANDS
+    assert {*COMMANDS, "help", "version"} <= names.RESERVED

@@ -154,7 +154,7 @@ def test_references_to_bound_names_are_followed_and_others_left():
 def test_an_unknown_target_is_a_usage_error_with_close_names_and_the_list(suffixed):
     with pytest.raises(UsageError, match="unknown target `prdo`") as caught:
         resolve(project(suffixed), "prdo")
-    assert caught.value.fix == "did you mean `dbswitch prod`?"
+    assert caught.value.fix == "did you mean the target `prod`?"
     assert "targets: local, prod" in caught.value.facts
 
 
@@ -179,13 +179,6 @@ def test_a_target_called_like_a_command_is_a_configuration_error(folder, name):
     folder.write("dbswitch.toml", f'[targets.{name}]\nurl_from = "X"\n')
     with pytest.raises(ConfigError, match=f"`{name}` has the same name as a command"):
         list_targets(project(folder))
-
-
-def test_every_command_of_the_command_line_is_a_forbidden_name():
-    from dbswitch.cli.words import COMMANDS
-    from dbswitch.project.names import COMMANDS as FORBIDDEN
-
-    assert set(COMMANDS) <= FORBIDDEN
 
 
 def test_an_alias_of_two_targets_is_a_configuration_error(suffixed):

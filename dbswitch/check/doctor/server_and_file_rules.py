@@ -44,7 +44,7 @@ def _state(view: ServerView) -> Iterator[Finding]:
             yield Finding(
                 _ID.SERVER_HALF_DEAD,
                 Level.PROBLEM,
-                "The dev server is half-dead: its processes live, and nothing useful answers",
+                "The dev server runs but does not answer; the next switch restarts it",
                 (f"pid {', '.join(map(str, view.pids))}",),
                 "dbswitch restart",
             )
