@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import tempfile
 from pathlib import Path
@@ -25,6 +26,33 @@ NUMBER = st.integers(0, 127)
 STEP = st.tuples(st.integers(0, 12), NUMBER, NUMBER, NUMBER)
 STORY = st.tuples(st.integers(0, 4), st.integers(0, 3), st.lists(STEP, min_size=6, max_size=22))
 Story = tuple[int, int, list[tuple[int, int, int, int]]]
+
+
+def random_story(seed: int) -> Story:
+    """Return a story in which every number is as likely as any other; Hypothesis prefers small ones."""
+    rnd = random.Random(seed)
+    highest = rnd.choice((24, 128))
+    steps = [
+        (rnd.randrange(13), *(rnd.randrange(highest) for _ in range(3))) for _ in range(rnd.randrange(6, 23))
+    ]
+    return rnd.randrange(5), rnd.randrange(4), steps
+
+
+STORIES = st.one_of(STORY, st.integers(0, 2**32).map(random_story))
+# Each was wrong once: a value of a person's own was lost, a command target was not recognised.
+FOUND: tuple[Story, ...] = (
+    (0, 1, [(11, 22, 11, 6), (12, 20, 2, 21), (5, 19, 11, 1), (3, 15, 4, 5), (8, 22, 4, 18)]),
+    (2, 3, [(11, 6, 14, 10), (10, 18, 3, 16), (6, 0, 11, 12), (10, 13, 18, 7)]),
+    (2, 0, [(0, 0, 3, 0), (0, 1, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0), (8, 0, 0, 0)]),
+    (
+        2,
+        0,
+        [
+            (8, 7, 2, 19), (11, 3, 14, 21), (5, 21, 11, 13), (1, 19, 20, 19), (1, 1, 21, 17), (6, 8, 1, 20),
+            (5, 22, 15, 2), (10, 4, 7, 7), (5, 15, 4, 22), (6, 8, 11, 21), (12, 14, 14, 3),
+        ],
+    ),
+)  # fmt: skip
 SWITCH = 8  # steps of this kind and above are switches
 
 
@@ -75,8 +103,12 @@ def is_active(world: World, name: str) -> None:
     assert (found.kind, found.target) == (ActiveKind.ONE, name), found.text
 
 
-@slice_and_sweep("projects", 60, 5000)
-def test_after_every_switch_no_reader_gets_a_value_of_another_target(projects: int) -> None:
+# 5,000 projects, in parts that each keep within the deadline of a sweep.
+@pytest.mark.parametrize(
+    ("projects", "part"),
+    [(60, 0), *(pytest.param(1000, part, marks=pytest.mark.sweep) for part in range(1, 6))],
+)
+def test_after_every_switch_no_reader_gets_a_value_of_another_target(projects: int, part: int) -> None:
     switches = refusals = 0
 
     @settings(
@@ -86,7 +118,7 @@ def test_after_every_switch_no_reader_gets_a_value_of_another_target(projects: i
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(STORY)
+    @given(STORIES)
     def holds(story: Story) -> None:
         nonlocal switches, refusals
         made, refused = tell(story, is_active)
@@ -95,7 +127,12 @@ def test_after_every_switch_no_reader_gets_a_value_of_another_target(projects: i
 
     holds()
     assert switches > 2 * refusals
-    print(f"{projects} projects, {switches} switches, {refusals} refused")
+    print(f"part {part}: {projects} projects, {switches} switches, {refusals} refused")
+
+
+@pytest.mark.parametrize("story", FOUND)
+def test_stories_that_went_wrong_once_go_well(story: Story) -> None:
+    assert tell(story, is_active)[0] > 0
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +166,7 @@ def test_the_real_readers_get_what_the_model_says(projects: int, node: NodeReade
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(STORY)
+    @given(STORIES)
     def holds(story: Story) -> None:
         tell(story, compare)
 
