@@ -17,7 +17,7 @@ from dbswitch.errors import ConfigError, DbswitchError, UrlError, UsageError
 from dbswitch.project.active import Active, active
 from dbswitch.project.discovery import Project, apps_below, discover, load
 from dbswitch.project.git import GitError, top_level
-from dbswitch.project.readers import profiles
+from dbswitch.project.reader_profiles import profiles
 from dbswitch.project.resolving import list_targets, resolve_ref, variable_names
 from dbswitch.project.target_sources import is_postgres
 

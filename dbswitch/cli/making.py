@@ -172,6 +172,6 @@ def _files(asked: Generate, project: Project) -> tuple[GeneratedFile, ...]:
 
 def demo(asked: Demo) -> int:
     """Show everything on embedded databases; return the exit code."""
-    from dbswitch.demo import run
+    from dbswitch.demo import demo_run
 
-    return run.stop() if asked.stop else run.run(keep=asked.keep)
+    return demo_run.stop() if asked.stop else demo_run.run(keep=asked.keep)

@@ -172,15 +172,15 @@ class Watch:
     def lives(self) -> bool:
         """Return whether the first process of a server that dbswitch started is alive."""
         from dbswitch.server.processes import is_alive
-        from dbswitch.server.record import read_record
+        from dbswitch.server.server_record import read_record
 
         record = read_record(self.spec.record_path)
         return record is not None and is_alive(record.process)
 
     def _judge(self) -> bool:
         from dbswitch.server import children
-        from dbswitch.server.observing import find
-        from dbswitch.server.record import read_record
+        from dbswitch.server.observation import find
+        from dbswitch.server.server_record import read_record
 
         record = read_record(self.spec.record_path)
         if find(self.spec, record):  # its first process is gone or not known, the one that serves is there

@@ -13,7 +13,7 @@ from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
 from dbswitch.errors import DbswitchError, UrlError
 from dbswitch.project import entered, reader_files
-from dbswitch.project.readers import profiles, url_variables
+from dbswitch.project.reader_profiles import profiles, url_variables
 from dbswitch.project.resolving import Target, list_targets, resolve_ref
 from dbswitch.project.value_origin import ValueOrigin
 
@@ -136,7 +136,7 @@ def active(
         project: where to look.
         ambient: the process environment the readers would have; None is this process's own.
         run_commands: also compare with targets whose command has to be run (it may ask for a login).
-        readers: the profiles to compute; None is :func:`dbswitch.project.readers.profiles`.
+        readers: the profiles to compute; None is :func:`dbswitch.project.reader_profiles.profiles`.
         server: the process environment of the dev server, where it has another one.
 
     Raises:

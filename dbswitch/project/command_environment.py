@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dbswitch.envfiles.precedence import AMBIENT, all_effective
 from dbswitch.errors import EnvFileError
 from dbswitch.project import entered, reader_files
-from dbswitch.project.readers import all_profiles
+from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.value_origin import ValueOrigin
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbswitch.envfiles.observing import read_env_files
+from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import Reader
 from dbswitch.errors import EnvFileError
-from dbswitch.project.readers import all_profiles
+from dbswitch.project.reader_profiles import all_profiles
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project

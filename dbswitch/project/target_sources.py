@@ -248,7 +248,7 @@ def bound_variables(project: Project) -> tuple[SecretValues, dict[str, str]]:
         EnvFileError: an env file cannot be read.
     """
     from dbswitch.envfiles.document import Document
-    from dbswitch.envfiles.observing import read_env_files
+    from dbswitch.envfiles.effective_values import read_env_files
     from dbswitch.envfiles.precedence import DEV_FILES
 
     files = read_env_files(project.root)

@@ -6,7 +6,7 @@ What a server is, how it is proven to be the project's, and what happens in whic
 from __future__ import annotations
 
 from dbswitch.server.environment import CleanEnvironment, clean
-from dbswitch.server.observing import Observation, observe
+from dbswitch.server.observation import Observation, observe
 from dbswitch.server.spec import DEFAULT_PORTS, NEXT_ALIVE_PATH, ServerLimits, ServerSpec
 from dbswitch.server.starting import Answer, Running, exit_status, require_command, start, wait_ready
 from dbswitch.server.state import ServerState

@@ -15,9 +15,9 @@ from dbswitch.server import asking, children, log, ports
 from dbswitch.server.chain import masked_command, masked_text
 from dbswitch.server.environment import MARKER
 from dbswitch.server.graceful_stop import stop_processes
-from dbswitch.server.observing import find
+from dbswitch.server.observation import find
 from dbswitch.server.processes import ProcessId, identify, is_alive
-from dbswitch.server.record import ServerRecord, new_marker, write_record
+from dbswitch.server.server_record import ServerRecord, new_marker, write_record
 from dbswitch.server.state import Reply
 from dbswitch.server.stopping import PORT_GRACE, already_there, comes_back, taken
 

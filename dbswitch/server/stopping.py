@@ -15,10 +15,10 @@ from dbswitch.server.foreign_process import end_foreign
 from dbswitch.server.graceful_stop import StopOutcome, stop_processes
 from dbswitch.server.hidden_server import cannot_be_stopped
 from dbswitch.server.nextjs import lock_path, remove_lock
-from dbswitch.server.observing import Observation, find, find_claims
+from dbswitch.server.observation import Observation, find, find_claims
 from dbswitch.server.ownership import Owned, Proof
 from dbswitch.server.processes import age, identify, is_alive, look_at
-from dbswitch.server.record import remove_record
+from dbswitch.server.server_record import remove_record
 from dbswitch.server.state import ServerState
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DbswitchError, ServerError, UrlError
 from dbswitch.project.own_choice import own_choices
 from dbswitch.server import lifecycle
-from dbswitch.server.observing import find
+from dbswitch.server.observation import find
 from dbswitch.switch.dbstart import probe
 from dbswitch.switch.events import Phase
 from dbswitch.switch.identity_request import Answer, EarlierAnswer, Question

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.envfiles import observing, transaction
+from dbswitch.envfiles import effective_values, transaction
 from dbswitch.errors import DbswitchError, EnvFileError, ServerError
 from dbswitch.server import environment, lifecycle
 from dbswitch.server.asking import PageRequest
@@ -16,8 +16,8 @@ from dbswitch.switch import executable, failed_run
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
-from dbswitch.switch.record import SwitchRecord
 from dbswitch.switch.start_checks import require_startable, tell_started
+from dbswitch.switch.switch_record import SwitchRecord
 from dbswitch.switch.undo_stack import Part, UndoStack
 from dbswitch.switch.work import JOURNAL
 
@@ -192,7 +192,7 @@ class Apply:
                     self.undo.discard(Part.FILES)  # its promise: every file is as it was
                     raise
                 work.record.note(files_written=True)
-            disagreements = observing.verify_on_disk(
+            disagreements = effective_values.verify_on_disk(
                 work.project.root, destination.variables, work.profiles, self._gone
             )
             if disagreements:

@@ -12,7 +12,7 @@ from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.placement import Knowledge, plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, EnvFileError
-from dbswitch.project import entered, reader_files, readers, targets
+from dbswitch.project import entered, reader_files, reader_profiles, targets
 from dbswitch.project.exported import exported
 from dbswitch.project.protection import places_in
 from dbswitch.project.served_urls import served_urls
@@ -90,7 +90,7 @@ def planned(
         files=files,
         variables=target.variables,
         absent=origin.absent,
-        profiles=readers.profiles(project),
+        profiles=reader_profiles.profiles(project),
         tracked=project.tracked,
         protected=target.protected,
         git_error=("", "") if git_error is None else (str(git_error), git_error.fix),
@@ -104,7 +104,7 @@ def planned(
     )
     after = files | {edit.name: edit.new for edit in plan.edits}
     refuse_if_served(
-        served_urls(after, readers.all_profiles(project), {}, origin.protected_owner), target.name
+        served_urls(after, reader_profiles.all_profiles(project), {}, origin.protected_owner), target.name
     )
     left = sorted(
         f"{name}: {key} was written by a switch and changed since; it is left as it is"

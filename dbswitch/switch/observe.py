@@ -10,7 +10,7 @@ from msgspec import Struct
 from dbswitch import redaction
 from dbswitch.database.place import place_of
 from dbswitch.database.url import same_url
-from dbswitch.envfiles import observing
+from dbswitch.envfiles import effective_values
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.envfiles.transaction import FileChange
@@ -18,7 +18,7 @@ from dbswitch.errors import UrlError
 from dbswitch.project import config as configuration, entered, generated, server_spec, targets
 from dbswitch.project.active import active
 from dbswitch.server import lifecycle
-from dbswitch.server.observing import changed_since_start
+from dbswitch.server.observation import changed_since_start
 from dbswitch.switch.plan import Mode, Situation, is_running
 from dbswitch.switch.work import Destination
 
@@ -69,7 +69,7 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
     route = project.config.verify.path or found.identity_path
     hot_client = found.client is not None
     spec = server_spec.build(project)
-    files = observing.read_env_files(project.root)
+    files = effective_values.read_env_files(project.root)
     written = entered.load(project.private_dir)
     bound = frozenset(binding.key for data in files.values() for binding in Document.parse(data).bindings)
     return Observed(

@@ -12,7 +12,7 @@ from dbswitch import durable
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import EnvFileError, RollbackFailedError
-from dbswitch.switch import record
+from dbswitch.switch import switch_record
 from dbswitch.switch.events import Phase
 from dbswitch.switch.work import JOURNAL
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.record import SwitchRecord
     from dbswitch.switch.reporter import Reporter
+    from dbswitch.switch.switch_record import SwitchRecord
 
 
 class Recovered(Struct, frozen=True):
@@ -38,7 +38,7 @@ class Recovered(Struct, frozen=True):
 
 def pending(private_dir: Path) -> bool:
     """Return whether a killed run left anything; cheap, and true as well while another switch is running."""
-    return any(os.path.exists(private_dir / name) for name in (JOURNAL, record.FILE_NAME))  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+    return any(os.path.exists(private_dir / name) for name in (JOURNAL, switch_record.FILE_NAME))  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
 
 
 def unfinished(private_dir: Path) -> str | None:
@@ -48,7 +48,7 @@ def unfinished(private_dir: Path) -> str | None:
     """
     if not pending(private_dir):
         return None
-    killed = record.read(private_dir)
+    killed = switch_record.read(private_dir)
     where = "A switch" if killed is None else f"A switch to {killed.target}"
     left = []
     if os.path.exists(private_dir / JOURNAL):  # noqa: PTH110 - as above
@@ -67,7 +67,7 @@ def recover(project: Project, reporter: Reporter) -> Recovered:
     """
     private_dir = project.private_dir
     _sweep_drafts(private_dir)
-    killed = record.read(private_dir)
+    killed = switch_record.read(private_dir)
     with reporter.phase(Phase.RECOVER) as note:
         try:
             done = transaction.recover(

@@ -15,7 +15,7 @@ from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project import targets
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import confirmation, edits, history, mutex, observe, record, recovery
+from dbswitch.switch import confirmation, edits, history, mutex, observe, recovery, switch_record
 from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.dbstart import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
@@ -118,7 +118,7 @@ def _dry_run(session: Session, request: Request) -> None:
     left = recovery.unfinished(project.private_dir) if idle else None
     if left is not None:
         session.reporter.notice("unfinished", left, "warning")
-    killed = record.read(project.private_dir) if idle else None
+    killed = switch_record.read(project.private_dir) if idle else None
     _announce(session, _plan(session, request, server_owed=killed is not None and killed.server_down))
     session.ending.outcome = Outcome.PLANNED
 

@@ -22,9 +22,9 @@ from dbswitch.switch import mutex, observe, recovery
 from dbswitch.switch.dbstart import probe
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
-from dbswitch.switch.record import RecordFile
 from dbswitch.switch.run_lock import hold_if_free
 from dbswitch.switch.session import carry_out
+from dbswitch.switch.switch_record import RecordFile
 
 BRIEF = 1.0  # seconds
 

@@ -8,16 +8,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dbswitch.errors import DbswitchError, InterruptedSwitchError, interruption_behind
-from dbswitch.project import readers
+from dbswitch.project import reader_profiles
 from dbswitch.server import log
 from dbswitch.switch import observe
 from dbswitch.switch.apply import Apply
 from dbswitch.switch.events import Phase, Started
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.pending_result import PendingResult
-from dbswitch.switch.record import RecordFile
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.run_lock import hold
+from dbswitch.switch.switch_record import RecordFile
 from dbswitch.switch.work import Work
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Session:
             launch=observe.launch_environment(observed, ambient),
             env_file_keys=observed.env_file_keys,
             target_keys=observed.target_keys,
-            profiles=readers.profiles(self.project),
+            profiles=reader_profiles.profiles(self.project),
             target=self.ending.target,
             route=observed.route,
             take_port=take_port,

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.envfiles.precedence import Reader, effective
-from dbswitch.project import generated, reader_files, readers, server_spec, targets
+from dbswitch.project import generated, reader_files, reader_profiles, server_spec, targets
 from dbswitch.project.active import active
 from dbswitch.project.exported import exported
 from dbswitch.server import lifecycle
@@ -67,7 +67,7 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
     server = lifecycle.observe(spec)
     # Inside a running Next.js the environment holds the env files as they were when it started.
     shell = {} if touched_by_next(ambient) else ambient
-    profiles = readers.all_profiles(project)
+    profiles = reader_profiles.all_profiles(project)
     launch = server.launch_env() if is_running(server.state) else {}
     files_say = active(project, {}, readers=profiles, server=launch)
     shell_says = active(project, shell, readers=profiles, server=launch)
@@ -100,5 +100,5 @@ def _files_only(project: Project) -> dict[str, str | None]:
     """Return what the env files alone give Next.js for the variables of targets."""
     keys = targets.variable_names(project) | frozenset(project.url_variables)
     files = reader_files.read(project)
-    profile = readers.profiles(project)[0]
+    profile = reader_profiles.profiles(project)[0]
     return {key: effective(key, profile, files, {}).value for key in keys}

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from dbswitch.server.lifecycle import Observation
     from dbswitch.server.spec import ServerSpec
     from dbswitch.switch.interrupts import Interrupts
-    from dbswitch.switch.record import RecordFile
     from dbswitch.switch.reporter import Reporter
+    from dbswitch.switch.switch_record import RecordFile
 
 JOURNAL = "journal"
 TOKEN = "token"  # noqa: S105  a file's name

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 OLDER = """
 import sys
 from dbswitch.__main__ import main
-from dbswitch.server import observing
+from dbswitch.server import observation
 real, seconds = observing.age, float(sys.argv.pop(1))
 observing.age = lambda process: real(process) + seconds
 sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ from dbswitch.envfiles.precedence import effective
 from dbswitch.errors import EnvFileError
 from dbswitch.project import command_environment, reader_files
 from dbswitch.project.discovery import load
-from dbswitch.project.readers import all_profiles
+from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.targets import resolve
 
 LOCAL = "postgresql://app:local-pw@localhost:5432/shop"

@@ -473,7 +473,7 @@ def test_a_variable_of_another_target_is_named_and_the_target_is_active_in_part(
 
 
 def test_what_next_start_takes_from_the_files_of_production_does_not_count(folder):
-    from dbswitch.project.readers import all_profiles
+    from dbswitch.project.reader_profiles import all_profiles
 
     folder.package()
     folder.write(".env", f"DATABASE_URL={LOCAL}\nDATABASE_URL_LOCAL={LOCAL}\nDATABASE_URL_PROD={PROD}\n")

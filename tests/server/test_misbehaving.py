@@ -18,7 +18,7 @@ from dbswitch.server import lifecycle
 from dbswitch.server.ownership import Proof
 from dbswitch.server.ports import is_free
 from dbswitch.server.processes import ProcessId, identify, is_alive, look_at
-from dbswitch.server.record import remove_record
+from dbswitch.server.server_record import remove_record
 from dbswitch.server.state import ServerState
 from tests.server.conftest import PROGRAMS, TOKEN, assert_dead, wait_for
 from tests.support.processes import end, with_variable

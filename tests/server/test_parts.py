@@ -18,7 +18,7 @@ import pytest
 from dbswitch.demo.postgres import free_port
 from dbswitch.server import log, nextjs, ports, processes
 from dbswitch.server.processes import LINUX, ProcessId, Sent
-from dbswitch.server.record import ServerRecord, new_marker, read_record, write_record
+from dbswitch.server.server_record import ServerRecord, new_marker, read_record, write_record
 from tests.server.conftest import wait_for
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from dbswitch.demo.postgres import free_port
 from dbswitch.errors import PortTakenError, ServerError
-from dbswitch.server import children, lifecycle, observing
+from dbswitch.server import children, lifecycle, observation
 from dbswitch.server.asking import PageRequest
 from dbswitch.server.environment import MARKER, clean
 from dbswitch.server.nextjs import lock_is_held, lock_path, remove_lock
@@ -69,7 +69,7 @@ def test_a_healthy_server_is_ready_at_any_age_and_running_while_it_was_not_asked
 ):
     folder = make_folder()
     folder.start_ready()
-    monkeypatch.setattr(observing, "age", lambda _process: float(seconds))
+    monkeypatch.setattr(observation, "age", lambda _process: float(seconds))
 
     assert folder.observe().state is ServerState.READY
     assert lifecycle.observe(folder.spec, ask=False).state is ServerState.RUNNING
@@ -87,16 +87,16 @@ def test_files_that_changed_or_came_after_the_start_are_named_whatever_their_mti
     os.utime(old, (1, 1))
     past_the_grain(folder)
     folder.start_ready()
-    assert observing.changed_since_start(folder.observe(), files) == ()
+    assert observation.changed_since_start(folder.observe(), files) == ()
 
     past_the_grain(folder)
     edited.write_text("A=3\n")
     old.rename(moved)
     linked.unlink()
     linked.symlink_to(before)
-    assert observing.changed_since_start(folder.observe(), files) == (edited, moved, linked)
+    assert observation.changed_since_start(folder.observe(), files) == (edited, moved, linked)
     os.utime(future, (time.time() + 900,) * 2)  # its ctime is the moment of this call
-    assert future in observing.changed_since_start(folder.observe(), files)
+    assert future in observation.changed_since_start(folder.observe(), files)
     folder.stop()
 
 
@@ -115,9 +115,9 @@ def test_a_file_that_changed_before_the_clock_was_set_forward_is_still_newer_tha
     edited = folder.root / ".env"
     edited.write_text("A=1\n")
     now = time.time()
-    monkeypatch.setattr(observing.time, "time", lambda: now + 3600)
+    monkeypatch.setattr(observation.time, "time", lambda: now + 3600)
     assert running.record.began < edited.stat().st_mtime
-    assert observing.changed_since_start(folder.observe(), [edited]) == (edited,)
+    assert observation.changed_since_start(folder.observe(), [edited]) == (edited,)
     folder.stop()
 
 
@@ -418,7 +418,7 @@ def test_a_server_of_another_user_whose_sockets_cannot_be_read_is_ready_at_any_a
 
 def look_as_nobody(home: str, port: str) -> None:
     become_nobody(home)
-    observing.age = lambda _process: 600.0
+    observation.age = lambda _process: 600.0
     seen = lifecycle.observe(spec_of(Path(home), int(port)))
     print(f"{seen.state} at {seen.url}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dbswitch.demo import display, run
+from dbswitch.demo import demo_run, display
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "demo.svg"
 WIDTH = 96  # columns; the README shows it without shrinking the text
@@ -30,7 +30,7 @@ recorded: list[Console] = []
 def main() -> int:
     """Return the demo's exit code."""
     display.Display = Recorder  # type: ignore[misc]
-    code = run.run()
+    code = demo_run.run()
     picture = recorded[0].export_svg(title="make demo")
     # The fonts come from somebody's server; the reader's own monospace will do.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL).replace(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbswitch.envfiles.observing import read_env_files, verify_on_disk
-from dbswitch.project import entered, readers
+from dbswitch.envfiles.effective_values import read_env_files, verify_on_disk
+from dbswitch.project import entered, reader_profiles
 from dbswitch.project.discovery import load
 from dbswitch.switch import edits
 
@@ -31,5 +31,5 @@ def switch(root: Path, name: str, ambient: Mapping[str, str] | None = None) -> E
     edits.remember(project, target)
     for edit in plan.edits:
         (root / edit.name).write_bytes(edit.new)
-    assert verify_on_disk(root, target.variables, readers.profiles(project), plan.gone) == ()
+    assert verify_on_disk(root, target.variables, reader_profiles.profiles(project), plan.gone) == ()
     return plan

@@ -23,15 +23,15 @@ from dbswitch.errors import (
     ServerError,
 )
 from dbswitch.server.state import ServerState
-from dbswitch.switch import apply as steps, record, run
+from dbswitch.switch import apply as steps, run, switch_record
 from dbswitch.switch.apply import Apply
 from dbswitch.switch.events import Phase, PhaseChanged
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.outcomes import exit_of
 from dbswitch.switch.pending_result import PendingResult
-from dbswitch.switch.record import FILE_NAME, RecordFile, SwitchRecord
 from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.switch_record import FILE_NAME, RecordFile, SwitchRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -302,4 +302,4 @@ def test_a_switch_that_is_overtaken_leaves_the_debt_of_a_killed_one_and_a_server
     error, _ = execute(world, server_owed=True)
     assert isinstance(error, OvertakenError)
     assert (world.files, world.server, world.back) == ("previous", "untouched", False)
-    assert record.read(tmp_path) == killed
+    assert switch_record.read(tmp_path) == killed

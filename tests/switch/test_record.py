@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from dbswitch import durable
 from dbswitch.errors import ConfigError
-from dbswitch.switch import record
-from dbswitch.switch.record import RecordFile, SwitchRecord
+from dbswitch.switch import switch_record
+from dbswitch.switch.switch_record import RecordFile, SwitchRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def test_no_server_is_taken_down_that_the_record_does_not_name(tmp_path: Path, d
         file.announce()
     disk["full"] = False
     file.announce()
-    found = record.read(tmp_path)
+    found = switch_record.read(tmp_path)
     assert found is not None
     assert found.server_down
 
@@ -64,7 +64,7 @@ def test_what_has_been_done_is_noted_in_the_same_place_on_a_full_disk(
     disk["full"] = True
     for server_down, files_written in ((True, False), (True, True), (False, True), (True, True)):
         file.note(server_down=server_down, files_written=files_written)
-        found = record.read(tmp_path)
+        found = switch_record.read(tmp_path)
         assert found == SwitchRecord("id", target, "local", server_down, files_written)
 
 
@@ -73,10 +73,10 @@ def test_a_record_that_cannot_be_written_over_either_costs_the_run_nothing(
 ) -> None:
     file = RecordFile(tmp_path)
     file.begin(FIRST)
-    (tmp_path / record.FILE_NAME).unlink()
+    (tmp_path / switch_record.FILE_NAME).unlink()
     disk["full"] = True
     file.note(server_down=True)
-    assert record.read(tmp_path) is None
+    assert switch_record.read(tmp_path) is None
 
 
 def test_a_run_that_could_not_begin_leaves_the_record_of_an_earlier_one(
@@ -88,7 +88,7 @@ def test_a_run_that_could_not_begin_leaves_the_record_of_an_earlier_one(
     with pytest.raises(ConfigError):
         file.begin(replace(FIRST, target="other"))
     file.withdraw()
-    assert record.read(tmp_path) == FIRST
+    assert switch_record.read(tmp_path) == FIRST
 
 
 def test_a_record_that_was_never_written_takes_no_notes_and_ends_quietly(

@@ -19,12 +19,12 @@ from dbswitch.check.doctor.doctor_facts import (
 from dbswitch.database.place import place_in, place_of
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.durable import read_regular_text
-from dbswitch.envfiles.observing import read_env_files
+from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.errors import UrlError
 from dbswitch.project import jstext
 from dbswitch.project.active import active
-from dbswitch.project.readers import all_profiles
+from dbswitch.project.reader_profiles import all_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

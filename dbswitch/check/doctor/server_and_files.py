@@ -87,7 +87,7 @@ def _exists(path: Path) -> bool:
 
 def _stale(project: Project, seen: Observation) -> tuple[str, ...]:
     from dbswitch.envfiles.precedence import DEV_FILES
-    from dbswitch.server.observing import changed_since_start
+    from dbswitch.server.observation import changed_since_start
 
     files = [project.root / name for name in DEV_FILES]
     return tuple(path.name for path in changed_since_start(seen, files))

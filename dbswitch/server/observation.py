@@ -15,7 +15,7 @@ from dbswitch.server.environment import MARKER, without_next_options
 from dbswitch.server.nextjs import lock_content, lock_holders, lock_path, own_lock_path
 from dbswitch.server.ownership import Claims, Evidence, Owned, claim
 from dbswitch.server.processes import ProcessId, age, environment_of, snapshot
-from dbswitch.server.record import ServerRecord, marker_prefix, read_record
+from dbswitch.server.server_record import ServerRecord, marker_prefix, read_record
 from dbswitch.server.state import Reply, ServerFacts, ServerState, derive
 
 if TYPE_CHECKING:

@@ -26,14 +26,14 @@ def run(*, keep: bool = False) -> int:
         ServerError: a command of the demo failed, or the app answered from the wrong database.
         InterruptedSwitchError: Ctrl-C or TERM; everything has been removed.
     """
-    from dbswitch.demo import packages, programs
+    from dbswitch.demo import demo_packages, programs
     from dbswitch.demo.display import Display
     from dbswitch.demo.stage import Stage, remove_remains
     from dbswitch.switch.interrupts import Interrupts
 
     display = Display()
     with Interrupts(lambda: display.say("[dim]still cleaning up[/]")) as interrupts:
-        packages.require_node()
+        demo_packages.require_node()
         programs.find_binaries()
         remove_remains()
         display.title()
@@ -71,7 +71,7 @@ def stop() -> int:
 
 
 def _set_up(stage: Stage, display: Display) -> None:
-    from dbswitch.demo import commands, packages, shop, shop_app
+    from dbswitch.demo import commands, demo_packages, shop, shop_app
 
     for name, server, content in (("local", stage.local, shop.LOCAL), ("prod", stage.prod, shop.PROD)):
         with display.step(f'PostgreSQL "{name}" on 127.0.0.1:{server.port}'):
@@ -80,7 +80,7 @@ def _set_up(stage: Stage, display: Display) -> None:
     shop_app.copy_source(stage.app)
     _configure(stage)
     with display.packages() as move:
-        packages.install(stage.app, stage.folder / "npm.log", env=stage.environment, on_progress=move)
+        demo_packages.install(stage.app, stage.folder / "npm.log", env=stage.environment, on_progress=move)
     with display.step("Prisma client generated"):
         shop_app.generate_client(stage.app, stage.environment)
     with display.step("identity route generated, so that the app itself can confirm where it is"):

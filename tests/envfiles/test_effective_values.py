@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.envfiles.observing import MAX_BYTES, read_env_files, verify_on_disk
+from dbswitch.envfiles.effective_values import MAX_BYTES, read_env_files, verify_on_disk
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile
 from dbswitch.errors import EnvFileError
 
