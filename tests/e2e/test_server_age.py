@@ -24,8 +24,8 @@ OLDER = """
 import sys
 from dbswitch.__main__ import main
 from dbswitch.server import observation
-real, seconds = observing.age, float(sys.argv.pop(1))
-observing.age = lambda process: real(process) + seconds
+real, seconds = observation.age, float(sys.argv.pop(1))
+observation.age = lambda process: real(process) + seconds
 sys.exit(main(sys.argv[1:]))
 """
 PAST_EVERY_LIMIT = ServerLimits().ready + 10

@@ -116,7 +116,7 @@ class World:
     def remove_lock_if_free(self, _spec: object) -> bool:
         return False
 
-    # the fakes of `transaction` and `observing`
+    # the fakes of `transaction` and `effective_values`
 
     def apply(self, *_arguments: object) -> None:
         self.may_fail("write", EnvFileError("nothing written"))
@@ -178,7 +178,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
                 apply.start_server()
 
     def carried_out(world: World, *, server_owed: bool = False) -> tuple[BaseException | None, Apply]:
-        for name in ("lifecycle", "transaction", "observing"):
+        for name in ("lifecycle", "transaction", "effective_values"):
             monkeypatch.setattr(steps, name, world)
         monkeypatch.setattr(run, "probe", world.probe)
         monkeypatch.setattr(steps, "require_startable", lambda *_: None)
@@ -193,7 +193,9 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
             state_dir=tmp_path,
             private_dir=tmp_path,
             spec=SimpleNamespace(ready_path="/"),
-            observed=SimpleNamespace(state=state, port=3000, url="http://localhost:3000", foreign=()),
+            observed=SimpleNamespace(
+                state=state, port=3000, url="http://localhost:3000", foreign=(), processes=(), by_us=True
+            ),
             profiles=(),
             previous="local",
             target="prod",
