@@ -27,16 +27,16 @@ def detach(asked: Switch, common: Common, project: Project) -> int:
     """
     from dbswitch.durable import ensure_state_dir
     from dbswitch.project.targets import lookup
-    from dbswitch.switch import history, runs
+    from dbswitch.switch import history, run_event_files
     from dbswitch.switch.run_lock import unusable
 
     target = asked.target if asked.target == "-" else lookup(project, asked.target).name
-    run_id = runs.new_id()
+    run_id = run_event_files.new_id()
     line = object_line("accepted", {"id": run_id, "target": target})
     try:
-        runs.RunFile(ensure_state_dir(project.state_dir), run_id)
+        run_event_files.RunFile(ensure_state_dir(project.state_dir), run_id)
         # Written before it is announced: who asks for the run at once finds it.
-        history.append_line(runs.path_of(project.state_dir, run_id), line)
+        history.append_line(run_event_files.path_of(project.state_dir, run_id), line)
     except OSError as error:
         raise unusable(project.state_dir, error, "the events of a detached run are kept there") from None
     subprocess.Popen(
@@ -55,9 +55,9 @@ def detach(asked: Switch, common: Common, project: Project) -> int:
 
 def arguments(asked: Switch, common: Common, project: Project, target: str, run_id: str) -> list[str]:
     """Return the command line of the run: a fixed list, no shell."""
-    from dbswitch.switch import executable
+    from dbswitch.switch import own_command
 
-    line = [*executable.command(), target, "--json", "--run-id", run_id]
+    line = [*own_command.command(), target, "--json", "--run-id", run_id]
     line += ["--project", str(project.root)]
     if asked.mode is not None:
         line.append({"restart": "--restart", "hot": "--hot", "none": "--no-restart"}[asked.mode.value])

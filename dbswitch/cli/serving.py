@@ -41,7 +41,7 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
     project = find_project(common, renderer)
     from dbswitch.project import server_spec
     from dbswitch.server import log
-    from dbswitch.switch import runs, servers
+    from dbswitch.switch import run_event_files, servers
     from dbswitch.switch.events import Notice, Result
     from dbswitch.switch.interrupts import Interrupts
 
@@ -67,7 +67,7 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
             result = servers.start_server(
                 project,
                 emit,
-                run_id=runs.new_id(),
+                run_id=run_event_files.new_id(),
                 ambient=dict(os.environ),
                 timeout=asked.timeout,
                 take_port=asked.take_port,
@@ -94,7 +94,7 @@ def _is_ours(results: Sequence[Result]) -> bool:
 
 
 def _leave(project: Project, renderer: Renderer, *, ours: bool, terminated: bool) -> int:
-    from dbswitch.switch import runs, servers
+    from dbswitch.switch import run_event_files, servers
 
     # A terminal that is closed can send it several times: once from the shell, once from the kernel.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -102,7 +102,7 @@ def _leave(project: Project, renderer: Renderer, *, ours: bool, terminated: bool
     if not ours:
         renderer.note("the server keeps running; `dbswitch stop` ends it")
         return code
-    return servers.stop_server(project, renderer.emit, run_id=runs.new_id()).exit or code
+    return servers.stop_server(project, renderer.emit, run_id=run_event_files.new_id()).exit or code
 
 
 @dataclass(slots=True)
@@ -131,9 +131,9 @@ class Watch:
         self._tell_switch()
         if self.lives():
             return False
-        from dbswitch.switch import mutex, recovery
+        from dbswitch.switch import lock_file, recovery
 
-        if mutex.peek(self.project.state_dir) is not None:
+        if lock_file.peek(self.project.state_dir) is not None:
             return False
         if recovery.pending(self.project.private_dir):
             from dbswitch.cli.switching import mend
@@ -178,7 +178,7 @@ class Watch:
         return record is not None and is_alive(record.process)
 
     def _judge(self) -> bool:
-        from dbswitch.server import children
+        from dbswitch.server import child_processes
         from dbswitch.server.observation import find
         from dbswitch.server.server_record import read_record
 
@@ -187,7 +187,7 @@ class Watch:
             self._next = time.monotonic() + SEARCH
             return False
         self.stopped = record is None
-        self.status = None if record is None else children.status(record.pid)
+        self.status = None if record is None else child_processes.status(record.pid)
         return True
 
     def verdict(self, renderer: Renderer) -> int:

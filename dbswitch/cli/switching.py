@@ -80,7 +80,7 @@ def switch(asked: Switch, common: Common, renderer: Renderer) -> int:
 
         return detaching.detach(asked, common, project)
 
-    from dbswitch.switch import run, runs
+    from dbswitch.switch import run, run_event_files
     from dbswitch.switch.request import Request
 
     if asked.run_id is not None:
@@ -89,7 +89,7 @@ def switch(asked: Switch, common: Common, renderer: Renderer) -> int:
         agree_to_take_port(common, renderer, yes=asked.yes)
     request = Request(
         target=asked.target,
-        run_id=asked.run_id or runs.new_id(),
+        run_id=asked.run_id or run_event_files.new_id(),
         mode=asked.mode,
         confirm=asked.confirm,
         timeout=asked.timeout,
@@ -104,15 +104,15 @@ def switch(asked: Switch, common: Common, renderer: Renderer) -> int:
 def _keep_events(project: Project, run_id: str, renderer: Renderer) -> None:
     from dbswitch.cli.json_lines import JsonRenderer
     from dbswitch.durable import ensure_state_dir
-    from dbswitch.switch import runs
+    from dbswitch.switch import run_event_files
     from dbswitch.switch.run_lock import unusable
 
     if isinstance(renderer, JsonRenderer):
         try:
-            renderer.copy = runs.RunFile(ensure_state_dir(project.state_dir), run_id)
+            renderer.copy = run_event_files.RunFile(ensure_state_dir(project.state_dir), run_id)
         except OSError as error:
             raise unusable(project.state_dir, error, "the events of the run are kept there") from None
-        runs.prune(project.state_dir)
+        run_event_files.prune(project.state_dir)
 
 
 def agree_to_take_port(common: Common, renderer: Renderer, *, yes: bool) -> None:
@@ -144,14 +144,14 @@ def agree_to_take_port(common: Common, renderer: Renderer, *, yes: bool) -> None
 def restart(asked: Restart, common: Common, renderer: Renderer) -> int:
     """Restart the server; return the exit code."""
     project = find_project(common, renderer)
-    from dbswitch.switch import runs, servers
+    from dbswitch.switch import run_event_files, servers
 
     if asked.take_port:
         agree_to_take_port(common, renderer, yes=asked.yes)
     result = servers.restart(
         project,
         renderer.emit,
-        run_id=runs.new_id(),
+        run_id=run_event_files.new_id(),
         ambient=dict(os.environ),
         timeout=asked.timeout,
         take_port=asked.take_port,
@@ -162,18 +162,18 @@ def restart(asked: Restart, common: Common, renderer: Renderer) -> int:
 def stop(common: Common, renderer: Renderer) -> int:
     """Stop the server, whatever the targets are like; return the exit code."""
     from dbswitch.project.discovery import discover
-    from dbswitch.switch import runs, servers
+    from dbswitch.switch import run_event_files, servers
 
     project = discover(start_folder(common))
-    return servers.stop_server(project, renderer.emit, run_id=runs.new_id()).exit
+    return servers.stop_server(project, renderer.emit, run_id=run_event_files.new_id()).exit
 
 
 def tell_unfinished(project: Project, renderer: Renderer) -> None:
     """Say what a killed run left; a command that only looks does not finish it."""
-    from dbswitch.switch import mutex, recovery
+    from dbswitch.switch import lock_file, recovery
 
     left = recovery.unfinished(project.private_dir)
-    if left is not None and mutex.peek(project.state_dir) is None:
+    if left is not None and lock_file.peek(project.state_dir) is None:
         renderer.note(left)
 
 
@@ -183,7 +183,7 @@ def mend(project: Project, renderer: Renderer) -> None:
 
     if not recovery.pending(project.private_dir):
         return
-    from dbswitch.switch import runs, servers
+    from dbswitch.switch import run_event_files, servers
     from dbswitch.switch.events import Notice, Result
 
     def told(event: Event) -> None:
@@ -192,4 +192,4 @@ def mend(project: Project, renderer: Renderer) -> None:
         elif isinstance(event, Result) and event.error is not None:
             renderer.note(f"an unfinished switch could not be put in order: {event.error.what}")
 
-    servers.repair(project, told, run_id=runs.new_id(), ambient=dict(os.environ))
+    servers.repair(project, told, run_id=run_event_files.new_id(), ambient=dict(os.environ))

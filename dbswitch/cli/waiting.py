@@ -25,19 +25,19 @@ def wait(asked: Wait, common: Common, renderer: Renderer) -> int:
     project = find_project(common, renderer)
     tell_unfinished(project, renderer)
     from dbswitch.database.probe import ProbeLimits, wait_until_ready
-    from dbswitch.switch import runs
+    from dbswitch.switch import run_event_files
     from dbswitch.switch.events import Outcome, Phase, Result, Started
     from dbswitch.switch.reporter import Reporter
 
     target = _target(project, asked.target)
-    run_id = runs.new_id()
+    run_id = run_event_files.new_id()
     reporter = Reporter(renderer.emit, run_id)
     settings = project.config.database
     limits = ProbeLimits(
         deadline=settings.start_deadline if asked.timeout is None else asked.timeout,
         attempt_timeout=settings.attempt_timeout,
     )
-    reporter.emit(Started(run_id, target.name, runs.now()))
+    reporter.emit(Started(run_id, target.name, run_event_files.now()))
     with reporter.phase(Phase.PROBE) as note:
         ready = wait_until_ready(
             target.url,

@@ -70,9 +70,9 @@ def migration_state(url: DatabaseUrl, migrations_dir: Path, *, timeout: float = 
         DatabaseRejectedError: the database refused the connection or the query.
         DatabaseNotReadyError: it did not answer in time.
     """
-    from dbswitch.database.attempt import session
     from dbswitch.database.failures import AttemptError, explain
-    from dbswitch.database.resolve import Resolver
+    from dbswitch.database.host_lookup import Resolver
+    from dbswitch.database.login import session
 
     scripts = read_scripts(migrations_dir)
     table = f"{_quoted_name(url.search_path or DEFAULT_SCHEMA)}.{_quoted_name(TABLE)}"

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from tenacity import RetryCallState
 
-    from dbswitch.database.attempt import Session
+    from dbswitch.database.host_lookup import Resolver
     from dbswitch.database.identity import Identity
-    from dbswitch.database.resolve import Resolver
+    from dbswitch.database.login import Session
     from dbswitch.database.url import DatabaseUrl
 
 # One statement for both questions; a second statement would be a second round trip to a remote server.
@@ -159,7 +159,7 @@ class _Wait:
         # Do not count the driver's import (a quarter of a second) as database latency.
         import psycopg.pq  # noqa: F401
 
-        from dbswitch.database.resolve import Resolver
+        from dbswitch.database.host_lookup import Resolver
 
         self.started = time.monotonic()
         self._resolver = Resolver(self.url.host)
@@ -188,7 +188,7 @@ class _Wait:
         )
 
     def _ask(self) -> _Answer:
-        from dbswitch.database.attempt import session
+        from dbswitch.database.login import session
 
         self.attempts += 1
         began = time.monotonic()

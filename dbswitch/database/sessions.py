@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.database.failures import AttemptError, FailureKind
-from dbswitch.database.resolve import Resolver
+from dbswitch.database.host_lookup import Resolver
 
 if TYPE_CHECKING:
     from dbswitch.database.url import DatabaseUrl
@@ -41,7 +41,7 @@ def sessions(url: DatabaseUrl, seconds: float) -> tuple[Session, ...] | None:
 
     A database that does not exist has no sessions.
     """
-    from dbswitch.database.attempt import session
+    from dbswitch.database.login import session
 
     try:
         with session(url, Resolver(url.host), seconds) as asked:

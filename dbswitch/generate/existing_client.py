@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from dbswitch.durable import read_regular_text
-from dbswitch.project import jstext
+from dbswitch.project import javascript_text
 from dbswitch.project.generated import source_files
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ class ExistingClient(Struct, frozen=True):
 
     def line_of(self, pattern: str) -> int | None:
         """Return the number of the first line that the pattern matches in, comments aside."""
-        plain = jstext.without_comments(self.text)
+        plain = javascript_text.without_comments(self.text)
         found = re.search(pattern, plain)
         return None if found is None else plain.count("\n", 0, found.start()) + 1
 
 
 def read_existing(root: Path, style: Style, path: str, text: str) -> ExistingClient:
     """Look at the client in `path` and at every file that imports it."""
-    plain = jstext.without_comments(text)
+    plain = javascript_text.without_comments(text)
     clients = exported_clients(plain)
     statements = tuple(
         re.sub(r"\s+", " ", match[0]).rstrip(";") + ";" for match in _RE_EXPORT.finditer(plain)
@@ -140,7 +140,7 @@ def imports_of(root: Path, style: Style, path: str) -> Iterator[ImportedNames]:
             continue
         if last not in text:
             continue
-        plain = jstext.without_comments(text)
+        plain = javascript_text.without_comments(text)
         for match in _IMPORT.finditer(plain):
             if target in _candidates(name, match["source"] or match["called"], style):
                 yield ImportedNames(name, plain.count("\n", 0, match.start()) + 1, _names(match, plain))

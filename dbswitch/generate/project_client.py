@@ -11,7 +11,7 @@ from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.errors import ConfigError
 from dbswitch.generate.client import find_client
 from dbswitch.generate.existing_client import exported_clients
-from dbswitch.project import jstext
+from dbswitch.project import javascript_text
 from dbswitch.project.generated import find
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def project_client(project: Project, style: Style) -> ProjectClient:
             facts=("looked for lib/prisma, lib/db and the like",),
             fix="run `dbswitch generate client` first",
         )
-    exported = exported_clients(jstext.without_comments(text))
+    exported = exported_clients(javascript_text.without_comments(text))
     return ProjectClient(path, exported[0] if exported else ANYWHERE, follows=False)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from dbswitch.durable import read_regular_text
-from dbswitch.project import jstext
+from dbswitch.project import javascript_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,9 @@ def read_style(root: Path) -> Style:
 def parse_jsonc(text: str) -> dict[str, Any]:
     """Read JSON with comments and trailing commas, as TypeScript does. Pure. Nothing readable gives {}."""
     try:
-        value = json.loads(_TRAILING_COMMA.sub(r"\1", jstext.without_comments(text.removeprefix("\ufeff"))))
+        value = json.loads(
+            _TRAILING_COMMA.sub(r"\1", javascript_text.without_comments(text.removeprefix("\ufeff")))
+        )
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

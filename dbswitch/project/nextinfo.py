@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.durable import read_regular_text
-from dbswitch.project import jstext
+from dbswitch.project import javascript_text
 from dbswitch.project.packages import installed_version
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DEFAULT_DIST_DIR = ".next"
 # The order in which Next.js itself looks (its constant CONFIG_FILES).
 _CONFIG_FILES = ("next.config.js", "next.config.mjs", "next.config.ts", "next.config.mts")
-_DIST_DIR = re.compile(rf"\bdistDir['\"]?\s*:\s*(?:{jstext.STRING}|(\S))")
+_DIST_DIR = re.compile(rf"\bdistDir['\"]?\s*:\s*(?:{javascript_text.STRING}|(\S))")
 _MAJOR = re.compile(r"\d+")
 
 
@@ -72,7 +72,7 @@ def dist_dir_of(text: str) -> str | None:
     Raises:
         ValueError: it is set by an expression.
     """
-    found = _DIST_DIR.search(jstext.without_comments(text))
+    found = _DIST_DIR.search(javascript_text.without_comments(text))
     if found is None:
         return None
     literal = next((group for group in found.groups()[:3] if group is not None), None)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.durable import read_regular_text
-from dbswitch.project import jstext
+from dbswitch.project import javascript_text
 from dbswitch.project.nextinfo import major
 from dbswitch.project.packages import installed_version
 from dbswitch.project.prisma_config import ConfigFacts, read_config
@@ -142,7 +142,7 @@ def parse_schema(text: str) -> SchemaFacts:
 
 
 def _literal(text: str | None) -> str | None:
-    found = jstext.strings(text or "")
+    found = javascript_text.strings(text or "")
     return found[0] if found else None
 
 

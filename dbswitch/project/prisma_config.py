@@ -12,23 +12,23 @@ import re
 
 from msgspec import Struct
 
-from dbswitch.project import jstext
+from dbswitch.project import javascript_text
 
 _NEXT_DEV = (".env.development.local", ".env.local", ".env.development", ".env")
 _NEXT_PRODUCTION = (".env.production.local", ".env.local", ".env.production", ".env")
 _IMPORT = re.compile(
-    rf"(?:\bimport\s*(?:[^'\"`;()]*?\bfrom\s*)?|\b(?:require|import)\s*\(\s*){jstext.STRING}"
+    rf"(?:\bimport\s*(?:[^'\"`;()]*?\bfrom\s*)?|\b(?:require|import)\s*\(\s*){javascript_text.STRING}"
 )
 _IMPORTED = re.compile(
-    rf"\bimport\s+(?P<names>[^'\"`;]+?)\s+from\s*{jstext.STRING}"
-    rf"|\b(?:const|let|var)\s+(?P<bound>[^=;]+?)\s*=\s*(?:require|await\s+import)\s*\(\s*{jstext.STRING}"
+    rf"\bimport\s+(?P<names>[^'\"`;]+?)\s+from\s*{javascript_text.STRING}"
+    rf"|\b(?:const|let|var)\s+(?P<bound>[^=;]+?)\s*=\s*(?:require|await\s+import)\s*\(\s*{javascript_text.STRING}"
 )
 _REQUIRED_CALL = re.compile(r"\brequire\s*\(\s*(?P<q>['\"])dotenv(?P=q)\s*\)\s*\.config\s*(?=\()")
 _ENV_CALL = re.compile(
     r"(?<![\w.])env(?:<[^>]*>)?\(\s*['\"`](\w+)['\"`]\s*\)|\bprocess\.env(?:\.(\w+)|\[\s*['\"](\w+)['\"]\s*\])"
 )
 _URL_FIELD = re.compile(r"\b(url|directUrl|shadowDatabaseUrl|connectionString)['\"]?\s*:\s*([^,}\n]+)")
-_SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*([^,}}\n]*?{jstext.STRING})")
+_SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*([^,}}\n]*?{javascript_text.STRING})")
 _OVERRIDE = re.compile(r"\boverride['\"]?\s*:\s*true\b")
 _PATH_FIELD = re.compile(r"\bpath['\"]?\s*:\s*")
 _LOOKS_LIKE_LOADING = re.compile(
@@ -64,7 +64,7 @@ class _Load(Struct, frozen=True):
 
 def read_config(text: str, name: str) -> ConfigFacts:
     """Return the facts in the source text of a Prisma config file called `name`."""
-    source = jstext.without_comments(text)
+    source = javascript_text.without_comments(text)
     loads, unclear = _loads(source)
     notices: list[str] = []
     if unclear or (not loads and _LOOKS_LIKE_LOADING.search(source)):
@@ -119,7 +119,7 @@ def _loads(source: str) -> tuple[tuple[_Load, ...], bool]:
     for found in _REQUIRED_CALL.finditer(source):
         calls.append((found.start(), found.end(), "config"))
     for start, parenthesis, kind in calls:
-        arguments = jstext.call_arguments(source, parenthesis)
+        arguments = javascript_text.call_arguments(source, parenthesis)
         if kind == "loadEnvConfig":
             loads.append(_Load(start, _next_files(arguments)))
             continue
@@ -172,7 +172,7 @@ def _config_files(arguments: str) -> tuple[str, ...] | None:
         return (".env",) if not re.search(r"\bpath\b|\.\.\.", arguments) else None
     rest = arguments[at.end() :]
     if rest.startswith("["):
-        items = _split_arguments(jstext.call_arguments(rest, 0))
+        items = _split_arguments(javascript_text.call_arguments(rest, 0))
         files = [_file(item) for item in items]
     else:
         files = [_file(_split_arguments(rest)[0])]
@@ -196,7 +196,7 @@ def _next_files(arguments: str) -> tuple[str, ...]:
 def _split_arguments(text: str) -> list[str]:
     """Split at the commas that stand outside strings and brackets."""
     parts, depth, begin, position = [], 0, 0, 0
-    string = re.compile(jstext.STRING)
+    string = re.compile(javascript_text.STRING)
     while position < len(text):
         token = string.match(text, position)
         if token is not None:
@@ -218,8 +218,8 @@ def _split_arguments(text: str) -> list[str]:
 
 def _file(expression: str) -> str | None:
     """Return the path an expression gives, relative to the project: a literal, or path.resolve/join of literals."""
-    literals = jstext.strings(expression)
-    if not literals or "${" in expression or "?" in re.sub(jstext.STRING, "", expression):
+    literals = javascript_text.strings(expression)
+    if not literals or "${" in expression or "?" in re.sub(javascript_text.STRING, "", expression):
         return None
     path = posixpath.normpath(posixpath.join(*literals))
     return path if not path.startswith("/") else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.server.chain import masked_command
+from dbswitch.server.command_lines import masked_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbswitch.errors import ServerError
-from dbswitch.server import asking
-from dbswitch.server.chain import is_node
+from dbswitch.server import http_requests
+from dbswitch.server.command_lines import is_node
 from dbswitch.server.nextjs import lock_holders, lock_is_held, own_lock_path
 from dbswitch.server.processes import look_at
 
@@ -45,11 +45,11 @@ def answering(spec: ServerSpec, listeners: Iterable[Listener]) -> Listener | Non
         process = look_at(listener.pid) if listener.pid is not None else None
         if process is not None and is_node(process.argv):
             continue
-        path = asking.base_path(spec) + spec.alive_path
+        path = http_requests.base_path(spec) + spec.alive_path
         try:
-            if asking.get(spec, listener.port, path, spec.limits.ask) < _ANSWER:
+            if http_requests.get(spec, listener.port, path, spec.limits.ask) < _ANSWER:
                 return listener
-        except asking.NoAnswerError:
+        except http_requests.NoAnswerError:
             continue
     return None
 

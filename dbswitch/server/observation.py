@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch.server import asking, hidden_server, ports
-from dbswitch.server.chain import is_next_dev, is_next_server, is_package_manager
+from dbswitch.server import hidden_server, http_requests, ports
+from dbswitch.server.command_lines import is_next_dev, is_next_server, is_package_manager
 from dbswitch.server.environment import MARKER, without_next_options
 from dbswitch.server.nextjs import lock_content, lock_holders, lock_path, own_lock_path
 from dbswitch.server.ownership import Claims, Evidence, Owned, claim
@@ -117,7 +117,7 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
         foreign = tuple(one for one in foreign if one is not unread)
     reply = Reply.NOT_ASKED
     if ask and port in listening:
-        reply = asking.judge(spec, port, spec.limits.ask, asking.base_path(spec))
+        reply = http_requests.judge(spec, port, spec.limits.ask, http_requests.base_path(spec))
     top = _top(owned, record)
     needed = {spec.port, spec.port if record is None else record.port}
     held = None if owned else hidden_server.held_lock(spec)

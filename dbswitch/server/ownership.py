@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.server.chain import (
+from dbswitch.server.command_lines import (
     is_chain_parent,
     is_dbswitch,
     is_next_dev,

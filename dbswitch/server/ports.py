@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.server.chain import masked_command
+from dbswitch.server.command_lines import masked_command
 from dbswitch.server.processes import LINUX, ProcessId, look_at
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import PortTakenError, ServerError
-from dbswitch.server import asking, children, log, ports
-from dbswitch.server.chain import masked_command, masked_text
+from dbswitch.server import child_processes, http_requests, log, ports
+from dbswitch.server.command_lines import masked_command, masked_text
 from dbswitch.server.environment import MARKER
 from dbswitch.server.graceful_stop import stop_processes
 from dbswitch.server.observation import find
@@ -128,7 +128,7 @@ def start(
         ) from None
     finally:
         os.close(output)
-    children.keep(child)
+    child_processes.keep(child)
     process = identify(child.pid) or ProcessId(child.pid, "ended at once")
     record = ServerRecord(process, marker, port, spec.url(port), time.time())
     try:
@@ -140,7 +140,7 @@ def start(
             kill=spec.limits.kill,
             on_step=lambda _text: None,
         )
-        children.reap()
+        child_processes.reap()
         raise ServerError(
             "the server record cannot be written", facts=[f"{spec.record_path}: {error.strerror}"]
         ) from None
@@ -179,14 +179,14 @@ def wait_ready(
             raise _died(spec, running, exit_status(running))
         attempt += 1
         try:
-            status = asking.get(
+            status = http_requests.get(
                 spec,
                 running.port,
                 path,
                 min(left, spec.limits.request),
                 go_on=lives,
             )
-        except asking.NoAnswerError as error:
+        except http_requests.NoAnswerError as error:
             reason = f"connected, {error}" if error.connected else str(error)
         else:
             reply = _judge(spec, running, status)
@@ -218,7 +218,7 @@ def _judge(spec: ServerSpec, running: Running, status: int) -> Reply:
         return Reply.ALIVE
     if spec.alive_path is None:
         return Reply.NOTHING_WORKS
-    again = asking.judge(spec, running.port, spec.limits.ask, asking.base_path(spec))
+    again = http_requests.judge(spec, running.port, spec.limits.ask, http_requests.base_path(spec))
     if again is not Reply.ALIVE:
         return Reply.NOTHING_WORKS
     # Without a page of its own it was Next's path that was asked first, outside of a `basePath`.
@@ -245,7 +245,7 @@ def exit_status(running: Running) -> int | None:
 
     None while it runs, and when another process is its parent.
     """
-    return children.status(running.record.pid)
+    return child_processes.status(running.record.pid)
 
 
 def _last_lines(spec: ServerSpec, since: int) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.errors import PortTakenError, ServerError
-from dbswitch.server import children, ports
-from dbswitch.server.chain import is_next_dev, masked_command, program_name
+from dbswitch.server import child_processes, ports
+from dbswitch.server.command_lines import is_next_dev, masked_command, program_name
 from dbswitch.server.foreign_process import end_foreign
 from dbswitch.server.graceful_stop import StopOutcome, stop_processes
 from dbswitch.server.hidden_server import cannot_be_stopped
@@ -99,7 +99,7 @@ def stop(
         )
         stopped.update({one.process.pid: one for one in outcome.signalled})
         killed.update({one.process.pid: one for one in outcome.killed})
-        children.reap()
+        child_processes.reap()
         if outcome.left:
             raise _still_there(outcome)
         ports.wait_free(held, PORT_GRACE)

@@ -12,18 +12,18 @@ from dbswitch.errors import DbswitchError, ServerError, UrlError
 from dbswitch.project.own_choice import own_choices
 from dbswitch.server import lifecycle
 from dbswitch.server.observation import find
-from dbswitch.switch.dbstart import probe
+from dbswitch.switch.database_start import probe
 from dbswitch.switch.events import Phase
 from dbswitch.switch.identity_request import Answer, EarlierAnswer, Question
 from dbswitch.switch.old_connections import remaining
 from dbswitch.switch.plan import is_running
+from dbswitch.switch.run_context import TOKEN
 from dbswitch.switch.verify import Verification, read_token, verify
-from dbswitch.switch.work import TOKEN
 
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
     from dbswitch.switch.identity_request import Said
-    from dbswitch.switch.work import Destination, Work
+    from dbswitch.switch.run_context import Destination, Work
 
 EARLIER = 1.0  # seconds that a switch waits for the app's answer from before, beyond the time of the probe
 AGAIN_DEADLINE = 5.0  # seconds for the previous database to say who it is after a rollback

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dbswitch.project import compose
 from dbswitch.server.stopping import PORT_GRACE, ROUNDS
 from dbswitch.switch.app_identity import AGAIN_DEADLINE
-from dbswitch.switch.dbstart import GLANCE, START_TIMEOUT
+from dbswitch.switch.database_start import GLANCE, START_TIMEOUT
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project

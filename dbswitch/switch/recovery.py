@@ -14,7 +14,7 @@ from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import EnvFileError, RollbackFailedError
 from dbswitch.switch import switch_record
 from dbswitch.switch.events import Phase
-from dbswitch.switch.work import JOURNAL
+from dbswitch.switch.run_context import JOURNAL
 
 if TYPE_CHECKING:
     from pathlib import Path

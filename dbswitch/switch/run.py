@@ -15,9 +15,9 @@ from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project import targets
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import confirmation, edits, history, mutex, observe, recovery, switch_record
+from dbswitch.switch import confirmation, edits, history, lock_file, project_state, recovery, switch_record
 from dbswitch.switch.app_identity import EARLIER
-from dbswitch.switch.dbstart import probe, probe_or_start
+from dbswitch.switch.database_start import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.plan import Mode, decide, with_exports
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
-    from dbswitch.switch.apply import Apply
     from dbswitch.switch.events import Event
-    from dbswitch.switch.mutex import Lease
-    from dbswitch.switch.observe import Observed
+    from dbswitch.switch.lock_file import Lease
     from dbswitch.switch.pending_result import PendingResult
     from dbswitch.switch.plan import Plan
+    from dbswitch.switch.project_state import Observed
     from dbswitch.switch.request import Request
+    from dbswitch.switch.run_context import Destination
     from dbswitch.switch.session import Session
+    from dbswitch.switch.switch_steps import Apply
     from dbswitch.switch.verify import Verification
-    from dbswitch.switch.work import Destination
 
 PREVIOUS = "-"
 NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no switch, so no history
@@ -114,7 +114,7 @@ def _switch(session: Session, request: Request) -> None:
 def _dry_run(session: Session, request: Request) -> None:
     """Show the plan without the lock, and what a killed run left: it is not finished, but the plan counts on it."""
     project = session.project
-    idle = mutex.peek(project.state_dir) is None
+    idle = lock_file.peek(project.state_dir) is None
     left = recovery.unfinished(project.private_dir) if idle else None
     if left is not None:
         session.reporter.notice("unfinished", left, "warning")
@@ -151,18 +151,18 @@ def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
     observed = session.observe(verify_later=not request.dry_run)
     with reporter.phase(Phase.PLAN) as note:
         target = edits.resolve(project, ending.target, ambient)
-        goal = observe.destination(project, target, timeout=request.timeout)
+        goal = project_state.destination(project, target, timeout=request.timeout)
         edit_plan = edits.planned(
             project, target, files=observed.files, written=observed.entered, ambient=ambient
         )
-        situation = observe.situation(
+        situation = project_state.situation(
             observed, target, goal.url.database, edit_plan, stopped_by_switch=server_owed
         )
         shell = edits.exported_differently(project, target, observed.target_keys, ambient)
         plan = with_exports(decide(situation, request.mode), [one.text for one in shell])
         ending.mode = plan.mode.value
         note.detail = plan.server
-        transaction.precheck(observe.changes(observed, plan.edits))
+        transaction.precheck(project_state.changes(observed, plan.edits))
     return Planning(target, goal, observed, plan)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dbswitch import state_folder
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import ConfigError
-from dbswitch.switch import mutex, recovery
+from dbswitch.switch import lock_file, recovery
 from dbswitch.switch.events import Phase
 from dbswitch.switch.lock_deadline import lock_deadline
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.mutex import Lease
+    from dbswitch.switch.lock_file import Lease
     from dbswitch.switch.recovery import Recovered
     from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.tickets import Holder
@@ -54,7 +54,7 @@ def hold_if_free(project: Project, reporter: Reporter, *, target: str) -> Iterat
     with ExitStack() as stack:
         prepare_private_dir(project)
         try:
-            ours = stack.enter_context(mutex.acquire_if_free(project.state_dir, target=target))
+            ours = stack.enter_context(lock_file.acquire_if_free(project.state_dir, target=target))
         except OSError as error:
             raise unusable(project.state_dir, error) from error
         yield recovery.recover(project, reporter) if ours else None
@@ -85,7 +85,7 @@ def _enter(stack: ExitStack, project: Project, reporter: Reporter, target: str) 
     ensure_state_dir(project.state_dir)
     with reporter.phase(Phase.LOCK):
         return stack.enter_context(
-            mutex.acquire(project.state_dir, target=target, deadline=lock_deadline(project), on_wait=told)
+            lock_file.acquire(project.state_dir, target=target, deadline=lock_deadline(project), on_wait=told)
         )
 
 

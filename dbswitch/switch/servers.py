@@ -18,8 +18,8 @@ from dbswitch.errors import (
 from dbswitch.project import targets
 from dbswitch.server import lifecycle
 from dbswitch.server.state import ServerState
-from dbswitch.switch import mutex, observe, recovery
-from dbswitch.switch.dbstart import probe
+from dbswitch.switch import lock_file, project_state, recovery
+from dbswitch.switch.database_start import probe
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.run_lock import hold_if_free
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from dbswitch.project.discovery import Project
     from dbswitch.switch.events import Event, Result
-    from dbswitch.switch.observe import Observed
+    from dbswitch.switch.project_state import Observed
     from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.session import Session
 
@@ -143,7 +143,7 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
                 session.reporter.notice(
                     "env-files", f"{error.what.rstrip('.')}; the server is stopped all the same", "warning"
                 )
-                observed = observe.server_alone(project)
+                observed = project_state.server_alone(project)
             RecordFile(
                 project.private_dir
             ).end()  # a stop asks for no server, nor for that of a killed switch
@@ -177,7 +177,7 @@ def _wait_for_database(
         if briefly and target.url.is_local and accepts_connections(target.url, BRIEF):
             reporter.skip(Phase.PROBE, f"the server of {target.url.database} accepts connections")
             return
-        goal = observe.destination(observed.project, target, timeout=timeout, first_start=first_start)
+        goal = project_state.destination(observed.project, target, timeout=timeout, first_start=first_start)
         probe(goal, reporter, Phase.PROBE, on_look=on_look)
     except (DatabaseNotReadyError, DatabaseRejectedError) as error:
         reporter.notice(
@@ -193,7 +193,7 @@ def repair(
     project: Project, emit: Callable[[Event], None], *, run_id: str, ambient: Mapping[str, str]
 ) -> Result | None:
     """Finish what a killed run left, its stopped server included; None where there is nothing to finish."""
-    if not recovery.pending(project.private_dir) or mutex.peek(project.state_dir) is not None:
+    if not recovery.pending(project.private_dir) or lock_file.peek(project.state_dir) is not None:
         return None
 
     def body(session: Session) -> None:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from dbswitch.errors import DbswitchError, InterruptedSwitchError, interruption_behind
 from dbswitch.project import reader_profiles
 from dbswitch.server import log
-from dbswitch.switch import observe
-from dbswitch.switch.apply import Apply
+from dbswitch.switch import project_state
 from dbswitch.switch.events import Phase, Started
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.pending_result import PendingResult
 from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.run_context import Work
 from dbswitch.switch.run_lock import hold
 from dbswitch.switch.switch_record import RecordFile
-from dbswitch.switch.work import Work
+from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
     from dbswitch.switch.events import Event, Result
-    from dbswitch.switch.mutex import Lease
-    from dbswitch.switch.observe import Observed
+    from dbswitch.switch.lock_file import Lease
+    from dbswitch.switch.project_state import Observed
     from dbswitch.switch.recovery import Recovered
 
 
@@ -46,9 +46,9 @@ class Session:
         return hold(self.project, self.reporter, target=target)
 
     def observe(self, *, ask: bool = True, verify_later: bool = False) -> Observed:
-        """Look at everything; raises as :func:`dbswitch.switch.observe.look`."""
+        """Look at everything; raises as :func:`dbswitch.switch.project_state.look`."""
         with self.reporter.phase(Phase.OBSERVE) as note:
-            observed = observe.look(self.project, ask=ask, verify_later=verify_later)
+            observed = project_state.look(self.project, ask=ask, verify_later=verify_later)
             self.ending.previous = observed.previous
             note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
         return observed
@@ -81,7 +81,7 @@ class Session:
             private_dir=self.project.private_dir,
             spec=observed.spec,
             observed=observed.server,
-            launch=observe.launch_environment(observed, ambient),
+            launch=project_state.launch_environment(observed, ambient),
             env_file_keys=observed.env_file_keys,
             target_keys=observed.target_keys,
             profiles=reader_profiles.profiles(self.project),
@@ -92,12 +92,12 @@ class Session:
             reporter=self.reporter,
             interrupts=self.interrupts,
             record=RecordFile(self.project.private_dir),
-            present=observe.present_urls(observed),
+            present=project_state.present_urls(observed),
             previous=observed.previous,
         )
         if edits is None:
             return Apply(work, server_owed=server_owed)
-        return Apply(work, observe.changes(observed, edits), gone=edits.gone, server_owed=server_owed)
+        return Apply(work, project_state.changes(observed, edits), gone=edits.gone, server_owed=server_owed)
 
 
 def carry_out(

@@ -13,7 +13,7 @@ from dbswitch.server.stopping import taken
 if TYPE_CHECKING:
     from dbswitch.server.environment import CleanEnvironment
     from dbswitch.server.lifecycle import Observation
-    from dbswitch.switch.work import Work
+    from dbswitch.switch.run_context import Work
 
 
 def require_startable(work: Work, observed: Observation, clean: CleanEnvironment) -> None:

@@ -13,7 +13,7 @@ from dbswitch.project.active import active
 from dbswitch.project.exported import exported
 from dbswitch.server import lifecycle
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import mutex, recovery
+from dbswitch.switch import lock_file, recovery
 from dbswitch.switch.plan import is_running
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
     """
     spec = server_spec.build(project)
     generated_files = generated.find(project)
-    holder = mutex.peek(project.state_dir)
+    holder = lock_file.peek(project.state_dir)
     server = lifecycle.observe(spec)
     # Inside a running Next.js the environment holds the env files as they were when it started.
     shell = {} if touched_by_next(ambient) else ambient

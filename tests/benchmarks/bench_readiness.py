@@ -40,7 +40,7 @@ DBSWITCH = """
 import json, sys, time
 from dbswitch.database import probe
 from dbswitch.database.url import DatabaseUrl
-import dbswitch.database.attempt, psycopg, tenacity
+import dbswitch.database.login, psycopg, tenacity
 limits = probe.ProbeLimits(deadline=float(sys.argv[1]))
 url = DatabaseUrl.parse(sys.stdin.readline())
 print("watching", flush=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.switch import mutex
+from dbswitch.switch import lock_file
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Folder
@@ -90,7 +90,7 @@ def test_a_request_without_its_confirmation_is_refused_before_it_takes_the_lock_
     folder: Folder, words: tuple[str, ...]
 ) -> None:
     state = folder.root / ".dbswitch"
-    with mutex.acquire(state, target="local", deadline=1) as lease:
+    with lock_file.acquire(state, target="local", deadline=1) as lease:
         code, events = folder.json("prod", *words)
         assert (code, events[-1]["outcome"]) == (9, "refused")
         lease.check()  # no newer request

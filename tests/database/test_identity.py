@@ -7,10 +7,10 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from dbswitch.database.attempt import session
+from dbswitch.database.host_lookup import Resolver
 from dbswitch.database.identity import IDENTITY_SQL, PLAIN_IDENTITY_SQL, Identity
+from dbswitch.database.login import session
 from dbswitch.database.probe import wait_until_ready
-from dbswitch.database.resolve import Resolver
 from dbswitch.database.url import DatabaseUrl
 from tests.database.conftest import url_for
 

@@ -8,10 +8,10 @@ import threading
 
 import pytest
 
-from dbswitch.database.attempt import session
 from dbswitch.database.failures import AttemptError, FailureKind as K
+from dbswitch.database.host_lookup import Resolver
+from dbswitch.database.login import session
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
-from dbswitch.database.resolve import Resolver
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
 from tests.database.conftest import open_door, pump, url_for

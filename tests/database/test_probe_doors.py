@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.database import probe
-from dbswitch.database.attempt import CAN_TRACE, session
 from dbswitch.database.failures import AttemptError, FailureKind as K, failure
+from dbswitch.database.host_lookup import Resolver
 from dbswitch.database.identity import Identity
+from dbswitch.database.login import CAN_TRACE, session
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
-from dbswitch.database.resolve import Resolver
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.demo.postgres import free_port
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError

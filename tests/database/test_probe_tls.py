@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from dbswitch.database.attempt import CAN_TRACE, session
 from dbswitch.database.failures import AttemptError, FailureKind as K
-from dbswitch.database.resolve import Resolver
+from dbswitch.database.host_lookup import Resolver
+from dbswitch.database.login import CAN_TRACE, session
 from dbswitch.database.url import DatabaseUrl
 from tests.database import fakes
 from tests.database.conftest import open_door

@@ -100,6 +100,6 @@ def make_folder(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
     yield make
     for folder in made:
         end(with_variable(TOKEN, folder.token))
-        from dbswitch.server import children
+        from dbswitch.server import child_processes
 
-        wait_for(lambda: (children.reap(), not children._living)[1])
+        wait_for(lambda: (child_processes.reap(), not child_processes._living)[1])

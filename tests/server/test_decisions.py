@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
-from dbswitch.server.chain import (
+from dbswitch.server.command_lines import (
     is_chain_parent,
     is_dbswitch,
     is_next_dev,

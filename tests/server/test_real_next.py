@@ -16,7 +16,7 @@ import pytest
 from dbswitch.demo.postgres import free_port
 from dbswitch.errors import PortTakenError
 from dbswitch.server import lifecycle
-from dbswitch.server.chain import is_next_dev, is_next_server, is_package_manager
+from dbswitch.server.command_lines import is_next_dev, is_next_server, is_package_manager
 from dbswitch.server.environment import clean
 from dbswitch.server.nextjs import dev_command
 from dbswitch.server.ports import is_free

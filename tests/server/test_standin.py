@@ -20,9 +20,9 @@ import pytest
 
 from dbswitch.demo.postgres import free_port
 from dbswitch.errors import PortTakenError, ServerError
-from dbswitch.server import children, lifecycle, observation
-from dbswitch.server.asking import PageRequest
+from dbswitch.server import child_processes, lifecycle, observation
 from dbswitch.server.environment import MARKER, clean
+from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.nextjs import lock_is_held, lock_path, remove_lock
 from dbswitch.server.ports import is_free
 from dbswitch.server.processes import LINUX, is_alive
@@ -349,7 +349,7 @@ def test_fifteen_restarts_leak_nothing(make_folder, tmp_path, monkeypatch):
             "files": len(list(folder.spec.state_dir.iterdir())),
             "temporary files": len(list(temporary.iterdir())),
             "processes": len(folder.living()),
-            "children": len(children._living),
+            "children": len(child_processes._living),
         }
 
     before = counts()

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from dbswitch.errors import BusyError, OvertakenError
-from dbswitch.switch import mutex
+from dbswitch.switch import lock_file
 
 
 def say(*words):
@@ -27,7 +27,7 @@ def main():
     if mode == "work":
         sys.stdin.readline()
     try:
-        with mutex.acquire(
+        with lock_file.acquire(
             state,
             target=target,
             deadline=deadline,

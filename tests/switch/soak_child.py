@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch.project.discovery import discover
-from dbswitch.switch import run, runs
+from dbswitch.switch import run, run_event_files
 from dbswitch.switch.request import Request
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def main(rounds: int, confirm: str) -> None:
     for number in range(rounds):
         target = ("prod", "local")[number % 2]
         project = discover(Path.cwd())
-        request = Request(target=target, run_id=runs.new_id(), confirm=confirm, ambient=dict(os.environ))
+        request = Request(
+            target=target, run_id=run_event_files.new_id(), confirm=confirm, ambient=dict(os.environ)
+        )
         failed: list[str] = []
 
         def emit(event: Event, failed: list[str] = failed) -> None:

@@ -19,7 +19,7 @@ from dbswitch.switch.verify import Verification
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dbswitch.switch.work import Work
+    from dbswitch.switch.run_context import Work
 
 URL = "http://localhost:3000"
 

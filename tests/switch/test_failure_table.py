@@ -23,8 +23,7 @@ from dbswitch.errors import (
     ServerError,
 )
 from dbswitch.server.state import ServerState
-from dbswitch.switch import apply as steps, run, switch_record
-from dbswitch.switch.apply import Apply
+from dbswitch.switch import run, switch_record, switch_steps as steps
 from dbswitch.switch.events import Phase, PhaseChanged
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.interrupts import Interrupts
@@ -32,12 +31,13 @@ from dbswitch.switch.outcomes import exit_of
 from dbswitch.switch.pending_result import PendingResult
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.switch_record import FILE_NAME, RecordFile, SwitchRecord
+from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dbswitch.switch.events import Event
-    from dbswitch.switch.work import Work
+    from dbswitch.switch.run_context import Work
 
 Execute = Callable[..., tuple[BaseException | None, Apply]]
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"

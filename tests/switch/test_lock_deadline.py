@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from dbswitch.project import config
-from dbswitch.switch.dbstart import START_TIMEOUT
+from dbswitch.switch.database_start import START_TIMEOUT
 from dbswitch.switch.lock_deadline import lock_deadline
 
 if TYPE_CHECKING:

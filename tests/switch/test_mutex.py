@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from dbswitch.errors import BusyError, ExitCode, OvertakenError
-from dbswitch.switch import mutex, tickets
+from dbswitch.switch import lock_file, tickets
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parent.parent
@@ -93,10 +93,10 @@ def child(state):
 
 
 def test_the_lock_is_free_before_and_after_and_leaves_no_ticket(state):
-    with mutex.acquire(state, target="prod", deadline=1) as lease:
+    with lock_file.acquire(state, target="prod", deadline=1) as lease:
         lease.check()
-        assert mutex.peek(state) == lease.holder
-    assert mutex.peek(state) is None
+        assert lock_file.peek(state) == lease.holder
+    assert lock_file.peek(state) is None
     assert list((state / "tickets").iterdir()) == []
     assert stat.S_IMODE((state / "lock").stat().st_mode) == 0o600
 
@@ -104,19 +104,19 @@ def test_the_lock_is_free_before_and_after_and_leaves_no_ticket(state):
 def test_who_only_tidies_up_takes_no_ticket_and_overtakes_nobody(child, state):
     first = child("prod")
     first.await_("holds")
-    with mutex.acquire_if_free(state, target="repair") as ours:
+    with lock_file.acquire_if_free(state, target="repair") as ours:
         assert not ours
     second = child("local")
     second.await_(f"waits {first.pid} prod")
-    with mutex.acquire_if_free(state, target="repair") as ours:
+    with lock_file.acquire_if_free(state, target="repair") as ours:
         assert not ours
     first.tell("end")
     second.await_("holds")
     second.tell("end")
     second.end()
-    with mutex.acquire_if_free(state, target="repair") as ours:
+    with lock_file.acquire_if_free(state, target="repair") as ours:
         assert ours
-        assert mutex.peek(state).text.startswith(f"dbswitch repair, pid {os.getpid()}, since ")
+        assert lock_file.peek(state).text.startswith(f"dbswitch repair, pid {os.getpid()}, since ")
         third = child("prod")
         third.await_(f"waits {os.getpid()} repair")
     third.await_("holds")
@@ -127,19 +127,19 @@ def test_the_lock_is_held_on_a_full_disk_too(state, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     state.mkdir()
-    with mutex.acquire(state, target="prod", deadline=1):
+    with lock_file.acquire(state, target="prod", deadline=1):
         pass
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
         patched.setattr(os, "pwrite", full)
-        with mutex.acquire(state, target="stop", deadline=1) as lease:
+        with lock_file.acquire(state, target="stop", deadline=1) as lease:
             lease.check()
-            assert mutex.peek(state) == tickets.UNKNOWN
-    assert mutex.peek(state) is None
+            assert lock_file.peek(state) == tickets.UNKNOWN
+    assert lock_file.peek(state) is None
 
 
 def test_peeking_where_there_is_no_state_folder_makes_none(state):
-    assert mutex.peek(state) is None
+    assert lock_file.peek(state) is None
     assert not state.exists()
 
 
@@ -158,7 +158,7 @@ def test_at_the_deadline_the_holder_is_named(child, state):
     began = time.monotonic()
     with (
         pytest.raises(BusyError) as caught,
-        mutex.acquire(state, target="local", deadline=0.3),
+        lock_file.acquire(state, target="local", deadline=0.3),
     ):
         raise AssertionError
     assert 0.3 <= time.monotonic() - began < 5
@@ -172,9 +172,9 @@ def test_a_killed_holder_blocks_nobody_and_its_record_is_not_believed(child, sta
     holder.await_("holds")
     holder.kill()
     assert json.loads((state / "lock").read_bytes())["pid"] == holder.pid
-    assert mutex.peek(state) is None
-    with mutex.acquire(state, target="local", deadline=1) as lease:
-        assert mutex.peek(state) == lease.holder
+    assert lock_file.peek(state) is None
+    with lock_file.acquire(state, target="local", deadline=1) as lease:
+        assert lock_file.peek(state) == lease.holder
     assert list((state / "tickets").iterdir()) == []  # the killed one's ticket is gone as well
 
 
@@ -185,7 +185,7 @@ def test_a_child_of_a_killed_holder_does_not_keep_the_lock(child, state, mode):
     try:
         holder.kill()
         os.kill(grandchild, 0)
-        with mutex.acquire(state, target="local", deadline=5):
+        with lock_file.acquire(state, target="local", deadline=5):
             pass
     finally:
         os.kill(grandchild, signal.SIGKILL)
@@ -227,9 +227,9 @@ def test_the_holder_steps_back_at_a_safe_point_only(child):
 
 def test_who_asked_last_is_never_told_that_it_was_overtaken(state):
     with (
-        mutex.acquire(state, target="prod", deadline=1),
+        lock_file.acquire(state, target="prod", deadline=1),
         pytest.raises(BusyError) as caught,
-        mutex.acquire(state, target="local", deadline=0.1),
+        lock_file.acquire(state, target="local", deadline=0.1),
     ):
         raise AssertionError
     assert not isinstance(caught.value, OvertakenError)
@@ -254,7 +254,7 @@ def test_a_deleted_lock_file_is_noticed_by_waiters_and_by_the_holder(child, stat
 def test_a_lock_file_that_is_a_symlink_is_not_trusted(state):
     state.mkdir()
     (state / "lock").symlink_to(state / "elsewhere")
-    with pytest.raises(OSError), mutex.acquire(state, target="prod", deadline=0.1):
+    with pytest.raises(OSError), lock_file.acquire(state, target="prod", deadline=0.1):
         raise AssertionError
 
 
@@ -262,8 +262,8 @@ def test_an_unreadable_record_is_still_somebody(state):
     state.mkdir()
     with (state / "lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        assert mutex.peek(state) == tickets.UNKNOWN
-        with pytest.raises(BusyError) as caught, mutex.acquire(state, target="prod", deadline=0.1):
+        assert lock_file.peek(state) == tickets.UNKNOWN
+        with pytest.raises(BusyError) as caught, lock_file.acquire(state, target="prod", deadline=0.1):
             raise AssertionError
     assert "another dbswitch" in caught.value.facts[0]
 
@@ -276,9 +276,9 @@ def test_a_holder_that_is_gone_while_its_lock_is_kept_is_described_so(state):
 
 
 def test_the_body_of_a_lease_may_fail_and_the_lock_is_free(state):
-    with pytest.raises(ZeroDivisionError), mutex.acquire(state, target="prod", deadline=1):
+    with pytest.raises(ZeroDivisionError), lock_file.acquire(state, target="prod", deadline=1):
         raise ZeroDivisionError
-    assert mutex.peek(state) is None
+    assert lock_file.peek(state) is None
     assert list((state / "tickets").iterdir()) == []
 
 
@@ -286,14 +286,14 @@ def test_no_descriptor_stays_open(state):
     folder = Path("/proc/self/fd")
     if not folder.exists():
         pytest.skip("no /proc")
-    with mutex.acquire(state, target="prod", deadline=1):
+    with lock_file.acquire(state, target="prod", deadline=1):
         pass
     before = len(list(folder.iterdir()))
     for _ in range(20):
-        with mutex.acquire(state, target="prod", deadline=1):
-            with contextlib.suppress(BusyError), mutex.acquire(state, target="local", deadline=0):
+        with lock_file.acquire(state, target="prod", deadline=1):
+            with contextlib.suppress(BusyError), lock_file.acquire(state, target="local", deadline=0):
                 pass
-            mutex.peek(state)
+            lock_file.peek(state)
     assert len(list(folder.iterdir())) == before
     assert not tickets._open_fds
 
@@ -341,7 +341,7 @@ def test_twenty_requests_at_once_end_on_the_newest_and_everyone_is_told_the_trut
                 break
             followed = names[re.match(r"overtaken dbswitch (t\d\d), pid", _ended(followed))[1]]
         assert followed.target in done
-    assert mutex.peek(state) is None
+    assert lock_file.peek(state) is None
     assert list((state / "tickets").iterdir()) == []
 
 
@@ -357,28 +357,28 @@ def test_a_crowd_killed_in_its_midst_leaves_nothing_that_blocks(child, state):
         one.tell("end")
     for one in crowd[1::2]:
         one.await_("done|overtaken")
-    with mutex.acquire(state, target="last", deadline=5):
+    with lock_file.acquire(state, target="last", deadline=5):
         pass
     assert list((state / "tickets").iterdir()) == []
 
 
 def test_a_newer_request_that_comes_in_the_last_instant_still_wins(state, monkeypatch):
     """The lock became free, and this request took it before it saw the newer one."""
-    original, newer = mutex._try, []
+    original, newer = lock_file._try, []
 
     def late(path):
         newer.append(tickets.take(state, tickets.myself("local")))
         return original(path)
 
-    monkeypatch.setattr(mutex, "_try", late)
-    with pytest.raises(OvertakenError), mutex.acquire(state, target="prod", deadline=1):
+    monkeypatch.setattr(lock_file, "_try", late)
+    with pytest.raises(OvertakenError), lock_file.acquire(state, target="prod", deadline=1):
         raise AssertionError
-    assert mutex.peek(state) is None
+    assert lock_file.peek(state) is None
     newer[0].give_back()
 
 
 def test_two_who_look_at_a_dead_ticket_at_once_both_see_that_it_is_dead(state):
-    with mutex.acquire(state, target="prod", deadline=1) as lease:
+    with lock_file.acquire(state, target="prod", deadline=1) as lease:
         dead = state / "tickets" / "000000000099-dead"
         dead.write_bytes(b"{}")
         with dead.open() as other:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.errors import UsageError
-from dbswitch.switch import runs
+from dbswitch.switch import run_event_files
 from dbswitch.switch.events import Notice, Started, to_wire
 
 
 def test_ids_are_unique_sort_by_time_and_fit_a_url():
-    ids = [runs.new_id() for _ in range(50)]
+    ids = [run_event_files.new_id() for _ in range(50)]
     assert len(set(ids)) == 50
     stamps = [i.partition("-")[0] for i in ids]
     assert stamps == sorted(stamps)
@@ -23,14 +23,14 @@ def test_ids_are_unique_sort_by_time_and_fit_a_url():
 @pytest.mark.parametrize("bad", ["", "../../etc/passwd", "x", "20260101T000000000Z-0000000", "a/b", "\0"])
 def test_what_is_no_id_is_refused(tmp_path, bad):
     with pytest.raises(UsageError):
-        runs.read(tmp_path, bad)
+        run_event_files.read(tmp_path, bad)
 
 
 @given(st.text(max_size=40))
 def test_no_text_leads_out_of_the_folder(tmp_path_factory, text):
     base = tmp_path_factory.getbasetemp()
     try:
-        path = runs.path_of(base, text)
+        path = run_event_files.path_of(base, text)
     except UsageError:
         return
     assert path.parent == base / "runs"
@@ -39,54 +39,54 @@ def test_no_text_leads_out_of_the_folder(tmp_path_factory, text):
 @pytest.mark.parametrize("extra", ["\n", " ", "0"])
 def test_an_id_with_anything_added_is_none(tmp_path, extra):
     with pytest.raises(UsageError):
-        runs.path_of(tmp_path, runs.new_id() + extra)
+        run_event_files.path_of(tmp_path, run_event_files.new_id() + extra)
 
 
 def test_digits_of_other_scripts_make_no_id(tmp_path):
     with pytest.raises(UsageError):
-        runs.path_of(tmp_path, "\u0662\u0660260101T000000000Z-00000000")
+        run_event_files.path_of(tmp_path, "\u0662\u0660260101T000000000Z-00000000")
 
 
 def test_events_are_seen_at_once_and_a_half_written_one_not_yet(tmp_path):
-    run_id = runs.new_id()
-    assert runs.read(tmp_path, run_id) == ()
-    write = runs.RunFile(tmp_path, run_id)
-    first, second = Started(run_id, "prod", runs.now()), Notice("c", "a text\nof two lines")
+    run_id = run_event_files.new_id()
+    assert run_event_files.read(tmp_path, run_id) == ()
+    write = run_event_files.RunFile(tmp_path, run_id)
+    first, second = Started(run_id, "prod", run_event_files.now()), Notice("c", "a text\nof two lines")
     write(first)
-    assert runs.read(tmp_path, run_id) == (to_wire(first),)
-    path = runs.path_of(tmp_path, run_id)
+    assert run_event_files.read(tmp_path, run_id) == (to_wire(first),)
+    path = run_event_files.path_of(tmp_path, run_id)
     with path.open("ab") as stream:
         stream.write(b'{"v":1,"event":"no')
-    assert runs.read(tmp_path, run_id) == (to_wire(first),)
+    assert run_event_files.read(tmp_path, run_id) == (to_wire(first),)
     write(second)
-    assert runs.read(tmp_path, run_id) == (to_wire(first), to_wire(second))
+    assert run_event_files.read(tmp_path, run_id) == (to_wire(first), to_wire(second))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 def test_only_the_fifty_newest_runs_are_kept_and_other_files_left_alone(tmp_path):
-    runs.prune(tmp_path)
+    run_event_files.prune(tmp_path)
     ids = [f"20260101T000000{n:03d}Z-00000000" for n in range(60)]
     for run_id in ids:
-        runs.RunFile(tmp_path, run_id)(Notice("c", "t"))
+        run_event_files.RunFile(tmp_path, run_id)(Notice("c", "t"))
     (tmp_path / "runs" / "mine.txt").write_text("x")
-    runs.prune(tmp_path)
+    run_event_files.prune(tmp_path)
     kept = sorted(p.name for p in (tmp_path / "runs").iterdir())
     assert kept == [*(f"{i}.jsonl" for i in ids[10:]), "mine.txt"]
 
 
 def test_after_the_clock_was_set_back_the_present_run_keeps_its_events(tmp_path, monkeypatch):
-    now = runs.time.time_ns()
-    monkeypatch.setattr(runs.time, "time_ns", lambda: now + 3_600_000_000_000)
-    future = [runs.new_id() for _ in range(runs.KEPT)]
+    now = run_event_files.time.time_ns()
+    monkeypatch.setattr(run_event_files.time, "time_ns", lambda: now + 3_600_000_000_000)
+    future = [run_event_files.new_id() for _ in range(run_event_files.KEPT)]
     for run_id in future:
-        runs.RunFile(tmp_path, run_id)(Started(run_id, "prod", runs.now()))
-    monkeypatch.setattr(runs.time, "time_ns", lambda: now)
-    mine = runs.new_id()
-    runs.RunFile(tmp_path, mine)(Started(mine, "prod", runs.now()))
-    monkeypatch.setattr(runs.time, "time_ns", lambda: now + 1_000_000)
+        run_event_files.RunFile(tmp_path, run_id)(Started(run_id, "prod", run_event_files.now()))
+    monkeypatch.setattr(run_event_files.time, "time_ns", lambda: now)
+    mine = run_event_files.new_id()
+    run_event_files.RunFile(tmp_path, mine)(Started(mine, "prod", run_event_files.now()))
+    monkeypatch.setattr(run_event_files.time, "time_ns", lambda: now + 1_000_000)
 
-    runs.prune(tmp_path)
+    run_event_files.prune(tmp_path)
 
-    assert runs.read(tmp_path, mine)
-    assert len(list((tmp_path / "runs").iterdir())) == runs.KEPT
+    assert run_event_files.read(tmp_path, mine)
+    assert len(list((tmp_path / "runs").iterdir())) == run_event_files.KEPT

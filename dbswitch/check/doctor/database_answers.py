@@ -97,7 +97,7 @@ def resolve(
 
 
 def _start(target: Target) -> str:
-    from dbswitch.server.chain import masked_text
+    from dbswitch.server.command_lines import masked_text
 
     return masked_text(shlex.join(target.start))
 

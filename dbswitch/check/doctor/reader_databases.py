@@ -22,7 +22,7 @@ from dbswitch.durable import read_regular_text
 from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.errors import UrlError
-from dbswitch.project import jstext
+from dbswitch.project import javascript_text
 from dbswitch.project.active import active
 from dbswitch.project.reader_profiles import all_profiles
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dbswitch.project.targets import Target
 
 _MIGRATIONS_PATH: Final = re.compile(
-    rf"\bmigrations['\"]?\s*:\s*\{{[^}}]*?\bpath['\"]?\s*:\s*([^,}}\n]*?{jstext.STRING})"
+    rf"\bmigrations['\"]?\s*:\s*\{{[^}}]*?\bpath['\"]?\s*:\s*([^,}}\n]*?{javascript_text.STRING})"
 )
 
 
@@ -105,11 +105,11 @@ def migrations_folder(project: Project) -> Path | None:
 
 def _configured_migrations(path: Path) -> str | None:
     try:
-        source = jstext.without_comments(read_regular_text(path, errors="replace"))
+        source = javascript_text.without_comments(read_regular_text(path, errors="replace"))
     except OSError:
         return None
     found = _MIGRATIONS_PATH.search(source)
-    literals = jstext.strings(found[1]) if found is not None else ()
+    literals = javascript_text.strings(found[1]) if found is not None else ()
     joined = posixpath.normpath(posixpath.join(*literals)) if literals else ""
     return joined if joined and not joined.startswith(("/", "..")) else None
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from psycopg.pq.abc import PGconn, PGresult
 
-    from dbswitch.database.resolve import Resolver
+    from dbswitch.database.host_lookup import Resolver
     from dbswitch.database.url import DatabaseUrl
 
 # Node gives one address 250 ms before it tries the next beside it; a dead IPv6 route must not eat the whole attempt.

@@ -20,7 +20,7 @@ from dbswitch.project.active import active
 from dbswitch.server import lifecycle
 from dbswitch.server.observation import changed_since_start
 from dbswitch.switch.plan import Mode, Situation, is_running
-from dbswitch.switch.work import Destination
+from dbswitch.switch.run_context import Destination
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,16 +10,16 @@ from msgspec import Struct
 from dbswitch.envfiles import effective_values, transaction
 from dbswitch.errors import DbswitchError, EnvFileError, ServerError
 from dbswitch.server import environment, lifecycle
-from dbswitch.server.asking import PageRequest
+from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.state import ServerState
-from dbswitch.switch import executable, failed_run
+from dbswitch.switch import failed_run, own_command
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
+from dbswitch.switch.run_context import JOURNAL
 from dbswitch.switch.start_checks import require_startable, tell_started
 from dbswitch.switch.switch_record import SwitchRecord
 from dbswitch.switch.undo_stack import Part, UndoStack
-from dbswitch.switch.work import JOURNAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dbswitch.envfiles.transaction import FileChange
     from dbswitch.server.environment import CleanEnvironment
     from dbswitch.server.lifecycle import Running, StopReport
-    from dbswitch.switch.work import Destination, Work
+    from dbswitch.switch.run_context import Destination, Work
 
 
 class Up(Struct, frozen=True):
@@ -274,7 +274,7 @@ class Apply:
             work.launch,
             env_file_keys=work.env_file_keys,
             target_keys=work.target_keys,
-            extra={**executable.for_server(), **work.extra},
+            extra={**own_command.for_server(), **work.extra},
         )
 
     def _announce(self, *, server_down: bool = False) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
     from dbswitch.switch.reporter import Reporter
-    from dbswitch.switch.work import Destination
+    from dbswitch.switch.run_context import Destination
 
 GLANCE = 1.5  # seconds; how long a database that could be started is asked before it is
 START_TIMEOUT = 300.0  # seconds; a first start may pull an image
