@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # What every generated client exports itself.
 OWN_NAMES: Final = frozenset(
-    {"prisma", "default", "databaseIdentity", "withRetry", "classify", "readsOnly", "Retry", "Hooks", "Fault"}
+    {"prisma", "default", "databaseIdentity", "withRetry", "classify", "readsOnly", "Retry", "Hooks"}
 )
 _CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
 # A declaration ends before the next line that is neither indented nor a closing bracket or an operator.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.support.postgres import ShopServer
 
 SOURCE = Path(__file__).parent / "app"
+NEWEST = Path(__file__).parents[1] / "fixtures" / "newest"
 SUITE = Path(__file__).parent / "suite"
 _SCHEMA = ("prisma/schema.prisma", "prisma.config.ts")
 _names = itertools.count(1)
@@ -37,8 +38,8 @@ def place_client(root: Path) -> str:
     return file.path
 
 
-def generated() -> Path:
-    modules = npm.node_modules_for(SOURCE)
+def generated(packages: Path = SOURCE) -> Path:
+    modules = npm.node_modules_for(packages)
 
     def make(unfinished: Path) -> None:
         shutil.copytree(SOURCE, unfinished / "app")
@@ -50,7 +51,8 @@ def generated() -> Path:
     folder = cache.root() / "generated"
     folder.mkdir(parents=True, exist_ok=True)
     return (
-        cache.once(folder / f"client-{npm.digest(SOURCE)}-{npm.digest(SOURCE, _SCHEMA)}", make) / "generated"
+        cache.once(folder / f"client-{npm.digest(packages)}-{npm.digest(SOURCE, _SCHEMA)}", make)
+        / "generated"
     )
 
 
@@ -78,7 +80,7 @@ class ClientProject:
         self, *command: str, env: Mapping[str, str] | None = None, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(self.root / "node_modules" / ".bin" / command[0]), *command[1:]],
+            [str(npm.node_modules_for(SOURCE) / ".bin" / command[0]), *command[1:]],
             cwd=self.root,
             env={**self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -90,10 +92,19 @@ class ClientProject:
 
 @pytest.fixture
 def client_project(tmp_path: Path, postgres_local: ShopServer, postgres_prod: ShopServer) -> ClientProject:
-    root = tmp_path / "project"
+    return make_client_project(tmp_path / "project", postgres_local, postgres_prod, SOURCE)
+
+
+@pytest.fixture
+def newest_project(tmp_path: Path, postgres_local: ShopServer, postgres_prod: ShopServer) -> ClientProject:
+    """The same with the newest Prisma and Next.js; it has node-postgres's adapter only."""
+    return make_client_project(tmp_path / "project", postgres_local, postgres_prod, NEWEST)
+
+
+def make_client_project(root: Path, local: ShopServer, prod: ShopServer, packages: Path) -> ClientProject:
     shutil.copytree(SOURCE, root)
-    (root / "node_modules").symlink_to(npm.node_modules_for(SOURCE))
-    shutil.copytree(generated(), root / "generated")
+    (root / "node_modules").symlink_to(npm.node_modules_for(packages))
+    shutil.copytree(generated(packages), root / "generated")
     shutil.copytree(SUITE, root / "suite")
     place_client(root)
     kept = {
@@ -101,6 +112,6 @@ def client_project(tmp_path: Path, postgres_local: ShopServer, postgres_prod: Sh
         for key, value in os.environ.items()
         if not key.startswith(("DATABASE_URL", "NODE_", "npm_", "NEXT_", "__NEXT", "PG"))
     }
-    urls = {"LOCAL": notes_database(postgres_local.server), "PROD": notes_database(postgres_prod.server)}
+    urls = {"LOCAL": notes_database(local.server), "PROD": notes_database(prod.server)}
     (root / ".env").write_text(f'DATABASE_URL="{urls["LOCAL"]}"\n')
     return ClientProject(root, kept | urls)

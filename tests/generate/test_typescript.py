@@ -48,6 +48,14 @@ def test_what_is_safe_is_retried_and_nothing_else(client_project: ClientProject)
     node_test(client_project, "retry.test.ts")
 
 
+def test_the_newest_prisma_and_its_adapter_still_have_what_the_client_relies_on(
+    newest_project: ClientProject,
+) -> None:
+    node_test(newest_project, "switch.test.ts")
+    add_hooks(newest_project)
+    node_test(newest_project, "retry.test.ts")
+
+
 def test_it_passes_the_strictest_compiler_with_and_without_hooks(client_project: ClientProject) -> None:
     for name in ("types_extended.ts", "retry.test.ts", "prisma.extend.ts"):
         (client_project.root / "suite" / name).unlink()

@@ -20,16 +20,16 @@ const adapters = { neon: PrismaPg, other: PrismaPg }; // {adapters}
 const hooks = project;
 const limits = { budget: 15_000, base: 50, cap: 1_000, ...hooks.retry };
 
-const words = (text) => new Set(text.split(" "));
-const REFUSED = words("P1001 P1002 P2024 P2037 DatabaseNotReachable TooManyConnections ECONNREFUSED ENOTFOUND EAI_AGAIN EHOSTUNREACH " +
-    "EHOSTDOWN ENETUNREACH ENETDOWN 57P03 53300 08001 08004");
-const LOST = words("P1008 P1017 ConnectionClosed SocketTimeout ECONNRESET ECONNABORTED EPIPE ETIMEDOUT 57P01 57P02 57P05 08000 08003 " +
-    "08006 08007");
+const words = (text) => new Set(text.split(/\s+/));
+const REFUSED = words(`P1001 P1002 P2024 P2037 DatabaseNotReachable TooManyConnections ECONNREFUSED ENOTFOUND EAI_AGAIN
+  EHOSTUNREACH EHOSTDOWN ENETUNREACH ENETDOWN 57P03 53300 08001 08004`);
+const LOST = words(`P1008 P1017 ConnectionClosed SocketTimeout ECONNRESET ECONNABORTED EPIPE ETIMEDOUT 57P01 57P02 57P05
+  08000 08003 08006 08007`);
 const CONFLICT = words("P2034 TransactionWriteConflict 40001 40P01");
 const REFUSED_TEXT = /timeout exceeded when trying to connect|due to connection timeout|not queryable|after calling end on the pool|Unable to start a transaction/;
 const LOST_TEXT = /Connection terminated|Connection ended unexpectedly|server closed the connection/;
-const UNCERTAIN = "[dbswitch] The connection was lost while this write was under way. It may have been applied or not, and was not run " +
-    "a second time. Look before you repeat it.";
+const UNCERTAIN = `[dbswitch] The connection was lost while this write was under way. It may have been applied or not, and was \
+not run a second time. Look before you repeat it.`;
 const uncertain = (cause) => new Error(`${cause.message}\n${UNCERTAIN}`, { cause });
 
 function codesOf(error, into = new Set(), depth = 0) {
@@ -43,7 +43,10 @@ function codesOf(error, into = new Set(), depth = 0) {
     return codesOf(cause, into, depth + 1);
 }
 
-/** Say what an error of Prisma, of its adapter or of the driver means for a second try. */
+/**
+ * Say what an error of Prisma, of its adapter or of the driver means for a second try. `refused`: no connection was made.
+ * `lost`: it broke, perhaps after the statement ran. `conflict`: rolled back whole.
+ */
 export function classify(error) {
     const codes = [...codesOf(error)];
     const message = error instanceof Error ? error.message : "";
@@ -63,10 +66,10 @@ export function classify(error) {
 
 const READS = words("findUnique findUniqueOrThrow findFirst findFirstOrThrow findMany count aggregate groupBy");
 // Functions that cannot change anything; what is not in this list may write, as nextval() does.
-const PURE = words("count sum avg min max coalesce nullif greatest least lower upper length trim concat substring round abs now date_trunc " +
-    "extract to_char to_json to_jsonb json_agg jsonb_agg json_build_object jsonb_build_object array_agg string_agg unnest " +
-    "version current_database current_schema current_setting pg_is_in_recovery pg_postmaster_start_time cast exists any all in " +
-    "array lateral join union and or not as on from where select over by having values filter using when then else between like");
+const PURE = words(`count sum avg min max coalesce nullif greatest least lower upper length trim concat substring round abs
+  now date_trunc extract to_char to_json to_jsonb json_agg jsonb_agg json_build_object jsonb_build_object array_agg string_agg
+  unnest version current_database current_schema current_setting pg_is_in_recovery pg_postmaster_start_time cast exists any all
+  in array lateral join union and or not as on from where select over by having values filter using when then else between like`);
 
 /** Tell whether a statement surely changes nothing, so that it may run twice. Doubt means no. */
 export function readsOnly(sql) {
@@ -111,36 +114,39 @@ function createUrlReader() {
     const read = (env, force = true) => env.loadEnvConfig(root, mode !== "production", log, force).parsedEnv ?? {};
     // Never bundled: the copy that Next.js itself loaded is the one that knows which variables were exported.
     const shared = createRequire(file)(file);
-    const loaded = shared.initialEnv && read(shared, false);
-    const exported = shared.initialEnv ?? exportedVariables();
+    // In a script, what its own `dotenv` read stands in process.env as well, and is no more exported than a file is.
+    let launched;
+    try {
+        launched = new Set(readFileSync("/proc/self/environ", "utf8").split("\0"));
+    }
+    catch { } // not Linux
+    const bound = launched ? {} : read(separateEnv(file, {}));
+    const isExported = ([key, value]) => launched ? launched.has(`${key}=${value}`) : bound[key] !== value;
+    const exported = shared.initialEnv ?? Object.fromEntries(Object.entries(process.env).filter(isExported));
     const separate = separateEnv(file, exported);
     let values = read(separate);
     let seen = "";
     let lookedAt = -Infinity;
     // A value that neither the environment nor a file explains was set by the program itself.
     const found = process.env[VARIABLE];
-    if (exported[VARIABLE] !== undefined || (found && found !== (loaded ?? values)[VARIABLE]))
+    if (exported[VARIABLE] !== undefined || (found && found !== (shared.initialEnv ? read(shared, false) : values)[VARIABLE]))
         return () => found;
 
-    // A script: what its own `dotenv` read stands in process.env as well, and is no more exported than a file is.
-    function exportedVariables() {
-        const entries = Object.entries(process.env);
+    const stat = (path) => {
         try {
-            const launched = new Set(readFileSync("/proc/self/environ", "utf8").split("\0"));
-            return Object.fromEntries(entries.filter(([key, value]) => launched.has(`${key}=${value}`)));
+            return statSync(path, { throwIfNoEntry: false });
         }
         catch {
-            const bound = read(separateEnv(file, {}));
-            return Object.fromEntries(entries.filter(([key, value]) => bound[key] !== value));
+            return undefined; // in a folder that may not be entered
         }
-    }
+    };
 
     return () => {
         if (performance.now() - lookedAt < 5)
             return values[VARIABLE];
         lookedAt = performance.now();
         const age = (time) => Math.abs(Date.now() - time);
-        const stats = paths.map((path) => statSync(path, { throwIfNoEntry: false }));
+        const stats = paths.map(stat);
         // An editor that writes in place empties the file first; for that moment a file below it would win.
         if (stats.some((stat) => stat?.size === 0 && age(stat.mtimeMs) < 100))
             return values[VARIABLE];
@@ -152,8 +158,8 @@ function createUrlReader() {
         const before = values;
         values = read(separate);
         // As the reload of `next dev` does: the variables that belong to a database follow it. What a program set stays.
-        for (const key of new Set([...Object.keys(before), ...Object.keys(values)])) {
-            if (before[key] === values[key] || process.env[key] !== before[key])
+        for (const key of Object.keys({ ...before, ...values })) {
+            if (process.env[key] !== before[key])
                 continue;
             if (values[key] === undefined)
                 delete process.env[key];
@@ -208,7 +214,7 @@ class Operation {
     raw = false;
     batch = false;
     begun = performance.now();
-    budget = limits.budget;
+    budget = outer()?.budget ?? limits.budget;
     /** When Prisma stops waiting for the beginning of its transaction. */
     startBy = Infinity;
     database;
@@ -219,15 +225,13 @@ class Operation {
     /** Its COMMIT was lost; Prisma may throw another error. */
     uncertain;
     /** Filled with the schema that model queries of this operation's database use. */
-    models;
+    models = outer()?.models;
 }
 // One for the process: this module is evaluated again after every edit, and once in every bundle.
 const kept = (globalThis[Symbol.for("dbswitch.client.v2")] ??= { operations: new AsyncLocalStorage() });
 const { operations } = kept;
-function begin(fields) {
-    const { budget = limits.budget, models } = operations.getStore() ?? {};
-    return Object.assign(new Operation(), { budget, models }, fields);
-}
+const begin = (fields) => Object.assign(new Operation(), fields);
+const outer = () => operations.getStore();
 const statement = (sql) => ({ sql, args: [], argTypes: [] });
 const databases = new Set();
 let current;
@@ -258,10 +262,9 @@ function choose() {
         return current;
     if (!usable)
         throw new Error(`[dbswitch] ${VARIABLE} is not a PostgreSQL URL; looked in the environment and the env files.`);
-    const old = current;
     current = [...databases].find((one) => one.url === url && !one.closing) ?? open(url);
-    if (old !== undefined)
-        shrink(old);
+    for (const one of databases)
+        shrink(one);
     return current;
 }
 
@@ -281,8 +284,8 @@ function room(database) {
 function turn(database) {
     return new Promise((resolve, reject) => {
         const go = () => (clearTimeout(timer), database.queue.delete(go), database.busy++, resolve());
-        const giveUp = () => (database.queue.delete(go), reject(new Error("timeout exceeded when trying to connect")));
-        const timer = setTimeout(giveUp, database.patience);
+        const late = () => (database.queue.delete(go), reject(new Error("timeout exceeded when trying to connect")));
+        const timer = setTimeout(late, database.patience);
         database.queue.add(go);
     });
 }
@@ -312,11 +315,7 @@ async function close(database) {
     database.closing = true;
     await database.ready.then((adapter) => adapter.dispose()).catch(() => { });
     // Its connections count until they are closed, or long enough if the server does not answer.
-    const forget = () => (databases.delete(database), admit());
-    if (database.open === 0)
-        forget();
-    else
-        setTimeout(forget, database.patience).unref();
+    setTimeout(() => (databases.delete(database), admit()), database.open && database.patience).unref();
 }
 
 /** Something has ended that used the database (`held`), a connection of it (`busy`), or both. */
@@ -324,9 +323,7 @@ function leave(database, held = true, busy = false) {
     if (busy)
         database.busy--;
     if (held)
-        database.users--;
-    if (held)
-        shrink(database);
+        database.users--, shrink(database);
     if (databases.size > 1 || database.queue.size > 0)
         admit();
 }
@@ -340,8 +337,7 @@ async function run(sql, work) {
     for (let attempt = 1;; attempt++) {
         const database = own.database ?? choose();
         let held = begins || own.database === undefined;
-        let busy = false;
-        let sent = false;
+        let [busy, sent] = [false, false];
         let failure;
         if (held)
             database.users++;
@@ -353,7 +349,7 @@ async function run(sql, work) {
             busy = true;
             const adapter = database.adapter ?? (await database.ready);
             // With a connection at hand a write cannot fail for want of one: what fails then may have been applied.
-            const { idleCount = 0, waitingCount = 0 } = (write && database.pool) || {};
+            const { idleCount = 0, waitingCount = 0 } = database.pool ?? {};
             if (write && idleCount <= waitingCount)
                 await adapter.queryRaw(statement("SELECT 1"));
             sent = write;
@@ -396,11 +392,6 @@ async function connect() {
             return query;
         const quoted = (name = "public") => `"${name.replaceAll('"', '""')}".`;
         return { ...query, sql: query.sql.split(quoted(first.schema)).join(quoted(database.schema)) };
-    }
-
-    async function dispose() {
-        current = undefined;
-        await Promise.all([...databases].map(close));
     }
 
     async function startTransaction(isolation) {
@@ -455,7 +446,10 @@ async function connect() {
         queryRaw: (query) => run(query.sql, (adapter, database) => adapter.queryRaw(inSchema(query, database))),
         executeRaw: (query) => run(query.sql, (adapter, database) => adapter.executeRaw(inSchema(query, database))),
         startTransaction,
-        dispose,
+        dispose: async () => {
+            current = undefined;
+            await Promise.all([...databases].map(close));
+        },
     };
 }
 
@@ -520,9 +514,9 @@ export { prisma as db }; // {names}
 
 /** Ask the database that the next query goes to which server and database it is. Nothing is retried. */
 export async function databaseIdentity() {
-    const ask = prisma;
     const models = { schema: "public" };
-    const rows = await operations.run(begin({ budget: 0, models }), async () => await ask.$queryRawUnsafe(IDENTITY_SQL));
+    const ask = async () => prisma.$queryRawUnsafe(IDENTITY_SQL);
+    const rows = await operations.run(begin({ budget: 0, models }), ask);
     return { ...rows[0], modelSchema: models.schema };
 }
 
