@@ -454,24 +454,19 @@ async function connect() {
 }
 
 /** Run an operation, again if its own transaction was cut off before the COMMIT: then none of it has happened. */
-async function attempt(own, work) {
-    for (let attempt = 1;; attempt++)
-        try {
-            return await work();
-        }
-        catch (error) {
-            if (own.uncertain)
-                throw own.uncertain;
-            const undone = own.cutOff && !own.wrote;
-            own.cutOff = false;
-            if (!undone || !(await again(own, attempt, error)))
-                throw error;
-        }
-        finally {
-            if (own.database)
-                leave(own.database);
-            own.database = undefined;
-        }
+function attempt(own, work, number = 1) {
+    const done = () => void (own.database && leave(own.database), (own.database = undefined));
+    const failed = async (error) => {
+        done();
+        if (own.uncertain)
+            throw own.uncertain;
+        const undone = own.cutOff && !own.wrote;
+        own.cutOff = false;
+        if (!undone || !(await again(own, number, error)))
+            throw error;
+        return attempt(own, work, number + 1);
+    };
+    return work().then((result) => (done(), result), failed);
 }
 
 const maxWait = hooks.options?.transactionOptions?.maxWait ?? limits.budget + 5_000;
