@@ -343,6 +343,14 @@ def history(
     return Invocation(op.History(count), Common(json, quiet, verbose, project))
 
 
+@app.command("open")
+def open_page(
+    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
+) -> Invocation:
+    """Open the admin page in the browser and print its address."""
+    return Invocation(op.Open(), Common(json, quiet, verbose, project))
+
+
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running and say what to try.")] = False,

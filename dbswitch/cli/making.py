@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dbswitch.cli.operations import GeneratedKind
 from dbswitch.cli.renderer import Answer, Line, Style, plain
 from dbswitch.cli.switching import find_project, has_terminal, start_folder
-from dbswitch.errors import ConfigError, ExitCode
+from dbswitch.errors import ConfigError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -124,15 +124,56 @@ def generate(asked: Generate, common: Common, renderer: Renderer) -> int:
     if done:
         for file, state in states:
             if state in {FileState.EDITED, FileState.FOREIGN}:
-                copy = f"{writing.STATE_DIR}/{writing.REPLACED}/{file.path}"
-                renderer.note(f"your {file.path} was replaced; it is kept in {copy}")
+                renderer.note(f"your {file.path} was replaced; it is kept in {writing.kept_copy(file.path)}")
     if asked.check and differs:
         renderer.note(f"run `dbswitch generate {asked.kind.value}`")
         return ExitCode.FOUND
     if done and asked.kind is not GeneratedKind.CLIENT:
         _ensure_token(project)
     if done and asked.kind is GeneratedKind.PAGE:
-        renderer.note("open the page in the running app: it asks once for the key in .dbswitch/token")
+        renderer.note(f"the page: {_page_url(project)} (`dbswitch open` opens it while the app runs)")
+        renderer.note("it asks once for the key: paste what `cat .dbswitch/token` prints")
+    return ExitCode.OK
+
+
+def _page_url(project: Project) -> str:
+    """Return the address of the admin page, on the running server where there is one.
+
+    Raises:
+        UsageError: the project has no admin page.
+    """
+    from dbswitch.project import server_spec
+    from dbswitch.project.generated import find
+    from dbswitch.server.record import read_record
+
+    path = find(project).page_path
+    if path is None:
+        raise UsageError(
+            "this project has no admin page",
+            why="`dbswitch open` opens the page that `dbswitch generate page` writes",
+            fix="dbswitch generate page",
+        )
+    spec = server_spec.build(project)
+    record = read_record(spec.record_path)
+    scheme = "https" if spec.https else "http"
+    base = record.url if record is not None else f"{scheme}://{spec.hostname}:{spec.port}"
+    return base.rstrip("/") + path
+
+
+def open_page(common: Common, renderer: Renderer) -> int:
+    """Open the admin page in the browser and print its address; return the exit code.
+
+    Raises:
+        UsageError: the project has no admin page.
+    """
+    project = find_project(common, renderer)
+    url = _page_url(project)
+    renderer.answer(Answer("page", {"url": url}, (plain(url),)))
+    if not common.json and has_terminal():
+        import webbrowser
+
+        if not webbrowser.open(url):
+            renderer.note("no browser could be started here; open this address yourself")
     return ExitCode.OK
 
 

@@ -132,6 +132,10 @@ class Generate(Struct, frozen=True):
     path: str | None = None
 
 
+class Open(Struct, frozen=True):
+    """Open the admin page."""
+
+
 class Check(Struct, frozen=True):
     """Judge the staged content, or the `work_tree`, or the commits of `revisions`; only `paths` of it where given.
 
@@ -163,6 +167,7 @@ class Demo(Struct, frozen=True):
 Operation = (
     Switch
     | Status
+    | Open
     | Targets
     | Dev
     | Stop

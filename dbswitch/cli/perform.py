@@ -110,6 +110,10 @@ def carry_out(invocation: Invocation, renderer: Renderer) -> int:
             from dbswitch.cli import making
 
             return making.init(operation, common, renderer)
+        case op.Open():
+            from dbswitch.cli import making
+
+            return making.open_page(common, renderer)
         case op.Generate():
             from dbswitch.cli import making
 

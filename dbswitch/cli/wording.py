@@ -111,13 +111,16 @@ def plan_lines(planned: Planned, target: str, protected: Container[str], *, dry:
         )
     ]
     files = ", ".join(planned.files) or "none has to change"
-    variables = ", ".join(planned.variables) or "none has to change"
-    lines += [
+    variables = planned.changes or planned.variables or ("none has to change",)
+    return [
+        *lines,
         (("  env files: ", Style.DIM), (files, Style.PLAIN)),
-        (("  variables: ", Style.DIM), (variables, Style.PLAIN)),
+        *(
+            (("  variables: " if index == 0 else " " * 13, Style.DIM), (text, Style.PLAIN))
+            for index, text in enumerate(variables)
+        ),
         (("  server:    ", Style.DIM), (planned.server, Style.PLAIN)),
     ]
-    return lines
 
 
 def verdict(result: Result, protected: Container[str], notices: Sequence[Notice] = ()) -> list[Line]:

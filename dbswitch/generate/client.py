@@ -20,7 +20,7 @@ from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacem
 from dbswitch.generate.header import GeneratedFile, is_pristine, sign
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
-from dbswitch.generate.writing import REPLACED, STATE_DIR
+from dbswitch.generate.writing import kept_copy
 from dbswitch.project.generated import find
 from dbswitch.project.packages import installed_version
 
@@ -113,7 +113,7 @@ def replacement_advice(project: Project, file: GeneratedFile) -> tuple[str, ...]
     if not text or is_pristine(text.encode()):
         return ()
     existing = read_existing(project.root, style, found, text)
-    return replacement_notes(existing, file.path, style, f"{STATE_DIR}/{REPLACED}/{found}")
+    return replacement_notes(existing, file.path, style, kept_copy(found))
 
 
 def render(facts: ClientFacts) -> GeneratedFile:

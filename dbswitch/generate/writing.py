@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.durable import ensure_state_dir, make_folders, read_regular, replace_file
+from dbswitch.durable import make_folders, read_regular, replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.generate.header import FileState, GeneratedFile, state_of
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-STATE_DIR: Final = ".dbswitch"
-REPLACED: Final = "replaced"
+REPLACED: Final = (
+    "dbswitch-replaced"  # at the project's root: what is in it is the person's own work, not a cache
+)
+_SUFFIX: Final = ".original"  # TypeScript and linters pass the copies over
 _READABLE: Final = 0o644
 
 
@@ -31,7 +33,7 @@ def write(
 ) -> tuple[tuple[GeneratedFile, FileState], ...]:
     """Write the files that are missing or outdated; return each with the state it had before.
 
-    With `force` edited and foreign files are replaced too; a copy is kept in `.dbswitch/replaced/`.
+    With `force` edited and foreign files are replaced too; a copy is kept, see :func:`kept_copy`.
 
     Raises:
         ConfigError: a file is somebody's own work (and not `force`), or cannot be read or written. Nothing was written
@@ -52,6 +54,16 @@ def write(
     return states
 
 
+def kept_copy(path: str) -> str:
+    """Return where the original of a replaced file is kept, relative to the project."""
+    return f"{REPLACED}/{path}{_SUFFIX}"
+
+
+def original_of(copy: str) -> str:
+    """Return the path of the file that `copy`, relative to the folder of the copies, is the original of."""
+    return copy.removesuffix(_SUFFIX)
+
+
 def _content(path: Path) -> bytes | None:
     try:
         return read_regular(path)
@@ -66,9 +78,14 @@ def _content(path: Path) -> bytes | None:
 def _place(root: Path, file: GeneratedFile, *, keep: bool) -> None:
     place = (root / file.path).resolve()
     if keep:
-        copy = ensure_state_dir(root / STATE_DIR) / REPLACED / file.path
+        copy = root / kept_copy(file.path)
         make_folders(copy.parent)
-        replace_file(copy, read_regular(place))
+        ignore = root / REPLACED / ".gitignore"
+        if not ignore.exists():
+            replace_file(
+                ignore, b"# Your own files, which `dbswitch generate --force` replaced.\n*\n", mode=_READABLE
+            )
+        replace_file(copy, read_regular(place), mode=place.stat().st_mode & 0o777)
     make_folders(place.parent)
     replace_file(place, file.content, mode=place.stat().st_mode & 0o777 if place.exists() else _READABLE)
 
@@ -82,5 +99,5 @@ def _refusal(own: Sequence[tuple[GeneratedFile, FileState]]) -> ConfigError:
         "not written: a file here is your own work",
         facts=[f"{file.path} {said[state]}" for file, state in own],
         why="Your changes would be lost.",
-        fix=f"run it again with --force: your file is then kept in {STATE_DIR}/{REPLACED}/",
+        fix=f"run it again with --force: your file is then kept in {REPLACED}/",
     )

@@ -24,7 +24,7 @@ _HEAD_BYTES = 256
 _SKIPPED = frozenset({"node_modules", "public", "dist", "build", "out", "coverage"})
 _DEPTH = 8
 _EXTENSIONS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
-_ROUTE_FILE = re.compile(r"^(?:src/)?app/(?P<path>.+/)?route\.(?:ts|js|mts|mjs)$")
+_ROUTE_FILE = re.compile(r"^(?:src/)?app/(?P<path>.+/)?(?:route|page)\.(?:tsx?|jsx?|mts|mjs)$")
 
 
 class Generated(Struct, frozen=True):
@@ -32,11 +32,13 @@ class Generated(Struct, frozen=True):
 
     Attributes:
         identity_path: the URL path that tells which database the app is on: the identity route, else the admin route.
+        page_path: the URL path of the admin page.
         files: every generated file with its kind.
     """
 
     client: str | None = None
     identity_path: str | None = None
+    page_path: str | None = None
     files: tuple[tuple[str, str], ...] = ()
 
 
@@ -47,12 +49,13 @@ def find(project: Project) -> Generated:
     return Generated(
         client=next((name for name, kind in found if kind == "client"), None),
         identity_path=next((path for path in routes if path is not None), None),
+        page_path=next((url_path(name) for name, kind in found if kind == "page"), None),
         files=found,
     )
 
 
 def url_path(name: str) -> str | None:
-    """Return the URL path of an App Router route file: `src/app/(admin)/api/x/route.ts` is `/api/x`. Pure."""
+    """Return the URL path of an App Router route or page: `src/app/(admin)/api/x/route.ts` is `/api/x`. Pure."""
     match = _ROUTE_FILE.match(name)
     if match is None:
         return None

@@ -18,10 +18,11 @@ COMMANDS = (
     "generate",
     "exec",
     "history",
+    "open",
     "demo",
 )
 # A target may not have one of these names: `dbswitch NAME` would be ambiguous.
-RESERVED = frozenset({*COMMANDS, "help", "open", "uninstall", "use", "version"})
+RESERVED = frozenset({*COMMANDS, "help", "switch", "uninstall", "use", "version"})
 # The first of a family is the name shown; each family is one target unless a project keeps several apart.
 FAMILIES = (("prod", "production"), ("local", "development", "dev"))
 # A target with one of these words in its name is protected: `eu-prod`, `live`, `production_2`.

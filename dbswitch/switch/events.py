@@ -75,13 +75,17 @@ class Started(Struct, frozen=True):
 
 
 class Planned(Struct, frozen=True):
-    """What will be done, in words; all that a person is shown before a change."""
+    """What will be done, in words; all that a person is shown before a change.
+
+    `changes` has before and after of each variable, without secrets.
+    """
 
     mode: str
     previous: str | None
     files: tuple[str, ...]
     variables: tuple[str, ...]
     server: str
+    changes: tuple[str, ...] = ()
     event: str = "plan"
 
 

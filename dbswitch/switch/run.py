@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
-from dbswitch.project import targets
+from dbswitch.project import readers, targets
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import confirmation, edits, history, lock_file, project_state, recovery, switch_record
 from dbswitch.switch.app_identity import EARLIER
@@ -21,6 +21,7 @@ from dbswitch.switch.database_start import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.plan import Mode, decide, with_exports
+from dbswitch.switch.planned_changes import changed_variables
 from dbswitch.switch.session import carry_out
 from dbswitch.switch.undo_stack import Part
 
@@ -52,6 +53,7 @@ class Planning(Struct, frozen=True):
     goal: Destination
     observed: Observed
     plan: Plan
+    changes: tuple[str, ...]
 
 
 def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
@@ -163,7 +165,8 @@ def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
         ending.mode = plan.mode.value
         note.detail = plan.server
         transaction.precheck(project_state.changes(observed, plan.edits))
-    return Planning(target, goal, observed, plan)
+    changes = changed_variables(target, plan.edits, observed.files, readers.profiles(project))
+    return Planning(target, goal, observed, plan, changes)
 
 
 def _announce(session: Session, planning: Planning, before: Planning | None = None) -> None:
@@ -172,7 +175,9 @@ def _announce(session: Session, planning: Planning, before: Planning | None = No
     for notice in plan.notices:
         if before is None or notice not in before.plan.notices:
             session.reporter.emit(notice)
-    session.reporter.emit(Planned(plan.mode.value, plan.previous, plan.files, plan.variables, plan.server))
+    session.reporter.emit(
+        Planned(plan.mode.value, plan.previous, plan.files, plan.variables, plan.server, planning.changes)
+    )
 
 
 def _confirmed(session: Session, request: Request) -> Planning | None:

@@ -35,6 +35,7 @@ def parsed(*argv: str) -> Invocation | int:
         (("prod", "--detach", "--run-id", "a1"), op.Switch("prod", detach=True, run_id="a1")),
         (("dev", "--detach"), op.Dev(detach=True)),
         (("targets",), op.Targets()),
+        (("open",), op.Open()),
         (("stop",), op.Stop()),
         (("restart", "--take-port"), op.Restart(take_port=True)),
         (("logs", "-f", "-n", "5"), op.Logs(follow=True, lines=5)),

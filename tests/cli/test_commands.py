@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -108,6 +109,35 @@ def test_a_dry_run_changes_nothing(folder: Folder) -> None:
     assert code == 0
     assert events[-1]["outcome"] == "planned"
     assert (folder.root / ".env.local").read_bytes() == before
+
+
+def test_a_dry_run_shows_what_every_variable_was_and_will_be_and_no_secret(folder: Folder) -> None:
+    lines = (folder.root / ".env.local").read_text()
+    lines += (
+        'BLOB_TOKEN="vercel_blob_local"\nBLOB_TOKEN_LOCAL="vercel_blob_local"\n'
+        'KEY="k1"\nKEY_LOCAL="k1"\nKEY_PRODUCTION="k2"\n'
+    )
+    folder.write(".env.local", lines)
+    done = folder.run("prod", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert re.search(
+        r"DATABASE_URL: 127\.0\.0\.1:\d+/shop_local -> 127\.0\.0\.1:\d+/shop_prod\n", done.stderr
+    )
+    assert "prod has no BLOB_TOKEN: it is taken out\n" in done.stderr
+    assert "KEY: set -> set to another value\n" in done.stderr
+    for secret in (PASSWORD, "vercel_blob_local", "k1", "k2"):
+        assert secret not in done.stderr
+    assert "changes" in folder.json("prod", "--dry-run")[1][-2]
+
+
+def test_open_prints_the_address_of_the_admin_page_and_needs_one(folder: Folder) -> None:
+    done = folder.run("open")
+    assert done.returncode == 2
+    assert "fix: dbswitch generate page" in done.stderr
+    folder.write("app/(tools)/admin/configuration/page.tsx", "// dbswitch:generated page v1 sha256=0\n")
+    done = folder.run("open")
+    assert (done.returncode, done.stdout) == (0, f"http://localhost:{folder.port}/admin/configuration\n")
+    assert folder.json("open")[1] == [{"v": 1, "event": "page", "url": done.stdout.strip()}]
 
 
 def test_a_database_that_is_down_is_exit_4_and_nothing_is_changed(folder: Folder) -> None:

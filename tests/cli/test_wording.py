@@ -104,6 +104,14 @@ def test_a_dry_run_shows_files_variables_and_the_server() -> None:
         assert part in said
 
 
+def test_a_dry_run_shows_before_and_after_of_each_variable_on_a_line_of_its_own() -> None:
+    changes = ("DATABASE_URL: a:1/x -> b:2/y", "prod has no BLOB: it is taken out")
+    planned = Planned("restart", "local", (".env.local",), ("BLOB", "DATABASE_URL"), "restart it", changes)
+    said = text(wording.plan_lines(planned, "prod", frozenset(), dry=True)).splitlines()
+    assert "  variables: DATABASE_URL: a:1/x -> b:2/y" in said
+    assert "             prod has no BLOB: it is taken out" in said
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0.0, "0.0 s"), (0.06, "0.1 s"), (9.96, "10 s"), (59.4, "59 s"), (125.0, "2 min 5 s")],

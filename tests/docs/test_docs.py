@@ -84,7 +84,8 @@ def test_the_readmes_env_file_needs_no_configuration(folder: Folder) -> None:
     folder.write(".env.local", text)
     done = folder.run("prod", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "BLOB_READ_WRITE_TOKEN, DATABASE_URL" in done.stderr
+    assert "BLOB_READ_WRITE_TOKEN: not set -> set\n" in done.stderr
+    assert "DATABASE_URL: localhost:5432/shop_dev -> db.example.com:5432/shop\n" in done.stderr
 
 
 def test_the_tutorials_staging_target_is_found(folder: Folder) -> None:

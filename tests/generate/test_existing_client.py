@@ -115,7 +115,7 @@ def test_the_place_can_be_chosen_even_over_the_file_and_each_lost_import_is_name
     file = client.plan_client(project, "lib/prisma.ts")
     [advice] = client.replacement_advice(project, file)
     assert advice.startswith("app/a.ts:1 imports initializePrisma, which the new file lacks: move it from ")
-    assert ".dbswitch/replaced/lib/prisma.ts" in advice
+    assert "dbswitch-replaced/lib/prisma.ts.original" in advice
     writing.write(app, [client.plan_client(project, "lib/hot.ts")])
     assert client.replacement_advice(load(app), file) == (advice,)
     for refused in ("../outside.ts", "lib/prisma.json"):

@@ -103,7 +103,8 @@ def test_a_persons_edit_is_kept_unless_forced_and_then_a_copy_is(app: Path) -> N
     assert "lib/prisma.ts was edited after it was generated" in refused.value.facts
     assert path.read_bytes() == edited
     assert generate(app, force=True) is FileState.EDITED
-    assert (app / ".dbswitch" / "replaced" / "lib" / "prisma.ts").read_bytes() == edited
+    assert (app / "dbswitch-replaced" / "lib" / "prisma.ts.original").read_bytes() == edited
+    assert "*" in (app / "dbswitch-replaced" / ".gitignore").read_text().splitlines()
     assert path.stat().st_mode & 0o777 == 0o640
     assert generate(app) is FileState.CURRENT
 
