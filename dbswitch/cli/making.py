@@ -144,7 +144,7 @@ def _page_url(project: Project) -> str:
     """
     from dbswitch.project import server_spec
     from dbswitch.project.generated import find
-    from dbswitch.server.record import read_record
+    from dbswitch.server.server_record import read_record
 
     path = find(project).page_path
     if path is None:

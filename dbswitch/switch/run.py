@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
-from dbswitch.project import readers, targets
+from dbswitch.project import reader_profiles, targets
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import confirmation, edits, history, lock_file, project_state, recovery, switch_record
 from dbswitch.switch.app_identity import EARLIER
@@ -165,7 +165,7 @@ def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
         ending.mode = plan.mode.value
         note.detail = plan.server
         transaction.precheck(project_state.changes(observed, plan.edits))
-    changes = changed_variables(target, plan.edits, observed.files, readers.profiles(project))
+    changes = changed_variables(target, plan.edits, observed.files, reader_profiles.profiles(project))
     return Planning(target, goal, observed, plan, changes)
 
 
