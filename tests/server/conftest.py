@@ -56,7 +56,7 @@ class Folder:
         return [process for process in found if process is not None]
 
 
-def wait_for(look: Callable[[], object], seconds: float = 10) -> None:
+def wait_for(look: Callable[[], object], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < until, "it did not come to pass"

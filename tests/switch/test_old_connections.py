@@ -27,7 +27,7 @@ NEW = DatabaseUrl.parse("postgresql://app:x@192.0.2.7:5432/shop_new")
 def this_process() -> list[Owned]:
     process = look_at(os.getpid())
     assert process is not None
-    return [Owned(process, Proof.MARKER)]
+    return [Owned(process, Proof.SESSION)]
 
 
 def url(port: int, database: str = "shop_old") -> DatabaseUrl:
