@@ -13,6 +13,7 @@ import pytest
 
 from dbswitch import __version__
 from tests.check.corpus import APP, LOCAL, REAL, SUFFIXED
+from tests.support.amounts import first_and_sweep
 from tests.support.npm import node_modules_for
 
 SOURCE = Path(__file__).parents[2]
@@ -106,8 +107,8 @@ def publish(repository, place: Path) -> str:
     return published.git("rev-parse", "HEAD").strip()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", ["local", "../dbswitch", "https://"])
+@pytest.mark.timeout(600)  # pip installs into a new environment
+@pytest.mark.parametrize("way", first_and_sweep(["local", "../dbswitch", "https://"]))
 def test_the_real_pre_commit_runs_the_hook_as_it_is_documented(repository, commit, tmp_path, way):
     configuration = documented(way)
     if way != "local":

@@ -147,6 +147,13 @@ def rows(server: ShopServer, prefix: str) -> list[str]:
     return [name for (name,) in found]
 
 
+def remove_rows(server: ShopServer, prefix: str) -> None:
+    """Take out what a load wrote: other tests compare all rows of the servers that are shared."""
+    server.server.execute(
+        'DELETE FROM "Item" WHERE starts_with(name, %s)', (prefix,), database=server.shop.database
+    )
+
+
 def sessions(server: ShopServer) -> int:
     """Return how many connections the app has to this server."""
     [(count,)] = server.server.execute(

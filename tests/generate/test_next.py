@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch.database.identity import Identity
-from tests.generate.live import TOKEN, Load, build, point, prepare, rows, serve, sessions, under_load
+from tests.generate.live import (
+    TOKEN,
+    Load,
+    build,
+    point,
+    prepare,
+    remove_rows,
+    rows,
+    serve,
+    sessions,
+    under_load,
+)
 from tests.support.nextapp import apps, wait_until
 
 if TYPE_CHECKING:
@@ -177,12 +188,20 @@ def test_the_usual_singleton_would_have_stayed_on_the_old_database(
     assert app.shop() == postgres_local.answer
 
 
+@pytest.fixture
+def prefix(postgres_local: ShopServer, postgres_prod: ShopServer) -> Iterator[str]:
+    """How the rows begin that a load writes to the shared servers; they are taken out again."""
+    made = next(_prefixes)
+    yield made
+    for server in (postgres_local, postgres_prod):
+        remove_rows(server, f"{made}-")
+
+
 def test_ten_switches_under_load_fail_nothing_and_lose_nothing(
-    built: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
+    built: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer, prefix: str
 ) -> None:
     point(built, postgres_local.url)
     serve(built, "start")
-    prefix = next(_prefixes)
     before = sessions(postgres_local)
     switches: list[tuple[float, str]] = []
     with under_load(built, 60, prefix) as load:

@@ -36,7 +36,7 @@ def run_pytest(
         env=kept | {"PYTHONPATH": str(REPOSITORY)} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         preexec_fn=before,
     )
 
