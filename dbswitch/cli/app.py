@@ -364,6 +364,20 @@ def demo(
     return Invocation(op.Demo(keep, stop), Common(json, quiet, verbose, project))
 
 
+@app.command()
+def uninstall(
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the dev server first.")] = False,
+    json: Json = False,
+    project: Project = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Invocation:
+    """Take away what dbswitch wrote into this project (asks first)."""
+    return Invocation(op.Uninstall(dry_run, yes, stop), Common(json, quiet, verbose, project))
+
+
 def parse(argv: Sequence[str]) -> Invocation | int:
     """Return what `argv` (already arranged) asks for, or an exit code where the help has been shown.
 

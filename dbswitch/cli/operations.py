@@ -157,6 +157,14 @@ class Doctor(Struct, frozen=True):
     run_commands: bool = False
 
 
+class Uninstall(Struct, frozen=True):
+    """Take away what dbswitch wrote; `stop` ends the dev server first."""
+
+    dry_run: bool = False
+    yes: bool = False
+    stop: bool = False
+
+
 class Demo(Struct, frozen=True):
     """Show the whole thing on an embedded database."""
 
@@ -167,6 +175,7 @@ class Demo(Struct, frozen=True):
 Operation = (
     Switch
     | Status
+    | Uninstall
     | Open
     | Targets
     | Dev

@@ -126,6 +126,10 @@ def carry_out(invocation: Invocation, renderer: Renderer) -> int:
             from dbswitch.cli import doctor_command
 
             return doctor_command.doctor(operation, common)
+        case op.Uninstall():
+            from dbswitch.cli import uninstall_command
+
+            return uninstall_command.uninstall(operation, common, renderer)
         case op.Demo():
             from dbswitch.cli import making
 

@@ -231,6 +231,23 @@ class Document:
             raise self._refusal(key, sites[-1].start, _OTHERS)
         return edited
 
+    def without_notes(self) -> Document:
+        """Return the document without kept copies; what is parked becomes an ordinary comment.
+
+        Raises:
+            EnvFileError: a reader would take one of them for a binding.
+        """
+        splices = [(one.start, one.end, "") for one in self._commented(KEPT)]
+        for one in self._commented(PARKED):
+            lines = [line for line in _LINE.findall(one.lines) if line]
+            splices.append((one.start, one.end, "".join(f"# {line}" for line in lines)))
+        edited = self._splice(sorted(splices))
+        if not edit_check.unchanged(self.readings, edited.readings):
+            raise self._refusal(
+                "A variable", 0, "without the comments of dbswitch it would be read differently"
+            )
+        return edited
+
     def _editable_sites(self, key: str) -> list[Site]:
         """Return where `key` is bound.
 

@@ -1,4 +1,4 @@
-"""Adding scripts to a package.json by changing those bytes only: indentation, order and line ends stay. Pure."""
+"""Adding scripts to a package.json and removing them by changing those bytes only: indentation, order and line ends stay. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
@@ -30,6 +30,62 @@ def add_scripts(text: str, scripts: Mapping[str, str]) -> str | None:
         return new if json.loads(new) == wanted else None
     except (ValueError, TypeError, AttributeError):
         return None
+
+
+def remove_scripts(text: str) -> str:
+    """Return the text of a package.json without the scripts that :func:`add_scripts` added for dbswitch.
+
+    The same text where there is none, or where it cannot be edited safely.
+    """
+    try:
+        value = json.loads(text)
+        old = value.get("scripts", {})
+        ours = {name for name, line in old.items() if _is_ours(name, line)}
+        if not ours:
+            return text
+        start, end = _find(text, "scripts")
+        members = list(_members(text, start))
+        kept = [one for one in members if one[0] not in ours]
+        if not kept:
+            new = text[: start + 1] + text[end - 1 :]
+        elif members[0][0] in ours:  # the space before the first member is kept
+            first = text[start + 1 : members[0][1]]
+            inner = _joined(text, kept)
+            new = text[: start + 1] + first + inner + text[members[-1][2] :]
+        else:
+            new = text[: members[0][1]] + _joined(text, kept) + text[members[-1][2] :]
+        wanted = {**value, "scripts": {name: line for name, line in old.items() if name not in ours}}
+        return new if json.loads(new) == wanted else text
+    except (ValueError, TypeError, AttributeError):
+        return text
+
+
+def _is_ours(name: str, line: object) -> bool:
+    return isinstance(line, str) and name.startswith("db:") and line == f"dbswitch {name[3:]}"
+
+
+def _joined(text: str, members: Sequence[tuple[str, int, int]]) -> str:
+    """Return the members with the comma and the space that stand between the first two of the text's own."""
+    first, *rest = members
+    pieces = [text[first[1] : first[2]]]
+    for one in rest:
+        lead = text.rindex(",", 0, one[1])
+        pieces.append(text[lead : one[2]])
+    return "".join(pieces)
+
+
+def _members(text: str, start: int) -> Iterator[tuple[str, int, int]]:
+    """Yield the name of each member of the object at `start`, and where it begins and ends."""
+    position = _skip(text, start + 1)
+    while text[position] != "}":
+        begin = position
+        key, position = _DECODER.raw_decode(text, position)
+        position = _skip(text, _skip(text, position) + 1)
+        _, end = _DECODER.raw_decode(text, position)
+        yield key, begin, end
+        position = _skip(text, end)
+        if text[position] == ",":
+            position = _skip(text, position + 1)
 
 
 def _insert(text: str, missing: Mapping[str, str], *, has_scripts: bool) -> str:
@@ -56,20 +112,12 @@ def _insert(text: str, missing: Mapping[str, str], *, has_scripts: bool) -> str:
 
 def _find(text: str, wanted: str) -> tuple[int, int]:
     """Return where the value of a top-level key begins and ends; of duplicates the last, as JSON readers take it."""
-    found: tuple[int, int] | None = None
-    position = _skip(text, text.index("{") + 1)
-    while text[position] != "}":
-        key, position = _DECODER.raw_decode(text, position)
-        position = _skip(text, _skip(text, position) + 1)
-        _, end = _DECODER.raw_decode(text, position)
-        if key == wanted:
-            found = (position, end)
-        position = _skip(text, end)
-        if text[position] == ",":
-            position = _skip(text, position + 1)
-    if found is None:
+    found = [(begin, end) for key, begin, end in _members(text, text.index("{")) if key == wanted]
+    if not found:
         raise ValueError(wanted)
-    return found
+    begin, end = found[-1]
+    _, colon = _DECODER.raw_decode(text, begin)
+    return _skip(text, _skip(text, colon) + 1), end
 
 
 def _skip(text: str, position: int) -> int:

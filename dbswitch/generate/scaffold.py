@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates" / "project"
 _TOKEN = f"{STATE_DIR}/token"
 _PLAIN_FILE = 0o644
+_IGNORE_ENTRIES = frozenset({f"{STATE_DIR}/", "env/*.env", ".env*.local", ".env", ".env.development"})
+_IGNORE_HEADER = b"# dbswitch: values and state that belong to this machine"
 
 
 class Action(StrEnum):
@@ -188,12 +190,37 @@ def _env_templates(project: Project, targets: tuple[TargetRef, ...]) -> list[Ini
         file = f"env/{name}.env.example"
         if name in known and not (project.root / file).exists():
             continue
-        content = _template(f"{name}.env.example")
-        for variable in project.url_variables:
-            if variable.encode() not in content:
-                content += f'\n# Named by your Prisma schema or config.\n{variable}=""\n'.encode()
+        content = _env_template(project, name)
         items.append(_create(project, file, f"a template for the target {name}", content))
     return items
+
+
+def _env_template(project: Project, name: str) -> bytes:
+    content = _template(f"{name}.env.example")
+    for variable in project.url_variables:
+        if variable.encode() not in content:
+            content += f'\n# Named by your Prisma schema or config.\n{variable}=""\n'.encode()
+    return content
+
+
+def template_files(project: Project) -> tuple[tuple[str, bytes], ...]:
+    """Return name and content of every file that `init` writes from a template."""
+    examples = [(f"env/{name}.env.example", _env_template(project, name)) for name in ("local", "prod")]
+    return (("dbswitch.toml", _template("dbswitch.toml")), *examples)
+
+
+def without_ignore_block(content: bytes) -> bytes:
+    """Return a .gitignore without the lines that `init` added. Pure."""
+    lines = content.splitlines(keepends=True)
+    start = next((n for n, line in enumerate(lines) if line.rstrip(b"\r\n") == _IGNORE_HEADER), None)
+    if start is None:
+        return content
+    end = start + 1
+    while end < len(lines) and lines[end].rstrip(b"\r\n").decode(errors="replace") in _IGNORE_ENTRIES:
+        end += 1
+    if start and not lines[start - 1].strip():
+        start -= 1  # the blank line above it
+    return b"".join(lines[:start] + lines[end:])
 
 
 def _ignore(project: Project) -> InitItem:
@@ -208,9 +235,7 @@ def _ignore(project: Project) -> InitItem:
     before = old or b""
     line_end = b"\r\n" if b"\r\n" in before else b"\n"
     lead = b"" if not before or before.endswith(b"\n") else line_end
-    block = line_end.join(
-        [b"# dbswitch: values and state that belong to this machine", *(e.encode() for e in wanted), b""]
-    )
+    block = line_end.join([_IGNORE_HEADER, *(entry.encode() for entry in wanted), b""])
     gap = line_end if before else b""
     action = Action.CREATE if old is None else Action.APPEND
     return InitItem(".gitignore", action, ", ".join(wanted), old, before + lead + gap + block)

@@ -36,6 +36,7 @@ def parsed(*argv: str) -> Invocation | int:
         (("dev", "--detach"), op.Dev(detach=True)),
         (("targets",), op.Targets()),
         (("open",), op.Open()),
+        (("uninstall", "--dry-run", "--stop"), op.Uninstall(dry_run=True, stop=True)),
         (("stop",), op.Stop()),
         (("restart", "--take-port"), op.Restart(take_port=True)),
         (("logs", "-f", "-n", "5"), op.Logs(follow=True, lines=5)),

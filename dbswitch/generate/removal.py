@@ -1,0 +1,174 @@
+"""`dbswitch uninstall`: what dbswitch wrote into the project, and taking it away again.
+
+:func:`plan_removal` decides and changes nothing; :func:`apply_removal` does what the plan shows. What a person has
+written or edited stays. Env files are not in the plan: they are changed by their own transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from dbswitch.durable import read_regular, replace_file
+from dbswitch.errors import ConfigError
+from dbswitch.generate import existing_client, scaffold
+from dbswitch.generate.header import is_pristine
+from dbswitch.generate.package_scripts import remove_scripts
+from dbswitch.generate.style import read_style
+from dbswitch.generate.writing import REPLACED, kept_copy
+from dbswitch.project.generated import find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dbswitch.project.discovery import Project
+
+
+class RemovalAction(StrEnum):
+    """What happens to one file or folder."""
+
+    REMOVE = "remove"
+    RESTORE = "restore"  # the person's own file comes back
+    EDIT = "edit"  # some lines are taken out
+    KEEP = "keep"  # it is a person's own work
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalItem:
+    """One file or folder of the plan; `name` is relative to the project, `new` its content afterwards."""
+
+    name: str
+    action: RemovalAction
+    detail: str
+    new: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalPlan:
+    """What is taken away, and what a person has to do afterwards."""
+
+    root: Path
+    items: tuple[RemovalItem, ...]
+    notices: tuple[str, ...]
+
+    @property
+    def changes(self) -> tuple[RemovalItem, ...]:
+        """The items that change something."""
+        return tuple(item for item in self.items if item.action is not RemovalAction.KEEP)
+
+
+def plan_removal(project: Project) -> RemovalPlan:
+    """Return what dbswitch wrote into the project. Changes nothing.
+
+    Raises:
+        ConfigError: a file that may be dbswitch's cannot be read.
+    """
+    root = project.root
+    generated = [_generated(root, path, kind) for path, kind in find(project).files]
+    items = [
+        *generated,
+        *_templates(project),
+        *_edited(root),
+        *(
+            RemovalItem(name, RemovalAction.REMOVE, detail)
+            for name, detail in (
+                (".dbswitch", "the token, logs and history"),
+                (REPLACED, "the copies of your files"),
+            )
+            if os.path.lexists(root / name)
+            and not (name == REPLACED and any(one.action is RemovalAction.KEEP for one in generated))
+        ),
+    ]
+    return RemovalPlan(root, tuple(items), tuple(_broken_imports(root, generated)))
+
+
+def apply_removal(plan: RemovalPlan) -> None:
+    """Take away what the plan shows, the folders that hold the copies and the state last.
+
+    Raises:
+        ConfigError: a file cannot be changed; what came before it has been taken away.
+    """
+    for item in plan.changes:
+        path = plan.root / item.name
+        try:
+            if item.new is not None:
+                real = path.resolve()
+                replace_file(real, item.new, mode=real.stat().st_mode & 0o777)
+            elif path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+                _remove_empty_folders(path.parent, plan.root)
+        except OSError as error:
+            raise ConfigError(
+                f"{item.name} could not be taken away",
+                facts=(error.strerror or type(error).__name__,),
+                fix="make it writable, then run `dbswitch uninstall` again",
+            ) from None
+
+
+def _generated(root: Path, path: str, kind: str) -> RemovalItem:
+    if not is_pristine(_read(root / path) or b""):
+        return RemovalItem(path, RemovalAction.KEEP, "generated, and edited since: it is yours")
+    original = _read(root / kept_copy(path))
+    if original is not None:
+        return RemovalItem(path, RemovalAction.RESTORE, "your file comes back", original)
+    return RemovalItem(path, RemovalAction.REMOVE, f"generated ({kind})")
+
+
+def _templates(project: Project) -> Iterator[RemovalItem]:
+    for name, content in scaffold.template_files(project):
+        found = _read(project.root / name)
+        if found is None:
+            continue
+        if found == content:
+            yield RemovalItem(name, RemovalAction.REMOVE, "unchanged since `dbswitch init`")
+        else:
+            yield RemovalItem(name, RemovalAction.KEEP, "edited: it is yours, remove it by hand")
+
+
+def _edited(root: Path) -> Iterator[RemovalItem]:
+    ignore = _read(root / ".gitignore")
+    left = None if ignore is None else scaffold.without_ignore_block(ignore)
+    if left is not None and left != ignore:
+        action = RemovalAction.EDIT if left.strip() else RemovalAction.REMOVE
+        yield RemovalItem(".gitignore", action, "the entries of dbswitch", left if left.strip() else None)
+    manifest = _read(root / "package.json")
+    if manifest is not None:
+        text = manifest.decode("utf-8", "surrogateescape")
+        shorter = remove_scripts(text)
+        if shorter != text:
+            content = shorter.encode("utf-8", "surrogateescape")
+            yield RemovalItem("package.json", RemovalAction.EDIT, "the scripts `db:...`", content)
+
+
+def _broken_imports(root: Path, generated: list[RemovalItem]) -> Iterator[str]:
+    gone = {item.name for item in generated if item.action is RemovalAction.REMOVE}
+    style = read_style(root)
+    for name in sorted(gone):
+        for one in existing_client.imports_of(root, style, name):
+            if one.file not in gone:
+                yield f"{one.file}:{one.line} imports {name}, which goes: take that import out"
+
+
+def _remove_empty_folders(folder: Path, root: Path) -> None:
+    while folder != root and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return read_regular(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(
+            f"{path.name} cannot be read",
+            facts=(f"{path}: {error.strerror}",),
+            fix=f"make {path} a readable file",
+        ) from None
