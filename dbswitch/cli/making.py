@@ -44,6 +44,9 @@ def init(asked: Init, common: Common, renderer: Renderer) -> int:
         renderer.note(f"written: {', '.join(written)}")
     else:
         renderer.note("nothing to do" if not plan.changes else "nothing was written")
+    if agreed:
+        for index, text in enumerate(plan.next_steps):
+            renderer.note(f"{'next: ' if index == 0 else '      '}{text}")
     return ExitCode.OK
 
 
@@ -64,13 +67,13 @@ def _plan_fields(plan: InitPlan, written: Sequence[str]) -> dict[str, Any]:
         ],
         "written": list(written),
         "notices": list(plan.notices),
+        "next": list(plan.next_steps),
     }
 
 
 def _plan_lines(plan: InitPlan) -> Iterable[Line]:
-    wide = max((len(label) for label, _ in plan.found), default=0)
-    for label, value in plan.found:
-        yield ((f"{label.ljust(wide)}  ", Style.DIM), (value, Style.PLAIN))
+    for sentence in plan.summary:
+        yield plain(sentence)
     yield plain("")
     for item in plan.items:
         yield _item_line(item)

@@ -21,12 +21,13 @@ from dbswitch.durable import (
     read_regular,
     replace_file,
 )
-from dbswitch.errors import ConfigError, DbswitchError
+from dbswitch.errors import ConfigError
+from dbswitch.generate.init_report import active_target, found, next_steps, summary
 from dbswitch.generate.package_scripts import add_scripts
 from dbswitch.generate.token import new_token
 from dbswitch.project.discovery import STATE_DIR, load
 from dbswitch.project.git import ignored_files
-from dbswitch.project.targets import active, list_targets
+from dbswitch.project.targets import list_targets
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
@@ -71,7 +72,9 @@ class InitPlan(Struct, frozen=True):
     """What `dbswitch init` found and would write.
 
     Attributes:
-        found: (label, value) pairs for people.
+        found: (label, value) pairs for programs.
+        summary: the same in sentences.
+        next_steps: what to run or to edit after it.
         notices: what a person should look at: files that git tracks, readers that disagree.
     """
 
@@ -79,6 +82,8 @@ class InitPlan(Struct, frozen=True):
     found: tuple[tuple[str, str], ...]
     items: tuple[InitItem, ...]
     notices: tuple[str, ...] = ()
+    summary: tuple[str, ...] = ()
+    next_steps: tuple[str, ...] = ()
 
     @property
     def changes(self) -> tuple[InitItem, ...]:
@@ -120,7 +125,15 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
         items.append(item)
         if item.action is Action.KEEP and item.old is not None and item.new is None:
             notices.append(item.detail)
-    return InitPlan(project_root, _found(project, targets), tuple(items), (*notices, *project.notices))
+    on = active_target(project, targets)
+    return InitPlan(
+        project_root,
+        found(project, targets, on),
+        tuple(items),
+        (*notices, *project.notices),
+        summary(project, targets, on),
+        next_steps(project, targets, on),
+    )
 
 
 def apply_init(plan: InitPlan) -> tuple[str, ...]:
@@ -281,32 +294,3 @@ def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> InitItem:
     if content == old:
         return InitItem("package.json", Action.KEEP, "has the scripts")
     return InitItem("package.json", Action.EDIT, ", ".join(wanted), old, content)
-
-
-def _found(project: Project, targets: tuple[TargetRef, ...]) -> tuple[tuple[str, str], ...]:
-    lines: list[tuple[str, str]] = []
-    if project.next is not None:
-        lines.append(
-            ("Next.js", project.next.version + ("" if project.next.installed else " (not installed yet)"))
-        )
-    if project.prisma is not None:
-        prisma = project.prisma
-        lines.append(("Prisma", prisma.version + ("" if prisma.installed else " (not installed yet)")))
-        lines.append(("Prisma CLI reads", ", ".join(prisma.env_files) or "no env file"))
-    lines.append(("package manager", f"{project.package_manager} ({project.packages.manager_source})"))
-    lines.append(("dev script", project.dev_script or "none"))
-    from dbswitch.envfiles.precedence import DEV_FILES
-
-    present = [name for name in DEV_FILES if (project.root / name).exists()]
-    lines.append(("env files", ", ".join(present) or "none"))
-    lines.extend(
-        (f"target {ref.name}", ref.source + (" (protected)" if ref.protected else "")) for ref in targets
-    )
-    if targets:
-        try:
-            lines.append(("active", active(project).text))
-        except DbswitchError as error:
-            lines.append(("active", error.what))
-    else:
-        lines.append(("targets", "none yet"))
-    return tuple(lines)

@@ -316,6 +316,19 @@ def test_init_shows_first_and_writes_nothing_on_a_dry_run(folder: Folder) -> Non
     assert "nothing to do" in folder.run("init").stderr
 
 
+def test_init_says_what_it_found_and_which_command_comes_next(folder: Folder) -> None:
+    done = folder.run("init", "--dry-run")
+    assert done.stdout.startswith("This project uses Next.js 16.0.7.\n`next dev` is its dev server;")
+    assert "/shop_prod, from DATABASE_URL_PRODUCTION in .env.local; it is protected" in done.stdout
+    assert "In use now: local.\n" in done.stdout
+    assert "next: `dbswitch dev` starts the dev server\n" in done.stderr
+    assert "`dbswitch prod --dry-run` shows what a switch to prod would change" in done.stderr
+    folder.write(".env.local", "")
+    done = folder.run("init", "--dry-run")
+    assert "there is nothing to switch to" in done.stdout
+    assert "next: put both URLs into .env.local as DATABASE_URL_LOCAL and DATABASE_URL_PROD" in done.stderr
+
+
 def test_init_asks_on_a_terminal(folder: Folder) -> None:
     with folder.terminal("init") as tty:
         tty.until("write this? [Y/n] ")

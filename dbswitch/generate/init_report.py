@@ -1,0 +1,100 @@
+"""What `dbswitch init` found in the project and which command comes next, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbswitch.envfiles.precedence import DEV_FILES
+from dbswitch.errors import DbswitchError
+from dbswitch.project.targets import active
+
+if TYPE_CHECKING:
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.targets import Active, TargetRef
+
+
+def active_target(project: Project, targets: tuple[TargetRef, ...]) -> Active | str | None:
+    """Return which target is active, or why that is not known; None without targets."""
+    try:
+        return active(project) if targets else None
+    except DbswitchError as error:
+        return error.what
+
+
+def summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str | None) -> tuple[str, ...]:
+    """Return what was found, in sentences."""
+    parts = []
+    if project.next is not None:
+        parts.append(f"Next.js {project.next.version}")
+    if project.prisma is not None:
+        parts.append(f"Prisma {project.prisma.version}")
+    lines = [f"This project uses {' and '.join(parts) or 'neither Next.js nor Prisma'}."]
+    if project.dev_script:
+        lines.append(
+            f"`{project.dev_script}` is its dev server; dbswitch starts it with {project.package_manager}."
+        )
+    else:
+        lines.append("It has no dev script, so dbswitch changes its env files and starts no server.")
+    present = [name for name in DEV_FILES if (project.root / name).exists()]
+    lines.append(f"Its env files: {', '.join(present)}." if present else "It has no env files yet.")
+    for ref in targets:
+        place = ", ".join(sorted({one.text for one in ref.places}))
+        protected = "; it is protected, so a switch to it asks first" if ref.protected else ""
+        lines.append(f"{ref.name} is {place or 'a database'}, from {ref.source}{protected}.")
+    if not targets:
+        lines.append("It names no second database yet, so there is nothing to switch to.")
+    elif isinstance(on, str):
+        lines.append(f"Which one is in use is not known: {on}.")
+    elif on is not None:
+        lines.append(f"In use now: {on.text}.")
+    return tuple(lines)
+
+
+def next_steps(project: Project, targets: tuple[TargetRef, ...], on: Active | str | None) -> tuple[str, ...]:
+    """Return the commands or edits that come next, the first one first."""
+    current = on.target if on is not None and not isinstance(on, str) else None
+    others = [ref.name for ref in targets if ref.name != current]
+    if not targets:
+        variable = project.url_variables[0]
+        put = f"put both URLs into .env.local as {variable}_LOCAL and {variable}_PROD"
+        return (
+            f"{put}, or copy env/*.env.example to env/local.env and env/prod.env",
+            "`dbswitch` then shows which database each program would use",
+        )
+    if not others:
+        return (
+            f"add a second database: {project.url_variables[0]}_STAGING=... beside the one in {targets[0].source}",
+        )
+    server = ("`dbswitch dev` starts the dev server",) if project.dev_script else ()
+    return (
+        *server,
+        f"`dbswitch {others[0]} --dry-run` shows what a switch to {others[0]} would change, `dbswitch {others[0]}` does it",
+        "`dbswitch generate route` lets the app confirm which database it is on",
+    )
+
+
+def found(
+    project: Project, targets: tuple[TargetRef, ...], on: Active | str | None
+) -> tuple[tuple[str, str], ...]:
+    """Return the same as pairs of label and value, for programs."""
+    lines: list[tuple[str, str]] = []
+    if project.next is not None:
+        lines.append(
+            ("Next.js", project.next.version + ("" if project.next.installed else " (not installed yet)"))
+        )
+    if project.prisma is not None:
+        prisma = project.prisma
+        lines.append(("Prisma", prisma.version + ("" if prisma.installed else " (not installed yet)")))
+        lines.append(("Prisma CLI reads", ", ".join(prisma.env_files) or "no env file"))
+    lines.append(("package manager", f"{project.package_manager} ({project.packages.manager_source})"))
+    lines.append(("dev script", project.dev_script or "none"))
+    present = [name for name in DEV_FILES if (project.root / name).exists()]
+    lines.append(("env files", ", ".join(present) or "none"))
+    lines.extend(
+        (f"target {ref.name}", ref.source + (" (protected)" if ref.protected else "")) for ref in targets
+    )
+    if on is None:
+        lines.append(("targets", "none yet"))
+    else:
+        lines.append(("active", on if isinstance(on, str) else on.text))
+    return tuple(lines)
