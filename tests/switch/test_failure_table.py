@@ -248,7 +248,7 @@ def test_a_failure_ends_as_the_table_says(
 
 @pytest.mark.parametrize(
     ("kind", "step", "cell"),
-    [row[:2] + row[3:] for row in table() if row[2] == "everything is taken back" and "half" not in row[1]],
+    [row[:2] + row[3:] for row in table() if row[2] == "everything is rolled back" and "half" not in row[1]],
 )
 def test_an_interruption_at_a_step_ends_as_its_failure_does_with_the_code_of_the_signal(
     execute: Execute, kind: str, step: str, cell: str
