@@ -28,6 +28,7 @@ from dbswitch.server.ports import is_free
 from dbswitch.server.processes import LINUX, is_alive
 from dbswitch.server.state import ServerState
 from tests.server.conftest import PROGRAMS, assert_dead, wait_for
+from tests.support.amounts import slice_and_sweep
 
 
 def asked(url: str) -> dict[str, object]:
@@ -335,7 +336,8 @@ def test_a_crash_gives_the_exit_status_to_its_parent(make_folder):
 
 
 @pytest.mark.skipif(not LINUX, reason="counts descriptors in /proc")
-def test_fifteen_restarts_leak_nothing(make_folder, tmp_path, monkeypatch):
+@slice_and_sweep("restarts", 4, 15)
+def test_restarts_leak_nothing(make_folder, tmp_path, monkeypatch, restarts):
     folder = make_folder()
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -353,7 +355,7 @@ def test_fifteen_restarts_leak_nothing(make_folder, tmp_path, monkeypatch):
         }
 
     before = counts()
-    for _ in range(15):
+    for _ in range(restarts):
         running = folder.start_ready()
         [program, server] = [one.id for one in folder.observe().processes]
         assert program == running.record.process

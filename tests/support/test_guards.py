@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.amounts import first_and_sweep
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -55,7 +57,7 @@ def test_a_skip_of_the_real_stack_fails_in_ci_and_only_there(tmp_path, source):
     assert run_pytest(tmp_path, source).returncode in {0, 5}
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", first_and_sweep([("-n", "2"), ()]))
 def test_a_process_left_behind_fails_the_run_and_is_named_with_its_test(tmp_path, workers):
     done = run_pytest(tmp_path, LEAVES, *workers)
     assert done.returncode == 1
@@ -84,7 +86,7 @@ def test_a(waiting): assert False
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", first_and_sweep([("-n", "2"), ()]))
 def test_a_test_that_does_not_end_fails_with_the_stack_of_every_thread_and_the_run_goes_on(tmp_path, workers):
     done = run_pytest(tmp_path, HANGS, "-o", "timeout=1", *workers)
     assert "1 failed, 1 passed" in done.stdout
@@ -114,7 +116,7 @@ def test_a():
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+@pytest.mark.parametrize("workers", first_and_sweep([("-n", "1"), ()]))
 def test_programs_get_default_signals_whoever_started_pytest(tmp_path, workers):
     def ignore() -> None:
         for number in (signal.SIGINT, signal.SIGHUP):

@@ -106,7 +106,7 @@ def is_active(world: World, name: str) -> None:
 # 5,000 projects, in parts that each keep within the deadline of a sweep.
 @pytest.mark.parametrize(
     ("projects", "part"),
-    [(60, 0), *(pytest.param(1000, part, marks=pytest.mark.sweep) for part in range(1, 6))],
+    [(20, 0), *(pytest.param(1000, part, marks=pytest.mark.sweep) for part in range(1, 6))],
 )
 def test_after_every_switch_no_reader_gets_a_value_of_another_target(projects: int, part: int) -> None:
     switches = refusals = 0

@@ -44,7 +44,7 @@ def connections(server: ShopServer) -> int:
     return int(row[0])
 
 
-@pytest.mark.parametrize("rounds", [10, pytest.param(200, marks=pytest.mark.sweep)])
+@pytest.mark.parametrize("rounds", [4, pytest.param(200, marks=pytest.mark.sweep)])
 def test_switches_in_a_row_leak_nothing(
     rounds: int,
     served: Folder,
