@@ -6,8 +6,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from dbswitch.cli import perform
-from dbswitch.cli.words import arrange
+from dbswitch.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("dbswitch needs Linux or macOS; on Windows run it (and the app) inside WSL\n")
         return 2
     if argv is not None:
-        return perform.main(arrange(argv))
+        return app.run(argv)
     gc.set_threshold(_GARBAGE_AFTER)
-    code = perform.main(arrange(sys.argv[1:]))
+    code = app.run(sys.argv[1:])
     gc.freeze()  # the process ends: freeing its memory object by object takes 20 ms
     return code
 

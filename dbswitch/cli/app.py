@@ -1,20 +1,27 @@
-"""The typer commands: each turns its words and flags into one :class:`Invocation` and does nothing else."""
+"""The command line: every command with its arguments, declared once; each calls its implementation."""
 
 from __future__ import annotations
 
-from copy import copy
+import contextlib
+import functools
+import inspect
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from dbswitch import __version__
-from dbswitch.answering import answering
-from dbswitch.cli import operations as op
-from dbswitch.cli.operations import Common, Invocation
-from dbswitch.cli.options import (  # noqa: TC001  typer reads the annotations at run time
+from dbswitch.cli import standard_streams
+from dbswitch.cli.argument_order import SWITCH, arrange, wants_json
+from dbswitch.cli.command_context import CommandContext
+from dbswitch.cli.error_boundary import guard, log_dir
+from dbswitch.cli.options import (
+    CheckFormat,
     Confirm,
     DryRun,
+    GeneratedKind,
     Json,
     Project,
     Quiet,
@@ -23,12 +30,15 @@ from dbswitch.cli.options import (  # noqa: TC001  typer reads the annotations a
     Verbose,
     Yes,
 )
-from dbswitch.cli.words import TARGET
-from dbswitch.errors import UsageError
+from dbswitch.errors import DbswitchError, UsageError
+from dbswitch.project.names import COMMANDS
+from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch.plan import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
+
+    from dbswitch.cli.renderer import Renderer
 
 # ClickException: typer carries its own copy of click, and only its leaves are public.
 _LINE_ERROR = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -44,14 +54,74 @@ def _usage_line(text: str) -> type[TyperCommand]:
     return Command
 
 
+class _Group(TyperGroup):
+    """Takes a word that is not a command for a target, and flags before the word for flags behind it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, arrange(args))
+
+
 app = typer.Typer(
     name="dbswitch",
+    cls=_Group,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=False,
     subcommand_metavar="TARGET | - | COMMAND",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+def _renderer(*, json: bool, quiet: bool, verbose: bool, run_id: str = "") -> Renderer:
+    if json:
+        from dbswitch.cli.json_renderer import JsonRenderer
+
+        return JsonRenderer(run_id=run_id)
+    from dbswitch.cli.text_renderer import for_people
+
+    return for_people(quiet=quiet, verbose=verbose)
+
+
+def run_command(body: Callable[..., int], context: CommandContext, arguments: dict[str, Any]) -> int:
+    """Run one command; return its exit code, or that of its failure, which has been shown."""
+
+    def carry_out() -> int:
+        try:
+            return body(context, **arguments)
+        finally:
+            context.renderer.close()
+
+    line = () if context.folder is None else ("--project", str(context.folder))
+    return guard(carry_out, lambda: context.renderer, lambda: log_dir(line))
+
+
+def _command(
+    name: str | None = None, *, cls: type[TyperCommand] | None = None, epilog: str | None = None
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Register a command; the flags that every command takes are added to its own."""
+
+    def register(body: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(body)
+        def called(*, json: bool, project: Path | None, quiet: bool, verbose: bool, **arguments: Any) -> int:
+            run_id = arguments.get("run_id") or ""
+            renderer = _renderer(json=json, quiet=quiet, verbose=verbose, run_id=run_id)
+            return run_command(body, CommandContext(renderer, json, quiet, verbose, project), arguments)
+
+        own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+        every = [*own, *inspect.signature(_every_command, eval_str=True).parameters.values()]
+        called.__signature__ = inspect.Signature(every, return_annotation=int)  # type: ignore[attr-defined]
+        called.__annotations__ = {one.name: one.annotation for one in every}
+        del called.__wrapped__  # typer would read the signature of `body`
+        app.command(name, cls=cls, epilog=epilog)(called)
+        return called
+
+    return register
+
+
+def _every_command(
+    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
+) -> None:
+    """Declare the flags that every command takes."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -75,11 +145,16 @@ def group(
     del version  # its callback has shown it
 
 
-@app.command(TARGET, cls=_usage_line("TARGET [OPTIONS]"))
+@_command(cls=_usage_line("TARGET [OPTIONS]"))
 def switch(
+    context: CommandContext,
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="A target's name, or `-` for the previous one.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[TARGET]",
+            help="A target's name, or `-` for the previous one; without it a terminal offers a list.",
+        ),
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Restart the dev server.")] = False,
     hot: Annotated[bool, typer.Option("--hot", help="Let the running app swap its Prisma client.")] = False,
     no_restart: Annotated[
@@ -97,12 +172,8 @@ def switch(
     ] = False,
     take_port: TakePort = False,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
-    """Switch to the target of this name, or with `-` to the previous one."""
+) -> int:
+    """Switch to a target: `dbswitch TARGET` is the short form; `-` is the previous one."""
     asked = [
         mode for mode, flag in ((Mode.RESTART, restart), (Mode.HOT, hot), (Mode.NONE, no_restart)) if flag
     ]
@@ -113,110 +184,104 @@ def switch(
         )
     if detach and dry_run:
         raise UsageError("--detach and --dry-run exclude each other", fix="leave one of them out")
-    return Invocation(
-        op.Switch(
-            target=target,
-            mode=asked[0] if asked else None,
-            confirm=confirm,
-            yes=yes,
-            timeout=timeout,
-            dry_run=dry_run,
-            detach=detach,
-            take_port=take_port,
-            run_id=run_id,
-        ),
-        Common(json, quiet, verbose, project),
+    from dbswitch.cli.switch_command import SwitchOptions, switch
+
+    options = SwitchOptions(
+        mode=asked[0] if asked else None,
+        confirm=confirm,
+        yes=yes,
+        timeout=timeout,
+        dry_run=dry_run,
+        take_port=take_port,
     )
+    return switch(context, target, options, detach=detach, run_id=run_id)
 
 
-@app.command()
-def status(
-    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
-) -> Invocation:
+@_command()
+def status(context: CommandContext) -> int:
     """Show the active target, each reader's view and the server."""
-    return Invocation(op.Status(), Common(json, quiet, verbose, project))
+    from dbswitch.cli.status_command import status
+
+    return status(context)
 
 
-@app.command()
-def targets(
-    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
-) -> Invocation:
+@_command()
+def targets(context: CommandContext) -> int:
     """List the targets: where each leads, and where it is defined."""
-    return Invocation(op.Targets(), Common(json, quiet, verbose, project))
+    from dbswitch.cli.list_commands import targets
+
+    return targets(context)
 
 
-@app.command()
+@_command()
 def dev(
+    context: CommandContext,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once the server answers; it goes on in the background.")
     ] = False,
     take_port: TakePort = False,
     yes: Yes = False,
     timeout: Timeout = None,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Run the dev server and follow it; Ctrl-C stops it."""
-    return Invocation(op.Dev(detach, take_port, yes, timeout), Common(json, quiet, verbose, project))
+    from dbswitch.cli.dev_command import dev
+
+    return dev(context, detach=detach, take_port=take_port, yes=yes, timeout=timeout)
 
 
-@app.command()
-def stop(
-    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
-) -> Invocation:
+@_command()
+def stop(context: CommandContext) -> int:
     """Stop the dev server, all of it."""
-    return Invocation(op.Stop(), Common(json, quiet, verbose, project))
+    from dbswitch.cli.server_commands import stop
+
+    return stop(context)
 
 
-@app.command()
+@_command()
 def restart(
+    context: CommandContext,
     take_port: TakePort = False,
     yes: Yes = False,
     timeout: Timeout = None,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Restart the dev server on the target it is on."""
-    return Invocation(op.Restart(take_port, yes, timeout), Common(json, quiet, verbose, project))
+    from dbswitch.cli.server_commands import restart
+
+    return restart(context, take_port=take_port, yes=yes, timeout=timeout)
 
 
-@app.command()
+@_command()
 def logs(
+    context: CommandContext,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what the server says.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 100,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Show the dev server's log."""
-    return Invocation(op.Logs(follow, lines), Common(json, quiet, verbose, project))
+    from dbswitch.cli.logs_command import logs
+
+    return logs(context, follow=follow, lines=lines)
 
 
-@app.command()
+@_command()
 def wait(
+    context: CommandContext,
     target: Annotated[
         str | None, typer.Argument(metavar="[TARGET]", help="Default: the active target.")
     ] = None,
     timeout: Timeout = None,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Wait until a target's database is ready."""
-    return Invocation(op.Wait(target, timeout), Common(json, quiet, verbose, project))
+    from dbswitch.cli.wait_command import wait
+
+    return wait(context, target, timeout=timeout)
 
 
-@app.command(
+@_command(
     epilog="Exit codes: 0 nothing found, 1 errors found (with --strict warnings too), 2 usage or configuration. "
     "Allow one line with a comment: dbswitch-check: ignore[rule-id]. All rules: docs/rules.md"
 )
 def check(
+    context: CommandContext,
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE]...", help="Only these files of the chosen content.")
     ] = None,
@@ -227,7 +292,7 @@ def check(
         str | None, typer.Option("--rev", metavar="A..B", help="Judge what changed in a range of commits.")
     ] = None,
     form: Annotated[
-        op.CheckFormat | None, typer.Option("--format", help="How findings are written. Default: text.")
+        CheckFormat | None, typer.Option("--format", help="How findings are written. Default: text.")
     ] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Add missing ignore entries and example keys.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail the check too.")] = False,
@@ -235,56 +300,54 @@ def check(
         bool,
         typer.Option("--every-variable", help="Also name undefined variables that no target sets."),
     ] = False,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Look for commits that would give a database away."""
     if work_tree and revisions is not None:
         raise UsageError("--all and --rev exclude each other", fix="leave one of them out")
-    chosen = form or (op.CheckFormat.JSON if json else op.CheckFormat.TEXT)
-    as_json = chosen is op.CheckFormat.JSON
-    return Invocation(
-        op.Check(work_tree, revisions, chosen, fix, strict, every_variable, tuple(paths or ())),
-        Common(as_json, quiet, verbose, project),
+    from dbswitch.cli.check_command import Judged, check
+
+    return check(
+        context,
+        Judged(work_tree, revisions, tuple(paths or ()), every_variable),
+        form=form or (CheckFormat.JSON if context.json else CheckFormat.TEXT),
+        fix=fix,
+        strict=strict,
     )
 
 
-@app.command(
+@_command(
     epilog="Exit codes: 0 nothing found, 1 a warning or a problem was found, 2 usage or configuration. Nothing is changed."
 )
 def doctor(
+    context: CommandContext,
     run_commands: Annotated[
         bool, typer.Option("--run-commands", help="Also run the commands of targets that have one.")
     ] = False,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Look at the machine, the project and every target."""
-    return Invocation(op.Doctor(run_commands), Common(json, quiet, verbose, project))
+    from dbswitch.cli.doctor_command import doctor
+
+    return doctor(context, run_commands=run_commands)
 
 
-@app.command()
+@_command()
 def init(
+    context: CommandContext,
     dry_run: DryRun = False,
     yes: Yes = False,
     scripts: Annotated[bool, typer.Option("--scripts", help="Also add scripts to package.json.")] = False,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Look at the project and write what is missing."""
-    return Invocation(op.Init(dry_run, yes, scripts), Common(json, quiet, verbose, project))
+    from dbswitch.cli.init_command import init
+
+    return init(context, dry_run=dry_run, yes=yes, scripts=scripts)
 
 
-@app.command(cls=_usage_line("generate [OPTIONS] client|route|page"))
+@_command(cls=_usage_line("generate [OPTIONS] client|route|page"))
 def generate(
+    context: CommandContext,
     kind: Annotated[
-        op.GeneratedKind, typer.Argument(metavar="KIND", help="What to write: client, route or page.")
+        GeneratedKind, typer.Argument(metavar="KIND", help="What to write: client, route or page.")
     ],
     check: Annotated[
         bool,
@@ -302,120 +365,118 @@ def generate(
         ),
     ] = None,
     dry_run: DryRun = False,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Write the hot client, the admin route or the admin page."""
-    if identity_only and kind is not op.GeneratedKind.ROUTE:
+    if identity_only and kind is not GeneratedKind.ROUTE:
         raise UsageError("--identity-only belongs to `dbswitch generate route`", fix="leave it out")
-    if path is not None and kind is not op.GeneratedKind.CLIENT:
+    if path is not None and kind is not GeneratedKind.CLIENT:
         raise UsageError("--path belongs to `dbswitch generate client`", fix="leave it out")
-    return Invocation(
-        op.Generate(kind, check, force, dry_run, identity_only, path), Common(json, quiet, verbose, project)
+    from dbswitch.cli.generate_commands import generate
+
+    return generate(
+        context, kind, check=check, force=force, dry_run=dry_run, identity_only=identity_only, path=path
     )
 
 
-@app.command("exec", cls=_usage_line("exec [OPTIONS] TARGET -- CMD..."))
+@_command("exec", cls=_usage_line("exec [OPTIONS] TARGET -- CMD..."))
 def execute(
+    context: CommandContext,
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")],
     command: Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its arguments.")],
     confirm: Confirm = None,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Run a command with a target's variables, changing no file."""
-    return Invocation(op.Exec(target, tuple(command), confirm), Common(json, quiet, verbose, project))
+    from dbswitch.cli.exec_command import execute
+
+    return execute(context, target, command, confirm=confirm)
 
 
-@app.command()
+@_command()
 def history(
+    context: CommandContext,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many of the last switches.")] = 10,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Show the last switches."""
-    return Invocation(op.History(count), Common(json, quiet, verbose, project))
+    from dbswitch.cli.list_commands import history
+
+    return history(context, count=count)
 
 
-@app.command("open")
-def open_page(
-    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
-) -> Invocation:
+@_command("open")
+def open_page(context: CommandContext) -> int:
     """Open the admin page in the browser and print its address."""
-    return Invocation(op.Open(), Common(json, quiet, verbose, project))
+    from dbswitch.cli.generate_commands import open_page
+
+    return open_page(context)
 
 
-@app.command()
+@_command()
 def demo(
+    context: CommandContext,
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running and say what to try.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End what --keep left running.")] = False,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Show it all on embedded databases and a real app."""
-    return Invocation(op.Demo(keep, stop), Common(json, quiet, verbose, project))
+    from dbswitch.demo import demo_run
+
+    del context
+    return demo_run.stop() if stop else demo_run.run(keep=keep)
 
 
-@app.command()
+@_command()
 def uninstall(
+    context: CommandContext,
     dry_run: DryRun = False,
     yes: Yes = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the dev server first.")] = False,
-    json: Json = False,
-    project: Project = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> Invocation:
+) -> int:
     """Take away what dbswitch wrote into this project (asks first)."""
-    return Invocation(op.Uninstall(dry_run, yes, stop), Common(json, quiet, verbose, project))
+    from dbswitch.cli.uninstall_command import uninstall
+
+    return uninstall(context, dry_run=dry_run, yes=yes, stop=stop)
 
 
-def parse(argv: Sequence[str]) -> Invocation | int:
-    """Return what `argv` (already arranged) asks for, or an exit code where the help has been shown.
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code; nothing but an exit code ever leaves."""
+    standard_streams.complete()
+    try:
+        body = _complete if "_DBSWITCH_COMPLETE" in os.environ else parse_and_run
+        return guard(lambda: body(argv), lambda: _first_renderer(argv), lambda: log_dir(argv))
+    finally:
+        standard_streams.flush()
+
+
+def parse_and_run(argv: Sequence[str]) -> int:
+    """Parse and run a command, or show a help text; return the exit code.
 
     Raises:
         UsageError: the line cannot be understood.
     """
     try:
-        with answering():
-            parsed: Any = _parser(argv)(args=list(argv), prog_name="dbswitch", standalone_mode=False)
+        with writing_to_stdout():
+            code: Any = app(args=list(argv), prog_name="dbswitch", standalone_mode=False)
     except _LINE_ERROR as error:
         raise _usage(error, argv) from None
-    if isinstance(parsed, Invocation):
-        return parsed
-    return parsed if isinstance(parsed, int) else 0
-
-
-def _parser(argv: Sequence[str]) -> typer.Typer:
-    """Return the application with the asked command only: building the options of all commands takes 10 ms."""
-    asked = [
-        one
-        for one in app.registered_commands
-        if argv and argv[0] in {one.name, one.callback and one.callback.__name__}
-    ]
-    if not asked:
-        return app
-    parser = copy(app)
-    parser.registered_commands = asked
-    return parser
+    return int(code or 0)
 
 
 def _usage(error: BaseException, argv: Sequence[str]) -> UsageError:
     text = getattr(error, "format_message", error.__str__)()
-    word = argv[0] if argv and not argv[0].startswith("-") else ""
-    own_help = f"dbswitch {word} --help" if word and word != TARGET else "dbswitch --help"
+    word = next(iter(arrange(argv)), "")
+    own_help = f"dbswitch {word} --help" if word in COMMANDS and word != SWITCH else "dbswitch --help"
     return UsageError(" ".join(text.split()).rstrip("."), fix=f"see `{own_help}`")
 
 
-def offer_targets(targets: Iterable[tuple[str, str]]) -> None:
-    """Add targets, as pairs of name and description, to what the shell completes; only a completing process calls it."""
-    for name, text in targets:
-        app.command(name, help=text)(switch)
+def _first_renderer(argv: Sequence[str]) -> Renderer:
+    return _renderer(json=wants_json(argv), quiet=False, verbose=False)
+
+
+def _complete(_argv: Sequence[str]) -> int:
+    with contextlib.suppress(DbswitchError):  # no project: the commands alone are completed
+        from dbswitch.project.discovery import discover
+        from dbswitch.project.targets import list_targets
+
+        for target in list_targets(discover(Path.cwd())):
+            app.command(target.name, help="protected target" if target.protected else "target")(switch)
+    app(prog_name="dbswitch")
+    return 0

@@ -7,23 +7,22 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from dbswitch.answering import answering
 from dbswitch.check.doctor import doctor_rules, fact_collection, json_report
-from dbswitch.cli.switching import start_folder
 from dbswitch.errors import ExitCode
 from dbswitch.project.discovery import discover
+from dbswitch.stdout_guard import writing_to_stdout
 
 if TYPE_CHECKING:
-    from dbswitch.cli.operations import Common, Doctor
+    from dbswitch.cli.command_context import CommandContext
 
 
-def doctor(asked: Doctor, common: Common) -> int:
+def doctor(context: CommandContext, *, run_commands: bool) -> int:
     """Report on machine, project and targets; return the exit code. Raises DbswitchError."""
     facts = fact_collection.look(
-        discover(start_folder(common)), dict(os.environ), run_commands=asked.run_commands
+        discover(context.start_folder()), dict(os.environ), run_commands=run_commands
     )
     findings = doctor_rules.judge(facts)
-    if common.json:
+    if context.json:
         report = json_report.report(facts, findings)
     else:
         from dbswitch.check.doctor import text_report
@@ -31,8 +30,8 @@ def doctor(asked: Doctor, common: Common) -> int:
         terminal = sys.stdout.isatty()
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         width = shutil.get_terminal_size().columns if terminal else None
-        report = text_report.draw(facts, findings, colour=colour, width=width, tables=not common.quiet)
-    with answering():
+        report = text_report.draw(facts, findings, colour=colour, width=width, tables=not context.quiet)
+    with writing_to_stdout():
         sys.stdout.write(report)
         sys.stdout.flush()
     return ExitCode.FOUND if json_report.is_failing(findings) else ExitCode.OK

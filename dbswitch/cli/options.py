@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import math
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class GeneratedKind(StrEnum):
+    """What `dbswitch generate` can write."""
+
+    CLIENT = "client"
+    ROUTE = "route"
+    PAGE = "page"
+
+
+class CheckFormat(StrEnum):
+    """How `dbswitch check` writes its findings."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON lines on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only errors and the verdict.")]

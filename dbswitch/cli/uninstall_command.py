@@ -7,20 +7,18 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from dbswitch.cli.renderer import Answer, Line, Style
-from dbswitch.cli.switching import has_terminal, start_folder
 from dbswitch.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dbswitch.cli.operations import Common, Uninstall
-    from dbswitch.cli.renderer import Renderer
+    from dbswitch.cli.command_context import CommandContext
     from dbswitch.envfiles.transaction import FileChange
     from dbswitch.generate.removal import RemovalPlan
     from dbswitch.project.discovery import Project
 
 
-def uninstall(asked: Uninstall, common: Common, renderer: Renderer) -> int:
+def uninstall(context: CommandContext, *, dry_run: bool, yes: bool, stop: bool) -> int:
     """Take away what dbswitch wrote into the project, and its state; return the exit code.
 
     Raises:
@@ -31,42 +29,38 @@ def uninstall(asked: Uninstall, common: Common, renderer: Renderer) -> int:
     from dbswitch.generate.removal import plan_removal
     from dbswitch.project.discovery import discover
 
-    project = discover(start_folder(common))
+    project = discover(context.start_folder())
     plan = plan_removal(project)
     changes = _env_changes(project)
     done = False
-    if not common.json:
-        renderer.answer(Answer("uninstall", lines=tuple(_lines(project, plan, changes))))
-    if not asked.dry_run:
-        done = _agreed(asked, common, renderer)
+    if not context.json:
+        context.renderer.answer(Answer("uninstall", lines=tuple(_lines(project, plan, changes))))
+    if not dry_run:
+        done = _agreed(context, yes=yes)
         if done:
-            _remove(asked, project, plan, changes, renderer)
-    if common.json:
-        renderer.answer(Answer("uninstall", _fields(project, plan, changes, done=done)))
+            _remove(context, project, plan, changes, stop=stop)
+    if context.json:
+        context.renderer.answer(Answer("uninstall", _fields(project, plan, changes, done=done)))
     elif done:
-        renderer.note(
+        context.renderer.note(
             "dbswitch has left this project; remove the program itself with `pipx uninstall dbswitch`"
         )
     else:
-        renderer.note("nothing was changed")
+        context.renderer.note("nothing was changed")
     return ExitCode.OK
 
 
-def _agreed(asked: Uninstall, common: Common, renderer: Renderer) -> bool:
-    if asked.yes:
+def _agreed(context: CommandContext, *, yes: bool) -> bool:
+    if yes:
         return True
-    if common.json or not has_terminal():
+    if not context.interactive:
         raise UsageError(
             "`dbswitch uninstall` needs --yes where nobody can be asked",
             facts=("nothing was changed",),
             why="it takes files away",
             fix="dbswitch uninstall --yes   (or --dry-run to see what it does)",
         )
-    try:
-        typed = renderer.question([], "Take this away? [y/N] ")
-    except EOFError:
-        return False
-    return typed.strip().lower() in {"y", "yes"}
+    return context.agrees("Take this away? [y/N] ", default=False)
 
 
 def _env_changes(project: Project) -> tuple[FileChange, ...]:
@@ -85,11 +79,12 @@ def _env_changes(project: Project) -> tuple[FileChange, ...]:
 
 
 def _remove(
-    asked: Uninstall,
+    context: CommandContext,
     project: Project,
     plan: RemovalPlan,
     changes: Sequence[FileChange],
-    renderer: Renderer,
+    *,
+    stop: bool,
 ) -> None:
     from dbswitch.envfiles import transaction
     from dbswitch.generate.removal import apply_removal
@@ -99,10 +94,10 @@ def _remove(
     from dbswitch.switch.run_context import JOURNAL
     from dbswitch.switch.run_lock import hold
 
-    if asked.stop:
+    if stop:
         servers.stop_server(project, lambda _event: None, run_id=run_event_files.new_id())
     elif _serves(project):
-        renderer.note(
+        context.renderer.note(
             "the dev server keeps running; end it in the usual way (`dbswitch uninstall --stop` ends it)"
         )
     silent = Reporter(lambda _event: None, run_event_files.new_id())

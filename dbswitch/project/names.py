@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 COMMANDS = (
+    "switch",
     "status",
     "targets",
     "dev",
@@ -23,7 +24,7 @@ COMMANDS = (
     "uninstall",
 )
 # A target may not have one of these names: `dbswitch NAME` would be ambiguous.
-RESERVED = frozenset({*COMMANDS, "help", "switch", "use", "version"})
+RESERVED = frozenset({*COMMANDS, "help", "use", "version"})
 # The first of a family is the name shown; each family is one target unless a project keeps several apart.
 FAMILIES = (("prod", "production"), ("local", "development", "dev"))
 # A target with one of these words in its name is protected: `eu-prod`, `live`, `production_2`.

@@ -107,7 +107,7 @@ def ended(
 
 def main() -> int:
     from dbswitch.__main__ import main as real_main
-    from dbswitch.cli import switching
+    from dbswitch.cli.command_context import CommandContext
 
     run = types.ModuleType("dbswitch.switch.run")
     run.switch = fake_switch  # type: ignore[attr-defined]
@@ -117,11 +117,11 @@ def main() -> int:
 
     dbswitch.switch.run = run  # type: ignore[attr-defined]
 
-    def fake_project(common: object, renderer: object) -> object:
-        renderer.protect(["prod"])  # type: ignore[attr-defined]
+    def fake_project(context: CommandContext) -> object:
+        context.renderer.protect(["prod"])
         return types.SimpleNamespace(root=Path.cwd(), state_dir=Path.cwd() / ".dbswitch")
 
-    switching.find_project = fake_project  # type: ignore[assignment]
+    CommandContext.find_project = fake_project  # type: ignore[assignment, method-assign]
     return real_main()
 
 

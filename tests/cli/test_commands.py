@@ -47,6 +47,25 @@ def test_status_sees_the_callers_own_environment(folder: Folder) -> None:
     assert [one["variable"] for one in status["exported"]] == ["DATABASE_URL"]
 
 
+def test_without_a_target_a_terminal_offers_a_list(folder: Folder) -> None:
+    for typed in ("2\n", "prod\n"):
+        with folder.terminal("--dry-run") as terminal:
+            terminal.until("Switch to (number or name; Enter leaves it): ")
+            assert "1  local" in terminal.text
+            assert "(in use)" in terminal.text
+            terminal.type(typed)
+            assert terminal.end() == 0
+        assert "would switch local -> prod" in terminal.text
+    with folder.terminal("switch") as terminal:
+        terminal.until("Switch to")
+        terminal.type("\n")
+        assert terminal.end() == 2
+    assert "nothing was changed" in terminal.text
+    done = folder.run("switch")
+    assert done.returncode == 2
+    assert "fix: dbswitch TARGET" in done.stderr
+
+
 def test_targets_says_where_each_leads_and_which_is_active(folder: Folder) -> None:
     done = folder.run("targets")
     local, prod = done.stdout.splitlines()

@@ -15,8 +15,8 @@ from msgspec import Struct
 from msgspec.structs import fields as fields_of
 
 from dbswitch import errors
-from dbswitch.cli.words import COMMANDS
 from dbswitch.errors import DbswitchError, ExitCode
+from dbswitch.project.names import COMMANDS
 from dbswitch.switch import events
 from tests.cli import reference, running
 

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.cli import app
-from dbswitch.cli.operations import Invocation
-from dbswitch.cli.words import arrange
 from dbswitch.envfiles.document import Document
 from dbswitch.project import config
+from tests.cli import parsing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +55,7 @@ def test_every_command_in_the_documentation_is_one(page: str, command: str) -> N
     words = [word for word in shlex.split(command, comments=True)[1:] if word not in {"...", "…"}]
     if words[:1] in (["check"], ["doctor"]) or "--help" in words or "--version" in words:
         return  # they have parsers of their own, tested there
-    assert isinstance(app.parse(arrange(words)), Invocation), f"{page}: {command}"
+    assert parsing.parsed(*words).command, f"{page}: {command}"
 
 
 def test_there_are_commands_to_test() -> None:

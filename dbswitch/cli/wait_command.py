@@ -5,36 +5,35 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dbswitch.cli.switching import find_project, tell_unfinished
+from dbswitch.cli.server_commands import tell_unfinished
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dbswitch.cli.operations import Common, Wait
-    from dbswitch.cli.renderer import Renderer
+    from dbswitch.cli.command_context import CommandContext
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
 
 
-def wait(asked: Wait, common: Common, renderer: Renderer) -> int:
+def wait(context: CommandContext, name: str | None, *, timeout: float | None) -> int:
     """Wait; return the exit code.
 
     Raises:
         UsageError: no such target. ConfigError: none is active, or its source cannot be used.
         DatabaseNotReadyError: not before the deadline. DatabaseRejectedError: it will keep saying no.
     """
-    project = find_project(common, renderer)
-    tell_unfinished(project, renderer)
+    project = context.find_project()
+    tell_unfinished(project, context.renderer)
     from dbswitch.database.probe import ProbeLimits, wait_until_ready
     from dbswitch.switch import run_event_files
     from dbswitch.switch.events import Outcome, Phase, Result, Started
     from dbswitch.switch.reporter import Reporter
 
-    target = _target(project, asked.target)
+    target = _target(project, name)
     run_id = run_event_files.new_id()
-    reporter = Reporter(renderer.emit, run_id)
+    reporter = Reporter(context.renderer.emit, run_id)
     settings = project.config.database
     limits = ProbeLimits(
-        deadline=settings.start_deadline if asked.timeout is None else asked.timeout,
+        deadline=settings.start_deadline if timeout is None else timeout,
         attempt_timeout=settings.attempt_timeout,
     )
     reporter.emit(Started(run_id, target.name, run_event_files.now()))

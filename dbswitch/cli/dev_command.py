@@ -1,10 +1,9 @@
-"""`dbswitch dev` and `dbswitch logs`: the server in the foreground, across switches made elsewhere."""
+"""`dbswitch dev`: the server in the foreground, across switches made elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import sys
 import time
@@ -13,16 +12,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from dbswitch.answering import answering
-from dbswitch.cli.switching import agree_to_take_port, find_project
-from dbswitch.durable import open_regular
-from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError, UsageError
+from dbswitch.cli.logs_command import show_log
+from dbswitch.cli.server_commands import agree_to_take_port
+from dbswitch.errors import ExitCode, InterruptedSwitchError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from dbswitch.cli.operations import Common, Dev, Logs
+    from dbswitch.cli.command_context import CommandContext
     from dbswitch.cli.renderer import Renderer
     from dbswitch.project.discovery import Project
     from dbswitch.server.spec import ServerSpec
@@ -30,37 +27,33 @@ if TYPE_CHECKING:
 
 LOOK = 0.25  # seconds between two looks at whether the server is still there
 SEARCH = 1.0  # the same where all processes have to be searched for it
-# ECMA-48: control sequences, operating system commands, two-byte escapes.
-_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[0-Z\\^_`-~])")
-_OPEN_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|\][^\x07\x1b]{0,256})?$")
-_TAIL = 1 << 20  # bytes; as much of the log's end as is searched for its last lines
 
 
-def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
+def dev(context: CommandContext, *, detach: bool, take_port: bool, yes: bool, timeout: float | None) -> int:
     """Start the server (or find it running) and follow it to its end; return the exit code."""
-    project = find_project(common, renderer)
+    project = context.find_project()
     from dbswitch.project import server_spec
     from dbswitch.server import log
     from dbswitch.switch import run_event_files, servers
     from dbswitch.switch.events import Notice, Result
     from dbswitch.switch.interrupts import Interrupts
 
-    if asked.take_port:
-        agree_to_take_port(common, renderer, yes=asked.yes)
+    if take_port:
+        agree_to_take_port(context, yes=yes)
     spec = server_spec.build(project)
     begin = log.size(spec.log_path)
     results: list[Result] = []
 
-    watch = Watch(project, spec, renderer)
+    watch = Watch(project, spec, context.renderer)
 
     def emit(event: Event) -> None:
         if isinstance(event, Result):
             results.append(event)
-        if isinstance(event, Notice) and event.code == "already-running" and not asked.detach:
+        if isinstance(event, Notice) and event.code == "already-running" and not detach:
             log_is = "showing its log" if watch.lives() else "its log is where you started it"
             ends = "Ctrl-C stops showing it, `dbswitch stop` ends the server"
             event = replace(event, text=f"{event.text}; {log_is}. {ends}.")
-        renderer.emit(event)
+        context.renderer.emit(event)
 
     with Interrupts():  # around the start as well: no moment in which Ctrl-C would leave a server behind
         try:
@@ -69,22 +62,24 @@ def dev(asked: Dev, common: Common, renderer: Renderer) -> int:
                 emit,
                 run_id=run_event_files.new_id(),
                 ambient=dict(os.environ),
-                timeout=asked.timeout,
-                take_port=asked.take_port,
+                timeout=timeout,
+                take_port=take_port,
                 # Its output goes to a file, which it would take for a place without colours.
                 extra={"FORCE_COLOR": "1"} if sys.stdout.isatty() and "NO_COLOR" not in os.environ else {},
             )
-            if result.exit or asked.detach:
+            if result.exit or detach:
                 return result.exit
             if _is_ours(results):
-                renderer.note("showing its log; Ctrl-C stops the server")
-            _show(log.follow(spec.log_path, since=begin, stop=watch.gone), as_json=common.json)
+                context.renderer.note("showing its log; Ctrl-C stops the server")
+            show_log(log.follow(spec.log_path, since=begin, stop=watch.gone), as_json=context.json)
         except InterruptedSwitchError as interruption:
-            return _leave(project, renderer, ours=_is_ours(results), terminated=interruption.terminated)
+            return _leave(
+                project, context.renderer, ours=_is_ours(results), terminated=interruption.terminated
+            )
         except (BrokenPipeError, UsageError):  # nobody reads, or the terminal is gone
-            _leave(project, renderer, ours=_is_ours(results), terminated=True)
+            _leave(project, context.renderer, ours=_is_ours(results), terminated=True)
             raise
-    return watch.verdict(renderer)
+    return watch.verdict(context.renderer)
 
 
 def _is_ours(results: Sequence[Result]) -> bool:
@@ -136,7 +131,7 @@ class Watch:
         if lock_file.peek(self.project.state_dir) is not None:
             return False
         if recovery.pending(self.project.private_dir):
-            from dbswitch.cli.switching import mend
+            from dbswitch.cli.server_commands import mend
 
             mend(self.project, self.renderer)  # the switch that took the server down was killed
             return False
@@ -209,85 +204,3 @@ class Watch:
         )
         renderer.failure(Failure(error, code, Outcome.FAILED))
         return code
-
-
-def logs(asked: Logs, common: Common, renderer: Renderer) -> int:
-    """Show the end of the server's log, and go on with `--follow`; return the exit code.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
-    project = find_project(common, renderer)
-    from dbswitch.project import server_spec
-    from dbswitch.server import log
-
-    path = server_spec.build(project).log_path
-    try:
-        if not path.exists():
-            renderer.note("there is no log yet; `dbswitch dev` starts the server")
-            if not asked.follow:
-                return ExitCode.OK
-        tail, position = _tail(path, asked.lines)
-    except OSError as error:
-        raise ConfigError(
-            "the server's log cannot be read",
-            facts=(f"{path}: {error.strerror}",),
-            why="what the server says is kept there",
-            fix=f"run it as the user that {path.parent} belongs to",
-        ) from None
-    _show([tail], as_json=common.json)
-    if asked.follow:
-        try:
-            _show(log.follow(path, since=position), as_json=common.json)
-        except KeyboardInterrupt:  # how following ends; not an error
-            return ExitCode.INTERRUPTED
-    return ExitCode.OK
-
-
-def _tail(path: Path, count: int) -> tuple[bytes, int]:
-    try:
-        with open_regular(path) as stream:
-            position = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, position - _TAIL))
-            text = stream.read(_TAIL)
-    except FileNotFoundError:
-        return b"", 0
-    lines = text.splitlines(keepends=True)
-    return b"".join(lines[len(lines) - count :] if count < len(lines) else lines), position
-
-
-def _show(chunks: Iterable[bytes], *, as_json: bool) -> None:
-    """Write log text to stdout as it comes, or as one JSON object per line. Raises BrokenPipeError."""
-    if not as_json:
-        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        for chunk in chunks if coloured else without_escapes(chunks):
-            with answering():
-                sys.stdout.buffer.write(chunk)
-                sys.stdout.buffer.flush()
-        return
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            _log_line(line)
-    if rest:
-        _log_line(rest)
-
-
-def without_escapes(chunks: Iterable[bytes]) -> Iterable[bytes]:
-    """Yield the text without escape sequences of terminals; one that a chunk ends in is completed by the next."""
-    rest = b""
-    for chunk in chunks:
-        text = _ESCAPE.sub(b"", rest + chunk)
-        cut = _OPEN_ESCAPE.search(text)
-        rest = text[cut.start() :] if cut is not None else b""
-        yield text[: len(text) - len(rest)]
-
-
-def _log_line(line: bytes) -> None:
-    from dbswitch.cli.json_lines import object_line
-
-    text = line.decode(errors="replace").rstrip("\r")
-    with answering():
-        sys.stdout.write(object_line("log", {"line": text}) + "\n")
-        sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The first word of a command line: which command it names, with the flags that stood before it moved behind it.
+"""The order of a command line's words: the command first, the flags that stood before it behind it.
 
 Pure. `dbswitch --json prod` and `dbswitch prod --json` are the same request, and a first word that is not a command is the
 name of a target.
@@ -13,8 +13,9 @@ from dbswitch.project.names import COMMANDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TARGET = "TARGET"  # the parser's name for "switch to what follows"; shown as such in the help
+SWITCH = "switch"  # the command that a target's name stands for
 WITH_VALUE = frozenset({"--confirm", "--timeout", "--project", "--run-id"})
+ONLY_SWITCH = frozenset({"--dry-run", "--restart", "--hot", "--no-restart", "--detach"})
 HELP = ("help", "version")  # words people try; they mean the flags of that name
 ABOUT_THE_TOOL = frozenset({"--help", "-h", "--version", "--install-completion", "--show-completion"})
 
@@ -27,12 +28,12 @@ def arrange(argv: Sequence[str]) -> list[str]:
         word = rest[0]
         if word == "--":
             rest.pop(0)
-            return [TARGET, *flags, "--", *rest] if rest else _without_word(flags)
+            return [SWITCH, *flags, "--", *rest] if rest else _without_word(flags)
         if word == "-" or not word.startswith("-"):
             rest.pop(0)
             if word in HELP:
                 return [*rest, f"--{word}"] if rest and rest[0] in COMMANDS else [f"--{word}"]
-            return [word, *flags, *rest] if word in COMMANDS else [TARGET, *flags, word, *rest]
+            return [word, *flags, *rest] if word in COMMANDS else [SWITCH, *flags, word, *rest]
         flags.append(rest.pop(0))
         if word in WITH_VALUE and rest:
             flags.append(rest.pop(0))
@@ -42,7 +43,9 @@ def arrange(argv: Sequence[str]) -> list[str]:
 def _without_word(flags: list[str]) -> list[str]:
     if "--version" in flags:
         return ["--version"]
-    return flags if ABOUT_THE_TOOL.intersection(flags) else ["status", *flags]
+    if ABOUT_THE_TOOL.intersection(flags):
+        return flags
+    return [SWITCH if ONLY_SWITCH.intersection(flags) else "status", *flags]
 
 
 def wants_json(argv: Sequence[str]) -> bool:

@@ -10,15 +10,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from dbswitch.answering import answering
-from dbswitch.cli.json_lines import object_line
+from dbswitch.cli.json_renderer import object_line
+from dbswitch.stdout_guard import writing_to_stdout
 
 if TYPE_CHECKING:
-    from dbswitch.cli.operations import Common, Switch
+    from dbswitch.cli.command_context import CommandContext
+    from dbswitch.cli.switch_command import SwitchOptions
     from dbswitch.project.discovery import Project
 
 
-def detach(asked: Switch, common: Common, project: Project) -> int:
+def detach(target: str, options: SwitchOptions, context: CommandContext, project: Project) -> int:
     """Start the run, print one JSON line with its id, return 0.
 
     Raises:
@@ -30,7 +31,7 @@ def detach(asked: Switch, common: Common, project: Project) -> int:
     from dbswitch.switch import history, run_event_files
     from dbswitch.switch.run_lock import unusable
 
-    target = asked.target if asked.target == "-" else lookup(project, asked.target).name
+    target = target if target == "-" else lookup(project, target).name
     run_id = run_event_files.new_id()
     line = object_line("accepted", {"id": run_id, "target": target})
     try:
@@ -40,35 +41,37 @@ def detach(asked: Switch, common: Common, project: Project) -> int:
     except OSError as error:
         raise unusable(project.state_dir, error, "the events of a detached run are kept there") from None
     subprocess.Popen(
-        arguments(asked, common, project, target, run_id),
+        arguments(options, context, project, target, run_id),
         cwd=project.root,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    with answering():
+    with writing_to_stdout():
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     return 0
 
 
-def arguments(asked: Switch, common: Common, project: Project, target: str, run_id: str) -> list[str]:
+def arguments(
+    options: SwitchOptions, context: CommandContext, project: Project, target: str, run_id: str
+) -> list[str]:
     """Return the command line of the run: a fixed list, no shell."""
     from dbswitch.switch import own_command
 
     line = [*own_command.command(), target, "--json", "--run-id", run_id]
     line += ["--project", str(project.root)]
-    if asked.mode is not None:
-        line.append({"restart": "--restart", "hot": "--hot", "none": "--no-restart"}[asked.mode.value])
-    if asked.confirm is not None:
-        line.append(f"--confirm={asked.confirm}")
-    if asked.timeout is not None:
-        line.append(f"--timeout={asked.timeout:g}")
-    if asked.take_port:
+    if options.mode is not None:
+        line.append({"restart": "--restart", "hot": "--hot", "none": "--no-restart"}[options.mode.value])
+    if options.confirm is not None:
+        line.append(f"--confirm={options.confirm}")
+    if options.timeout is not None:
+        line.append(f"--timeout={options.timeout:g}")
+    if options.take_port:
         line.append("--take-port")
-    if asked.yes:
+    if options.yes:
         line.append("--yes")
-    if common.verbose:
+    if context.verbose:
         line.append("--verbose")
     return line

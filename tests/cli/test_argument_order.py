@@ -1,10 +1,10 @@
-"""The first word of a command line."""
+"""The command stands first, whatever the order of the words was."""
 
 from __future__ import annotations
 
 import pytest
 
-from dbswitch.cli.words import COMMANDS, TARGET, arrange, wants_json
+from dbswitch.cli.argument_order import SWITCH, arrange, wants_json
 from dbswitch.project import names
 
 
@@ -12,18 +12,18 @@ from dbswitch.project import names
     ("line", "arranged"),
     [
         ("", "status"),
-        ("prod", f"{TARGET} prod"),
-        ("-", f"{TARGET} -"),
-        ("--json prod", f"{TARGET} --json prod"),
-        ("prod --json", f"{TARGET} prod --json"),
-        ("--timeout 5 --confirm shop prod", f"{TARGET} --timeout 5 --confirm shop prod"),
-        ("--timeout=5 prod", f"{TARGET} --timeout=5 prod"),
+        ("prod", f"{SWITCH} prod"),
+        ("-", f"{SWITCH} -"),
+        ("--json prod", f"{SWITCH} --json prod"),
+        ("prod --json", f"{SWITCH} prod --json"),
+        ("--timeout 5 --confirm shop prod", f"{SWITCH} --timeout 5 --confirm shop prod"),
+        ("--timeout=5 prod", f"{SWITCH} --timeout=5 prod"),
         ("--json", "status --json"),
         ("--project /a/b", "status --project /a/b"),
         ("--project /a/b logs -f", "logs --project /a/b -f"),
         ("exec prod -- npx prisma --json", "exec prod -- npx prisma --json"),
         ("--json exec prod -- npx -v", "exec --json prod -- npx -v"),
-        ("-- prod", f"{TARGET} -- prod"),
+        ("-- prod", f"{SWITCH} -- prod"),
         ("--help", "--help"),
         ("-h", "-h"),
         ("--json --version", "--version"),
@@ -33,6 +33,8 @@ from dbswitch.project import names
         ("help logs", "logs --help"),
         ("help nonsense", "--help"),
         ("--timeout", "status --timeout"),
+        ("--dry-run", f"{SWITCH} --dry-run"),
+        ("switch prod", "switch prod"),
     ],
 )
 def test_a_line_is_arranged_with_its_command_first(line: str, arranged: str) -> None:
@@ -41,7 +43,7 @@ def test_a_line_is_arranged_with_its_command_first(line: str, arranged: str) -> 
 
 def test_a_word_that_is_no_command_is_a_target_even_a_hostile_one() -> None:
     for word in ("prod; rm -rf /", "../../x", "TARGET", "Status"):
-        assert arrange([word]) == [TARGET, word]
+        assert arrange([word]) == [SWITCH, word]
 
 
 def test_json_after_the_double_dash_belongs_to_the_command_that_is_run() -> None:
@@ -50,4 +52,4 @@ def test_json_after_the_double_dash_belongs_to_the_command_that_is_run() -> None
 
 
 def test_every_command_is_a_name_that_no_target_may_have() -> None:
-    assert {*COMMANDS, "help", "version"} <= names.RESERVED
+    assert {*names.COMMANDS, "help", "version"} <= names.RESERVED

@@ -1,38 +1,33 @@
-"""`dbswitch status` and `dbswitch history`: what was found, as one JSON object and as lines for people."""
+"""`dbswitch status`: what was found, as one JSON object and as lines for people."""
 
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
-from dbswitch.cli.renderer import Answer, Line, Style, plain
-from dbswitch.cli.switching import find_project
-from dbswitch.cli.wording import duration, target_style
+from dbswitch.cli.messages import target_style
+from dbswitch.cli.renderer import Answer, Line, Style
 from dbswitch.server.state import ServerState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
-    from dbswitch.cli.operations import Common, History
-    from dbswitch.cli.renderer import Renderer
+    from dbswitch.cli.command_context import CommandContext
     from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import TargetRef
-    from dbswitch.switch.history import Past
     from dbswitch.switch.status import Status
 
 
-def status(common: Common, renderer: Renderer) -> int:
+def status(context: CommandContext) -> int:
     """Show where everything stands; return the exit code."""
-    project = find_project(common, renderer)
+    project = context.find_project()
     from dbswitch.switch.status import status as look
 
     found = look(project, os.environ)
-    lines = [*status_lines(found, verbose=common.verbose)]
+    lines = [*status_lines(found, verbose=context.verbose)]
     if project.git_error is not None:
         lines.append((("warning: ", Style.WARN), (f"{project.git_error}", Style.PLAIN)))
         lines.append((("         ", Style.PLAIN), (project.git_error.fix, Style.PLAIN)))
-    renderer.answer(Answer("status", status_fields(project, found), tuple(lines)))
+    context.renderer.answer(Answer("status", status_fields(project, found), tuple(lines)))
     return 0
 
 
@@ -160,85 +155,3 @@ def _targets(found: Status, protected: frozenset[str]) -> Iterable[tuple[str, St
         yield (target.name, target_style(target.name, protected))
         if target.protected:
             yield (" (protected)", Style.PLAIN)
-
-
-def targets(common: Common, renderer: Renderer) -> int:
-    """List the targets; runs no command of a target. Return the exit code."""
-    project = find_project(common, renderer)
-    from dbswitch.project.active import active
-    from dbswitch.project.targets import list_targets
-
-    refs = list_targets(project)
-    found = active(project, os.environ)
-    databases = dict(found.databases)
-    fields = {
-        "target": found.target,
-        "targets": [
-            {
-                "name": ref.name,
-                "aliases": list(ref.aliases),
-                "protected": ref.protected,
-                "database": databases.get(ref.name),
-                "source": ref.source,
-            }
-            for ref in refs
-        ],
-    }
-    renderer.answer(Answer("targets", fields, tuple(_target_lines(refs, found.target, databases))))
-    return 0
-
-
-def _target_lines(
-    refs: Sequence[TargetRef], active: str | None, databases: Mapping[str, str | None]
-) -> Iterable[Line]:
-    if not refs:
-        yield plain("none yet; `dbswitch init` says how to add them")
-    wide = max((len(ref.name) for ref in refs), default=0)
-    for ref in refs:
-        places = ", ".join(sorted({place.text for place in ref.places}))
-        yield (
-            ("* " if ref.name == active else "  ", Style.GOOD),
-            (ref.name.ljust(wide), Style.DANGER if ref.protected else Style.BOLD),
-            (f"  {places or databases.get(ref.name) or 'not known before it is used'}", Style.PLAIN),
-            (f"  from {ref.source}{', protected' if ref.protected else ''}", Style.DIM),
-        )
-
-
-def history(asked: History, common: Common, renderer: Renderer) -> int:
-    """Show the last switches, newest first; return the exit code."""
-    project = find_project(common, renderer)
-    from dbswitch.switch import history as past
-
-    entries = past.read(project.state_dir)[-asked.count :][::-1]
-    fields = {
-        "entries": [
-            {
-                "id": one.id,
-                "at": one.at,
-                "from": one.previous,
-                "to": one.target,
-                "outcome": one.outcome.value,
-                "seconds": one.seconds,
-                "mode": one.mode,
-                "verified": one.verified,
-            }
-            for one in entries
-        ]
-    }
-    renderer.answer(Answer("history", fields, tuple(_history_lines(entries))))
-    return 0
-
-
-def _history_lines(entries: Sequence[Past]) -> Iterable[Line]:
-    if not entries:
-        yield plain("nothing was switched here yet")
-    for one in entries:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.at))
-        proof = {True: ", verified", False: ", not on it", None: ""}[one.verified]
-        good = one.outcome.value in {"switched", "unchanged"}
-        yield (
-            (f"{when}  ", Style.DIM),
-            (f"{one.previous or '?'} -> {one.target}  ", Style.BOLD),
-            (f"{one.outcome.value}{proof}", Style.PLAIN if good else Style.BAD),
-            (f"  {duration(one.seconds)}  {one.mode}", Style.DIM),
-        )

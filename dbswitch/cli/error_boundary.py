@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbswitch.cli import standard_streams
 from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError, interruption_behind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from dbswitch.cli.renderer import Failure, Renderer
 
@@ -37,7 +38,7 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer], log_dir: Ca
         renderer().failure(failure_of(InterruptedSwitchError("interrupted")))
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        silence_stdout()
+        standard_streams.silence_stdout()
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the boundary: what arrives here is a bug, whatever it is
         interruption = interruption_behind(error)
@@ -89,10 +90,24 @@ def _write_traceback(error: BaseException, log_dir: Callable[[], Path]) -> str:
     return str(path)
 
 
-def silence_stdout() -> None:
-    """Send the rest of stdout nowhere, so that the interpreter's last flush has nothing to complain about."""
-    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.dup2(null, 1)
-    finally:
-        os.close(null)
+def log_dir(line: Sequence[str]) -> Path:
+    """Return the folder for the traceback of a bug: the project's state folder, else the user's own.
+
+    It does not use project discovery, which may be what failed. Raises OSError when it cannot be made.
+    """
+    from dbswitch import durable
+
+    start = Path.cwd()
+    for word, following in zip(line, (*line[1:], ""), strict=True):
+        if word == "--":
+            break
+        name, equals, value = word.partition("=")
+        if name == "--project":
+            start = Path(value if equals else following)
+    for folder in (start, *start.absolute().parents):
+        if (folder / ".dbswitch").is_dir() or (folder / "package.json").is_file():
+            return durable.ensure_state_dir(folder / ".dbswitch")
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    own = Path(base).expanduser() / "dbswitch"
+    own.mkdir(parents=True, mode=0o700, exist_ok=True)
+    return own

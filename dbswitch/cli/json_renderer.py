@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from dbswitch.answering import answering
+from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch.events import VERSION, Outcome, Result, to_line
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class JsonRenderer:
 
     def answer(self, answer: Answer) -> None:
         """Write one object. Raises BrokenPipeError when nobody reads."""
-        with answering():
+        with writing_to_stdout():
             self._write(object_line(answer.event, answer.fields))
 
     def note(self, text: str) -> None:

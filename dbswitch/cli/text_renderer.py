@@ -12,9 +12,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, assert_never
 
-from dbswitch.answering import answering
-from dbswitch.cli import wording
+from dbswitch.cli import messages
 from dbswitch.cli.renderer import Answer, Failure, Line, Style, plain
+from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch.events import (
     Notice,
     Outcome,
@@ -81,15 +81,15 @@ class PlainPeople:
             case Planned():
                 self._planned = event
                 if self.verbose:
-                    self.say(*wording.plan_lines(event, self._target, self._protected, dry=False))
+                    self.say(*messages.plan_lines(event, self._target, self._protected, dry=False))
             case PhaseChanged(phase, state, seconds, detail):
-                line = wording.phase_line(phase, state, seconds, detail, verbose=self.verbose)
+                line = messages.phase_line(phase, state, seconds, detail, verbose=self.verbose)
                 self.phase(event, line)
             case Waiting():
                 self.waiting(event)
             case Notice(code="stop", text=text) if not self.verbose:
                 self.step(text)
-            case Notice(code=code) if code in wording.NOTHING_DONE:
+            case Notice(code=code) if code in messages.NOTHING_DONE:
                 self._notices.append(event)  # the verdict says it
             case Notice(text=text, level=level):
                 self._notices.append(event)
@@ -118,7 +118,7 @@ class PlainPeople:
     def waiting_for(self, event: Waiting) -> str:
         """Return what is going on, and before the database answers what Ctrl-C does."""
         harmless = event.phase is Phase.PROBE and self._planned is not None
-        return wording.doing(event.phase) + (" (Ctrl-C changes nothing)" if harmless else "")
+        return messages.doing(event.phase) + (" (Ctrl-C changes nothing)" if harmless else "")
 
     def step(self, text: str) -> None:
         """Say a small step inside a phase, where that costs no line."""
@@ -127,15 +127,15 @@ class PlainPeople:
         """Say how it ended, also when quiet."""
         self.settle()
         if self._planned is not None and event.outcome is Outcome.PLANNED:
-            for line in wording.plan_lines(self._planned, event.target, self._protected, dry=True):
+            for line in messages.plan_lines(self._planned, event.target, self._protected, dry=True):
                 self.line(line)
-        for line in wording.verdict(event, self._protected, self._notices):
+        for line in messages.verdict(event, self._protected, self._notices):
             self.line(line)
 
     def answer(self, answer: Answer) -> None:
         """Print what was asked for on stdout. Raises BrokenPipeError when nobody reads."""
         self.settle()
-        with answering():
+        with writing_to_stdout():
             for line in answer.lines:
                 self._out.write(self.drawn(line, self._out) + "\n")
             self._out.flush()
@@ -147,7 +147,7 @@ class PlainPeople:
     def failure(self, failure: Failure) -> None:
         """Say an error."""
         self.settle()
-        for line in wording.failure_lines(failure.error):
+        for line in messages.failure_lines(failure.error):
             self.line(line)
 
     def question(self, lines: Iterable[Line], prompt: str) -> str:
@@ -205,7 +205,7 @@ class LivePeople(PlainPeople):
     def phase(self, event: PhaseChanged, line: Line | None) -> None:
         """Draw the running phase; leave a line behind when it ends."""
         if event.state is PhaseState.STARTED and not self.quiet:
-            self._begin(wording.doing(event.phase))
+            self._begin(messages.doing(event.phase))
         elif line is not None:  # else the live line stays for the next phase: quick ones must not flicker
             self.settle()
             self.say(line)
@@ -280,7 +280,7 @@ class _CurrentPhase:
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(frame, style="cyan")
         text.append(f" {self.label} ")
-        text.append(wording.duration(elapsed), style="dim")
+        text.append(messages.duration(elapsed), style="dim")
         if self.reason:
             text.append(f" {printable(self.reason)}".replace("\n", " "), style="dim")
         return text

@@ -1,0 +1,86 @@
+"""What every command gets besides its own arguments: the common flags, the renderer, the project, questions."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbswitch.cli.renderer import Renderer
+    from dbswitch.project.discovery import Project
+    from dbswitch.switch.request import Question
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """The flags that every command takes. `folder` None: the folder we are in, or the nearest above it."""
+
+    renderer: Renderer
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    folder: Path | None = None
+
+    def find_project(self) -> Project:
+        """Return the project we are in, and tell the renderer which of its targets are protected.
+
+        Raises:
+            ConfigError: no project here, or its files cannot be used.
+        """
+        from dbswitch.project.discovery import discover
+        from dbswitch.project.targets import list_targets
+
+        project = discover(self.start_folder())
+        self.renderer.protect(target.name for target in list_targets(project) if target.protected)
+        return project
+
+    def start_folder(self) -> Path:
+        """Return the folder to look for the project from.
+
+        Raises:
+            UsageError: the folder this was called in has been removed.
+        """
+        try:
+            return self.folder or Path.cwd()
+        except FileNotFoundError:
+            raise UsageError(
+                "the current folder is gone",
+                why="dbswitch looks for the project from there",
+                fix="cd into the app again, or give its folder with --project DIR",
+            ) from None
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person can answer: what they read and what they type is a terminal, and JSON is not asked for."""
+        return not self.json and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def asker(self) -> Callable[[Question], str] | None:
+        """Return what puts a question to a person, or None where nobody can answer."""
+        if not self.interactive:
+            return None
+
+        def ask(question: Question) -> str:
+            from dbswitch.cli.renderer import Style
+
+            try:
+                return self.renderer.question(
+                    [((question.text, Style.DANGER),)], f"Type {question.expected} to continue: "
+                ).strip()
+            except EOFError:
+                return ""
+
+        return ask
+
+    def agrees(self, prompt: str, *, default: bool) -> bool:
+        """Ask a yes-or-no question; the end of the input is a no. Only where `interactive`."""
+        try:
+            typed = self.renderer.question([], prompt).strip().lower()
+        except EOFError:
+            return False
+        return typed in {"y", "yes"} or (default and not typed)

@@ -1,0 +1,105 @@
+"""`dbswitch logs`, and showing log text for it and for `dbswitch dev`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from dbswitch.durable import open_regular
+from dbswitch.errors import ConfigError, ExitCode
+from dbswitch.stdout_guard import writing_to_stdout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from dbswitch.cli.command_context import CommandContext
+
+# ECMA-48: control sequences, operating system commands, two-byte escapes.
+_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[0-Z\\^_`-~])")
+_OPEN_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|\][^\x07\x1b]{0,256})?$")
+_TAIL = 1 << 20  # bytes; as much of the log's end as is searched for its last lines
+
+
+def logs(context: CommandContext, *, follow: bool, lines: int) -> int:
+    """Show the end of the server's log, and go on with `--follow`; return the exit code.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    project = context.find_project()
+    from dbswitch.project import server_spec
+    from dbswitch.server import log
+
+    path = server_spec.build(project).log_path
+    try:
+        if not path.exists():
+            context.renderer.note("there is no log yet; `dbswitch dev` starts the server")
+            if not follow:
+                return ExitCode.OK
+        tail, position = _tail(path, lines)
+    except OSError as error:
+        raise ConfigError(
+            "the server's log cannot be read",
+            facts=(f"{path}: {error.strerror}",),
+            why="what the server says is kept there",
+            fix=f"run it as the user that {path.parent} belongs to",
+        ) from None
+    show_log([tail], as_json=context.json)
+    if follow:
+        try:
+            show_log(log.follow(path, since=position), as_json=context.json)
+        except KeyboardInterrupt:  # how following ends; not an error
+            return ExitCode.INTERRUPTED
+    return ExitCode.OK
+
+
+def _tail(path: Path, count: int) -> tuple[bytes, int]:
+    try:
+        with open_regular(path) as stream:
+            position = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, position - _TAIL))
+            text = stream.read(_TAIL)
+    except FileNotFoundError:
+        return b"", 0
+    lines = text.splitlines(keepends=True)
+    return b"".join(lines[len(lines) - count :] if count < len(lines) else lines), position
+
+
+def show_log(chunks: Iterable[bytes], *, as_json: bool) -> None:
+    """Write log text to stdout as it comes, or as one JSON object per line. Raises BrokenPipeError."""
+    if not as_json:
+        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        for chunk in chunks if coloured else without_escapes(chunks):
+            with writing_to_stdout():
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
+        return
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            _log_line(line)
+    if rest:
+        _log_line(rest)
+
+
+def without_escapes(chunks: Iterable[bytes]) -> Iterable[bytes]:
+    """Yield the text without escape sequences of terminals; one that a chunk ends in is completed by the next."""
+    rest = b""
+    for chunk in chunks:
+        text = _ESCAPE.sub(b"", rest + chunk)
+        cut = _OPEN_ESCAPE.search(text)
+        rest = text[cut.start() :] if cut is not None else b""
+        yield text[: len(text) - len(rest)]
+
+
+def _log_line(line: bytes) -> None:
+    from dbswitch.cli.json_renderer import object_line
+
+    text = line.decode(errors="replace").rstrip("\r")
+    with writing_to_stdout():
+        sys.stdout.write(object_line("log", {"line": text}) + "\n")
+        sys.stdout.flush()

@@ -1,0 +1,31 @@
+"""What a command was asked for goes to stdout, or an error says that it could not be written."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def writing_to_stdout() -> Iterator[None]:
+    """Turn an error of the block's writes (ENOSPC, EIO) into an expected failure.
+
+    Raises:
+        UsageError: stdout cannot be written. BrokenPipeError: its reader has closed it.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(
+            "the output could not be written",
+            facts=(f"stdout: {error.strerror}",),
+            why="it is missing, or only its beginning was written",
+            fix="redirect the output to a disk with free space",
+        ) from None
