@@ -1,1 +1,1 @@
-"""The database room: connection URLs, failures, readiness, identity and migrations of one Postgres."""
+"""Connection URLs, failures, readiness, identity and migrations of one Postgres."""

@@ -1,9 +1,9 @@
-"""What a failed connection means: whether waiting can help, Prisma's code for it, and words for people.
+"""What a failed connection means: whether waiting can help, Prisma's code for it, and the text shown to the user.
 
 The decision is made by SQLSTATE where the server gave one ("PostgreSQL Error Codes", appendix A), else by libpq's own
 messages. Those are English: libpq translates only in programs that set LC_MESSAGES, which Python does not. Server messages
-come in the server's language, so they are consulted only where the SQLSTATE is too coarse, and an unknown failure is
-one that waiting may cure. Codes: Prisma's "Error reference".
+come in the server's language, so they are consulted only where the SQLSTATE is too coarse. An unknown failure is
+retried. Codes: Prisma's "Error reference".
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Failure(Struct, frozen=True):
         kind: what went wrong.
         retry: whether waiting may help.
         prisma_code: the code Prisma has for it.
-        text: a short phrase for people.
-        fix: what a person can do; may be empty.
+        text: a short phrase to display.
+        fix: what the user can do; may be empty.
         said: the first line of what the server or libpq said, shortened; may be empty.
     """
 
@@ -102,7 +102,7 @@ class Failure(Struct, frozen=True):
 
 
 class AttemptError(Exception):
-    """One attempt failed; `failure` says how. It never leaves this folder."""
+    """One attempt failed; `failure` says why. It is not raised outside this package."""
 
     def __init__(self, found: Failure) -> None:
         super().__init__(found.text)
@@ -123,14 +123,14 @@ VERDICTS: Final[dict[FailureKind, _Verdict]] = {
     ),
     _K.NO_SOCKET: _Verdict(True, "P1001", "there is no socket in that folder", "start the database server"),
     _K.UNREACHABLE: _Verdict(
-        True, "P1001", "the host cannot be reached", "look at the network, VPN and firewall"
+        True, "P1001", "the host cannot be reached", "check the network, VPN and firewall"
     ),
     _K.NAME_UNKNOWN: _Verdict(
-        True, "P1001", "the host name is not known", "look at the host name's spelling"
+        True, "P1001", "the host name is not known", "check the spelling of the host name"
     ),
-    _K.NAME_LOOKUP: _Verdict(True, "P1001", "the host name cannot be looked up now", "look at the network"),
-    _K.TIMED_OUT: _Verdict(True, "P1002", "no answer in time", "look at the port, VPN and firewall"),
-    _K.CLOSED: _Verdict(True, "P1017", "the connection was closed before the login was done"),
+    _K.NAME_LOOKUP: _Verdict(True, "P1001", "the host name lookup fails", "check the network"),
+    _K.TIMED_OUT: _Verdict(True, "P1002", "no answer in time", "check the port, VPN and firewall"),
+    _K.CLOSED: _Verdict(True, "P1017", "the connection was closed during the login"),
     _K.STARTING_UP: _Verdict(True, "P1001", "the server is starting up"),
     _K.SHUTTING_DOWN: _Verdict(True, "P1001", "the server is shutting down"),
     _K.TERMINATED: _Verdict(True, "P1017", "the server ended the connection"),
@@ -138,9 +138,9 @@ VERDICTS: Final[dict[FailureKind, _Verdict]] = {
         True, "P2037", "too many connections", "close clients, or raise the server's max_connections"
     ),
     _K.OVERLOADED: _Verdict(
-        True, "P1001", "the server is out of resources", "look at the server's memory and disk"
+        True, "P1001", "the server is out of resources", "check the server's memory and disk"
     ),
-    _K.POOLER_WAITING: _Verdict(True, "P1001", "the pooler answers, the server behind it does not"),
+    _K.POOLER_WAITING: _Verdict(True, "P1001", "the pooler answers, but the server behind it does not"),
     _K.RESTARTED: _Verdict(True, "P1001", "the server restarted between two answers"),
     _K.UNKNOWN: _Verdict(True, "P1001", "the attempt failed"),
     _K.WRONG_PASSWORD: _Verdict(
@@ -148,7 +148,7 @@ VERDICTS: Final[dict[FailureKind, _Verdict]] = {
     ),
     _K.NO_SUCH_ROLE: _Verdict(False, "P1000", "there is no such user", "correct the user in the target"),
     _K.NOT_ALLOWED: _Verdict(
-        False, "P1010", "this user may not connect", "have the access granted (pg_hba.conf, GRANT CONNECT)"
+        False, "P1010", "this user may not connect", "ask for access (pg_hba.conf, GRANT CONNECT)"
     ),
     _K.NO_SUCH_DATABASE: _Verdict(
         False, "P1003", "there is no such database", "create the database, or correct its name in the target"
@@ -163,40 +163,43 @@ VERDICTS: Final[dict[FailureKind, _Verdict]] = {
         False,
         "P1010",
         "this user may not use the schema that ?schema= names",
-        "have the access granted (GRANT USAGE ON SCHEMA)",
+        "ask for access (GRANT USAGE ON SCHEMA)",
     ),
     _K.DATABASE_CLOSED: _Verdict(
-        False, "P1010", "that database does not take connections", "use another database"
+        False, "P1010", "that database does not accept connections", "use another database"
     ),
     _K.STANDBY_CLOSED: _Verdict(
-        False, "P1001", "the server is a standby that takes no connections", "use the primary server"
+        False, "P1001", "the server is a standby that accepts no connections", "use the primary server"
     ),
     _K.TLS_NOT_OFFERED: _Verdict(
-        False, "P1011", "TLS is asked for and the server does not offer it", "take sslmode out of the URL"
+        False,
+        "P1011",
+        "the URL requires TLS, but the server does not offer it",
+        "remove sslmode from the URL",
     ),
-    _K.TLS_REQUIRED: _Verdict(False, "P1011", "the server demands TLS", "add sslmode=require to the URL"),
+    _K.TLS_REQUIRED: _Verdict(False, "P1011", "the server requires TLS", "add sslmode=require to the URL"),
     _K.BAD_CERTIFICATE: _Verdict(
-        False, "P1011", "the server's certificate does not pass the check", "look at sslmode and sslrootcert"
+        False, "P1011", "the server's certificate cannot be verified", "check sslmode and sslrootcert"
     ),
     _K.TLS_FAILED: _Verdict(
-        False, "P1011", "the TLS handshake failed", "look at sslmode and the server's TLS setup"
+        False, "P1011", "the TLS handshake failed", "check sslmode and the server's TLS settings"
     ),
     _K.LOGIN_METHOD: _Verdict(
-        False, "P1000", "server and client share no way to log in", "look at the server's pg_hba.conf"
+        False, "P1000", "no authentication method in common with the server", "check the server's pg_hba.conf"
     ),
     _K.BAD_PARAMETER: _Verdict(
         False,
         "P1013",
-        "the server does not take a parameter of the URL",
-        "look at options and the other parameters",
+        "the server rejects a parameter of the URL",
+        "check `options` and the other parameters",
     ),
     _K.SOCKET_DENIED: _Verdict(
-        False, "P1010", "the socket may not be opened", "look at the folder's permissions"
+        False, "P1010", "permission denied on the socket", "check the folder's permissions"
     ),
     _K.NOT_POSTGRES: _Verdict(
         False,
         "P1001",
-        "something that is no Postgres server answers there",
+        "something other than a Postgres server answers there",
         "correct host and port in the target",
     ),
 }
@@ -269,7 +272,7 @@ _CLIENT_TEXT: Final = _table(
     (r"SSL error|could not establish SSL|ssl_(min|max)_protocol|tlsv1", _K.TLS_FAILED),
     (r"invalid (connection option|\w+ value|port number|integer value)|too long", _K.BAD_PARAMETER),
 )
-# What the URL beside it says already.
+# Repeats the URL that is shown beside it.
 _WHERE: Final = re.compile(r"^connection to server (at|on socket) .*? failed: ")
 _SAID_LIMIT: Final = 200
 
@@ -284,7 +287,7 @@ def failure(kind: FailureKind, *, said: str = "") -> Failure:
     verdict = VERDICTS[kind]
     line = next((line.strip() for line in said.splitlines() if line.strip()), "")
     line = _WHERE.sub("", line)
-    # The words come from whatever listens there: no control characters on a person's terminal.
+    # The text comes from an unknown server: keep control characters away from the terminal.
     shown = "".join(char if char.isprintable() else "?" for char in line)
     if len(shown) > _SAID_LIMIT:
         shown = shown[: _SAID_LIMIT - 1] + "…"
@@ -292,7 +295,7 @@ def failure(kind: FailureKind, *, said: str = "") -> Failure:
 
 
 def explain(found: Failure, where: str, tried: str = "") -> DatabaseRejectedError | DatabaseNotReadyError:
-    """Return the error for people.
+    """Return the error to show to the user.
 
     Args:
         found: the last failure.

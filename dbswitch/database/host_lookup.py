@@ -1,6 +1,6 @@
 """Look up a host name within a time limit.
 
-getaddrinfo(3) has no limit of its own and cannot be cancelled, so it runs in a thread that nobody waits for at exit.
+getaddrinfo(3) has no limit of its own and cannot be cancelled, so it runs in a daemon thread.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Answer = tuple[str, ...] | OSError | UnicodeError
 
 
 class Resolver:
-    """Looks one host up, as often as asked; at most one look-up is under way at a time."""
+    """Looks up one host, repeatedly; at most one lookup runs at a time."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -36,7 +36,7 @@ class Resolver:
             until: give up at this time (`time.monotonic()`).
 
         Raises:
-            AttemptError: unknown, not to be looked up now, or not answered in time.
+            AttemptError: unknown, a temporary failure of the lookup, or no answer in time.
         """
         if _is_address(self._host):
             return (self._host,)

@@ -40,12 +40,12 @@ class Identity(Struct, frozen=True):
         database: its name.
         database_oid: its number in this cluster.
         started_at: when the postmaster started, microseconds since the epoch, decimal.
-        system_identifier: the cluster's number, None where it may not be read.
+        system_identifier: the cluster's number, None if the role may not read it.
         server_version: such as `18.4`.
         in_recovery: a standby, or a server replaying its log.
         read_only: a new transaction would be read-only.
-        schema: the first schema of the search path, empty where none of it exists; None where it was not told.
-        role: who runs the statements; None where it was not told.
+        schema: the first schema of the search path, empty if none of it exists; None if it was not reported.
+        role: the role that runs the statements; None if it was not reported.
         model_schema: the schema of Prisma's model queries: the URL's `?schema=` for the probe, what the generated client
             writes into its SQL for the app; None where the URL names none, or the app's client cannot tell.
     """
@@ -65,7 +65,7 @@ class Identity(Struct, frozen=True):
         """Whether both answers came from one database of one running server.
 
         The start time always counts: a branch, a restored snapshot and a standby carry their origin's system identifier.
-        The price is that a server restarted in between is not recognised; ask both sides again then
+        A server that restarted in between is therefore not recognised; ask both sides again then
         (:meth:`restart_of` tells).
         """
         return self._same_place(other) and self.started_at == other.started_at
@@ -75,7 +75,7 @@ class Identity(Struct, frozen=True):
         return self._same_place(other) and self.started_at != other.started_at
 
     def differs_in(self, expected: Identity) -> str:
-        """Return in words how the app's identity differs from `expected` in role or schema; empty where it does not."""
+        """Describe how the app's identity differs from `expected` in role or schema; empty if it does not."""
         if None not in {self.role, expected.role} and self.role != expected.role:
             return f"as role {self.role}, not {expected.role}"
         wanted, found = expected.model_schema, self.model_schema
@@ -88,10 +88,10 @@ class Identity(Struct, frozen=True):
         return ""
 
     def leaves_open(self, expected: Identity) -> str:
-        """Return in words what the app's identity does not tell of `expected`; empty where it tells everything."""
+        """Describe what the app's identity lacks of `expected`; empty if it lacks nothing."""
         untold = [name for name in ("schema", "role") if getattr(self, name) is None]
         if untold:
-            return f"the identity route does not tell {' and '.join(untold)}"
+            return f"the identity route does not report {' and '.join(untold)}"
         wanted = expected.model_schema
         if wanted is not None and wanted not in {self.model_schema, self.schema}:
             return (
@@ -119,7 +119,7 @@ class Identity(Struct, frozen=True):
         """Read a row of :data:`IDENTITY_SQL`, or what the generated route answered.
 
         Raises:
-            ValueError: a field is missing or is no text.
+            ValueError: a field is missing or not a string.
         """
 
         def text(key: str) -> str:
@@ -130,7 +130,7 @@ class Identity(Struct, frozen=True):
 
         system = found.get("systemIdentifier")
         if system is not None and not isinstance(system, str):
-            raise ValueError("the identity's systemIdentifier is no text")
+            raise ValueError("the identity's systemIdentifier is not a string")
         return cls(
             database=text("database"),
             database_oid=text("databaseOid"),
@@ -163,7 +163,7 @@ def _truth(value: object, key: str) -> bool:
         case False | "false" | "f" | "off":
             return False
         case _:
-            raise ValueError(f"the identity's {key} is neither true nor false")
+            raise ValueError(f"the identity's {key} is not a boolean")
 
 
 def _wire_name(key: str) -> str:

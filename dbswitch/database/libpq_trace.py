@@ -55,7 +55,7 @@ def errors_in_trace(trace: bytes) -> tuple[ErrorResponse, ...]:
 
 
 def error_in_message(message: str) -> tuple[ErrorResponse, ...]:
-    """Return the error that libpq's `message` tells in English; none where it is in another language or libpq's own.
+    """Return the error that libpq's English `message` reports; None if it is in another language or libpq's own.
 
     For macOS, where libpq cannot trace into memory.
     """

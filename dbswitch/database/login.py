@@ -1,8 +1,8 @@
-"""One attempt at a database: look its name up, connect, log in, ask; each step within one time limit.
+"""One attempt at a database: look up the host, connect, log in, query; one time limit for all steps.
 
 libpq is driven by hand (`PQconnectStart`, `PQconnectPoll`, "Asynchronous Command Processing"): psycopg's own connect has no
-limit for the name look-up and no SQLSTATE for a failed login. Where libpq can trace, the SQLSTATE is read from the
-trace; a trace may hold the password, so it stays in memory and only the error messages in it are looked at.
+limit for the host lookup and no SQLSTATE for a failed login. Where libpq can trace, the SQLSTATE is read from the
+trace; a trace may hold the password, so it stays in memory and only the error messages in it are used.
 Waiting is done in poll(2), which a signal handler that raises ends at once.
 """
 
@@ -113,8 +113,8 @@ def session(
 
     Args:
         url: where to.
-        resolver: looks the host up.
-        seconds: the limit for everything, name look-up and statements included.
+        resolver: looks up the host.
+        seconds: the limit for everything, host lookup and statements included.
         trace: whether to read SQLSTATEs from libpq's trace.
 
     Raises:
@@ -137,7 +137,7 @@ def session(
         failures.append(found)
         if found.kind not in _NEXT_ADDRESS:
             break
-    # The address that came furthest tells most: a wrong password or a server that starts up beats another's refusal.
+    # Report the address that got furthest: a wrong password or a starting server says more than another's refusal.
     telling = (f for f in reversed(failures) if not f.retry or f.kind is not FailureKind.REFUSED)
     raise AttemptError(next(telling, failures[-1]))
 
@@ -189,7 +189,7 @@ def _log_in(
         errors = error_in_message(message)
     if errors:
         # With sslmode prefer and allow libpq tries with and without TLS; "no entry for this kind of connection" from one of
-        # the two is the lesser news.
+        # the two says less.
         told = next((error for error in errors if error.sqlstate != "28000"), errors[0])
         said = _clean(told.message, url.password.reveal())
         return classify(Evidence(Stage.CONNECT, said, sqlstate=told.sqlstate, detail=told.detail))

@@ -39,9 +39,9 @@ class MigrationState(Struct, frozen=True):
 
     Attributes:
         pending: in the folder, not applied.
-        failed: begun and neither finished nor marked as rolled back; Prisma applies nothing more until that is resolved.
+        failed: started and neither finished nor marked as rolled back; Prisma applies nothing more until that is resolved.
         edited: applied, and changed in the folder since.
-        missing: applied, and not in the folder.
+        missing: applied, but not in the folder.
         has_table: whether Prisma Migrate was ever used on this database.
     """
 
@@ -107,7 +107,7 @@ def read_scripts(migrations_dir: Path) -> dict[str, bytes]:
         raise ConfigError(
             "A migration cannot be read.",
             facts=(f"{error.filename}: {error.strerror}",),
-            fix="look at its permissions",
+            fix="check its permissions",
         ) from None
 
 

@@ -1,6 +1,6 @@
-"""Wait until a database can be used: log in as the real user, on the real database, and ask it who it is.
+"""Wait until a database can be used: log in to the target's database as the target's user and query its identity.
 
-`docs/explanation/database-readiness.md` tells how the waiting is paced and why.
+`docs/explanation/database-readiness.md` explains the backoff.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _GROWTH: Final = 2.0
 _STARTING_GROWTH: Final = 1.5
 _SCHEMA: Final = frozenset({FailureKind.NO_SUCH_SCHEMA, FailureKind.SCHEMA_DENIED})
 _SMALLEST_BUDGET: Final = 10
-# Seconds between attempts for which the budget always keeps enough; what it has beyond that may be spent in haste.
+# Seconds between attempts for which the budget always has enough attempts left; the rest may be used faster.
 _SPARSEST: Final = 2.0
 
 
@@ -70,7 +70,7 @@ class Ready(Struct, frozen=True):
         identity: which one, and in what state.
         attempts: how many attempts it took, the successful ones included.
         seconds: from the call to the last answer.
-        notices: what a person should know; one sentence each.
+        notices: what the user should know; one sentence each.
         latency: seconds of the last attempt, login and query together.
         encrypted: whether libpq used TLS.
     """
@@ -273,7 +273,7 @@ def _notices(url: DatabaseUrl, answer: _Answer) -> tuple[str, ...]:
     found = []
     if answer.identity.in_recovery:
         found.append(
-            f"{answer.identity.database} is on a server in recovery (a standby): it can be read, not written."
+            f"{answer.identity.database} is on a server in recovery (a standby): it can be read but not written."
         )
     elif answer.identity.read_only:
         found.append(
@@ -285,7 +285,9 @@ def _notices(url: DatabaseUrl, answer: _Answer) -> tuple[str, ...]:
         and url.parameter("sslmode") is None
         and url.parameter("ssl") is None
     ):
-        found.append("The probe's connection was encrypted, the app's will not be: the URL has no sslmode.")
+        found.append(
+            "The probe's connection was encrypted, but the app's will not be: the URL has no sslmode."
+        )
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Who is connected to a database, as far as its server tells: `pg_stat_activity`, and the addresses of a host."""
+"""The sessions of a database, as far as its server reports them: `pg_stat_activity`, and the addresses of a host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FROM pg_catalog.pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NO
 
 
 class Session(Struct, frozen=True):
-    """One session: whether it is on the asked database, its role, and its client's port (None: not told, or a socket)."""
+    """One session: whether it is on the asked database, its role, and its client's port (None: not reported, or a socket)."""
 
     here: bool
     role: str
@@ -37,7 +37,7 @@ def addresses(url: DatabaseUrl, seconds: float) -> tuple[str, ...] | None:
 
 
 def sessions(url: DatabaseUrl, seconds: float) -> tuple[Session, ...] | None:
-    """Return the sessions of the URL's server but our own; None where it does not tell within `seconds`.
+    """Return the sessions of the URL's server but our own; None if it does not answer within `seconds`.
 
     A database that does not exist has no sessions.
     """

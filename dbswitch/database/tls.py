@@ -1,4 +1,4 @@
-"""What libpq and node-postgres make of one URL's TLS parameters. They differ, so a green probe may prove nothing.
+"""What libpq and node-postgres make of one URL's TLS parameters. They differ, so the probe may succeed where the app fails.
 
 Sources: libpq's "SSL Support"; `pg-connection-string` 2.14 and `pg` 8.23, whose `sslmode` other than `disable` and
 `no-verify` verifies certificate and name, and which without any parameter does not encrypt at all.
@@ -24,7 +24,7 @@ class Encryption(StrEnum):
 
 
 class Verification(StrEnum):
-    """What of the server's certificate is checked."""
+    """Which parts of the server's certificate are checked."""
 
     NOTHING = "nothing"
     AUTHORITY = "its authority"
@@ -99,13 +99,13 @@ def node_view(url: DatabaseUrl) -> TlsView:
 
 
 def advice(url: DatabaseUrl) -> tuple[str, ...]:
-    """Return what a person should know about the TLS of `url`; one sentence each."""
+    """Return what the user should know about the TLS of `url`; one sentence each."""
     found: list[str] = []
     libpq, node = libpq_view(url), node_view(url)
     mode = url.parameter("sslmode")
     if url.parameter("sslrootcert") == "system":
         found.append(
-            "sslrootcert=system is libpq's own word; node-postgres looks for a file of that name and fails."
+            "sslrootcert=system is specific to libpq; node-postgres looks for a file of that name and fails."
         )
     if url.parameter("ssl") == "false" and mode is None:
         found.append("node-postgres reads ssl=false as a true value: write sslmode=disable.")
@@ -118,7 +118,7 @@ def advice(url: DatabaseUrl) -> tuple[str, ...]:
         )
     elif node.encryption is Encryption.NEVER and mode is None and not url.is_local:
         found.append(
-            "Without sslmode node-postgres does not encrypt, and fails where the server insists on it; "
-            "libpq would encrypt by itself."
+            "Without sslmode node-postgres does not encrypt, and fails if the server requires it; "
+            "libpq would encrypt by default."
         )
     return tuple(found)

@@ -1,6 +1,6 @@
-"""One connection URL: read once, then written for env files, for libpq and for people.
+"""One connection URL: parsed once, then written for env files, for libpq and for display.
 
-How a URL is taken apart is the rule of :mod:`dbswitch.database.url_split`. Sources of the readings: libpq's "Connection
+The parsing rule is in :mod:`dbswitch.database.url_split`. Sources: libpq's "Connection
 URIs", the WHATWG URL standard as node-postgres' `pg-connection-string` 2.14 uses it, Prisma's "Connection URLs".
 """
 
@@ -53,7 +53,7 @@ _SHOWN: Final = frozenset({*APP_PARAMETERS, *_LIBPQ_PARAMETERS, "sslmode", "conn
 
 @final
 class Secret:
-    """A string that shows itself only when asked by name; `repr`, `str`, f-strings and pickling give nothing away."""
+    """A string that is revealed only by an explicit call; `repr`, `str`, f-strings and pickling do not contain it."""
 
     __slots__ = ("_value",)
 
@@ -118,7 +118,7 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, text: str, *, name: str = "DATABASE_URL") -> DatabaseUrl:
-        """Read a URL as people paste it.
+        """Parse a URL as users paste it.
 
         Args:
             text: the URL.
@@ -144,7 +144,7 @@ class DatabaseUrl:
 
     @property
     def is_local(self) -> bool:
-        """Whether the host is this machine by its very name: loopback or a Unix socket."""
+        """Whether the host names this machine: loopback or a Unix socket."""
         host = self.host.lower()
         return (
             self.is_socket
@@ -155,13 +155,13 @@ class DatabaseUrl:
 
     @property
     def address(self) -> str:
-        """Host and port for people: `db.example.com:5432`; the folder of a Unix socket."""
+        """Host and port for display: `db.example.com:5432`; the folder of a Unix socket."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.is_socket else f"{host}:{self.port}"
 
     @property
     def place(self) -> str:
-        """Database, host and port for people: `shop at db.example.com:5432`, `shop at /run/postgresql`."""
+        """Database, host and port for display: `shop at db.example.com:5432`, `shop at /run/postgresql`."""
         return f"{self.database} at {self.address}"
 
     @property
@@ -181,11 +181,11 @@ class DatabaseUrl:
         return self._written(self.password.reveal(), masked=False)
 
     def canonical_form(self) -> str:
-        """Return the URL as :meth:`env_form` with scheme and port always written alike: equal URLs, equal texts."""
+        """Return the URL as :meth:`env_form` with scheme and port normalised, so that equal URLs give equal texts."""
         return replace(self, scheme="postgresql", port_written=True).env_form()
 
     def masked(self) -> str:
-        """Return the URL for people: no password, and no value of a parameter that may hold a secret."""
+        """Return the URL for display: no password, and no value of a parameter that may hold a secret."""
         return self._written(MASK if self.password else "", masked=True)
 
     def libpq(self) -> LibpqParameters:
@@ -206,7 +206,7 @@ class DatabaseUrl:
 
     @property
     def libpq_sslmode(self) -> str:
-        """The `sslmode` to give libpq; what node-postgres makes of it is the matter of :mod:`dbswitch.database.tls`."""
+        """The `sslmode` to give libpq; how node-postgres interprets it is in :mod:`dbswitch.database.tls`."""
         match self.parameter("sslmode"), self.parameter("ssl"):
             case ("no-verify", _) | (None, "no-verify" | "1" | "true"):
                 return "require"
@@ -218,7 +218,7 @@ class DatabaseUrl:
                 return str(mode)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return what a person should know about this URL; each one sentence, without secrets."""
+        """Return what the user should know about this URL; one sentence each, without secrets."""
         from dbswitch.database.tls import advice
 
         found = list(advice(self))
@@ -289,7 +289,7 @@ def _from_pieces(pieces: Pieces, name: str) -> DatabaseUrl:
             raise UrlError(
                 f"{name} has the parameter {key}.",
                 why=_MISLEADING[key],
-                fix="put it in its place in the URL, or remove it",
+                fix="move it to its own part of the URL, or remove it",
             )
         if key in moved:
             # libpq and node-postgres both prefer these over what stands in front of the database.
@@ -314,7 +314,7 @@ def _from_pieces(pieces: Pieces, name: str) -> DatabaseUrl:
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise UrlError(
             f"The port in {name} is not between 1 and 65535.",
-            why="there are no others",
+            why="other port numbers do not exist",
             fix="write host:5432, or leave the port out",
         )
     return DatabaseUrl(

@@ -1,4 +1,4 @@
-"""The host of a connection URL: what may stand there, and the form that every program reads alike. Pure."""
+"""The host of a connection URL: what is allowed, and the form that every program reads in the same way. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def checked_host(host: str, written: str, name: str) -> str:
     """Return the host as every program writes it; `written` is what stood in front of the database.
 
     Raises:
-        UrlError: it is none, or not one that node-postgres, Prisma and libpq all connect to.
+        UrlError: not a host, or not one that node-postgres, Prisma and libpq all connect to.
     """
     if host.startswith("/"):
         if written not in {*SOCKET_HOSTS, host}:
@@ -57,7 +57,7 @@ def _address(text: str, name: str) -> str:
         return str(IPv6Address(text))
     except ValueError:
         raise UrlError(
-            f"The IPv6 address in {name} is not one.",
+            f"The IPv6 address in {name} is not valid.",
             why="no program could connect to it",
             fix="write it like [2001:db8::1]:5432",
         ) from None

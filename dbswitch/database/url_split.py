@@ -1,4 +1,4 @@
-"""Take a connection URL as people paste it apart into its raw pieces. Nothing is decoded here but the `%` escapes.
+"""Split a connection URL, as users paste it, into its raw parts. Nothing is decoded here but the `%` escapes.
 
 The rule, in order:
 
@@ -70,7 +70,7 @@ class Pieces:
 
 
 def split(text: str, name: str) -> Pieces:
-    """Take `text` apart by the rule above.
+    """Split `text` by the rule above.
 
     Args:
         text: the URL, white space at both ends allowed.
@@ -86,8 +86,8 @@ def split(text: str, name: str) -> Pieces:
     if len(readings) > 1:
         raise UrlError(
             f"{name} can be read in {len(readings)} ways.",
-            facts=("several @ in it could be the one in front of the host",),
-            why="the part in front of the last such @ may be the password or a host and its parameters",
+            facts=("more than one @ could be the one before the host",),
+            why="the text before the last such @ may be the password, or a host and its parameters",
             fix="write the @ that belongs to the password or to a parameter's value as %40",
         )
     if readings:
@@ -96,8 +96,8 @@ def split(text: str, name: str) -> Pieces:
         if colon and not user:
             raise UrlError(
                 f"{name} has a password but no user.",
-                why="each program would take another name for the user",
-                fix="write the user in front of the first colon",
+                why="each program would use a different default user",
+                fix="write the user before the first colon",
             )
     else:
         whole = _PLACE.fullmatch(rest) if not ends else None
@@ -116,7 +116,7 @@ def split(text: str, name: str) -> Pieces:
 
 
 def unescape(text: str, what: str) -> str:
-    """Decode the `%` escapes of one piece; a `%` that starts none stands for itself.
+    """Decode the `%` escapes of one piece; any other `%` is literal.
 
     Raises:
         UrlError: it holds both kinds of `%`, a zero byte, or bytes that are not UTF-8.
@@ -126,8 +126,8 @@ def unescape(text: str, what: str) -> str:
             raise UrlError(
                 f"The % signs in {what} are ambiguous.",
                 facts=("some are followed by two hexadecimal digits, some are not",),
-                why="it could be encoded already or not",
-                fix="write every % that stands for itself as %25",
+                why="the value may or may not be encoded already",
+                fix="write every literal % as %25",
             )
         decoded = text
     else:
@@ -158,7 +158,7 @@ def _scheme(text: str, name: str) -> tuple[str, str]:
     if not text:
         raise UrlError(
             f"{name} is empty.",
-            why="node-postgres silently takes an empty URL for 127.0.0.1:5432",
+            why="for node-postgres an empty URL means 127.0.0.1:5432, without an error",
             fix="write the database's URL",
         )
     if _CONTROL.search(text):
@@ -217,11 +217,11 @@ def _no_scheme(text: str, name: str) -> UrlError:
         return UrlError(
             f"{name} is a psql command, not a URL.",
             why=SUPPORTED,
-            fix="keep only what stands between the quotes",
+            fix="keep only the part between the quotes",
         )
     if re.match(r"[a-z_]+ *=", text):
         return UrlError(f"{name} is in libpq's key=value form.", why="Prisma reads URLs only", fix=_FORM)
-    return UrlError(f"{name} is no URL.", why=SUPPORTED, fix=_FORM)
+    return UrlError(f"{name} is not a URL.", why=SUPPORTED, fix=_FORM)
 
 
 def _diagnosis(rest: str, name: str) -> UrlError:
@@ -247,29 +247,29 @@ def _diagnosis(rest: str, name: str) -> UrlError:
         if not slash or not database:
             return UrlError(
                 f"{name} names no database.",
-                why="each program would fall back to another one",
-                fix="end it with /DATABASE (in front of any ?)",
+                why="each program would use a different default database",
+                fix="end it with /DATABASE (before any ?)",
             )
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", database):
             return UrlError(
                 f"The database name in {name} has characters other than A-Z a-z 0-9 _ . -",
                 why="node-postgres, Prisma and libpq decode such names differently",
-                fix="rename the database; or, if this is a piece of the password, percent-encode the password",
+                fix="rename the database; or, if this is part of the password, percent-encode the password",
             )
         problem = "a #, which must be %23" if "#" in query else "parameters that are not key=value pairs"
         return UrlError(
-            f"Behind the database name {name} has {problem}.",
+            f"After the database name, {name} has {problem}.",
             why="URL parsers cut it there or drop it",
             fix="percent-encode the values",
         )
     if re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*):.*", address):
         return UrlError(
-            f"The port in {name} is no number.",
-            why="what stands there may be a piece of a password that is not percent-encoded",
+            f"The port in {name} is not a number.",
+            why="that text may be part of a password that is not percent-encoded",
             fix="write host:5432, or leave the port out; percent-encode the password",
         )
     return UrlError(
-        f"The host in {name} cannot be made out.",
+        f"The host in {name} cannot be determined.",
         why="a host consists of A-Z a-z 0-9 . _ - or is an IPv6 address in brackets",
         fix="percent-encode the password (@ is %40, / is %2F, # is %23, ? is %3F) and the host's special characters",
     )

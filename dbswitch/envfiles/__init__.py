@@ -1,1 +1,1 @@
-"""Env files: read, edit to the byte, place variables and replace several files as one transaction."""
+"""Read env files, edit them byte by byte, place variables and replace several files in one transaction."""

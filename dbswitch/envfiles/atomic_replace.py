@@ -29,7 +29,7 @@ _UNSUPPORTED = frozenset(
 
 
 class ChangedError(Exception):
-    """The file did not have the expected content and keeps what it has: `found` (None: no file)."""
+    """The file did not have the expected content and is left unchanged: `found` (None: no file)."""
 
     def __init__(self, found: bytes | None) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class ChangedError(Exception):
 
 
 def read_file(path: str) -> bytes | None:
-    """Return the content of a regular file, None if nothing is there. Never waits for a FIFO, follows no symlink.
+    """Return the content of a regular file, None if nothing is there. Does not block on a FIFO or follow a symlink.
 
     Raises:
         NotAFileError: it is not a regular file.
@@ -57,7 +57,7 @@ def replace(temporary: str, real: str, before: bytes | None, after: bytes | None
     Where names can be exchanged, `temporary` is what `real` was before.
 
     Raises:
-        ChangedError: `real` had another content, and keeps it.
+        ChangedError: `real` had another content and was not changed.
         OSError: the system refused; nothing is known to have changed.
     """
     found = read_file(real)

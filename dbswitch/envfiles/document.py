@@ -1,4 +1,4 @@
-"""An env file as a lossless document: what is bound where, and edits that change those bytes only.
+"""An env file as a lossless document: its bindings, and edits that change only their bytes.
 
 Every edit is read again as each reader does before it is returned (`edit_check.py`); one that a reader would understand
 differently is refused.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PARKED = "dbswitch:parked"
 KEPT = "dbswitch:kept"
-_OPEN_QUOTE = "its quote is not closed, so the readers disagree where it ends"
+_OPEN_QUOTE = "its quote is not closed, so the readers disagree on where it ends"
 _OTHERS = "with the commented lines back, a reader would read another variable differently"
 _BOM = "\ufeff"
 _LINE = re.compile("[^\n\r\u2028\u2029]*(?:\r\n|[\n\r\u2028\u2029]|\\Z)")
@@ -243,9 +243,7 @@ class Document:
             splices.append((one.start, one.end, "".join(f"# {line}" for line in lines)))
         edited = self._splice(sorted(splices))
         if not edit_check.unchanged(self.readings, edited.readings):
-            raise self._refusal(
-                "A variable", 0, "without the comments of dbswitch it would be read differently"
-            )
+            raise self._refusal("A variable", 0, "it would be read differently without dbswitch's comments")
         return edited
 
     def _editable_sites(self, key: str) -> list[Site]:
@@ -258,11 +256,11 @@ class Document:
             raise EnvFileError(f"{key!r} is not a variable name that every reader accepts.")
         if "\0" in self._text:
             raise EnvFileError(
-                f"{self.name} contains NUL bytes and is not edited.",
+                f"{self.name} contains NUL bytes and cannot be edited.",
                 facts=("an editor or shell may have saved it as UTF-16",)
                 if self._text.count("\0") > 1
                 else (),
-                why="Each reader cuts such a file off at another place.",
+                why="Each reader stops at a different place in such a file.",
                 fix=f"Save {self.name} as UTF-8.",
             )
         return [site for site in self.readings.sites if site.key == key]

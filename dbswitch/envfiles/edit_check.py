@@ -1,4 +1,4 @@
-"""Whether an edit did what was asked, and nothing else, for every reader: the check before anything is written."""
+"""Whether an edit did what was asked, and nothing else, for every reader: checked before anything is written."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
     before (`K: v`, spaces around `=`, CRLF, shell syntax earlier in the file), which editing a value cannot change.
     """
     if (line := new.open_quote(key)) is not None and value is not None:
-        return f"a quote opened on line {line} is not closed before it, so the readers disagree where it ends"
+        return (
+            f"a quote opened on line {line} is not closed before it, so the readers disagree on where it ends"
+        )
     if new.dotenv.get(key) != value:
         return "Next.js and dotenv would read another value"
     if _without(new.dotenv, key) != _without(old.dotenv, key):
@@ -91,7 +93,7 @@ def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
     if _without(new.python, key) != _without(old.python, key):
         return "python-dotenv would read another variable differently"
     known = new.shell.values
-    # The shell may reach the binding though the file could not be followed that far: its lines must be right by themselves.
+    # The model of the shell stopped earlier, but the shell may still reach the binding: check its lines on their own.
     separately = [] if value is None else [_shell_lines(new, site) for site in new.sites if site.key == key]
     if any(reading.stop is not None for reading in separately) or any(
         key in reading.values and (value is None or reading.values[key] not in {value, f"{value}\r"})
@@ -117,7 +119,7 @@ def others_unchanged(old: Readings, new: Readings, key: str) -> bool:
 
 
 def unchanged(old: Readings, new: Readings) -> bool:
-    """Return whether every reader gets the same from both texts, as far as it is known for the shell."""
+    """Return whether every reader gets the same values from both texts; for the shell, as far as they are known."""
     now = new.shell.values
     return (
         old.dotenv == new.dotenv

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from dbswitch.envfiles.precedence import ReaderProfile
 
 MAX_BYTES = 1 << 20
-"""No env file a person keeps is near one mebibyte; a larger file is something else under that name."""
+"""No real env file is near one mebibyte; a larger file is something else."""
 
 
 def read_env_files(root: Path, names: Sequence[str] = DEV_FILES) -> dict[str, bytes]:
     """Return name and content of those `names` that exist below `root`.
 
-    A symlink is followed; one that leads nowhere is an error, since writing it would create a file somewhere else.
+    A symlink is followed; a dangling one is an error, since writing it would create a file somewhere else.
 
     Raises:
-        EnvFileError: one is no regular file, cannot be read, or is larger than `MAX_BYTES`.
+        EnvFileError: one is not a regular file, cannot be read, or is larger than `MAX_BYTES`.
     """
     found = {}
     for name in names:
@@ -62,7 +62,7 @@ def _read(path: Path, name: str) -> bytes | None:
     except FileNotFoundError:
         if path.is_symlink():
             raise EnvFileError(
-                f"{name} is a symlink that leads nowhere.",
+                f"{name} is a dangling symlink.",
                 facts=(f"it points to {path.readlink()}",),
                 fix=f"Create the file it points to, or remove {name}.",
             ) from None
@@ -71,8 +71,8 @@ def _read(path: Path, name: str) -> bytes | None:
         raise EnvFileError(
             f"{name} cannot be read.",
             facts=(error.strerror or type(error).__name__,),
-            why="Without it dbswitch cannot tell which database the project is on.",
-            fix=f"Make {name} a file that you can read.",
+            why="Without it dbswitch cannot determine which database the project is on.",
+            fix=f"Make {name} readable.",
         ) from None
     try:
         with os.fdopen(fd, "rb") as stream:
@@ -88,8 +88,8 @@ def _read(path: Path, name: str) -> bytes | None:
         ) from None
     if len(data) > MAX_BYTES:
         raise EnvFileError(
-            f"{name} is larger than one mebibyte and is not taken for an env file.",
-            fix=f"Look at what {name} holds.",
+            f"{name} is larger than 1 MiB, so it is not read as an env file.",
+            fix=f"Check the contents of {name}.",
         )
     return data
 
@@ -103,6 +103,6 @@ def _not_a_file(name: str, mode: int) -> EnvFileError:
     return EnvFileError(
         f"{name} is not a regular file.",
         facts=(f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}",),
-        why="dbswitch edits files and can put them back; it cannot do so with this.",
-        fix=f"Make {name} a plain file.",
+        why="dbswitch can only edit and restore regular files.",
+        fix=f"Replace {name} by a regular file.",
     )

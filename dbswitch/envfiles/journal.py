@@ -80,7 +80,7 @@ def decode(content: bytes) -> Journal | None:
     try:
         return msgspec.convert(json.loads(body), Journal)
     except (ValueError, RecursionError):
-        return None  # the checksum is right and the shape is not: dbswitch did not write it
+        return None  # a valid checksum but an unknown structure: not written by dbswitch
 
 
 def commit(path: Path, journal: Journal) -> None:

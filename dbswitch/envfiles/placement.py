@@ -28,7 +28,7 @@ class FileEdit:
 
 
 class EditPlan(Struct, frozen=True):
-    """All edits, lowest precedence first, so that the file that decides is written last; and what to tell a person.
+    """All edits, lowest precedence first, so that the deciding file is written last; and the notices for the user.
 
     `gone` are the variables that no reader may get from a file afterwards.
     """
@@ -48,14 +48,14 @@ def _never(_key: str, _value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What is known of a variable and a value that is found in a file.
+    """What is known about a variable and its value in a file.
 
     Attributes:
-        known: some target sets it so, or a switch wrote it. Any other value is a person's own: it is kept as a comment
-            where a target's takes its place, and left alone where the target sets nothing, unless it `misleads`.
+        known: some target sets it so, or a switch wrote it. Any other value is the user's own: it is kept as a comment
+            if a target's value replaces it, and left alone if the target does not set the variable, unless it `misleads`.
         lasting: a target can set it again, so that a comment with the value is of use.
-        misleads: a person's own value with which a reader would be on another database than the target's.
-        belongs: a person's own value that leads to the target's database, so that it comes back with the target.
+        misleads: a user's own value that would put a reader on another database than the target's.
+        belongs: a user's own value that leads to the target's database, so that it is restored with the target.
         forbidden: no reader may get this value after the switch.
     """
 
@@ -83,7 +83,7 @@ class _Planning:
         knowledge: Knowledge,
         git_error: tuple[str, str],
     ) -> None:
-        # Whatever else is handed over (`.env.test`, `.env.production`, `.env.example`) is never touched.
+        # Other files in `files` (`.env.test`, `.env.production`, `.env.example`) are never changed.
         self.documents = {name: Document.parse(files[name], name) for name in DEV_FILES if name in files}
         self.profiles = profiles
         self.tracked = tracked
@@ -120,7 +120,7 @@ class _Planning:
         return [p.reader for p in self.profiles if deciding_file(key, p, files) == name]
 
     def bring_back(self, key: str) -> None:
-        """Undo the parking of `key` wherever it is parked and nothing has taken its place."""
+        """Undo the parking of `key` wherever it is parked and not bound again."""
         for name, document in list(self.documents.items()):
             if key in document.keys:
                 continue
@@ -149,7 +149,7 @@ class _Planning:
                 self.notice(f"{name}: a shell that sources it may not get {key} ({trouble})")
 
     def is_own(self, document: Document, key: str) -> bool:
-        """Return whether a person wrote the present value, so that no target could bring it back."""
+        """Return whether the user wrote the current value, so that no target could restore it."""
         present = document.get(key)
         return bool(present) and not self.knowledge.known(key, present or "")
 
@@ -157,7 +157,7 @@ class _Planning:
         """Return whether a file that git tracks has to carry the new value of `key`.
 
         Raises:
-            ProtectedError: it has to, and the value belongs to a protected target.
+            ProtectedError: it has to, but the value belongs to a protected target.
         """
         deciding = self.decides_for(name, key) if name in self.documents else []
         if name in self.documents and key in self.documents[name].keys and not deciding:
@@ -181,7 +181,7 @@ class _Planning:
         return True
 
     def place_for(self, key: str) -> str:
-        """Return where a variable goes that no file binds: a file that Next.js and Prisma both read.
+        """Return the file for a variable that no file binds: one that Next.js and Prisma both read.
 
         Raises:
             EnvFileError: there is no such file.
@@ -192,7 +192,7 @@ class _Planning:
             raise EnvFileError(
                 f"{key} is set nowhere, and no env file is read by both Next.js and the Prisma CLI.",
                 facts=tuple(f"{p.reader} reads {', '.join(p.files) or 'no file'}" for p in self.profiles),
-                fix="Let prisma.config.ts load .env, or bind the variable once by hand where both see it.",
+                fix="Let prisma.config.ts load .env, or bind the variable yourself in a file that both read.",
             )
         # Beside the variables already there; else a file that exists, is private, and is the usual place for secrets.
         usual = (".env.local", ".env", ".env.development.local", ".env.development")
@@ -207,7 +207,7 @@ class _Planning:
         )
 
     def take_out(self, key: str) -> None:
-        """Let no reader get `key` from a file, unless a person set it and it does not mislead anyone."""
+        """Remove `key` from every reader, unless the user set it and it leads no reader to another database."""
         self.bring_back_own(key)
         for name in self.bound_in(key):
             document = self.documents[name]
@@ -226,8 +226,8 @@ class _Planning:
                 self.notice(f"{name} {self.tracked_text}, and {key} is commented out in it")
 
     def without(self, document: Document, key: str, present: str) -> Document:
-        """Return the document with `key` commented out, or with the person's own value that it had displaced."""
-        if self.is_own(document, key):  # it must not give way to an older one
+        """Return the document with `key` commented out, or with the user's own value that it had displaced."""
+        if self.is_own(document, key):  # an older value must not replace it
             return document.park(key)
         restored = document.restore(key)
         if restored is not None:
@@ -240,7 +240,7 @@ class _Planning:
         return document.set(key, "").park(key)
 
     def bring_back_own(self, key: str) -> None:
-        """Undo the parking of a person's own value where it leads to the target's database."""
+        """Undo the parking of a user's own value if it leads to the target's database."""
         for name, document in list(self.documents.items()):
             returned = (
                 document.unpark(key) if key in document.parked_keys and key not in document.keys else None
@@ -252,7 +252,7 @@ class _Planning:
                 self.put(name, key, returned)
 
     def may_stay_outside(self, key: str, files: Mapping[str, bytes]) -> bool:
-        """Return whether a file that is read and never edited binds `key` to a person's own harmless value."""
+        """Return whether a file that is read but never edited binds `key` to a user's own harmless value."""
         for name, data in files.items():
             value = Document.parse(data, name).get(key) if name not in DEV_FILES else None
             if value and not self.knowledge.known(key, value) and not self.knowledge.misleads(key, value):
@@ -260,7 +260,7 @@ class _Planning:
         return False
 
     def missing(self, key: str) -> None:
-        """Say which reader gets `key` from no file at all; a switch edits bindings and does not spread them."""
+        """Report which reader gets `key` from no file at all; a switch does not add bindings for other readers."""
         files = {name: document.render() for name, document in self.documents.items()}
         for profile in self.profiles:
             # A profile may name files that are read but never edited; those are compared at the end.
@@ -286,18 +286,18 @@ def plan_edits(
     knowledge: Knowledge = EVERYTHING_KNOWN,
     git_error: tuple[str, str] = ("", ""),
 ) -> EditPlan:
-    """Return the edits that bring every reader to `variables`; an empty plan where they are there already.
+    """Return the edits that bring every reader to `variables`; an empty plan if they have them already.
 
     Args:
         files: name and content of the env files that exist; only those of `DEV_FILES` are ever edited.
         variables: what the target sets; URLs percent-encoded already.
-        absent: what belongs to targets and this one lacks; commented out with a marker until it is set again, or
-            replaced by the person's own value that a target had displaced.
+        absent: variables of other targets that this one lacks; commented out with a marker until set again, or replaced
+            by the user's own value that a target had displaced.
         profiles: the readers that must agree.
         tracked: names of env files that git tracks.
         protected: whether the target is protected; its values are not written where git would see them.
-        knowledge: what is known of the values that the files bind.
-        git_error: why git did not say which files it tracks, and what helps; `tracked` then names all of them.
+        knowledge: what is known about the values in the files.
+        git_error: why git did not report the tracked files, and what helps; `tracked` then names all of them.
 
     Raises:
         EnvFileError: a file cannot be edited so that all readers agree. Nothing has been written.

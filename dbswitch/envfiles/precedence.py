@@ -23,7 +23,7 @@ DEV_FILES = (".env.development.local", ".env.local", ".env.development", ".env")
 
 AMBIENT = "process environment"
 
-# What every process has, in values that do not matter: with it, `PATH=$PATH:/more` is no reference to itself.
+# Variables that every process has, with placeholder values: so that `PATH=$PATH:/more` is not a reference to itself.
 _ALWAYS_SET = dict.fromkeys(("PATH", "HOME", "USER", "SHELL", "PWD", "LANG", "TERM", "NODE_OPTIONS"), "set")
 
 
@@ -56,9 +56,9 @@ class Effective:
 
     Attributes:
         key: the variable.
-        value: None where the reader gets none, or where only a running shell could say.
+        value: None if the reader gets none, or if only a running shell could tell.
         source: the file name or "process environment" that decided; None where nothing binds it.
-        shadowed: the other places that bind it, in order, and lose.
+        shadowed: the other places that bind it, in order of precedence.
     """
 
     key: str
@@ -131,8 +131,8 @@ def disagreements(
 ) -> tuple[str, ...]:
     """Return one line per reader and variable whose effective value is not the wanted one; () is agreement.
 
-    Of the process environment only what every process has is looked at: a server is started with a clean one. A reader that gets no value at all
-    disagrees only if it is Next.js dev; any other reader without a value is on no database, so not on a wrong one.
+    Of the process environment only the variables of every process are used: a server is started with a clean one. A reader that gets no value at all
+    disagrees only if it is Next.js dev; any other reader without a value uses no database, so not a wrong one.
     `next start` also reads files that a switch never changes; where one of those decides, it is not compared.
 
     Args:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-# A checkout may bring a symlink to any file of the user's; outside the project only an env file is changed through one.
+# A checkout may contain a symlink to any file of the user; outside the project only env files are changed through one.
 _ENV_NAME = re.compile(r"(^|[._-])env([._-]|$)", re.IGNORECASE)
 
 
@@ -30,17 +30,17 @@ def conflict(facts: Iterable[str]) -> EnvFileConflictError:
     return EnvFileConflictError(
         "An env file was changed by another program during the switch.",
         facts=facts,
-        why="It keeps that change, and every other env file is as it was.",
+        why="That change was kept, and every other env file is as it was.",
         fix="Save what you are editing, then switch again.",
     )
 
 
 def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[Entry, ...]:
-    """Examine every file of a transaction, given as (path, old, new), and leave out those that are new already.
+    """Examine every file of a transaction, given as (path, old, new), and leave out those that already have the new content.
 
     Raises:
         EnvFileConflictError: a file is neither in its old nor in its new state.
-        EnvFileError: a file cannot be read, or not be replaced with its owner, mode and links kept.
+        EnvFileError: a file cannot be read, or cannot be replaced while keeping its owner, mode and links.
     """
     entries: dict[str, Entry] = {}
     facts: list[str] = []
@@ -95,7 +95,7 @@ def _require_project_file(path: str, real: str) -> None:
     if not Path(real).is_relative_to(parent) and _ENV_NAME.search(os.path.basename(real)) is None:  # noqa: PTH119
         raise _refusal(
             path,
-            f"is a symlink to {real}, which is outside the project and not named like an env file",
+            f"is a symlink to {real}, which is outside the project and does not have the name of an env file",
             fix=f"Remove the symlink: rm {shlex.quote(path)}",
         )
 

@@ -30,7 +30,7 @@ _PREFERENCE = {
     Quote.SINGLE: (Quote.SINGLE, Quote.DOUBLE),
     Quote.BACKTICK: (Quote.DOUBLE, Quote.SINGLE),
 }
-# None of these characters has a meaning for any reader outside quotes, anywhere in a value.
+# No reader gives these characters a special meaning outside quotes, anywhere in a value.
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=?-]+\Z")
 _PROBE = "DBSWITCH_PROBE"
 
@@ -62,7 +62,7 @@ def written_form(value: str, quote_style: Quote = Quote.DOUBLE, *, key: str = "t
     """Return `value` as it is written after `=`, in `quote_style` if every reader agrees on that.
 
     Raises:
-        EnvFileError: the readers agree on no form; the message names `key` and never shows the value.
+        EnvFileError: there is no form that all readers agree on; the message names `key` and never shows the value.
     """
     found = forms(value, quote_style)
     if not found:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # A reference that contains itself grows until Node's stack ends (about ten thousand calls deep) or its heap does;
-# nobody writes this many references in one value, nor a value of this size.
+# real files have neither this many references in one value nor a value of this size.
 _EXPANSIONS = 1000
 _EXPANDED_CHARACTERS = 1 << 20
 _DOLLAR = re.compile(r"(?<!\\)\$")
@@ -85,7 +85,7 @@ def expand(parsed: Mapping[str, str], environment: Mapping[str, str]) -> dict[st
 def next_env_by_file(
     files_in_precedence_order: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
-    """Return what @next/env reads from each file, by name; {} for a file it drops whole.
+    """Return what @next/env reads from each file, by name; {} for a file that it drops completely.
 
     Args:
         files_in_precedence_order: name and content, highest precedence first.
@@ -143,7 +143,7 @@ def python_dotenv(data: bytes, ambient: Mapping[str, str] | None = None) -> dict
 
 
 def bash_reading(data: bytes) -> shell.ShellReading:
-    """Return what bash `source` binds and where the model stops knowing."""
+    """Return what bash `source` binds, and where the model stops."""
     return shell.source(data.decode("utf-8", "surrogateescape"))
 
 

@@ -1,4 +1,4 @@
-"""What bash `source` gets from an env file, as far as it can be said without running it.
+"""What bash `source` gets from an env file, as far as it can be determined without running bash.
 
 Running it would execute whatever the file contains. So this reads lines of plain words only: assignments, `export`,
 commands that cannot be builtins, comments. At the first line that has anything else (a substitution, a redirection, a
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 
 class StopReason(StrEnum):
-    """Why nothing is known of the lines after a stop."""
+    """Why the lines after a stop are unknown."""
 
     OPEN_QUOTE = "a quote that is not closed"
     CONSTRUCT = "shell syntax that dbswitch does not follow"
@@ -28,7 +28,7 @@ class ReadingStop(Struct, frozen=True):
 
 
 class ShellReading(Struct, frozen=True):
-    """The variables that a shell has after `source`; None: it has the variable, with a value that is not known."""
+    """The variables that a shell has after `source`; None: the variable is set to an unknown value."""
 
     values: dict[str, str | None]
     stop: ReadingStop | None
@@ -92,7 +92,7 @@ def is_name(key: str) -> bool:
 def _stopped(text: str, position: int, values: dict[str, str | None]) -> ShellReading:
     if quote := _UP_TO_OPEN_QUOTE.match(text, position):
         return ShellReading(values, ReadingStop(text.count("\n", 0, quote.end()) + 1, StopReason.OPEN_QUOTE))
-    # The shell goes on where this reading ends, so what is named again from here on may get another value.
+    # The shell continues where this model stops, so variables assigned again from here on may get another value.
     named = set(re.findall(_NAME, text[position:]))
     known = {key: value for key, value in values.items() if key not in named}
     return ShellReading(known, ReadingStop(text.count("\n", 0, position) + 1, StopReason.CONSTRUCT))

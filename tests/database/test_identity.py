@@ -66,7 +66,7 @@ def test_another_role_or_schema_on_the_same_database_is_a_difference_with_its_na
 
 
 def test_what_the_route_does_not_tell_is_left_open_and_never_a_match():
-    assert "does not tell schema and role" in ONE.leaves_open(FULL)
+    assert "does not report schema and role" in ONE.leaves_open(FULL)
     assert not FULL.leaves_open(FULL)
     named = replace(FULL, model_schema="staging")
     assert not FULL.differs_in(named), "a driver adapter's own option is not in the search path"

@@ -699,7 +699,7 @@ def test_a_symlink_to_a_file_outside_the_project_that_is_not_an_env_file_is_refu
         outside.write_bytes(b"precious\n")
     (folder / ".env.local").symlink_to(outside)
     old = b"precious\n" if exists else None
-    with pytest.raises(EnvFileError, match="not named like an env file"):
+    with pytest.raises(EnvFileError, match="does not have the name of an env file"):
         transaction.precheck([FileChange(folder / ".env.local", old, b"A=1\n")])
     assert (outside.read_bytes() if outside.exists() else None) == old
 
