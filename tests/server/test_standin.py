@@ -393,7 +393,7 @@ def test_it_works_without_privileges_beside_processes_of_others():
         shutil.rmtree(home)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@pytest.mark.root
 @pytest.mark.skipif(PYTHON_FOR_ALL is None, reason="needs a python3 that everybody may run")
 def test_a_server_of_another_user_whose_sockets_cannot_be_read_is_ready_at_any_age():
     home = Path(tempfile.mkdtemp())
