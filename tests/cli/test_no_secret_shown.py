@@ -66,7 +66,7 @@ def test_a_pasted_url_is_not_repeated_by_the_refusal(served: Folder, postgres_pr
     for pasted in (postgres_prod.url, password, "postgresql://u:another@h/d"):
         done = served.run("prod", "--confirm", pasted)
         assert done.returncode == 9
-        assert "typed something else" in done.stderr
+        assert "something else is neither its name nor that of its database" in done.stderr
         assert pasted not in done.stdout + done.stderr
     done = served.run("prod", "--confirm", "shpo")
     assert "typed 'shpo'" in done.stderr
