@@ -58,7 +58,8 @@ class _Group(TyperGroup):
     """Takes a word that is not a command for a target, and flags before the word for flags behind it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, arrange(args))
+        # A shell that completes hands over the words before the one that is typed, perhaps none.
+        return super().parse_args(ctx, args if ctx.resilient_parsing else arrange(args))
 
 
 app = typer.Typer(

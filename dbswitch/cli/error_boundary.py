@@ -6,6 +6,7 @@ and the traceback (without locals, secrets masked) in a private log.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ def log_dir(line: Sequence[str]) -> Path:
     from dbswitch import durable
 
     start = Path.cwd()
-    for word, following in zip(line, (*line[1:], ""), strict=True):
+    for word, following in itertools.pairwise((*line, "")):
         if word == "--":
             break
         name, equals, value = word.partition("=")

@@ -69,4 +69,4 @@ def test_a_pasted_url_is_not_repeated_by_the_refusal(served: Folder, postgres_pr
         assert "something else is neither its name nor that of its database" in done.stderr
         assert pasted not in done.stdout + done.stderr
     done = served.run("prod", "--confirm", "shpo")
-    assert "typed 'shpo'" in done.stderr
+    assert "'shpo' is neither its name" in done.stderr
