@@ -180,7 +180,7 @@ def test_generated_files_are_found_by_their_first_line(folder):
         ("app/api/x/route.ts", "/api/x"),
         ("src/app/(g)/@slot/x/route.js", "/x"),
         ("app/route.ts", "/"),
-        ("app/x/page.tsx", None),
+        ("app/x/page.tsx", "/x"),
         ("lib/route.ts", None),
     ],
 )
