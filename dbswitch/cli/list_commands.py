@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbswitch.cli.messages import duration
 from dbswitch.cli.renderer import Answer, Line, Style, plain
@@ -28,19 +28,25 @@ def targets(context: CommandContext) -> int:
     databases = dict(found.databases)
     fields = {
         "target": found.target,
-        "targets": [
-            {
-                "name": ref.name,
-                "aliases": list(ref.aliases),
-                "protected": ref.protected,
-                "database": databases.get(ref.name),
-                "source": ref.source,
-            }
-            for ref in refs
-        ],
+        "targets": target_fields(refs, databases),
     }
     context.renderer.answer(Answer("targets", fields, tuple(_target_lines(refs, found.target, databases))))
     return 0
+
+
+def target_fields(refs: Sequence[TargetRef], databases: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """Return the list `targets` of a JSON object; `docs/reference/json.md` documents it."""
+    return [
+        {
+            "name": ref.name,
+            "aliases": list(ref.aliases),
+            "protected": ref.protected,
+            "database": databases.get(ref.name),
+            "places": sorted(place.text for place in ref.places),
+            "source": ref.source,
+        }
+        for ref in refs
+    ]
 
 
 def _target_lines(

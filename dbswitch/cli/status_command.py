@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from dbswitch.cli.list_commands import target_fields
 from dbswitch.cli.messages import target_style
 from dbswitch.cli.renderer import Answer, Line, Style
 from dbswitch.server.state import ServerState
@@ -54,16 +55,7 @@ def status_fields(project: Project, found: Status) -> dict[str, Any]:
         "exported": [
             {"variable": one.variable, "place": one.place, "target": one.target} for one in found.exported
         ],
-        "targets": [
-            {
-                "name": target.name,
-                "aliases": list(target.aliases),
-                "protected": target.protected,
-                "database": databases.get(target.name),
-                "source": target.source,
-            }
-            for target in found.targets
-        ],
+        "targets": target_fields(found.targets, databases),
         "unresolved": [{"target": name, "why": why} for name, why in found.active.unresolved],
         "server": {
             "state": server.state.value,

@@ -1,4 +1,4 @@
-"""The admin page, its client component with its style, and the banner; with the route that they ask.
+"""The admin page, its client components with their style, and the banner; with the route that they ask.
 
 For the command line: `plan_admin_page(project)`, with `dbswitch.generate.writing` as for the client.
 """
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PAGE: Final = "page"
 SWITCH: Final = "page-switch"
+RUN: Final = "page-run"
+VIEW: Final = "page-view"
+API: Final = "page-api"
 STYLE: Final = "page-style"
 BANNER: Final = "banner"
 _FOLDER: Final = "admin/configuration"
@@ -46,7 +49,6 @@ def render(route: RouteFacts, page: str, banner: str) -> tuple[GeneratedFile, ..
     """Return the files for a page at `page` and a banner at `banner`. Pure but for the templates."""
     style = route.style
     folder = posixpath.dirname(page)
-    component, rules = f"{folder}/database-switch", f"{folder}/database-style"
     asked = url_path(route.route)
     if asked is None:
         raise ConfigError(
@@ -59,21 +61,61 @@ def render(route: RouteFacts, page: str, banner: str) -> tuple[GeneratedFile, ..
     def template(name: str) -> str:
         return read_template(f"{name}.{extension}")
 
+    def beside(names: str, name: str) -> str:
+        return _import(names, style.relative(page, f"{folder}/database-{name}"))
+
+    def types(names: str) -> str:
+        line = beside(names, "api").replace("import", "import type", 1)
+        return line if style.typescript else ""
+
     here = fill(
         template("admin-page"),
         {
             "authorize": _import("authorize", style.aliased(page, route.authorize)),
             "server": _import("isFramed, isOpen, readToken", style.aliased(page, route.server)),
-            "switch": _import("DatabaseSwitch", style.relative(page, component)),
+            "switch": beside("DatabaseSwitch", "switch"),
             "route": place,
         },
     )
-    switch = fill(template("admin-switch"), {"style": _import("style", style.relative(page, rules))})
+    switch = fill(
+        template("admin-switch"),
+        {
+            "api": beside("ask, load, save", "api"),
+            "types": types("Job, Overview, Problem, Run, Running, Target"),
+            "run": beside("Progress, progressOf, Steps, stepsOf, verdictOf", "run"),
+            "style": beside("style", "style"),
+            "view": beside(
+                "Confirm, Current, History, isElsewhere, Migrations, Notice, Targets, Unlock", "view"
+            ),
+        },
+    )
+    run = fill(
+        template("admin-run"),
+        {
+            "api": beside("seconds", "api"),
+            "types": types("Event, Job, Problem, Run"),
+            "view": beside("Notice, useLostFocus", "view"),
+        },
+    )
+    view = fill(
+        template("admin-view"),
+        {
+            "api": beside("seconds, sentence", "api"),
+            "types": types("Overview, Past, Problem, Target"),
+        },
+    )
     shown = f"const PAGE = {json.dumps(_page_path(page))};"
     return (
         sign(PAGE, page, here),
-        sign(SWITCH, f"{component}.{extension}", switch),
-        sign(STYLE, f"{rules}.{style.extension}", read_template(f"admin-style.{style.extension}")),
+        sign(SWITCH, f"{folder}/database-switch.{extension}", switch),
+        sign(RUN, f"{folder}/database-run.{extension}", run),
+        sign(VIEW, f"{folder}/database-view.{extension}", view),
+        sign(API, f"{folder}/database-api.{style.extension}", read_template(f"admin-api.{style.extension}")),
+        sign(
+            STYLE,
+            f"{folder}/database-style.{style.extension}",
+            read_template(f"admin-style.{style.extension}"),
+        ),
         sign(BANNER, banner, fill(template("admin-banner"), {"route": place, "page": shown})),
     )
 

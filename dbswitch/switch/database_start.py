@@ -55,8 +55,12 @@ def probe(
     return ready
 
 
-def probe_or_start(project: Project, reporter: Reporter, goal: Destination, target: Target) -> Ready:
+def probe_or_start(
+    project: Project, reporter: Reporter, goal: Destination, target: Target, *, on_look: Callable[[], None]
+) -> Ready:
     """Wait until the target's database answers; start it where it is down and there is a way.
+
+    `on_look` is called between two attempts, and what it raises ends the wait.
 
     Raises:
         DatabaseNotReadyError: it does not answer, started or not.
@@ -64,13 +68,13 @@ def probe_or_start(project: Project, reporter: Reporter, goal: Destination, targ
     """
     command = start_command(project, target)
     if not command:
-        return probe(goal, reporter, Phase.PROBE)
+        return probe(goal, reporter, Phase.PROBE, on_look=on_look)
     glance = replace(goal, limits=replace(goal.limits, deadline=min(GLANCE, goal.limits.deadline)))
     try:
-        return probe(glance, reporter, Phase.PROBE)
+        return probe(glance, reporter, Phase.PROBE, on_look=on_look)
     except DatabaseNotReadyError:
         _start(command, project.root, reporter)
-    return probe(goal, reporter, Phase.PROBE)
+    return probe(goal, reporter, Phase.PROBE, on_look=on_look)
 
 
 def start_command(project: Project, target: Target) -> tuple[str, ...]:

@@ -207,7 +207,7 @@ def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResul
     work, plan, goal = apply.work, planning.plan, planning.goal
     if plan.verify:
         apply.app.ask_earlier()
-    ready = probe_or_start(work.project, work.reporter, goal, planning.target)
+    ready = probe_or_start(work.project, work.reporter, goal, planning.target, on_look=lease.look_for_newer)
     ending.identity, ending.address = ready.identity, goal.url.address
     lease.check()  # the last moment at which giving way to a newer request costs nothing
     match plan.mode:

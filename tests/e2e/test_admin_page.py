@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +63,9 @@ class Screen:
     def click(self, name: str) -> None:
         self.run(f'await page.getByRole("button", {{ name: {json.dumps(name)}, exact: true }}).click()')
 
-    def confirm(self, database: str) -> None:
+    def confirm(self, name: str) -> None:
         self.see("is protected.")
-        self.run(f'await page.fill("#dbs-typed", {json.dumps(database)}); await page.keyboard.press("Enter")')
+        self.run(f'await page.fill("#dbs-typed", {json.dumps(name)}); await page.keyboard.press("Enter")')
 
     def name(self) -> str:
         self.see("The app is on")
@@ -118,11 +119,10 @@ def app(next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
     return with_banner(generate(made, "client", "page"))
 
 
-def test_local_prod_local_prod_from_the_page_while_the_server_stays(
+def test_a_hot_switch_to_prod_keeps_the_server_and_leaving_prod_restarts_it(
     app: AppFolder, browser: Browser, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
     admin = serve(app)
-    servers = {process.pid for process in app.next_servers()}
     screen = Screen(browser, admin)
     screen.unlock()
     assert screen.name() == "local"
@@ -140,15 +140,22 @@ def test_local_prod_local_prod_from_the_page_while_the_server_stays(
         'await page.keyboard.press("Escape"); await page.locator("dialog").waitFor({ state: "detached" })'
     )
 
-    for target, server in (("prod", postgres_prod), ("local", postgres_local), ("prod", postgres_prod)):
+    for target, typed, server in (
+        ("prod", "prod", postgres_prod),
+        ("local", "", postgres_local),
+        ("prod", postgres_prod.shop.database, postgres_prod),
+    ):
+        servers = {process.pid for process in app.next_servers()}
         screen.click(f"Switch to {target}")
-        if target == "prod":
-            screen.confirm(server.shop.database)
-        seen = screen.watch(f"Verified on {target}.")
+        if typed:
+            screen.confirm(typed)
+        seen = screen.watch(f"Switched to {target}, confirmed by the app (")
         assert any(f"Switching to {target}" in text for text in seen)
-        assert not any(AWAY in text for text in seen)
-        assert f"The app itself answers from {server.shop.database} (PostgreSQL" in seen[-1]
         assert screen.name() == target
+        assert f"localhost:{server.server.port}" in seen[-1]
+        stays = {process.pid for process in app.next_servers()} == servers
+        assert stays == (target == "prod")
+        assert any(AWAY in text for text in seen) <= (target == "local")
         assert_answers_from(app, server)
         screen.run(
             "await page.locator('aside[aria-label=\"Database of this app\"]')"
@@ -157,7 +164,6 @@ def test_local_prod_local_prod_from_the_page_while_the_server_stays(
     screen.assert_accessible()
     screen.picture("prod")
     screen.picture("prod-dark", "dark")
-    assert {process.pid for process in app.next_servers()} == servers
     app.assert_clean_log()
 
 
@@ -169,14 +175,15 @@ def test_local_prod_local_prod_with_a_restart_is_followed_through_the_gap(
     screen.unlock()
     for target, server in (("prod", postgres_prod), ("local", postgres_local), ("prod", postgres_prod)):
         servers = {process.pid for process in app.next_servers()}
-        screen.run('await page.locator(".dbs-option input").check()')
+        if target == "prod":
+            screen.run('await page.locator(".dbs-option input").check()')
         screen.click(f"Switch to {target}")
         if target == "prod":
             screen.confirm(server.shop.database)
         seen = screen.watch(AWAY)
         assert any(f"Switching to {target}" in text for text in seen)
         screen.picture("gap")
-        screen.watch(f"Verified on {target}.")
+        screen.watch(f"Switched to {target}, confirmed by the app (restart")
         assert screen.name() == target
         assert_answers_from(app, server)
         app.assert_one_server_tree()
@@ -230,11 +237,34 @@ def test_a_target_that_is_down_is_told_with_what_to_do_and_nothing_has_changed(
     screen.see("1 migration not applied here.")
     screen.click("Switch to prod")
     screen.confirm(down.shop.database)
-    [*_, last] = screen.watch("Not on prod: failed, nothing changed.")
+    [*_, last] = screen.watch("Not switched to prod: nothing was changed.")
     assert "What to do:" in last
     assert "://" not in last
     assert screen.name() == "local"
     screen.assert_accessible()
     screen.picture("down")
+    assert app.read(".env.local") == before
+    assert_answers_from(app, postgres_local)
+
+
+def test_cancel_ends_the_wait_for_a_database_that_is_down_at_once(
+    next_app: NextApp, browser: Browser, postgres_local: ShopServer, fresh_postgres: FreshPostgres
+) -> None:
+    down = fresh_postgres()
+    app = generate(next_app(local=postgres_local.url, prod=down.url), "client", "page")
+    app.write("dbswitch.toml", f"[database]\nrestart_deadline = {LONG:.0f}\n")
+    screen = Screen(browser, serve(app))
+    down.server.stop()
+    before = app.read(".env.local")
+    screen.unlock()
+    screen.click("Switch to prod")
+    screen.confirm("prod")
+    screen.see("connection refused")
+    screen.picture("probing")
+    screen.click("Cancel")
+    began = time.monotonic()
+    screen.see("The switch to prod was cancelled. Nothing was changed.")
+    assert time.monotonic() - began < LONG / 3
+    assert screen.name() == "local"
     assert app.read(".env.local") == before
     assert_answers_from(app, postgres_local)

@@ -46,6 +46,9 @@ def test_a_typescript_project_with_an_alias_gets_its_files_where_next_expects_th
         "app/api/admin/database/authorize.ts",
         "app/admin/configuration/page.tsx",
         "app/admin/configuration/database-switch.tsx",
+        "app/admin/configuration/database-run.tsx",
+        "app/admin/configuration/database-view.tsx",
+        "app/admin/configuration/database-api.ts",
         "app/admin/configuration/database-style.ts",
         "components/database-banner.tsx",
     ]

@@ -53,6 +53,7 @@ MALFORMED: tuple[Any, ...] = (
     {"target": "prod", "confirm": "shop; rm -rf /"},
     {"target": "prod", "confirm": "shop", "mode": "none"},
     {"target": "prod", "confirm": "s" * 64},
+    {"target": "prod", "instead": 1},
     b'{"target": "' + b"x" * 4_000 + b'"}',
 )
 STRANGE_HOSTS = (
@@ -175,8 +176,18 @@ def test_it_tells_targets_databases_and_which_is_active(
     found = admin.ask().body
     assert found["active"] == {"kind": "one", "target": "local"}
     assert found["targets"] == [
-        {"name": "local", "protected": False, "database": postgres_local.shop.database},
-        {"name": "prod", "protected": True, "database": postgres_prod.shop.database},
+        {
+            "name": "local",
+            "protected": False,
+            "database": postgres_local.shop.database,
+            "address": f"localhost:{postgres_local.server.port}",
+        },
+        {
+            "name": "prod",
+            "protected": True,
+            "database": postgres_prod.shop.database,
+            "address": f"localhost:{postgres_prod.server.port}",
+        },
     ]
     assert found["identity"]["database"] == postgres_local.shop.database
 
@@ -275,6 +286,7 @@ def test_a_target_that_is_down_changes_nothing_and_one_that_runs_elsewhere_is_na
     # Whatever runs, a second request is told so, and by whom.
     busy = admin.post("local")
     assert (busy.status, busy.body["running"]["target"]) == (409, "prod")
+    assert admin.ask("POST", body={"target": "local", "instead": "another run"}).status == 409
     result = admin.finish(said.body["id"])
     assert (result["outcome"], result["exit"]) == ("failed", 4)
     assert result["error"]["what"]

@@ -4,7 +4,7 @@
 //   <DatabaseBanner />
 // Written by `dbswitch generate page`, which also brings it up to date; do not edit it.
 
-import { useEffect, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 
 const ROUTE = "/api/admin/database"; // {route}
 const PAGE = "/admin/configuration"; // {page}
@@ -17,6 +17,8 @@ export function DatabaseBanner() {
 function Banner() {
     const [shown, setShown] = useState();
     const [away, setAway] = useState(false);
+    const [margin, setMargin] = useState("0");
+    const here = useRef(null);
     const base = process.env.__NEXT_ROUTER_BASEPATH ?? "";
 
     useEffect(() => {
@@ -53,19 +55,36 @@ function Banner() {
         };
     }, [base]);
 
+    // The body's own margin and padding stay as they are; the banner reaches over them to the window's edges.
+    const visible = shown !== undefined;
+    useLayoutEffect(() => {
+        if (here.current?.parentElement !== document.body)
+            return;
+        const fit = () => {
+            const css = getComputedStyle(document.body);
+            const out = (side) => `calc(-1 * (${css[`margin${side}`]} + ${css[`padding${side}`]}))`;
+            const above = parseFloat(css.marginTop) + parseFloat(css.paddingTop);
+            const first = here.current.getBoundingClientRect().top + scrollY <= above;
+            setMargin(`${first ? out("Top") : "0"} ${out("Right")} 0 ${out("Left")}`);
+        };
+        const observer = new ResizeObserver(fit); // another page may set another margin
+        observer.observe(document.body);
+        return () => observer.disconnect();
+    }, [visible]);
+
     if (!shown)
         return null;
     const colour = away ? "#595959" : shown.protected ? "#b42318" : shown.target ? "#1f6f43" : "#7a4d00";
     const name = shown.target ?? "an unknown database";
-    return (<aside aria-label="Database of this app" style={{
-            display: "flex", flexWrap: "wrap", gap: "0 .6em", alignItems: "baseline", padding: ".35rem 1rem",
-            background: colour, color: "#fff", font: "500 13px/1.5 system-ui, sans-serif",
+    return (<aside ref={here} aria-label="Database of this app" style={{
+            display: "flex", flexWrap: "wrap", gap: "0 .6em", alignItems: "center", padding: "0 1rem", margin, boxSizing: "border-box",
+            minHeight: 44, background: colour, color: "#fff", font: "500 13px/1.5 system-ui, sans-serif",
         }}>
       {away ? <span>The server is away; it was on</span> : <span>Database</span>}
       <strong style={{ fontWeight: 700 }}>{name}</strong>
       {shown.database && shown.database !== shown.target && <code style={{ fontSize: "12px", opacity: 1 }}>{shown.database}</code>}
       {shown.protected && <span style={{ textTransform: "uppercase", letterSpacing: ".06em", fontSize: "11px" }}>protected</span>}
-      <a href={base + PAGE} style={{ marginLeft: "auto", color: "#fff", textDecoration: "underline" }}>
+      <a href={base + PAGE} style={{ marginLeft: "auto", minWidth: 44, lineHeight: "44px", textAlign: "right", color: "#fff", textDecoration: "underline" }}>
         Switch
       </a>
     </aside>);

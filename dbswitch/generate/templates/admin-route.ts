@@ -4,7 +4,8 @@
 //   GET ?id=RUN        the events of one switch, also of one that restarted this very server
 //   GET ?identity=1    which database the app's own Prisma client is on: how dbswitch verifies a switch
 //   GET ?banner=1      the names that the banner shows
-//   POST               {"target": "prod", "confirm": "name_of_its_database"}: start a switch; 202 with the id of its run
+//   POST               {"target": "prod", "confirm": "prod"}: start a switch; 202 with the id of its run. With
+//                      "instead": RUN it replaces the switch that is under way
 // Written by `dbswitch generate route`, which also brings it up to date; do not edit it. Who may ask is decided in the
 // file `authorize` beside it, and that one is yours.
 
@@ -12,7 +13,7 @@ import { authorize } from "./authorize"; // {authorize}
 import { find, identity, isForeign, isOpen, isSameOrigin, overview, run, start, status, tokenMatches, tooMany } from "./server"; // {server}
 
 const TARGET = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
-const DATABASE = /^[A-Za-z0-9_.-]{1,63}$/;
+const NAME = /^[A-Za-z0-9_.-]{1,63}$/;
 const LONGEST = 2_048; // bytes of a body
 const SLOWEST = 5_000; // ms for a body to arrive
 
@@ -99,21 +100,24 @@ export async function POST(request: Request): Promise<Response> {
   const seconds = tooMany("post", 10, 10);
   if (seconds) return wait(seconds);
 
-  const { target, confirm, mode } = ((await read(request)) ?? {}) as Record<string, unknown>;
+  const { target, confirm, mode, instead } = ((await read(request)) ?? {}) as Record<string, unknown>;
   const fits =
     typeof target === "string" &&
-    (confirm === undefined || (typeof confirm === "string" && DATABASE.test(confirm))) &&
+    (confirm === undefined || (typeof confirm === "string" && NAME.test(confirm))) &&
+    (instead === undefined || typeof instead === "string") &&
     (mode === undefined || mode === "restart" || mode === "hot");
   if (!fits) return answer(400, { error: "malformed body" });
 
-  const { target: known, problem } = TARGET.test(target) ? await find(target, confirm !== undefined) : {};
+  // To go back to the database that the app is still on needs no confirmation; the run decides whether it is that one.
+  const unasked = confirm !== undefined || instead !== undefined;
+  const { target: known, problem } = TARGET.test(target) ? await find(target, unasked) : {};
   if (problem) return answer(503, { error: "dbswitch", ...problem });
   if (!known) return answer(404, { error: "unknown target", what: "There is no target of this name." });
-  if (known.protected && confirm === undefined)
-    return answer(428, { error: "not confirmed", what: `${known.name} is protected: the name of its database has to be typed.` });
+  if (known.protected && !unasked)
+    return answer(428, { error: "not confirmed", what: `${known.name} is protected: its name, or that of its database, has to be typed.` });
 
   const flags = [...(confirm === undefined ? [] : [`--confirm=${confirm}`]), ...(mode === undefined ? [] : [`--${mode}`])];
-  const started = await start(known.name, flags);
+  const started = await start(known.name, flags, instead);
   if ("busy" in started)
     return answer(409, { error: "busy", what: `dbswitch ${started.busy.target} is under way.`, running: started.busy });
   if ("problem" in started) return answer(503, { error: "dbswitch", ...started.problem });

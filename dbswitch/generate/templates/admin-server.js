@@ -243,6 +243,13 @@ function plainIdentity(identity) {
     return { database, serverVersion, inRecovery, readOnly };
 }
 
+/** Host and port of a target's database; null where its URLs name several, or a Unix socket. */
+function addressOf({ database, places }) {
+    const found = (Array.isArray(places) ? places : []).map((place) => /^([\w.:[\]-]+:\d+)\/(.+)$/.exec(String(place)));
+    const addresses = found.filter((match) => match?.[2] === database).map((match) => match[1]);
+    return addresses.length === 1 ? addresses[0] : null;
+}
+
 async function look() {
     const found = await firstLine(["status"], 20_000);
     if (found.event !== "status" || !Array.isArray(found.targets))
@@ -254,6 +261,7 @@ async function look() {
             name: String(one?.name),
             protected: one?.protected !== false,
             database: one?.database ?? null,
+            address: addressOf(one),
         })),
         hot: found.hot_client && found.identity_route,
     };
@@ -456,10 +464,10 @@ export function busy() {
     return found && !found.over && !found.lost ? last : undefined;
 }
 
-/** Start a switch that goes on without this server; return its id as soon as it is known. */
-export async function start(target, flags) {
+/** Start a switch that goes on without this server; return its id as soon as it is known. Only `instead` may be under way. */
+export async function start(target, flags, instead) {
     const now = busy();
-    if (now)
+    if (now && (now.id === undefined || now.id !== instead))
         return { busy: now };
     const mine = { target, since: Date.now() / 1_000 };
     kept.starting = mine; // before anything is waited for: of two requests at once one gets through

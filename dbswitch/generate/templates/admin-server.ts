@@ -30,6 +30,7 @@ export interface Target {
   name: string;
   protected: boolean;
   database: string | null;
+  address: string | null; // host and port
 }
 
 interface Status {
@@ -274,6 +275,13 @@ function plainIdentity(identity: Identity | undefined): Identity | null {
   return { database, serverVersion, inRecovery, readOnly };
 }
 
+/** Host and port of a target's database; null where its URLs name several, or a Unix socket. */
+function addressOf({ database, places }: { database?: string; places?: unknown[] }): string | null {
+  const found = (Array.isArray(places) ? places : []).map((place) => /^([\w.:[\]-]+:\d+)\/(.+)$/.exec(String(place)));
+  const addresses = found.filter((match) => match?.[2] === database).map((match) => match![1]!);
+  return addresses.length === 1 ? addresses[0]! : null;
+}
+
 async function look(): Promise<Status> {
   const found = await firstLine(["status"], 20_000);
   if (found.event !== "status" || !Array.isArray(found.targets))
@@ -285,6 +293,7 @@ async function look(): Promise<Status> {
       name: String(one?.name),
       protected: one?.protected !== false,
       database: one?.database ?? null,
+      address: addressOf(one),
     })),
     hot: found.hot_client && found.identity_route,
   };
@@ -479,10 +488,14 @@ export function busy(): Running | undefined {
   return found && !found.over && !found.lost ? last : undefined;
 }
 
-/** Start a switch that goes on without this server; return its id as soon as it is known. */
-export async function start(target: string, flags: string[]): Promise<{ id: string } | { busy: Running } | { problem: Problem }> {
+/** Start a switch that goes on without this server; return its id as soon as it is known. Only `instead` may be under way. */
+export async function start(
+  target: string,
+  flags: string[],
+  instead?: string,
+): Promise<{ id: string } | { busy: Running } | { problem: Problem }> {
   const now = busy();
-  if (now) return { busy: now };
+  if (now && (now.id === undefined || now.id !== instead)) return { busy: now };
   const mine: Running = { target, since: Date.now() / 1_000 };
   kept.starting = mine; // before anything is waited for: of two requests at once one gets through
   try {
