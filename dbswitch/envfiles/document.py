@@ -110,6 +110,16 @@ class Document:
         """The variables that are parked in the file, in order."""
         return tuple(parked.key for parked in self._commented(PARKED))
 
+    @property
+    def kept_values(self) -> tuple[tuple[str, str], ...]:
+        """The variables of which a value is kept as a comment, each with the last one that dotenv would read."""
+        found = {}
+        for kept in self._commented(KEPT):
+            value = Document(kept.lines, self.name).get(kept.key)
+            if value:
+                found[kept.key] = value
+        return tuple(found.items())
+
     def get(self, key: str) -> str | None:
         """Return what dotenv reads for `key` (the last duplicate), or None if it is not bound."""
         values = [binding.value for binding in self.bindings if binding.key == key]

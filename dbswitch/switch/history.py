@@ -84,10 +84,11 @@ def read(state_dir: Path) -> tuple[Past, ...]:
     return tuple(past for past in found if past is not None)[-KEPT:]
 
 
-def remember(private_dir: Path, result: Result) -> None:
-    """Keep the two targets of a finished switch for `dbswitch -`. Raises OSError."""
+def remember(private_dir: Path, result: Result, *, unnamed: str = "") -> None:
+    """Keep the two targets of a finished switch for `dbswitch -`; `unnamed` is no target. Raises OSError."""
     if result.outcome is Outcome.SWITCHED and result.previous != result.target:
-        durable.write_json(private_dir / PREVIOUS_FILE, [result.target, result.previous])
+        target = None if result.target == unnamed else result.target
+        durable.write_json(private_dir / PREVIOUS_FILE, [target, result.previous])
 
 
 def previous_target(private_dir: Path, active: str | None) -> str | None:

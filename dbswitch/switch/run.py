@@ -15,7 +15,16 @@ from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project import reader_profiles, targets
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import confirmation, edits, history, lock_file, project_state, recovery, switch_record
+from dbswitch.switch import (
+    confirmation,
+    edits,
+    history,
+    lock_file,
+    own_values,
+    project_state,
+    recovery,
+    switch_record,
+)
 from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.database_start import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
@@ -67,7 +76,7 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
         if not request.dry_run and result.exit not in NOT_BEGUN:
             # A history that cannot be written must not turn a switch into a failure.
             with contextlib.suppress(OSError):
-                history.remember(project.private_dir, result)
+                history.remember(project.private_dir, result, unnamed=own_values.NAME)
             with contextlib.suppress(OSError):
                 history.append(project.state_dir, result)
 
@@ -83,7 +92,7 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
 
 def _switch(session: Session, request: Request) -> None:
     project, ending = session.project, session.ending
-    ending.target = targets.lookup(project, _named(project, request.target)).name  # fails before anyone waits
+    ending.target = _named(project, request.target)  # fails before anyone waits
     if request.dry_run:
         _dry_run(session, request)
         return
@@ -97,7 +106,8 @@ def _switch(session: Session, request: Request) -> None:
             note.detail = confirmation.require(
                 plan, planning.target, request.confirm, None if first is None else first.target
             )
-        edits.remember(project, planning.target)
+        if ending.target != own_values.NAME:  # these stay a person's own
+            edits.remember(project, planning.target)
         apply = session.apply(
             planning.observed,
             ambient=request.ambient,
@@ -127,17 +137,26 @@ def _dry_run(session: Session, request: Request) -> None:
 
 def _named(project: Project, target: str) -> str:
     if target != PREVIOUS:
-        return target
-    name = history.previous_target(project.private_dir, targets.active(project, {}).nominal_target)
-    if name is None:
-        raise UsageError(
-            "there is no previous target",
-            facts=("you have not switched this project yet",),
-            why="`-` goes back to where the last switch came from",
-            fix="name the target: "
-            + ", ".join(f"`dbswitch {ref.name}`" for ref in targets.list_targets(project)),
-        )
-    return name
+        return targets.lookup(project, target).name
+    active = targets.active(project, {}).nominal_target
+    name = history.previous_target(project.private_dir, active)
+    if name is not None:
+        return targets.lookup(project, name).name
+    if active is not None and own_values.available(project):
+        return own_values.NAME
+    raise UsageError(
+        "there is no previous target",
+        facts=("you have not switched this project yet",),
+        why="`-` goes back to where the last switch came from",
+        fix="name the target: "
+        + ", ".join(f"`dbswitch {ref.name}`" for ref in targets.list_targets(project)),
+    )
+
+
+def _resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
+    if name == own_values.NAME:
+        return own_values.resolve(project, ambient)
+    return edits.resolve(project, name, ambient)
 
 
 def _ambient(request: Request) -> Mapping[str, str]:
@@ -152,7 +171,7 @@ def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
     # A dry run verifies nothing later, so it asks now.
     observed = session.observe(verify_later=not request.dry_run)
     with reporter.phase(Phase.PLAN) as note:
-        target = edits.resolve(project, ending.target, ambient)
+        target = _resolve(project, ending.target, ambient)
         goal = project_state.destination(project, target, timeout=request.timeout)
         edit_plan = edits.planned(
             project, target, files=observed.files, written=observed.entered, ambient=ambient
@@ -188,10 +207,12 @@ def _confirmed(session: Session, request: Request) -> Planning | None:
     Raises:
         ProtectedError: neither its name nor that of its database was given.
     """
-    ref = targets.lookup(session.project, session.ending.target)
-    if ref.runs_command and (request.confirm is not None or not ref.protected):
-        return None  # its command is not run twice
-    target = edits.resolve(session.project, ref.name, _ambient(request))
+    project, name = session.project, session.ending.target
+    if name != own_values.NAME:
+        ref = targets.lookup(project, name)
+        if ref.runs_command and (request.confirm is not None or not ref.protected):
+            return None  # its command is not run twice
+    target = _resolve(project, name, _ambient(request))
     if not target.protected or confirmation.accepted(request.confirm, target):
         return None
     planning = _plan(session, request, server_owed=False)

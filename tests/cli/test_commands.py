@@ -279,6 +279,27 @@ def test_history_is_empty_at_first_and_lists_what_was_done(served: Folder, postg
     assert served.run("history", "-n", "1").stdout.count("\n") == 1
 
 
+def test_minus_goes_back_to_a_url_that_was_edited_by_hand_and_forth_again(
+    served: Folder, postgres_prod: ShopServer
+) -> None:
+    path = served.root / ".env.local"
+    first, *rest = path.read_text().splitlines()
+    own = first.rpartition("/")[0] + '/postgres"'
+    path.write_text("\n".join([own, *rest]) + "\n")
+    assert served.json("status")[1][0]["target"] is None
+    assert served.run("prod", "--confirm", "prod").returncode == 0
+    assert served.json("status")[1][0]["target"] == "prod"
+    back = served.run("-")
+    assert back.returncode == 0, back.stderr
+    assert "/postgres" in back.stderr
+    assert own in path.read_text().splitlines()
+    again = served.run("-", "--confirm", "prod")
+    assert again.returncode == 0, again.stderr
+    assert f'DATABASE_URL="{postgres_prod.url}"' in path.read_text().splitlines()
+    assert served.run("-").returncode == 0
+    assert path.read_text().count("dbswitch:kept") == 1
+
+
 def test_the_previous_target_of_a_fresh_project_is_a_usage_error(folder: Folder) -> None:
     assert folder.run("-").returncode == 2
 
