@@ -23,7 +23,7 @@ _SARIF = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "
 
 
 def text(findings: Sequence[Finding], scope: str) -> str:
-    """Return the findings grouped by file, for people, with colours."""
+    """Return the findings grouped by file, for display, with colours."""
     width = max((len(_place(one)) for one in findings), default=0)
     blocks = [
         "\n".join(

@@ -47,7 +47,7 @@ class CommandRun:
 
     @property
     def problem(self) -> tuple[str, ...]:
-        """What the command said about its failure, for people."""
+        """What the command said about its failure, for display."""
         error = self.result.get("error") or {}
         lines = [error.get("what", ""), *error.get("facts", ()), error.get("fix", "")]
         return tuple(line for line in lines if line) or tuple(self.stderr.strip().splitlines()[-6:])

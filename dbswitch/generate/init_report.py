@@ -1,4 +1,4 @@
-"""What `dbswitch init` found in the project and which command comes next, for people and for programs."""
+"""What `dbswitch init` found in the project and which command comes next, as text and as JSON."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class InitItem:
 
     Attributes:
         name: relative to the project.
-        detail: what it is for, or what is added, for people.
+        detail: what it is for, or what is added, for display.
         old: its content when the plan was made, None where it did not exist.
         new: its content afterwards; may be a secret (the token).
     """

@@ -1,1 +1,1 @@
-"""What was found in an application's folder, as values; reads files, never writes."""
+"""The contents of an application's folder as values; reads files, never writes."""

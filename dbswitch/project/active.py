@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class ActiveKind(StrEnum):
-    """What can be said of all readers together."""
+    """The common result of all readers."""
 
     ONE = "one"  # every reader is on the same target, with all of its variables
-    PARTIAL = "partial"  # every reader is on the same target's database, and a variable is not as the target sets it
+    PARTIAL = "partial"  # every reader is on the same target's database, but a variable differs from the target's value
     MIXED = "mixed"  # readers are on different databases
     UNKNOWN = "unknown"  # they agree on a database that no target names
     UNSET = "unset"  # no reader has a URL
@@ -42,8 +42,8 @@ class ReaderState(Struct, frozen=True):
         target: the target its URL belongs to, None where no target has that URL.
         database: the URL in its masked form, None where the reader has none.
         source: the file or "process environment" it comes from.
-        differing: other variables of that target that this reader does not have as the target sets them.
-        foreign: variable and target: what this reader has of another target, and this one does not set.
+        differing: other variables of that target for which this reader gets another value.
+        foreign: variable and target: variables of another target that this reader gets and this target does not set.
         place: where its URL leads; None where it cannot be used.
     """
 
@@ -63,10 +63,10 @@ class ReaderState(Struct, frozen=True):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What is not as the target sets it, for people."""
+        """The differences from the target, for display."""
         return (
-            *(f"{key} is not as {self.target} sets it" for key in self.differing),
-            *(f"{key} is that of {owner}" for key, owner in self.foreign),
+            *(f"{key} differs from {self.target}'s value" for key in self.differing),
+            *(f"{key} has the value of {owner}" for key, owner in self.foreign),
         )
 
 
@@ -101,7 +101,7 @@ class Active(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """One line for people."""
+        """One line for display."""
         match self.kind:
             case ActiveKind.ONE:
                 return str(self.target)
@@ -130,7 +130,7 @@ def active(
 ) -> Active:
     """Return the active target.
 
-    What the shell alone has, and what `next start` takes from the files of production, does not count.
+    Variables of the shell alone, and those that `next start` reads from the production files, do not count.
 
     Args:
         project: where to look.

@@ -1,4 +1,4 @@
-"""The process environment in which one command is on a target, also if the command reads the env files itself."""
+"""The process environment that puts a command on a target, even if the command reads the env files itself."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> 
     ]
     if left:
         raise EnvFileError(
-            f"a command on {target.name} could get another database from an env file",
+            f"a command on {target.name} could use another database because of an env file",
             facts=(*left, "nothing was run"),
             why="the Prisma config loads this file over the process environment (`override: true`)",
-            fix=f"remove `override` there, or `dbswitch {target.name}`",
+            fix=f"remove `override` there, or run `dbswitch {target.name}`",
         )
     return CommandEnvironment(values, removed, tuple(emptied))
 

@@ -1,7 +1,7 @@
 """Find the Postgres service in a project's compose file, well enough to start it; pure.
 
 Compose files are YAML, and a YAML parser would be a dependency for one optional convenience. This reads the regular
-block form that people write by hand; whatever it does not understand is "no service found", never a guess.
+block form that is usual in hand-written files; whatever it does not understand is "no service found", never a guess.
 """
 
 from __future__ import annotations

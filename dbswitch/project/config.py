@@ -32,7 +32,9 @@ _VARIABLE = f"^{VARIABLE_PATTERN}$"
 UrlPath = Annotated[str, Meta(pattern=_URL_PATH)]
 ProjectPath = Annotated[str, Meta(pattern=_PROJECT_PATH)]
 VariableName = Annotated[str, Meta(pattern=_VARIABLE)]
-Words = str | tuple[str, ...]  # a command: an array of words, or one string that is split as a shell would
+Words = (
+    str | tuple[str, ...]
+)  # a command: an array of arguments, or one string that is split as a shell would
 
 
 class Mode(StrEnum):
@@ -93,7 +95,7 @@ class TargetConfig(Struct, frozen=True):
 
 
 class CheckConfig(Struct, frozen=True):
-    """`[check]`: severities by rule id, and path patterns that are not looked at."""
+    """`[check]`: severities by rule id, and path patterns that are skipped."""
 
     rules: tuple[tuple[str, str], ...] = ()
     exclude: tuple[str, ...] = ()
@@ -139,8 +141,8 @@ def load(root: Path) -> Config:
         raise ConfigError(
             f"{FILE_NAME} cannot be read",
             facts=(f"{error.strerror}: {path}",),
-            why="Its settings decide what a switch does.",
-            fix=f"make {path} a readable file, or remove it",
+            why="Its settings determine what a switch does.",
+            fix=f"make {path} readable, or remove it",
         ) from None
     return parse(data, path)
 
@@ -149,7 +151,7 @@ def parse(data: bytes, path: Path | None = None) -> Config:
     """Return the settings in the bytes of a `dbswitch.toml`. Pure.
 
     Raises:
-        ConfigError: as :func:`load`. No message holds a value: those of a target may be secrets.
+        ConfigError: as :func:`load`. No message contains a value: a target's values may be secrets.
     """
     import tomllib
 
@@ -260,7 +262,7 @@ def _argv(where: str, given: Words | None) -> tuple[str, ...]:
     try:
         words = tuple(shlex.split(given)) if isinstance(given, str) else given
     except ValueError:
-        raise _error(f": {where}: a quote is not closed", fix="give an array of words instead") from None
+        raise _error(f": {where}: a quote is not closed", fix="write an array of arguments instead") from None
     if words is None or (not words and where == "server.command" and not isinstance(given, str)):
         return ()
     if not words or not words[0]:
@@ -321,6 +323,6 @@ def _error(problem: str, *, facts: Iterable[str] = (), fix: str = "") -> ConfigE
     return ConfigError(
         f"{FILE_NAME}: {problem}",
         facts=facts,
-        why="A setting that is not understood is not guessed at.",
+        why="dbswitch does not guess the meaning of a setting.",
         fix=fix,
     )

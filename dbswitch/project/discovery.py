@@ -32,7 +32,7 @@ class Project(Struct, frozen=True):
         url_variables: the variables that hold database URLs: DATABASE_URL and those the Prisma schema or config names,
             the one that decides which database the app uses first.
         tracked: env files that git tracks, relative to the root; all of them where `git_error` is set.
-        git_error: why git did not say which files it tracks, although there is a repository.
+        git_error: why git did not report the tracked files, although there is a repository.
     """
 
     root: Path
@@ -94,7 +94,7 @@ class Project(Struct, frozen=True):
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What could not be read for certain."""
+        """What could not be interpreted reliably."""
         of_next = self.next.notices if self.next is not None else ()
         of_prisma = self.prisma.notices if self.prisma is not None else ()
         of_git = () if self.git_error is None else (f"{self.git_error}; every env file counts as tracked",)
@@ -166,7 +166,7 @@ def _binds(root: Path, key: str) -> bool:
         try:
             if path.is_file() and binding.search(read_regular(path)) is not None:
                 return True
-        except OSError:  # whoever edits the file will say why it cannot be read
+        except OSError:  # the code that edits the file reports why it cannot be read
             continue
     return False
 
@@ -198,7 +198,7 @@ def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
     return ConfigError(
         "no project here",
         facts=facts,
-        why="dbswitch changes the env files and restarts the server of one app, so it must know which.",
+        why="dbswitch changes the env files and restarts the server of one app, so it has to know which one.",
         fix=fix,
     )
 

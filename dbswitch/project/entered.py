@@ -1,4 +1,4 @@
-"""What switches wrote: the names, and a keyed digest of every value, so that the next switch can take them out again.
+"""What switches wrote: the names, and a keyed digest of every value, so that the next switch can remove them.
 
 A target's values can be gone when it is left: a variable is no longer exported, a line was removed from `env/prod.env`,
 a `command` printed them. No value is stored; the digests (HMAC-SHA256) have a key of their own beside them.
@@ -69,7 +69,7 @@ class Entered(Struct, frozen=True, forbid_unknown_fields=True):
         return one is not None and self._digest("", place.text) in one.places
 
     def adding(self, target: str, values: Mapping[str, str], places: Iterable[Place]) -> Entered:
-        """Return this with the values that a switch to `target` writes; itself where it has them all."""
+        """Return this with the values that a switch to `target` writes; itself if it has all of them."""
         before = self.targets.get(target, EnteredTarget())
         found = dict(before.values)
         for variable, value in values.items():
@@ -87,7 +87,7 @@ class Entered(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(folder: Path) -> Entered:
-    """Return what is remembered in a project's private folder; nothing where the file is missing or not ours."""
+    """Return what is stored in a project's private folder; nothing if the file is missing or not written by dbswitch."""
     try:
         found = msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Entered)
         if len(bytes.fromhex(found.key)) == _KEY_BYTES:

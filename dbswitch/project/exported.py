@@ -1,4 +1,4 @@
-"""Variables that the caller's shell exports and that differ from what the env files or a target say."""
+"""Variables that the caller's shell exports and that differ from the env files or a target."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Exported(Struct, frozen=True):
     """One such variable.
 
     Attributes:
-        place: where it leads, for people; None where it is not a URL.
+        place: where it leads, for display; None where it is not a URL.
         target: the target whose database that is, as far as it is known.
     """
 
@@ -29,7 +29,7 @@ class Exported(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """One sentence for people."""
+        """One sentence for display."""
         where = f" and leads to {self.target or self.place}" if self.place else ""
         return (
             f"{self.variable} is exported in this shell{where}: programs that are started from it, the Prisma CLI among them, "
@@ -45,7 +45,7 @@ def exported(
     """Return the variables of `wanted` that `ambient` has with another value. Pure.
 
     Args:
-        wanted: what the env files or a target say; None where they say nothing.
+        wanted: the values of the env files or a target; None if they have none.
         ambient: the caller's process environment.
         refs: the project's targets.
     """

@@ -31,7 +31,7 @@ class Generated(Struct, frozen=True):
     """Paths relative to the project, `/` between; None where there is no such file.
 
     Attributes:
-        identity_path: the URL path that tells which database the app is on: the identity route, else the admin route.
+        identity_path: the URL path that reports which database the app is on: the identity route, else the admin route.
         page_path: the URL path of the admin page.
         files: every generated file with its kind.
     """

@@ -31,7 +31,7 @@ _KEPT = ("GIT_CONFIG", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYST
 
 
 class GitError(Exception):
-    """git failed; the text says how, and `fix` what helps."""
+    """git failed; the text says why, and `fix` what helps."""
 
     def __init__(self, what: str, fix: str = "git status") -> None:
         super().__init__(what)
@@ -119,9 +119,7 @@ def top_level(folder: Path, *, from_hook: bool = False) -> Path | None:
     # `core.worktree` can name any folder; findings are read from the work tree and --fix writes into it.
     named = from_hook and "GIT_WORK_TREE" in os.environ
     if not named and not (Path(os.path.realpath(folder)).is_relative_to(top) and (top / ".git").exists()):
-        raise GitError(
-            f"the repository says that its work tree is {top}, which is not the one around {folder}"
-        )
+        raise GitError(f"the repository configures {top} as its work tree, which does not contain {folder}")
     return top
 
 
@@ -131,7 +129,7 @@ def tracked_files(root: Path, patterns: tuple[str, ...]) -> frozenset[str]:
     Without git or a repository no file is tracked.
 
     Raises:
-        GitError: there is a repository, and git does not tell.
+        GitError: there is a repository, but git fails.
     """
     try:
         return split_names(run(root, "ls-files", "-z", "--", *patterns))
@@ -140,7 +138,7 @@ def tracked_files(root: Path, patterns: tuple[str, ...]) -> frozenset[str]:
 
 
 def ignored_files(root: Path, names: tuple[str, ...]) -> frozenset[str] | None:
-    """Return those of `names` that git would ignore, whether they exist or not; None where git does not tell."""
+    """Return those of `names` that git would ignore, whether they exist or not; None if git fails."""
     words = ("check-ignore", "-z", "--no-index", "--stdin")
     try:  # exit code 1: none of them is ignored
         return split_names(run(root, *words, stdin=os.fsencode("\0".join((*names, ""))), successes=(0, 1)))
@@ -177,7 +175,7 @@ def _environment(*, from_hook: bool) -> dict[str, str]:
 def _ownership(folder: Path) -> tuple[str, ...]:
     """Return the configuration that lets root read a repository whose parts all belong to one other user.
 
-    In a container root works in the folder of another user; nothing else overrides git's own judgement.
+    In a container root works in the folder of another user; nothing else overrides git's own ownership check.
     """
     if os.geteuid() != 0:
         return ()

@@ -1,4 +1,4 @@
-"""Reading JavaScript and TypeScript settings without running them: comments out, string literals found. Pure.
+"""Reading JavaScript and TypeScript settings without running them: comments removed, string literals extracted. Pure.
 
 This is no parser. What a pattern does not find is reported as not known; it is never guessed.
 """
@@ -36,7 +36,7 @@ def strings(text: str) -> tuple[str, ...]:
 
 
 def call_arguments(text: str, start: int) -> str:
-    """Return what stands between the parenthesis at `start` and the one that closes it (or the end of the text)."""
+    """Return the text between the parenthesis at `start` and the closing one (or the end of the text)."""
     depth = 0
     position = start
     while position < len(text):

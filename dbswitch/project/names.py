@@ -1,4 +1,4 @@
-"""Names of targets and variables: what is allowed, which names mean the same, which belong to commands. Pure."""
+"""Names of targets and variables: what is allowed, which names are synonyms, which belong to commands. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMANDS = (
 RESERVED = frozenset({*COMMANDS, "help", "use", "version"})
 # The first of a family is the name shown; each family is one target unless a project keeps several apart.
 FAMILIES = (("prod", "production"), ("local", "development", "dev"))
-# A target with one of these words in its name is protected: `eu-prod`, `live`, `production_2`.
+# A target with one of these parts in its name is protected: `eu-prod`, `live`, `production_2`.
 PROTECTED_WORDS = frozenset({"prod", "production", "live"})
 NAME_RULE = "use letters, digits, - and _, beginning with a letter or digit"
 
@@ -57,7 +57,7 @@ def canonical(name: str) -> str:
 
 
 def names_production(name: str) -> bool:
-    """Return whether one of the words of a target's name (split at - and _) says that it is production."""
+    """Return whether a part of a target's name (split at - and _) marks it as production."""
     return not PROTECTED_WORDS.isdisjoint(re.split(r"[-_]", name.lower()))
 
 

@@ -85,6 +85,6 @@ def _dist_dir(path: Path) -> tuple[str, tuple[str, ...]]:
     try:
         literal = dist_dir_of(read_regular_text(path, errors="replace"))
     except (OSError, ValueError):
-        notice = f'distDir in {path.name} is not a plain string: assuming {DEFAULT_DIST_DIR}; say it as [server] dist_dir = "..."'
+        notice = f'distDir in {path.name} is not a plain string: assuming {DEFAULT_DIST_DIR}; set it with [server] dist_dir = "..."'
         return DEFAULT_DIST_DIR, (notice,)
     return literal or DEFAULT_DIST_DIR, ()

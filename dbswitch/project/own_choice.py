@@ -1,4 +1,4 @@
-"""Places in the source of an app that choose its database by themselves, whatever the env files say.
+"""Places in an app's source that choose its database independently of the env files.
 
 A search of the text, not an analysis: it names lines to look at after the app has proven to be on another database.
 """
@@ -27,7 +27,7 @@ _CONFIGURATION = frozenset({"package.json", "tsconfig.json"})
 _COMMENT = re.compile(r"^\s*(?://|\*|/\*)")
 _LARGEST = 512 * 1024  # bytes of a file
 _MOST_FILES = 5_000
-_MOST = 5  # lines that are named
+_MOST = 5  # lines that are reported
 
 
 def own_choices(root: Path, url_variables: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""package.json and the package manager: which one, the dev script, and what surrounds it. Reads files only."""
+"""package.json and the package manager: which one, the dev script and the scripts around it. Reads files only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LOCK_FILES = (
 
 
 class Manifest(Struct, frozen=True):
-    """What dbswitch needs of a package.json."""
+    """The parts of a package.json that dbswitch needs."""
 
     path: Path
     name: str | None
@@ -59,7 +59,7 @@ class Packages(Struct, frozen=True):
     """How the project runs its scripts."""
 
     manager: PackageManager
-    manager_source: str  # the field or file that told, for people
+    manager_source: str  # the field or file that names it, for display
     dev_script: str | None  # its text
     dev_script_name: str | None  # `dev`, else `start` of a project without one
     wrapped: bool  # a pre or post script stands around it: only the package manager runs those
@@ -90,11 +90,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise ConfigError(
             f"package.json, line {error.lineno}, column {error.colno}: {error.msg}",
             facts=(str(path),),
-            why="The project's packages and scripts are read from it.",
+            why="dbswitch reads the project's packages and scripts from it.",
             fix=f"correct line {error.lineno} of {path}",
         ) from None
     if not isinstance(value, dict):
-        raise ConfigError("package.json holds no JSON object", facts=(str(path),), fix=f"correct {path}")
+        raise ConfigError("package.json is not a JSON object", facts=(str(path),), fix=f"correct {path}")
     return _manifest(path, value)
 
 
@@ -158,7 +158,7 @@ def _manager(root: Path, manifest: Manifest | None) -> tuple[PackageManager, str
         if folder != root:
             try:
                 above = read_manifest(folder)
-            except ConfigError:  # a broken file above the project is not the project's problem
+            except ConfigError:  # a broken file above the project must not break the project
                 above = None
             if above is not None and above.manager is not None:
                 return above.manager, str(above.path)

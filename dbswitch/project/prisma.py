@@ -1,4 +1,4 @@
-"""What is known of the project's Prisma without running it. Reads files only.
+"""The project's Prisma setup, determined without running it. Reads files only.
 
 Version, schema, generator, the variables it needs, and which env files its CLI loads.
 
@@ -34,7 +34,7 @@ _ENV_CALL = re.compile(r"env\(\s*\"([^\"]+)\"\s*\)")
 
 
 class SchemaFacts(Struct, frozen=True):
-    """What a Prisma schema says."""
+    """The contents of a Prisma schema."""
 
     provider: str | None  # of the datasource: postgresql, ...
     urls: tuple[tuple[str, str], ...]  # field and variable: url, directUrl, shadowDatabaseUrl, in this order
@@ -86,7 +86,7 @@ class PrismaInfo(Struct, frozen=True):
 
 
 def read_prisma(root: Path, manifest: Manifest | None) -> PrismaInfo | None:
-    """Return what is known of Prisma in `root`; None where the project does not use it."""
+    """Return the Prisma setup of `root`; None if the project does not use it."""
     wanted = None
     if manifest is not None:
         wanted = manifest.wants("prisma") or manifest.wants("@prisma/client")
@@ -123,7 +123,7 @@ def read_prisma(root: Path, manifest: Manifest | None) -> PrismaInfo | None:
 
 
 def parse_schema(text: str) -> SchemaFacts:
-    """Return what the text of a schema says. Pure."""
+    """Parse the text of a schema. Pure."""
     plain = _COMMENT.sub(lambda match: match[0] if match[0].startswith('"') else "", text)
     provider = generator = output = None
     variables: dict[str, str] = {}

@@ -38,7 +38,7 @@ _AT_IMPORT = 0  # `import 'dotenv/config'` runs before every statement of the fi
 
 
 class ConfigFacts(Struct, frozen=True):
-    """What a Prisma config says.
+    """The contents of a Prisma config.
 
     Attributes:
         cli_variables: what the CLI connects with, the first that is set counts: directUrl, then url.
@@ -74,7 +74,7 @@ def read_config(text: str, name: str) -> ConfigFacts:
     outside = [file for file in files if file.startswith("../")]
     if outside:
         notices.append(
-            f"{name} loads {', '.join(outside)} from outside the project: dbswitch reads it, it does not change it"
+            f"{name} loads {', '.join(outside)} from outside the project: dbswitch reads but does not change it"
         )
     fields = _url_fields(source)
     direct = _names_of(fields, "directUrl")

@@ -1,4 +1,4 @@
-"""Which targets are protected: by what dbswitch.toml says, by name, and by the place that they lead to. Pure."""
+"""Which targets are protected: by dbswitch.toml, by name, and by the database that they lead to. Pure."""
 
 from __future__ import annotations
 
@@ -68,5 +68,5 @@ def with_protection(refs: tuple[TargetRef, ...]) -> tuple[TargetRef, ...]:
 
 
 def explicit(ref: TargetRef) -> bool | None:
-    """Return what dbswitch.toml says of a target's protection."""
+    """Return a target's `protected` setting in dbswitch.toml."""
     return ref.settings.protected if ref.settings is not None else None

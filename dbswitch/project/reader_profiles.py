@@ -14,7 +14,7 @@ START_FILES = (".env.production.local", ".env.local", ".env.production", ".env")
 
 
 def profiles(project: Project) -> tuple[ReaderProfile, ...]:
-    """Return the readers that a switch has to bring to agree: Next.js dev, and the Prisma CLI where there is one."""
+    """Return the readers that must agree after a switch: Next.js dev, and the Prisma CLI where there is one."""
     found = [ReaderProfile(Reader.NEXT_DEV, DEV_FILES)]
     if project.prisma is not None:
         found.append(
@@ -24,7 +24,7 @@ def profiles(project: Project) -> tuple[ReaderProfile, ...]:
 
 
 def all_profiles(project: Project) -> tuple[ReaderProfile, ...]:
-    """Return every reader worth looking at: those of :func:`profiles`, `next start`, and the shell (no file at all)."""
+    """Return every reader to compare: those of :func:`profiles`, `next start`, and the shell (no file at all)."""
     start = (ReaderProfile(Reader.NEXT_START, START_FILES),) if project.next is not None else ()
     return (*profiles(project), *start, ReaderProfile(Reader.SHELL, ()))
 

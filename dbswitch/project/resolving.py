@@ -56,7 +56,7 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
     `ambient` is the process environment for `url_from` and `from`; None is this process's own.
 
     Raises:
-        ConfigError: a target or an alias has the same name as a command, or two targets answer to one name.
+        ConfigError: a target or an alias has the same name as a command, or two targets have the same name.
         EnvFileError: an env file cannot be read.
     """
     found: dict[str, TargetRef] = {}
@@ -81,7 +81,7 @@ def _places(project: Project, ref: TargetRef, ambient: Mapping[str, str]) -> fro
         return frozenset()
     try:
         return places_in(project, read_values(project, ref, ambient, lenient=True))
-    except ConfigError:  # a broken target must not hide the others; resolving it says what is wrong
+    except ConfigError:  # a broken target must not hide the others; resolving it reports the error
         return frozenset()
 
 
@@ -103,7 +103,7 @@ def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = 
 
 
 def lookup(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> TargetRef:
-    """Return the listed target that `name` means, without looking at its values.
+    """Return the listed target that `name` means, without reading its values.
 
     Raises:
         UsageError: no such target; the message has the close names and the list.
@@ -193,7 +193,7 @@ def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] 
                 f"{ref.source} sets {', '.join(sorted(values)) or 'nothing'}",
                 f"looked for {', '.join(project.url_variables)}",
             ),
-            why="Without a URL there is nothing to switch to.",
+            why="A target needs a database URL.",
             fix=f"set {project.url_variables[0]} in {ref.source}",
         )
     variables: dict[str, str] = {}
@@ -226,7 +226,7 @@ def _with_settings(project: Project, ref: TargetRef, shown: tuple[str, ...]) -> 
         answers = {ref.name, *ref.aliases}
         settings = next((target for target in project.config.targets if target.name in answers), None)
     if settings is None:
-        # `[targets.prod]` also speaks about env/production.env, unless the project has both.
+        # `[targets.prod]` also applies to env/production.env, unless the project has both.
         settings = next(
             (
                 t
@@ -255,14 +255,14 @@ def _refuse_clashes(targets: tuple[TargetRef, ...]) -> None:
                 raise ConfigError(
                     f"the target `{name}` has the same name as a command",
                     facts=(f"it comes from {ref.source}",),
-                    why=f"`dbswitch {name}` would mean two things.",
+                    why=f"`dbswitch {name}` would be ambiguous.",
                     fix="give it another name",
                 )
             if name in owner and owner[name] is not ref:
                 raise ConfigError(
-                    f"two targets answer to `{name}`",
+                    f"two targets have the name `{name}`",
                     facts=(f"{owner[name].name} from {owner[name].source}", f"{ref.name} from {ref.source}"),
-                    why="A switch must know which database is meant.",
+                    why="The name must be unambiguous.",
                     fix="change one of the aliases in dbswitch.toml",
                 )
             owner[name] = ref
@@ -276,11 +276,11 @@ def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> Usa
     )
     empty = other_env_files(project, name)
     if empty is not None:
-        facts.append(f"{empty} is there, but binds none of {', '.join(project.url_variables)}")
+        facts.append(f"{empty} exists, but sets none of {', '.join(project.url_variables)}")
     return UsageError(
         f"unknown target `{name}`",
         facts=facts,
-        why="Only a named database can be switched to.",
+        why="dbswitch can only switch to a known target.",
         fix=_nearest(targets, name)
         or (
             "`dbswitch targets` lists the targets, `dbswitch --help` the commands"

@@ -1,4 +1,4 @@
-"""Values that must never be shown: what a target sets, wrapped so that no repr, f-string or traceback prints it."""
+"""Values that must never be shown: a target's values, wrapped so that no repr, f-string or traceback prints them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HIDDEN = "(hidden)"
 
 @final
 class SecretText:
-    """One hidden text. :meth:`reveal` is the only way to it."""
+    """A hidden string; only :meth:`reveal` returns it."""
 
     __slots__ = ("_text",)
 
@@ -20,7 +20,7 @@ class SecretText:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text itself, for writing it where it belongs and nowhere else."""
+        """Return the string itself; only for the code that writes or uses it."""
         return self._text
 
     def __repr__(self) -> str:
@@ -37,7 +37,7 @@ class SecretText:
 class SecretValues(Mapping[str, str]):
     """Variables of a target: an immutable mapping whose repr gives the names and hides the values.
 
-    From then on the values are redacted in text that others wrote, such as the end of a server's log.
+    From then on the values are redacted in foreign text, such as the end of a server's log.
     """
 
     __slots__ = ("_values",)

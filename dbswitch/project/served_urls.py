@@ -31,7 +31,7 @@ class ServedUrl(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """One line for people."""
+        """One line for display."""
         line = "" if self.line is None else f", line {self.line}"
         return f"{self.source}{line}: {self.variable} leads to {self.owner} ({', '.join(self.readers)})"
 
@@ -42,13 +42,13 @@ def served_urls(
     ambient: Mapping[str, str],
     owner: Callable[[str, str], str | None],
 ) -> tuple[ServedUrl, ...]:
-    """Return what leads some reader to another protected target.
+    """Return the variables that lead a reader to another protected target.
 
     Args:
         files: name and content of what the readers read.
-        profiles: the readers. What `next start` takes from the files of production, which no switch changes, is left out.
+        profiles: the readers. Values that `next start` takes from the production files, which no switch changes, are left out.
         ambient: the process environment they have.
-        owner: says of a variable and its value which protected target it must not lead to, but does.
+        owner: returns the protected target that a variable and its value lead to although they must not.
     """
     found: dict[tuple[str, str, str], list[Reader]] = {}
     for profile in profiles:

@@ -10,7 +10,7 @@ from dbswitch.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MAX_BYTES = 1 << 20  # more than any target sets is something else than a target
+_MAX_BYTES = 1 << 20  # far more than any target needs
 _WHY = "The target's values come from this command."
 
 
@@ -29,7 +29,7 @@ def run(argv: tuple[str, ...], cwd: Path, timeout: float, target: str) -> str:
             why=_WHY,
             fix=f"install {argv[0]}",
         ) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in one of the words
+    except (OSError, ValueError) as error:  # ValueError: a NUL in one of the arguments
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(
             f"the command of the target {target} cannot be run",
@@ -39,7 +39,7 @@ def run(argv: tuple[str, ...], cwd: Path, timeout: float, target: str) -> str:
         ) from None
     except subprocess.TimeoutExpired:
         raise ConfigError(
-            f"the command of the target {target} gave no answer within {timeout:g} s",
+            f"the command of the target {target} did not finish within {timeout:g} s",
             facts=(argv[0],),
             why=_WHY,
             fix="run it yourself once (it may be waiting for a login), or set command_timeout",
@@ -47,23 +47,23 @@ def run(argv: tuple[str, ...], cwd: Path, timeout: float, target: str) -> str:
     if done.returncode != 0:
         raise ConfigError(
             f"the command of the target {target} failed with exit code {done.returncode}",
-            facts=(argv[0], "what it printed is not shown: it may hold secrets"),
+            facts=(argv[0], "its output is not shown because it may contain secrets"),
             why=_WHY,
-            fix="run it yourself to see what it says",
+            fix="run it yourself to see its output",
         )
     if len(done.stdout) > _MAX_BYTES:
         raise ConfigError(
-            f"the command of the target {target} printed more than a mebibyte",
+            f"the command of the target {target} printed more than 1 MiB",
             facts=(argv[0],),
             why=_WHY,
-            fix="let it print one URL, or KEY=value lines",
+            fix="it must print one URL, or KEY=value lines",
         )
     try:
         return done.stdout.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(
-            f"the command of the target {target} printed something that is not UTF-8",
+            f"the command of the target {target} printed output that is not UTF-8",
             facts=(argv[0],),
             why=_WHY,
-            fix="let it print one URL, or KEY=value lines, as UTF-8",
+            fix="it must print one URL, or KEY=value lines, as UTF-8",
         ) from None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
 TARGET_FOLDER = "env"
-# `DATABASE_URL_UNPOOLED` is a second way to the same database (Neon, Vercel, Supabase name them so), not a target.
+# `DATABASE_URL_UNPOOLED` is a second route to the same database (named so by Neon, Vercel, Supabase), not a target.
 _WAYS = (
     "NON_POOLING",
     "NONPOOLING",
@@ -36,7 +36,7 @@ _WAYS = (
     "NO_SSL",
     "READONLY",
 )
-# Behind a suffix these are ways too; `DATABASE_URL_PROD_READONLY` is another role and a target of its own.
+# After a suffix these are routes too; `DATABASE_URL_PROD_READONLY` is another role and a separate target.
 _WAYS_BEHIND = tuple(way for way in _WAYS if way != "READONLY")
 # Variables that steer the process itself; a companion of this name is a coincidence (`NODE_ENV_PROD`).
 _NEVER = frozenset({"NODE_ENV", "NODE_OPTIONS", "PATH", "HOME", "PORT", "HOSTNAME", "SHELL", "USER"})
@@ -47,7 +47,7 @@ _REFERENCE = re.compile(r"(?<!\\)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class SourceKind(StrEnum):
-    """The three places a target can come from, in the order they are asked."""
+    """The three places a target can come from, in order of precedence."""
 
     FILE = "file"
     SUFFIX = "suffix"
@@ -59,9 +59,9 @@ class TargetRef:
     """A target that was found, before its values are known.
 
     Attributes:
-        name: what people see and type.
-        aliases: other names it answers to.
-        source: where it comes from, for people.
+        name: the name that is shown and typed.
+        aliases: its other names.
+        source: where it comes from, for display.
         suffix: of its variables, for `SourceKind.SUFFIX`.
         settings: its `[targets.NAME]`, where there is one.
         shadowed: sources of the same name that come later in the order and are not used.
@@ -95,7 +95,7 @@ def is_postgres(value: str) -> bool:
 
 
 def is_way_of(variable: str, base: str) -> bool:
-    """Return whether `variable` is a second way to the database of `base`: `DATABASE_URL_UNPOOLED`."""
+    """Return whether `variable` is a second route to the database of `base`: `DATABASE_URL_UNPOOLED`."""
     way = variable.removeprefix(f"{base}_")
     return way not in {variable, "SHADOW"} and way in _WAYS
 
@@ -107,7 +107,7 @@ def has_suffix(variable: str, suffixes: Collection[str]) -> bool:
 
 
 def file_targets(project: Project) -> tuple[TargetRef, ...]:
-    """Return the targets of `env/NAME.env`: those that bind a database URL or are called like a known target."""
+    """Return the targets of `env/NAME.env`: those that bind a database URL or have the name of a known target."""
     folder = project.root / TARGET_FOLDER
     try:
         found = sorted(path.name.removesuffix(".env") for path in folder.glob("*.env") if path.is_file())
@@ -134,7 +134,7 @@ def file_targets(project: Project) -> tuple[TargetRef, ...]:
 
 
 def other_env_files(project: Project, name: str) -> str | None:
-    """Return `env/NAME.env` where it exists; used to say why it is no target."""
+    """Return `env/NAME.env` where it exists; used to report why it is not a target."""
     path = f"{TARGET_FOLDER}/{name}.env"
     return path if names.valid_name(name) and (project.root / path).is_file() else None
 
@@ -165,7 +165,7 @@ def suffix_targets(project: Project) -> tuple[TargetRef, ...]:
 
 
 def config_targets(project: Project) -> tuple[TargetRef, ...]:
-    """Return the targets whose `[targets.NAME]` says itself where the values come from."""
+    """Return the targets whose `[targets.NAME]` itself defines where the values come from."""
     own = tuple(target for target in project.config.targets if target.has_source)
     shown = names.shown_names(tuple(target.name for target in own))
     return tuple(
@@ -300,7 +300,7 @@ def parse_dotenv(text: str, shown: str) -> SecretValues:
     """Return the bindings in dotenv text as python-dotenv reads them.
 
     Raises:
-        ConfigError: a line is no binding.
+        ConfigError: a line is not a binding.
     """
     import io
 
@@ -311,7 +311,7 @@ def parse_dotenv(text: str, shown: str) -> SecretValues:
         if binding.error:
             raise ConfigError(
                 f"{shown}, line {binding.original.line}: not a KEY=value line",
-                why="A target whose file is only half understood would switch half of the variables.",
+                why="If part of the file were ignored, only some of the target's variables would be switched.",
                 fix=f"correct line {binding.original.line}, for example close its quote",
             )
         if binding.key is not None and binding.value is not None:

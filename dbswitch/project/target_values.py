@@ -87,8 +87,8 @@ def _configured(
         else:
             raise ConfigError(
                 f"[targets.{settings.name}] takes {source.name} from {source.from_key}, which is not set",
-                facts=("looked in the env files and in the process environment",),
-                why="A target with a missing variable would be switched only in part.",
+                facts=("searched: the env files and the process environment",),
+                why="Only some of the target's variables would be switched.",
                 fix=f"set {source.from_key} in .env.local, or export it",
             )
     return SecretValues(values)

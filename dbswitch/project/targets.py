@@ -1,4 +1,4 @@
-"""The project's targets, for the other rooms: listing them, resolving one, and which one is active."""
+"""The project's targets, for the other packages: listing them, resolving one, and which one is active."""
 
 from __future__ import annotations
 

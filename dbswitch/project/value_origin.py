@@ -1,4 +1,4 @@
-"""Whose a value in an env file is: a target's, one that a switch wrote, or a person's own; and where it leads."""
+"""The origin of a value in an env file: a target, a switch, or the user; and where it leads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ValueOrigin:
-    """What is known of values when the readers are to be on `target`.
+    """What is known about values for a switch to `target`.
 
     Attributes:
         absent: the variables that other targets set, that switches wrote, or that the Prisma schema or config names as a
@@ -67,11 +67,11 @@ class ValueOrigin:
         )
 
     def known(self, key: str, value: str) -> bool:
-        """Return whether some target sets the variable so, or a switch wrote it."""
+        """Return whether some target sets the variable to this value, or a switch wrote it."""
         return self.lasting(key, value) or bool(self._entered.targets_of(key, value))
 
     def lasting(self, key: str, value: str) -> bool:
-        """Return whether a target sets the variable so, as far as it can be known without running a command."""
+        """Return whether a target sets the variable to this value, as far as it can be known without running a command."""
         own = self._target.variables.get(key)
         return any(
             same_url(value, one) for one in (*self._values.get(key, ()), *(() if own is None else (own,)))
@@ -92,14 +92,14 @@ class ValueOrigin:
         return place.beside(self._place) and self.protected_owner(key, value) is None
 
     def protected_owner(self, key: str, value: str) -> str | None:
-        """Return the other protected target to whose database the variable leads; None where that is no harm."""
+        """Return the other protected target to whose database the variable leads; None if that is harmless."""
         place = place_in(value)
         if place is None or place in self._allowed or self.is_definition(key):
             return None
         return next((ref.name for ref in self._others if self._leads(ref, place)), None)
 
     def is_definition(self, key: str) -> bool:
-        """Return whether the variable only says what a target's values are: `DATABASE_URL_PROD`, a `from` of a target."""
+        """Return whether the variable only defines a target's values: `DATABASE_URL_PROD`, a `from` of a target."""
         return key in self._definitions
 
     def _leads(self, ref: TargetRef, place: Place) -> bool:

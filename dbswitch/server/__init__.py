@@ -1,1 +1,1 @@
-"""The dev-server room: find it, prove it is ours, stop it whole, start it clean."""
+"""The dev server: find its processes, prove that they belong to it, stop all of them, start it with a clean environment."""

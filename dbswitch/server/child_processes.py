@@ -1,4 +1,4 @@
-"""The servers this very process started: their exit status, and that no zombie of them stays."""
+"""The servers that this process started: their exit status; reaps their zombies."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _base(word: str) -> str:
 
 
 def _words(argv: Sequence[str]) -> list[str]:
-    """Return the words, also where a program replaced its title by one string."""
+    """Return the arguments, even if a program replaced its title by one string."""
     if len(argv) == 1 or (len(argv) > 1 and not any(argv[1:])):
         return argv[0].split(" ")
     return list(argv)
@@ -119,7 +119,7 @@ def is_next_dev(argv: Sequence[str]) -> bool:
 
 
 def is_node(argv: Sequence[str], executable: str | None = None) -> bool:
-    """Say whether this is Node.js, Bun or Deno, by its executable where its title is its own (`next-server`, `npm run`)."""
+    """Say whether this is Node.js, Bun or Deno, by its executable if it has set its own title (`next-server`, `npm run`)."""
     names = {_base(words[0]) for words in (_words(argv),) if words}
     if executable is not None:
         names.add(_base(executable.removesuffix(" (deleted)")))
@@ -133,7 +133,7 @@ def program_name(argv: Sequence[str]) -> str:
 
 
 def is_package_manager(argv: Sequence[str]) -> bool:
-    """Say whether this is npm, pnpm, yarn or bun, run by whatever name."""
+    """Say whether this is npm, pnpm, yarn or bun, under any name."""
     words = _words(argv)
     if not words:
         return False
@@ -147,7 +147,7 @@ def is_package_manager(argv: Sequence[str]) -> bool:
 
 
 def is_task_runner(argv: Sequence[str]) -> bool:
-    """Say whether this is turbo or nx, which may give each task a terminal, and so a session, of its own."""
+    """Say whether this is turbo or nx, which may give each task a terminal, and so its own session."""
     words = _words(argv)
     return any(_base(word).removesuffix(".js") in _TASK_RUNNERS for word in words[:2])
 
@@ -158,7 +158,7 @@ def is_script_shell(argv: Sequence[str]) -> bool:
 
 
 def is_chain_parent(argv: Sequence[str], grandparent: Sequence[str]) -> bool:
-    """Say whether climbing may go on to this parent.
+    """Say whether the search may continue with this parent.
 
     A script's shell belongs to the chain only below a package manager: `bash -c "cd app && npm run dev"` is a terminal's.
     """
@@ -192,7 +192,7 @@ def is_dbswitch(argv: Sequence[str]) -> bool:
 _POSTGRES = re.compile(
     r"\b(postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|prisma(?:\+postgres)?)://[^\s'\"]+", re.IGNORECASE
 )
-# An option and its value as two words.
+# An option and its value as two arguments.
 _OPTION = re.compile(
     r"(--?[\w-]*(?:pass(?:word|wd)?|pwd|token|secret|api[-_]?key)[\w-]*\s+)(?!-)\S+", re.IGNORECASE
 )

@@ -26,7 +26,7 @@ class Connection(Struct, frozen=True):
 
 
 def established(processes: Iterable[Owned]) -> tuple[Connection, ...]:
-    """Return the established TCP connections of these processes; one that has ended meanwhile has none."""
+    """Return the established TCP connections of these processes; a process that has ended has none."""
     return tuple(one for owned in processes for one in _of(owned))
 
 

@@ -1,4 +1,4 @@
-"""The environment a new server starts with: the old one's launch environment, without what would mislead it.
+"""The environment a new server starts with: the old one's launch environment, without the variables that would override the env files.
 
 Rules, each measured on Next.js 16.0.7 and 16.4.6: a process started from a route handler inherits every key of the env
 files and `__NEXT_PROCESSED_ENV`, with which a new Next logs the env files and loads nothing; an exported variable beats

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def end_foreign(holders: Sequence[Listener], limits: ServerLimits, on_step: Callable[[str], None]) -> None:
-    """End the processes that hold a port: TERM, wait, KILL, wait; each proven to be the one that was named.
+    """End the processes that hold a port: TERM, wait, KILL, wait; each verified to be the one that was named.
 
-    What they started besides is left alone: nothing is known about it.
+    Their other children are left alone: nothing is known about them.
 
     Raises:
         PortTakenError: one is unknown, not ours to signal, above us in the process tree, or outlived KILL.
@@ -27,7 +27,7 @@ def end_foreign(holders: Sequence[Listener], limits: ServerLimits, on_step: Call
     above = _ancestors()
     for holder in holders:
         if holder.process is None or holder.process.pid in above:
-            reason = "the system does not show which process it is"
+            reason = "the system does not reveal which process it is"
             if holder.process is not None:
                 reason = "this command is running below it"
             raise _kept(holder, reason)

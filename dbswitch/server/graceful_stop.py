@@ -1,4 +1,4 @@
-"""Graceful stop: TERM to every process, wait, KILL to what is left, wait; ownership is proven again at every look."""
+"""Graceful stop: TERM to every process, wait, KILL to the rest, wait; ownership is checked again before every signal."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stop_processes(
             group is found too.
         term: seconds between TERM and KILL.
         kill: seconds to wait after KILL.
-        on_step: told in words what happens.
+        on_step: called with a description of each step.
         dispensable: says which processes need not be waited for once all others are dead: after its server's end Next's command line
             program loads the config again and sends telemetry, which takes 0.3 to 3 s (measured) of the next start.
     """
@@ -91,7 +91,7 @@ def stop_processes(
 
 
 def _with_proven(found: Sequence[Owned], before: Iterable[Owned]) -> Sequence[Owned]:
-    """Add those who were proven and signalled before: a proof by parent or leader ends with these, its process may not."""
+    """Add the processes that were proven and signalled before: the parent or leader that proved them may have ended first."""
     known = {one.id for one in found}
     return [*found, *(one for one in before if one.id not in known and is_alive(one.id))]
 

@@ -23,11 +23,11 @@ _ANSWER = 400  # the first status that is no answer of Next's own path
 
 
 def held_lock(spec: ServerSpec) -> str | None:
-    """Return one line for people where Next's lock is held and no process that holds it can be seen."""
+    """Return one line for display if Next's lock is held but no process that holds it can be seen."""
     path = own_lock_path(spec.dist_dir, spec.cwd)
     try:
         if path is not None and lock_is_held(path) and not lock_holders(path):
-            return f"{path}: Next's lock is held, and no process that holds it can be seen"
+            return f"{path}: Next's lock is held, but no process that holds it can be seen"
     except OSError:
         return None
     return None
@@ -37,7 +37,7 @@ def answering(spec: ServerSpec, listeners: Iterable[Listener]) -> Listener | Non
     """Return the first listener that is not Node.js itself and through which a Next.js development server answers.
 
     That is a process of another namespace or user, or a forwarder in front of it (docker-proxy, ssh). Whether the server
-    is this project's cannot be told.
+    belongs to this project is unknown.
     """
     if spec.alive_path is None:
         return None
@@ -55,7 +55,7 @@ def answering(spec: ServerSpec, listeners: Iterable[Listener]) -> Listener | Non
 
 
 def port_fact(listener: Listener) -> str:
-    """Return one line for people about what :func:`answering` found."""
+    """Describe the result of :func:`answering` in one line."""
     return f"{listener.describe()}; a Next.js development server answers there"
 
 
@@ -64,7 +64,7 @@ def cannot_be_stopped(facts: Sequence[str]) -> ServerError:
     return ServerError(
         "a dev server runs where its processes cannot be seen, so it cannot be stopped from here",
         facts=[*facts, "nothing was stopped"],
-        why="a process is only ended when it is proven to be the project's server, and this one is in another pid"
+        why="only processes proven to be the project's server are ended, and this one is in another pid"
         " namespace (a container) or belongs to another user",
         fix="stop it where it was started, for example `docker compose exec SERVICE dbswitch stop`, or stop the container",
     )

@@ -1,4 +1,4 @@
-"""Asking the server over HTTP: only an answer from the app counts, not a port and not a line in the log.
+"""HTTP requests to the server: only an answer from the app counts, not an open port or a line in the log.
 
 What an answer means, from what Next.js 16.0.7 and 16.4.6 do: a path of Next's own (`alive_path`) is answered with 200
 by every living development server within milliseconds and without compiling. So a 404 or 5xx for the ready path is the
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NOT_FOUND = 404
 _FAILING = 500
-_SLICE = 0.25  # seconds between two looks at whether waiting still makes sense
+_SLICE = 0.25  # seconds between two checks whether to continue waiting
 
 
 class NoAnswerError(Exception):
@@ -44,7 +44,7 @@ def get(
         port: its port.
         path: what to ask for.
         seconds: how long to wait for the status line.
-        go_on: asked four times a second; when it says no, the waiting ends.
+        go_on: called four times a second; waiting ends when it returns False.
 
     Raises:
         NoAnswerError: refused, closed, silent, or no longer worth waiting for.
@@ -70,7 +70,7 @@ def get(
 
 
 class PageRequest:
-    """The first page, asked for in the background so that it is compiled before a person opens it."""
+    """The first page, asked for in the background so that it is compiled before the user opens it."""
 
     def __init__(self, spec: ServerSpec, port: int) -> None:
         path = base_path(spec) + "/"
@@ -129,7 +129,7 @@ def _wait_for_bytes(connection: HTTPConnection, seconds: float, go_on: Callable[
 
 
 def judge(spec: ServerSpec, port: int, seconds: float, base_path: str = "") -> Reply:
-    """Ask a server that should be up what its answers amount to; Next's own path first, since it costs nothing."""
+    """Ask a server that should be up and classify its answers; Next's own path first, since it is cheap."""
     try:
         if spec.alive_path is not None and get(spec, port, base_path + spec.alive_path, seconds) < _NOT_FOUND:
             return Reply.ALIVE
@@ -149,7 +149,7 @@ def judge_status(status: int, *, next_app: bool) -> Reply:
 
 
 def base_path(spec: ServerSpec) -> str:
-    """Return Next's `basePath`, as the development server itself wrote it down; empty where there is none."""
+    """Return Next's `basePath`, as the development server recorded it; empty if there is none."""
     for manifest in (spec.dist_dir / "dev" / "routes-manifest.json", spec.dist_dir / "routes-manifest.json"):
         try:
             value = json.loads(read_regular(manifest)).get("basePath", "")

@@ -1,4 +1,4 @@
-"""The life of the project's server, in one place for those who use it: observe, stop, start, wait, follow.
+"""The lifecycle of the project's server in one place: observe, stop, start, wait, follow.
 
 What a server is, how it is proven to be the project's, and what happens in which order: `docs/explanation/restart.md`.
 """

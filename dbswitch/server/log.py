@@ -1,4 +1,4 @@
-"""The server's log: appended by the server itself, cut by copying when it is large, followed across restarts.
+"""The server's log: appended by the server itself, rotated by copying when it is large, followed across restarts.
 
 The server holds the file open with O_APPEND, so after a cut to zero bytes its next line lands at the beginning.
 Between the copy and the cut a few lines can be lost; a resident process that would prevent it is not wanted.
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 10 * 1024 * 1024
-_LOOK = 0.1  # seconds between two looks at the end of the file
+_LOOK = 0.1  # seconds between two checks of the end of the file
 _CHUNK = 64 * 1024
 
-# A link that came with a cloned repository must not lead the server's output into another file.
+# A symlink from a cloned repository must not redirect the server's output to another file.
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 _REPLACE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 def open_for_append(path: Path) -> int:
-    """Return a private O_APPEND descriptor of the log, cut first when it is large. Raises OSError."""
+    """Return a private O_APPEND descriptor of the log, rotated first if it is large. Raises OSError."""
     ensure_state_dir(path.parent)
     rotate(path)
     return open_private(path, _APPEND)
@@ -52,7 +52,7 @@ def rotate(path: Path, limit: int = MAX_BYTES) -> bool:
                 shutil.copyfileobj(source, target)
             os.ftruncate(source.fileno(), 0)
     except OSError:
-        return False  # another follower is at it; or the disk is full, which must not keep the server from starting
+        return False  # another follower does it; or the disk is full, which must not keep the server from starting
     return True
 
 
@@ -80,13 +80,13 @@ def last_lines(path: Path, count: int = 20, *, since: int = 0) -> tuple[str, ...
 def follow(
     path: Path, *, since: int | None = None, stop: Callable[[], bool] = lambda: False, look: float = _LOOK
 ) -> Iterator[bytes]:
-    """Yield what is appended to the log until `stop()` says so; a cut log is read from its new beginning.
+    """Yield what is appended to the log until `stop()` says so; a rotated log is read from its new beginning.
 
     Args:
         path: the log; it may not be there yet.
         since: the byte to begin with; None begins at the present end.
         stop: asked whenever there is nothing new; what came before it said yes is still yielded.
-        look: seconds between two looks.
+        look: seconds between two checks.
     """
     position = size(path) if since is None else since
     while True:

@@ -1,4 +1,4 @@
-"""What is Next.js' own: its lock file, who holds it, and how its dev command is run without a package manager.
+"""Next.js specifics: its lock file, who holds it, and how its dev command is run without a package manager.
 
 The lock is an flock(2) on `<distDir>/dev/lock` (16.x), empty in 16.0 and JSON with pid and port later. A stale file never
 blocks a start; deleting it under a living server lets a second one into the same folder and corrupts it.
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ENTRY = Path("node_modules/next/dist/bin/next")
-_SHELL_SYNTAX = re.compile(
-    r"[^\w\s./:@,+-]"
-)  # anything else is a shell's to read: quotes, $, &, |, =, *, ...
+_SHELL_SYNTAX = re.compile(r"[^\w\s./:@,+-]")  # anything else needs a shell: quotes, $, &, |, =, *, ...
 _PORT = re.compile(r"(?:^|\s)(?:-p|--port)(?:=|\s+)(\d{1,5})(?=\s|$)")
 _PORT_VARIABLE = re.compile(r"(?:^|\s)PORT=(\d{1,5})(?=\s)")
 _HOST = re.compile(r"(?:^|\s)(?:-H|--hostname)(?:=|\s+)([\w.:-]+)(?=\s|$)")
@@ -43,7 +41,7 @@ def lock_path(dist_dir: Path) -> Path:
 def own_lock_path(dist_dir: Path, root: Path) -> Path | None:
     """Return where the lock is, or None where that is outside of the project.
 
-    A checkout may bring a symlink to another project's build folder, whose lock that project's server holds.
+    A checkout may contain a symlink to another project's build folder, whose lock that project's server holds.
     """
     path = lock_path(dist_dir)
     return path if path.resolve().is_relative_to(root.resolve()) else None
@@ -177,7 +175,7 @@ def dev_command(
     """Return how to start the project's dev script.
 
     A script that is a plain `next dev ...` is run as node on Next's entry point: npm and its shell cost 0.6 s and are two
-    more processes. Anything a shell or the package manager would have a say in goes through the package manager.
+    more processes. Anything that a shell or the package manager would interpret is run by the package manager.
     """
     text = scripts.get(script, "").strip()
     port = _PORT.search(text) or _PORT_VARIABLE.search(f" {text}")
@@ -207,7 +205,7 @@ def dev_command(
 
 
 def _plain_arguments(root: Path, scripts: Mapping[str, str], script: str, text: str) -> list[str] | None:
-    """Return what follows `next dev`, without the port; None when the script is not that plain."""
+    """Return what follows `next dev`, without the port; None if the script does more than that."""
     words = text.split()
     if not words or words[0] != "next" or _SHELL_SYNTAX.search(text.replace("=", "")):
         return None

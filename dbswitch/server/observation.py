@@ -1,4 +1,4 @@
-"""Looking at the server: which processes are provably ours, where they listen, and what state that amounts to."""
+"""Observing the server: which processes provably belong to it, where they listen, and the resulting state."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _START_GRAIN = 0.1
 class Observation(Struct, frozen=True):
     """The server as it was at one moment.
 
-    `port` is where it listens, or where its record says it should. `by_us`: dbswitch started it. `foreign` is who else
-    listens on the watched ports. `top` is the living process whose environment the next server is to be given.
+    `port` is where it listens, or where its record says it should. `by_us`: dbswitch started it. `foreign` are other
+    listeners on the watched ports. `top` is the living process whose environment the next server is to be given.
     """
 
     state: ServerState
@@ -48,16 +48,16 @@ class Observation(Struct, frozen=True):
     listening: Mapping[int, frozenset[int]]
     top: ProcessId | None
     reply: Reply
-    # What shows that there is a server although no process of it can be seen. Where only its port does, it may be
-    # another project's, and the state is not HIDDEN.
+    # Evidence of a server whose processes cannot be seen. If the only evidence is its port, it may belong to another
+    # project, and the state is not HIDDEN.
     hidden: tuple[str, ...] = ()
 
     def launch_env(self) -> Mapping[str, str]:
         """Return the environment the server was launched with; ours where there is no server. Full of secrets.
 
         Read from the living process each time, never stored. What Next.js provably added to NODE_OPTIONS is taken out
-        here; everything else is the business of :func:`dbswitch.server.environment.clean`. A top that died since gives
-        way to what is left of its chain, which inherited from it.
+        here; everything else is done by :func:`dbswitch.server.environment.clean`. If the top process has died, the
+        rest of its chain is used, which inherited from it.
         """
         candidates = [self.top] if self.top is not None else []
         candidates += [one.id for one in self.processes]
@@ -78,7 +78,7 @@ def find(spec: ServerSpec, record: ServerRecord | None = None) -> tuple[Owned, .
 
 
 def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
-    """Return these, and what the server launched that is not ours to end."""
+    """Return these, and the processes that the server launched but that must not be ended."""
     record = record or read_record(spec.record_path)
     found = snapshot(MARKER)
     prefix = marker_prefix(spec.cwd)
@@ -95,7 +95,7 @@ def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
     unproven = marked - {one.process.pid for one in claims.owned}
     if not unproven:
         return claims
-    # This takes as long as a snapshot, so it is done only where it can prove something.
+    # This takes as long as a snapshot, so it is done only if it can prove something.
     listening = ports.listening_of(unproven)
     needed = {spec.port, spec.port if record is None else record.port}
     holders = frozenset(pid for port in needed for pid in listening.get(port, ()))
@@ -103,7 +103,7 @@ def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
 
 
 def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
-    """Look at the server; with `ask` also over HTTP, which takes at most twice `limits.ask` seconds."""
+    """Observe the server; with `ask` also over HTTP, which takes at most twice `limits.ask` seconds."""
     record = read_record(spec.record_path)
     owned = find(spec, record)
     own_pids = frozenset(one.process.pid for one in owned)

@@ -59,14 +59,14 @@ class Owned(Struct, frozen=True):
 
 
 class Claims(Struct, frozen=True):
-    """The processes of the server, parents first; and what the server or its dev script launched and is not ours to end."""
+    """The processes of the server, parents first; and processes that it or its dev script launched but that must not be ended."""
 
     owned: tuple[Owned, ...]
     left_alone: tuple[Process, ...]
 
 
 class Evidence(Struct, frozen=True):
-    """What is known besides the snapshot."""
+    """Known facts besides the snapshot."""
 
     root: str  # the project's folder, resolved
     marker_prefix: str  # what every marker of this project starts with
@@ -77,7 +77,7 @@ class Evidence(Struct, frozen=True):
 
 
 def claim(snapshot: Mapping[int, Process], evidence: Evidence) -> Claims:
-    """Divide the processes that have to do with the project's server into its own and others.
+    """Divide the processes related to the project's server into its own and others.
 
     An inherited marker alone is a hint: it counts together with the port, the lock, or Node.js in the project's folder.
     """
@@ -216,7 +216,7 @@ def _add_children(
 
 
 def _dbswitch(snapshot: Mapping[int, Process], evidence: Evidence) -> set[int]:
-    """Return dbswitch itself, what it runs, and what stands between it and the server; never claimed, never named."""
+    """Return dbswitch itself, its children, and the processes between it and the server; never claimed, never named."""
     dbswitch = {pid for pid, process in snapshot.items() if is_dbswitch(process.argv)} | {evidence.self_pid}
     spared = set(dbswitch)
     for pid in dbswitch & snapshot.keys():
@@ -243,7 +243,7 @@ def _climb(
     spared: set[int],
     claims: Mapping[int, Proof],
 ) -> tuple[int, ...]:
-    """Return the package managers and script shells above a server; none where they run other programs besides.
+    """Return the package managers and script shells above a server; none if they run other programs too.
 
     `pnpm -r --parallel run dev` ends with its other packages when one of the shells it started is killed. Left alone,
     such a parent ends or goes on by itself when the server has ended.
@@ -254,7 +254,7 @@ def _climb(
     parent = snapshot.get(process.parent)
     while parent is not None and parent.pid not in spared and parent.pid not in walked:
         if parent.marker != process.marker:
-            break  # what launched a server of dbswitch's own is no part of it
+            break  # the process that launched dbswitch's own server is not part of it
         above = snapshot.get(parent.parent)
         is_link = is_chain_parent(parent.argv, above.argv if above is not None else ())
         # A task runner above the chain (concurrently, a script) has its jobs in its own session; turbo and nx may not.

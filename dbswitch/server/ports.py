@@ -31,7 +31,7 @@ _LSOF = 5.0  # seconds
 
 
 class Listener(Struct, frozen=True):
-    """A process that listens. `process` is None where the system does not show it: another user, a container, a namespace."""
+    """A process that listens. `process` is None if the system does not reveal it: another user, a container, a namespace."""
 
     port: int
     process: ProcessId | None
@@ -45,10 +45,10 @@ class Listener(Struct, frozen=True):
         return self.process.pid if self.process is not None else None
 
     def describe(self) -> str:
-        """Return one line for people: pid, command, user, folder."""
+        """Return one line for display: pid, command, user, folder."""
         if self.process is None:
             who = f" of {self.user}" if self.user else ""
-            return f"port {self.port}: a process{who} that the system does not show (another user or a container)"
+            return f"port {self.port}: a process{who} that the system does not reveal (another user or a container)"
         where = f", in {self.folder}" if self.folder else ""
         return f"port {self.port}: pid {self.process.pid} ({self.command or 'unknown command'}), user {self.user}{where}"
 
@@ -57,7 +57,7 @@ def listeners(ports: Iterable[int], likely: Collection[int] = ()) -> dict[int, t
     """Return who listens on each port; a free port has an empty tuple.
 
     Args:
-        ports: the ports to look at.
+        ports: the ports to check.
         likely: pids to look at first; when they explain every socket, no other process is looked at (10 ms, not 80).
     """
     wanted = tuple(dict.fromkeys(ports))
@@ -106,7 +106,7 @@ def is_free(port: int) -> bool:
                     binding.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 binding.bind((everywhere, port))
         except OSError as error:
-            # Privileged ports and machines without IPv6 say other things, which do not prove that the port is held.
+            # Privileged ports and machines without IPv6 give other errors, which do not prove that the port is held.
             if error.errno == errno.EADDRINUSE:
                 return False
     return True

@@ -1,4 +1,4 @@
-"""Processes as (pid, start time): a pid alone may be another process's by the time a signal arrives.
+"""Processes as (pid, start time): a pid alone may have been reused by the time a signal arrives.
 
 On Linux the start time is field 22 of `/proc/PID/stat` with the boot id: psutil's `create_time()` moves when the clock
 is set. A pidfd is opened *before* the identity is checked, so the signal cannot reach a later owner of the pid.
@@ -29,11 +29,11 @@ LINUX = sys.platform == "linux"
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD in field 9 of /proc/PID/stat
 _EXEC_LOOKS = 5
 _EXEC_PAUSE = 0.002  # seconds
-_POLL = 0.02  # seconds between two looks where the system cannot tell by itself
+_POLL = 0.02  # seconds between two checks if the system cannot notify
 
 
 class ProcessId(Struct, frozen=True):
-    """One process for all time: `started` is opaque text, equal only for the same process."""
+    """The identity of one process: `started` is opaque text, equal only for the same process."""
 
     pid: int
     started: str
@@ -121,7 +121,7 @@ def is_alive(process: ProcessId) -> bool:
 
 
 def age(process: ProcessId) -> float:
-    """Return how long ago the process began, in seconds; 0 when that cannot be told."""
+    """Return how long ago the process began, in seconds; 0 if unknown."""
     try:
         if LINUX:
             ticks = int(process.started.rpartition(":")[2])
@@ -152,7 +152,7 @@ def environment_of(process: ProcessId) -> Mapping[str, str] | None:
 
 
 def snapshot(marker_key: str) -> dict[int, Process]:
-    """Return every living process by pid, as far as we may look at it (about 20 ms for 400 processes on Linux)."""
+    """Return every living process by pid, as far as permissions allow (about 20 ms for 400 processes on Linux)."""
     found = _snapshot_linux(marker_key) if LINUX else _snapshot_psutil(marker_key)
     return {process.pid: process for process in found}
 
@@ -270,7 +270,7 @@ def _pidfd(pid: int) -> int | None:
 
 
 def send(process: ProcessId, number: signal.Signals) -> Sent:
-    """Send a signal to exactly this process, proven at this moment, or to none."""
+    """Send a signal to exactly this process, verified at this moment, or to none."""
     try:
         fd = _pidfd(process.pid)
     except ProcessLookupError:
@@ -295,7 +295,7 @@ def send(process: ProcessId, number: signal.Signals) -> Sent:
 def wait_gone(processes: Iterable[ProcessId], seconds: float) -> tuple[ProcessId, ...]:
     """Wait until all of them are dead, at most `seconds`; return those that still live.
 
-    Linux tells the death of any process, child or not, through its pidfd within a millisecond; elsewhere we look.
+    On Linux the pidfd reports the death of any process, child or not, within a millisecond; elsewhere this polls.
     """
     deadline = time.monotonic() + seconds
     waiting = [process for process in processes if is_alive(process)]

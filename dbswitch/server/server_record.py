@@ -1,4 +1,4 @@
-"""The server record `server.json` in the user's state folder: what we started, enough to prove it later, nothing secret."""
+"""The server record `server.json` in the user's state folder: the server that dbswitch started, enough to identify it later, no secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ServerRecord(Struct, frozen=True):
     marker: str
     port: int
     url: str
-    began: float  # seconds since the epoch, for people
+    began: float  # seconds since the epoch, for display
 
     @property
     def pid(self) -> int:
@@ -35,7 +35,7 @@ class ServerRecord(Struct, frozen=True):
 
 
 def marker_prefix(root: Path) -> str:
-    """Return what the marker of every server of this project starts with, also when its record is lost."""
+    """Return the prefix of the markers of this project's servers, known even if the record is lost."""
     return hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape")).hexdigest()[:16] + "."
 
 
@@ -45,7 +45,7 @@ def new_marker(root: Path) -> str:
 
 
 def read_record(path: Path) -> ServerRecord | None:
-    """Return the record, or None where there is none that we understand."""
+    """Return the record, or None if there is none in a known format."""
     value = read_json(path)
     if not isinstance(value, dict) or value.get("v") != _VERSION:
         return None

@@ -1,4 +1,4 @@
-"""What the project says about its server: a value that `project/` fills in and everything in this folder reads."""
+"""The description of the project's server: a value that `project/` fills in and this package reads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ServerLimits(Struct, frozen=True):
 
 
 class ServerSpec(Struct, frozen=True):
-    """How the project's server is started, where it listens and where its traces are.
+    """How the project's server is started, where it listens and where its files are.
 
     `argv` carries no port: `start` appends `-p PORT` when `port_flag` says that the command takes it, and always
     sets `PORT`. `dist_dir` is absolute. `alive_path` is a path that a living server answers whatever its pages do;
@@ -60,7 +60,7 @@ class ServerSpec(Struct, frozen=True):
 
     @property
     def first_page(self) -> str:
-        """The page that is asked for where a page is to be judged."""
+        """The page that is requested to check a page."""
         return self.ready_path or "/"
 
     def watched_ports(self, *more: int | None) -> tuple[int, ...]:
@@ -68,6 +68,6 @@ class ServerSpec(Struct, frozen=True):
         return tuple(dict.fromkeys(port for port in (self.port, *more, *self.ports) if port))
 
     def url(self, port: int, path: str = "") -> str:
-        """Return the server's address for people and for requests."""
+        """Return the server's address for display and for requests."""
         host = f"[{self.hostname}]" if ":" in self.hostname else self.hostname
         return f"{'https' if self.https else 'http'}://{host}:{port}{path}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LOOK = 0.02  # seconds between two connection attempts while the server starts
 _PAGE_GRACE = 3.0  # seconds a page that answers 5xx may take to recover while Next itself is up
-_DEATH_LOOKS = 3  # how many looks at a dead leader's session have to agree
+_DEATH_LOOKS = 3  # how many checks of a dead leader's session have to agree
 _TELL = 1.0  # seconds between two messages about the same wait
 
 
@@ -68,7 +68,7 @@ def require_command(spec: ServerSpec) -> None:
         raise ServerError(
             "there is no dev server to start",
             facts=(f"{spec.cwd}: package.json has no dev script, and dbswitch.toml no [server] command",),
-            why="dbswitch starts what the project says, and guesses no command",
+            why="dbswitch starts the command that the project configures and does not guess one",
             fix='add "dev": "next dev" to the scripts of package.json, or `command = [...]` under [server]',
         )
 
@@ -157,7 +157,7 @@ def wait_ready(
     """Wait for an HTTP answer from the server process, or, where the project names a page for it, from that page.
 
     `on_look` is called several times a second, and may raise to end the waiting. The server process answers Next's own
-    path without compiling anything. Of a page any status below 400, and 401 or 403 and their like, is an answer. For 404 the app may simply have no such page, and
+    path without compiling anything. Of a page, any status below 400, and 401, 403 and similar, is an answer. For 404 the app may simply have no such page, and
     for 5xx its page may fail: both count when Next's own path works (5xx only after a few seconds of grace), and both
     mean half-dead when it does not.
 
@@ -205,7 +205,7 @@ def wait_ready(
         f"the dev server did not answer within {spec.limits.ready:g} s",
         facts=[f"{running.url}{path}: {reason}", *_last_lines(spec, running.log_start)],
         why="ready means an HTTP answer from the app, not an open port",
-        fix="look at `dbswitch logs`; a slow first compile needs a longer limit",
+        fix="see `dbswitch logs`; for a slow first compilation raise `ready_timeout`",
     )
 
 
@@ -213,7 +213,7 @@ def _judge(spec: ServerSpec, running: Running, status: int) -> Reply:
     own = {one.process.pid for one in find(spec, running.record)}
     holders = ports.listeners([running.port], likely=own)[running.port]
     if holders and all(holder.pid is not None and holder.pid not in own for holder in holders):
-        return Reply.NOTHING_WORKS  # someone else answered; ours will end with EADDRINUSE
+        return Reply.NOTHING_WORKS  # another process answered; ours will end with EADDRINUSE
     if status < 500 and (status != 404 or spec.alive_path is None):
         return Reply.ALIVE
     if spec.alive_path is None:
@@ -229,7 +229,7 @@ def _lives(spec: ServerSpec, running: Running) -> bool:
     """Say whether the leader lives, or anything of its session that outlived it.
 
     One look can miss a process that forks and ends meanwhile (a server that daemonizes does), so no server is declared dead
-    before several looks agree.
+    before several checks agree.
     """
     if is_alive(running.record.process):
         return True
@@ -264,7 +264,7 @@ def _died(spec: ServerSpec, running: Running, status: int | None) -> ServerError
         return PortTakenError(
             f"the dev server died: port {running.port} was taken in the meantime",
             facts=[*(holder.describe() for holder in holders), how, *lines],
-            why="the server would start elsewhere or not at all, and a foreign process is not ended unasked",
+            why="the server would use another port or not start, and dbswitch does not end foreign processes unasked",
             fix="end that process, or set another port",
         )
     if "Unable to acquire lock" in text or "server is already running" in text:
@@ -277,6 +277,6 @@ def _died(spec: ServerSpec, running: Running, status: int | None) -> ServerError
     return ServerError(
         "the dev server died while it was starting",
         facts=[how, *lines],
-        why="nothing answers for the app",
+        why="the app does not answer",
         fix="the lines above are the end of its log; `dbswitch logs` shows all of it",
     )

@@ -1,4 +1,4 @@
-"""What state the server is in, derived from facts each time it is asked and stored nowhere."""
+"""What state the server is in, derived from facts on each call and never stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ServerState(StrEnum):
 
 
 class Reply(StrEnum):
-    """What came back from asking the server over HTTP."""
+    """The result of asking the server over HTTP."""
 
     NOT_ASKED = "not asked"
     REFUSED = "refused"
@@ -37,7 +37,7 @@ class Reply(StrEnum):
 
 
 class ServerFacts(Struct, frozen=True):
-    """All that the state depends on; times in seconds."""
+    """The facts that determine the state; times in seconds."""
 
     recorded: bool
     living: int  # own processes that are alive
@@ -50,7 +50,7 @@ class ServerFacts(Struct, frozen=True):
 
 
 def derive(facts: ServerFacts) -> ServerState:
-    """Return the state these facts amount to.
+    """Return the state that follows from these facts.
 
     Age separates starting from half-dead only where the server was asked and gave no answer, or does not listen at all.
     """

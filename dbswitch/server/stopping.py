@@ -35,7 +35,7 @@ ROUNDS = 3  # how often a server that something starts again is stopped before t
 class StopReport(Struct, frozen=True):
     """What stopping did. `ports`: which of our pids listened where; `port`: where the pages were; seconds.
 
-    `left_alone`: what the server or its dev script launched, is not part of it and lives on.
+    `left_alone`: what the server or its dev script launched, is not part of it and keeps running.
     """
 
     stopped: tuple[Owned, ...]
@@ -48,7 +48,7 @@ class StopReport(Struct, frozen=True):
 
     @property
     def left_alone_texts(self) -> tuple[str, ...]:
-        """One line for people for each of them."""
+        """One line for display for each of them."""
         return tuple(
             f"left alone: {program_name(one.argv)}, pid {one.pid}, started by the dev script"
             for one in self.left_alone
@@ -71,7 +71,7 @@ class StopReport(Struct, frozen=True):
 def stop(
     spec: ServerSpec, observation: Observation, *, on_step: Callable[[str], None] = lambda _text: None
 ) -> StopReport:
-    """Stop every process of the server; nothing that is not proven ours at that moment gets a signal.
+    """Stop every process of the server; only processes proven to be the server's at that moment get a signal.
 
     Raises:
         ServerError: something of it is still there, or its processes cannot be seen; the facts name it.
@@ -125,9 +125,9 @@ def stop(
 
 
 def require_visible(observation: Observation, *, or_port: bool = False) -> None:
-    """Refuse, before anything is stopped, where there is a server and none of its processes can be seen.
+    """Refuse, before anything is stopped, if there is a server whose processes cannot be seen.
 
-    `or_port`: also where only its port shows it, so that it may be another project's.
+    `or_port`: also if the only evidence is its port, so that it may be another project's.
 
     Raises:
         ServerError: as said.
@@ -158,7 +158,7 @@ def _still_there(outcome: StopOutcome) -> ServerError:
 
 
 def already_there(living: tuple[Owned, ...]) -> ServerError:
-    """Return the error for a server that is there where none should be: started again, or never stopped."""
+    """Return the error for a server that should not be running: started again, or never stopped."""
     me = identify(os.getpid())
     if me is not None and all(age(one.id) > age(me) for one in living):
         return ServerError(
@@ -182,7 +182,7 @@ def comes_back(living: tuple[Owned, ...]) -> ServerError:
             *(f"started by pid {process.pid} ({masked_command(process.argv)})" for process in above),
         ],
         why="two servers in the same folder corrupt the build that both use",
-        fix="stop what starts it (a supervisor such as nodemon or pm2), then run the command again",
+        fix="stop the program that starts it (a supervisor such as nodemon or pm2), then run the command again",
     )
 
 
@@ -198,13 +198,13 @@ def require_ports_free(
     take_port: bool = False,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> str:
-    """Make sure that the port the server needs is free; say in words who is on the other watched ports.
+    """Make sure that the port the server needs is free; describe the listeners on the other watched ports.
 
     Args:
         spec: which ports.
         report: where the server was before.
-        take_port: end a foreign process on the needed port; the caller has asked the person.
-        on_step: told in words what happens to it.
+        take_port: end a foreign process on the needed port; the caller has asked the user.
+        on_step: called with a description of what happens to it.
 
     Raises:
         PortTakenError: a foreign process holds the needed port.
@@ -227,12 +227,12 @@ def taken(port: int, holders: tuple[Listener, ...]) -> PortTakenError:
     return PortTakenError(
         f"port {port} is held by a process that is not this project's",
         facts=[holder.describe() for holder in holders],
-        why="the server would start elsewhere or not at all, and a foreign process is not ended unasked",
-        fix="end that process, or set another port, or say `--take-port` to have it ended",
+        why="the server would use another port or not start, and dbswitch does not end foreign processes unasked",
+        fix="end that process, or set another port, or use `--take-port` to end it",
     )
 
 
 def remove_lock_if_free(spec: ServerSpec) -> bool:
-    """Remove Next's lock file once everything of the server is dead and no process holds it; say whether it was there."""
+    """Remove Next's lock file once all processes of the server are dead and no process holds it; say whether it was there."""
     path = lock_path(spec.dist_dir)
     return path.exists() and not find(spec) and remove_lock(path)

@@ -38,8 +38,8 @@ def ask(
         target: what is to be confirmed.
         given: `--confirm`.
         question: puts a question to a person; None where there is no terminal.
-        who: what would use the database, for people.
-        command: the command line with the confirmation, for people; that of a switch where it is left out.
+        who: what would use the database, for display.
+        command: the command line with the confirmation, for display; that of a switch where it is left out.
 
     Raises:
         ProtectedError: it was not confirmed.

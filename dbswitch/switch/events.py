@@ -70,7 +70,7 @@ class Started(Struct, frozen=True):
 
     id: str
     target: str
-    at: float  # seconds since the epoch, for people; durations come from a monotonic clock
+    at: float  # seconds since the epoch, for display; durations come from a monotonic clock
     event: str = "start"
 
 

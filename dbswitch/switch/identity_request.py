@@ -41,7 +41,7 @@ NOT_ASKABLE = frozenset({Answer.INCOMPLETE, Answer.CANNOT_ASK, Answer.NO_ROUTE, 
 
 
 class Said(Struct, frozen=True):
-    """One answer of the app: what it amounts to, in words for people, its HTTP status and the identity it gave."""
+    """One answer of the app: what it amounts to, as text, its HTTP status and the identity it gave."""
 
     answer: Answer
     detail: str
@@ -71,7 +71,7 @@ class Question(Struct, frozen=True):
         route: the path of the identity route.
         token: the project's token.
         expected: what psycopg saw on the target; None while that is not known, then any identity is `Answer.OTHER`.
-        target: the target in words for people: its name, database, host and port.
+        target: the target for display: its name, database, host and port.
         origin: the same for where the app was before the switch, with the identity it gave then.
     """
 

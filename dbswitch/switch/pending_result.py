@@ -25,7 +25,7 @@ class PendingResult:
     mode: str = Mode.NONE.value
     outcome: Outcome = Outcome.SWITCHED
     identity: Identity | None = None
-    address: str = ""  # of that database, for people
+    address: str = ""  # of that database, for display
     verified: bool | None = None
     error: DbswitchError | None = None
 

@@ -71,7 +71,7 @@ class Plan(Struct, frozen=True):
         unchanged: no env file needs a new value.
         confirm: the database name to be typed first, or None.
         verify: the app will be asked afterwards.
-        server: one line for people on what happens to the dev server.
+        server: one line that says what happens to the dev server.
     """
 
     target: str

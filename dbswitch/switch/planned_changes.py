@@ -1,4 +1,4 @@
-"""What a plan changes for the readers of the env files, one line for people per variable; no secret is in it. Pure."""
+"""What a plan changes for the readers of the env files, one line per variable; no secret is in it. Pure."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Holder(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """One line for people."""
+        """One line for display."""
         if not self.pid:
             return "another dbswitch"
         where = "" if self.host == os.uname().nodename else f" on {self.host}"

@@ -40,7 +40,7 @@ RESTARTED = 1.0  # seconds for an answer that differs in the start of the databa
 
 
 class Verification(Struct, frozen=True):
-    """The answer that counts; `detail` is one line for people, `seconds` how long asking took.
+    """The answer that counts; `detail` is one line for display, `seconds` how long asking took.
 
     `seen` is the identity the app gave, where it gave one.
     """

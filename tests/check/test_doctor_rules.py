@@ -277,7 +277,7 @@ TARGET_CASES = {
     "another one is down": (answers(prod=DOWN), {"target-unreachable": "warning"}),
     "none at all": (replace(WELL, targets=()), {"targets-none": "warning"}),
     "the list cannot be made": (
-        replace(WELL, targets=(), targets_trouble=f.Trouble("two targets answer to `prod`")),
+        replace(WELL, targets=(), targets_trouble=f.Trouble("two targets have the name `prod`")),
         {"targets-unreadable": "problem"},
     ),
     "one is broken": (

@@ -79,7 +79,7 @@ def test_a_file_that_beats_the_environment_is_refused(folder):
     )
     folder.write(".env", f"DATABASE_URL={LOCAL}\nDATABASE_URL_LOCAL={LOCAL}\nDATABASE_URL_PROD={PROD}\n")
     assert environment(folder, "local").emptied == ()
-    with pytest.raises(EnvFileError, match="could get another database from an env file") as caught:
+    with pytest.raises(EnvFileError, match="could use another database because of an env file") as caught:
         environment(folder, "prod")
     assert caught.value.exit_code == 2
     assert any(".env: DATABASE_URL (Prisma CLI)" in fact for fact in caught.value.facts)

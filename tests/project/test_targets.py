@@ -183,7 +183,7 @@ def test_a_target_called_like_a_command_is_a_configuration_error(folder, name):
 
 def test_an_alias_of_two_targets_is_a_configuration_error(suffixed):
     suffixed.write("dbswitch.toml", '[targets.prod]\naliases = ["x"]\n[targets.local]\naliases = ["x"]\n')
-    with pytest.raises(ConfigError, match="two targets answer to `x`"):
+    with pytest.raises(ConfigError, match="two targets have the name `x`"):
         list_targets(project(suffixed))
 
 
@@ -257,11 +257,11 @@ def test_a_command_runs_in_the_projects_root_and_not_in_a_shell(folder):
             "import sys; print('S3CRET'); print('S3CRET', file=sys.stderr); sys.exit(3)",
             "failed with exit code 3",
         ),
-        ("import time; time.sleep(60)", "gave no answer within 0.5 s"),
+        ("import time; time.sleep(60)", "did not finish within 0.5 s"),
         ("print('S3CRET=\"open')", "line 1: not a KEY=value line"),
         ("print('TOKEN=S3CRET')", "has no database URL"),
         ("import os; os.write(1, b'\\xff')", "not UTF-8"),
-        ("print('S3CRET ' * 200_000)", "more than a mebibyte"),
+        ("print('S3CRET ' * 200_000)", "more than 1 MiB"),
     ],
 )
 def test_a_command_that_fails_is_named_and_its_output_is_not_shown(folder, code, says, capfd):
@@ -355,7 +355,7 @@ def test_an_exported_url_beats_the_files_and_is_named_as_the_source(suffixed):
     assert (state.app_target, state.readers[0].source) == ("prod", "process environment")
     # Its companion is still that of local, so prod is not active.
     assert (state.kind, state.name) == (ActiveKind.PARTIAL, None)
-    assert state.text == "prod in part (BLOB_READ_WRITE_TOKEN is not as prod sets it)"
+    assert state.text == "prod in part (BLOB_READ_WRITE_TOKEN differs from prod's value)"
 
 
 def test_a_url_of_no_target_is_unknown_and_shown_masked(suffixed):
@@ -500,6 +500,6 @@ def test_a_command_target_is_recognised_by_what_its_last_switch_wrote(folder):
     state_folder.ensure(found.private_dir, folder.root)
     path = found.private_dir / entered.FILE_NAME
     path.write_bytes(msgspec_json.encode(before))
-    assert active(found, {}).text == "vault in part (DIRECT_URL is not as vault sets it)"
+    assert active(found, {}).text == "vault in part (DIRECT_URL differs from vault's value)"
     path.write_bytes(msgspec_json.encode(before.adding("vault", {"DATABASE_URL": STAGING}, ())))
     assert active(found, {}).name == "vault"

@@ -128,7 +128,7 @@ def test_a_port_that_answers_is_not_free_even_when_no_table_shows_who_it_is(monk
         port = listening.getsockname()[1]
         [found] = ports.listeners([port])[port]
         assert found.pid is None
-        assert "does not show" in found.describe()
+        assert "does not reveal" in found.describe()
 
 
 @pytest.mark.skipif(not LINUX, reason="psutil's own view needs no proof elsewhere")

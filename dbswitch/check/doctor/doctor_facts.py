@@ -39,7 +39,7 @@ class Trouble(Struct, frozen=True):
 
 
 class Version(Struct, frozen=True):
-    """A program or package and its version; `version` is None where there is none. `source` is for people."""
+    """A program or package and its version; `version` is None where there is none. `source` is for display."""
 
     name: str
     version: str | None

@@ -1,4 +1,4 @@
-"""The report for people: tables of what was seen, then the findings. rich is imported only here."""
+"""The report as text: tables of what was seen, then the findings. rich is imported only here."""
 
 from __future__ import annotations
 
