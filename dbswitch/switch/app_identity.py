@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from dbswitch.switch.run_context import Destination, Work
 
 EARLIER = 1.0  # seconds that a switch waits for the app's answer from before, beyond the time of the probe
-AGAIN_DEADLINE = 5.0  # seconds for the previous database to say who it is after a rollback
+AGAIN_DEADLINE = 5.0  # seconds to identify the previous database after a rollback
 
 
 class AppIdentity:
-    """What the app says about its database in the course of one run."""
+    """The app's answers about its database during one run."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
         self._asked_earlier: EarlierAnswer | None = None
 
     def ask_earlier(self) -> None:
-        """Ask the app in the background where it is now: what its route answers later is judged by that."""
+        """Ask the app in the background where it is now; its later answers are compared with this one."""
         work = self._work
         if work.route is not None and work.observed.url is not None and is_running(work.observed.state):
             question = self._question(work.observed.url, work.route, None)
             self._asked_earlier = EarlierAnswer(question, timeout=work.project.config.verify.hot_deadline)
 
     def earlier(self, seconds: float = 0.0) -> Said | None:
-        """Return the answer to :meth:`ask_earlier`, for which the app is given `seconds`; None where there is none."""
+        """Return the answer to :meth:`ask_earlier`, waiting at most `seconds`; None if there is none."""
         return self._asked_earlier.wait(seconds) if self._asked_earlier is not None else None
 
     def verify(
@@ -85,17 +85,17 @@ class AppIdentity:
                 self._work.project.root, self._work.project.url_variables
             ):
                 raise ServerError(
-                    "the app did not come up on the target: it chooses its database by itself",
+                    "the app is not on the target after the restart: it chooses its database itself",
                     facts=(verification.detail, *chosen),
-                    why="a switch changes the env files; an app that reads another variable or file does not follow them",
+                    why="a switch changes the env files; an app that reads another variable or file does not follow it",
                     fix=f"read {self._work.project.primary_variable} in these places, or let `dbswitch generate client` write the client",
                 )
             case Answer.SAME | Answer.OTHER | Answer.NO_DATABASE | Answer.SILENT:
                 raise ServerError(
-                    "the app did not come up on the target",
+                    "the app is not on the target after the restart",
                     facts=(verification.detail, f"asked for {verification.seconds:.1f} s"),
-                    why="the switch is only done when the app itself answers from the new database",
-                    fix="look at `dbswitch logs`, mend the app, and switch again",
+                    why="a switch is complete only when the app itself answers from the new database",
+                    fix="see `dbswitch logs`, fix the app, and switch again",
                 )
 
     def old_connections(self, goal: Destination) -> str | None:
@@ -108,9 +108,9 @@ class AppIdentity:
         return remaining(lambda: find(work.spec), work.present, new, grace=work.project.config.drain_timeout)
 
     def ask_after_rollback(self, *, restarted: bool) -> tuple[str, ...]:
-        """Return whether the app answers from its previous database; nothing where it has no route or does not run.
+        """Return whether the app answers from its previous database; nothing if it has no route or is not running.
 
-        Where it did not tell its database before the switch, its answer is compared with the env files' database.
+        If it did not report its database before the switch, its answer is compared with the env files' database.
 
         Raises:
             ServerError: it is provably on another database than before.
@@ -119,7 +119,7 @@ class AppIdentity:
         url = lifecycle.observe(work.spec, ask=False).url
         if work.route is None or url is None:
             return ()
-        unknown = "which database the app is on is not known"
+        unknown = "it is not known which database the app is on"
         before = earlier.seen if earlier is not None else None
         try:
             expected = before or self._present_identity()
@@ -132,11 +132,11 @@ class AppIdentity:
         if verification.answer is not Answer.OTHER:
             return (f"{unknown}: {verification.detail}",)
         if before is None or (verification.seen is not None and verification.seen.restart_of(before)):
-            return (f"{verification.detail}; where it was before the switch is not known",)
+            return (f"{verification.detail}; its database before the switch is not known",)
         raise ServerError("the app is not on its previous database", facts=(verification.detail,))
 
     def _present_identity(self) -> Identity:
-        """Return who answers at the URL of the env files. Raises DbswitchError."""
+        """Return the identity of the server at the URL of the env files. Raises DbswitchError."""
         from dbswitch.database.probe import ProbeLimits, wait_until_ready
 
         if not self._work.present:
@@ -145,7 +145,7 @@ class AppIdentity:
 
     @property
     def _origin(self) -> str:
-        """The database of the env files before the switch, in words."""
+        """The database of the env files before the switch, for display."""
         work = self._work
         place = work.present[0].place if work.present else "its previous database"
         return place if work.previous is None else f"{work.previous}: {place}"

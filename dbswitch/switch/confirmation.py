@@ -37,9 +37,9 @@ def ask(
     Args:
         target: what is to be confirmed.
         given: `--confirm`.
-        question: puts a question to a person; None where there is no terminal.
+        question: asks the user; None without a terminal.
         who: what would use the database, for display.
-        command: the command line with the confirmation, for display; that of a switch where it is left out.
+        command: the command line with the confirmation, for display; by default that of a switch.
 
     Raises:
         ProtectedError: it was not confirmed.
@@ -56,13 +56,13 @@ def ask(
 
 
 def require(plan: Plan, target: Target, given: str | None, confirmed: Target | None) -> str:
-    """Make sure under the lock that what will be switched to is what was confirmed; return the result in words.
+    """Make sure under the lock that the planned target is the confirmed one; return a description of the result.
 
     Args:
         plan: what will be done.
         target: where it goes.
         given: `--confirm`.
-        confirmed: the target as it was when a person confirmed it.
+        confirmed: the target as it was when the user confirmed it.
 
     Raises:
         ProtectedError: it is not.
@@ -76,15 +76,15 @@ def require(plan: Plan, target: Target, given: str | None, confirmed: Target | N
     if place_of(confirmed.url) == place_of(target.url):
         return "confirmed"
     raise ProtectedError(
-        f"{plan.target} was changed after it had been confirmed",
+        f"{plan.target} has changed since it was confirmed",
         facts=(f"confirmed: {confirmed.url.masked()}", f"now: {target.url.masked()}", "nothing was changed"),
-        why="what was confirmed is not what would be switched to",
+        why="the switch would lead to another database than the confirmed one",
         fix=f"run `dbswitch {plan.target}` again",
     )
 
 
 def _shown(typed: str) -> str:
-    """Return what was typed for a message; what cannot be a database's name may be a pasted URL or password."""
+    """Return what was typed for a message; text that cannot be a database's name may be a pasted URL or password."""
     if _NAME.fullmatch(typed) is None or redact(typed) != typed:
         return "something else"
     return repr(typed)

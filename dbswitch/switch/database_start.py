@@ -1,4 +1,4 @@
-"""Wait for a database, and start it first where it is down and the project says how."""
+"""Wait for a database, and start it first if it is down and the project has a command for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.run_context import Destination
 
-GLANCE = 1.5  # seconds; how long a database that could be started is asked before it is
+GLANCE = 1.5  # seconds; how long a database is tried before it is started
 START_TIMEOUT = 300.0  # seconds; a first start may pull an image
 
 
@@ -39,7 +39,7 @@ def probe(
 
     Raises:
         DatabaseNotReadyError: not before the deadline.
-        DatabaseRejectedError: it will keep saying no.
+        DatabaseRejectedError: retrying cannot help.
     """
     from dbswitch.database.probe import wait_until_ready
 
@@ -58,13 +58,13 @@ def probe(
 def probe_or_start(
     project: Project, reporter: Reporter, goal: Destination, target: Target, *, on_look: Callable[[], None]
 ) -> Ready:
-    """Wait until the target's database answers; start it where it is down and there is a way.
+    """Wait until the target's database answers; start it if it is down and can be started.
 
-    `on_look` is called between two attempts, and what it raises ends the wait.
+    `on_look` is called between two attempts, and an exception from it ends the wait.
 
     Raises:
         DatabaseNotReadyError: it does not answer, started or not.
-        DatabaseRejectedError: it answered no.
+        DatabaseRejectedError: it rejected the login.
     """
     command = start_command(project, target)
     if not command:

@@ -1,4 +1,4 @@
-"""What a switch changes in the env files, planned; and what is remembered of it for the next switch."""
+"""Plan a switch's changes to the env files, and remember them for the next switch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
-    """Return the target with its values; it is protected also by a place that only earlier switches know.
+    """Return the target with its values; it is also protected by a database that is known only from earlier switches.
 
     Raises:
         DbswitchError: as :func:`dbswitch.project.resolving.resolve`.
@@ -41,10 +41,10 @@ def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
 
 
 def remember(project: Project, target: Target) -> None:
-    """Remember what a switch to `target` is about to write, so that the next one can take all of it out.
+    """Remember what a switch to `target` is about to write, so that the next one can remove all of it.
 
     Raises:
-        ConfigError: it cannot be written down; nothing was changed.
+        ConfigError: it cannot be stored; nothing was changed.
     """
     folder = project.private_dir
     before = entered.load(folder)
@@ -58,7 +58,7 @@ def remember(project: Project, target: Target) -> None:
         raise ConfigError(
             f"{folder} cannot be written",
             facts=(error.strerror or type(error).__name__, "nothing was changed"),
-            why="what a switch writes is remembered there (names and digests), so that the next switch takes all of it out",
+            why="a switch stores there what it writes (names and digests), so that the next switch can remove all of it",
             fix="make that folder writable, or point XDG_STATE_HOME to one that is",
         ) from None
 
@@ -75,7 +75,7 @@ def planned(
 
     Args:
         project: where to look.
-        target: what every reader shall get.
+        target: what every reader will get.
         files: the dev env files, name to content.
         written: what earlier switches wrote.
         ambient: the process environment for `url_from` and `from` of the other targets.
@@ -107,20 +107,20 @@ def planned(
         served_urls(after, reader_profiles.all_profiles(project), {}, origin.protected_owner), target.name
     )
     left = sorted(
-        f"{name}: {key} was written by a switch and changed since; it is left as it is"
+        f"{name}: {key} was written by a switch and edited since; it is left unchanged"
         for name in DEV_FILES
         if name in after
         for key in Document.parse(after[name], name).keys & written.variables & origin.absent
     )
     guarded = [
-        f"{target.name} leads to the database of {' and '.join(origin.guardians)}, so it is protected as well"
+        f"{target.name} leads to the database of {' and '.join(origin.guardians)}, so it is protected too"
         for _ in origin.guardians[:1]
     ]
     return replace(plan, notices=(*guarded, *plan.notices, *left))
 
 
 def refuse_if_served(served: tuple[ServedUrl, ...], target: str) -> None:
-    """Refuse what would leave a reader with another protected target's database.
+    """Refuse a change that would leave a reader on another protected target's database.
 
     Raises:
         EnvFileError: `served` is not empty.
@@ -131,7 +131,7 @@ def refuse_if_served(served: tuple[ServedUrl, ...], target: str) -> None:
     raise EnvFileError(
         f"{first.variable} would still lead to the database of {first.owner}",
         facts=(*(one.text for one in served), "nothing was changed"),
-        why=f"on {target} no program that reads the env files may reach a protected database of another target",
+        why=f"on {target}, programs that read the env files must not reach a protected database of another target",
         fix=f"remove {first.variable} from {first.source}, or rename it to {first.variable}_{first.owner.upper().replace('-', '_')}"
         f" so that it is set for {first.owner} only",
     )

@@ -1,4 +1,4 @@
-"""What a switch tells the world while it runs: one value per line of `--json`, and what the live display draws.
+"""The events of a switch while it runs: one per line of `--json`, and the input of the live display.
 
 The wire form is versioned (`v`); `docs/reference/json.md` documents it and a test holds the two together. Events carry
 names, counts, seconds and masked text only.
@@ -66,7 +66,7 @@ class Outcome(StrEnum):
 
 
 class Started(Struct, frozen=True):
-    """The first event: what was asked."""
+    """The first event: the request."""
 
     id: str
     target: str
@@ -75,7 +75,7 @@ class Started(Struct, frozen=True):
 
 
 class Planned(Struct, frozen=True):
-    """What will be done, in words; all that a person is shown before a change.
+    """The plan as text; everything that is shown before a change.
 
     `changes` has before and after of each variable, without secrets.
     """
@@ -100,7 +100,7 @@ class PhaseChanged(Struct, frozen=True):
 
 
 class Waiting(Struct, frozen=True):
-    """Something is not there yet and will be asked again: the database, the lock, the server."""
+    """Something is not ready yet and will be tried again: the database, the lock, the server."""
 
     phase: Phase
     attempt: int
@@ -110,7 +110,7 @@ class Waiting(Struct, frozen=True):
 
 
 class Notice(Struct, frozen=True):
-    """Something a person should know; `code` is stable, `level` is info or warning."""
+    """Information or a warning for the user; `code` is stable, `level` is info or warning."""
 
     code: str
     text: str

@@ -1,4 +1,4 @@
-"""What people are told when a run failed: what was restored, what was not, and which command finishes it."""
+"""The errors of a failed run: what was restored, what was not, and which command finishes it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def is_told_as_it_is(cause: BaseException, touched: Sequence[Part]) -> bool:
-    """Return whether the cause itself says enough once `touched` is restored.
+    """Return whether the cause alone describes the failure once `touched` is restored.
 
-    So do an interruption, a bug, and the failure of a server whose env files were never touched.
+    True for an interruption, a bug, and a failed server command, which never changes env files.
     """
     if isinstance(cause, InterruptedSwitchError) or not isinstance(cause, DbswitchError):
         return True
@@ -35,9 +35,9 @@ def tell_interruption(cause: BaseException, done: Sequence[str], previous: str |
 
 
 def rolled_back(cause: BaseException, done: Sequence[str]) -> RolledBackError:
-    """Return the error of a run that was taken back; `done` says what was restored."""
+    """Return the error of a run that was rolled back; `done` says what was restored."""
     assert isinstance(cause, DbswitchError)
-    # A journal that the first attempt kept was finished on the way back.
+    # A journal that the first attempt kept was completed by the rollback.
     facts = () if isinstance(cause, RollbackFailedError) else cause.facts
     return RolledBackError(
         f"the switch was rolled back: {cause.what.rstrip('.')}",
@@ -54,7 +54,7 @@ def not_rolled_back(
     done: Sequence[str],
     previous: str | None,
 ) -> RollbackFailedError:
-    """Return the error for a way back that ended at `error`; `left` are the parts that were not restored, that one first."""
+    """Return the error for a rollback that failed with `error`; `left` are the parts that were not restored, that one first."""
     half = isinstance(error, RollbackFailedError)  # of the env transaction, which has kept its journal
     state = [_STATE[part] for part in left if part is not Part.SERVER or Part.NEW_SERVER not in left]
     if half:
@@ -67,10 +67,10 @@ def not_rolled_back(
     )
     back = f"; `dbswitch {previous}` goes back to {previous}" if previous is not None else ""
     return RollbackFailedError(
-        "the switch failed, and so did putting everything back",
+        "the switch failed, and so did the rollback",
         facts=(_sentence("first", cause), _sentence("then", error), *facts, *done),
         why="; ".join(state) or "the app may be on another database than the env files say",
-        fix=f"{fix or 'mend the cause'}; then `dbswitch restart` {finishes}{back}",
+        fix=f"{fix or 'fix the cause'}; then `dbswitch restart` {finishes}{back}",
     )
 
 

@@ -1,4 +1,4 @@
-"""What was switched when: `.dbswitch/history.jsonl`, one JSON line for every finished switch, names only.
+"""The history of switches: `.dbswitch/history.jsonl`, one JSON line for every finished switch, names only.
 
 The history is shown and never acted on, since a checkout may bring one. Where `dbswitch -` goes is kept in the user's
 state folder.
@@ -36,7 +36,7 @@ class Past(Struct, frozen=True):
 
     Attributes:
         at: when it ended, seconds since the epoch.
-        previous: the target that was active before, None where it was none of the known ones.
+        previous: the target that was active before, None if it was none of the known ones.
         verified: the app answered from the target; None: it was not asked.
     """
 
@@ -75,7 +75,7 @@ def append(state_dir: Path, result: Result) -> None:
 
 
 def read(state_dir: Path) -> tuple[Past, ...]:
-    """Return the history, oldest first. Lines that are not whole (a power cut) are passed over."""
+    """Return the history, oldest first. Incomplete lines (a power cut) are skipped."""
     try:
         content = durable.read_regular(state_dir / FILE_NAME)
     except OSError:
@@ -108,7 +108,7 @@ def append_line(path: Path, line: str) -> None:
     try:
         size = os.fstat(fd).st_size
         cut = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-        # A path that is no text (PEP 383) must not keep the line from being written.
+        # A path that is not valid text (PEP 383) must not keep the line from being written.
         content = line.encode(errors="backslashreplace")
         os.write(fd, (b"\n" if cut else b"") + content + b"\n")
     finally:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 TOKEN_HEADER = "x-dbswitch-token"  # noqa: S105  the header's name, not a token
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
-CANNOT_ASK = "cannot ask"  # the route's own word for an error that is not the database's
+CANNOT_ASK = "cannot ask"  # the route reports an error that is not the database's
 REGENERATE = "`dbswitch generate client` and `dbswitch generate route` bring the generated files up to date"
 
 
 class Answer(StrEnum):
-    """What the app said to one question."""
+    """The app's answer to one request."""
 
     SAME = "same"
-    INCOMPLETE = "incomplete"  # the same database; schema or role were not told
+    INCOMPLETE = "incomplete"  # the same database; schema or role were not reported
     OTHER = "other"
     NO_DATABASE = "no database"
     CANNOT_ASK = "cannot ask"
@@ -41,7 +41,7 @@ NOT_ASKABLE = frozenset({Answer.INCOMPLETE, Answer.CANNOT_ASK, Answer.NO_ROUTE, 
 
 
 class Said(Struct, frozen=True):
-    """One answer of the app: what it amounts to, as text, its HTTP status and the identity it gave."""
+    """One answer of the app: its kind, as text, its HTTP status and the identity it gave."""
 
     answer: Answer
     detail: str
@@ -64,7 +64,7 @@ class Said(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """Whom to ask and what the answer is compared with.
+    """The app to ask, and what its answer is compared with.
 
     Attributes:
         base_url: the server's address.

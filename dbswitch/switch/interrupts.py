@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-# HUP: the terminal was closed; it ends a switch like TERM does, with everything put back.
+# HUP: the terminal was closed; it ends a switch like TERM does, with a rollback.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Handles the signals of one switch while it is entered; previous handlers come back at the end.
+    """Handles the signals of one switch while it is entered; previous handlers are restored at the end.
 
     A signal that the process was told to ignore (nohup, a background job of a shell) stays ignored. Outside the main
     thread nothing is handled, since Python runs handlers only there.
 
     Args:
-        on_ignored: called when a signal changes nothing, since everything is being put back already. It runs inside a
-            signal handler, so it may find a stream in the middle of a write; the RuntimeError of that is passed over.
+        on_ignored: called when a signal is ignored because a rollback is already running. It runs inside a
+            signal handler, so it may find a stream in the middle of a write; the resulting RuntimeError is ignored.
     """
 
     def __init__(self, on_ignored: Callable[[], None] = lambda: None) -> None:
@@ -43,7 +43,7 @@ class Interrupts:
         self._restore = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Take over the signals."""
+        """Install the signal handlers."""
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 before = signal.getsignal(number)
@@ -53,13 +53,13 @@ class Interrupts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the signals back; one that is still remembered has been answered by the end of the switch."""
+        """Restore the signal handlers; a deferred signal is dropped, since the switch has ended."""
         self._deferred += 1  # an exception from here would leave a handler behind
         self._restore.close()
 
     @property
     def pending(self) -> bool:
-        """Whether a signal is remembered and not raised yet."""
+        """Whether a signal is deferred and not raised yet."""
         return self._pending is not None
 
     def check(self) -> None:
@@ -73,7 +73,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let the block finish before a signal counts. An exception of the block's own wins over the signal.
+        """Defer signals until the block ends. An exception raised by the block takes precedence over the signal.
 
         Raises:
             InterruptedSwitchError: at the end, where a signal came in.
@@ -86,12 +86,12 @@ class Interrupts:
         self.check()
 
     def settle(self) -> None:
-        """Let no signal count any more: the work is done, and only the report of it is left."""
+        """Ignore signals from now on: the work is done, and only the report is left."""
         self._deferred += 1
 
     @contextlib.contextmanager
     def rolling_back(self) -> Iterator[None]:
-        """Let signals only be acknowledged in the block. What interrupted before it has been answered by it."""
+        """Only acknowledge signals in the block: it is the rollback, which answers the earlier one."""
         self._rolling_back += 1
         try:
             yield

@@ -1,4 +1,4 @@
-"""How long to wait for the lock: longer than a run that holds it may rightly take, as the project is configured."""
+"""How long to wait for the lock: longer than the longest run that this project's configuration allows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dbswitch.switch.database_start import GLANCE, START_TIMEOUT
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
-MARGIN = 10.0  # seconds; process tables, files, a busy machine
+MARGIN = 10.0  # seconds; for process tables, files, a busy machine
 
 
 def lock_deadline(project: Project) -> float:
-    """Return seconds: the longest run, its way back included.
+    """Return the seconds of the longest run, including its rollback.
 
     A `--timeout` of the holder's that exceeds the configured deadlines is not known here and not counted.
     """

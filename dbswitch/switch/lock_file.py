@@ -39,7 +39,7 @@ class Lease:
         self.holder = holder
 
     def look_for_newer(self) -> None:
-        """Look whether a newer request waits.
+        """Check whether a newer request is waiting.
 
         Raises:
             OvertakenError: there is one.
@@ -47,7 +47,7 @@ class Lease:
         _leave_to_newer(self._ticket)
 
     def check(self) -> None:
-        """Step back for a newer request; call it where nothing has been changed yet.
+        """Give way to a newer request; call this before anything has been changed.
 
         Raises:
             OvertakenError: there is one.
@@ -75,7 +75,7 @@ def acquire(
 
     Args:
         state_dir: `.dbswitch`; made where it is missing.
-        target: what is going to be done, for others to read.
+        target: what the run is going to do, shown to other runs.
         deadline: seconds to wait.
         on_wait: called with the holder when waiting begins, and again when the holder is another one.
 
@@ -97,9 +97,9 @@ def acquire(
 
 @contextlib.contextmanager
 def acquire_if_free(state_dir: Path, *, target: str) -> Iterator[bool]:
-    """Hold the lock for the block if nobody else does; the block is told whether.
+    """Hold the lock for the block if no other run does; yields whether it is held.
 
-    It takes no ticket: who only tidies up asks for nothing, and must not overtake somebody who does.
+    It takes no ticket: recovery is not a request and must not overtake one.
 
     Raises:
         OSError: the state folder cannot be used.
@@ -127,7 +127,7 @@ def _held(fd: int, me: Holder) -> Iterator[None]:
 
 
 def peek(state_dir: Path) -> Holder | None:
-    """Return who holds the lock, or None; takes nothing and waits for no one.
+    """Return who holds the lock, or None; does not take the lock and does not wait.
 
     A holder whose record is not readable (yet) is :data:`dbswitch.switch.tickets.UNKNOWN`.
     """
@@ -165,8 +165,8 @@ def _wait(path: Path, ticket: Ticket, deadline: float, on_wait: Callable[[Holder
             raise BusyError(
                 "Another switch is running in this project.",
                 facts=[f"waited {deadline:g} s for {(told or holder).text}"],
-                why="Two at once would leave the env files and the server at odds. Nothing was changed.",
-                fix="Run the command again when it has ended; `dbswitch status` names it while it runs.",
+                why="Two switches at once would leave env files and server on different databases. Nothing was changed.",
+                fix="Run the command again when it has ended; `dbswitch status` shows it while it runs.",
             )
         if holder not in {told, UNKNOWN}:
             told = holder
@@ -194,7 +194,7 @@ def _try(path: Path) -> tuple[int, Holder] | tuple[None, Holder]:
 
 
 def _is_still(fd: int, path: Path) -> bool:
-    """Tell whether `path` still names the file that was locked: somebody may have deleted the state folder."""
+    """Tell whether `path` still names the file that was locked: the state folder may have been deleted."""
     ours = os.fstat(fd)
     try:
         named = path.stat()
@@ -210,5 +210,5 @@ def _leave_to_newer(ticket: Ticket) -> None:
             "A newer request took over.",
             facts=[newer.text],
             why="The newest request wins. This one has changed nothing.",
-            fix="dbswitch status shows where it ended.",
+            fix="`dbswitch status` shows the result.",
         )

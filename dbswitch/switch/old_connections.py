@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from dbswitch.server.connections import Connection
     from dbswitch.server.ownership import Owned
 
-LOOK = 0.05  # seconds between two looks at the connections
-ASK = 0.5  # seconds between two questions to Postgres
-ASK_TIMEOUT = 3.0  # seconds for one question, and for looking up a host
+LOOK = 0.05  # seconds between two checks of the connections
+ASK = 0.5  # seconds between two queries to Postgres
+ASK_TIMEOUT = 3.0  # seconds for one query, and for a host lookup
 HTTPS = 443  # the serverless driver of Neon speaks to the database's host through a WebSocket
 
 Address = tuple[str, int]
@@ -84,7 +84,7 @@ def _addresses(left: tuple[DatabaseUrl, ...], kept: tuple[DatabaseUrl, ...]) -> 
     for url in left:
         found = sessions.addresses(url, ASK_TIMEOUT)
         if found is None:
-            return f"the host of {url.place} cannot be looked up, so connections to it cannot be told"
+            return f"the host of {url.place} cannot be looked up, so connections to it cannot be recognised"
         old |= _reach(url, found)
     new: set[Address] = set()
     for url in kept:
@@ -110,9 +110,7 @@ def _ask_postgres(
     for url in left:
         found = sessions.sessions(url, ASK_TIMEOUT)
         if found is None:
-            return (
-                f"{url.place} does not tell who is connected to it, and the new database has the same address"
-            )
+            return f"{url.place} does not report who is connected to it, and the new database has the same address"
         mine = [one for one in found if one.here and (not roles - {""} or one.role in roles)]
         for one in mine:
             if one.port in ports:
@@ -129,7 +127,7 @@ def _ask_postgres(
     url, count = next((url, count) for url, count in suspects.items() if count)
     return (
         f"{_times(count, 'session')} on {url.place} may be the app's: the new database has the same address, "
-        "and the server of the database does not tell whose they are"
+        "and the database server does not report whose they are"
     )
 
 

@@ -1,4 +1,4 @@
-"""What an expected failure amounts to: its outcome word and its exit code. Light, since every command may fail."""
+"""The outcome and exit code of an expected failure. Imports little, since every command may fail."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dbswitch.switch.events import Outcome
 
 
 def exit_of(error: DbswitchError) -> ExitCode:
-    """Return the exit code of an expected failure; an interruption knows which signal it was."""
+    """Return the exit code of an expected failure; for an interruption it depends on the signal."""
     if isinstance(error, InterruptedSwitchError) and error.terminated:
         return ExitCode.TERMINATED
     return error.exit_code
 
 
 def outcome_of(error: DbswitchError) -> Outcome:
-    """Return the word for an expected failure."""
+    """Return the outcome of an expected failure."""
     if isinstance(error, OvertakenError):
         return Outcome.OVERTAKEN
     match error.exit_code:

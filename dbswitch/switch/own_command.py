@@ -1,4 +1,4 @@
-"""How a program below us starts dbswitch again: this very one, whatever the PATH says there."""
+"""How a child process starts this same dbswitch again, independent of its PATH."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ VARIABLE: Final = "DBSWITCH_EXECUTABLE"
 
 
 def command() -> list[str]:
-    """Return the command line without its words; the folder of the caller is not searched for code (`-P`)."""
+    """Return the command line without its arguments; the folder of the caller is not searched for code (`-P`)."""
     return [sys.executable, "-P", "-m", "dbswitch"]
 
 
 def for_server() -> dict[str, str]:
-    """Return the variable that tells the admin route in the dev server: the command as a JSON array."""
+    """Return the variable that passes the command to the admin route in the dev server, as a JSON array."""
     return {VARIABLE: json.dumps(command())}

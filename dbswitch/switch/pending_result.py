@@ -1,4 +1,4 @@
-"""What is known about the result of a run while it goes on, and the result made from it."""
+"""The result of a run while it is in progress, and the final result built from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class PendingResult:
-    """What is known so far; an expected failure ends up in `error`."""
+    """The facts so far; an expected failure is stored in `error`."""
 
     target: str
     previous: str | None = None

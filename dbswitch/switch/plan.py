@@ -1,4 +1,4 @@
-"""The pure decision of a switch: what was observed goes in, what will be done comes out.
+"""The decision of a switch, as a pure function: from the observed facts to the plan.
 
 Everything a person is shown before a change, and everything `--dry-run` prints, is read from the :class:`Plan`.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Mode(StrEnum):
-    """How the running app gets to the new database."""
+    """How the running app moves to the new database."""
 
     RESTART = "restart"
     HOT = "hot"
@@ -40,7 +40,7 @@ class Situation(Struct, frozen=True):
         edits: which env files get which bytes.
         server: the dev server's state.
         stopped_by_switch: a killed switch had stopped a server and not started it again.
-        stale: the server started before the env files took their present values.
+        stale: the server started before the env files got their current values.
         hot_client: the project uses the generated client.
         identity_route: the app can be asked which database it is on.
         configured: `[switch] mode` of the configuration; None is automatic.
@@ -96,7 +96,7 @@ class Plan(Struct, frozen=True):
 
 
 def is_running(state: ServerState) -> bool:
-    """Return whether a server of this project is there, well or not."""
+    """Return whether a server of this project exists, healthy or not."""
     match state:
         case (
             ServerState.READY
@@ -155,7 +155,7 @@ def _follow(
     if asked is Mode.HOT and not situation.hot_client:
         raise UsageError(
             "--hot needs the generated Prisma client, and this project has none",
-            why="without it the running app stays on the old database while its env shows the new one",
+            why="without it the running app would stay on the old database while the env files name the new one",
             fix="run `dbswitch generate client`, or leave --hot out",
         )
     if situation.stopped_by_switch and not is_running(situation.server):
@@ -194,7 +194,7 @@ def _follow(
 
 
 def _automatic(situation: Situation) -> Mode:
-    # Without the route nobody could tell whether the client followed, so a hot switch would be a guess.
+    # Without the route there is no proof that the client followed.
     return Mode.HOT if situation.hot_client and situation.identity_route else Mode.RESTART
 
 

@@ -1,4 +1,4 @@
-"""What a plan changes for the readers of the env files, one line per variable; no secret is in it. Pure."""
+"""What a plan changes for the readers of the env files, one line per variable; without secrets. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def changed_variables(
     target: Target, plan: EditPlan, files: Mapping[str, bytes], profiles: Sequence[ReaderProfile]
 ) -> tuple[str, ...]:
-    """Return `KEY: before -> after` for every variable that changes, and what is taken out because `target` lacks it.
+    """Return `KEY: before -> after` for every variable that changes, and what is removed because `target` lacks it.
 
     Args:
         target: where the switch goes.
@@ -37,7 +37,7 @@ def changed_variables(
             ((old, new) for old, new in values if old != new), values[0] if values else (None, None)
         )
         if new is None and key not in target.variables:
-            lines.append(f"{target.name} has no {key}: it is taken out")
+            lines.append(f"{target.name} has no {key}: it is removed")
         else:
             lines.append(f"{key}: {_described(old)} -> {_described(new, old)}")
     return tuple(lines)

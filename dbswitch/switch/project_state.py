@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Observed(Struct, frozen=True):
-    """One look at the project and its server.
+    """The observed state of the project and its server.
 
     Attributes:
         files: the dev env files, name to content.
@@ -57,12 +57,12 @@ class Observed(Struct, frozen=True):
 
 
 def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> Observed:
-    """Look at the env files, the server (with `ask` also over HTTP) and the generated files.
+    """Observe the env files, the server (with `ask` also over HTTP) and the generated files.
 
-    With `verify_later` an app that can tell which database it is on is not asked now: its answer to that says more.
+    With `verify_later` an app with an identity route is not asked now: its identity is asked for later and says more.
 
     Raises:
-        EnvFileError: an env file cannot be read, or not be edited at all.
+        EnvFileError: an env file cannot be read, or cannot be edited.
         ConfigError: the targets of the project cannot be listed.
     """
     found = generated.find(project)
@@ -88,7 +88,7 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
 
 
 def server_alone(project: Project, *, ask: bool = True) -> Observed:
-    """Look at the server only: a stop must not depend on env files that can be read."""
+    """Observe the server only: a stop must not depend on readable env files."""
     spec = server_spec.build(project)
     return Observed(
         project=project,
@@ -198,6 +198,6 @@ def _is_overridden(observed: Observed, target: Target) -> bool:
 
 
 def _is_stale(observed: Observed) -> bool:
-    """Say whether an env file changed after the server started; a classic singleton would still be on the old one."""
+    """Say whether an env file changed after the server started; a plain singleton client would still use the old values."""
     files = [observed.project.root / name for name in observed.files]
     return is_running(observed.server.state) and bool(changed_since_start(observed.server, files))

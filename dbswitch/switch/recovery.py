@@ -1,4 +1,4 @@
-"""Finish what a killed run left behind; called under the lock before anything else is looked at."""
+"""Finish what a killed run left behind; called under the lock before anything else is read."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class Recovered(Struct, frozen=True):
-    """What was found and done.
+    """What recovery found and did.
 
     Attributes:
         killed: the record of a switch that did not end, None where there was none.
-        server_down: it had taken a running server down and not put it back.
+        server_down: it had stopped a running server and not started it again.
     """
 
     killed: SwitchRecord | None
@@ -55,7 +55,7 @@ def unfinished(private_dir: Path) -> str | None:
         left.append("some env files may hold the old values and some the new ones")
     if killed is not None and killed.server_down:
         left.append("the dev server was stopped")
-    state = " and ".join(left) or "nothing is half done"
+    state = " and ".join(left) or "nothing is half changed"
     return f"{where} was killed: {state}. `dbswitch restart` finishes it."
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class PhaseNote:
-    """What a running phase wants said when it ends."""
+    """The text that a running phase reports when it ends."""
 
     detail: str = ""
 
@@ -35,7 +35,7 @@ class Reporter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Do not count the time of the block: a person is being asked."""
+        """Do not count the time of the block: the user is being asked."""
         began = time.monotonic()
         try:
             yield
@@ -60,9 +60,9 @@ class Reporter:
         self.emit(PhaseChanged(phase, PhaseState.SKIPPED, 0.0, why))
 
     def notice(self, code: str, text: str, level: str = "info") -> None:
-        """Report something a person should know."""
+        """Report information or a warning."""
         self.emit(Notice(code, text, level))
 
     def waiting(self, phase: Phase, attempt: int, reason: str, next_in: float) -> None:
-        """Report that something is not there yet; `next_in` is in seconds."""
+        """Report that something is not ready yet; `next_in` is in seconds."""
         self.emit(Waiting(phase, attempt, reason, round(next_in, 3)))

@@ -1,4 +1,4 @@
-"""What a caller asks for, and how the answer to a question reaches a run."""
+"""The request of a caller, and how a run asks the user."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Question(Struct, frozen=True):
-    """Something a person must type before a protected target is used.
+    """A name that the user has to type before a protected target is used.
 
     Attributes:
         text: why it is asked, masked.
-        expected: what to type, for the prompt; what else is accepted the caller decides.
+        expected: what to type, for the prompt; the caller may accept more.
     """
 
     text: str
@@ -31,10 +31,10 @@ class Request:
 
     Attributes:
         target: the name as typed; aliases are resolved by the project.
-        mode: `--restart`, `--hot`, `--no-restart`, or None for what the project says.
+        mode: `--restart`, `--hot`, `--no-restart`, or None for the project's setting.
         confirm: `--confirm`, the name of a protected target or of its database.
         timeout: seconds to wait for the database; None is the configured deadline.
-        ask: puts a question to a person and returns the answer; None without a terminal.
+        ask: asks the user and returns the answer; None without a terminal.
         take_port: end a foreign process on the port the server needs (the caller has asked the person).
         ambient: the caller's process environment.
     """

@@ -69,7 +69,7 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
     """Carry out `request`; every event goes to `emit`, the result last.
 
     Raises:
-        Exception: a bug only; what had been changed was put back first.
+        Exception: a bug only; what had been changed was rolled back first.
     """
 
     def keep(result: Result) -> None:
@@ -92,7 +92,7 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
 
 def _switch(session: Session, request: Request) -> None:
     project, ending = session.project, session.ending
-    ending.target = _named(project, request.target)  # fails before anyone waits
+    ending.target = _named(project, request.target)  # fails before the run waits for anything
     if request.dry_run:
         _dry_run(session, request)
         return
@@ -124,7 +124,7 @@ def _switch(session: Session, request: Request) -> None:
 
 
 def _dry_run(session: Session, request: Request) -> None:
-    """Show the plan without the lock, and what a killed run left: it is not finished, but the plan counts on it."""
+    """Show the plan without the lock, and what a killed run left: it is not finished here, but the plan takes it into account."""
     project = session.project
     idle = lock_file.peek(project.state_dir) is None
     left = recovery.unfinished(project.private_dir) if idle else None
@@ -146,8 +146,8 @@ def _named(project: Project, target: str) -> str:
         return own_values.NAME
     raise UsageError(
         "there is no previous target",
-        facts=("you have not switched this project yet",),
-        why="`-` goes back to where the last switch came from",
+        facts=("this project has not been switched yet",),
+        why="`-` goes back to the target before the last switch",
         fix="name the target: "
         + ", ".join(f"`dbswitch {ref.name}`" for ref in targets.list_targets(project)),
     )
@@ -200,9 +200,9 @@ def _announce(session: Session, planning: Planning, before: Planning | None = No
 
 
 def _confirmed(session: Session, request: Request) -> Planning | None:
-    """Have a protected target confirmed before the lock is taken, so that nobody waits for a person.
+    """Have a protected target confirmed before the lock is taken, so that no other run waits for the answer.
 
-    A request without its confirmation must not overtake others either. None: it needs none, or `--confirm` gives it.
+    An unconfirmed request must not overtake others either. None: it needs no confirmation, or `--confirm` gives it.
 
     Raises:
         ProtectedError: neither its name nor that of its database was given.
@@ -270,7 +270,7 @@ def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingRes
             apply.app.require(verification)
             return verification
         reason = remains
-    work.reporter.notice("hot-fallback", f"{reason}; going on as a restart", "warning")
+    work.reporter.notice("hot-fallback", f"{reason}; continuing as a restart", "warning")
     ending.mode = Mode.RESTART.value
     return _restart(apply, goal)
 
@@ -289,7 +289,7 @@ def _quiet(
     if verification is None or verification.outcome is not False:
         apply.app.require(verification)
         return verification
-    # The files already say so and the app is elsewhere: the split brain a restart is for.
+    # The files have the target's values, but the app is on another database: restart it.
     work.reporter.notice("app-elsewhere", f"{verification.detail}; restarting it", "warning")
     ending.mode = Mode.RESTART.value
     return _restart(apply, goal)

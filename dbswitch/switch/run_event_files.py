@@ -1,4 +1,4 @@
-"""The events of each run: `.dbswitch/runs/<id>.jsonl`, for those who started one and went away (`--detach`)."""
+"""The events of each run: `.dbswitch/runs/<id>.jsonl`, for callers that do not wait for the run (`--detach`)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def new_id() -> str:
 
 
 def now() -> float:
-    """Return the present as events carry it, in seconds since the epoch."""
+    """Return the current time as in the events, in seconds since the epoch."""
     return time.time()
 
 
@@ -39,13 +39,13 @@ def path_of(state_dir: Path, run_id: str) -> Path:
     """Return the file of a run.
 
     Raises:
-        UsageError: `run_id` is no id; it may have come over the network and name any file.
+        UsageError: `run_id` is not an id; it may come from the network and name any file.
     """
     if _ID.fullmatch(run_id) is None:
         raise UsageError(
             "That is not the id of a run.",
             facts=[f"id: {run_id[:60]!r}"],
-            fix="dbswitch history lists the ids.",
+            fix="`dbswitch history` lists the ids.",
         )
     return state_dir / FOLDER / f"{run_id}.jsonl"
 
@@ -63,7 +63,7 @@ class RunFile:
 
 
 def read(state_dir: Path, run_id: str) -> tuple[dict[str, Any], ...]:
-    """Return the wire form of the events so far; none where the run is unknown. A half-written line is not one yet.
+    """Return the wire form of the events so far; none where the run is unknown. An incomplete line is left out.
 
     Raises:
         UsageError: as :func:`path_of`.
@@ -78,7 +78,7 @@ def read(state_dir: Path, run_id: str) -> tuple[dict[str, Any], ...]:
 def prune(state_dir: Path) -> None:
     """Remove the files of all but the newest runs; one that cannot be removed stays.
 
-    After the clock was set back, ids from the future count as the oldest: the present run must not lose its file.
+    After the clock was set back, ids from the future count as the oldest: the current run must not lose its file.
     """
     folder = state_dir / FOLDER
     present = new_id()

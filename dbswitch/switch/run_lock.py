@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, Recovered]]:
-    """Hold the project's lock for the body; `target` is what others are told.
+    """Hold the project's lock for the body; `target` is shown to other runs.
 
     Raises:
         BusyError: another run held it for longer than the deadline.
@@ -73,8 +73,8 @@ def prepare_private_dir(project: Project) -> Path:
         raise ConfigError(
             "dbswitch's state folder cannot be used",
             facts=(f"{error.filename or folder}: {error.strerror}",),
-            why="the journal and the records that keep a switch whole are stored there, outside the project",
-            fix="make it writable for you, or set XDG_STATE_HOME to a folder of yours",
+            why="the journal and the records needed to recover a killed switch are stored there, outside the project",
+            fix="make it writable for you, or set XDG_STATE_HOME to a folder that you own",
         ) from error
 
 
@@ -90,13 +90,13 @@ def _enter(stack: ExitStack, project: Project, reporter: Reporter, target: str) 
 
 
 def unusable(
-    state_dir: Path, error: OSError, why: str = "the lock that keeps two switches apart is stored there"
+    state_dir: Path, error: OSError, why: str = "the lock that prevents two switches at once is stored there"
 ) -> ConfigError:
     """Return the error for a state folder in which nothing can be written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         fix = "free some space there"
     elif error.errno in {errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.EISDIR}:
-        fix = f"remove {error.filename or state_dir}; dbswitch makes what it needs"
+        fix = f"remove {error.filename or state_dir}; dbswitch creates what it needs"
     else:
         fix = f"make {state_dir.parent} writable for you, or remove {state_dir.name} if another user owns it"
     return ConfigError(

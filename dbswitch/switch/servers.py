@@ -1,4 +1,4 @@
-"""`dbswitch dev`, `stop` and `restart`: the server alone, with the same lock, the same recovery and the same steps."""
+"""`dbswitch dev`, `stop` and `restart`: the server only, with the lock, recovery and steps of a switch."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def start_server(
     take_port: bool = False,
     extra: Mapping[str, str] = MappingProxyType({}),
 ) -> Result:
-    """Start the dev server on the active target, or say that it runs already.
+    """Start the dev server on the active target, or report that it is already running.
 
-    A database that does not answer is waited for and then reported; the server is started all the same, since there is
-    work to do on an app whose database is down. A newer request is not kept waiting: the lock is released for it as soon
-    as the server is started, whether or not its first page is there.
+    A database that does not answer is waited for and then reported; the server is started anyway, since an app
+    can be worked on while its database is down. A newer request is not kept waiting: the lock is released for it as soon
+    as the server is started, whether or not its first page is ready.
     """
 
     def body(session: Session) -> None:
@@ -108,7 +108,7 @@ def restart(
 
     def body(session: Session) -> None:
         with session.locked("restart") as (lease, recovered):
-            # It is stopped whatever it answers, and a half-dead one may take seconds to answer nothing.
+            # It is stopped in any case, and asking a half-dead one may take seconds.
             observed = session.observe(ask=False)
             session.ending.target = observed.previous or ""
             session.ending.outcome, session.ending.mode = Outcome.RESTARTED, Mode.RESTART.value
@@ -117,7 +117,7 @@ def restart(
             )
             lease.check()
 
-            # The new server takes two seconds to boot, the database's answer is there long before; asked first, it would add to them.
+            # The new server takes two seconds to boot, the database's answer is there long before; probing it first would add to the boot time.
             def meanwhile() -> None:
                 _wait_for_database(observed, session.reporter, timeout, first_start=False, briefly=True)
 
@@ -125,7 +125,9 @@ def restart(
                 apply.stop_server(just_seen=True)
                 up = apply.start_server(meanwhile=meanwhile)
                 apply.ask_for_first_page(up.port)
-            if apply.tell_first_page() or up.failing:  # the database may be why, and the whole probe knows
+            if (
+                apply.tell_first_page() or up.failing
+            ):  # the database may be the cause; the full probe finds out
                 _wait_for_database(observed, session.reporter, timeout, first_start=False)
 
     return carry_out(project, emit, body, run_id=run_id)
@@ -141,12 +143,10 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
                 session.ending.target = observed.previous or ""
             except (ConfigError, EnvFileError) as error:
                 session.reporter.notice(
-                    "env-files", f"{error.what.rstrip('.')}; the server is stopped all the same", "warning"
+                    "env-files", f"{error.what.rstrip('.')}; the server is stopped anyway", "warning"
                 )
                 observed = project_state.server_alone(project)
-            RecordFile(
-                project.private_dir
-            ).end()  # a stop asks for no server, nor for that of a killed switch
+            RecordFile(project.private_dir).end()  # a stop starts no server, not even that of a killed switch
             stopped = session.apply(observed, ambient={}).stop_only()
             session.ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
             if not stopped:
@@ -164,7 +164,7 @@ def _wait_for_database(
     briefly: bool = False,
     on_look: Callable[[], None] = lambda: None,
 ) -> None:
-    """Wait for the active target's database and report one that does not come; `on_look` may end the waiting.
+    """Wait for the active target's database and report it if it does not answer; `on_look` may end the wait.
 
     `briefly`: a server on this machine that accepts connections is enough. Importing the driver while Next.js boots costs
     a third of a second on two processors.
@@ -181,7 +181,7 @@ def _wait_for_database(
         probe(goal, reporter, Phase.PROBE, on_look=on_look)
     except (DatabaseNotReadyError, DatabaseRejectedError) as error:
         reporter.notice(
-            "database-not-ready", f"{error.what.rstrip('.')}; the server is started all the same", "warning"
+            "database-not-ready", f"{error.what.rstrip('.')}; the server is started anyway", "warning"
         )
     except OvertakenError:
         raise
@@ -198,7 +198,9 @@ def repair(
 
     def body(session: Session) -> None:
         with hold_if_free(project, session.reporter, target="repair") as recovered:
-            session.ending.outcome = Outcome.UNCHANGED  # another run took the lock meanwhile, and finishes it
+            session.ending.outcome = (
+                Outcome.UNCHANGED
+            )  # another run took the lock in the meantime and finishes it
             if recovered is None:
                 return
             session.ending.outcome = Outcome.REPAIRED
@@ -226,7 +228,7 @@ def _put_server_back(session: Session, ambient: Mapping[str, str]) -> None:
 def _becomes_ready(observed: Observed, reporter: Reporter) -> bool:
     """Wait for a server that the killed run had just started."""
     record = observed.server.record
-    if record is None:  # somebody started it by hand meanwhile
+    if record is None:  # it was started by hand in the meantime
         return True
     try:
         with reporter.phase(Phase.ANSWER) as note:

@@ -42,11 +42,11 @@ class Session:
     ending: PendingResult
 
     def locked(self, target: str) -> AbstractContextManager[tuple[Lease, Recovered]]:
-        """Hold the lock for the block, what a killed run left being finished first; raises as `hold`."""
+        """Hold the lock for the block, after finishing what a killed run left; raises as `hold`."""
         return hold(self.project, self.reporter, target=target)
 
     def observe(self, *, ask: bool = True, verify_later: bool = False) -> Observed:
-        """Look at everything; raises as :func:`dbswitch.switch.project_state.look`."""
+        """Observe the project; raises as :func:`dbswitch.switch.project_state.look`."""
         with self.reporter.phase(Phase.OBSERVE) as note:
             observed = project_state.look(self.project, ask=ask, verify_later=verify_later)
             self.ending.previous = observed.previous
@@ -114,15 +114,13 @@ def carry_out(
     `keep` is given the result before it is emitted. Other exceptions than expected failures propagate.
     """
     reporter, ending = Reporter(emit, run_id), PendingResult(target)
-    with Interrupts(
-        on_ignored=lambda: reporter.notice("rolling-back", "still putting things back")
-    ) as interrupts:
+    with Interrupts(on_ignored=lambda: reporter.notice("rolling-back", "still rolling back")) as interrupts:
         reporter.emit(Started(run_id, target, time.time()))
         try:
             try:
                 body(Session(project, reporter, interrupts, ending))
             finally:
-                interrupts.settle()  # only the report is left, which no signal may cut short
+                interrupts.settle()  # only the report is left, which a signal must not interrupt
         except DbswitchError as error:
             ending.error = error
             if isinstance(error, InterruptedSwitchError) and not error.facts:

@@ -1,4 +1,4 @@
-"""What is checked and told before a server is stopped or started."""
+"""Checks and notices before a server is stopped or started."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def require_startable(work: Work, observed: Observation, clean: CleanEnvironment) -> None:
-    """Refuse before anything is stopped what could not be started again.
+    """Before anything is stopped, refuse if the server could not be started again.
 
     Raises:
         PortTakenError: the port that the next server needs belongs to another program.
@@ -36,13 +36,13 @@ def require_startable(work: Work, observed: Observation, clean: CleanEnvironment
         raise ServerError(
             "the dev server's command cannot be run",
             facts=(f"{name}: not found, or not executable", "nothing was stopped"),
-            why="a server that is stopped now could not be started again",
+            why="the server could not be started again after the stop",
             fix="check the dev script in package.json, and that Node.js is on the PATH",
         )
 
 
 def tell_started(work: Work, clean: CleanEnvironment) -> None:
-    """Say what the new server was not given, and whether its files will be root's."""
+    """Report the variables that are not passed to the new server, and whether its files will belong to root."""
     if clean.removed:
         names = ", ".join(clean.removed)
         work.reporter.notice(
@@ -52,6 +52,6 @@ def tell_started(work: Work, clean: CleanEnvironment) -> None:
     if os.geteuid() == 0 != root.stat().st_uid:
         work.reporter.notice(
             "runs-as-root",
-            f"the dev server runs as root, and {root.name} is not root's: its owner may not be able to write .next afterwards",
+            f"the dev server runs as root, but {root.name} belongs to another user, who may not be able to write .next afterwards",
             "warning",
         )

@@ -1,4 +1,4 @@
-"""`dbswitch status`: where everything stands, derived from the files and processes at the moment of asking."""
+"""`dbswitch status`: the current state, derived from files and processes on each call."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Status(Struct, frozen=True):
     """What `dbswitch status` shows.
 
     Attributes:
-        active: the target as the env files and the running server's own environment say it; the shell this was called
+        active: the target according to the env files and the running server's own environment; the shell this was called
             from counts for its own row only.
         here: the readers that get something else when they are started from this shell.
-        exported: the variables that this shell exports and the env files say otherwise.
+        exported: the variables that this shell exports with another value than the env files.
         hot_client: the project uses the generated Prisma client.
         identity_route: the app can be asked which database it is on.
         holder: the run that holds the lock right now.
-        unfinished: what a killed run left and which command finishes it; None where it left nothing.
+        unfinished: what a killed run left and which command finishes it; None if it left nothing.
     """
 
     active: Active
@@ -55,7 +55,7 @@ class Status(Struct, frozen=True):
 
 
 def status(project: Project, ambient: Mapping[str, str]) -> Status:
-    """Look at everything, change nothing.
+    """Observe everything, change nothing.
 
     Raises:
         ConfigError: the targets cannot be listed.

@@ -1,4 +1,4 @@
-"""The record of the running switch: what lets the next command finish the work of one that was killed.
+"""The record of the running switch: lets the next command finish a killed one.
 
 It holds names and states, never a value of an env file. Which files were written is told by the env transaction's own
 journal; this record tells whether a server had been taken down and not yet been put back.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "switch.json"
-BLOCK = 512  # bytes; what a disk writes whole
+BLOCK = 512  # bytes; a disk writes these atomically
 
 
 class SwitchRecord(Struct, frozen=True):
@@ -42,7 +42,7 @@ class SwitchRecord(Struct, frozen=True):
 
 
 class RecordFile:
-    """`switch.json` in the user's state folder while a switch runs; every change is on the disk before the step it announces."""
+    """`switch.json` in the user's state folder while a switch runs; each change is durable before the step it announces."""
 
     def __init__(self, private_dir: Path) -> None:
         self._path = private_dir / FILE_NAME
@@ -53,7 +53,7 @@ class RecordFile:
         """Write the first state.
 
         Raises:
-            ConfigError: it cannot be kept, so a killed run could not be finished.
+            ConfigError: it cannot be written, so a killed run could not be finished.
         """
         began, self._began = self._began, True  # first: a signal may come in before the call has returned
         try:
@@ -64,7 +64,7 @@ class RecordFile:
                 "the record of the switch cannot be written",
                 facts=(f"{self._path}: {error.strerror}",),
                 why="without it a later command could not finish a switch that was killed",
-                fix=f"make room and let {self._path.parent} be written by you, then switch again",
+                fix=f"free disk space and make {self._path.parent} writable for you, then switch again",
             ) from error
 
     def announce(self) -> None:
@@ -74,11 +74,11 @@ class RecordFile:
             self.begin(replace(self._record, server_down=True))
 
     def note(self, *, server_down: bool | None = None, files_written: bool | None = None) -> None:
-        """Write what has been done, where that is possible.
+        """Write what has been done, if possible.
 
-        A record that is behind costs the next command one look; a failure here would cost this one its work.
+        An outdated record only makes the next command check once more; an error here would fail this one.
         """
-        if self._record is None:  # the first state could not be kept either
+        if self._record is None:  # the first state could not be written either
             return
         changed = replace(
             self._record,
@@ -89,17 +89,17 @@ class RecordFile:
             with contextlib.suppress(OSError):
                 try:
                     self._write(changed)
-                except OSError:  # no room for a second file beside it
+                except OSError:  # no disk space for a second file
                     durable.overwrite_file(self._path, _padded(changed))
                     self._record = changed
 
     def withdraw(self) -> None:
-        """Remove what this run wrote, where it wrote anything: an earlier run's record is still owed its work."""
+        """Remove the record if this run wrote it: the record of an earlier run is still needed."""
         if self._began:
             self.end()
 
     def end(self) -> None:
-        """Remove the record: the switch has ended, one way or the other. One that stays costs a later command a look."""
+        """Remove the record: the switch has ended. If that fails, a later command checks once more."""
         self._record = None
         with contextlib.suppress(OSError):
             self._path.unlink()

@@ -1,4 +1,4 @@
-"""The effects of a run, one method a step; each step registers what takes it back where it acts."""
+"""The effects of a run, one method per step; each step registers its compensation where it acts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Up(Struct, frozen=True):
-    """A server that answers. `failing`: the page that was asked for does not work."""
+    """A server that answers. `failing`: the requested page does not work."""
 
     url: str
     port: int
@@ -67,17 +67,17 @@ class Apply:
 
     @contextmanager
     def undone_on_failure(self) -> Iterator[None]:
-        """Run the steps of the block; when an exception leaves it, take back what they did.
+        """Run the steps of the block; if it raises, roll back what they did.
 
         Raises:
             RolledBackError: everything is as it was.
-            RollbackFailedError: it is not; the error says what is where and which command finishes it.
+            RollbackFailedError: it is not; the error describes the state and the command that finishes it.
             DbswitchError: nothing was touched, or the server alone, which is back.
         """
         work = self.work
         try:
             yield
-            work.interrupts.settle()  # in here: a signal is answered either by the way back or by the end
+            work.interrupts.settle()  # inside the block: a signal leads either to the rollback or to the end
         except BaseException as cause:
             with work.interrupts.rolling_back():
                 self._go_back(cause)
@@ -85,7 +85,7 @@ class Apply:
         work.record.end()
 
     def _go_back(self, cause: BaseException) -> None:
-        """Take everything back; return where `cause` itself is what the caller should see."""
+        """Roll everything back; return if the caller should see `cause` itself."""
         work, touched = self.work, self.undo.parts
         if not touched:
             work.record.withdraw()
@@ -103,8 +103,8 @@ class Apply:
                 cause, error, self.undo.parts, self.undo.done, work.previous
             ) from cause
         except Exception as bug:
-            # The signal that led here is in its context, where it would be taken for an interruption.
-            bug.add_note(f"while putting everything back after {type(cause).__name__}")
+            # The signal that led here is in its context and would be mistaken for an interruption.
+            bug.add_note(f"during the rollback after {type(cause).__name__}")
             bug.__context__ = None
             raise
         finally:
@@ -197,7 +197,7 @@ class Apply:
             )
             if disagreements:
                 raise EnvFileError(
-                    "the env files do not read as the target after they were written",
+                    "the env files do not have the target's values after they were written",
                     facts=disagreements,
                     why="one of the readers would use another database than the others",
                 )
@@ -211,8 +211,8 @@ class Apply:
     ) -> Up:
         """Start the server and wait for its HTTP answer.
 
-        `meanwhile` is done while it boots; `on_look` is called again and again while its answer is waited for, and what
-        it raises ends the waiting.
+        `meanwhile` runs while it boots; `on_look` is called repeatedly while waiting for its answer, and an exception
+        from it ends the wait.
 
         Raises:
             ServerError: it died, or did not answer before its deadline.
@@ -241,7 +241,7 @@ class Apply:
         return Up(running.url, running.port, answer.failing)
 
     def ask_for_first_page(self, port: int) -> None:
-        """Have the first page compiled; in a switch after the app was asked, whose answer would wait for the page."""
+        """Have the first page compiled; in a switch only after the app was asked, since its answer would wait for the page."""
         if self.work.spec.ready_path is None:
             self._first_page = PageRequest(self.work.spec, port)
 
@@ -278,7 +278,7 @@ class Apply:
         )
 
     def _announce(self, *, server_down: bool = False) -> None:
-        """Have on the disk what is going to be done, before it is: a run that is killed is finished from there."""
+        """Make the next step durable before it is taken, so that a killed run can be finished."""
         work = self.work
         if not self.undo.parts:
             work.record.begin(
@@ -299,11 +299,13 @@ class Apply:
         if not foreign:
             return "the env files hold the previous values again"
         names = ", ".join(path.name for path in foreign)
-        work.reporter.notice("file-left-alone", f"{names}: changed by someone else and left alone", "warning")
-        return f"the other env files than {names} hold the previous values again"
+        work.reporter.notice(
+            "file-left-alone", f"{names}: changed by another program and left alone", "warning"
+        )
+        return f"all env files except {names} hold the previous values again"
 
     def _start_again(self) -> str:
-        # Also where a signal cut the stop short: what has got a TERM is not a server to go on with.
+        # Also if a signal interrupted the stop: a server that has received TERM cannot be kept.
         work = self.work
         self._stop_what_is_left()
         lifecycle.remove_lock_if_free(work.spec)

@@ -1,4 +1,4 @@
-"""Who asked last: every request leaves a ticket, and a request that sees a newer live one steps back.
+"""The order of requests: each takes a ticket, and a request that sees a newer live one gives way.
 
 A ticket is a file that its process keeps locked (flock). It is live while the lock is held, which the system itself
 takes back from a process that died: no pid has to be looked up, and it also holds between a container and its host.
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 FOLDER = "tickets"
 _UNNAMED = ".new-"
-# What looks otherwise is not ours, and the sweep of dead tickets must not remove it.
+# Other names are not dbswitch's, and the cleanup of dead tickets must not remove them.
 _NAMED = re.compile(r"[0-9]{12,}-[0-9a-f]{4,16}")
 _OURS = re.compile(rf"{_NAMED.pattern}|{re.escape(_UNNAMED)}[0-9a-f]{{12}}")
 _PRIVATE = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Holder(Struct, frozen=True):
-    """A request, as others are told about it.
+    """A request, as other runs see it.
 
     Attributes:
         pid: in the pid namespace of `host`; 0 when the record could not be read.
@@ -70,7 +70,7 @@ UNKNOWN = Holder(0, "", "", "", 0.0)
 
 
 def holder_from(content: bytes) -> Holder | None:
-    """Return the record in `content`, or None where it is not a whole one."""
+    """Return the record in `content`, or None if it is incomplete."""
     try:
         value: dict[str, Any] = json.loads(content)
         return Holder(
@@ -90,7 +90,7 @@ def myself(target: str) -> Holder:
 
 
 def process_start(pid: int) -> str:
-    """Return what tells a process from a later one with its pid; empty where there is none.
+    """Return a value that distinguishes a process from a later one with its pid; empty where there is none.
 
     Linux: boot_id and field 22 of /proc/PID/stat (proc(5)); psutil's time shifts with the clock. The command name before
     it may hold anything, so fields count from the last parenthesis.
@@ -113,7 +113,7 @@ def process_start(pid: int) -> str:
 
 @contextlib.contextmanager
 def on_full_disk_nameless() -> Iterator[None]:
-    """Let a record go unwritten where there is no room for it: it only tells others a name, the lock itself needs none."""
+    """Ignore ENOSPC when writing the record: it only names the holder; the lock does not need it."""
     try:
         yield
     except OSError as error:
@@ -187,14 +187,14 @@ def take(state_dir: Path, record: Holder) -> Ticket:
         draft = folder / f"{_UNNAMED}{os.urandom(6).hex()}"
         fd = keep_private(durable.open_private(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL))
         try:
-            # Locked and written before it has its name: whoever sees it, sees it whole and alive.
+            # Filled and locked before the rename, so readers never see a partial ticket.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with on_full_disk_nameless():
                 os.write(fd, record.to_json())
             number = max((int(name.partition("-")[0]) for name in _names(folder)), default=0) + 1
             name = f"{number:012d}-{os.urandom(4).hex()}"
             draft.rename(folder / name)
-        except (BlockingIOError, FileNotFoundError):  # somebody's sweep took it for a dead one
+        except (BlockingIOError, FileNotFoundError):  # another process's cleanup took it for a dead one
             with contextlib.suppress(OSError):
                 draft.unlink()
             close_private(fd)
@@ -224,7 +224,7 @@ def _live_record(path: Path) -> Holder | None:
     except OSError:
         return None
     try:
-        # Shared: two processes that look at a dead ticket at once must not take each other for its owner.
+        # Shared: two processes that check a dead ticket at once must not take each other for its owner.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return holder_from(os.pread(fd, 4096, 0)) or UNKNOWN

@@ -1,4 +1,4 @@
-"""What a run takes back when it fails: every step registers its compensation where it acts.
+"""The rollback of a failed run: each step registers its compensation where it acts.
 
 The stack alone tells what was restored (`done`) and what was not (`parts`); `docs/architecture.md` has the table of what
 follows from it.
@@ -22,16 +22,16 @@ class Part(StrEnum):
 
 
 class UndoStack:
-    """Compensations, the last registered first. One that fails ends the way back, since the next ones rely on it."""
+    """Compensations, the last registered first. One that fails ends the rollback, since the next ones rely on it."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[Part, Callable[[], str]]] = []
         self.done: list[str] = []
 
     def register(self, part: Part, compensation: Callable[[], str], *, last: bool = False) -> None:
-        """Register what takes a step back; it returns in words what it restored.
+        """Register a compensation; it returns a description of what it restored.
 
-        `last`: after all others. The old server starts again when the files are back, also where they were changed first.
+        `last`: after all others. The old server starts after the files are restored, even if they were changed first.
         """
         self._entries.insert(0 if last else len(self._entries), (part, compensation))
 
@@ -41,11 +41,11 @@ class UndoStack:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """What is still to be taken back, in that order."""
+        """What is still to be rolled back, in that order."""
         return tuple(part for part, _ in reversed(self._entries))
 
     def unwind(self) -> None:
-        """Take everything back. Raises what a compensation raises; that one and those below it stay registered."""
+        """Roll everything back. Raises what a compensation raises; it and those below it stay registered."""
         while self._entries:
             text = self._entries[-1][1]()
             self._entries.pop()

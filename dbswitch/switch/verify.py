@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.25
 OVERLAP = 0.15  # seconds after which the app is asked again although the last request is pending
-MANY_PENDING = 6  # from then on the app is asked once a second: a busy one is not helped by more requests
+MANY_PENDING = 6  # from then on the app is asked once a second: more requests do not help a busy app
 SLOW_OVERLAP = 1.0
 MOST_PENDING = 10
-# An answer that does not change for so many seconds and answers will not change later. Once the env file is renamed the
+# An answer that stays the same for this many seconds and requests is final. Once the env file is renamed the
 # generated client follows with its next query.
 SETTLED = {Answer.OTHER: 3.0, Answer.NO_DATABASE: 10.0, Answer.SILENT: 10.0}
 SETTLED_ANSWERS = 8
@@ -42,7 +42,7 @@ RESTARTED = 1.0  # seconds for an answer that differs in the start of the databa
 class Verification(Struct, frozen=True):
     """The answer that counts; `detail` is one line for display, `seconds` how long asking took.
 
-    `seen` is the identity the app gave, where it gave one.
+    `seen` is the identity the app gave, if it gave one.
     """
 
     answer: Answer
@@ -132,7 +132,7 @@ class _Asking:
         return self._result(self._last)
 
     def _send(self) -> None:
-        # To the end: others are sent beside it, and an app that compiles or is busy may need longer than any guess.
+        # Until the deadline: further requests are sent in parallel, and an app that compiles or is busy may take long.
         connection = connect(self._question, max(0.1, self._end - time.monotonic()))
         self._pending.add(connection)
 
@@ -145,9 +145,7 @@ class _Asking:
 
     def _take(self, said: Said) -> Said:
         if said.answer is Answer.NO_ROUTE and self._route_answered:
-            said = Said(
-                Answer.SILENT, "the identity route answers HTTP 404, and did answer before", None, 404
-            )
+            said = Said(Answer.SILENT, "the identity route answers HTTP 404, but answered before", None, 404)
         if said == self._last:
             self._repeated += 1
         else:
@@ -160,7 +158,7 @@ class _Asking:
             return False
         if said.answer is Answer.SAME or said.answer in NOT_ASKABLE:
             return True
-        if said.status is None:  # nothing answers: it may be starting
+        if said.status is None:  # no answer: it may be starting
             return False
         expected = self._question.expected
         restarted = said.seen is not None and expected is not None and said.seen.restart_of(expected)

@@ -142,7 +142,7 @@ def test_a_dry_run_shows_what_every_variable_was_and_will_be_and_no_secret(folde
     assert re.search(
         r"DATABASE_URL: 127\.0\.0\.1:\d+/shop_local -> 127\.0\.0\.1:\d+/shop_prod\n", done.stderr
     )
-    assert "prod has no BLOB_TOKEN: it is taken out\n" in done.stderr
+    assert "prod has no BLOB_TOKEN: it is removed\n" in done.stderr
     assert "KEY: set -> set to another value\n" in done.stderr
     for secret in (PASSWORD, "vercel_blob_local", "k1", "k2"):
         assert secret not in done.stderr

@@ -118,5 +118,5 @@ def test_a_target_that_leads_elsewhere_since_it_was_confirmed_is_refused(
         path.write_text(elsewhere)
         terminal.type(f"{name}\n")
         assert terminal.end() == 9
-    assert "was changed after it had been confirmed" in terminal.text
+    assert "has changed since it was confirmed" in terminal.text
     assert path.read_text() == elsewhere

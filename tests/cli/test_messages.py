@@ -105,11 +105,11 @@ def test_a_dry_run_shows_files_variables_and_the_server() -> None:
 
 
 def test_a_dry_run_shows_before_and_after_of_each_variable_on_a_line_of_its_own() -> None:
-    changes = ("DATABASE_URL: a:1/x -> b:2/y", "prod has no BLOB: it is taken out")
+    changes = ("DATABASE_URL: a:1/x -> b:2/y", "prod has no BLOB: it is removed")
     planned = Planned("restart", "local", (".env.local",), ("BLOB", "DATABASE_URL"), "restart it", changes)
     said = text(messages.plan_lines(planned, "prod", frozenset(), dry=True)).splitlines()
     assert "  variables: DATABASE_URL: a:1/x -> b:2/y" in said
-    assert "             prod has no BLOB: it is taken out" in said
+    assert "             prod has no BLOB: it is removed" in said
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_an_app_that_chooses_its_database_by_itself_is_rolled_back_soon_and_the_
     code, events = app.events("prod", "--confirm", postgres_prod.shop.database, timeout=LONG)
     error = events[-1]["error"]
     assert code == 7, events
-    assert "chooses its database by itself" in error["what"]
+    assert "chooses its database itself" in error["what"]
     assert "lib/prisma.ts:5 reads DATABASE_URL_LOCAL" in error["facts"]
     assert "dbswitch generate client" in error["fix"]
     assert [

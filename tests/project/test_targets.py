@@ -170,7 +170,7 @@ def test_an_env_file_that_is_no_target_is_mentioned(folder):
     folder.write("env/qa.env", "TOKEN=1\n")
     with pytest.raises(UsageError) as caught:
         resolve(project(folder), "qa")
-    assert any("env/qa.env is there" in fact for fact in caught.value.facts)
+    assert any("env/qa.env exists" in fact for fact in caught.value.facts)
 
 
 @pytest.mark.parametrize("name", ["status", "check", "doctor", "init", "logs"])
@@ -469,7 +469,7 @@ def test_a_variable_of_another_target_is_named_and_the_target_is_active_in_part(
     state = active(project(folder), {})
     assert (state.kind, state.name) == (ActiveKind.PARTIAL, None)
     assert state.readers[0].foreign == (("REPORTS_URL", "prod"), ("STRIPE_KEY", "prod"))
-    assert state.text == "local in part (REPORTS_URL is that of prod, STRIPE_KEY is that of prod)"
+    assert state.text == "local in part (REPORTS_URL has the value of prod, STRIPE_KEY has the value of prod)"
 
 
 def test_what_next_start_takes_from_the_files_of_production_does_not_count(folder):

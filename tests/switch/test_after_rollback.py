@@ -92,7 +92,7 @@ def test_an_app_that_is_provably_elsewhere_is_no_rollback(asked: Asked) -> None:
 def test_an_app_that_does_not_tell_leaves_it_unknown(asked: Asked, again: Said) -> None:
     asked.again = again
     (text,) = asked.after(BEFORE)
-    assert text == f"which database the app is on is not known: {again.detail}"
+    assert text == f"it is not known which database the app is on: {again.detail}"
 
 
 NOT_TOLD = [None, Said(Answer.SILENT, "the app did not answer")]
@@ -109,7 +109,7 @@ def test_an_app_that_did_not_tell_before_is_compared_with_the_database_of_the_en
     assert asked.questions[0].expected == found
     asked.again = Said(Answer.OTHER, "the app answers from shop_prod", identity("shop_prod"), 200)
     (text,) = asked.after(earlier)
-    assert text == "the app answers from shop_prod; where it was before the switch is not known"
+    assert text == "the app answers from shop_prod; its database before the switch is not known"
 
 
 @pytest.mark.parametrize("earlier", NOT_TOLD)
@@ -121,7 +121,7 @@ def test_where_that_database_does_not_answer_either_nothing_is_known(
 
     monkeypatch.setattr(probe, "wait_until_ready", down)
     (text,) = asked.after(earlier)
-    assert text == "which database the app is on is not known: the database did not answer within 5 s"
+    assert text == "it is not known which database the app is on: the database did not answer within 5 s"
     assert not asked.questions
 
 

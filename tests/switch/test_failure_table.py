@@ -291,7 +291,7 @@ def test_a_bug_on_the_way_back_of_an_interrupted_run_stays_a_bug(
     error, apply = execute(world)
     assert isinstance(error, ZeroDivisionError)
     assert interruption_behind(error) is None
-    assert error.__notes__ == ["while putting everything back after InterruptedSwitchError"]
+    assert error.__notes__ == ["during the rollback after InterruptedSwitchError"]
     assert apply.undo.parts  # the record stays: a later command finishes it
 
 

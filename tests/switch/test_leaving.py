@@ -140,7 +140,7 @@ def test_a_companion_edited_by_hand_stays_and_is_named(app):
     app.write(".env.local", (app.root / ".env.local").read_text().replace('MODE="qa"', 'MODE="mine"'))
     plan = switch(app.root, "local")
     assert bound(app)["MODE"] == "mine"
-    assert any("MODE was written by a switch and changed since" in notice for notice in plan.notices)
+    assert any("MODE was written by a switch and edited since" in notice for notice in plan.notices)
 
 
 def test_vercels_direct_url_moves_with_the_target(app):
@@ -210,7 +210,7 @@ def test_a_switch_that_would_leave_a_variable_on_production_is_refused_with_file
 
 def test_a_target_that_is_protected_by_its_place_says_whose_place_it_is(app):
     app.write(".env.local", f"DATABASE_URL_PROD={PROD}\nDATABASE_URL_STAGING={DIRECT}\n")
-    text = "staging leads to the database of prod, so it is protected as well"
+    text = "staging leads to the database of prod, so it is protected too"
     assert text in switch(app.root, "staging").notices
     assert text not in switch(app.root, "prod").notices
 

@@ -171,7 +171,7 @@ def test_a_404_of_a_route_that_answered_before_is_no_answer() -> None:
     with app(lambda _n, _path, _token: (404, b"<html>")) as url:
         result = verify(Question(url, "/api/x", "t", PROD), deadline=0.3, route_answered=True)
     assert result.answer is Answer.SILENT
-    assert "did answer before" in result.detail
+    assert "answered before" in result.detail
 
 
 def test_no_more_than_a_few_requests_are_pending_at_once() -> None:
