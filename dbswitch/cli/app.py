@@ -1,128 +1,27 @@
-"""The command line: every command with its arguments, declared once; each calls its implementation."""
+"""The commands: each with its arguments, declared once; each calls its implementation."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import inspect
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from dbswitch import __version__
-from dbswitch.cli import standard_streams
-from dbswitch.cli.argument_order import SWITCH, arrange, wants_json
-from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.error_boundary import guard, log_dir
+from dbswitch.cli.command_context import CommandContext  # noqa: TC001  typer reads the annotations at run time
+from dbswitch.cli.command_line import app, command, run, usage_line
 from dbswitch.cli.options import (
     CheckFormat,
     Confirm,
     DryRun,
     GeneratedKind,
-    Json,
-    Project,
-    Quiet,
     TakePort,
     Timeout,
-    Verbose,
     Yes,
 )
-from dbswitch.errors import DbswitchError, UsageError
-from dbswitch.project.names import COMMANDS
-from dbswitch.stdout_guard import writing_to_stdout
+from dbswitch.errors import UsageError
 from dbswitch.switch.plan import Mode
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from dbswitch.cli.renderer import Renderer
-
-# ClickException: typer carries its own copy of click, and only its leaves are public.
-_LINE_ERROR = cast("type[Exception]", typer.BadParameter.__mro__[2])
-
-
-def _usage_line(text: str) -> type[TyperCommand]:
-    class Command(TyperCommand):
-        """A command whose usage line is written by hand: TARGET is no word that is typed."""
-
-        def format_usage(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  click's signature
-            formatter.write_usage("dbswitch", text)
-
-    return Command
-
-
-class _Group(TyperGroup):
-    """Takes a word that is not a command for a target, and flags before the word for flags behind it."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        # A shell that completes hands over the words before the one that is typed, perhaps none.
-        return super().parse_args(ctx, args if ctx.resilient_parsing else arrange(args))
-
-
-app = typer.Typer(
-    name="dbswitch",
-    cls=_Group,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=False,
-    subcommand_metavar="TARGET | - | COMMAND",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-
-def _renderer(*, json: bool, quiet: bool, verbose: bool, run_id: str = "") -> Renderer:
-    if json:
-        from dbswitch.cli.json_renderer import JsonRenderer
-
-        return JsonRenderer(run_id=run_id)
-    from dbswitch.cli.text_renderer import for_people
-
-    return for_people(quiet=quiet, verbose=verbose)
-
-
-def run_command(body: Callable[..., int], context: CommandContext, arguments: dict[str, Any]) -> int:
-    """Run one command; return its exit code, or that of its failure, which has been shown."""
-
-    def carry_out() -> int:
-        try:
-            return body(context, **arguments)
-        finally:
-            context.renderer.close()
-
-    line = () if context.folder is None else ("--project", str(context.folder))
-    return guard(carry_out, lambda: context.renderer, lambda: log_dir(line))
-
-
-def _command(
-    name: str | None = None, *, cls: type[TyperCommand] | None = None, epilog: str | None = None
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Register a command; the flags that every command takes are added to its own."""
-
-    def register(body: Callable[..., int]) -> Callable[..., int]:
-        @functools.wraps(body)
-        def called(*, json: bool, project: Path | None, quiet: bool, verbose: bool, **arguments: Any) -> int:
-            run_id = arguments.get("run_id") or ""
-            renderer = _renderer(json=json, quiet=quiet, verbose=verbose, run_id=run_id)
-            return run_command(body, CommandContext(renderer, json, quiet, verbose, project), arguments)
-
-        own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
-        every = [*own, *inspect.signature(_every_command, eval_str=True).parameters.values()]
-        called.__signature__ = inspect.Signature(every, return_annotation=int)  # type: ignore[attr-defined]
-        called.__annotations__ = {one.name: one.annotation for one in every}
-        del called.__wrapped__  # typer would read the signature of `body`
-        app.command(name, cls=cls, epilog=epilog)(called)
-        return called
-
-    return register
-
-
-def _every_command(
-    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
-) -> None:
-    """Declare the flags that every command takes."""
+__all__ = ["run"]
 
 
 def _show_version(wanted: bool) -> None:
@@ -146,7 +45,7 @@ def group(
     del version  # its callback has shown it
 
 
-@_command(cls=_usage_line("TARGET [OPTIONS]"))
+@command(cls=usage_line("TARGET [OPTIONS]"))
 def switch(
     context: CommandContext,
     target: Annotated[
@@ -174,7 +73,7 @@ def switch(
     take_port: TakePort = False,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> int:
-    """Switch to a target: `dbswitch TARGET` is the short form; `-` is the previous one."""
+    """Switch to a target; `dbswitch TARGET` is the short form."""
     asked = [
         mode for mode, flag in ((Mode.RESTART, restart), (Mode.HOT, hot), (Mode.NONE, no_restart)) if flag
     ]
@@ -198,7 +97,7 @@ def switch(
     return switch(context, target, options, detach=detach, run_id=run_id)
 
 
-@_command()
+@command()
 def status(context: CommandContext) -> int:
     """Show the active target, each reader's view and the server."""
     from dbswitch.cli.status_command import status
@@ -206,7 +105,7 @@ def status(context: CommandContext) -> int:
     return status(context)
 
 
-@_command()
+@command()
 def targets(context: CommandContext) -> int:
     """List the targets: where each leads, and where it is defined."""
     from dbswitch.cli.list_commands import targets
@@ -214,7 +113,7 @@ def targets(context: CommandContext) -> int:
     return targets(context)
 
 
-@_command()
+@command()
 def dev(
     context: CommandContext,
     detach: Annotated[
@@ -230,7 +129,7 @@ def dev(
     return dev(context, detach=detach, take_port=take_port, yes=yes, timeout=timeout)
 
 
-@_command()
+@command()
 def stop(context: CommandContext) -> int:
     """Stop the dev server, all of it."""
     from dbswitch.cli.server_commands import stop
@@ -238,7 +137,7 @@ def stop(context: CommandContext) -> int:
     return stop(context)
 
 
-@_command()
+@command()
 def restart(
     context: CommandContext,
     take_port: TakePort = False,
@@ -251,7 +150,7 @@ def restart(
     return restart(context, take_port=take_port, yes=yes, timeout=timeout)
 
 
-@_command()
+@command()
 def logs(
     context: CommandContext,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what the server says.")] = False,
@@ -263,7 +162,7 @@ def logs(
     return logs(context, follow=follow, lines=lines)
 
 
-@_command()
+@command()
 def wait(
     context: CommandContext,
     target: Annotated[
@@ -277,7 +176,7 @@ def wait(
     return wait(context, target, timeout=timeout)
 
 
-@_command(
+@command(
     epilog="Exit codes: 0 nothing found, 1 errors found (with --strict warnings too), 2 usage or configuration. "
     "Allow one line with a comment: dbswitch-check: ignore[rule-id]. All rules: docs/rules.md"
 )
@@ -316,7 +215,7 @@ def check(
     )
 
 
-@_command(
+@command(
     epilog="Exit codes: 0 nothing found, 1 a warning or a problem was found, 2 usage or configuration. Nothing is changed."
 )
 def doctor(
@@ -331,7 +230,7 @@ def doctor(
     return doctor(context, run_commands=run_commands)
 
 
-@_command()
+@command()
 def init(
     context: CommandContext,
     dry_run: DryRun = False,
@@ -344,7 +243,7 @@ def init(
     return init(context, dry_run=dry_run, yes=yes, scripts=scripts)
 
 
-@_command(cls=_usage_line("generate [OPTIONS] client|route|page"))
+@command(cls=usage_line("generate [OPTIONS] client|route|page"))
 def generate(
     context: CommandContext,
     kind: Annotated[
@@ -379,7 +278,7 @@ def generate(
     )
 
 
-@_command("exec", cls=_usage_line("exec [OPTIONS] TARGET -- CMD..."))
+@command("exec", cls=usage_line("exec [OPTIONS] TARGET -- CMD..."))
 def execute(
     context: CommandContext,
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")],
@@ -392,7 +291,7 @@ def execute(
     return execute(context, target, command, confirm=confirm)
 
 
-@_command()
+@command()
 def history(
     context: CommandContext,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many of the last switches.")] = 10,
@@ -403,7 +302,7 @@ def history(
     return history(context, count=count)
 
 
-@_command("open")
+@command("open")
 def open_page(context: CommandContext) -> int:
     """Open the admin page in the browser and print its address."""
     from dbswitch.cli.generate_commands import open_page
@@ -411,7 +310,7 @@ def open_page(context: CommandContext) -> int:
     return open_page(context)
 
 
-@_command()
+@command()
 def demo(
     context: CommandContext,
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running and say what to try.")] = False,
@@ -424,7 +323,7 @@ def demo(
     return demo_run.stop() if stop else demo_run.run(keep=keep)
 
 
-@_command()
+@command()
 def uninstall(
     context: CommandContext,
     dry_run: DryRun = False,
@@ -435,49 +334,3 @@ def uninstall(
     from dbswitch.cli.uninstall_command import uninstall
 
     return uninstall(context, dry_run=dry_run, yes=yes, stop=stop)
-
-
-def run(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code; nothing but an exit code ever leaves."""
-    standard_streams.complete()
-    try:
-        body = _complete if "_DBSWITCH_COMPLETE" in os.environ else parse_and_run
-        return guard(lambda: body(argv), lambda: _first_renderer(argv), lambda: log_dir(argv))
-    finally:
-        standard_streams.flush()
-
-
-def parse_and_run(argv: Sequence[str]) -> int:
-    """Parse and run a command, or show a help text; return the exit code.
-
-    Raises:
-        UsageError: the line cannot be understood.
-    """
-    try:
-        with writing_to_stdout():
-            code: Any = app(args=list(argv), prog_name="dbswitch", standalone_mode=False)
-    except _LINE_ERROR as error:
-        raise _usage(error, argv) from None
-    return int(code or 0)
-
-
-def _usage(error: BaseException, argv: Sequence[str]) -> UsageError:
-    text = getattr(error, "format_message", error.__str__)()
-    word = next(iter(arrange(argv)), "")
-    own_help = f"dbswitch {word} --help" if word in COMMANDS and word != SWITCH else "dbswitch --help"
-    return UsageError(" ".join(text.split()).rstrip("."), fix=f"see `{own_help}`")
-
-
-def _first_renderer(argv: Sequence[str]) -> Renderer:
-    return _renderer(json=wants_json(argv), quiet=False, verbose=False)
-
-
-def _complete(_argv: Sequence[str]) -> int:
-    with contextlib.suppress(DbswitchError):  # no project: the commands alone are completed
-        from dbswitch.project.discovery import discover
-        from dbswitch.project.targets import list_targets
-
-        for target in list_targets(discover(Path.cwd())):
-            app.command(target.name, help="protected target" if target.protected else "target")(switch)
-    app(prog_name="dbswitch")
-    return 0

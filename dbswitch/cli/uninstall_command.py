@@ -35,7 +35,9 @@ def uninstall(context: CommandContext, *, dry_run: bool, yes: bool, stop: bool) 
     done = False
     if not context.json:
         context.renderer.answer(Answer("uninstall", lines=tuple(_lines(project, plan, changes))))
-    if not dry_run:
+    if not plan.changes and not changes and not project.private_dir.exists():
+        context.renderer.note("dbswitch has written nothing in this project")
+    elif not dry_run:
         done = _agreed(context, yes=yes)
         if done:
             _remove(context, project, plan, changes, stop=stop)
@@ -130,11 +132,12 @@ def _lines(project: Project, plan: RemovalPlan, changes: Sequence[FileChange]) -
             (change.path.name, Style.BOLD),
             ("  the comments of dbswitch; every value stays", Style.DIM),
         )
-    yield (
-        ("remove  ", Style.WARN),
-        (str(project.private_dir), Style.BOLD),
-        ("  the state of this project", Style.DIM),
-    )
+    if project.private_dir.exists():
+        yield (
+            ("remove  ", Style.WARN),
+            (str(project.private_dir), Style.BOLD),
+            ("  the state of this project", Style.DIM),
+        )
     for text in plan.notices:
         yield (("note: ", Style.WARN), (text, Style.PLAIN))
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from dbswitch.cli import app
+from dbswitch.cli import app, command_line
+
+assert app.run is command_line.run  # importing it has registered the commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +38,7 @@ def parsed(*argv: str) -> Parsed:
         found.append(Parsed(body.__name__, given, {name: getattr(context, name) for name in flags}))
         return 0
 
-    with mock.patch.object(app, "run_command", keep):
-        assert app.parse_and_run(argv) == 0
+    with mock.patch.object(command_line, "run_command", keep):
+        assert command_line.parse_and_run(argv) == 0
     [one] = found
     return one

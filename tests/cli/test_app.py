@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dbswitch.cli import app
+from dbswitch.cli import command_line
 from dbswitch.errors import UsageError
 from tests.cli import parsing, running
 
@@ -86,7 +86,7 @@ def test_a_line_that_cannot_be_understood_is_a_usage_error_that_says_where_to_lo
     argv: tuple[str, ...], what: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        app.parse_and_run(argv)
+        command_line.parse_and_run(argv)
     assert what in caught.value.what
     assert caught.value.fix
 
