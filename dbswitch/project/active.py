@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from dbswitch.envfiles.precedence import Effective, ReaderProfile
     from dbswitch.project.discovery import Project
+    from dbswitch.project.target_sources import TargetRef
 
 
 class ActiveKind(StrEnum):
@@ -144,10 +145,11 @@ def active(
         EnvFileError: an env file cannot be read.
     """
     environment = os.environ if ambient is None else ambient
-    targets, unresolved = _resolved(project, environment, run_commands=run_commands)
+    refs = list_targets(project, ambient=environment)
+    targets, unresolved = _resolved(project, refs, environment, run_commands=run_commands)
     chosen = tuple(profiles(project) if readers is None else readers)
     files = reader_files.read(project)
-    comparison = _Comparison(project, files, targets, unresolved, environment)
+    comparison = _Comparison(project, files, refs, targets, unresolved, environment)
     states = tuple(
         comparison.state(
             profile, environment if server is None or profile.reader is not Reader.NEXT_DEV else server
@@ -159,11 +161,11 @@ def active(
 
 
 def _resolved(
-    project: Project, ambient: Mapping[str, str], *, run_commands: bool
+    project: Project, refs: tuple[TargetRef, ...], ambient: Mapping[str, str], *, run_commands: bool
 ) -> tuple[tuple[Target, ...], tuple[tuple[str, str], ...]]:
     targets: list[Target] = []
     unresolved: list[tuple[str, str]] = []
-    for ref in list_targets(project, ambient=ambient):
+    for ref in refs:
         if ref.runs_command and not run_commands:
             unresolved.append((ref.name, "its command was not run"))
             continue
@@ -181,12 +183,14 @@ class _Comparison:
         self,
         project: Project,
         files: Mapping[str, bytes],
+        refs: tuple[TargetRef, ...],
         targets: tuple[Target, ...],
         unresolved: tuple[tuple[str, str], ...],
         ambient: Mapping[str, str],
     ) -> None:
         self._project = project
         self._files = files
+        self._refs = refs
         self._targets = targets
         self._unresolved = frozenset(name for name, _ in unresolved)
         self._ambient = ambient
@@ -295,7 +299,9 @@ class _Comparison:
 
     def _origin(self, target: Target) -> ValueOrigin:
         if target.name not in self._origins:
-            self._origins[target.name] = ValueOrigin(self._project, target, self._written, self._ambient)
+            self._origins[target.name] = ValueOrigin(
+                self._project, target, self._written, self._ambient, self._refs
+            )
         return self._origins[target.name]
 
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.durable import open_regular
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -79,15 +77,20 @@ def source_files(root: Path) -> Iterator[str]:
 
 def _files(root: Path) -> Iterator[tuple[str, str]]:
     for name in source_files(root):
-        kind = _kind(root / name)
-        if kind is not None:
-            yield name, kind
+        header = _HEADER.match(_head(f"{root}/{name}"))
+        if header is not None:
+            yield name, header["kind"].decode()
 
 
-def _kind(path: Path) -> str | None:
+def _head(path: str) -> bytes:
+    """Return the beginning of a file; of a FIFO, which nobody may be writing to, nothing."""
     try:
-        with open_regular(path) as stream:
-            header = _HEADER.match(stream.read(_HEAD_BYTES))
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return None
-    return header["kind"].decode() if header is not None else None
+        return b""
+    try:
+        return os.read(fd, _HEAD_BYTES)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)

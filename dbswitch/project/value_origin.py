@@ -30,9 +30,15 @@ class ValueOrigin:
     """
 
     def __init__(
-        self, project: Project, target: Target, entered: Entered, ambient: Mapping[str, str] | None = None
+        self,
+        project: Project,
+        target: Target,
+        entered: Entered,
+        ambient: Mapping[str, str] | None = None,
+        refs: tuple[TargetRef, ...] | None = None,
     ) -> None:
-        refs = list_targets(project, ambient=ambient)
+        """`refs` are the listed targets; None lists them."""
+        refs = list_targets(project, ambient=ambient) if refs is None else refs
         self._project = project
         self._target = target
         self._entered = entered

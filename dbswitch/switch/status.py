@@ -84,7 +84,7 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
             if there.reader is not Reader.SHELL
             and (here.target, here.database) != (there.target, there.database)
         ),
-        exported=exported(_files_only(project), shell, refs),
+        exported=exported(_files_only(project, refs), shell, refs),
         targets=refs,
         server=server,
         port=spec.port,
@@ -96,9 +96,9 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
     )
 
 
-def _files_only(project: Project) -> dict[str, str | None]:
+def _files_only(project: Project, refs: tuple[TargetRef, ...]) -> dict[str, str | None]:
     """Return what the env files alone give Next.js for the variables of targets."""
-    keys = targets.variable_names(project) | frozenset(project.url_variables)
+    keys = targets.variable_names(project, refs) | frozenset(project.url_variables)
     files = reader_files.read(project)
     profile = reader_profiles.profiles(project)[0]
     return {key: effective(key, profile, files, {}).value for key in keys}
