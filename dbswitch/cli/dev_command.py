@@ -35,7 +35,7 @@ def dev(context: CommandContext, *, detach: bool, take_port: bool, yes: bool, ti
     from dbswitch.project import server_spec
     from dbswitch.server import log
     from dbswitch.switch import run_event_files, servers
-    from dbswitch.switch.events import Notice, Result
+    from dbswitch.switch.events import Notice, Outcome, Result
     from dbswitch.switch.interrupts import Interrupts
 
     if take_port:
@@ -49,6 +49,8 @@ def dev(context: CommandContext, *, detach: bool, take_port: bool, yes: bool, ti
     def emit(event: Event) -> None:
         if isinstance(event, Result):
             results.append(event)
+            if event.outcome is Outcome.UNCHANGED:
+                return  # said below: while the run ends, Ctrl-C has no effect, and this line says what Ctrl-C does
         if isinstance(event, Notice) and event.code == "already-running" and not detach:
             log_is = "showing its log" if watch.lives() else "its log is where you started it"
             ends = "Ctrl-C stops showing it, `dbswitch stop` ends the server"
@@ -67,6 +69,8 @@ def dev(context: CommandContext, *, detach: bool, take_port: bool, yes: bool, ti
                 # Its output goes to a file, which it would take for a place without colours.
                 extra={"FORCE_COLOR": "1"} if sys.stdout.isatty() and "NO_COLOR" not in os.environ else {},
             )
+            if result.outcome is Outcome.UNCHANGED:
+                context.renderer.emit(result)
             if result.exit or detach:
                 return result.exit
             if _is_ours(results):

@@ -149,7 +149,7 @@ def _say_what_to_try(stage: Stage, display: Display) -> None:
     for command, why in (
         (f"cd {stage.app}", "every command below runs in the app's folder"),
         ("dbswitch", "where things are"),
-        ("dbswitch prod --confirm shop", "the same switch again; leave out --confirm to be asked"),
+        ("dbswitch prod --confirm prod", "the same switch again; leave out --confirm to be asked"),
         ("dbswitch -", "back to the previous one"),
         ("dbswitch logs -f", "what the dev server says"),
         (f"curl http://localhost:{stage.port}/api/items", "what the app says"),

@@ -34,7 +34,7 @@ class Situation(Struct, frozen=True):
 
     Attributes:
         target: the target's name.
-        database: its database name; what a protected target's confirmation must equal.
+        database: its database name.
         protected: whether it must be confirmed.
         previous: the target that is active now; None when it is none of the known ones.
         edits: which env files get which bytes.
@@ -69,7 +69,7 @@ class Plan(Struct, frozen=True):
     Attributes:
         mode: how the app follows.
         unchanged: no env file needs a new value.
-        confirm: the database name to be typed first, or None.
+        confirm: its database name where it has to be confirmed first, or None.
         verify: the app will be asked afterwards.
         server: one line that says what happens to the dev server.
     """
