@@ -1,4 +1,4 @@
-"""The admin route: `<app>/api/admin/database/route.ts` and the two files beside it.
+"""The admin route: `<app>/api/admin/database/route.ts` and the three files beside it.
 
 For the command line: `plan_admin_route(project)`, with `dbswitch.generate.writing` as for the client.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 KIND: Final = "route"
 SERVER: Final = "route-server"
+COMMAND: Final = "route-command"
 AUTHORIZE: Final = "authorize"
 _FOLDER: Final = "api/admin/database"
 
@@ -82,13 +83,18 @@ def render(facts: RouteFacts) -> tuple[GeneratedFile, ...]:
             "server": _server_import(style.relative(here, facts.server)),
         },
     )
+    beside = style.relative(facts.server, f"{facts.folder}/command")
+    names = "firstLine, list, lives, parsed, plain, plainProblem, read, SILENT, stamp"
     server = fill(
         read_template(f"admin-server.{style.extension}"),
         {
+            "command": f"import {{ {names} }} from {_quoted(beside)};",
+            "types": f"import type {{ Problem }} from {_quoted(beside)};" if style.typescript else "",
             "client": import_lines(facts.client, style, facts.server, ask="ask", needs_prisma=True),
             "migrations": f"const MIGRATIONS = {_quoted(facts.migrations)};",
         },
     )
+    command = f"{facts.folder}/command.{style.extension}"
     authorize = fill(
         read_template(f"admin-authorize.{style.extension}"),
         {"server": f"import {{ tokenMatches }} from {_quoted(style.relative(here, facts.server))};"},
@@ -96,6 +102,7 @@ def render(facts: RouteFacts) -> tuple[GeneratedFile, ...]:
     return (
         sign(KIND, facts.route, route),
         sign(SERVER, facts.server, server),
+        sign(COMMAND, command, read_template(f"admin-command.{style.extension}")),
         sign(AUTHORIZE, facts.authorize, authorize),
     )
 

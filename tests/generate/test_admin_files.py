@@ -43,6 +43,7 @@ def test_a_typescript_project_with_an_alias_gets_its_files_where_next_expects_th
     assert list(files) == [
         "app/api/admin/database/route.ts",
         "app/api/admin/database/server.ts",
+        "app/api/admin/database/command.ts",
         "app/api/admin/database/authorize.ts",
         "app/admin/configuration/page.tsx",
         "app/admin/configuration/database-switch.tsx",
