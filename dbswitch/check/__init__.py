@@ -1,1 +1,1 @@
-"""`dbswitch check`: would this commit, or this checkout, point someone at the wrong database or give one away?"""
+"""`dbswitch check`: would this commit or checkout lead to the wrong database or leak a secret?"""

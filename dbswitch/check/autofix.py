@@ -1,4 +1,4 @@
-"""`--fix`: the changes that are safe to make by themselves, which are lines added to `.gitignore` and example env files."""
+"""`--fix`: the changes that are safe to make automatically: lines added to `.gitignore` and example env files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NEW_FILE = 0o644
 
 
 def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
-    """Add what the findings offer and return one line for each file that changed.
+    """Add the lines that the findings propose and return one line for each changed file.
 
-    Left alone is a file outside of `root`, and one in UTF-16, which lines of another encoding would damage.
+    Files outside of `root` are left alone, and so are UTF-16 files, which lines in another encoding would damage.
 
     Raises:
         OSError: a file cannot be written.
@@ -34,7 +34,7 @@ def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
         path = Path(root / name).resolve()
         if not path.is_relative_to(
             root.resolve()
-        ):  # a symlink: git would not follow it, and the file is not ours
+        ):  # a symlink: git would not follow it, and the target is not part of the checkout
             continue
         old = read_regular(path) if path.exists() else b""
         if utf16_codec(old):

@@ -1,4 +1,4 @@
-"""What the rules judge: the content and the facts about the apps in it; `input_collection.py` fills it in."""
+"""The input of the rules: the content, and the facts about the apps in it; `input_collection.py` fills it in."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Secret(Struct, frozen=True):
 
 
 class ProtectedTarget(Struct, frozen=True):
-    """What must not appear anywhere: the secrets and hosts of one protected target."""
+    """The texts that must not appear anywhere: the secrets and hosts of one protected target."""
 
     target: str
     secrets: tuple[Secret, ...]
@@ -49,7 +49,7 @@ class App(Struct, frozen=True):
         examples: the example env files likewise.
         tracked: names among `files` that git tracks.
         unignored: private names that git neither tracks nor ignores.
-        active: which target the checkout is on; None where it cannot be told.
+        active: which target the checkout is on; None if unknown.
     """
 
     folder: str
@@ -67,7 +67,7 @@ class App(Struct, frozen=True):
 
 
 class CheckInput(Struct, frozen=True):
-    """Everything one run judges.
+    """The input of one run.
 
     Attributes:
         content: path -> bytes of what is judged: the staged files, the range's or the work tree's.

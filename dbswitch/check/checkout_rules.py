@@ -85,7 +85,7 @@ def _of_protected(app: App, active: Active) -> Iterator[Finding]:
             yield Finding(
                 RuleId.ACTIVE_PROTECTED,
                 app.folder + (where if where != AMBIENT else ".env"),
-                f"{key} is that of the protected target {owner} (from {where}), and {state.reader} is on {state.target}",
+                f"{key} has the value of the protected target {owner} (from {where}), but {state.reader} is on {state.target}",
                 f"dbswitch {state.target}",
                 line=_line(app, where, key),
             )
@@ -138,7 +138,7 @@ def split_databases(app: App) -> Iterator[Finding]:
 
 
 def _by_another_variable(app: App) -> Iterator[Finding]:
-    """Find that the Prisma CLI takes another variable than Next.js, and it leads to another database."""
+    """Report that the Prisma CLI reads another variable than Next.js and that it leads to another database."""
     states = {state.reader: state for state in app.active.readers} if app.active is not None else {}
     app_state, cli = states.get(Reader.NEXT_DEV), states.get(Reader.PRISMA)
     if app_state is None or cli is None or app_state.variable == cli.variable:
@@ -176,7 +176,7 @@ def needed_by_code(app: App, path: str, data: bytes, *, every: bool) -> Iterator
         yield Finding(
             RuleId.UNDEFINED_VARIABLE,
             path,
-            f"{key} is read here, and no env file defines it",
+            f"{key} is read here, but no env file defines it",
             f"add {key} to .env.local and .env.example",
             line=data.count(b"\n", 0, start) + 1,
             column=len(data[line_start:start].decode("utf-8", "replace")) + 1,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dbswitch.check.check_input import ProtectedTarget
 
-# Every repeat has a limit: a bundle can be megabytes of what looks like the beginning of a URL.
+# Every repeat has a limit: a bundle can contain megabytes that look like the beginning of a URL.
 # `postgres://login@host`, also with JSON's `\/`. The login goes to the last @ of the unbroken run of characters.
 URL = re.compile(
     r"\bpostgres(?:ql)?(?:\+[a-z0-9]+)?:(?:\\?/){2}"
@@ -33,7 +33,7 @@ KEYED_URL = re.compile(
     re.IGNORECASE,
 )
 _ESCAPES = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))")
-SHORTEST_SECRET = 6  # characters; below it a search finds words, not secrets
+SHORTEST_SECRET = 6  # characters; shorter ones match ordinary words
 _SHORTEST_RUN = 4
 _LOOSE_URL = re.compile(r"(?:prisma\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", re.IGNORECASE)
 
@@ -147,8 +147,8 @@ def find_secret(data: bytes, secret: str) -> Iterator[tuple[int, int]]:
 def longest_run(secret: str) -> str:
     """Return the longest run of letters and digits, which every spelling of a secret leaves alone.
 
-    Percent-encoding, JSON, YAML, TypeScript and compose files change punctuation only. An empty text where no run is long
-    enough to look for.
+    Percent-encoding, JSON, YAML, TypeScript and compose files change punctuation only. Empty if no run is long
+    enough to search for.
     """
     run = max(re.split(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9]+", secret), key=len)
     return run if len(run) >= _SHORTEST_RUN else ""
@@ -159,7 +159,7 @@ def _find_spelled(line: str, secret: str, piece: str) -> int:
         at = view.find(secret)
         while at >= 0:
             before, after = view[at - 1 : at], view[at + len(secret) : at + len(secret) + 1]
-            # A part of a longer word is another word.
+            # Part of a longer word is not a match.
             if not (before.isalnum() and secret[0].isalnum()) and not (
                 after.isalnum() and secret[-1].isalnum()
             ):
@@ -209,7 +209,7 @@ def _spellings_of_urls(line: str) -> Iterator[tuple[str, int | None]]:
 
 
 def _shown_host(host: str) -> str:
-    # A login that could not be split cleanly may have left a piece of the password in front of the host.
+    # A login that could not be split cleanly may have left part of the password before the host.
     return host if re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", host) else "a host"
 
 

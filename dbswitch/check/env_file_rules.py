@@ -32,14 +32,14 @@ _REFERENCE = re.compile(r"(?<!\\)\$\{?([A-Za-z_]\w*)")
 def tracked_secrets(
     path: str, data: bytes, state: str, ignore_in: str, protected: Sequence[Finding]
 ) -> Iterator[Finding]:
-    """Find an env file with secrets that git has, as one finding that lists all of them.
+    """Report an env file with secrets that is in git, in one finding that lists all of them.
 
     Args:
         path: of the file.
         data: its content.
         state: "tracked" or "staged".
         ignore_in: the ignore file for it.
-        protected: what of protected targets stands in the file.
+        protected: values of protected targets in the file.
     """
     bindings = Document.parse(data).bindings
     held = {
@@ -106,7 +106,7 @@ def malformed_lines(path: str, data: bytes) -> Iterator[Finding]:
         if written is not None and _is_open(written):
             quote = written[0]
             yield _malformed(
-                path, number, f"the {quote} of this value does not close", f"close it with {quote}"
+                path, number, f"the {quote} of this value is not closed", f"close it with {quote}"
             )
         elif plain and not plain.startswith("#") and number not in covered:
             yield _malformed(path, number, "not a KEY=value line", "make it KEY=value, or a comment with #")
@@ -124,7 +124,7 @@ def duplicates(path: str, data: bytes) -> Iterator[Finding]:
             yield Finding(
                 RuleId.DUPLICATE_BINDING,
                 path,
-                f"{key} is bound again in line {last.line}; Next.js, Prisma, python-dotenv and the shell take line {last.line}",
+                f"{key} is bound again in line {last.line}; Next.js, Prisma, python-dotenv and the shell use line {last.line}",
                 f"remove line {others}",
                 line=bindings[0].line,
             )
@@ -153,7 +153,7 @@ def disagreements(
         other = None
         meant = set(_REFERENCE.findall(value)) <= bound and "$" in value
         if expanded.get(key) != value and (is_url or not meant):
-            other = "Next.js expands a $ in it and the Prisma CLI does not"
+            other = "Next.js expands a $ in it but the Prisma CLI does not"
         elif is_url and key in shell and shell[key] is not None and shell[key] != value:
             other = "the shell reads it differently from Next.js and Prisma"
         if other is not None:
@@ -209,7 +209,7 @@ def _is_template(value: str) -> bool:
 
 
 def _is_open(written: str) -> bool:
-    # A value that begins with a quote and has no second one: dotenv takes the quote as a character of the value.
+    # A value that begins with a quote but has no closing one: dotenv keeps the quote as part of the value.
     return written[:1] in {'"', "'", "`"} and written.count(written[0]) == 1
 
 

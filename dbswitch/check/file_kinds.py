@@ -1,4 +1,4 @@
-"""What a path and the first bytes say about a file: env file, example, test, source, binary, UTF-16. Pure."""
+"""Classify a file by its path and first bytes: env file, example, test, source, binary, UTF-16. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def is_env_file(path: str) -> bool:
 
 
 def is_example(path: str) -> bool:
-    """Return whether the name says that its values are not real: `.env.example`, `prod.env.sample`."""
+    """Return whether the name marks its values as examples: `.env.example`, `prod.env.sample`."""
     name = path.rpartition("/")[2].lower()
     # `.env.vault` holds encrypted values and is made to be committed (dotenv-vault).
     return name == ".env.vault" or not _SAMPLE_WORDS.isdisjoint(

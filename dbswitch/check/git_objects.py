@@ -1,4 +1,4 @@
-"""What git has: changed files with their content, and which files it tracks or ignores."""
+"""Read from git: changed files with their content, and which files it tracks or ignores."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def along(revisions: str) -> tuple[str, ...]:
 
 
 def run(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
-    """Run git as the hook it may be called from. Raises GitError."""
+    """Run git with the repository of the calling hook, if any. Raises GitError."""
     return git.run(folder, *arguments, stdin=stdin, from_hook=True, deadline=_DEADLINE)
 
 

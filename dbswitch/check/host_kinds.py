@@ -1,4 +1,4 @@
-"""What a host name says: this machine, a private network, a shared pooler, or made up. Pure."""
+"""Classify a host name: this machine, a private network, a shared pooler, or made up. Pure."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ def is_private_host(host: str) -> bool:
 
 
 def is_shared_host(host: str) -> bool:
-    """Return whether many customers of a provider use this very host name, so that it identifies no project."""
+    """Return whether many customers of a provider share this host name, so that it identifies no project."""
     return SHARED_HOSTS.search(host.lower()) is not None

@@ -1,4 +1,4 @@
-"""Collects what the rules judge: content of the index, a range or the work tree, and facts about the apps in it."""
+"""Collects the input of the rules: content of the index, a range or the work tree, and facts about the apps in it."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ def collect(
         folder: where the command was called.
         revisions: `A..B` for `Scope.RANGE`.
         paths: only these files, relative to `folder`; () is all of them.
-        every_variable: also look for undefined variables that no target sets.
+        every_variable: also report undefined variables that no target sets.
         ambient: the process environment.
 
     Raises:
         UsageError: no git repository where one is needed, or revisions git does not know.
         ConfigError: a dbswitch.toml or package.json that cannot be used.
-        GitError: git does not tell what is staged, tracked or in the range.
+        GitError: git cannot list what is staged, tracked or in the range.
     """
     work_tree = top_level(folder, from_hook=True)
     if work_tree is None and scope is not Scope.TREE:
         raise UsageError(
             "no git repository here",
             facts=(f"looked from {folder}",),
-            why="The staged content of a commit is what is judged.",
-            fix="dbswitch check --all judges the files as they are",
+            why="dbswitch check reads the staged content of a commit.",
+            fix="`dbswitch check --all` checks the files in the folder",
         )
     root = work_tree or folder
     chosen = frozenset(Path(os.path.abspath(folder / path)).relative_to(root).as_posix() for path in paths)  # noqa: PTH100  a symlink is judged by its own name

@@ -83,9 +83,9 @@ def _together(group: list[Finding]) -> Finding:
     read = first.rule is RuleId.UNDEFINED_VARIABLE
     return replace(
         first,
-        what=f"{len(group)} variables are read here, and no env file defines them"
+        what=f"{len(group)} variables are read here, but no env file defines them"
         if read
-        else f"{len(group)} variables are bound by your env files and not listed here",
+        else f"{len(group)} variables are bound by your env files but not listed here",
         details=tuple(f"{one.variable} (line {one.line})" if read else one.variable for one in group),
         fix="add them to .env.local and .env.example" if read else "add them without their values",
         entries=tuple(entry for one in group for entry in one.entries),

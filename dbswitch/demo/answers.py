@@ -1,4 +1,4 @@
-"""What the demo's app says, over HTTP."""
+"""The answers of the demo's app over HTTP."""
 
 from __future__ import annotations
 

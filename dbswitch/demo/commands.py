@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _ROLL_BACK_SECONDS: Final = 60
-# An exported one would beat the app's env files, and the demo is not about the person's own databases.
+# An exported variable would override the app's env files and lead to the user's own databases.
 _NOT_INHERITED: Final = ("DATABASE_URL", "DIRECT_URL", "BLOB_BUCKET", "PORT", "NODE_ENV", "NODE_OPTIONS")
 
 
@@ -35,7 +35,7 @@ class PhaseTime:
 
 @dataclass(frozen=True, slots=True)
 class CommandRun:
-    """How one command went."""
+    """The result of one command."""
 
     shown: str
     exit: int
@@ -47,7 +47,7 @@ class CommandRun:
 
     @property
     def problem(self) -> tuple[str, ...]:
-        """What the command said about its failure, for display."""
+        """The command's error, for display."""
         error = self.result.get("error") or {}
         lines = [error.get("what", ""), *error.get("facts", ()), error.get("fix", "")]
         return tuple(line for line in lines if line) or tuple(self.stderr.strip().splitlines()[-6:])
@@ -70,7 +70,7 @@ def run(*arguments: str, folder: Path, env: Mapping[str, str]) -> None:
     """Run `dbswitch ARGUMENTS` in `folder` for its effect.
 
     Raises:
-        ServerError: it failed; the facts are what it said.
+        ServerError: it failed; the facts are its output.
     """
     done = subprocess.run(
         [sys.executable, "-m", "dbswitch", *arguments],
@@ -91,7 +91,7 @@ def run(*arguments: str, folder: Path, env: Mapping[str, str]) -> None:
 def perform(
     *arguments: str, folder: Path, env: Mapping[str, str], on_phase: Callable[[str], None] = lambda _: None
 ) -> CommandRun:
-    """Run `dbswitch ARGUMENTS --json` in `folder`; return how it went.
+    """Run `dbswitch ARGUMENTS --json` in `folder`; return the result.
 
     An exception that arrives meanwhile (Ctrl-C) is passed on to the command as SIGINT, which rolls back, and then raised.
     """

@@ -1,4 +1,4 @@
-"""`dbswitch demo`: the main job on embedded databases and a real app, and nothing left afterwards."""
+"""`dbswitch demo`: the main job on embedded databases and a real app, cleaned up afterwards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(*, keep: bool = False) -> int:
     """Show the demo; return the exit code.
 
     Args:
-        keep: leave the servers and the app running and say what to try; :func:`stop` ends them.
+        keep: leave the servers and the app running and print what to try; :func:`stop` ends them.
 
     Raises:
         ConfigError: something it needs is missing (Node.js, the embedded PostgreSQL, the network).
@@ -52,7 +52,7 @@ def run(*, keep: bool = False) -> int:
         finally:
             if stage is not None:
                 _leave(stage, display, interrupts)
-    display.say("\n[green]✓[/] [bold]That was it.[/] Nothing is left running, and the folder is gone.")
+    display.say("\n[green]✓[/] [bold]Done.[/] Everything was stopped, and the folder was removed.")
     return ExitCode.OK
 
 
@@ -83,12 +83,12 @@ def _set_up(stage: Stage, display: Display) -> None:
         demo_packages.install(stage.app, stage.folder / "npm.log", env=stage.environment, on_progress=move)
     with display.step("Prisma client generated"):
         shop_app.generate_client(stage.app, stage.environment)
-    with display.step("identity route generated, so that the app itself can confirm where it is"):
+    with display.step("identity route generated, so that the app itself can confirm its database"):
         commands.run("generate", "route", "--identity-only", folder=stage.app, env=stage.environment)
 
 
 def _configure(stage: Stage) -> None:
-    """Write what a person's own project has: the port in the dev script, and one env file with both databases."""
+    """Write what a real project has: the port in the dev script, and one env file with both databases."""
     from dbswitch.demo import shop
 
     manifest = stage.app / "package.json"
@@ -148,11 +148,11 @@ def _say_what_to_try(stage: Stage, display: Display) -> None:
     display.say("\n[bold]It is still running. Try:[/]")
     for command, why in (
         (f"cd {stage.app}", "every command below runs in the app's folder"),
-        ("dbswitch", "where things are"),
+        ("dbswitch", "the current state"),
         ("dbswitch prod --confirm prod", "the same switch again; leave out --confirm to be asked"),
         ("dbswitch -", "back to the previous one"),
-        ("dbswitch logs -f", "what the dev server says"),
-        (f"curl http://localhost:{stage.port}/api/items", "what the app says"),
+        ("dbswitch logs -f", "the dev server's log"),
+        (f"curl http://localhost:{stage.port}/api/items", "the app's answer"),
         ("dbswitch demo --stop", "end it and remove its folder"),
     ):
         display.say(f"  {escape(command):<60} [dim]# {why}[/]")

@@ -1,4 +1,4 @@
-"""What a person sees of the demo, on stderr."""
+"""The demo's output on stderr."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _LABEL: Final = 32  # columns; with the bar and the time a line fits into 80
 _BAR: Final = 32
 _DOING: Final = {
     "lock": "taking the lock",
-    "recover": "looking for half-done work",
-    "observe": "looking at the server",
+    "recover": "checking for an unfinished switch",
+    "observe": "checking the server",
     "plan": "planning",
     "guard": "checking the confirmation",
-    "probe": "asking the new database",
+    "probe": "probing the new database",
     "stop": "stopping the server",
     "ports": "waiting for the port",
     "unlock": "removing Next's lock",
     "write": "changing the env files",
-    "reprobe": "asking the database again",
+    "reprobe": "probing the database again",
     "start": "starting the server",
     "answer": "waiting for the app's answer",
-    "verify": "asking the app where it is",
-    "rollback": "putting everything back",
+    "verify": "asking the app for its database",
+    "rollback": "rolling back",
 }
 
 
@@ -64,7 +64,7 @@ class Display:
 
     @contextmanager
     def packages(self) -> Iterator[Callable[[int, int], None]]:
-        """Show a bar while the packages come; yield what moves it."""
+        """Show a progress bar while the packages are installed; yield what advances it."""
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -105,7 +105,7 @@ class Display:
         self.console.print(f"\n[bold]$ {shown}[/]")
 
     def doing(self, phase: str) -> str:
-        """Return what a phase does, in words."""
+        """Return the description of a phase."""
         return _DOING.get(phase, phase)
 
     def timeline(self, run: CommandRun) -> None:
@@ -131,7 +131,7 @@ class Display:
         self.console.print(f"  [green]✓[/] done in {run.seconds:.1f} s{said}")
 
     def answers(self, answers: Answers, port: int) -> None:
-        """Show what the app says now."""
+        """Show the app's current answer."""
         from rich.markup import escape
         from rich.padding import Padding
 

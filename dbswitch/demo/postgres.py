@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own: TCP on 127.0.0.1, a free port, password authentication, a folder that can be deleted.
+"""A private PostgreSQL server: TCP on 127.0.0.1, a free port, password authentication, a folder that can be deleted.
 
 The wheel that carries the programs has a Python API of its own; it is not used because it offers a Unix socket only and
 adds a user to the machine when run as root.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SUPERUSER: Final = "postgres"
 HOST: Final = "127.0.0.1"
 # Below the range from which Linux (32768) and macOS (49152) take the source ports of outgoing connections: the port of a
-# server that is stopped for a while must not be taken by somebody's connection.
+# server that is stopped for a while must not be taken by an outgoing connection.
 _PORTS: Final = range(15_000, 32_000)
 _INITDB: Final = (
     f"--username={SUPERUSER}",
@@ -120,7 +120,7 @@ class EmbeddedPostgres:
                 self.wait(until - time.monotonic())
             except DatabaseNotReadyError as error:
                 if self._port_may_move and any("could not bind" in fact for fact in error.facts):
-                    self.port = free_port()  # somebody took it between the look and the start
+                    self.port = free_port()  # it was taken between the check and the start
                     continue
                 raise
             except BaseException:
@@ -140,7 +140,7 @@ class EmbeddedPostgres:
                 stderr=log,
                 cwd=self.home,
                 env=_environment(),
-                start_new_session=True,  # a Ctrl-C in the terminal is not for the database
+                start_new_session=True,  # a Ctrl-C in the terminal must not reach the database
                 **self._account.popen(),
             )
 
@@ -294,7 +294,7 @@ def make_template(place: Path) -> Path:
 def give_back_shared_memory(data: Path) -> None:
     """Free the System V segment of a server that was killed and will not start again.
 
-    Only a next start on the same folder would free it, and macOS has room for 32 of them. A server that ended in order
+    Only a next start on the same folder would free it, and macOS allows only 32 of them. A server that ended in order
     has removed the file read here (its seventh line is `key id`: PostgreSQL's `miscadmin.h`, LOCK_FILE_LINE_SHMEM_KEY).
     """
     with contextlib.suppress(OSError, IndexError):

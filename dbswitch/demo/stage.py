@@ -1,4 +1,4 @@
-"""Everything the demo puts on the machine, and how all of it goes away again.
+"""Everything the demo creates on the machine, and its removal.
 
 One folder below the system's temporary folder holds the servers' data and the app. Every process is started with the
 marker variable, by which the last of them is found whatever became of its parents.

@@ -30,7 +30,7 @@ _FOLDER: Final = "api/admin/database"
 
 
 class RouteFacts(Struct, frozen=True):
-    """All that the text of the route depends on. Paths are relative to the project, `/` between.
+    """The inputs of the route's text. Paths are relative to the project, `/` between.
 
     Attributes:
         folder: where the files go.
@@ -50,12 +50,12 @@ class RouteFacts(Struct, frozen=True):
 
     @property
     def authorize(self) -> str:
-        """The path of the file that is the project's own to change."""
+        """The path of the file that the project may change."""
         return f"{self.folder}/authorize.{self.style.extension}"
 
     @property
     def server(self) -> str:
-        """The path of the file that the route and the page stand on."""
+        """The path of the file that the route and the page are built on."""
         return f"{self.folder}/server.{self.style.extension}"
 
 
@@ -108,7 +108,7 @@ def render(facts: RouteFacts) -> tuple[GeneratedFile, ...]:
 
 
 def route_facts(project: Project) -> RouteFacts:
-    """Look at the project. Raises ConfigError as :func:`plan_admin_route` does."""
+    """Read the project. Raises ConfigError as :func:`plan_admin_route` does."""
     style = read_style(project.root)
     found = find(project)
     known = next((path for path, kind in found.files if kind == KIND), None)

@@ -1,4 +1,4 @@
-"""The generated Prisma client: whether this project can have it, where it goes, and its text.
+"""The generated Prisma client: whether this project supports it, its path, and its text.
 
 For the command line: `plan_client(project)` gives the file, `dbswitch.generate.writing` compares or writes it.
 """
@@ -70,7 +70,7 @@ class Adapter(StrEnum):
 
 
 class ClientFacts(Struct, frozen=True):
-    """All that the text of the client depends on. Paths are relative to the project, `/` between.
+    """The inputs of the client's text. Paths are relative to the project, `/` between.
 
     Attributes:
         path: where it goes.
@@ -96,16 +96,16 @@ class ClientFacts(Struct, frozen=True):
 def plan_client(project: Project, path: str | None = None) -> GeneratedFile:
     """Return the client as this project needs it; `path` is where it goes, if the caller chooses.
 
-    Otherwise it takes the place of the project's own client, or goes beside it if that file is more than a client.
+    Otherwise it replaces the project's own client, or is written beside it if that file is more than a client.
 
     Raises:
-        ConfigError: this project's Prisma cannot have it, or `path` cannot be used; the text says why and what helps.
+        ConfigError: this project's Prisma does not support it, or `path` cannot be used.
     """
     return render(client_facts(project, path))
 
 
 def replacement_advice(project: Project, file: GeneratedFile) -> tuple[str, ...]:
-    """Say what has to change by hand, before `file` is written."""
+    """Report what has to be changed by hand, before `file` is written."""
     style = read_style(project.root)
     found, text = file.path, _text(project.root / file.path)
     if not text:
@@ -146,7 +146,7 @@ def render(facts: ClientFacts) -> GeneratedFile:
 
 
 def client_facts(project: Project, path: str | None = None) -> ClientFacts:
-    """Look at the project. Raises ConfigError as :func:`plan_client` does."""
+    """Read the project. Raises ConfigError as :func:`plan_client` does."""
     style = read_style(project.root)
     module, package = _module(project)
     if path is None:
@@ -208,15 +208,15 @@ def _module(project: Project) -> tuple[str, bool]:
     version = tuple(int(part) for part in re.findall(r"\d+", prisma.version)[:2])
     if version >= (_NEXT_REWRITE,):
         raise ConfigError(
-            f"no client generated: Prisma {prisma.version} is a rewrite that this dbswitch does not know",
-            why="Its client has other adapters and other errors; a wrong retry could run a write twice.",
+            f"no client generated: Prisma {prisma.version} is a rewrite that this dbswitch does not support",
+            why="Its adapters and errors differ; a wrong retry could run a write twice.",
             fix="use Prisma 7, or switch with a restart: `dbswitch TARGET` works without the client",
         )
     rust_free = version >= (7,) or (version >= _RUST_FREE and _engine_is_client(project))
     if not rust_free:
         raise ConfigError(
             f"no client generated: Prisma {prisma.version} runs its queries in the old engine",
-            why="That engine holds its own connections, which nothing can move to another database.",
+            why="That engine owns its connections, so the client cannot move them to another database.",
             fix='use Prisma 7, or Prisma 6.16 or newer with engineType = "client" in the generator',
         )
     if prisma.output is None:
@@ -249,7 +249,7 @@ def _adapters(root: Path) -> tuple[Adapter, ...]:
     if not installed:
         raise ConfigError(
             "no client generated: no driver adapter is installed",
-            facts=["looked for @prisma/adapter-pg and @prisma/adapter-neon in node_modules"],
+            facts=["searched for @prisma/adapter-pg and @prisma/adapter-neon in node_modules"],
             why="Without one Prisma 7 cannot connect.",
             fix="npm install @prisma/adapter-pg",
         )
@@ -286,8 +286,8 @@ def _chosen(root: Path, path: str) -> str:
     place = (root / path).resolve()
     if not _SOURCE_FILE.search(path) or not place.is_relative_to(root.resolve()):
         raise ConfigError(
-            f"no client generated: {path} cannot be its place",
-            why="It is a TypeScript or JavaScript file of the project.",
+            f"no client generated: {path} is not a valid path for it",
+            why="It must be a TypeScript or JavaScript file in the project.",
             fix="name one, such as --path lib/prisma-client.ts",
         )
     return place.relative_to(root.resolve()).as_posix()

@@ -1,4 +1,4 @@
-"""The file with the project's own Prisma client: what it exports, who imports what from it, what a new client keeps of it.
+"""The file with the project's own Prisma client: its exports, the imports of them, and what a new client keeps.
 
 Read with patterns, not parsed: a name that no pattern explains counts as one that the new client lacks.
 """
@@ -83,7 +83,7 @@ class ExistingClient(Struct, frozen=True):
 
 
 def read_existing(root: Path, style: Style, path: str, text: str) -> ExistingClient:
-    """Look at the client in `path` and at every file that imports it."""
+    """Read the client in `path` and every file that imports it."""
     plain = javascript_text.without_comments(text)
     clients = exported_clients(plain)
     statements = tuple(
@@ -225,18 +225,18 @@ _SHOWN: Final = 10
 
 
 def replacement_notes(existing: ExistingClient, written: str, style: Style, kept: str) -> tuple[str, ...]:
-    """Say what a person has to do when `written` takes the place of the existing client, or is written beside it.
+    """Say what the user has to do when `written` replaces the existing client, or is written beside it.
 
-    `kept` is where a copy of a replaced file goes.
+    `kept` is the path of the copy of a replaced file.
     """
     path = existing.path
     if written != path:
         made_at = existing.line_of(r"\bnew\s+PrismaClient\b") or 1
         module = style.relative(path, written)
         return (
-            f"{path} stays as it is, because it is more than a client:",
+            f"{path} is not replaced, because other files import more than the client from it:",
             *_shortened([f"  {one}" for one in existing.missing]),
-            f"to switch hot, change {path}:{made_at}: put `followingClient` where `new PrismaClient(...)` is",
+            f"for hot switches change {path}:{made_at}: replace `new PrismaClient(...)` by `followingClient`",
             f'  and add: import {{ prisma as followingClient }} from "{module}";',
         )
     stem, extension = posixpath.splitext(path)

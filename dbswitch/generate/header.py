@@ -1,4 +1,4 @@
-"""The first line of a generated file, and what it tells: is the file as it was written, or has somebody edited it.
+"""The first line of a generated file, which shows whether the file was edited since.
 
 `// dbswitch:generated <kind> v1 sha256=<digest of the rest>`. Pure.
 """
@@ -19,7 +19,7 @@ _HEADER = re.compile(
 
 
 class FileState(StrEnum):
-    """How the file on disk stands to the one that would be generated."""
+    """The file on disk compared with the one that would be generated."""
 
     MISSING = "missing"
     CURRENT = "current"
@@ -29,7 +29,7 @@ class FileState(StrEnum):
 
 
 class GeneratedFile(Struct, frozen=True):
-    """One file to be: its path relative to the project (`/` between) and its whole content."""
+    """One file to write: its path relative to the project (`/` between) and its whole content."""
 
     kind: str
     path: str
@@ -44,14 +44,14 @@ def sign(kind: str, path: str, body: str) -> GeneratedFile:
 
 
 def is_pristine(content: bytes) -> bool | None:
-    """Tell whether generated content is as it was written; None where it was not generated.
+    """Return whether generated content is unedited; None if it was not generated.
 
     Line ends do not count: git may check a file out with CRLF.
     """
     plain = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     header = _HEADER.match(plain)
     if header is None:
-        # A damaged header is a person's edit as well; overwriting it must be asked for.
+        # A damaged header counts as an edit; it is overwritten only with --force.
         return False if plain.startswith(b"// dbswitch:generated ") else None
     return hashlib.sha256(plain[header.end() :]).hexdigest().encode() == header["digest"]
 

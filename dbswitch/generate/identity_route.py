@@ -1,4 +1,4 @@
-"""The route that tells dbswitch which database the running app is on: `<app>/api/dbswitch/identity/route.ts`.
+"""The route that reports which database the running app is on: `<app>/api/dbswitch/identity/route.ts`.
 
 For the command line: `plan_identity_route(project)`, with `dbswitch.generate.writing` as for the client.
 """

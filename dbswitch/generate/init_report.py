@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def active_target(project: Project, targets: tuple[TargetRef, ...]) -> Active | str | None:
-    """Return which target is active, or why that is not known; None without targets."""
+    """Return the active target, or why it is unknown; None without targets."""
     try:
         return active(project) if targets else None
     except DbswitchError as error:
@@ -34,7 +34,7 @@ def summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str |
             f"`{project.dev_script}` is its dev server; dbswitch starts it with {project.package_manager}."
         )
     else:
-        lines.append("It has no dev script, so dbswitch changes its env files and starts no server.")
+        lines.append("It has no dev script, so dbswitch only changes its env files.")
     present = [name for name in DEV_FILES if (project.root / name).exists()]
     lines.append(f"Its env files: {', '.join(present)}." if present else "It has no env files yet.")
     for ref in targets:
@@ -42,9 +42,9 @@ def summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str |
         protected = "; it is protected, so a switch to it asks first" if ref.protected else ""
         lines.append(f"{ref.name} is {place or 'a database'}, from {ref.source}{protected}.")
     if not targets:
-        lines.append("It names no second database yet, so there is nothing to switch to.")
+        lines.append("It has only one database, so there is nothing to switch to yet.")
     elif isinstance(on, str):
-        lines.append(f"Which one is in use is not known: {on}.")
+        lines.append(f"It is not known which one is in use: {on}.")
     elif on is not None:
         lines.append(f"In use now: {on.text}.")
     return tuple(lines)

@@ -16,7 +16,7 @@ _DECODER = json.JSONDecoder()
 def add_scripts(text: str, scripts: Mapping[str, str]) -> str | None:
     """Return the text of a package.json with those `scripts` added whose names are free; the same text if none is.
 
-    None where the text cannot be edited safely: it is no JSON object, `scripts` is none, or the result would not
+    None where the text cannot be edited safely: it or its `scripts` is not a JSON object, or the result would not
     parse as the old value plus the new scripts.
     """
     try:
@@ -35,7 +35,7 @@ def add_scripts(text: str, scripts: Mapping[str, str]) -> str | None:
 def remove_scripts(text: str) -> str:
     """Return the text of a package.json without the scripts that :func:`add_scripts` added for dbswitch.
 
-    The same text where there is none, or where it cannot be edited safely.
+    Unchanged if there are none, or if it cannot be edited safely.
     """
     try:
         value = json.loads(text)

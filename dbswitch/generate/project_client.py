@@ -1,4 +1,4 @@
-"""The Prisma client that a generated route asks: the generated one, or one the project made itself."""
+"""The Prisma client that a generated route asks: the generated one, or the project's own."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ProjectClient(Struct, frozen=True):
 
     Attributes:
         path: the file, relative to the project, `/` between.
-        export: the name it exports it by: `default` for the default export, `ANYWHERE` where only the running app can
+        export: the name it exports it by: `default` for the default export, `ANYWHERE` if only the running app can
             tell, such as a client that is a property of an exported object.
-        follows: it is the generated client, which knows its identity itself.
+        follows: it is the generated client, which reports its identity itself.
     """
 
     path: str
@@ -40,7 +40,7 @@ def project_client(project: Project, style: Style) -> ProjectClient:
     """Return the generated client, else the one the project made itself.
 
     Raises:
-        ConfigError: there is none whose export can be told.
+        ConfigError: there is none with a recognisable export.
     """
     generated = find(project).client
     if generated is not None:
@@ -49,7 +49,7 @@ def project_client(project: Project, style: Style) -> ProjectClient:
     if not text:
         raise ConfigError(
             "no route generated: it asks the project's Prisma client, and none was found",
-            facts=("looked for lib/prisma, lib/db and the like",),
+            facts=("searched for lib/prisma, lib/db and similar files",),
             fix="run `dbswitch generate client` first",
         )
     exported = exported_clients(javascript_text.without_comments(text))
@@ -91,7 +91,7 @@ def import_lines(
 
 
 def _finder(path: str, *, typescript: bool) -> list[str]:
-    """Return the lines of `clientIn`: the client is told by what it is, not by the name it is exported by."""
+    """Return the lines of `clientIn`: the client is recognised by its interface, not by its export name."""
     client = "{ $queryRawUnsafe(sql: string): Promise<unknown> }"
     head = f"function clientIn(found: unknown): {client} {{" if typescript else "function clientIn(found) {"
     record = "(found ?? {}) as Record<string, unknown>" if typescript else "found ?? {}"

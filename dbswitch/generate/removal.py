@@ -1,4 +1,4 @@
-"""`dbswitch uninstall`: what dbswitch wrote into the project, and taking it away again.
+"""`dbswitch uninstall`: find what dbswitch wrote into the project, and remove it.
 
 :func:`plan_removal` decides and changes nothing; :func:`apply_removal` does what the plan shows. What a person has
 written or edited stays. Env files are not in the plan: they are changed by their own transaction.
@@ -32,8 +32,8 @@ class RemovalAction(StrEnum):
     """What happens to one file or folder."""
 
     REMOVE = "remove"
-    RESTORE = "restore"  # the person's own file comes back
-    EDIT = "edit"  # some lines are taken out
+    RESTORE = "restore"  # the user's own file is restored
+    EDIT = "edit"  # some lines are removed
     KEEP = "keep"  # it is a person's own work
 
 
@@ -49,7 +49,7 @@ class RemovalItem:
 
 @dataclass(frozen=True, slots=True)
 class RemovalPlan:
-    """What is taken away, and what a person has to do afterwards."""
+    """What is removed, and what the user has to do afterwards."""
 
     root: Path
     items: tuple[RemovalItem, ...]
@@ -87,10 +87,10 @@ def plan_removal(project: Project) -> RemovalPlan:
 
 
 def apply_removal(plan: RemovalPlan) -> None:
-    """Take away what the plan shows, the folders that hold the copies and the state last.
+    """Remove what the plan lists; the folders with the copies and the state come last.
 
     Raises:
-        ConfigError: a file cannot be changed; what came before it has been taken away.
+        ConfigError: a file cannot be changed; the items before it have been removed.
     """
     for item in plan.changes:
         path = plan.root / item.name
@@ -105,7 +105,7 @@ def apply_removal(plan: RemovalPlan) -> None:
                 _remove_empty_folders(path.parent, plan.root)
         except OSError as error:
             raise ConfigError(
-                f"{item.name} could not be taken away",
+                f"{item.name} could not be removed",
                 facts=(error.strerror or type(error).__name__,),
                 fix="make it writable, then run `dbswitch uninstall` again",
             ) from None
@@ -113,10 +113,10 @@ def apply_removal(plan: RemovalPlan) -> None:
 
 def _generated(root: Path, path: str, kind: str) -> RemovalItem:
     if not is_pristine(_read(root / path) or b""):
-        return RemovalItem(path, RemovalAction.KEEP, "generated, and edited since: it is yours")
+        return RemovalItem(path, RemovalAction.KEEP, "generated but edited since, so it is yours")
     original = _read(root / kept_copy(path))
     if original is not None:
-        return RemovalItem(path, RemovalAction.RESTORE, "your file comes back", original)
+        return RemovalItem(path, RemovalAction.RESTORE, "your file is restored", original)
     return RemovalItem(path, RemovalAction.REMOVE, f"generated ({kind})")
 
 
@@ -128,7 +128,7 @@ def _templates(project: Project) -> Iterator[RemovalItem]:
         if found == content:
             yield RemovalItem(name, RemovalAction.REMOVE, "unchanged since `dbswitch init`")
         else:
-            yield RemovalItem(name, RemovalAction.KEEP, "edited: it is yours, remove it by hand")
+            yield RemovalItem(name, RemovalAction.KEEP, "edited, so it is yours: remove it by hand")
 
 
 def _edited(root: Path) -> Iterator[RemovalItem]:
@@ -152,7 +152,7 @@ def _broken_imports(root: Path, generated: list[RemovalItem]) -> Iterator[str]:
     for name in sorted(gone):
         for one in existing_client.imports_of(root, style, name):
             if one.file not in gone:
-                yield f"{one.file}:{one.line} imports {name}, which goes: take that import out"
+                yield f"{one.file}:{one.line} imports {name}, which is removed: remove that import too"
 
 
 def _remove_empty_folders(folder: Path, root: Path) -> None:

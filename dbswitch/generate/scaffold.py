@@ -1,4 +1,4 @@
-"""`dbswitch init`: what was found in the project, what is missing, and writing it. Never overwrites anything.
+"""`dbswitch init`: detect the project, plan the missing files, and write them. Never overwrites anything.
 
 :func:`plan_init` decides and changes nothing; :func:`apply_init` writes exactly what the plan shows.
 """
@@ -75,7 +75,7 @@ class InitPlan(Struct, frozen=True):
         found: (label, value) pairs for programs.
         summary: the same in sentences.
         next_steps: what to run or to edit after it.
-        notices: what a person should look at: files that git tracks, readers that disagree.
+        notices: what the user should check: files that git tracks, readers that disagree.
     """
 
     root: Path
@@ -155,7 +155,7 @@ def apply_init(plan: InitPlan) -> tuple[str, ...]:
             else:
                 _replace(path, item.old, item.new)
         except FileExistsError:
-            raise _conflict(item.name, "it exists by now", written) from None
+            raise _conflict(item.name, "it was created in the meantime", written) from None
         except OSError as error:
             raise _conflict(item.name, error.strerror or "it cannot be written", written) from None
         written.append(item.name)
@@ -167,7 +167,7 @@ def _conflict(name: str, reason: str, written: list[str]) -> ConfigError:
     return ConfigError(
         f"{name} was not written",
         facts=(reason, done),
-        why="init never overwrites what it has not seen.",
+        why="init never overwrites a file that it has not read.",
         fix="dbswitch init",
     )
 
@@ -192,7 +192,7 @@ def _template(name: str) -> bytes:
 
 def _create(project: Project, name: str, detail: str, content: bytes, mode: int = _PLAIN_FILE) -> InitItem:
     if os.path.lexists(project.root / name):
-        return InitItem(name, Action.KEEP, "is there already")
+        return InitItem(name, Action.KEEP, "exists already")
     return InitItem(name, Action.CREATE, detail, new=content, mode=mode)
 
 
@@ -255,7 +255,7 @@ def _ignore(project: Project) -> InitItem:
 
 
 def _ignore_entries(project: Project, gitignore: bytes) -> tuple[str, ...]:
-    """Return the entries that are missing: asked of git where it is one's repository, else of the file's lines."""
+    """Return the entries that are missing: asked of git inside a repository, else judged by the file's lines."""
     samples = {
         f"{STATE_DIR}/token": f"{STATE_DIR}/",
         "env/local.env": "env/*.env",
@@ -281,7 +281,7 @@ def _covered(name: str, entry: str, lines: set[str]) -> bool:
 def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> InitItem:
     path = project.root / "package.json"
     if project.manifest is None:
-        return InitItem("package.json", Action.KEEP, "there is none")
+        return InitItem("package.json", Action.KEEP, "does not exist")
     old = read_regular(path)
     names = tuple(ref.name for ref in targets) or ("local", "prod")
     wanted = {f"db:{name}": f"dbswitch {name}" for name in names} | {"db:status": "dbswitch status"}

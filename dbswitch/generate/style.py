@@ -24,12 +24,12 @@ _MAX_EXTENDS: Final = 5
 
 
 class Style(Struct, frozen=True):
-    """The project's habits. Folders are relative to the project, `/` between, "" for the project itself.
+    """The project's conventions. Folders are relative to the project, `/` between, "" for the project itself.
 
     Attributes:
         source: where folders such as `lib` go: "" or "src".
         app: the App Router's folder.
-        aliases: what an import may begin with and the folder meant, such as ("@/", "src/").
+        aliases: import prefixes and the folders they stand for, such as ("@/", "src/").
         suffix: what relative imports end with: "" or ".js".
     """
 
@@ -60,7 +60,7 @@ class Style(Struct, frozen=True):
 
 
 def read_style(root: Path) -> Style:
-    """Look at the project's folders and its tsconfig.json or jsconfig.json."""
+    """Read the project's folders and its tsconfig.json or jsconfig.json."""
     config = next((root / name for name in _CONFIGS if (root / name).is_file()), None)
     options: dict[str, Any] = {}
     if config is not None:

@@ -1,4 +1,4 @@
-"""Fill a template: TypeScript that compiles as it stands, in which marked lines are exchanged. Pure but for the package data.
+"""Fill a template: TypeScript that compiles as it stands, in which marked lines are replaced. Pure but for the package data.
 
 A line that ends in `// {name}` is a place; what replaces it is the value, or nothing. So the templates are type-checked
 and tested as they are.
@@ -22,7 +22,7 @@ def read_template(name: str) -> str:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """Exchange every place.
+    """Replace every marked line.
 
     Raises:
         ValueError: the places and the names of `values` differ; a mistake in dbswitch.

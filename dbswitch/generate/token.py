@@ -1,4 +1,4 @@
-"""The project's token: what a generated route asks for before it says which database the app is on."""
+"""The project's token: what a generated route requires before it reports the app's database."""
 
 from __future__ import annotations
 

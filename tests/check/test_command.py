@@ -81,11 +81,11 @@ def test_undefined_variables_are_one_finding_for_each_file(leak, capsys):
     )
     main(["--every-variable", "--json", "src/b.ts"])
     (one,) = json.loads(capsys.readouterr().out)["findings"]
-    assert one["what"] == "2 variables are read here, and no env file defines them"
+    assert one["what"] == "2 variables are read here, but no env file defines them"
     assert one["details"] == ["ONE (line 1)", "DIRECT_URL (line 3)"]
     main(["--json", "src/b.ts"])
     (one,) = json.loads(capsys.readouterr().out)["findings"]
-    assert (one["line"], one["what"]) == (3, "DIRECT_URL is read here, and no env file defines it")
+    assert (one["line"], one["what"]) == (3, "DIRECT_URL is read here, but no env file defines it")
 
 
 def test_json_has_a_version_and_every_part_of_a_finding(leak, capsys):

@@ -191,7 +191,7 @@ def test_prisma_on_another_database_is_a_problem_and_the_table_says_where_from(s
     assert rows["Next.js dev"] == ("local", ".env.local", "same")
     assert rows["Prisma CLI"] == rows["Prisma Studio"] == ("prod", ".env", "different")
     shown = served.run("doctor").stdout
-    table = shown.partition("which database each reader would hit")[2]
+    table = shown.partition("which database each reader would use")[2]
     line = next(line for line in table.splitlines() if line.startswith("Prisma CLI"))
     assert line.split()[2] == "prod"
     assert "prisma-elsewhere" in shown
@@ -222,7 +222,7 @@ def test_a_variable_of_production_beside_the_active_target_is_a_problem(served, 
     _, report = examine(served)
     assert levels(report)["variable-elsewhere"] == "problem"
     finding = next(one for one in report["findings"] if one["id"] == "variable-elsewhere")
-    assert finding["what"].startswith("REPORTS_URL is that of prod")
+    assert finding["what"].startswith("REPORTS_URL has the value of prod")
 
 
 def test_another_name_of_the_protected_database_is_protected_with_it(served, postgres_prod):

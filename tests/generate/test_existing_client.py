@@ -119,7 +119,7 @@ def test_the_place_can_be_chosen_even_over_the_file_and_each_lost_import_is_name
     writing.write(app, [client.plan_client(project, "lib/hot.ts")])
     assert client.replacement_advice(load(app), file) == (advice,)
     for refused in ("../outside.ts", "lib/prisma.json"):
-        with pytest.raises(ConfigError, match="cannot be its place"):
+        with pytest.raises(ConfigError, match="is not a valid path for it"):
             client.plan_client(project, refused)
 
 

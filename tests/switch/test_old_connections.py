@@ -131,4 +131,4 @@ class TestOneServerTwoDatabases:
         with psycopg.connect(new.env_form()):
             found = remaining(this_process, [barred], [new], grace=GRACE)
         assert found is not None
-        assert "does not tell" in found
+        assert "does not report" in found

@@ -1,1 +1,1 @@
-"""`dbswitch doctor`: collects facts as values (`look`), judges them (`judging`), draws them (`text`, `as_json`)."""
+"""`dbswitch doctor`: collects facts, derives findings from them, and reports both as text or JSON."""

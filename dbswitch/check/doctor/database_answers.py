@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEADLINE: Final = 3.0  # seconds; a serverless Postgres may need most of it to wake
 _AT_LEAST: Final = 0.5  # seconds for the migrations of a database that answered late
-# Programs that stand at a local port for a database somewhere else.
+# Programs that forward a local port to a remote database.
 _TUNNELS: Final = frozenset(
     {"ssh", "autossh", "sshd", "kubectl", "cloud_sql_proxy", "cloud-sql-proxy", "flyctl", "fly", "pscale", "socat", "tsh"}
 )  # fmt: skip
@@ -34,12 +34,12 @@ class _FailedError(Exception):
 
 
 def ask(url: DatabaseUrl, seconds: float = DEADLINE) -> Answer | Trouble:
-    """Log in and ask who is there, in one attempt of at most `seconds`."""
+    """Log in and query the identity, in one attempt of at most `seconds`."""
     from dbswitch.database.failures import explain
     from dbswitch.database.probe import ProbeLimits, wait_until_ready
 
     def once(_attempt: int, found: Failure, _wait: float) -> NoReturn:
-        # Doctor says how things are now; whoever wants to wait has `dbswitch wait`.
+        # Doctor reports the current state; `dbswitch wait` waits.
         raise _FailedError(found)
 
     limits = ProbeLimits(deadline=seconds, attempt_timeout=seconds, successes=1)
@@ -60,7 +60,7 @@ def _short(found: Failure) -> str:
 def ask_both(
     url: DatabaseUrl, migrations: Path | None
 ) -> tuple[Answer | Trouble, MigrationState | Trouble | None]:
-    """Ask who is there, then compare the migrations, where a folder of them is given."""
+    """Query the identity, then compare the migrations if a folder is given."""
     began = time.monotonic()
     answer = ask(url)
     if migrations is None or isinstance(answer, Trouble):
@@ -77,7 +77,7 @@ def ask_both(
 def resolve(
     project: Project, ref: TargetRef, ambient: Mapping[str, str], *, run_commands: bool
 ) -> tuple[Target | None, TargetFacts]:
-    """Return a target with its values and what there is to say about it so far; a `command` runs only when asked for."""
+    """Return a target with its values and what is known about it so far; a `command` runs only on request."""
     from dbswitch.project.targets import resolve_ref
 
     if ref.runs_command and not run_commands:
@@ -124,7 +124,7 @@ def _notes(target: Target) -> tuple[str, ...]:
 
 
 def tunnel_at(port: int) -> str | None:
-    """Return a line about the program at a local port, where that is one that leads elsewhere."""
+    """Return a line about the program at a local port, if it forwards to another machine."""
     from dbswitch.server.ports import listeners
 
     for one in listeners((port,))[port]:

@@ -1,4 +1,4 @@
-"""Which database a URL leads to, as far as its text and the answers tell. Pure."""
+"""Which database a URL leads to, judged by its text and the answers. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NEAR = (".local", ".lan", ".internal", ".test", ".home.arpa", ".localdomain")
 
 
 class Agreement(StrEnum):
-    """How a reader stands to Next.js dev."""
+    """The relation of a reader to Next.js dev."""
 
     SAME = "same"
     DIFFERENT = "different"
@@ -35,13 +35,13 @@ class Distance(StrEnum):
 
 
 def identity(facts: Facts, url: DatabaseUrl) -> Identity | None:
-    """Return who answered there."""
+    """Return the identity that answered."""
     found = facts.answers.get(url)
     return found.identity if isinstance(found, Answer) else None
 
 
 def same_database(facts: Facts, left: DatabaseUrl, right: DatabaseUrl) -> bool:
-    """Say whether two URLs lead to one database: who answered decides, else what the URLs say."""
+    """Say whether two URLs lead to one database: by the identities that answered, else by the URLs."""
     one, other = identity(facts, left), identity(facts, right)
     if one is not None and other is not None:
         return one.same_as(other)
@@ -49,20 +49,20 @@ def same_database(facts: Facts, left: DatabaseUrl, right: DatabaseUrl) -> bool:
 
 
 def agreement(facts: Facts, row: ReaderFacts) -> Agreement:
-    """Compare a reader with Next.js dev. A reader without any URL contradicts nobody."""
+    """Compare a reader with Next.js dev. A reader without a URL contradicts no other."""
     base = facts.base
     if row.url is None:
         return Agreement.DIFFERENT if row.unusable else Agreement.NO_URL
     if base is None or base.url is None:
         return Agreement.SAME if base is None else Agreement.DIFFERENT
-    # A direct and a pooled URL of one target look different and are meant to be the same.
+    # A direct and a pooled URL of one target differ but lead to the same database.
     if set(row.targets) & set(base.targets) or same_database(facts, row.url, base.url):
         return Agreement.SAME
     return Agreement.DIFFERENT
 
 
 def distance(url: DatabaseUrl) -> Distance:
-    """Say where the host of a URL is, without looking it up."""
+    """Classify the host of a URL without resolving it."""
     if url.is_local:
         return Distance.HERE
     host = url.host.lower().rstrip(".")

@@ -1,4 +1,4 @@
-"""Everything doctor saw, as values that are judged and drawn later. Pure; URLs show themselves masked only."""
+"""The facts that doctor collects, as values for rules and reports. Pure; URLs are masked when shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUNNING = "running server"
 
 
 class Trouble(Struct, frozen=True):
-    """Why something could not be looked at: the parts of an error that a finding shows."""
+    """Why something could not be inspected: the parts of an error that a finding shows."""
 
     what: str
     facts: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class Trouble(Struct, frozen=True):
 
     @classmethod
     def of(cls, error: DbswitchError) -> Trouble:
-        """Return the trouble an error tells of."""
+        """Return the trouble that an error describes."""
         return cls(error.what, error.facts, error.fix)
 
 
@@ -79,14 +79,14 @@ class MachineFacts(Struct, frozen=True):
 
 
 class ReaderFacts(Struct, frozen=True):
-    """What one reader would connect to.
+    """The database that one reader would connect to.
 
     Attributes:
         variable: the one this reader takes its URL from.
         url: None where it gets none, or none that can be used (`unusable` then says why).
         targets: those that have this URL.
         source: the file, or "process environment".
-        shadowed: other places that bind the variable, and lose.
+        shadowed: other bindings of the variable, of lower precedence.
     """
 
     reader: str
@@ -157,13 +157,13 @@ class ServerView(Struct, frozen=True):
     """The dev server, its ports, and the locks.
 
     Attributes:
-        foreign: port and description of everybody else on the ports looked at.
+        foreign: port and description of other listeners on the checked ports.
         listening: own ports.
-        hidden: what shows that a server runs although none of its processes can be seen.
+        hidden: evidence of a running server whose processes cannot be seen.
         lock_holders: pids that hold Next's lock and are not of this server.
         stale: env files that changed after the server started.
-        switch: who holds dbswitch's own lock; None where nobody does.
-        unfinished: a killed switch left work.
+        switch: the holder of dbswitch's own lock; None if it is free.
+        unfinished: a killed switch has not been finished.
     """
 
     state: ServerState
@@ -184,12 +184,12 @@ class ServerView(Struct, frozen=True):
 
 
 class FileFacts(Struct, frozen=True):
-    """Who may do what with a file that matters.
+    """The permissions of a file.
 
     Attributes:
         mode: permission bits.
         owner: the user's name.
-        readable: other people on this machine can read it, the folders above considered.
+        readable: other users of this machine can read it, given the permissions of its parent folders.
         writable: they can change it.
         ours: we can change it.
         secret: it holds the password of a database that is not on this machine.
@@ -208,7 +208,7 @@ class FileFacts(Struct, frozen=True):
 
 
 class GeneratedState(StrEnum):
-    """How a generated file stands to what this version of dbswitch writes."""
+    """A generated file compared with what this version of dbswitch writes."""
 
     CURRENT = "current"
     EDITED = "edited"
@@ -225,7 +225,7 @@ class GeneratedFacts(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True):
-    """All of it. A `Trouble` stands where a part could not be looked at."""
+    """All facts. A `Trouble` replaces a part that could not be inspected."""
 
     root: Path
     machine: MachineFacts = field(default_factory=MachineFacts)

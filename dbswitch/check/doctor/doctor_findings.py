@@ -1,4 +1,4 @@
-"""What doctor finds, as values. Pure. `docs/how-to/doctor.md` has a line for every id."""
+"""The findings of doctor, as values. Pure. `docs/how-to/doctor.md` has a line for every id."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ class FindingId(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """One thing found. No text in it holds a secret.
+    """One finding. It contains no secret.
 
     Attributes:
         what: one sentence.
         facts: short lines with what was seen.
-        fix: the command or edit that helps; empty where nothing is to be done.
+        fix: the command or edit that helps; empty if there is nothing to do.
     """
 
     id: FindingId

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def judge(facts: Facts) -> tuple[Finding, ...]:
-    """Return everything there is to say, area by area; an area without anything worse than info also says that it is well."""
+    """Return all findings, area by area; an area with nothing worse than info also gets an ok finding."""
     found: list[Finding] = []
     for area in (
         version_rules.versions,

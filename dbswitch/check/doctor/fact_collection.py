@@ -1,4 +1,4 @@
-"""Look at everything at the same time, so that all of it takes little longer than the slowest part. Changes nothing."""
+"""Collect all facts in parallel, so that it takes little longer than the slowest part. Changes nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WORKERS = 32
 def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = False) -> Facts:
     """Return all facts about `project` as seen with the process environment `ambient`.
 
-    What cannot be looked at becomes a `Trouble` in its place.
+    A part that cannot be inspected is replaced by a `Trouble`.
     """
     began = time.monotonic()
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="dbswitch-doctor") as pool:

@@ -1,4 +1,4 @@
-"""Which programs and packages are there. Two programs are asked for their version; nothing of the project is run."""
+"""The installed programs and packages. Two programs are asked for their version; no code of the project is run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LOCK_FILES: Final = (
     "bun.lockb",
 )
 _NODE_PINS: Final = (".nvmrc", ".node-version")
-# Asking for a version must not download one (corepack), nor write a log or look for updates (npm).
+# Asking for a version must not download one (corepack), nor write a log or check for updates (npm).
 _QUIET: Final = {
     "COREPACK_ENABLE_NETWORK": "0",
     "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
@@ -76,7 +76,7 @@ def program_version(name: str, seconds: float) -> str | None:
 def read_machine(
     project: Project, node: str | None, manager: str | None, ambient: Mapping[str, str]
 ) -> MachineFacts:
-    """Return what is known, given the versions that Node and the package manager told."""
+    """Return the known versions, given those that Node and the package manager reported."""
     wanted = dict(project.manifest.dependencies) if project.manifest is not None else {}
     installed = {
         package: version
@@ -119,7 +119,7 @@ def _versions(
     number = pq.version()
     rows = [
         Version("dbswitch", __version__, f"Python {platform.python_version()}"),
-        Version("libpq", f"{number // 10000}.{number % 10000}", "what probes are made with"),
+        Version("libpq", f"{number // 10000}.{number % 10000}", "used for probes"),
         Version("Node.js", node, _where("node")),
         Version(project.package_manager, manager, f"{_where(project.package_manager)}; {chosen}"),
     ]

@@ -51,7 +51,7 @@ def report(facts: Facts, findings: tuple[Finding, ...]) -> str:
 
 
 def is_failing(findings: Sequence[Finding]) -> bool:
-    """Say whether something was found that makes the exit code 1."""
+    """Return whether a finding makes the exit code 1."""
     return worst(tuple(findings)).rank >= Level.WARNING.rank
 
 

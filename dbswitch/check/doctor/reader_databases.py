@@ -87,7 +87,7 @@ _ORDER: Final = (NEXT_DEV, RUNNING, NEXT_START, PRISMA_CLI, STUDIO, SHELL)
 
 
 def migrations_folder(project: Project) -> Path | None:
-    """Return the folder of the migrations: what the Prisma config says, else beside the schema; None where there is none."""
+    """Return the folder of the migrations: from the Prisma config, else beside the schema; None if there is none."""
     prisma = project.prisma
     if prisma is None:
         return None
@@ -152,7 +152,7 @@ def _has(target: Target, key: str, value: str) -> bool:
 
 
 def foreign_variables(project: Project, ambient: Mapping[str, str]) -> tuple[ForeignVariable, ...]:
-    """Return what readers have of a target that they are not on."""
+    """Return the variables that readers get from a target that they are not on."""
     # `next start` reads the files of production on purpose, and the shell is judged by its own finding.
     found = active(project, ambient)
     return tuple(

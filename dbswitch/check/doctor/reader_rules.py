@@ -1,4 +1,4 @@
-"""Which database each reader would hit, and who disagrees. Pure."""
+"""Which database each reader would use, and which readers disagree. Pure."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _without_url(facts: Facts) -> Iterator[Finding]:
             _ID.NEXT_WITHOUT_URL,
             Level.PROBLEM,
             f"Next.js dev gets no {base.variable}",
-            ("node-postgres then silently takes 127.0.0.1:5432",),
+            ("node-postgres then uses 127.0.0.1:5432 without a warning",),
             f"dbswitch {facts.targets[0].name}" if facts.targets else "dbswitch init",
         )
     prisma = facts.reader(PRISMA_CLI)
@@ -85,7 +85,7 @@ def _without_url(facts: Facts) -> Iterator[Finding]:
             _ID.PRISMA_WITHOUT_URL,
             Level.INFO,
             f"The Prisma CLI gets no {prisma.variable} from any file",
-            ("it works only where the shell, or `dbswitch exec TARGET --`, gives it one",),
+            ("it only works if the shell, or `dbswitch exec TARGET --`, provides one",),
         )
 
 
@@ -142,7 +142,7 @@ def _foreign(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             _ID.VARIABLE_ELSEWHERE,
             Level.PROBLEM if owner in protected else Level.WARNING,
-            f"{variable} is that of {owner}, and {names[0]} is on {on}",
+            f"{variable} has the value of {owner}, but {names[0]} is on {on}",
             (f"read by {', '.join(names)}",),
             f"dbswitch {on}",
         )
@@ -161,7 +161,7 @@ def _shell(facts: Facts) -> Iterator[Finding]:
     yield Finding(
         _ID.SHELL_OVERRIDES,
         Level.WARNING,
-        f"{row.variable} is exported in this shell and beats every env file",
+        f"{row.variable} is exported in this shell and overrides every env file",
         (f"it is on {_called(row)}", *((f"without effect from here: {', '.join(files)}",) if files else ())),
         f"unset {row.variable}",
     )
@@ -195,7 +195,7 @@ def _prisma_url(facts: Facts) -> Iterator[Finding]:
             "The Prisma CLI would migrate through a connection pooler",
             (
                 f"{row.variable}: {row.url}",
-                "migrations need a session of their own, which a pooler does not keep",
+                "migrations need a dedicated session, which a pooler does not provide",
             ),
             "give the Prisma CLI a direct URL (DIRECT_URL)",
         )
@@ -206,12 +206,12 @@ def _prisma_url(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             _ID.SCHEMA_IGNORED,
             Level.WARNING,
-            f"`schema={schema}` in the URL counts for the Prisma CLI, but not for the app",
+            f"`schema={schema}` in the URL applies to the Prisma CLI but not to the app",
             ("a driver adapter ignores it unless the code passes `{ schema }`",),
-            "pass it to the adapter, or `dbswitch generate client`, which does",
+            "pass it to the adapter, or run `dbswitch generate client`, whose client does",
         )
 
 
 def is_pooled(url: DatabaseUrl) -> bool:
-    """Say whether a URL leads to a transaction pooler, by the marks the hosts give theirs (Neon, Supabase, Prisma)."""
+    """Say whether a URL leads to a transaction pooler, by how the providers mark theirs (Neon, Supabase, Prisma)."""
     return url.port == 6543 or "-pooler." in url.host.lower() or url.parameter("pgbouncer") == "true"

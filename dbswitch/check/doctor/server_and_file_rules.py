@@ -52,7 +52,7 @@ def _state(view: ServerView) -> Iterator[Finding]:
             yield Finding(
                 _ID.SERVER_HIDDEN,
                 Level.WARNING,
-                "A dev server runs, and none of its processes can be seen from here",
+                "A dev server is running, but none of its processes can be seen from here",
                 view.hidden,
                 "run dbswitch where the server was started, for example in its container",
             )
@@ -60,9 +60,9 @@ def _state(view: ServerView) -> Iterator[Finding]:
             yield Finding(
                 _ID.SERVER_EXITED,
                 Level.INFO,
-                "The dev server that dbswitch started has ended by itself",
+                "The dev server that dbswitch started has exited",
                 (),
-                "dbswitch logs says why; dbswitch dev starts it",
+                "`dbswitch logs` shows why; `dbswitch dev` starts it",
             )
         case (
             ServerState.STOPPED
@@ -79,11 +79,11 @@ def _state(view: ServerView) -> Iterator[Finding]:
 def _ports(view: ServerView) -> Iterator[Finding]:
     for port, text in view.foreign if view.state is not ServerState.HIDDEN else ():
         needed = port == view.port and not view.pids
-        # Without a port of its own Next.js takes the next free one, without a word.
+        # Without a configured port Next.js silently uses the next free one.
         why = (
             "the server cannot start there"
             if view.port_explicit
-            else "Next.js would silently take another port"
+            else "Next.js would silently use another port"
         )
         yield Finding(
             _ID.PORT_TAKEN if needed else _ID.PORT_FOREIGN,
@@ -109,7 +109,7 @@ def _locks(view: ServerView) -> Iterator[Finding]:
         yield Finding(
             _ID.SWITCH_UNFINISHED,
             Level.WARNING,
-            "A killed switch left work",
+            "A killed switch has not been finished",
             (),
             "dbswitch restart",
         )
@@ -120,7 +120,7 @@ def _stale(facts: Facts, view: ServerView) -> Iterator[Finding]:
         yield Finding(
             _ID.SERVER_STALE,
             Level.WARNING,
-            "Env files changed after the dev server started: its Prisma client may still be on the database before",
+            "Env files changed after the dev server started: its Prisma client may still be on the previous database",
             view.stale,
             "dbswitch restart",
         )
@@ -132,7 +132,7 @@ def files(facts: Facts) -> Iterator[Finding]:
     yield from found
     if facts.files and not found:
         yield Finding(
-            _ID.FILES_PRIVATE, Level.OK, "Nobody else can change the env files, or read a remote password"
+            _ID.FILES_PRIVATE, Level.OK, "No other user can change the env files or read a remote password"
         )
 
 
@@ -143,7 +143,7 @@ def _file(file: FileFacts) -> Iterator[Finding]:
             yield Finding(
                 _ID.STATE_FOLDER_OPEN,
                 Level.WARNING,
-                f"{file.name} is open to others; dbswitch keeps it to its owner",
+                f"{file.name} is open to others; it should be private to its owner",
                 seen,
                 f"chmod go= {file.name}",
             )
@@ -177,7 +177,7 @@ def _file(file: FileFacts) -> Iterator[Finding]:
             Level.WARNING,
             f"git tracks {file.name}, which holds the password of a remote database",
             (),
-            "dbswitch check --all says more",
+            "`dbswitch check --all` has the details",
         )
 
 
@@ -186,12 +186,12 @@ def generated(facts: Facts) -> Iterator[Finding]:
     found = list(_generated(facts))
     yield from found
     if facts.generated and not found:
-        yield Finding(_ID.GENERATED_CURRENT, Level.OK, "The generated files are of this version and unedited")
+        yield Finding(_ID.GENERATED_CURRENT, Level.OK, "The generated files are current and unedited")
     if not facts.hot_client:
         yield Finding(
             _ID.NO_HOT_CLIENT,
             Level.INFO,
-            "The app has no hot client: a switch restarts the server",
+            "The app does not use the generated client: a switch restarts the server",
             (),
             "dbswitch generate client",
         )
@@ -215,7 +215,7 @@ def _generated(facts: Facts) -> Iterator[Finding]:
                     Level.WARNING,
                     f"{one.path} was generated and then edited by hand",
                     (),
-                    f"keep your edit in a file of your own, then dbswitch generate {again} --force",
+                    f"move your edit to a file of your own, then dbswitch generate {again} --force",
                 )
             case GeneratedState.OUTDATED:
                 yield Finding(

@@ -1,4 +1,4 @@
-"""The dev server, its ports, the locks, the files' permissions and the generated files; looked at, never touched."""
+"""The dev server, its ports, the locks, the files' permissions and the generated files; read only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dbswitch.server.lifecycle import Observation
     from dbswitch.server.spec import ServerSpec
 
-# The version in the header that `dbswitch generate` writes; a test holds it to generate/header.py, a room beside this one.
+# The version in the header that `dbswitch generate` writes; a test compares it with generate/header.py, which this package must not import.
 GENERATED_VERSION: Final = 1
 # Names of files in the state folders, which `switch/` writes.
 _SWITCH_LOCK, _UNFINISHED = "lock", ("journal", "switch.json")
@@ -81,7 +81,7 @@ def _next_lock(path: Path) -> NextLock:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # in a folder that is closed to us; its permissions are a finding of their own
+    except OSError:  # in an unreadable folder; its permissions are a separate finding
         return False
 
 
@@ -117,7 +117,7 @@ def _launched_with(spec: ServerSpec, seen: Observation) -> Mapping[str, str] | N
 
 
 def look_at_files(project: Project) -> tuple[FileFacts, ...]:
-    """Return who may do what with the env files and the state folder."""
+    """Return the permissions of the env files and the state folder."""
     found = [_file(project, name) for name in env_file_names(project)]
     found += [_file(project, name, private_place=True) for name in _state_names(project.state_dir)]
     return tuple(one for one in found if one is not None)
@@ -128,7 +128,7 @@ def _state_names(folder: Path) -> Iterator[str]:
         yield folder.name
         try:
             names = sorted(path.name for path in folder.iterdir() if path.is_file())
-        except OSError:  # closed to us
+        except OSError:  # not readable
             return
         yield from (f"{folder.name}/{name}" for name in names)
 
@@ -148,7 +148,7 @@ def _file(project: Project, name: str, *, private_place: bool = False) -> FileFa
         owner=_user(status.st_uid),
         readable=within_reach and bool((group | other) & 0o4),
         writable=within_reach and bool((group | other) & 0o2),
-        # The file is replaced by a rename, so its folder decides as well.
+        # The file is replaced by a rename, so the permissions of its folder count too.
         ours=_may(path, os.R_OK | os.W_OK) and _may(real.parent, os.W_OK),
         secret=not private_place and _holds_secret(path),
         tracked=project.git_error is None and name in project.tracked,
@@ -169,12 +169,12 @@ def _outsiders(status: os.stat_result, *, folder: bool) -> tuple[int, int]:
             group = 0
     except KeyError:
         pass
-    # In a folder with the sticky bit nobody renames what is another's.
+    # In a folder with the sticky bit only the owner can rename a file.
     return (group & ~0o2, other & ~0o2) if folder and status.st_mode & stat.S_ISVTX else (group, other)
 
 
 def _within_reach(path: Path) -> bool:
-    """Say whether others can get through every folder above."""
+    """Return whether others can traverse every parent folder."""
     try:
         return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
     except OSError:
@@ -209,7 +209,7 @@ def _user(uid: int) -> str:
 
 
 def look_at_generated(project: Project) -> tuple[GeneratedFacts, ...]:
-    """Return how the files of `dbswitch generate` stand to this version."""
+    """Compare the files of `dbswitch generate` with this version."""
     from dbswitch.project.generated import find
 
     found = []

@@ -1,4 +1,4 @@
-"""Every target: does it answer, is it what its name says, is its TLS what one thinks, are its migrations in step. Pure."""
+"""Rules over the targets: reachability, name, TLS and migrations. Pure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _one(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
         yield Finding(
             _ID.TARGET_SKIPPED,
             Level.INFO,
-            f"{target.name} was not looked at: its command was not run",
+            f"{target.name} was not checked: its command was not run",
             (target.source,),
             "dbswitch doctor --run-commands",
         )
@@ -99,7 +99,7 @@ def _reachable(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
                     yield Finding(
                         _ID.TARGET_READ_ONLY,
                         Level.WARNING,
-                        f"{name} can be read, not written",
+                        f"{name} can be read but not written",
                         tuple(
                             text for text in answer.notices if "TLS" not in text and "encrypted" not in text
                         ),
@@ -121,7 +121,7 @@ def _ways(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
     variable, first = target.urls[0]
     for other, url in target.urls[1:]:
         one, two = identity(facts, first), identity(facts, url)
-        # A pooler hides nothing of this: the database behind it answers. Unknown is not different.
+        # The database behind a pooler answers with its own identity. Unknown does not count as different.
         if one is not None and two is not None and not one.same_as(two):
             yield Finding(
                 _ID.DIRECT_ELSEWHERE,
@@ -174,7 +174,7 @@ def _tls(target: TargetFacts) -> Iterator[Finding]:
     url = target.url
     if url is None:
         return
-    # A container beside this one offers no TLS as a rule, and an app that asks for none is content.
+    # A container on the same host usually has no TLS, and the app does not need it.
     unasked = distance(url) is Distance.NEAR and node_view(url).encryption is Encryption.NEVER
     level = Level.INFO if unasked else Level.WARNING
     for text in advice(url):
@@ -183,14 +183,14 @@ def _tls(target: TargetFacts) -> Iterator[Finding]:
         yield Finding(
             _ID.TLS_OFF,
             Level.WARNING,
-            f"{target.name} is reached without encryption: passwords and data can be read on the way",
+            f"{target.name} is reached without encryption: passwords and data can be intercepted",
             (str(url),),
             "sslmode=verify-full, or sslmode=require&uselibpqcompat=true",
         )
 
 
 def _unknown_databases(facts: Facts) -> Iterator[Finding]:
-    """Tell of databases that readers would hit and no target names."""
+    """Report databases that readers would use and no target names."""
     named = {url for target in facts.targets for _, url in target.urls}
     seen = set(named)
     for row in facts.readers:
@@ -228,7 +228,7 @@ def _names(facts: Facts) -> Iterator[Finding]:
                 "the same server and database answered"
                 if proven
                 else "judged by host, port and database name",
-                *((f"`dbswitch {unguarded.name}` reaches it without being asked",) if evades else ()),
+                *((f"`dbswitch {unguarded.name}` reaches it without a confirmation",) if evades else ()),
             ),
             f"correct or remove one of them ({one.source}; {other.source})",
         )
@@ -274,13 +274,13 @@ def _migrations(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
     assert state is not None
     prisma = f"{_PACKAGE_RUNNERS.get(facts.machine.manager, 'npx')} prisma"
     run = prisma if target.name in facts.active else f"dbswitch exec {target.name} -- {prisma}"
-    # A database that is not in use may well be behind; the one in use makes the app fail.
+    # An unused database may be behind; if the active one is, the app fails.
     level = Level.WARNING if target.name in facts.active else Level.INFO
     if state.failed:
         yield Finding(
             _ID.MIGRATIONS_FAILED,
             Level.PROBLEM,
-            f"{target.name} has a failed migration: Prisma applies nothing more until that is resolved",
+            f"{target.name} has a failed migration: Prisma applies no further migrations until it is resolved",
             state.failed,
             f"{run} migrate resolve --rolled-back {state.failed[0]} (or --applied)",
         )
@@ -288,9 +288,9 @@ def _migrations(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
         yield Finding(
             _ID.MIGRATIONS_EDITED,
             Level.WARNING,
-            f"Migrations were edited after {target.name} had applied them: `migrate dev` will want to reset a database",
+            f"Migrations were edited after {target.name} had applied them: `migrate dev` will ask to reset a database",
             state.edited,
-            "bring the files back as they were applied, and put the change into a new migration",
+            "restore the files as they were applied, and put the change into a new migration",
         )
     if state.pending:
         never = () if state.has_table else ("Prisma Migrate was never used on this database",)

@@ -39,10 +39,10 @@ def draw(
 
     Args:
         facts: what was seen.
-        findings: what there is to say about it.
+        findings: the findings about it.
         colour: whether to use escape sequences.
         width: of the terminal in columns; None where there is none.
-        tables: whether to show what was seen too, and what is well.
+        tables: whether to show the facts and the ok findings too.
     """
     from rich.console import Console
 
@@ -111,7 +111,7 @@ def _sections(facts: Facts) -> Iterable[tuple[str, Table]]:
         ),
     )
     if facts.readers:
-        yield "which database each reader would hit", _table(_readers(facts), _READERS)
+        yield "which database each reader would use", _table(_readers(facts), _READERS)
     if facts.targets:
         yield "targets", _table(_targets(facts), _TARGETS)
         yield "TLS and migrations", _table(_tls(facts), _TLS)
@@ -233,14 +233,16 @@ def _server(view: ServerView) -> Iterable[tuple[_Cell, ...]]:
             who = ("free", "dim")
         yield (f"port {port}", "dim"), who
     yield ("Next.js lock", "dim"), (view.next_lock.value, "")
-    switch = view.switch or ("a killed switch left work" if view.unfinished else "no switch is running")
+    switch = view.switch or (
+        "a killed switch has not been finished" if view.unfinished else "no switch is running"
+    )
     yield ("dbswitch lock", "dim"), (switch, "")
 
 
 def _files(facts: Facts) -> Iterable[tuple[_Cell, ...]]:
     for file in facts.files:
         if file.private_place and "/" in file.name and not (file.readable or file.writable):
-            continue  # the folder says it for all of them
+            continue  # covered by the finding about the folder
         rights = ", ".join(word for word, has in (("read", file.readable), ("write", file.writable)) if has)
         yield (
             (file.name, ""),

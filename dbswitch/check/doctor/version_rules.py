@@ -56,9 +56,9 @@ def _node(machine: MachineFacts) -> Iterator[Finding]:
         yield Finding(
             _ID.NODE_MISSING,
             Level.PROBLEM,
-            "Node.js was not found, or did not tell its version",
-            ("looked for `node` on the PATH",),
-            "install Node.js 20.19 or newer; with nvm, fnm or volta: open a shell in which `node --version` works",
+            "Node.js was not found, or did not report its version",
+            ("searched for `node` on the PATH",),
+            "install Node.js 20.19 or newer; with nvm, fnm or volta: open a shell where `node --version` works",
         )
         return
     needs = machine.needs
@@ -73,7 +73,7 @@ def _node(machine: MachineFacts) -> Iterator[Finding]:
             yield Finding(
                 _ID.NODE_VERSION,
                 Level.PROBLEM,
-                f"Node.js {machine.node} is not what {who} needs",
+                f"Node.js {machine.node} does not satisfy {who}",
                 (f"{who} asks for Node {wanted}",),
                 "install a Node.js in that range (22 LTS or 24 LTS suit Next.js 16 and Prisma 7)",
             )
@@ -84,7 +84,7 @@ def _node(machine: MachineFacts) -> Iterator[Finding]:
             Level.WARNING,
             f"{name} asks for Node.js {pinned}, this shell has {machine.node}",
             (),
-            f"nvm use, fnm use or the like, or change {name}",
+            f"run `nvm use` or `fnm use`, or change {name}",
         )
 
 
@@ -104,14 +104,14 @@ def _packages(machine: MachineFacts) -> Iterator[Finding]:
             _ID.NOT_INSTALLED,
             Level.WARNING,
             f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed",
-            ("package.json asks for it, node_modules does not have it",),
+            ("it is in package.json but not in node_modules",),
             f"{machine.manager} install",
         )
     if not machine.manager_found:
         yield Finding(
             _ID.PACKAGE_MANAGER_MISSING,
             Level.PROBLEM,
-            f"{machine.manager} is not on the PATH, and it is what runs this project's scripts",
+            f"{machine.manager} is not on the PATH, but this project's scripts need it",
             (f"chosen by {machine.manager_source}",) if machine.manager_source else (),
             f"install {machine.manager}, for example with `corepack enable`",
         )
@@ -130,7 +130,7 @@ def _packages(machine: MachineFacts) -> Iterator[Finding]:
             _ID.NEXT_UNTESTED,
             Level.INFO,
             f"dbswitch is tested with Next.js 16, this is {machine.installed['next']}",
-            ("older versions have no lock of their own: a second server in the same folder is not noticed",),
+            ("older versions have no lock: a second server in the same folder goes unnoticed",),
         )
     typescript = major(machine, "typescript")
     if typescript is not None and typescript >= _TYPESCRIPT_REWRITE and number is not None:
@@ -140,7 +140,7 @@ def _packages(machine: MachineFacts) -> Iterator[Finding]:
             _ID.TYPESCRIPT_VERSION,
             Level.PROBLEM if broken else Level.INFO,
             f"TypeScript {machine.installed['typescript']} "
-            + ("breaks" if broken else "was not tried with")
+            + ("breaks" if broken else "is untested with")
             + f" Next.js {machine.installed['next']}",
             (),
             f"{machine.manager} install --save-dev typescript@5.9.3" if broken else "",
@@ -177,7 +177,7 @@ def _prisma(machine: MachineFacts) -> Iterator[Finding]:
         yield Finding(
             _ID.PRISMA_ADAPTER,
             Level.WARNING,
-            f"Prisma {version} connects through an adapter, and no adapter is a dependency",
+            f"Prisma {version} connects through an adapter, but no adapter is a dependency",
             (),
             f"{machine.manager} install @prisma/adapter-pg@{version}",
         )
@@ -185,7 +185,7 @@ def _prisma(machine: MachineFacts) -> Iterator[Finding]:
         yield Finding(
             _ID.PRISMA_CONFIG,
             Level.WARNING,
-            f"Prisma {version} takes its URL from prisma.config.ts, and there is none",
+            f"Prisma {version} takes its URL from prisma.config.ts, but there is none",
             ("the Prisma CLI loads no env file by itself since version 7",),
             "write prisma.config.ts with `import 'dotenv/config'` and `datasource: { url: env('DATABASE_URL') }`",
         )
@@ -198,13 +198,13 @@ def _shell(machine: MachineFacts) -> Iterator[Finding]:
             Level.WARNING,
             "This shell was started by Next.js: a server started from it by hand loads no env file",
             ("__NEXT_PROCESSED_ENV is set",),
-            "open a new terminal, or start the server with `dbswitch dev`, which cleans that up",
+            "open a new terminal, or start the server with `dbswitch dev`, which removes those variables",
         )
     if machine.node_env not in {None, "development", "test"}:
         yield Finding(
             _ID.SHELL_NODE_ENV,
             Level.WARNING,
-            "NODE_ENV is exported in this shell, and is not `development`",
+            "NODE_ENV is exported in this shell and is not `development`",
             ("`next dev` then behaves in ways that Next.js calls inconsistent",),
             "unset NODE_ENV",
         )
