@@ -1,4 +1,4 @@
-"""The error tree and the exit codes: what a person or a program is told when something fails.
+"""The error tree and the exit codes: how a failure is reported to users and programs.
 
 Every expected failure is a :class:`DbswitchError` with four parts: what failed, the facts (already masked), why it
 matters, and the command or edit that helps. Anything else that escapes is a bug and exits with 3.
@@ -137,7 +137,7 @@ class InterruptedSwitchError(DbswitchError):
 
 
 def interruption_behind(error: BaseException) -> InterruptedSwitchError | None:
-    """Return the interruption an exception came from, where somebody's clean-up stumbled over it; else None.
+    """Return the interruption an exception came from, if a clean-up failed while handling it; else None.
 
     A signal handler raises between any two steps of any library, and not every one of them expects that: the first
     error is then only the context of the one that arrives.

@@ -87,7 +87,7 @@ def _home() -> Path:
 def _require_own(folder: Path) -> None:
     try:
         found = folder.lstat()
-    except OSError:  # missing, or in a folder that may not be entered: whoever writes will say so
+    except OSError:  # missing, or in a folder that may not be entered: the writer reports it
         return
     if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
         return

@@ -84,7 +84,7 @@ class Ready(Struct, frozen=True):
 
 
 def _silent(_attempt: int, _failure: Failure, _wait: float) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 def wait_until_ready(

@@ -25,7 +25,7 @@ class FileState(StrEnum):
     CURRENT = "current"
     OUTDATED = "outdated"  # as an earlier run wrote it
     EDITED = "edited"  # generated, then changed by hand
-    FOREIGN = "foreign"  # not generated: a person's own file
+    FOREIGN = "foreign"  # not generated: the user's own file
 
 
 class GeneratedFile(Struct, frozen=True):

@@ -34,7 +34,7 @@ class RemovalAction(StrEnum):
     REMOVE = "remove"
     RESTORE = "restore"  # the user's own file is restored
     EDIT = "edit"  # some lines are removed
-    KEEP = "keep"  # it is a person's own work
+    KEEP = "keep"  # it is the user's own file
 
 
 @dataclass(frozen=True, slots=True)

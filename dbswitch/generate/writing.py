@@ -34,7 +34,7 @@ def write(
     With `force` edited and foreign files are replaced too; a copy is kept, see :func:`kept_copy`.
 
     Raises:
-        ConfigError: a file is somebody's own work (and not `force`), or cannot be read or written. Nothing was written
+        ConfigError: a file is the user's own (without `force`), or cannot be read or written. Nothing was written
             in the first case.
     """
     states = look(root, files)

@@ -83,7 +83,7 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _head(path: str) -> bytes:
-    """Return the beginning of a file; of a FIFO, which nobody may be writing to, nothing."""
+    """Return the beginning of a file; empty for a FIFO, which may have no writer."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,4 @@
-"""The values that a person had in the env files before a switch took their place, as something to switch back to.
+"""The values that the user had in the env files before a switch replaced them, as a target to switch back to.
 
 A switch keeps such a value as a comment (`# dbswitch:kept`). They have no name, so only `dbswitch -` leads to them.
 """
@@ -25,7 +25,7 @@ NAME = "(edited by hand)"  # no target can have this name
 
 
 def available(project: Project) -> bool:
-    """Return whether the env files keep a person's own database URL."""
+    """Return whether the env files keep the user's own database URL."""
     return any(key in project.url_variables for key in _kept(project))
 
 

@@ -1,6 +1,6 @@
 """The decision of a switch, as a pure function: from the observed facts to the plan.
 
-Everything a person is shown before a change, and everything `--dry-run` prints, is read from the :class:`Plan`.
+Everything shown before a change, and everything `--dry-run` prints, is read from the :class:`Plan`.
 """
 
 from __future__ import annotations

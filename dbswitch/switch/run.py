@@ -106,7 +106,7 @@ def _switch(session: Session, request: Request) -> None:
             note.detail = confirmation.require(
                 plan, planning.target, request.confirm, None if first is None else first.target
             )
-        if ending.target != own_values.NAME:  # these stay a person's own
+        if ending.target != own_values.NAME:  # these stay the user's own
             edits.remember(project, planning.target)
         apply = session.apply(
             planning.observed,

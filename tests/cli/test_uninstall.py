@@ -81,7 +81,9 @@ def test_the_persons_own_file_comes_back_and_what_was_edited_stays(folder: Folde
     assert (folder.root / "lib/prisma.ts").read_text() == "mine\n"
     assert (folder.root / "app/api/x/route.ts").exists()
     assert not (folder.root / "app/db").exists()
-    assert told["notices"] == ["app/layout.tsx:1 imports app/db/page.tsx, which is removed: remove that import too"]
+    assert told["notices"] == [
+        "app/layout.tsx:1 imports app/db/page.tsx, which is removed: remove that import too"
+    ]
     actions = {one["name"]: one["action"] for one in told["items"]}
     assert actions["app/api/x/route.ts"] == "keep"
     assert actions["lib/prisma.ts"] == "restore"
