@@ -15,6 +15,8 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from dbswitch.json_text import parse_json
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -275,6 +277,6 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Return the JSON value in `path`, or None if there is no file or no complete value in it."""
     try:
-        return json.loads(read_regular(path))
+        return parse_json(read_regular(path))
     except (OSError, ValueError):
         return None

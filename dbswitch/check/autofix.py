@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,9 +32,9 @@ def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
             entries.extend(entry for entry in one.entries if entry not in entries)
     done: list[str] = []
     for name, entries in wanted.items():
-        path = Path(root / name).resolve()
+        path = Path(os.path.realpath(root / name))
         if not path.is_relative_to(
-            root.resolve()
+            os.path.realpath(root)
         ):  # a symlink: git would not follow it, and the target is not part of the checkout
             continue
         old = read_regular(path) if path.exists() else b""

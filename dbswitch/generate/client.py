@@ -6,9 +6,11 @@ For the command line: `plan_client(project)` gives the file, `dbswitch.generate.
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -25,8 +27,6 @@ from dbswitch.project.generated import find
 from dbswitch.project.packages import installed_version
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dbswitch.project.discovery import Project
 
 KIND: Final = "client"
@@ -283,7 +283,7 @@ def _beside(root: Path, path: str) -> str:
 
 
 def _chosen(root: Path, path: str) -> str:
-    place = (root / path).resolve()
+    place = Path(os.path.realpath(root / path))
     if not _SOURCE_FILE.search(path) or not place.is_relative_to(root.resolve()):
         raise ConfigError(
             f"no client generated: {path} is not a valid path for it",

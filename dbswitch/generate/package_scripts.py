@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from dbswitch.json_text import parse_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -20,14 +22,14 @@ def add_scripts(text: str, scripts: Mapping[str, str]) -> str | None:
     parse as the old value plus the new scripts.
     """
     try:
-        value = json.loads(text)
+        value = parse_json(text)
         old = value.get("scripts", {})
         missing = {name: line for name, line in scripts.items() if name not in old}
         if not missing:
             return text
         new = _insert(text, missing, has_scripts="scripts" in value)
         wanted = {**value, "scripts": {**old, **missing}}
-        return new if json.loads(new) == wanted else None
+        return new if parse_json(new) == wanted else None
     except (ValueError, TypeError, AttributeError):
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from dbswitch.durable import read_regular_text
+from dbswitch.json_text import parse_json
 from dbswitch.project import javascript_text
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def read_style(root: Path) -> Style:
 def parse_jsonc(text: str) -> dict[str, Any]:
     """Read JSON with comments and trailing commas, as TypeScript does. Pure. Nothing readable gives {}."""
     try:
-        value = json.loads(
+        value = parse_json(
             _TRAILING_COMMA.sub(r"\1", javascript_text.without_comments(text.removeprefix("\ufeff")))
         )
     except ValueError:

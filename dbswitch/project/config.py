@@ -160,6 +160,8 @@ def parse(data: bytes, path: Path | None = None) -> Config:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _error(f", line {line}: not UTF-8", fix=f"save {FILE_NAME} as UTF-8") from None
+    except RecursionError:
+        raise _error(": nested too deeply", fix=f"correct {FILE_NAME}") from None
     except tomllib.TOMLDecodeError as error:
         problem, place = _SYNTAX.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # matches any text
         # The message may quote the line, and a literal of a target must not be shown.

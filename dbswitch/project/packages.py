@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from dbswitch.durable import read_regular, read_regular_text
 from dbswitch.errors import ConfigError
+from dbswitch.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,7 @@ def read_manifest(folder: Path) -> Manifest | None:
             "package.json cannot be read", facts=(f"{path}: {error}",), fix=f"make {path} readable"
         ) from None
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except json.JSONDecodeError as error:
         raise ConfigError(
             f"package.json, line {error.lineno}, column {error.colno}: {error.msg}",
@@ -142,7 +143,7 @@ def installed_version(root: Path, package: str) -> str | None:
     """Return the version found in the nearest `node_modules`, as Node's resolution walks it; None where not installed."""
     for folder in boundary(root):
         try:
-            value = json.loads(read_regular(folder / "node_modules" / package / "package.json"))
+            value = parse_json(read_regular(folder / "node_modules" / package / "package.json"))
         except (OSError, ValueError):
             continue
         version = value.get("version") if isinstance(value, dict) else None

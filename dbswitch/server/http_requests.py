@@ -8,11 +8,11 @@ app's own business when the alive path works, and the sign of a half-dead server
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from typing import TYPE_CHECKING
 
 from dbswitch.durable import read_regular
+from dbswitch.json_text import parse_json
 from dbswitch.server.state import Reply
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def base_path(spec: ServerSpec) -> str:
     """Return Next's `basePath`, as the development server recorded it; empty if there is none."""
     for manifest in (spec.dist_dir / "dev" / "routes-manifest.json", spec.dist_dir / "routes-manifest.json"):
         try:
-            value = json.loads(read_regular(manifest)).get("basePath", "")
+            value = parse_json(read_regular(manifest)).get("basePath", "")
         except (OSError, ValueError, AttributeError):
             continue
         return value if isinstance(value, str) else ""

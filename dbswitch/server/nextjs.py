@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.durable import read_regular, read_regular_text
+from dbswitch.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,8 @@ def own_lock_path(dist_dir: Path, root: Path) -> Path | None:
     A checkout may contain a symlink to another project's build folder, whose lock that project's server holds.
     """
     path = lock_path(dist_dir)
-    return path if path.resolve().is_relative_to(root.resolve()) else None
+    real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a loop of symlinks
+    return path if real.is_relative_to(os.path.realpath(root)) else None
 
 
 def lock_is_held(path: Path) -> bool:
@@ -93,7 +94,7 @@ def _has_open(pid: int, status: os.stat_result) -> bool:
 def lock_content(path: Path) -> dict[str, object]:
     """Return what newer versions write into the lock (pid, port, appUrl); empty for older ones."""
     try:
-        value = json.loads(read_regular(path))
+        value = parse_json(read_regular(path))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

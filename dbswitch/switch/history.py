@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from dbswitch import durable
+from dbswitch.json_text import parse_json
 from dbswitch.switch.events import Outcome
 
 if TYPE_CHECKING:
@@ -137,7 +139,10 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _parse(line: bytes) -> Past | None:
     try:
-        value: dict[str, Any] = json.loads(line)
+        value: dict[str, Any] = parse_json(line)
+        time.localtime(float(value["at"]))  # raises where no calendar has that time
+        if not math.isfinite(float(value["seconds"])):
+            return None
         return Past(
             id=str(value["id"]),
             at=float(value["at"]),
@@ -148,5 +153,5 @@ def _parse(line: bytes) -> Past | None:
             mode=str(value["mode"]),
             verified=None if value["verified"] is None else bool(value["verified"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, OSError):
         return None

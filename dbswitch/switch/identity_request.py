@@ -5,7 +5,6 @@ The generated route answers `GET <route>?identity=1` with the identity that the 
 
 from __future__ import annotations
 
-import json
 import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from dbswitch.database.identity import Identity
+from dbswitch.json_text import parse_json
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -195,7 +195,7 @@ class EarlierAnswer:
 
 def _payload(body: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(body)
+        value = parse_json(body)
     except ValueError:
         return None
     return value if isinstance(value, dict) and value.get("dbswitch") == 1 else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import time
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbswitch import durable
 from dbswitch.errors import UsageError
+from dbswitch.json_text import parse_json
 from dbswitch.switch.events import Event, to_line
 from dbswitch.switch.history import append_line
 
@@ -97,6 +97,6 @@ def _whole(content: bytes) -> Iterator[dict[str, Any]]:
         if not line.endswith(b"\n"):
             return
         with contextlib.suppress(ValueError):
-            value = json.loads(line)
+            value = parse_json(line)
             if isinstance(value, dict):
                 yield value

@@ -21,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from dbswitch import durable
+from dbswitch.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ UNKNOWN = Holder(0, "", "", "", 0.0)
 def holder_from(content: bytes) -> Holder | None:
     """Return the record in `content`, or None if it is incomplete."""
     try:
-        value: dict[str, Any] = json.loads(content)
+        value: dict[str, Any] = parse_json(content)
         return Holder(
             int(value["pid"]),
             str(value["started"]),

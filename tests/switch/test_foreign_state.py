@@ -250,3 +250,39 @@ def test_a_fifo_in_place_of_a_project_file_makes_no_command_wait(folder: Folder,
         done = folder.run(*words)  # within the deadline of the helper
         assert "Traceback" not in done.stderr
         assert done.returncode != 3, done.stderr
+
+
+DEEP = '{"a":' * 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("package.json", DEEP, 2),
+        ("dbswitch.toml", "a = " + "[" * 100_000, 2),
+        ("tsconfig.json", DEEP, 0),
+        ("node_modules/next/package.json", DEEP, 0),
+        (".next/dev/lock", DEEP, 0),
+        (".dbswitch/history.jsonl", DEEP, 0),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else None,
+)
+def test_a_file_of_the_checkout_that_is_nested_too_deeply_is_no_bug(
+    folder: Folder, name: str, content: str, code: int
+) -> None:
+    folder.write(name, content)
+    for words in (("status",), ("history",)):
+        assert folder.run(*words).returncode == code
+    assert folder.run("doctor").returncode in {code, 1}
+    assert not (folder.root / ".dbswitch" / "dbswitch.log").exists()
+
+
+@pytest.mark.parametrize("name", [".next", ".next/dev", ".next/dev/lock"])
+@pytest.mark.parametrize("words", [("status",), ("stop",), ("local", "--no-restart")], ids=" ".join)
+def test_a_loop_of_symlinks_in_the_place_of_the_build_folder_is_no_bug(
+    folder: Folder, name: str, words: tuple[str, ...]
+) -> None:
+    path = folder.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(path.name)
+    assert folder.run(*words).returncode in {0, 4}

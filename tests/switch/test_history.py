@@ -25,6 +25,11 @@ def _result(target="prod", previous="local", outcome=Outcome.SWITCHED, run_id="2
     )
 
 
+def _line(at: str = "1", seconds: str = "1") -> bytes:
+    words = '"id": "x", "from": "a", "to": "b", "outcome": "switched", "mode": "none", "verified": null'
+    return f'{{{words}, "at": {at}, "seconds": {seconds}}}\n'.encode()
+
+
 def test_what_is_written_is_read_back_and_nothing_else_is_kept(tmp_path):
     history.append(tmp_path, _result())
     (past,) = history.read(tmp_path)
@@ -46,7 +51,15 @@ def test_no_history_is_an_empty_one(tmp_path):
     assert history.read(tmp_path) == ()
 
 
-@pytest.mark.parametrize("damage", [b'{"id": "half', b"\xff\xfe\n", b"[]\n", b'{"id": 1}\n', b"\n"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(b'{"id": "half', b"\xff\xfe\n", b"[]\n", b'{"id": 1}\n', b"\n", b"[" * 100_000 + b"\n"),
+        *(_line(at=value) for value in ("1e308", "-1e300", "NaN", "1" + "0" * 400)),
+        *(_line(seconds=value) for value in ("Infinity", "NaN")),
+    ],
+    ids=lambda damage: damage[:70].decode(errors="replace"),
+)
 def test_a_damaged_line_is_passed_over_and_swallows_no_other(tmp_path, damage):
     history.append(tmp_path, _result("a"))
     with (tmp_path / "history.jsonl").open("ab") as stream:

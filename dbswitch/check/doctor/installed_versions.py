@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dbswitch import __version__
 from dbswitch.check.doctor.doctor_facts import MachineFacts, Version
 from dbswitch.durable import read_regular_text
+from dbswitch.json_text import parse_json
 from dbswitch.project.packages import boundary, installed_version
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _installed_manifest(root: Path, package: str) -> Mapping[str, Any]:
 
 def _json(path: Path) -> Mapping[str, Any]:
     try:
-        value = json.loads(read_regular_text(path, encoding="utf-8-sig"))
+        value = parse_json(read_regular_text(path, encoding="utf-8-sig"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -1,0 +1,19 @@
+"""JSON text that others wrote: a checkout may bring any. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        UnicodeDecodeError: the bytes are no text.
+        json.JSONDecodeError: it is not JSON, or nested more deeply than Python's recursion limit allows.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise json.JSONDecodeError("nested too deeply", "", 0) from None
