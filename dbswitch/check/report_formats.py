@@ -136,6 +136,7 @@ def _dump(value: dict[str, Any]) -> str:
 
 
 def _message(words: str) -> str:
+    words = "".join(c if c in "\r\n" else printable(c) for c in words)
     return words.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -115,6 +115,13 @@ def test_github_annotations_are_one_escaped_line_each(repository, monkeypatch, c
     assert line.count("\n") == 1
 
 
+def test_github_annotations_hold_no_control_character_of_a_file_name(repository, monkeypatch, capsys):
+    repository.stage({**APP, "a\x1b]0;title\x07\u202e.ts": f"const u = '{REAL}'\n"})
+    monkeypatch.chdir(repository.root)
+    assert main(["--format", "github"]) == 1
+    assert capsys.readouterr().out.removesuffix("\n").isprintable()
+
+
 def test_sarif_has_the_shape_of_version_2_1_0(leak, capsys):
     main(["--format", "sarif"])
     log = json.loads(capsys.readouterr().out)
