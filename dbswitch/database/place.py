@@ -40,7 +40,7 @@ class Place(Struct, frozen=True):
 
 
 def place_of(url: DatabaseUrl) -> Place:
-    """Return where `url` leads; all names of this machine's loopback interface count as one."""
+    """Return where `url` leads; all addresses of this machine's loopback interface count as one."""
     host, port = url.host, url.port
     if url.is_socket:
         return Place(host, port, url.database)

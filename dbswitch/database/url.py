@@ -6,12 +6,11 @@ URIs", the WHATWG URL standard as node-postgres' `pg-connection-string` 2.14 use
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NoReturn, final
 from urllib.parse import quote
 
-from dbswitch.database.url_host import checked_host
+from dbswitch.database.url_host import checked_host, is_this_machine
 from dbswitch.database.url_split import split
 from dbswitch.errors import UrlError
 
@@ -144,6 +143,7 @@ class DatabaseUrl:
 
     @property
     def is_local(self) -> bool:
+<<<<<<< HEAD
         """Whether the host names this machine: loopback or a Unix socket."""
         host = self.host.lower()
         return (
@@ -152,6 +152,10 @@ class DatabaseUrl:
             or host.endswith(".localhost")
             or re.fullmatch(r"127(?:\.\d{1,3}){3}", host) is not None
         )
+=======
+        """Whether the host is this machine by its very name: loopback or a Unix socket."""
+        return self.is_socket or is_this_machine(self.host)
+>>>>>>> bc09335 (Take 0.0.0.0, :: and embedded loopback addresses for localhost; refuse odd spellings of IPv4 addresses)
 
     @property
     def address(self) -> str:

@@ -7,6 +7,9 @@ import re
 from dbswitch.database.url_split import SOCKET_HOSTS
 from dbswitch.errors import UrlError
 
+# A host whose last label is a number is an IPv4 address (WHATWG URL Standard, "ends in a number").
+_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$")
+
 
 def checked_host(host: str, written: str, name: str) -> str:
     """Return the host as every program writes it; `written` is what stood in front of the database.
@@ -46,7 +49,37 @@ def checked_host(host: str, written: str, name: str) -> str:
             why="programs translate such names differently",
             fix="write it in its ASCII form",
         )
+    if _NUMBER.search(host):
+        return _ipv4_address(host, name)
     return host
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether an address or `localhost` is this machine: loopback, unspecified, or either embedded in IPv6."""
+    from ipaddress import ip_address
+
+    host = host.lower().removesuffix(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified  # connect(2) to 0.0.0.0 or :: reaches this machine
+
+
+def _ipv4_address(text: str, name: str) -> str:
+    from ipaddress import IPv4Address
+
+    try:
+        return str(IPv4Address(text))
+    except ValueError:
+        raise UrlError(
+            f"The IPv4 address in {name} is not four decimal numbers.",
+            why="its other spellings (127.1, 0x7f000001, 0177.0.0.1) hide which machine it is",
+            fix="write it like 192.0.2.1",
+        ) from None
 
 
 def _address(text: str, name: str) -> str:

@@ -14,6 +14,10 @@ NEON = "postgresql://u:p@ep-cool-1-pooler.eu-central-1.aws.neon.tech/app?sslmode
     [
         ("postgresql://u:p@localhost/app", "postgres://x:y@127.0.0.1:5432/app?schema=public"),
         ("postgresql://u:p@[::1]/app", "postgresql://u:p@db.localhost/app"),
+        ("postgresql://u:p@localhost/app", "postgresql://u:p@localhost./app"),
+        ("postgresql://u:p@localhost/app", "postgresql://u:p@0.0.0.0/app"),
+        ("postgresql://u:p@localhost/app", "postgresql://u:p@[::]/app"),
+        ("postgresql://u:p@localhost/app", "postgresql://u:p@[::ffff:127.0.0.1]/app"),
         ("postgresql://u:p@DB.example.test/app", "postgresql://u:p@db.example.test.:5432/app"),
         (NEON, NEON.replace("-pooler", "")),
         (

@@ -288,3 +288,11 @@ def test_neither_url_nor_secret_is_pickled():
     for value in (DatabaseUrl.parse("postgresql://u:p@h/db"), Secret("p")):
         with pytest.raises(TypeError, match="not pickled"):
             pickle.dumps(value)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1", "127.0.0.1.", "1.2.3.256"]
+)
+def test_an_ipv4_address_in_a_spelling_that_hides_the_machine_is_refused(host: str) -> None:
+    with pytest.raises(UrlError, match="IPv4"):
+        DatabaseUrl.parse(f"postgresql://u:p@{host}:5432/app")
