@@ -40,7 +40,7 @@ def remove_scripts(text: str) -> str:
     Unchanged if there are none, or if it cannot be edited safely.
     """
     try:
-        value = json.loads(text)
+        value = parse_json(text)
         old = value.get("scripts", {})
         ours = {name for name, line in old.items() if _is_ours(name, line)}
         if not ours:
@@ -57,7 +57,7 @@ def remove_scripts(text: str) -> str:
         else:
             new = text[: members[0][1]] + _joined(text, kept) + text[members[-1][2] :]
         wanted = {**value, "scripts": {name: line for name, line in old.items() if name not in ours}}
-        return new if json.loads(new) == wanted else text
+        return new if parse_json(new) == wanted else text
     except (ValueError, TypeError, AttributeError):
         return text
 
