@@ -143,19 +143,8 @@ class DatabaseUrl:
 
     @property
     def is_local(self) -> bool:
-<<<<<<< HEAD
         """Whether the host names this machine: loopback or a Unix socket."""
-        host = self.host.lower()
-        return (
-            self.is_socket
-            or host in {"localhost", "::1", "0:0:0:0:0:0:0:1"}
-            or host.endswith(".localhost")
-            or re.fullmatch(r"127(?:\.\d{1,3}){3}", host) is not None
-        )
-=======
-        """Whether the host is this machine by its very name: loopback or a Unix socket."""
         return self.is_socket or is_this_machine(self.host)
->>>>>>> bc09335 (Take 0.0.0.0, :: and embedded loopback addresses for localhost; refuse odd spellings of IPv4 addresses)
 
     @property
     def address(self) -> str:

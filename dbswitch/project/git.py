@@ -185,7 +185,7 @@ def _ownership(folder: Path) -> tuple[str, ...]:
         if os.path.lexists(entry):
             try:
                 owners = {path.lstat().st_uid for path in (here, parent, entry, _git_directory(entry))}
-            except OSError:
+            except (OSError, ValueError):  # ValueError: a path with NUL in a `.git` file
                 return ()
             return ("-c", f"safe.directory={parent}") if len(owners) == 1 else ()
     return ()

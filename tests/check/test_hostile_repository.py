@@ -296,3 +296,9 @@ def test_the_message_of_an_older_git_is_understood(tmp_path, monkeypatch):
         with pytest.raises(git.DubiousOwnershipError) as caught:
             git.run(tmp_path, "ls-files")
         assert caught.value.fix.endswith("safe.directory '/x y'")
+
+
+def test_a_git_file_that_holds_no_path_is_no_bug(tmp_path):
+    (tmp_path / ".git").write_bytes(b"gitdir: \0\xff\n")
+    with pytest.raises(git.GitError):
+        git.run(tmp_path, "ls-files")
