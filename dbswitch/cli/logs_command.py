@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 # ECMA-48: control sequences, operating system commands, two-byte escapes.
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[0-Z\\^_`-~])")
-_OPEN_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|\][^\x07\x1b]{0,256})?$")
+_OPEN_ESCAPE = re.compile(rb"(?:\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|\][^\x07\x1b]{0,256}\x1b?)?|\xc2)\Z")
+_COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
+# C0 except tab, line feed and carriage return; DEL; C1 in UTF-8.
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
 _TAIL = 1 << 20  # bytes; as much of the log's end as is searched for its last lines
 
 
@@ -72,7 +75,7 @@ def show_log(chunks: Iterable[bytes], *, as_json: bool) -> None:
     """Write log text to stdout as it comes, or as one JSON object per line. Raises BrokenPipeError."""
     if not as_json:
         coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        for chunk in chunks if coloured else without_escapes(chunks):
+        for chunk in without_escapes(chunks, keep_colours=coloured):
             with writing_to_stdout():
                 sys.stdout.buffer.write(chunk)
                 sys.stdout.buffer.flush()
@@ -86,14 +89,28 @@ def show_log(chunks: Iterable[bytes], *, as_json: bool) -> None:
         _log_line(rest)
 
 
-def without_escapes(chunks: Iterable[bytes]) -> Iterable[bytes]:
-    """Yield the text without escape sequences of terminals; one that a chunk ends in is completed by the next."""
+def without_escapes(chunks: Iterable[bytes], *, keep_colours: bool) -> Iterable[bytes]:
+    """Yield the text without escape sequences and control characters; a sequence may be split between chunks.
+
+    A checkout may bring a log, and the server writes what its clients send: neither may retitle, clear or write to the
+    clipboard of a terminal.
+    """
     rest = b""
     for chunk in chunks:
-        text = _ESCAPE.sub(b"", rest + chunk)
+        text = rest + chunk
         cut = _OPEN_ESCAPE.search(text)
-        rest = text[cut.start() :] if cut is not None else b""
-        yield text[: len(text) - len(rest)]
+        rest = b"" if cut is None else text[cut.start() :]
+        yield _cleaned(text[: len(text) - len(rest)], keep_colours=keep_colours)
+
+
+def _cleaned(text: bytes, *, keep_colours: bool) -> bytes:
+    parts, end = [], 0
+    for found in _ESCAPE.finditer(text):
+        parts.append(_CONTROL.sub(b"", text[end : found.start()]))
+        if keep_colours and _COLOUR.fullmatch(found[0]):
+            parts.append(found[0])
+        end = found.end()
+    return b"".join((*parts, _CONTROL.sub(b"", text[end:])))
 
 
 def _log_line(line: bytes) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbswitch.cli.logs_command import without_escapes
 from tests.cli.conftest import PASSWORD
 from tests.cli.running import REAL, environment, run
 
@@ -496,6 +497,25 @@ def test_colours_of_the_log_are_taken_out_in_a_pipe_and_kept_on_a_terminal(folde
     with folder.terminal("logs", env={"NO_COLOR": "1"}) as terminal:
         terminal.end()
     assert "\x1b[32m" not in terminal.seen
+
+
+def test_a_log_can_colour_the_terminal_and_do_nothing_else_to_it(folder: Folder) -> None:
+    hostile = b"\x1b]0;title\x07\x1b[2J\x1b[1;1H\x1bc\x9b\xc2\x9b31m\x07\x08\x1b]52;c;eA==\x1b\\\x1bP+q\x1b\\\x1b[31mred\x1b[0m\tend\n"
+    (folder.root / ".dbswitch").mkdir(0o700)
+    (folder.root / ".dbswitch" / "server.log").write_bytes(hostile + b"\x1b]" + b"x" * 500 + b"\n\x1b[")
+    with folder.terminal("logs") as terminal:
+        terminal.end()
+    assert "\x1b[31mred\x1b[0m" in terminal.seen
+    rest = terminal.seen.replace("\x1b[31m", "").replace("\x1b[0m", "")
+    assert not set(rest) & {chr(code) for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160))}
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_sequence_that_is_split_between_two_reads_is_taken_out_too(keep: bool) -> None:
+    whole = b"a\x1b]0;title\x07\x1b]8;;x\x1b\\b\xc2\x9bc\x1b[2Jd\n"
+    for at in range(len(whole)):
+        chunks = [whole[:at], whole[at:]]
+        assert b"".join(without_escapes(chunks, keep_colours=keep)) == b"abcd\n"
 
 
 def test_nothing_that_others_wrote_can_steer_the_terminal(folder: Folder) -> None:
