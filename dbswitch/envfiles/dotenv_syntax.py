@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -56,10 +57,11 @@ class Site(Struct, frozen=True):
     quoted: bool
 
 
-def find_sites(text: str) -> list[Site]:
+@lru_cache(maxsize=16)  # one command asks some hundred times about the same few files
+def find_sites(text: str) -> tuple[Site, ...]:
     """Return every binding in `text`, in order, with offsets into `text` itself (CRLF and bare CR included)."""
     pairs = [m.start() for m in re.finditer("\r\n", text)]
-    sites = list(_sites(re.sub("\r\n?", "\n", text) if "\r" in text else text))
+    sites = tuple(_sites(re.sub("\r\n?", "\n", text) if "\r" in text else text))
     if not pairs:
         return sites
     # Each CRLF before an offset costs one character; entry i is where pair i's LF stands in the normalised text.
@@ -68,10 +70,10 @@ def find_sites(text: str) -> list[Site]:
     def back(offset: int) -> int:
         return offset + bisect_right(lost, offset - 1)
 
-    return [
+    return tuple(
         Site(s.key, back(s.start), back(s.after_sign), back(s.value_start), back(s.value_end), s.quoted)
         for s in sites
-    ]
+    )
 
 
 def _sites(text: str) -> Iterator[Site]:

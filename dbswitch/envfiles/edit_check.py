@@ -28,7 +28,7 @@ class Readings:
     @cached_property
     def sites(self) -> tuple[Site, ...]:
         """Where Node's dotenv finds bindings."""
-        return tuple(dotenv_syntax.find_sites(self.text))
+        return dotenv_syntax.find_sites(self.text)
 
     @cached_property
     def dotenv(self) -> dict[str, str]:
