@@ -34,25 +34,28 @@ class ShellReading(Struct, frozen=True):
     stop: ReadingStop | None
 
 
+# No possessive quantifiers: Python before 3.11.5 matches some of them wrongly (CPython issue 106052). Lookaheads keep each
+# repetition maximal and each text readable in one way only, so that a failed match stays linear.
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_PARAMETER = rf"\$(?:{_NAME}|\{{{_NAME}\}}|[0-9@*#?$!-])"
+_PARAMETER = rf"\$(?:{_NAME}(?![A-Za-z0-9_])|\{{{_NAME}\}}|[0-9@*#?$!-])"
 _NO_PARAMETER = r"\$(?![A-Za-z0-9_@*#?$!{(\[-])"
 _SINGLE = r"'[^'\0]*'"
-_DOUBLE = rf'"(?:[^"\\`$\0]|\\[^\0]|{_PARAMETER}|{_NO_PARAMETER})*+"'
+_DOUBLE = rf'"(?:[^"\\`$\0]|\\[^\0]|{_PARAMETER}|{_NO_PARAMETER})*"'
 _PLAIN = r"[^ \t\n'\"\\`$&;|<>()~\0]"
 _PIECE = rf"(?:{_PLAIN}|{_SINGLE}|{_DOUBLE}|\\(?:[^\0]|\Z)|{_PARAMETER}|{_NO_PARAMETER}(?!['\"])|~)"
 _BLANK = r"(?:[ \t]|\\\n)"
-_WORD = rf"(?!#){_PIECE}++"
+_BLANKS = rf"{_BLANK}*(?!{_BLANK})"
+_WORD = rf"(?!#){_PIECE}+(?!{_PIECE})"
 # The words of a command, and what ends it; `&` runs it in a subshell, so that its assignments are lost.
 _COMMAND = re.compile(
-    rf"{_BLANK}*+(?P<words>(?:{_WORD}{_BLANK}*+)*+)(?:(?<![^ \t\n])#[^\n]*+)?(?P<end>\n|\Z|[;&](?![;&|>]))"
+    rf"{_BLANKS}(?P<words>(?:{_WORD}{_BLANKS})*)(?:(?<![^ \t\n])#[^\n]*(?![^\n]))?(?P<end>\n|\Z|[;&](?![;&|>]))"
 )
 _WORDS = re.compile(_WORD)
 _PIECES = re.compile(_PIECE)
 _ASSIGNMENT = re.compile(rf"({_NAME})=")
 _IN_DOUBLE = re.compile(rf'\\([$`"\\\n])|({_PARAMETER})')
 _UP_TO_OPEN_QUOTE = re.compile(
-    r"(?:[^'\"\\\n`$(<#]|\\[\s\S]|'[^']*'|\"(?:[^\"\\]|\\[\s\S])*\"|\$(?![('\"\[{]))*+(?=['\"])"
+    r"(?=(?P<closed>(?:[^'\"\\\n`$(<#]|\\[\s\S]|'[^']*'|\"(?:[^\"\\]|\\[\s\S])*\"|\$(?![('\"\[{]))*))(?P=closed)(?=['\"])"
 )
 # Names that bash computes or does not let a file change; assigning to some of them ends `source`.
 _SPECIAL = re.compile(
