@@ -74,7 +74,7 @@ def test_a_web_server_on_the_port_is_named_and_given_up(door, query, trace):
     with pytest.raises(AttemptError) as caught, session(url, Resolver(url.host), 5, trace=trace):
         pass
     assert caught.value.failure.kind is K.NOT_POSTGRES
-    with pytest.raises(DatabaseRejectedError, match="no Postgres"):
+    with pytest.raises(DatabaseRejectedError, match="other than a Postgres server"):
         wait_until_ready(url, SHORT)
 
 
