@@ -81,5 +81,6 @@ def _spellings(part: str) -> set[str]:
 def _whole(word: str) -> str:
     """Return a pattern that does not match inside a longer word: a password may be a common one."""
     before = r"(?<![A-Za-z0-9])" if word[0].isalnum() else ""
-    after = r"(?![A-Za-z0-9])" if word[-1].isalnum() else ""
+    # A URL's scheme stays: the patterns after this need it, and `postgres` is a common password.
+    after = r"(?![A-Za-z0-9]|://)" if word[-1].isalnum() else ""
     return before + re.escape(word) + after

@@ -89,6 +89,13 @@ def test_a_common_word_as_a_password_is_replaced_as_a_whole_word_only() -> None:
 
 
 @pytest.mark.usefixtures("known")
+def test_a_password_that_is_also_a_scheme_hides_no_other_password() -> None:
+    redaction.remember(["postgresql://u:postgres@h/d", "postgresql://u:postgresql@h/d"])
+    for text in ("postgres://a:s3cr3t@h/d", "postgresql://a:s3cr3t@h/d"):
+        assert "s3cr3t" not in redact(text)
+
+
+@pytest.mark.usefixtures("known")
 def test_a_value_that_holds_another_leaves_nothing_behind() -> None:
     redaction.remember(["secret", "secret_prod"])
     assert redact("with secret_prod") == "with ***"

@@ -11,7 +11,7 @@ from msgspec import Struct
 from dbswitch.database.place import Place, place_in, place_of
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
-from dbswitch.errors import DbswitchError, UrlError
+from dbswitch.errors import DbswitchError, InterruptedSwitchError, UrlError
 from dbswitch.project import entered, reader_files
 from dbswitch.project.reader_profiles import profiles, url_variables
 from dbswitch.project.resolving import Target, list_targets, resolve_ref
@@ -171,6 +171,8 @@ def _resolved(
             continue
         try:
             targets.append(resolve_ref(project, ref, ambient=ambient))
+        except InterruptedSwitchError:
+            raise
         except DbswitchError as error:  # one broken target must not hide the others
             unresolved.append((ref.name, error.what))
     return tuple(targets), tuple(unresolved)

@@ -12,6 +12,7 @@ from dbswitch.errors import (
     DatabaseRejectedError,
     DbswitchError,
     EnvFileError,
+    InterruptedSwitchError,
     OvertakenError,
     ServerError,
 )
@@ -19,7 +20,7 @@ from dbswitch.project import targets
 from dbswitch.server import lifecycle
 from dbswitch.server.state import ServerState
 from dbswitch.switch import lock_file, project_state, recovery
-from dbswitch.switch.database_start import probe
+from dbswitch.switch.database_start import load_driver, probe
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.run_lock import hold_if_free
@@ -75,9 +76,7 @@ def start_server(
                 extra=extra,
             )
             try:
-                _wait_for_database(
-                    observed, session.reporter, timeout, first_start=True, on_look=lease.look_for_newer
-                )
+                _wait_for_database(observed, session, timeout, first_start=True, on_look=lease.look_for_newer)
             except OvertakenError as newer:
                 _tell_newer(session.reporter, newer, "the database was not waited for")
             with apply.undone_on_failure():
@@ -119,7 +118,7 @@ def restart(
 
             # The new server takes two seconds to boot, the database's answer is there long before; probing it first would add to the boot time.
             def meanwhile() -> None:
-                _wait_for_database(observed, session.reporter, timeout, first_start=False, briefly=True)
+                _wait_for_database(observed, session, timeout, first_start=False, briefly=True)
 
             with apply.undone_on_failure():
                 apply.stop_server(just_seen=True)
@@ -128,7 +127,7 @@ def restart(
             if (
                 apply.tell_first_page() or up.failing
             ):  # the database may be the cause; the full probe finds out
-                _wait_for_database(observed, session.reporter, timeout, first_start=False)
+                _wait_for_database(observed, session, timeout, first_start=False)
 
     return carry_out(project, emit, body, run_id=run_id)
 
@@ -157,7 +156,7 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
 
 def _wait_for_database(
     observed: Observed,
-    reporter: Reporter,
+    session: Session,
     timeout: float | None,
     *,
     first_start: bool,
@@ -169,6 +168,7 @@ def _wait_for_database(
     `briefly`: a server on this machine that accepts connections is enough. Importing the driver while Next.js boots costs
     a third of a second on two processors.
     """
+    reporter = session.reporter
     if observed.previous is None:
         reporter.skip(Phase.PROBE, "the env files hold no known target")
         return
@@ -178,12 +178,13 @@ def _wait_for_database(
             reporter.skip(Phase.PROBE, f"the server of {target.url.database} accepts connections")
             return
         goal = project_state.destination(observed.project, target, timeout=timeout, first_start=first_start)
+        load_driver(session.interrupts)
         probe(goal, reporter, Phase.PROBE, on_look=on_look)
     except (DatabaseNotReadyError, DatabaseRejectedError) as error:
         reporter.notice(
             "database-not-ready", f"{error.what.rstrip('.')}; the server is started anyway", "warning"
         )
-    except OvertakenError:
+    except (OvertakenError, InterruptedSwitchError):
         raise
     except DbswitchError as error:
         reporter.notice("target-unusable", error.what, "warning")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -119,3 +121,30 @@ def test_outside_the_main_thread_it_does_nothing():
     thread.start()
     thread.join()
     assert ended == [signal.getsignal(signal.SIGINT)]
+
+
+def test_a_signal_while_the_database_driver_is_imported_is_not_lost() -> None:
+    """psycopg's import catches every Exception; the child sends itself a TERM from inside that import."""
+    code = """
+import os, signal, sys
+from dbswitch.errors import InterruptedSwitchError
+from dbswitch.switch.database_start import load_driver
+from dbswitch.switch.interrupts import Interrupts
+
+class Sender:
+    def find_spec(self, name, path=None, target=None):
+        if name == "psycopg_binary.pq":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Sender())
+with Interrupts() as interrupts:
+    try:
+        load_driver(interrupts)
+    except InterruptedSwitchError:
+        import psycopg
+        print("interrupted", psycopg.pq.__impl__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["interrupted", "binary"], done.stderr

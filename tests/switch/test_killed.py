@@ -150,7 +150,7 @@ def test_a_signal_at_an_event_rolls_back_or_finishes(
         if ended == -number:
             assert events[-1]["event"] == "result", (point, events, err)
             ended = events[-1]["exit"]
-        assert ended in {0, code}, (point, events, err)
+        assert ended in {0, code}, (point, events[-1], err)
         assert "Traceback" not in err
         codes.append(ended)
         assert assert_whole(folder, old, new) == ("new" if ended == 0 else "old")
