@@ -57,11 +57,11 @@ class CommandContext:
 
     @property
     def interactive(self) -> bool:
-        """Whether a person can answer: what they read and what they type is a terminal, and JSON is not asked for."""
+        """Whether questions can be asked: stdin and stderr are terminals, and the output is not JSON."""
         return not self.json and sys.stdin.isatty() and sys.stderr.isatty()
 
     def asker(self) -> Callable[[Question], str] | None:
-        """Return what puts a question to a person, or None where nobody can answer."""
+        """Return what asks a question on the terminal, or None without one."""
         if not self.interactive:
             return None
 

@@ -80,7 +80,7 @@ def dev(context: CommandContext, *, detach: bool, take_port: bool, yes: bool, ti
             return _leave(
                 project, context.renderer, ours=_is_ours(results), terminated=interruption.terminated
             )
-        except (BrokenPipeError, UsageError):  # nobody reads, or the terminal is gone
+        except (BrokenPipeError, UsageError):  # the reader or the terminal is gone
             _leave(project, context.renderer, ours=_is_ours(results), terminated=True)
             raise
     return watch.verdict(context.renderer)

@@ -124,7 +124,7 @@ def _ensure_token(project: Project) -> None:
         raise ConfigError(
             "the key that the route asks for cannot be written",
             facts=(f"{error.filename or project.state_dir}: {error.strerror}",),
-            why="without it the route answers nobody, dbswitch included",
+            why="without it the route answers no request, not even dbswitch's",
             fix=f"make {project.root} writable for you, then generate the route again",
         ) from error
 

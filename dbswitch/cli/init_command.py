@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def init(context: CommandContext, *, dry_run: bool, yes: bool, scripts: bool) -> int:
-    """Look, show, ask where somebody can answer, write; return the exit code.
+    """Show what was found, ask on a terminal, write; return the exit code.
 
     A target called `dev` or the like must not keep `init` from explaining the project, so the targets are not listed
     for colours here.

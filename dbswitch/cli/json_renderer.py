@@ -49,7 +49,7 @@ class JsonRenderer:
             self._reader_left = True
 
     def answer(self, answer: Answer) -> None:
-        """Write one object. Raises BrokenPipeError when nobody reads."""
+        """Write one object. Raises BrokenPipeError when the reader is gone."""
         with writing_to_stdout():
             self._write(object_line(answer.event, answer.fields))
 

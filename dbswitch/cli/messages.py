@@ -72,7 +72,7 @@ def duration(seconds: float) -> str:
 
 
 def phase_line(phase: Phase, state: PhaseState, seconds: float, detail: str, *, verbose: bool) -> Line | None:
-    """Return the line that stays on the screen, or None where a person gains nothing from it."""
+    """Return the line that stays on the screen, or None if it would tell nothing new."""
     tail = f" ({detail})" if detail else ""
     match state:
         case PhaseState.STARTED:

@@ -62,7 +62,7 @@ class Renderer(Protocol):
         """Say one event of a run."""
 
     def answer(self, answer: Answer) -> None:
-        """Say what was asked for, on stdout. Raises BrokenPipeError when nobody reads any more."""
+        """Say what was asked for, on stdout. Raises BrokenPipeError when the reader is gone."""
 
     def note(self, text: str) -> None:
         """Say something in passing; people only."""
@@ -71,7 +71,7 @@ class Renderer(Protocol):
         """Say an error."""
 
     def question(self, lines: Iterable[Line], prompt: str) -> str:
-        """Ask a person and return the answer without its line end. Raises EOFError when the input ends."""
+        """Ask on the terminal and return the answer without its line end. Raises EOFError when the input ends."""
 
     def close(self) -> None:
         """Leave the terminal as it was."""

@@ -18,7 +18,7 @@ def agree_to_take_port(context: CommandContext, *, yes: bool) -> None:
     """Ask before another program is ended.
 
     Raises:
-        UsageError: nobody agreed.
+        UsageError: it was not confirmed.
     """
     if yes:
         return
@@ -28,7 +28,7 @@ def agree_to_take_port(context: CommandContext, *, yes: bool) -> None:
             return
         raise UsageError("not agreed to end the program on the port", why="nothing was changed")
     raise UsageError(
-        "--take-port needs --yes where nobody can be asked",
+        "--take-port needs --yes without a terminal",
         why="it ends a program that is not dbswitch's",
         fix="add --yes",
     )

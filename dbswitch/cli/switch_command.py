@@ -69,10 +69,10 @@ def switch(
 
 
 def _picked(context: CommandContext, project: Project) -> str:
-    """Let a person choose a target from a list.
+    """Offer the targets in a list.
 
     Raises:
-        UsageError: nobody can be asked, nothing was chosen, or there are no targets.
+        UsageError: there is no terminal, nothing was chosen, or there are no targets.
     """
     from dbswitch.project.active import active
     from dbswitch.project.targets import list_targets

@@ -45,7 +45,7 @@ def printable(text: str) -> str:
     """Return `text` without anything that steers a terminal: names and messages of others are in what we say."""
     if text.isprintable():
         return text
-    # A second line of a message is indented, so that nobody's text can pass for a line of ours.
+    # A second line of a message is indented, so that foreign text cannot pass for a line of dbswitch.
     return "".join(c if c.isprintable() else "\n    " if c == "\n" else "?" for c in text)
 
 
@@ -133,7 +133,7 @@ class PlainPeople:
             self.line(line)
 
     def answer(self, answer: Answer) -> None:
-        """Print what was asked for on stdout. Raises BrokenPipeError when nobody reads."""
+        """Print what was asked for on stdout. Raises BrokenPipeError when the reader is gone."""
         self.settle()
         with writing_to_stdout():
             for line in answer.lines:

@@ -22,7 +22,7 @@ def uninstall(context: CommandContext, *, dry_run: bool, yes: bool, stop: bool) 
     """Take away what dbswitch wrote into the project, and its state; return the exit code.
 
     Raises:
-        UsageError: nobody can be asked, and `--yes` is missing.
+        UsageError: there is no terminal, and `--yes` is missing.
         EnvFileError: an env file cannot be edited safely; nothing was changed.
         ConfigError: a file cannot be taken away.
     """
@@ -57,7 +57,7 @@ def _agreed(context: CommandContext, *, yes: bool) -> bool:
         return True
     if not context.interactive:
         raise UsageError(
-            "`dbswitch uninstall` needs --yes where nobody can be asked",
+            "`dbswitch uninstall` needs --yes without a terminal",
             facts=("nothing was changed",),
             why="it takes files away",
             fix="dbswitch uninstall --yes   (or --dry-run to see what it does)",
