@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_timeout import Settings
 
+from dbswitch import redaction
 from tests.support import forkserver
 from tests.support.dealing import deal
 from tests.support.processes import MARKER, describe, end, with_variable
@@ -104,6 +105,12 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     if isinstance(node, pytest.Item):
         settings = Settings(TEARDOWN_DEADLINE, "signal", func_only=False, disable_debugger_detection=False)
         node.ihook.pytest_timeout_set_timer(item=node, settings=settings)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_to_redact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the values of the tests before this one: a process of dbswitch knows those of one project."""
+    monkeypatch.setattr(redaction, "_known", set())
 
 
 def _must_run(item: pytest.Item) -> bool:
