@@ -18,6 +18,7 @@ PRODUCTION = frozenset({"prod", "live"})
 URLS = ("DATABASE_URL", "DIRECT_URL", "DATABASE_URL_UNPOOLED")
 COMPANIONS = ("STRIPE_KEY", "BLOB_TOKEN")
 FILES = (".env.development.local", ".env.local", ".env.development", ".env")
+START_FILES = (".env.local", ".env")  # of those that a switch edits
 EDITED = (".env", ".env.local", ".env.development.local")
 SOURCES = ("suffix", "file", "exported", "command")
 PLACES = ("localhost", "ep-a-pooler.x.test", "stage.x.test", "ep-a.x.test", "live.x.test")
@@ -242,7 +243,7 @@ class World:
         return found
 
     def readers(self) -> list[tuple[str, dict[str, str]]]:
-        every = [("next", self.reads(FILES))]
+        every = [("next", self.reads(FILES)), ("next start", self.reads(START_FILES))]
         if self.prisma is not None:
             every.append(("prisma", self.reads(self.prisma[3])))
         return every
