@@ -86,6 +86,7 @@ class DatabaseRejectedError(DbswitchError):
     """The database answered and will keep saying no: wrong password, no such database, TLS mismatch."""
 
     exit_code = ExitCode.DATABASE
+    prisma_code = ""  # Prisma's code for the reason, where one is known
 
 
 class BusyError(DbswitchError):

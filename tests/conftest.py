@@ -22,7 +22,12 @@ from tests.support.processes import MARKER, describe, end, with_variable
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-pytest_plugins = ("tests.support.figures", "tests.support.postgres", "tests.support.nextapp")
+pytest_plugins = (
+    "tests.support.figures",
+    "tests.support.postgres",
+    "tests.support.pgbouncer",
+    "tests.support.nextapp",
+)
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 GRACE = 2.0  # seconds that a process may take to end after the last test

@@ -14,9 +14,12 @@ from dbswitch.cli.options import (
     Confirm,
     DryRun,
     GeneratedKind,
+    ReadOnly,
     TakePort,
     Timeout,
+    Write,
     Yes,
+    access,
 )
 from dbswitch.errors import UsageError
 from dbswitch.switch.plan import Mode
@@ -71,6 +74,8 @@ def switch(
         ),
     ] = False,
     take_port: TakePort = False,
+    read_only: ReadOnly = False,
+    write: Write = False,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> int:
     """Switch to a target; `dbswitch TARGET` is the short form."""
@@ -93,6 +98,7 @@ def switch(
         timeout=timeout,
         dry_run=dry_run,
         take_port=take_port,
+        read_only=access(read_only=read_only, write=write),
     )
     return switch(context, target, options, detach=detach, run_id=run_id)
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 SWITCH = "switch"  # the command that a target's name stands for
 WITH_VALUE = frozenset({"--confirm", "--timeout", "--project", "--run-id"})
-ONLY_SWITCH = frozenset({"--dry-run", "--restart", "--hot", "--no-restart", "--detach"})
+ONLY_SWITCH = frozenset(
+    {"--dry-run", "--restart", "--hot", "--no-restart", "--detach", "--read-only", "--write"}
+)
 HELP = ("help", "version")  # words people try; they mean the flags of that name
 ABOUT_THE_TOOL = frozenset({"--help", "-h", "--version", "--install-completion", "--show-completion"})
 

@@ -70,6 +70,8 @@ def arguments(
         line.append(f"--timeout={options.timeout:g}")
     if options.take_port:
         line.append("--take-port")
+    if options.read_only is not None:
+        line.append("--read-only" if options.read_only else "--write")
     if options.yes:
         line.append("--yes")
     if context.verbose:

@@ -190,7 +190,8 @@ def _switched(result: Result, who: Line, place: str, notices: Sequence[Notice]) 
 
 def _place(identity: dict[str, str]) -> str:
     name, address = identity.get("database", ""), identity.get("address", "")
-    return f"{address}/{name}" if name and address else name or "its database"
+    place = f"{address}/{name}" if name and address else name or "its database"
+    return f"{place}, read-only" if identity.get("readOnly") == "true" else place
 
 
 def failure_lines(error: ErrorInfo) -> list[Line]:

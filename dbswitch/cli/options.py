@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from dbswitch.errors import UsageError
+
 
 class GeneratedKind(StrEnum):
     """What `dbswitch generate` can write."""
@@ -61,6 +63,21 @@ Timeout = Annotated[
         help="How long the database may take to be ready.",
     ),
 ]
+ReadOnly = Annotated[
+    bool, typer.Option("--read-only", help="Give the app a URL whose sessions cannot write.")
+]
+Write = Annotated[
+    bool, typer.Option("--write", help="Lift `read_only = true` of the target; asks for its name.")
+]
+
+
+def access(*, read_only: bool, write: bool) -> bool | None:
+    """Return what the two flags ask for: True is read-only, False writable, None what dbswitch.toml says."""
+    if read_only and write:
+        raise UsageError("--read-only and --write exclude each other", fix="leave one of them out")
+    return True if read_only else False if write else None
+
+
 TakePort = Annotated[
     bool,
     typer.Option("--take-port", help="End the foreign program on the server's port (asks first)."),

@@ -40,6 +40,7 @@ def status_fields(project: Project, found: Status) -> dict[str, Any]:
         "project": str(project.root),
         "target": found.active.target,
         "active": found.active.kind.value,
+        "read_only": found.active.read_only,
         "readers": [
             {
                 "reader": state.reader.value,
@@ -47,6 +48,7 @@ def status_fields(project: Project, found: Status) -> dict[str, Any]:
                 "database": state.database,
                 "source": state.source,
                 "variable": state.variable,
+                "read_only": state.read_only,
                 "differing": list(state.differing),
                 "foreign": [{"variable": key, "target": owner} for key, owner in state.foreign],
             }

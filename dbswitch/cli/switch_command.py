@@ -29,6 +29,7 @@ class SwitchOptions:
     timeout: float | None = None
     dry_run: bool = False
     take_port: bool = False
+    read_only: bool | None = None
 
 
 def switch(
@@ -63,6 +64,7 @@ def switch(
         dry_run=options.dry_run,
         ask=context.asker(),
         take_port=options.take_port,
+        read_only=options.read_only,
         ambient=dict(os.environ),
     )
     return run.switch(project, request, context.renderer.emit).exit

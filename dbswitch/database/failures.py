@@ -304,12 +304,14 @@ def explain(found: Failure, where: str, tried: str = "") -> DatabaseRejectedErro
     """
     said = (f"it says: {found.said}",) if found.said else ()
     if not found.retry:
-        return DatabaseRejectedError(
+        rejected = DatabaseRejectedError(
             f"The database rejected the connection: {found.text} ({found.prisma_code}).",
             facts=(where, *said),
             why="waiting would not change that",
             fix=found.fix,
         )
+        rejected.prisma_code = found.prisma_code
+        return rejected
     return DatabaseNotReadyError(
         f"The database was not ready in time: {found.text} ({found.prisma_code}).",
         facts=(where, *said, *((tried,) if tried else ())),

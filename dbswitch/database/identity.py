@@ -75,7 +75,7 @@ class Identity(Struct, frozen=True):
         return self._same_place(other) and self.started_at != other.started_at
 
     def differs_in(self, expected: Identity) -> str:
-        """Describe how the app's identity differs from `expected` in role or schema; empty if it does not."""
+        """Describe how the app's identity differs from `expected` in role, schema or access; empty if it does not."""
         if None not in {self.role, expected.role} and self.role != expected.role:
             return f"as role {self.role}, not {expected.role}"
         wanted, found = expected.model_schema, self.model_schema
@@ -85,6 +85,8 @@ class Identity(Struct, frozen=True):
             found = self.schema
         if None not in {wanted, found} and wanted != found:
             return f"in {_schema(found)}, not {_schema(wanted)}"
+        if self.read_only != expected.read_only:
+            return f"in {_access(self)} sessions, not in {_access(expected)} ones"
         return ""
 
     def leaves_open(self, expected: Identity) -> str:
@@ -154,6 +156,10 @@ def _told(found: Mapping[str, Any], key: str) -> str | None:
 
 def _schema(name: str | None) -> str:
     return f'schema "{name}"' if name else "no schema"
+
+
+def _access(identity: Identity) -> str:
+    return "read-only" if identity.read_only else "writable"
 
 
 def _truth(value: object, key: str) -> bool:

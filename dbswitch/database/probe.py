@@ -277,7 +277,8 @@ def _notices(url: DatabaseUrl, answer: _Answer) -> tuple[str, ...]:
         )
     elif answer.identity.read_only:
         found.append(
-            f"{answer.identity.database} is read-only (default_transaction_read_only): writes will fail."
+            f"{answer.identity.database} is read-only (default_transaction_read_only): writes fail, those of next-auth sessions"
+            " among them."
         )
     if (
         answer.encrypted

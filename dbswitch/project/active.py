@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.database.place import Place, place_in, place_of
+from dbswitch.database.read_only import asks_read_only
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
 from dbswitch.errors import DbswitchError, InterruptedSwitchError, UrlError
 from dbswitch.project import entered, reader_files
+from dbswitch.project.read_only_target import as_read_only
 from dbswitch.project.reader_profiles import profiles, url_variables
 from dbswitch.project.resolving import Target, list_targets, resolve_ref
 from dbswitch.project.value_origin import ValueOrigin
@@ -46,6 +48,7 @@ class ReaderState(Struct, frozen=True):
         differing: other variables of that target for which this reader gets another value.
         foreign: variable and target: variables of another target that this reader gets and this target does not set.
         place: where its URL leads; None where it cannot be used.
+        read_only: its URL asks for read-only sessions.
     """
 
     reader: Reader
@@ -56,6 +59,7 @@ class ReaderState(Struct, frozen=True):
     differing: tuple[str, ...] = ()
     foreign: tuple[tuple[str, str], ...] = ()
     place: Place | None = None
+    read_only: bool = False
 
     @property
     def whole(self) -> bool:
@@ -101,11 +105,17 @@ class Active(Struct, frozen=True):
         return self.app_target if self.kind is ActiveKind.PARTIAL else self.target
 
     @property
+    def read_only(self) -> bool:
+        """Whether the URL of every reader asks for read-only sessions."""
+        having = tuple(state for state in self.readers if state.database is not None and _counts(state))
+        return bool(having) and all(state.read_only for state in having)
+
+    @property
     def text(self) -> str:
         """One line for display."""
         match self.kind:
             case ActiveKind.ONE:
-                return str(self.target)
+                return f"{self.target}{' (read-only)' if self.read_only else ''}"
             case ActiveKind.PARTIAL:
                 having = [state for state in self.readers if state.target is not None]
                 remarks = dict.fromkeys(remark for state in having for remark in state.remarks)
@@ -193,7 +203,8 @@ class _Comparison:
         self._project = project
         self._files = files
         self._refs = refs
-        self._targets = targets
+        # Each target is compared as its source has it, and in its read-only form.
+        self._targets = tuple(form for one in targets for form in (one, as_read_only(project, one)))
         self._unresolved = frozenset(name for name, _ in unresolved)
         self._ambient = ambient
         self._written = entered.load(project.private_dir)
@@ -215,20 +226,23 @@ class _Comparison:
                 target = self._leading_to(key, value)
             if name is None and target is None:
                 name = self._remembered(key, value)
+        differing: tuple[str, ...] = ()
+        foreign: tuple[tuple[str, str], ...] = ()
         if target is not None:
-            return ReaderState(
-                profile.reader,
-                key,
-                target.name,
-                _masked(value, key),
-                chosen.source,
-                self._differing(profile, target, key, found),
-                self._foreign(target, found),
-                place_in(value),
-            )
-        differing = () if name is None else self._changed(name, found)
+            name = target.name
+            differing, foreign = self._differing(profile, target, key, found), self._foreign(target, found)
+        elif name is not None:
+            differing = self._changed(name, found)
         return ReaderState(
-            profile.reader, key, name, _masked(value, key), chosen.source, differing, place=place_in(value)
+            profile.reader,
+            key,
+            name,
+            _masked(value, key),
+            chosen.source,
+            differing,
+            foreign,
+            place_in(value),
+            asks_read_only(value),
         )
 
     def _setting(self, key: str, value: str) -> Target | None:

@@ -85,6 +85,7 @@ class TargetConfig(Struct, frozen=True):
     command_timeout: float = 30.0  # seconds
     env_file: str | None = None
     protected: bool | None = None  # None: prod and production are, others are not
+    read_only: bool = False
     start: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 
@@ -196,6 +197,7 @@ class _TargetTable(Struct, frozen=True, forbid_unknown_fields=True):
     command_timeout: Seconds = 30.0
     env_file: str | None = None
     protected: bool | None = None
+    read_only: bool = False
     start: Words | None = None
     aliases: tuple[str, ...] = ()
 
@@ -253,6 +255,7 @@ def _target(name: str, raw: object) -> TargetConfig:
         command_timeout=table.command_timeout,
         env_file=table.env_file,
         protected=table.protected,
+        read_only=table.read_only,
         start=_argv(f"{where}.start", table.start),
         aliases=table.aliases,
     )

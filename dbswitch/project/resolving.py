@@ -12,6 +12,7 @@ from msgspec import Struct
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project import names
 from dbswitch.project.protection import places_in, with_protection
+from dbswitch.project.read_only_target import as_read_only
 from dbswitch.project.secret import SecretValues
 from dbswitch.project.target_sources import (
     TargetRef,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from dbswitch.database.place import Place
     from dbswitch.database.url import DatabaseUrl
+    from dbswitch.project.config import TargetConfig
     from dbswitch.project.discovery import Project
 
 
@@ -37,7 +39,8 @@ class Target(Struct, frozen=True):
     Attributes:
         variables: what it sets, URLs in the form that every reader reads alike.
         primary: the variable that holds `url`.
-        start: the command that starts its database on this machine; empty where there is none.
+        settings: its `[targets.NAME]`, where there is one.
+        read_only: its URLs ask for read-only sessions, although its source does not say so.
     """
 
     name: str
@@ -46,8 +49,14 @@ class Target(Struct, frozen=True):
     source: str
     primary: str
     url: DatabaseUrl
-    start: tuple[str, ...] = ()
+    settings: TargetConfig | None = None
     notices: tuple[str, ...] = ()
+    read_only: bool = False
+
+    @property
+    def start(self) -> tuple[str, ...]:
+        """The command that starts its database on this machine; empty where there is none."""
+        return self.settings.start if self.settings is not None else ()
 
 
 def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) -> tuple[TargetRef, ...]:
@@ -161,8 +170,10 @@ def known_values(
             values = read_values(project, ref, environment, lenient=True)
             for key, value in values.items():
                 found.setdefault(key, set()).add(value)
-            for key, value in resolve_ref(project, ref, ambient=ambient).variables.items():
-                found.setdefault(key, set()).add(value)
+            target = resolve_ref(project, ref, ambient=ambient)
+            for form in (target, as_read_only(project, target)):
+                for key, value in form.variables.items():
+                    found.setdefault(key, set()).add(value)
         except (ConfigError, UrlError):  # a broken target must not block a switch between the others
             continue
     return {key: frozenset(values) for key, values in found.items()}
@@ -215,7 +226,7 @@ def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] 
         source=ref.source,
         primary=primary,
         url=url,
-        start=ref.settings.start if ref.settings is not None else (),
+        settings=ref.settings,
         notices=tuple(notices),
     )
 

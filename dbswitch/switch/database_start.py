@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from dbswitch.durable import read_regular_text
-from dbswitch.errors import DatabaseNotReadyError
+from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
 from dbswitch.project import compose
 from dbswitch.switch.events import Phase
 
@@ -52,18 +52,30 @@ def probe(
         DatabaseNotReadyError: not before the deadline.
         DatabaseRejectedError: retrying cannot help.
     """
-    from dbswitch.database.probe import wait_until_ready
 
     def retry(attempt: int, failure: Failure, pause: float) -> None:
         reporter.waiting(phase, attempt, failure.text, pause)
         on_look()
 
     with reporter.phase(phase) as note:
-        ready = wait_until_ready(destination.url, destination.limits, on_retry=retry)
+        ready = _ready(destination, retry)
         note.detail = f"{destination.url.place}, PostgreSQL {ready.identity.server_version}"
+        if destination.read_only:
+            note.detail += ", read-only"
     for text in ready.notices if phase is Phase.PROBE else ():
         reporter.notice("database", text, "warning")
     return ready
+
+
+def _ready(destination: Destination, retry: Callable[[int, Failure, float], None]) -> Ready:
+    from dbswitch.database.probe import wait_until_ready
+    from dbswitch.switch import read_only_session
+
+    try:
+        ready = wait_until_ready(destination.url, destination.limits, on_retry=retry)
+    except DatabaseRejectedError as error:
+        raise read_only_session.explained(destination, error) from None
+    return read_only_session.required(destination, ready)
 
 
 def probe_or_start(

@@ -45,7 +45,8 @@ class Situation(Struct, frozen=True):
         identity_route: the app can be asked which database it is on.
         configured: `[switch] mode` of the configuration; None is automatic.
         overridden: the server was launched with other values of a target's variables, which beat the env files.
-        leaving_protected: the app is on the database of a protected target, and the switch leads elsewhere.
+        leaving_protected: the app is on the database of a protected target, and the switch leads elsewhere, or to
+            read-only sessions.
     """
 
     target: str
@@ -175,7 +176,8 @@ def _follow(
     wanted = asked or situation.configured or _automatic(situation)
     if wanted is Mode.HOT and asked is None and situation.hot_client and situation.leaving_protected:
         # A client that is idle during a hot switch and connects later would write to the protected database.
-        return Mode.RESTART, "restart the dev server (it leaves a protected target; --hot keeps it)", ()
+        left = "writable sessions" if situation.previous == situation.target else "a protected target"
+        return Mode.RESTART, f"restart the dev server (it leaves {left}; --hot keeps it)", ()
     match wanted:
         case Mode.HOT if situation.hot_client:
             return Mode.HOT, "keep the dev server; its Prisma client follows the env files", ()

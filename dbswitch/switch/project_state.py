@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from dbswitch import redaction
 from dbswitch.database.place import place_of
+from dbswitch.database.read_only import is_read_only
 from dbswitch.database.url import same_url
 from dbswitch.envfiles import effective_values
 from dbswitch.envfiles.document import Document
@@ -134,6 +135,7 @@ def destination(
         name=target.name,
         url=target.url,
         variables=target.variables,
+        read_only=target.read_only,
         limits=ProbeLimits(
             deadline=configured if timeout is None else timeout, attempt_timeout=database.attempt_timeout
         ),
@@ -177,6 +179,8 @@ def _leaves_protected(observed: Observed, target: Target) -> bool:
     )
     if previous is not None and previous.protected and previous.name != target.name:
         return True
+    if target.read_only:
+        return any(place_of(url) in guarded and not is_read_only(url) for url in present_urls(observed))
     here = {place_of(url) for url in present_urls(observed)}
     return bool((here & guarded) - {place_of(target.url)})
 

@@ -35,6 +35,7 @@ class Request:
         confirm: `--confirm`, the name of a protected target or of its database.
         timeout: seconds to wait for the database; None is the configured deadline.
         ask: asks the user and returns the answer; None without a terminal.
+        read_only: `--read-only` (True), `--write` (False), or None for what dbswitch.toml says.
         take_port: end a foreign process on the port the server needs (the caller has asked the person).
         ambient: the caller's process environment.
     """
@@ -47,4 +48,5 @@ class Request:
     dry_run: bool = False
     ask: Callable[[Question], str] | None = None
     take_port: bool = False
+    read_only: bool | None = None
     ambient: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project import reader_profiles, targets
+from dbswitch.project.read_only_target import with_access
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import (
     confirmation,
@@ -153,10 +154,11 @@ def _named(project: Project, target: str) -> str:
     )
 
 
-def _resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
-    if name == own_values.NAME:
-        return own_values.resolve(project, ambient)
-    return edits.resolve(project, name, ambient)
+def _resolve(project: Project, name: str, request: Request) -> Target:
+    ambient = _ambient(request)
+    own = name == own_values.NAME
+    target = own_values.resolve(project, ambient) if own else edits.resolve(project, name, ambient)
+    return with_access(project, target, asked=request.read_only)
 
 
 def _ambient(request: Request) -> Mapping[str, str]:
@@ -171,7 +173,7 @@ def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
     # A dry run verifies nothing later, so it asks now.
     observed = session.observe(verify_later=not request.dry_run)
     with reporter.phase(Phase.PLAN) as note:
-        target = _resolve(project, ending.target, ambient)
+        target = _resolve(project, ending.target, request)
         goal = project_state.destination(project, target, timeout=request.timeout)
         edit_plan = edits.planned(
             project, target, files=observed.files, written=observed.entered, ambient=ambient
@@ -210,9 +212,10 @@ def _confirmed(session: Session, request: Request) -> Planning | None:
     project, name = session.project, session.ending.target
     if name != own_values.NAME:
         ref = targets.lookup(project, name)
-        if ref.runs_command and (request.confirm is not None or not ref.protected):
+        guarded = ref.protected or request.read_only is False
+        if ref.runs_command and (request.confirm is not None or not guarded):
             return None  # its command is not run twice
-    target = _resolve(project, name, _ambient(request))
+    target = _resolve(project, name, request)
     if not target.protected or confirmation.accepted(request.confirm, target):
         return None
     planning = _plan(session, request, server_owed=False)

@@ -62,9 +62,10 @@ class Work(Struct, frozen=True):
 
 
 class Destination(Struct, frozen=True):
-    """Where a run goes: the values to be effective and the database that must answer."""
+    """Where a run goes: the values to be effective and the database that must answer, in read-only sessions if asked."""
 
     name: str
     url: DatabaseUrl
     variables: Mapping[str, str]
     limits: ProbeLimits
+    read_only: bool = False

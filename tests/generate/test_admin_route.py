@@ -204,6 +204,7 @@ def test_the_banner_needs_no_token(admin: Admin, postgres_local: ShopServer) -> 
         "target": "local",
         "protected": False,
         "database": postgres_local.shop.database,
+        "readOnly": False,
     }
 
 

@@ -14,6 +14,7 @@ interface Shown {
   target: string | null;
   protected: boolean;
   database: string | null;
+  readOnly: boolean;
 }
 
 export function DatabaseBanner() {
@@ -89,6 +90,7 @@ function Banner() {
       <strong style={{ fontWeight: 700 }}>{name}</strong>
       {shown.database && shown.database !== shown.target && <code style={{ fontSize: "12px", opacity: 1 }}>{shown.database}</code>}
       {shown.protected && <span style={{ textTransform: "uppercase", letterSpacing: ".06em", fontSize: "11px" }}>protected</span>}
+      {shown.readOnly && <span style={{ textTransform: "uppercase", letterSpacing: ".06em", fontSize: "11px" }}>read-only</span>}
       <a href={base + PAGE} style={{ marginLeft: "auto", minWidth: 44, lineHeight: "44px", textAlign: "right", color: "#fff", textDecoration: "underline" }}>
         Switch
       </a>

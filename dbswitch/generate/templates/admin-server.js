@@ -98,10 +98,11 @@ function addressOf({ database, places }) {
 async function look() {
     const found = await firstLine(["status"], 20_000);
     if (found.event !== "status" || !Array.isArray(found.targets))
-        return { kind: "unknown", target: null, targets: [], hot: false, problem: plainProblem(found.error) ?? SILENT };
+        return { kind: "unknown", target: null, readOnly: false, targets: [], hot: false, problem: plainProblem(found.error) ?? SILENT };
     return {
         kind: found.active,
         target: found.target,
+        readOnly: found.read_only === true,
         targets: found.targets.map((one) => ({
             name: String(one?.name),
             protected: one?.protected !== false,

@@ -28,6 +28,7 @@ export interface Target {
 interface Status {
   kind: string;
   target: string | null;
+  readOnly: boolean;
   targets: Target[];
   hot: boolean;
   problem?: Problem;
@@ -131,10 +132,11 @@ function addressOf({ database, places }: { database?: string; places?: unknown[]
 async function look(): Promise<Status> {
   const found = await firstLine(["status"], 20_000);
   if (found.event !== "status" || !Array.isArray(found.targets))
-    return { kind: "unknown", target: null, targets: [], hot: false, problem: plainProblem(found.error) ?? SILENT };
+    return { kind: "unknown", target: null, readOnly: false, targets: [], hot: false, problem: plainProblem(found.error) ?? SILENT };
   return {
     kind: found.active,
     target: found.target,
+    readOnly: found.read_only === true,
     targets: found.targets.map((one: any) => ({
       name: String(one?.name),
       protected: one?.protected !== false,

@@ -70,7 +70,7 @@ export function Current({ view, active, children }) {
     const facts = identity && [
         ["Server", elsewhere ? null : active?.address],
         ["Database", identity.database],
-        ["Access", `${identity.readOnly === "true" ? "read only" : "read and write"}${identity.inRecovery === "true" ? ", a standby" : ""}`],
+        ["Access", `${identity.readOnly === "true" ? "read-only" : "read and write"}${identity.inRecovery === "true" ? ", a standby" : ""}`],
         ["PostgreSQL", identity.serverVersion],
     ];
     return (<section className={`dbs-current dbs-is-${active?.protected ? "protected" : active ? "open" : "unknown"}`} aria-labelledby="dbs-now">
@@ -78,7 +78,8 @@ export function Current({ view, active, children }) {
         The app is on
       </h2>
       <p className="dbs-name">
-        {name} {active?.protected && <span className="dbs-badge dbs-danger-badge">protected: real data</span>}
+        {name} {active?.protected && <span className="dbs-badge dbs-danger-badge">protected: real data</span>}{" "}
+        {identity?.readOnly === "true" && <span className="dbs-badge">read-only</span>}
       </p>
       {facts ? (<dl>
           {facts.map(([label, value]) => value && (<div key={label}>

@@ -92,7 +92,7 @@ export function Current({ view, active, children }: { view: Overview; active: Ta
   const facts: [string, string | null | undefined][] | null = identity && [
     ["Server", elsewhere ? null : active?.address],
     ["Database", identity.database],
-    ["Access", `${identity.readOnly === "true" ? "read only" : "read and write"}${identity.inRecovery === "true" ? ", a standby" : ""}`],
+    ["Access", `${identity.readOnly === "true" ? "read-only" : "read and write"}${identity.inRecovery === "true" ? ", a standby" : ""}`],
     ["PostgreSQL", identity.serverVersion],
   ];
   return (
@@ -101,7 +101,8 @@ export function Current({ view, active, children }: { view: Overview; active: Ta
         The app is on
       </h2>
       <p className="dbs-name">
-        {name} {active?.protected && <span className="dbs-badge dbs-danger-badge">protected: real data</span>}
+        {name} {active?.protected && <span className="dbs-badge dbs-danger-badge">protected: real data</span>}{" "}
+        {identity?.readOnly === "true" && <span className="dbs-badge">read-only</span>}
       </p>
       {facts ? (
         <dl>

@@ -31,6 +31,8 @@ const LOST_TEXT = /Connection terminated|Connection ended unexpectedly|server cl
 const UNCERTAIN = `[dbswitch] The connection was lost while this write was under way. It may have been applied or not, and was \
 not run a second time. Look before you repeat it.`;
 const uncertain = (cause) => new Error(`${cause.message}\n${UNCERTAIN}`, { cause });
+const READ_ONLY = `[dbswitch] Writes fail because this session is read-only (\`dbswitch TARGET --read-only\`, a role or a standby); \
+\`dbswitch TARGET --write\` lifts what dbswitch set.`;
 
 function codesOf(error, into = new Set(), depth = 0) {
     if (typeof error !== "object" || error === null || depth > 4)
@@ -41,6 +43,14 @@ function codesOf(error, into = new Set(), depth = 0) {
             into.add(found);
     codesOf(meta?.driverAdapterError, into, depth + 1);
     return codesOf(cause, into, depth + 1);
+}
+
+/** Add to Postgres's 25006 why it came and what lifts it; the error stays the one that Prisma made. */
+function explainReadOnly(error) {
+    if (!codesOf(error).has("25006") || String(error.message).includes(READ_ONLY))
+        return;
+    for (const key of ["message", "stack"])
+        error[key] = `${error[key]}\n${READ_ONLY}`;
 }
 
 /**
@@ -124,9 +134,7 @@ function createUrlReader() {
     const isExported = ([key, value]) => launched ? launched.has(`${key}=${value}`) : bound[key] !== value;
     const exported = shared.initialEnv ?? Object.fromEntries(Object.entries(process.env).filter(isExported));
     const separate = separateEnv(file, exported);
-    let values = read(separate);
-    let seen = "";
-    let lookedAt = -Infinity;
+    let [values, seen, lookedAt] = [read(separate), "", -Infinity];
     // A value that neither the environment nor a file explains was set by the program itself.
     const found = process.env[VARIABLE];
     if (exported[VARIABLE] !== undefined || (found && found !== (shared.initialEnv ? read(shared, false) : values)[VARIABLE]))
@@ -336,8 +344,7 @@ async function run(sql, work) {
     const write = !begins && !own.read && !readsOnly(sql);
     for (let attempt = 1;; attempt++) {
         const database = own.database ?? choose();
-        let held = begins || own.database === undefined;
-        let [busy, sent] = [false, false];
+        let [held, busy, sent] = [begins || own.database === undefined, false, false];
         let failure;
         if (held)
             database.users++;
@@ -458,6 +465,7 @@ function attempt(own, work, number = 1) {
     const done = () => void (own.database && leave(own.database), (own.database = undefined));
     const failed = async (error) => {
         done();
+        explainReadOnly(error);
         if (own.uncertain)
             throw own.uncertain;
         const undone = own.cutOff && !own.wrote;

@@ -49,6 +49,8 @@ const LOST_TEXT = /Connection terminated|Connection ended unexpectedly|server cl
 const UNCERTAIN = `[dbswitch] The connection was lost while this write was under way. It may have been applied or not, and was \
 not run a second time. Look before you repeat it.`;
 const uncertain = (cause: unknown) => new Error(`${(cause as Error).message}\n${UNCERTAIN}`, { cause });
+const READ_ONLY = `[dbswitch] Writes fail because this session is read-only (\`dbswitch TARGET --read-only\`, a role or a standby); \
+\`dbswitch TARGET --write\` lifts what dbswitch set.`;
 
 function codesOf(error: unknown, into = new Set<string>(), depth = 0): Set<string> {
   if (typeof error !== "object" || error === null || depth > 4) return into;
@@ -56,6 +58,12 @@ function codesOf(error: unknown, into = new Set<string>(), depth = 0): Set<strin
   for (const found of [code, kind, originalCode]) if (typeof found === "string") into.add(found);
   codesOf(meta?.driverAdapterError, into, depth + 1);
   return codesOf(cause, into, depth + 1);
+}
+
+/** Add to Postgres's 25006 why it came and what lifts it; the error stays the one that Prisma made. */
+function explainReadOnly(error: any): void {
+  if (!codesOf(error).has("25006") || String(error.message).includes(READ_ONLY)) return;
+  for (const key of ["message", "stack"]) error[key] = `${error[key]}\n${READ_ONLY}`;
 }
 
 /**
@@ -90,7 +98,7 @@ export function readsOnly(sql: string): boolean {
   return [...bare.matchAll(/([^\s(),;=<>+*/|-]+)\s*\(/g)].every(([, name]) => PURE.has(name!));
 }
 
-type Load = (dir: string, dev: boolean, log: object, force: boolean) => { parsedEnv: Values | undefined };
+type Load = (dir: string, dev: boolean, log: object, force: boolean) => { parsedEnv?: Values };
 type NextEnv = { initialEnv: Values | undefined; loadEnvConfig: Load };
 
 /** @next/env writes what it reads into `process.env`; this copy of it gets a `process` of its own. */
@@ -133,9 +141,7 @@ function createUrlReader(): () => string | undefined {
     launched ? launched.has(`${key}=${value}`) : bound[key] !== value;
   const exported = shared.initialEnv ?? Object.fromEntries(Object.entries(process.env).filter(isExported));
   const separate = separateEnv(file, exported);
-  let values = read(separate);
-  let seen = "";
-  let lookedAt = -Infinity;
+  let [values, seen, lookedAt] = [read(separate), "", -Infinity];
   // A value that neither the environment nor a file explains was set by the program itself.
   const found = process.env[VARIABLE];
   if (exported[VARIABLE] !== undefined || (found && found !== (shared.initialEnv ? read(shared, false) : values)[VARIABLE])) return () => found;
@@ -212,9 +218,7 @@ function open(url: string) {
 /** One operation of a caller. It stays on the database of its first successful statement. */
 class Operation {
   name = "query";
-  read = false;
-  raw = false;
-  batch = false;
+  read = false; raw = false; batch = false;
   begun = performance.now();
   budget = outer()?.budget ?? limits.budget;
   /** When Prisma stops waiting for the beginning of its transaction. */
@@ -323,8 +327,7 @@ async function run<T>(sql: string | undefined, work: (adapter: Connected, databa
   const write = !begins && !own.read && !readsOnly(sql);
   for (let attempt = 1; ; attempt++) {
     const database = own.database ?? choose();
-    let held = begins || own.database === undefined;
-    let [busy, sent] = [false, false];
+    let [held, busy, sent] = [begins || own.database === undefined, false, false];
     let failure: unknown;
     if (held) database.users++;
     try {
@@ -427,6 +430,7 @@ function attempt(own: Operation, work: () => Promise<unknown>, number = 1): Prom
   const done = () => void (own.database && leave(own.database), (own.database = undefined));
   const failed = async (error: unknown): Promise<unknown> => {
     done();
+    explainReadOnly(error);
     if (own.uncertain) throw own.uncertain;
     const undone = own.cutOff && !own.wrote;
     own.cutOff = false;

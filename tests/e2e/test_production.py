@@ -1,0 +1,84 @@
+"""What protects a production database, on the real app."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.nextapp import AppFolder, NextApp
+    from tests.support.postgres import ShopServer
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+LONG = 240.0
+# What next-auth's database adapter does at a sign-in: `session.create`, here on a table that the shop has.
+ROUTE = """
+import { prisma } from "@/lib/prisma";
+
+export const dynamic = "force-dynamic";
+
+export async function GET(request: Request) {
+  const session = { name: "session", cents: 0, shopId: 1 };
+  try {
+    const asked = new URL(request.url).searchParams.get("as");
+    if (asked === "model") await prisma.item.create({ data: session });
+    else if (asked === "raw") await prisma.$executeRaw`DELETE FROM "Item" WHERE name = 'session'`;
+    else if (asked === "batch") await prisma.$transaction([prisma.item.create({ data: session })]);
+    else await prisma.$transaction(async (tx) => tx.item.create({ data: session }));
+    return Response.json({ written: true });
+  } catch (error) {
+    return Response.json({ code: (error as any).code ?? null, message: (error as Error).message });
+  }
+}
+"""
+
+
+def write(app: AppFolder, way: str) -> dict[str, object]:
+    answer = app.get(f"/api/write?as={way}")
+    assert answer.status == 200, answer
+    found: dict[str, object] = json.loads(answer.body)
+    return found
+
+
+@pytest.fixture
+def app(next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer) -> AppFolder:
+    made = next_app(local=postgres_local.url, prod=postgres_prod.url)
+    made.write("app/api/write/route.ts", ROUTE)
+    for arguments in (
+        ("init", "--yes"),
+        ("generate", "client", "--force"),
+        ("generate", "route"),
+        ("dev", "--detach"),
+    ):
+        done = made.dbswitch(*arguments, timeout=LONG)
+        assert done.returncode == 0, done.stderr
+    return made
+
+
+def test_on_a_read_only_switch_reads_work_and_every_kind_of_write_is_refused_with_the_reason(
+    app: AppFolder, postgres_prod: ShopServer
+) -> None:
+    code, events = app.events("prod", "--read-only", "--confirm", "prod", timeout=LONG)
+    assert (code, events[-1]["outcome"], events[-1]["verified"]) == (0, "switched", True), events
+    app.assert_answers_from(postgres_prod)
+    for way in ("model", "raw", "batch", "interactive"):
+        refused = write(app, way)
+        message = str(refused["message"])
+        assert "written" not in refused, refused
+        assert message.count("this session is read-only") == 1, refused
+        assert "`dbswitch TARGET --write`" in message
+    assert write(app, "raw")["code"] == "P2010"  # the error stays Prisma's own
+    banner = app.get("/api/admin/database?banner=1").json
+    assert (banner["target"], banner["readOnly"]) == ("prod", True)
+    assert app.dbswitch("status").stdout.splitlines()[0] == "active:  prod (read-only)"
+
+    code, events = app.events("prod", "--write", "--hot", "--confirm", "prod", timeout=LONG)
+    assert (code, events[-1]["mode"], events[-1]["verified"]) == (0, "hot", True), events
+    assert write(app, "model") == {"written": True}
+    assert write(app, "raw") == {"written": True}
+    app.assert_answers_from(postgres_prod)
+    code, events = app.events("prod", "--read-only", "--confirm", "prod", timeout=LONG)
+    assert (code, events[-1]["mode"]) == (0, "restart"), events  # an idle client could still write
