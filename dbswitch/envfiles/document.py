@@ -20,7 +20,7 @@ from dbswitch.envfiles.shell import is_name
 from dbswitch.errors import EnvFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from dbswitch.envfiles.dotenv_syntax import Site
 
@@ -205,37 +205,57 @@ class Document:
             raise self._refusal(key, parked[0].start, _OTHERS)
         return edited
 
-    def keep(self, key: str) -> Document:
-        """Return the document with a commented copy of the last binding of `key` above it; :meth:`restore` undoes it.
+    def keep(self, key: str, own: Callable[[str], bool] = lambda _: True) -> Document:
+        """Return the document with a commented copy above each binding of `key` with an `own` value.
+
+        :meth:`restore` undoes it.
 
         Raises:
-            EnvFileError: `key` is not bound in a way that can be copied, or a reader would take the copy for a binding.
+            EnvFileError: `key` is not bound in a way that can be copied, or a reader would take a copy for a binding.
         """
-        site = self._bound_sites(key)[-1]
-        start, end = self._lines_of(site)
-        binding = self._text[start:end]
-        if any(one.key == key and one.lines.rstrip("\r\n") == binding for one in self._commented(KEPT)):
-            return self
-        following = _LINE_END.match(self._text, end) or _LINE_END.search(self._text)
-        copy = _comment(binding, KEPT) + (following[0] if following else "\n")
-        edited = self._splice([(start, start, copy)])
+        kept = {one.lines.rstrip("\r\n") for one in self._commented(KEPT) if one.key == key}
+        splices = []
+        sites = self._bound_sites(key)
+        values = [binding.value for binding in self.bindings if binding.key == key]
+        for site, value in zip(sites, values, strict=True):
+            start, end = self._lines_of(site)
+            binding = self._text[start:end]
+            if binding in kept or not own(value):
+                continue
+            kept.add(binding)
+            following = _LINE_END.match(self._text, end) or _LINE_END.search(self._text)
+            splices.append((start, start, _comment(binding, KEPT) + (following[0] if following else "\n")))
+        edited = self._splice(splices)
         if not edit_check.unchanged(self.readings, edited.readings):
-            raise self._refusal(key, site.start, "a copy of it above it would be read as a binding")
+            raise self._refusal(key, sites[-1].start, "a copy of it above it would be read as a binding")
         return edited
 
     def restore(self, key: str) -> Document | None:
-        """Return the document with the last kept copy in the place of the binding, or None if there is no copy.
+        """Return the document with each kept copy in the place of the binding below it, or None if there is no copy.
+
+        The last binding, which readers get, is replaced in any case: by the last copy if none is directly above it.
 
         Raises:
-            EnvFileError: with the copy back, a reader would read another variable differently.
+            EnvFileError: with the copies back, a reader would read another variable differently.
         """
         kept = [one for one in self._commented(KEPT) if one.key == key]
         sites = [site for site in self.readings.sites if site.key == key]
         if not kept or not sites:
             return None
-        start, end = self._lines_of(sites[-1])
-        copy = kept[-1]
-        edited = self._splice(sorted([(copy.start, copy.end, ""), (start, end, copy.lines.rstrip("\r\n"))]))
+        copies: dict[int, _Commented] = {}
+        for index, site in enumerate(sites):
+            above = sites[index - 1].start if index else 0
+            between = [one for one in kept if above <= one.start < site.start]
+            if between:
+                copies[index] = between[-1]
+        last = len(sites) - 1
+        if last not in copies:
+            copies = {last: kept[-1]}
+        splices = []
+        for index, copy in copies.items():
+            start, end = self._lines_of(sites[index])
+            splices += [(copy.start, copy.end, ""), (start, end, copy.lines.rstrip("\r\n"))]
+        edited = self._splice(sorted(splices))
         # The user's own lines come back even if the readers disagree on them: only the other variables are compared.
         if not edit_check.others_unchanged(self.readings, edited.readings, key):
             raise self._refusal(key, sites[-1].start, _OTHERS)

@@ -137,7 +137,7 @@ class _Planning:
             if edited.render() == document.render() and name in self.documents:
                 continue
             if self.is_own(document, key):
-                edited = document.keep(key).set(key, value)
+                edited = document.keep(key, lambda present: self.is_own_value(key, present)).set(key, value)
             if name in self.tracked and not self.may_write(name, key):
                 continue
             if name not in self.documents:
@@ -150,8 +150,10 @@ class _Planning:
 
     def is_own(self, document: Document, key: str) -> bool:
         """Return whether the user wrote the current value, so that no target could restore it."""
-        present = document.get(key)
-        return bool(present) and not self.knowledge.known(key, present or "")
+        return self.is_own_value(key, document.get(key) or "")
+
+    def is_own_value(self, key: str, value: str) -> bool:
+        return bool(value) and not self.knowledge.known(key, value)
 
     def may_write(self, name: str, key: str) -> bool:
         """Return whether a file that git tracks has to carry the new value of `key`.

@@ -160,12 +160,12 @@ def active(
     chosen = tuple(profiles(project) if readers is None else readers)
     files = reader_files.read(project)
     comparison = _Comparison(project, files, refs, targets, unresolved, environment)
-    states = tuple(
-        comparison.state(
-            profile, environment if server is None or profile.reader is not Reader.NEXT_DEV else server
-        )
-        for profile in chosen
-    )
+    states: tuple[ReaderState, ...] = ()
+    for profile in chosen:
+        around = environment if server is None or profile.reader is not Reader.NEXT_DEV else server
+        # Where several targets lead to one database, the readers are on the same one if they can be.
+        preferred = next((state.target for state in states if state.target is not None), None)
+        states += (comparison.state(profile, around, preferred),)
     databases = tuple((target.name, target.url.database) for target in targets)
     return Active(*_together(states), states, unresolved, databases)
 
@@ -210,67 +210,72 @@ class _Comparison:
         self._written = entered.load(project.private_dir)
         self._origins: dict[str, ValueOrigin] = {}
 
-    def state(self, profile: ReaderProfile, environment: Mapping[str, str]) -> ReaderState:
+    def state(
+        self, profile: ReaderProfile, environment: Mapping[str, str], preferred: str | None
+    ) -> ReaderState:
         found = {one.key: one for one in all_effective(profile, self._files, environment) if one.value}
         keys = url_variables(self._project, profile.reader)
         chosen = next((found[key] for key in keys if key in found), None)
         if chosen is None or chosen.value is None:
             return ReaderState(profile.reader, keys[0], None, None, None)
         key, value = chosen.key, chosen.value
-        target, name = self._setting(key, value), None
-        if target is None:
-            # What a command printed is known from the switch that wrote it.
-            wrote = self._written.targets_of(key, value)
-            name = next((one for one in wrote if one in self._unresolved), None)
-            if name is None:
-                target = self._leading_to(key, value)
-            if name is None and target is None:
-                name = self._remembered(key, value)
-        differing: tuple[str, ...] = ()
-        foreign: tuple[tuple[str, str], ...] = ()
-        if target is not None:
-            name = target.name
-            differing, foreign = self._differing(profile, target, key, found), self._foreign(target, found)
-        elif name is not None:
-            differing = self._changed(name, found)
-        return ReaderState(
-            profile.reader,
-            key,
-            name,
-            _masked(value, key),
-            chosen.source,
-            differing,
-            foreign,
-            place_in(value),
-            asks_read_only(value),
+
+        def on(
+            name: str | None, differing: tuple[str, ...], foreign: tuple[tuple[str, str], ...]
+        ) -> ReaderState:
+            return ReaderState(
+                profile.reader,
+                key,
+                name,
+                _masked(value, key),
+                chosen.source,
+                differing,
+                foreign,
+                place_in(value),
+                asks_read_only(value),
+            )
+
+        candidates = self._setting(key, value)
+        # What a command printed is known from the switch that wrote it.
+        names = [one for one in self._written.targets_of(key, value) if one in self._unresolved]
+        if not candidates and not names:
+            candidates = self._leading_to(key, value)
+        if not candidates and not names:
+            names = self._remembered(key, value)
+        states = [
+            on(one.name, self._differing(profile, one, key, found), self._foreign(one, found))
+            for one in candidates
+        ] or [on(name, self._changed(name, found), ()) for name in names]
+        return min(
+            states,
+            key=lambda state: (state.target != preferred, not state.whole),
+            default=on(None, (), ()),
         )
 
-    def _setting(self, key: str, value: str) -> Target | None:
-        for target in self._targets:
-            own = target.variables.get(key)
-            if own is not None and same_url(value, own):
-                return target
-        return None
+    def _setting(self, key: str, value: str) -> list[Target]:
+        return [
+            target
+            for target in self._targets
+            if key in target.variables and same_url(value, target.variables[key])
+        ]
 
-    def _leading_to(self, key: str, value: str) -> Target | None:
-        """Return the target that does not set `key`, and to whose database it leads: `DIRECT_URL` beside `DATABASE_URL`."""
+    def _leading_to(self, key: str, value: str) -> list[Target]:
+        """Return the targets that do not set `key`, and to whose database it leads: `DIRECT_URL` beside `DATABASE_URL`."""
         place = place_in(value)
         lacking = [target for target in self._targets if key not in target.variables]
-        exact = (one for one in lacking if place is not None and place == place_of(one.url))
-        near = (one for one in lacking if self._origin(one).belongs(key, value))
-        return next(exact, None) or next(near, None)
+        exact = [one for one in lacking if place is not None and place == place_of(one.url)]
+        return exact or [one for one in lacking if self._origin(one).belongs(key, value)]
 
-    def _remembered(self, key: str, value: str) -> str | None:
-        """Return the target that was not resolved, was entered without `key`, and to whose database it leads."""
+    def _remembered(self, key: str, value: str) -> list[str]:
+        """Return the targets that were not resolved, were entered without `key`, and to whose database it leads."""
         place = place_in(value)
-        names = (
+        return [
             one
             for one in sorted(self._unresolved)
             if place is not None
             and self._written.leads_to(one, place)
             and key not in self._written.targets[one].last
-        )
-        return next(names, None)
+        ]
 
     def _differing(
         self, profile: ReaderProfile, target: Target, key: str, found: Mapping[str, Effective]

@@ -62,6 +62,9 @@ class Target(Struct, frozen=True):
 def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) -> tuple[TargetRef, ...]:
     """Return the project's targets, each once, in the order of their sources, with what protects them.
 
+    Of several sources of one name the first counts that sets the app's variable: a left-over `DIRECT_URL_PROD` does not
+    displace `[targets.prod]`.
+
     `ambient` is the process environment for `url_from` and `from`; None is this process's own.
 
     Raises:
@@ -70,19 +73,31 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
     """
     found: dict[str, TargetRef] = {}
     for ref in (*file_targets(project), *suffix_targets(project), *config_targets(project)):
-        earlier = found.get(ref.name)
-        if earlier is None:
+        used = found.get(ref.name)
+        if used is None:
             found[ref.name] = ref
-        else:
-            found[ref.name] = replace(
-                earlier,
-                aliases=tuple(dict.fromkeys((*earlier.aliases, *ref.aliases))),
-                shadowed=(*earlier.shadowed, ref.source),
-            )
+            continue
+        other = ref
+        if not _sets_app_variable(project, used) and _sets_app_variable(project, ref):
+            used, other = ref, used
+        found[ref.name] = replace(
+            used,
+            aliases=tuple(dict.fromkeys((*used.aliases, *other.aliases))),
+            shadowed=(*used.shadowed, *other.shadowed, other.source),
+        )
     targets = tuple(_with_settings(project, ref, tuple(found)) for ref in found.values())
     _refuse_clashes(targets)
     environment = os.environ if ambient is None else ambient
     return with_protection(tuple(replace(ref, places=_places(project, ref, environment)) for ref in targets))
+
+
+def _sets_app_variable(project: Project, ref: TargetRef) -> bool:
+    try:
+        return ref.runs_command or project.primary_variable in read_values(project, ref, {}, lenient=True)
+    except (
+        ConfigError
+    ):  # a source that cannot be read is an error of the target, not a reason to use another one
+        return True
 
 
 def _places(project: Project, ref: TargetRef, ambient: Mapping[str, str]) -> frozenset[Place]:

@@ -239,3 +239,13 @@ def test_a_kept_value_is_restored_although_the_shell_reads_it_differently() -> N
     back = Document.parse(data).keep("KEY").set("KEY", URL).restore("KEY")
     assert back is not None
     assert back.render() == data
+
+
+def test_each_own_value_of_a_variable_that_is_bound_twice_is_kept_and_restored() -> None:
+    data = b"KEY=mine1\n# between\nKEY='theirs'\nexport KEY=mine2 # the newest\n"
+    edited = Document.parse(data).keep("KEY", lambda value: value != "theirs").set("KEY", URL)
+    rendered = edited.render()
+    assert (b"mine1" in rendered, b"theirs" in rendered, b"mine2" in rendered) == (True, False, True)
+    back = edited.restore("KEY")
+    assert back is not None
+    assert back.render() == data.replace(b"theirs", URL.encode())

@@ -207,3 +207,10 @@ def test_the_url_of_a_database_that_no_target_names_is_not_lost() -> None:
         b"# dbswitch:kept DATABASE_URL=postgres://me@somewhere/else\n" + f'DATABASE_URL="{NEW}"\n'.encode()
     )
     assert edits.edits[0].keys == ("DATABASE_URL",)
+
+
+def test_two_own_values_that_were_parked_one_after_the_other_are_both_kept() -> None:
+    files = {".env": b"# dbswitch:parked DATABASE_URL=older\n# dbswitch:parked DATABASE_URL=newer\n"}
+    kept = after(files, plan(files, known={"DATABASE_URL": {NEW}}))[".env"]
+    assert b"# dbswitch:kept DATABASE_URL=older\n" in kept
+    assert b"# dbswitch:kept DATABASE_URL=newer\n" in kept

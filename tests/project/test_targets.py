@@ -503,3 +503,34 @@ def test_a_command_target_is_recognised_by_what_its_last_switch_wrote(folder):
     assert active(found, {}).text == "vault in part (DIRECT_URL differs from vault's value)"
     path.write_bytes(msgspec_json.encode(before.adding("vault", {"DATABASE_URL": STAGING}, ())))
     assert active(found, {}).name == "vault"
+
+
+def test_a_left_over_direct_url_does_not_displace_the_target_of_dbswitch_toml(folder):
+    prisma_config(folder, "DIRECT_URL")
+    folder.write(".env", f"DATABASE_URL={PROD}\nDIRECT_URL_LOCAL={STAGING}\n")
+    folder.write("dbswitch.toml", f'[targets.local]\ncommand = ["echo", "{LOCAL}"]\n')
+    ref = list_targets(project(folder))[0]
+    assert (ref.name, ref.source) == ("local", "[targets.local] in dbswitch.toml")
+    assert ref.shadowed == ("DIRECT_URL_LOCAL in .env",)
+    assert dict(resolve(project(folder), "local", ambient={}).variables) == {"DATABASE_URL": LOCAL}
+
+
+@pytest.mark.parametrize("app", ["live", "prod"])
+def test_a_direct_url_to_the_database_of_two_targets_is_on_the_one_that_the_app_is_on(folder, app):
+    prisma_config(folder, "DIRECT_URL")
+    live = PROD.replace("prod-pw", "live-pw")
+    folder.write(
+        ".env",
+        f"DATABASE_URL={live if app == 'live' else PROD}\nDIRECT_URL={PROD.replace('prod-pw', 'mine')}\n"
+        f"DATABASE_URL_LIVE={live}\nDATABASE_URL_PROD={PROD}\n",
+    )
+    assert active(project(folder), {}).name == app
+
+
+@pytest.mark.parametrize("key", ["live", "test"])
+def test_of_two_targets_with_one_url_the_active_one_is_that_with_all_variables(folder, key):
+    folder.package()
+    folder.write("env/billing.env", f"DATABASE_URL={STAGING}\nSTRIPE_KEY=live\n")
+    folder.write("env/staging.env", f"DATABASE_URL={STAGING}\nSTRIPE_KEY=test\n")
+    folder.write(".env", f"DATABASE_URL={STAGING}\nSTRIPE_KEY={key}\n")
+    assert active(project(folder), {}).name == {"live": "billing", "test": "staging"}[key]

@@ -69,6 +69,7 @@ class World:
         self.written: set[tuple[str, str]] = set()
         self.entered: dict[str, str] = {}
         self.own: set[str] = set()
+        self.left_over: dict[str, set[str]] = {}
         self.count = self.refused = 0
         self.prisma = PRISMA[prisma % len(PRISMA)]
         extra, kind, text, _, _ = self.prisma or ({}, "", "", (), ())
@@ -99,7 +100,7 @@ class World:
             case 3:
                 self.drop(name, b)
             case 4 if len(self.targets) > 1:
-                self.vanish(name)
+                self.vanish(name, b)
             case 5 | 6:
                 self.edit(EDITED[a % len(EDITED)], (*URLS[:2], *COMPANIONS, "REPORTS_URL")[b % 5], c)
             case _:
@@ -108,6 +109,7 @@ class World:
     def define(self, name: str, source: str, c: int) -> None:
         """Make a target with a URL, and some of the other variables."""
         self.targets[name] = Definition(source)
+        self.left_over.pop(name, None)
         place = PLACES[NAMES.index(name) if c % 4 else c // 4 % len(PLACES)]
         self.targets[name].values["DATABASE_URL"] = self.url(name, place)
         for bit, key in enumerate((*URLS[1:], *COMPANIONS)):
@@ -132,12 +134,19 @@ class World:
         if name in self.targets and self.targets[name].values.pop(key, None) is not None:
             self.save(name)
 
-    def vanish(self, name: str) -> None:
-        """Remove a target."""
+    def vanish(self, name: str, b: int) -> None:
+        """Remove a target; or only its `DATABASE_URL_NAME`, and leave its other suffixed variables behind."""
         if name in self.targets:
-            self.targets[name].values.clear()
+            target = self.targets[name]
+            if target.source == "suffix" and b % 3 == 0:
+                del target.values["DATABASE_URL"]
+            else:
+                target.values.clear()
             self.save(name)
             del self.targets[name]
+            self.left_over[name] = {
+                found for key, value in target.values.items() if key in URLS and (found := place(value))
+            }
             self.save_toml()
 
     def edit(self, file: str, key: str, c: int) -> None:
@@ -185,7 +194,7 @@ class World:
             lines[-1] += "\n"
         if value is not None:
             lines.append(f'{key}="{value}"\n')
-        if value is not None or lines:
+        if value is not None or (self.root / file).exists():
             self.put(file, "".join(lines))
 
     def save(self, name: str) -> None:
@@ -282,13 +291,15 @@ class World:
 
     def guarded_places(self, name: str) -> set[str]:
         """Return every place that another target may protect: by its name, or since it shares a place with such a one."""
-        every = {other: self.all_places_of(other) for other in self.targets}
+        every = self.left_over | {other: self.all_places_of(other) for other in self.targets}
         production = {one for other in PRODUCTION & set(every) for one in every[other]}
         guarding = [other for other, places in every.items() if other in PRODUCTION or places & production]
         here = place(self.targets[name].values["DATABASE_URL"]) or ""
-        return {one for other in guarding if here not in self.places_of(other) for one in every[other]} - {
-            here
-        }
+        found: set[str] = set()
+        for other in guarding:
+            if other not in self.targets or here not in self.places_of(other):
+                found |= every[other]
+        return found - {here}
 
     def all_places_of(self, name: str) -> set[str]:
         """Return the places of a target now, whether they can be known or not, and those that a switch may remember."""
