@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbswitch.cli.renderer import Style
 from dbswitch.errors import UsageError
+from dbswitch.project.discovery import discover
+from dbswitch.project.targets import list_targets
+from dbswitch.switch import lock_file, recovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """The flags that every command takes. `folder` None: the folder we are in, or the nearest above it."""
+    """The flags that every command takes. `folder` None: the current folder, or the nearest project above it."""
 
     renderer: Renderer
     json: bool = False
@@ -28,14 +32,11 @@ class CommandContext:
     folder: Path | None = None
 
     def find_project(self) -> Project:
-        """Return the project we are in, and tell the renderer which of its targets are protected.
+        """Return the project, and tell the renderer which of its targets are protected.
 
         Raises:
             ConfigError: no project here, or its files cannot be used.
         """
-        from dbswitch.project.discovery import discover
-        from dbswitch.project.targets import list_targets
-
         project = discover(self.start_folder())
         self.renderer.protect(target.name for target in list_targets(project) if target.protected)
         return project
@@ -44,7 +45,7 @@ class CommandContext:
         """Return the folder to look for the project from.
 
         Raises:
-            UsageError: the folder this was called in has been removed.
+            UsageError: the current folder has been removed.
         """
         try:
             return self.folder or Path.cwd()
@@ -66,8 +67,6 @@ class CommandContext:
             return None
 
         def ask(question: Question) -> str:
-            from dbswitch.cli.renderer import Style
-
             try:
                 return self.renderer.question(
                     [((question.text, Style.DANGER),)], f"Type {question.expected} to continue: "
@@ -84,3 +83,27 @@ class CommandContext:
         except EOFError:
             return False
         return typed in {"y", "yes"} or (default and not typed)
+
+    def agree_to_take_port(self, *, yes: bool) -> None:
+        """Ask before a foreign program is ended.
+
+        Raises:
+            UsageError: it was not confirmed.
+        """
+        if yes:
+            return
+        if not self.interactive:
+            raise UsageError(
+                "--take-port needs --yes without a terminal",
+                why="it ends a program that is not dbswitch's",
+                fix="add --yes",
+            )
+        self.renderer.note("--take-port ends the program that holds the server's port, whatever it is.")
+        if not self.agrees("Continue? [y/N] ", default=False):
+            raise UsageError("--take-port was not confirmed", why="nothing was changed")
+
+    def tell_unfinished(self, project: Project) -> None:
+        """Say what a killed run left; a read-only command does not finish it."""
+        left = recovery.unfinished(project.private_dir)
+        if left is not None and lock_file.peek(project.state_dir) is None:
+            self.renderer.note(left)

@@ -1,24 +1,27 @@
-"""From a command line to an exit code: the parser, what every command has in common, and shell completion."""
+"""From a command line to an exit code: the parser, the flags of every command, shell completion."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import inspect
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from dbswitch.cli import standard_streams
-from dbswitch.cli.argument_order import SWITCH, arrange, wants_json
+from dbswitch import __version__
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.error_boundary import guard, log_dir
-from dbswitch.cli.options import Json, Project, Quiet, Verbose  # noqa: TC001  typer reads them at run time
+from dbswitch.cli.error_boundary import complete_streams, flush_stdout, guard
+from dbswitch.cli.json_renderer import JsonRenderer
+from dbswitch.cli.text_renderer import for_people
 from dbswitch.errors import DbswitchError, UsageError
+from dbswitch.project.discovery import discover
 from dbswitch.project.names import COMMANDS
+from dbswitch.project.targets import list_targets
 from dbswitch.stdout_guard import writing_to_stdout
 
 if TYPE_CHECKING:
@@ -26,29 +29,75 @@ if TYPE_CHECKING:
 
     from dbswitch.cli.renderer import Renderer
 
+SWITCH = "switch"  # the command that a target's name stands for
+MODULES = {
+    SWITCH: "switch_command",
+    "status": "status_command",
+    "targets": "status_command",
+    "history": "status_command",
+    "dev": "dev_command",
+    "stop": "server_commands",
+    "restart": "server_commands",
+    "logs": "log_command",
+    "wait": "server_commands",
+    "check": "check_command",
+    "doctor": "doctor_command",
+    "init": "setup_commands",
+    "uninstall": "setup_commands",
+    "generate": "generate_commands",
+    "open": "generate_commands",
+    "exec": "exec_command",
+    "demo": "demo_command",
+}
+_VALUE_FOLLOWS = frozenset({"--confirm", "--timeout", "--project", "--run-id"})
+_ONLY_SWITCH = frozenset(
+    {"--dry-run", "--restart", "--hot", "--no-restart", "--detach", "--read-only", "--write"}
+)
+_ABOUT_DBSWITCH = frozenset({"--help", "-h", "--version", "--install-completion", "--show-completion"})
+_HELP_WORDS = frozenset({"help", "version"})  # these stand for the flags of the same name
 # ClickException: typer carries its own copy of click, and only its leaves are public.
 _LINE_ERROR = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
+_commands: dict[str, Any] = {}
 
-def usage_line(text: str) -> type[TyperCommand]:
-    """Return the class of a command whose usage line is `dbswitch TEXT`."""
 
-    class Command(TyperCommand):
-        def format_usage(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  click's signature
-            formatter.write_usage("dbswitch", text)
+def arrange(argv: Sequence[str]) -> list[str]:
+    """Return `argv` with the command first and the flags that preceded it behind it; without a command, `status`.
 
-    return Command
+    `dbswitch --json prod` and `dbswitch prod --json` are the same request, and a first word that is not a command is a
+    target. click does not take a command's flags before the command.
+    """
+    at = 0
+    while at < len(argv) and argv[at].startswith("-") and argv[at] not in {"-", "--"}:
+        at += 2 if argv[at] in _VALUE_FOLLOWS else 1
+    flags, rest = argv[:at], argv[at:]
+    if not rest or list(rest) == ["--"]:
+        if about := [flag for flag in flags if flag in _ABOUT_DBSWITCH]:
+            return about
+        return [SWITCH if _ONLY_SWITCH.intersection(flags) else "status", *flags]
+    word, *following = rest
+    if word in _HELP_WORDS:
+        return [*following, f"--{word}"] if following and following[0] in COMMANDS else [f"--{word}"]
+    return [word, *flags, *following] if word in COMMANDS else [SWITCH, *flags, *rest]
 
 
 class _Group(TyperGroup):
-    """Takes a word that is not a command for a target, and flags before the word for flags behind it."""
+    """Imports a command's module when the command is used: importing all of them takes 170 ms."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        # A shell that completes hands over the words before the one that is typed, perhaps none.
+        # For completion the shell passes the words before the current one, perhaps none.
         return super().parse_args(ctx, args if ctx.resilient_parsing else arrange(args))
 
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  click's signature
+        return list(dict.fromkeys((*COMMANDS, *_commands)))
 
-app = typer.Typer(
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  click's signature
+        if cmd_name in MODULES:
+            importlib.import_module(f"dbswitch.cli.{MODULES[cmd_name]}")
+        return _commands.get(cmd_name)
+
+
+_app = typer.Typer(
     name="dbswitch",
     cls=_Group,
     rich_markup_mode=None,
@@ -59,14 +108,85 @@ app = typer.Typer(
 )
 
 
-def _renderer(*, json: bool, quiet: bool, verbose: bool, run_id: str = "") -> Renderer:
-    if json:
-        from dbswitch.cli.json_renderer import JsonRenderer
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dbswitch {__version__}")
+        raise typer.Exit
 
-        return JsonRenderer(run_id=run_id)
-    from dbswitch.cli.text_renderer import for_people
 
-    return for_people(quiet=quiet, verbose=verbose)
+@_app.callback()
+def _group(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Point a running Next.js + Prisma dev app at another Postgres, and prove it.
+
+    `dbswitch prod` switches to the target prod, `dbswitch -` back to the previous one, and `dbswitch` alone shows the
+    status. Flags may precede or follow the target or command.
+    """
+    del version  # its callback has shown it
+
+
+def command(
+    name: str | None = None,
+    *,
+    usage: str | None = None,
+    help_text: str | None = None,
+    epilog: str | None = None,
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Register a command and add the flags that every command takes; `usage` replaces its usage line."""
+
+    def register(body: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(body)
+        def called(*, json: bool, project: Path | None, quiet: bool, verbose: bool, **arguments: Any) -> int:
+            renderer = (
+                JsonRenderer(run_id=arguments.get("run_id") or "")
+                if json
+                else for_people(quiet=quiet, verbose=verbose)
+            )
+            return run_command(body, CommandContext(renderer, json, quiet, verbose, project), arguments)
+
+        own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+        every = [*own, *inspect.signature(_every_command, eval_str=True).parameters.values()]
+        called.__signature__ = inspect.Signature(every, return_annotation=int)  # type: ignore[attr-defined]
+        called.__annotations__ = {one.name: one.annotation for one in every}
+        del called.__wrapped__  # typer would read the signature of `body`
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        registered = name or body.__name__
+        single.command(registered, cls=_with_usage(usage), help=help_text, epilog=epilog)(called)
+        _commands[registered] = typer.main.get_command(single)
+        return body
+
+    return register
+
+
+def _with_usage(text: str | None) -> type[TyperCommand]:
+    class Command(TyperCommand):
+        def format_usage(self, ctx: Any, formatter: Any) -> None:
+            if text is None:
+                super().format_usage(ctx, formatter)
+            else:
+                formatter.write_usage("dbswitch", text)
+
+    return Command
+
+
+def _every_command(
+    json: Annotated[
+        bool, typer.Option("--json", help="Print machine-readable JSON lines on stdout.")
+    ] = False,
+    project: Annotated[
+        Path | None,
+        typer.Option(
+            "--project", metavar="DIR", help="The project's folder; default: here, or the nearest above."
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and the result.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every phase and detail.")] = False,
+) -> None:
+    """Declare the flags that every command takes."""
 
 
 def run_command(body: Callable[..., int], context: CommandContext, arguments: dict[str, Any]) -> int:
@@ -78,82 +198,47 @@ def run_command(body: Callable[..., int], context: CommandContext, arguments: di
         finally:
             context.renderer.close()
 
-    line = () if context.folder is None else ("--project", str(context.folder))
-    return guard(carry_out, lambda: context.renderer, lambda: log_dir(line))
-
-
-def command(
-    name: str | None = None, *, cls: type[TyperCommand] | None = None, epilog: str | None = None
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Register a command; the flags that every command takes are added to its own."""
-
-    def register(body: Callable[..., int]) -> Callable[..., int]:
-        @functools.wraps(body)
-        def called(*, json: bool, project: Path | None, quiet: bool, verbose: bool, **arguments: Any) -> int:
-            run_id = arguments.get("run_id") or ""
-            renderer = _renderer(json=json, quiet=quiet, verbose=verbose, run_id=run_id)
-            return run_command(body, CommandContext(renderer, json, quiet, verbose, project), arguments)
-
-        own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
-        every = [*own, *inspect.signature(_every_command, eval_str=True).parameters.values()]
-        called.__signature__ = inspect.Signature(every, return_annotation=int)  # type: ignore[attr-defined]
-        called.__annotations__ = {one.name: one.annotation for one in every}
-        del called.__wrapped__  # typer would read the signature of `body`
-        app.command(name or body.__name__, cls=cls, epilog=epilog)(called)
-        return called
-
-    return register
-
-
-def _every_command(
-    json: Json = False, project: Project = None, quiet: Quiet = False, verbose: Verbose = False
-) -> None:
-    """Declare the flags that every command takes."""
+    return guard(carry_out, lambda: context.renderer, context.folder)
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code; nothing but an exit code ever leaves."""
-    standard_streams.complete()
+    """Run one command line and return its exit code; no exception leaves it."""
+    complete_streams()
+
+    def first_renderer() -> Renderer:
+        # The flags could not be parsed; what follows `--` belongs to another program.
+        own = argv[: argv.index("--")] if "--" in argv else argv
+        return JsonRenderer() if "--json" in own else for_people(quiet=False, verbose=False)
+
     try:
         body = _complete if "_DBSWITCH_COMPLETE" in os.environ else parse_and_run
-        return guard(lambda: body(argv), lambda: _first_renderer(argv), lambda: log_dir(argv))
+        return guard(lambda: body(argv), first_renderer)
     finally:
-        standard_streams.flush()
+        flush_stdout()
 
 
 def parse_and_run(argv: Sequence[str]) -> int:
     """Parse and run a command, or show a help text; return the exit code.
 
     Raises:
-        UsageError: the line cannot be understood.
+        UsageError: the line cannot be parsed.
     """
     try:
         with writing_to_stdout():
-            code: Any = app(args=list(argv), prog_name="dbswitch", standalone_mode=False)
+            code: Any = _app(args=list(argv), prog_name="dbswitch", standalone_mode=False)
     except _LINE_ERROR as error:
-        raise _usage(error, argv) from None
+        text = getattr(error, "format_message", error.__str__)()
+        word = next(iter(arrange(argv)), "")
+        own_help = f"dbswitch {word} --help" if word in COMMANDS and word != SWITCH else "dbswitch --help"
+        raise UsageError(" ".join(text.split()).rstrip("."), fix=f"see `{own_help}`") from None
     return int(code or 0)
 
 
-def _usage(error: BaseException, argv: Sequence[str]) -> UsageError:
-    text = getattr(error, "format_message", error.__str__)()
-    word = next(iter(arrange(argv)), "")
-    own_help = f"dbswitch {word} --help" if word in COMMANDS and word != SWITCH else "dbswitch --help"
-    return UsageError(" ".join(text.split()).rstrip("."), fix=f"see `{own_help}`")
-
-
-def _first_renderer(argv: Sequence[str]) -> Renderer:
-    return _renderer(json=wants_json(argv), quiet=False, verbose=False)
-
-
 def _complete(_argv: Sequence[str]) -> int:
-    switch = next(one.callback for one in app.registered_commands if one.name == SWITCH)
-    assert switch is not None
     with contextlib.suppress(DbswitchError):  # no project: the commands alone are completed
-        from dbswitch.project.discovery import discover
-        from dbswitch.project.targets import list_targets
+        from dbswitch.cli.switch_command import switch
 
         for target in list_targets(discover(Path.cwd())):
-            app.command(target.name, help="protected target" if target.protected else "target")(switch)
-    app(prog_name="dbswitch")
+            command(target.name, help_text="protected target" if target.protected else "target")(switch)
+    _app(prog_name="dbswitch")
     return 0

@@ -1,23 +1,32 @@
-"""`dbswitch doctor`: collect the facts, judge them, write the report."""
+"""`dbswitch doctor`: collect the facts, judge them, print the report."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-from dbswitch.check.doctor import doctor_rules, fact_collection, json_report
+import typer
+
+from dbswitch.check.doctor import doctor_rules, fact_collection, json_report, text_report
+from dbswitch.cli.command_context import CommandContext
+from dbswitch.cli.command_line import command
 from dbswitch.errors import ExitCode
 from dbswitch.project.discovery import discover
 from dbswitch.stdout_guard import writing_to_stdout
 
-if TYPE_CHECKING:
-    from dbswitch.cli.command_context import CommandContext
 
-
-def doctor(context: CommandContext, *, run_commands: bool) -> int:
-    """Report on machine, project and targets; return the exit code. Raises DbswitchError."""
+@command(
+    epilog="Exit codes: 0 nothing found, 1 a warning or a problem was found, 2 usage or configuration. Nothing is changed."
+)
+def doctor(
+    context: CommandContext,
+    run_commands: Annotated[
+        bool, typer.Option("--run-commands", help="Also run the commands of targets that have one.")
+    ] = False,
+) -> int:
+    """Examine the machine, the project and every target."""
     facts = fact_collection.look(
         discover(context.start_folder()), dict(os.environ), run_commands=run_commands
     )
@@ -25,8 +34,6 @@ def doctor(context: CommandContext, *, run_commands: bool) -> int:
     if context.json:
         report = json_report.report(facts, findings)
     else:
-        from dbswitch.check.doctor import text_report
-
         terminal = sys.stdout.isatty()
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         width = shutil.get_terminal_size().columns if terminal else None

@@ -1,114 +1,119 @@
-"""The one place where an exception becomes an exit code.
+"""The one place where an exception becomes an exit code, and the standard streams that this needs.
 
-An expected error is its four parts and its code; Ctrl-C is 130; anything else is a bug: one line for the person, exit 3,
+An expected error is its four parts and its code; Ctrl-C is 130; anything else is a bug: one line for the user, exit 3,
 and the traceback (without locals, secrets masked) in a private log.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
+import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.cli import standard_streams
+from dbswitch import __version__, durable
+from dbswitch.cli.renderer import Failure
 from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError, interruption_behind
+from dbswitch.redaction import redact
+from dbswitch.state_folder import user_folder
+from dbswitch.switch.events import ErrorInfo, Outcome
+from dbswitch.switch.outcomes import exit_of, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from dbswitch.cli.renderer import Failure, Renderer
+    from dbswitch.cli.renderer import Renderer
 
 BROKEN_PIPE = 141  # what a shell reports for a program that died of SIGPIPE
-LOG_LIMIT = 1_000_000  # bytes; a full log makes room for a new one and is kept as `.1`
+LOG_LIMIT = 1_000_000  # bytes; a full log is kept as `.1`
 
 
-def guard(body: Callable[[], int], renderer: Callable[[], Renderer], log_dir: Callable[[], Path]) -> int:
-    """Run `body` and return its exit code, or the one of what it raised after saying it.
+def guard(body: Callable[[], int], renderer: Callable[[], Renderer], folder: Path | None = None) -> int:
+    """Run `body` and return its exit code, or the one of its exception after showing it.
 
-    `renderer` is called when there is something to say: a quick command never needs one.
+    `folder` is where to look for the project whose state folder gets the traceback of a bug; None: here.
     """
     try:
         return body()
     except DbswitchError as error:
-        failure = failure_of(error)
-        renderer().failure(failure)
-        return failure.exit
+        failure = _expected(error)
     except KeyboardInterrupt:
-        renderer().failure(failure_of(InterruptedSwitchError("interrupted")))
-        return ExitCode.INTERRUPTED
+        failure = _expected(InterruptedSwitchError("interrupted"))
     except BrokenPipeError:
-        standard_streams.silence_stdout()
+        _silence_stdout()
         return BROKEN_PIPE
-    except Exception as error:  # noqa: BLE001  the boundary: what arrives here is a bug, whatever it is
+    except Exception as error:  # noqa: BLE001  the boundary: any other exception is a bug
         interruption = interruption_behind(error)
-        failure = bug(error, log_dir) if interruption is None else failure_of(interruption)
-        renderer().failure(failure)
-        return failure.exit
+        failure = _bug(error, folder) if interruption is None else _expected(interruption)
+    renderer().failure(failure)
+    return failure.exit
 
 
-def failure_of(error: DbswitchError) -> Failure:
-    """Return an expected error as it is shown."""
-    from dbswitch.cli.renderer import Failure
-    from dbswitch.switch.events import ErrorInfo
-    from dbswitch.switch.outcomes import exit_of, outcome_of
-
+def _expected(error: DbswitchError) -> Failure:
     info = ErrorInfo(error.code, error.what, error.facts, error.why, error.fix)
     return Failure(info, exit_of(error), outcome_of(error))
 
 
-def bug(error: BaseException, log_dir: Callable[[], Path]) -> Failure:
-    """Write the traceback down and return the one line that is shown instead of it."""
-    from dbswitch.cli.renderer import Failure
-    from dbswitch.switch.events import ErrorInfo, Outcome
-
-    path = _write_traceback(error, log_dir)
-    fix = f"please report it with the end of {path}" if path else "please report it"
+def _bug(error: BaseException, folder: Path | None) -> Failure:
+    try:
+        path = _write_traceback(error, folder)
+        fix = f"please report it with the end of {path}"
+    except (DbswitchError, OSError):
+        fix = "please report it"
     info = ErrorInfo("bug", f"a bug in dbswitch ({type(error).__name__}), not something you did", fix=fix)
-    return Failure(info, ExitCode.BUG, Outcome.BUG, log=path)
+    return Failure(info, ExitCode.BUG, Outcome.BUG)
 
 
-def _write_traceback(error: BaseException, log_dir: Callable[[], Path]) -> str:
-    import time
-    import traceback
-
-    from dbswitch import __version__
-    from dbswitch.redaction import redact
-
+def _write_traceback(error: BaseException, folder: Path | None) -> Path:
     text = redact("".join(traceback.format_exception(error)))
     python = ".".join(str(part) for part in sys.version_info[:3])
     head = f"--- {time.strftime('%Y-%m-%dT%H:%M:%S%z')} dbswitch {__version__}, Python {python}, {sys.platform}\n"
-    try:
-        path = log_dir() / "dbswitch.log"
-        if path.exists() and path.stat().st_size > LOG_LIMIT:
-            path.replace(path.with_suffix(".log.1"))
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(head + text + "\n")
-    except OSError:
-        return ""
-    return str(path)
+    path = _log_dir(folder or Path.cwd()) / "dbswitch.log"
+    if path.exists() and path.stat().st_size > LOG_LIMIT:
+        path.replace(path.with_suffix(".log.1"))
+    fd = durable.open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(head + text + "\n")
+    return path
 
 
-def log_dir(line: Sequence[str]) -> Path:
-    """Return the folder for the traceback of a bug: the project's state folder, else the user's own.
-
-    It does not use project discovery, which may be what failed. Raises OSError when it cannot be made.
-    """
-    from dbswitch import durable
-
-    start = Path.cwd()
-    for word, following in itertools.pairwise((*line, "")):
-        if word == "--":
-            break
-        name, equals, value = word.partition("=")
-        if name == "--project":
-            start = Path(value if equals else following)
+def _log_dir(start: Path) -> Path:
+    """Return the project's state folder, else the user's own. Project discovery may be what failed: not used."""
     for folder in (start, *start.absolute().parents):
         if (folder / ".dbswitch").is_dir() or (folder / "package.json").is_file():
             return durable.ensure_state_dir(folder / ".dbswitch")
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    own = Path(base).expanduser() / "dbswitch"
-    own.mkdir(parents=True, mode=0o700, exist_ok=True)
+    own = user_folder()
+    own.mkdir(parents=True, mode=durable.PRIVATE_DIR, exist_ok=True)
     return own
+
+
+def complete_streams() -> None:
+    """Replace a standard stream that the caller closed (`>&-`), and escape characters that cannot be encoded."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            null = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115  it stays open like any stdout
+            setattr(sys, name, null)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def flush_stdout() -> None:
+    """Flush stdout at the end of the program, where a closed pipe is no error any more."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        _silence_stdout()
+
+
+def _silence_stdout() -> None:
+    """Redirect stdout to the null device, so that the interpreter's last flush cannot fail."""
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.dup2(null, 1)
+    finally:
+        os.close(null)

@@ -5,47 +5,47 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-from dbswitch.cli.server_commands import tell_unfinished
+import typer
+
+from dbswitch.cli.command_context import CommandContext
+from dbswitch.cli.command_line import command
+from dbswitch.cli.options import Confirm
 from dbswitch.errors import UsageError
+from dbswitch.project.command_environment import for_target
+from dbswitch.switch import confirmation
+from dbswitch.switch.edits import resolve
 
-if TYPE_CHECKING:
-    from dbswitch.cli.command_context import CommandContext
 
-
-def execute(context: CommandContext, name: str, command: list[str], *, confirm: str | None) -> int:
-    """Replace this process by the command, so that its signals and its exit code are its own.
-
-    Raises:
-        UsageError: no such target, or no such command.
-        ProtectedError: a protected target was not confirmed.
-        EnvFileError: an env file would lead the command to another database whatever its environment.
-    """
+@command("exec", usage="exec [OPTIONS] TARGET -- CMD...")
+def execute(
+    context: CommandContext,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")],
+    command: Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its arguments.")],
+    confirm: Confirm = None,
+) -> int:
+    """Run a command with a target's variables, changing no file."""
     project = context.find_project()
-    tell_unfinished(project, context.renderer)
-    from dbswitch.project.command_environment import for_target
-    from dbswitch.switch import confirmation
-    from dbswitch.switch.edits import resolve
-
-    target = resolve(project, name, os.environ)
-    if target.protected:
+    context.tell_unfinished(project)
+    found = resolve(project, target, os.environ)
+    if found.protected:
         confirmation.ask(
-            target,
+            found,
             confirm,
             context.asker(),
             who="command",
-            command=f"dbswitch exec {target.name} --confirm {target.name} -- CMD",
+            command=f"dbswitch exec {found.name} --confirm {found.name} -- CMD",
         )
-    environment = for_target(project, target, os.environ)
+    environment = for_target(project, found, os.environ)
     if not context.quiet:
         if environment.removed:
             context.renderer.note(
-                f"{target.name} does not set {', '.join(environment.removed)}: not passed on"
+                f"{found.name} does not set {', '.join(environment.removed)}: not passed on"
             )
         if environment.emptied:
             context.renderer.note(
-                f"{target.name} does not set {', '.join(environment.emptied)}: empty for this command,"
+                f"{found.name} does not set {', '.join(environment.emptied)}: empty for this command,"
                 " since the env files have another target's"
             )
     context.renderer.close()
@@ -58,7 +58,7 @@ def execute(context: CommandContext, name: str, command: list[str], *, confirm: 
     except (OSError, ValueError) as error:  # ValueError: a NUL in a variable, which no program can be given
         raise UsageError(
             f"cannot run {command[0]}",
-            facts=(getattr(error, "strerror", None) or f"a variable of {target.name} has a NUL in it",),
+            facts=(getattr(error, "strerror", None) or f"a variable of {found.name} contains a NUL byte",),
             why="nothing was run",
-            fix="the command stands behind `--`: `dbswitch exec TARGET -- CMD`; a shell's own words need `sh -c '...'`",
+            fix="the command follows `--`: `dbswitch exec TARGET -- CMD`; shell syntax needs `sh -c '...'`",
         ) from None

@@ -1,4 +1,4 @@
-"""The renderer for programs: one JSON object per line on stdout, nothing else anywhere."""
+"""The renderer for programs: one JSON object per line on stdout."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from dbswitch.cli.renderer import Answer, Failure, Renderer
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch.events import VERSION, Outcome, Result, to_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import TextIO
+    from collections.abc import Callable
 
-    from dbswitch.cli.renderer import Answer, Failure, Line
     from dbswitch.switch.events import Event
 
 
@@ -23,38 +22,30 @@ def object_line(event: str, fields: dict[str, Any]) -> str:
     return json.dumps({"v": VERSION, "event": event, **fields}, separators=(",", ":"))
 
 
-class JsonRenderer:
+class JsonRenderer(Renderer):
     """Writes NDJSON. `copy`, where it is set, gets every event too (the file of a detached run)."""
 
-    def __init__(self, *, run_id: str = "", stream: TextIO | None = None) -> None:
-        self._stream = stream if stream is not None else sys.stdout
+    def __init__(self, *, run_id: str = "") -> None:
         self._run_id = run_id
         self.copy: Callable[[Event], None] | None = None
         self._reader_left = False
 
-    def protect(self, names: Iterable[str]) -> None:
-        """Do nothing: colours are for people."""
-
     def emit(self, event: Event) -> None:
-        """Write one event. A reader that went away must not stop a switch halfway."""
+        """Write one event."""
         if self.copy is not None:
-            # A full disk, or a name that is no text, must not stop a switch halfway.
+            # ENOSPC, or a name that is not text, must not stop a switch halfway.
             with contextlib.suppress(OSError, ValueError):
                 self.copy(event)
-        if self._reader_left:
-            return
-        try:
-            self._write(to_line(event))
-        except (OSError, ValueError):
-            self._reader_left = True
+        if not self._reader_left:
+            try:
+                write_line(to_line(event))
+            except (OSError, ValueError):
+                self._reader_left = True
 
     def answer(self, answer: Answer) -> None:
-        """Write one object. Raises BrokenPipeError when the reader is gone."""
+        """Write one object. Raises BrokenPipeError."""
         with writing_to_stdout():
-            self._write(object_line(answer.event, answer.fields))
-
-    def note(self, text: str) -> None:
-        """Do nothing: what programs need is in the events."""
+            write_line(object_line(answer.event, answer.fields))
 
     def failure(self, failure: Failure) -> None:
         """Write the error as the `result` that ends every run."""
@@ -63,7 +54,7 @@ class JsonRenderer:
                 id=self._run_id,
                 outcome=Outcome(failure.outcome),
                 exit=failure.exit,
-                target=failure.target,
+                target="",
                 previous=None,
                 mode="none",
                 seconds=0.0,
@@ -71,14 +62,8 @@ class JsonRenderer:
             )
         )
 
-    def question(self, lines: Iterable[Line], prompt: str) -> str:  # noqa: ARG002  the protocol's signature
-        """Refuse: a program is not asked questions."""
-        raise EOFError
 
-    def close(self) -> None:
-        """Do nothing."""
-
-    def _write(self, line: str) -> None:
-        # One write per line: two writers on one file never mix within a line.
-        self._stream.write(line + "\n")
-        self._stream.flush()
+def write_line(line: str) -> None:
+    """Write a line to stdout in one write, so that two writers to one file never mix within a line. Raises OSError."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,66 +1,43 @@
-"""The words for people: phases, plans, verdicts and errors as styled lines. Pure."""
+"""The texts for people: phases, plans, verdicts and errors as styled lines. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from dbswitch.cli.renderer import Line, Style, plain
+from dbswitch.cli.renderer import Line, Style, labelled, plain
 from dbswitch.switch.events import ErrorInfo, Outcome, Phase, PhaseState, Planned, Result
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
-    from dbswitch.switch.events import Notice
+    from dbswitch.switch.events import Notice, PhaseChanged
 
 CONFIRMED = "confirmed by the app"
-NOTHING_DONE = frozenset(
-    {"already-running", "not-running"}
-)  # codes of notices that say why nothing was to do
+NOTHING_DONE = frozenset({"already-running", "not-running"})  # codes of notices that explain "nothing to do"
 
-_DOING = {
-    Phase.LOCK: "waiting for the lock",
-    Phase.RECOVER: "looking for an unfinished switch",
-    Phase.OBSERVE: "looking at the project",
-    Phase.PLAN: "planning",
-    Phase.GUARD: "asking for confirmation",
-    Phase.PROBE: "asking the database",
-    Phase.STOP: "stopping the server",
-    Phase.PORTS: "waiting for the ports",
-    Phase.UNLOCK: "removing the Next.js lock",
-    Phase.WRITE: "writing the env files",
-    Phase.REPROBE: "asking the database again",
-    Phase.START: "starting the server",
-    Phase.ANSWER: "waiting for the server's answer",
-    Phase.VERIFY: "asking the app which database it is on",
-    Phase.ROLLBACK: "rolling back",
+_PHASES = {  # while it lasts, when it is done
+    Phase.LOCK: ("waiting for the lock", "lock taken"),
+    Phase.RECOVER: ("looking for an unfinished switch", "no unfinished switch left"),
+    Phase.OBSERVE: ("examining the project", "project examined"),
+    Phase.PLAN: ("planning", "planned"),
+    Phase.GUARD: ("asking for confirmation", "confirmed"),
+    Phase.PROBE: ("asking the database", "database is ready"),
+    Phase.STOP: ("stopping the server", "server is down"),
+    Phase.PORTS: ("waiting for the ports", "ports are free"),
+    Phase.UNLOCK: ("removing the Next.js lock", "Next.js lock removed"),
+    Phase.WRITE: ("writing the env files", "env files written"),
+    Phase.REPROBE: ("asking the database again", "database is still ready"),
+    Phase.START: ("starting the server", "server started"),
+    Phase.ANSWER: ("waiting for the server's answer", "server answers"),
+    Phase.VERIFY: ("asking the app which database it is on", "app asked"),
+    Phase.ROLLBACK: ("rolling back", "rolled back"),
 }
-_DONE = {
-    Phase.LOCK: "lock taken",
-    Phase.RECOVER: "no unfinished switch left",
-    Phase.OBSERVE: "project looked at",
-    Phase.PLAN: "planned",
-    Phase.GUARD: "confirmed",
-    Phase.PROBE: "database is ready",
-    Phase.STOP: "server is down",
-    Phase.PORTS: "ports are free",
-    Phase.UNLOCK: "Next.js lock removed",
-    Phase.WRITE: "env files written",
-    Phase.REPROBE: "database is still ready",
-    Phase.START: "server started",
-    Phase.ANSWER: "server answers",
-    Phase.VERIFY: "app asked",
-    Phase.ROLLBACK: "rolled back",
-}
-# Nothing to read in these when they are quick; a slow one explains a wait.
-_BACKSTAGE = frozenset(
+DOING = {phase: doing for phase, (doing, _) in _PHASES.items()}
+# These are shown only when slow: then they explain a wait.
+_USUALLY_QUICK = frozenset(
     {Phase.LOCK, Phase.RECOVER, Phase.OBSERVE, Phase.PLAN, Phase.GUARD, Phase.PORTS, Phase.UNLOCK}
 )
-WORTH_SAYING = 0.3  # seconds
-
-
-def doing(phase: Phase) -> str:
-    """Return what is going on, for the live line."""
-    return _DOING[phase]
+_SLOW = 0.3  # seconds
 
 
 def duration(seconds: float) -> str:
@@ -71,28 +48,26 @@ def duration(seconds: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 
 
-def phase_line(phase: Phase, state: PhaseState, seconds: float, detail: str, *, verbose: bool) -> Line | None:
-    """Return the line that stays on the screen, or None if it would tell nothing new."""
-    tail = f" ({detail})" if detail else ""
-    match state:
+def dim(text: str) -> Line:
+    """Return a line in one dim piece."""
+    return ((text, Style.DIM),)
+
+
+def phase_line(event: PhaseChanged, *, verbose: bool) -> Line | None:
+    """Return the line that stays on the screen, or None if there is nothing to say."""
+    doing, done = _PHASES[event.phase]
+    tail = f" ({event.detail})" if event.detail else ""
+    match event.state:
         case PhaseState.STARTED:
             return None
         case PhaseState.SKIPPED:
-            return (("- ", Style.DIM), (f"{doing(phase)}: skipped{tail}", Style.DIM)) if verbose else None
+            return dim(f"- {doing}: skipped{tail}") if verbose else None
         case PhaseState.FAILED:
-            return (
-                ("✗ ", Style.BAD),
-                (f"{doing(phase)}: failed after {duration(seconds)}{tail}", Style.PLAIN),
-            )
+            return labelled("✗ ", f"{doing}: failed after {duration(event.seconds)}{tail}", Style.BAD)
         case PhaseState.DONE:
-            if phase in _BACKSTAGE and seconds < WORTH_SAYING and not verbose:
+            if event.phase in _USUALLY_QUICK and event.seconds < _SLOW and not verbose:
                 return None
-            return (
-                ("✓ ", Style.GOOD),
-                (_DONE[phase], Style.PLAIN),
-                (f" {duration(seconds)}", Style.DIM),
-                (tail, Style.DIM),
-            )
+            return (("✓ ", Style.GOOD), (done, Style.PLAIN), (f" {duration(event.seconds)}{tail}", Style.DIM))
 
 
 def target_style(name: str | None, protected: Container[str]) -> Style:
@@ -102,24 +77,19 @@ def target_style(name: str | None, protected: Container[str]) -> Style:
 
 def plan_lines(planned: Planned, target: str, protected: Container[str], *, dry: bool) -> list[Line]:
     """Return what is going to be done, or with `dry` what would be."""
-    lines: list[Line] = [
+    files = ", ".join(planned.files) or "none has to change"
+    first, *others = planned.changes or planned.variables or ("none has to change",)
+    return [
         (
             ("would switch " if dry else "switching ", Style.PLAIN),
             (planned.previous or "(none of the known targets)", target_style(planned.previous, protected)),
             (" -> ", Style.PLAIN),
             (target, target_style(target, protected)),
-        )
-    ]
-    files = ", ".join(planned.files) or "none has to change"
-    variables = planned.changes or planned.variables or ("none has to change",)
-    return [
-        *lines,
-        (("  env files: ", Style.DIM), (files, Style.PLAIN)),
-        *(
-            (("  variables: " if index == 0 else " " * 13, Style.DIM), (text, Style.PLAIN))
-            for index, text in enumerate(variables)
         ),
-        (("  server:    ", Style.DIM), (planned.server, Style.PLAIN)),
+        labelled("  env files: ", files),
+        labelled("  variables: ", first),
+        *(plain(f"             {text}") for text in others),
+        labelled("  server:    ", planned.server),
     ]
 
 
@@ -196,10 +166,9 @@ def _place(identity: dict[str, str]) -> str:
 
 def failure_lines(error: ErrorInfo) -> list[Line]:
     """Return the four parts of an error, each where it is always found."""
-    lines: list[Line] = [(("error: ", Style.BAD), (error.what, Style.BOLD))]
-    lines += [plain(f"  {fact}") for fact in error.facts]
-    if error.why:
-        lines.append((("  why: ", Style.DIM), (error.why, Style.PLAIN)))
-    if error.fix:
-        lines.append((("  fix: ", Style.DIM), (error.fix, Style.PLAIN)))
-    return lines
+    return [
+        labelled("error: ", error.what, Style.BAD, Style.BOLD),
+        *(plain(f"  {fact}") for fact in error.facts),
+        *([labelled("  why: ", error.why)] if error.why else ()),
+        *([labelled("  fix: ", error.fix)] if error.fix else ()),
+    ]

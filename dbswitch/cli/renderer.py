@@ -1,9 +1,9 @@
-"""What every command talks to; there is one renderer for people and one for programs."""
+"""What commands print to: styled lines, and the interface of the two renderers (for people, for programs)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
@@ -14,19 +14,18 @@ if TYPE_CHECKING:
 
 
 class Style(StrEnum):
-    """What a piece of text means; the renderer for people picks the colour."""
+    """What a piece of text means; the values are styles of rich."""
 
-    PLAIN = "plain"
+    PLAIN = ""
     DIM = "dim"
     BOLD = "bold"
-    GOOD = "good"
-    WARN = "warn"
-    BAD = "bad"
-    DANGER = "danger"  # a protected target
+    GOOD = "green"
+    WARN = "yellow"
+    BAD = "bold red"
+    DANGER = "red bold"  # a protected target
 
 
-Span = tuple[str, Style]
-Line = tuple[Span, ...]
+Line = tuple[tuple[str, Style], ...]
 
 
 def plain(text: str) -> Line:
@@ -34,44 +33,58 @@ def plain(text: str) -> Line:
     return ((text, Style.PLAIN),)
 
 
+def labelled(label: str, text: str, style: Style = Style.DIM, text_style: Style = Style.PLAIN) -> Line:
+    """Return a line of a label (with its own spaces) and a text."""
+    return ((label, style), (text, text_style))
+
+
+def note(text: str) -> Line:
+    """Return a note."""
+    return labelled("note: ", text)
+
+
+def warning(text: str) -> Line:
+    """Return a warning."""
+    return labelled("warning: ", text, Style.WARN)
+
+
 class Answer(Struct, frozen=True):
-    """What a command that looks but changes nothing found: one JSON object, and the same as lines for people."""
+    """The output of a read-only command: one JSON object, and the same as lines for people."""
 
     event: str
     fields: dict[str, Any] = field(default_factory=dict)
-    lines: tuple[Line, ...] = ()
+    lines: Iterable[Line] = ()
 
 
 class Failure(Struct, frozen=True):
-    """An error on its way out of the program. `target` is empty where the command has none."""
+    """An error that ends the command."""
 
     error: ErrorInfo
     exit: int
     outcome: str
-    target: str = ""
-    log: str = ""  # where the traceback of a bug went
 
 
-class Renderer(Protocol):
-    """Says what happens. Writing to a reader that went away never stops a running switch."""
+class Renderer:
+    """Prints nothing. A reader that closed its end never stops a running switch."""
 
     def protect(self, names: Iterable[str]) -> None:
-        """Take note of the protected targets."""
+        """Set which targets are protected."""
 
     def emit(self, event: Event) -> None:
-        """Say one event of a run."""
+        """Print one event of a run."""
 
     def answer(self, answer: Answer) -> None:
-        """Say what was asked for, on stdout. Raises BrokenPipeError when the reader is gone."""
+        """Print the result of a command on stdout. Raises BrokenPipeError."""
 
     def note(self, text: str) -> None:
-        """Say something in passing; people only."""
+        """Print a remark, for people only."""
 
     def failure(self, failure: Failure) -> None:
-        """Say an error."""
+        """Print an error."""
 
-    def question(self, lines: Iterable[Line], prompt: str) -> str:
+    def question(self, lines: Iterable[Line], prompt: str) -> str:  # noqa: ARG002  for subclasses
         """Ask on the terminal and return the answer without its line end. Raises EOFError when the input ends."""
+        raise EOFError
 
     def close(self) -> None:
         """Leave the terminal as it was."""

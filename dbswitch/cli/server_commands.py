@@ -1,88 +1,112 @@
-"""`dbswitch stop` and `restart`, and what several commands do about ports and unfinished switches."""
+"""`dbswitch stop`, `restart` and `wait`."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from dbswitch.errors import UsageError
+import typer
+
+from dbswitch.cli.command_context import CommandContext
+from dbswitch.cli.command_line import command
+from dbswitch.cli.options import TakePort, Timeout, Yes
+from dbswitch.database.probe import ProbeLimits, wait_until_ready
+from dbswitch.errors import ConfigError
+from dbswitch.project.active import active
+from dbswitch.project.discovery import discover
+from dbswitch.project.targets import list_targets, resolve
+from dbswitch.switch import run_event_files, servers
+from dbswitch.switch.events import Outcome, Phase, Result, Started
+from dbswitch.switch.reporter import Reporter
 
 if TYPE_CHECKING:
-    from dbswitch.cli.command_context import CommandContext
-    from dbswitch.cli.renderer import Renderer
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.events import Event
+    from dbswitch.project.targets import Target
 
 
-def agree_to_take_port(context: CommandContext, *, yes: bool) -> None:
-    """Ask before another program is ended.
-
-    Raises:
-        UsageError: it was not confirmed.
-    """
-    if yes:
-        return
-    if context.interactive:
-        context.renderer.note("--take-port ends the program that holds the server's port, whatever it is.")
-        if context.agrees("go on? [y/N] ", default=False):
-            return
-        raise UsageError("not agreed to end the program on the port", why="nothing was changed")
-    raise UsageError(
-        "--take-port needs --yes without a terminal",
-        why="it ends a program that is not dbswitch's",
-        fix="add --yes",
-    )
+@command()
+def stop(context: CommandContext) -> int:
+    """Stop the dev server and all of its processes."""
+    project = discover(
+        context.start_folder()
+    )  # the targets are not listed: one that is wrong must not matter here
+    return servers.stop_server(project, context.renderer.emit, run_id=run_event_files.new_id()).exit
 
 
-def restart(context: CommandContext, *, take_port: bool, yes: bool, timeout: float | None) -> int:
-    """Restart the server; return the exit code."""
+@command()
+def restart(
+    context: CommandContext, take_port: TakePort = False, yes: Yes = False, timeout: Timeout = None
+) -> int:
+    """Restart the dev server on the target it is on."""
     project = context.find_project()
-    from dbswitch.switch import run_event_files, servers
-
     if take_port:
-        agree_to_take_port(context, yes=yes)
-    result = servers.restart(
+        context.agree_to_take_port(yes=yes)
+    return servers.restart(
         project,
         context.renderer.emit,
         run_id=run_event_files.new_id(),
         ambient=dict(os.environ),
         timeout=timeout,
         take_port=take_port,
+    ).exit
+
+
+@command()
+def wait(
+    context: CommandContext,
+    target: Annotated[
+        str | None, typer.Argument(metavar="[TARGET]", help="Default: the active target.")
+    ] = None,
+    timeout: Timeout = None,
+) -> int:
+    """Wait until a target's database is ready."""
+    project = context.find_project()
+    context.tell_unfinished(project)
+    found = _target(project, target)
+    run_id = run_event_files.new_id()
+    reporter = Reporter(context.renderer.emit, run_id)
+    settings = project.config.database
+    limits = ProbeLimits(
+        deadline=settings.start_deadline if timeout is None else timeout,
+        attempt_timeout=settings.attempt_timeout,
     )
-    return result.exit
+    reporter.emit(Started(run_id, found.name, run_event_files.now()))
+    with reporter.phase(Phase.PROBE) as phase:
+        ready = wait_until_ready(
+            found.url,
+            limits,
+            on_retry=lambda attempt, failure, pause: reporter.waiting(
+                Phase.PROBE, attempt, failure.text, pause
+            ),
+        )
+        phase.detail = f"{ready.attempts} attempts" if ready.attempts > 1 else ""
+    for text in ready.notices:
+        reporter.notice("database", text)
+    reporter.emit(
+        Result(
+            id=run_id,
+            outcome=Outcome.READY,
+            exit=0,
+            target=found.name,
+            previous=None,
+            mode="none",
+            seconds=reporter.seconds,
+            identity=ready.identity.to_json(),
+        )
+    )
+    return 0
 
 
-def stop(context: CommandContext) -> int:
-    """Stop the server, whatever the targets are like; return the exit code."""
-    from dbswitch.project.discovery import discover
-    from dbswitch.switch import run_event_files, servers
-
-    project = discover(context.start_folder())
-    return servers.stop_server(project, context.renderer.emit, run_id=run_event_files.new_id()).exit
-
-
-def tell_unfinished(project: Project, renderer: Renderer) -> None:
-    """Say what a killed run left; a command that only looks does not finish it."""
-    from dbswitch.switch import lock_file, recovery
-
-    left = recovery.unfinished(project.private_dir)
-    if left is not None and lock_file.peek(project.state_dir) is None:
-        renderer.note(left)
-
-
-def mend(project: Project, renderer: Renderer) -> None:
-    """Finish what a killed run left, its stopped server included; people are told, programs are not."""
-    from dbswitch.switch import recovery
-
-    if not recovery.pending(project.private_dir):
-        return
-    from dbswitch.switch import run_event_files, servers
-    from dbswitch.switch.events import Notice, Result
-
-    def told(event: Event) -> None:
-        if isinstance(event, Notice):
-            renderer.note(event.text)
-        elif isinstance(event, Result) and event.error is not None:
-            renderer.note(f"an unfinished switch could not be put in order: {event.error.what}")
-
-    servers.repair(project, told, run_id=run_event_files.new_id(), ambient=dict(os.environ))
+def _target(project: Project, name: str | None) -> Target:
+    if name is None:
+        found = active(project, os.environ)
+        name = found.nominal_target
+        if name is None:
+            names = ", ".join(target.name for target in list_targets(project))
+            raise ConfigError(
+                "no single target is active",
+                facts=(f"active: {found.text}", f"targets: {names or 'none'}"),
+                why="without a name, `wait` asks the database of the active target",
+                fix="name one: `dbswitch wait TARGET`",
+            )
+    return resolve(project, name)

@@ -1,41 +1,47 @@
-"""`dbswitch status`: what was found, as one JSON object and as lines for people."""
+"""`dbswitch status`, `targets` and `history`: each as one JSON object and as lines for people."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Annotated, Any
 
-from dbswitch.cli.list_commands import target_fields
-from dbswitch.cli.messages import target_style
-from dbswitch.cli.renderer import Answer, Line, Style
+import typer
+
+from dbswitch.cli.command_context import CommandContext
+from dbswitch.cli.command_line import command
+from dbswitch.cli.messages import duration, target_style
+from dbswitch.cli.renderer import Answer, Line, Style, labelled, note, plain, warning
+from dbswitch.project.active import active
+from dbswitch.project.targets import list_targets
 from dbswitch.server.state import ServerState
+from dbswitch.switch import history as past_switches, status as project_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from dbswitch.cli.command_context import CommandContext
     from dbswitch.project.discovery import Project
+    from dbswitch.project.targets import TargetRef
+    from dbswitch.switch.history import Past
     from dbswitch.switch.status import Status
 
+_INDENT = " " * 9
 
+
+@command()
 def status(context: CommandContext) -> int:
-    """Show where everything stands; return the exit code."""
+    """Show the active target, each reader's view and the server."""
     project = context.find_project()
-    from dbswitch.switch.status import status as look
-
-    found = look(project, os.environ)
-    lines = [*status_lines(found, verbose=context.verbose)]
+    found = project_status.status(project, os.environ)
+    lines = [*_status_lines(found, verbose=context.verbose)]
     if project.git_error is not None:
-        lines.append((("warning: ", Style.WARN), (f"{project.git_error}", Style.PLAIN)))
-        lines.append((("         ", Style.PLAIN), (project.git_error.fix, Style.PLAIN)))
-    context.renderer.answer(Answer("status", status_fields(project, found), tuple(lines)))
+        lines += [warning(str(project.git_error)), plain(_INDENT + project.git_error.fix)]
+    context.renderer.answer(Answer("status", _status_fields(project, found), lines))
     return 0
 
 
-def status_fields(project: Project, found: Status) -> dict[str, Any]:
-    """Return the fields of the `status` object; `docs/reference/json.md` documents them."""
+def _status_fields(project: Project, found: Status) -> dict[str, Any]:
     server = found.server
-    databases = dict(found.active.databases)
     return {
         "project": str(project.root),
         "target": found.active.target,
@@ -57,7 +63,7 @@ def status_fields(project: Project, found: Status) -> dict[str, Any]:
         "exported": [
             {"variable": one.variable, "place": one.place, "target": one.target} for one in found.exported
         ],
-        "targets": target_fields(found.targets, databases),
+        "targets": _target_fields(found.targets, dict(found.active.databases)),
         "unresolved": [{"target": name, "why": why} for name, why in found.active.unresolved],
         "server": {
             "state": server.state.value,
@@ -78,39 +84,32 @@ def status_fields(project: Project, found: Status) -> dict[str, Any]:
     }
 
 
-def status_lines(found: Status, *, verbose: bool) -> Iterable[Line]:
-    """Yield the same for people."""
+def _status_lines(found: Status, *, verbose: bool) -> Iterable[Line]:
     protected = frozenset(target.name for target in found.targets if target.protected)
     active = found.active
-    yield (("active:  ", Style.DIM), (active.text, target_style(active.target, protected)))
-    yield from _readers(found, protected)
-    yield (("server:  ", Style.DIM), (_server(found), Style.PLAIN))
+    yield labelled("active:  ", active.text, text_style=target_style(active.target, protected))
+    yield from _reader_lines(found, protected)
+    yield labelled("server:  ", _server(found))
     for text in found.server.hidden or [listener.describe() for listener in found.server.foreign]:
-        yield (("         ", Style.PLAIN), (text, Style.WARN))
+        yield ((_INDENT + text, Style.WARN),)
     client = "hot client" if found.hot_client else "no hot client (a switch restarts the server)"
     route = "identity route" if found.identity_route else "no identity route (`dbswitch generate route`)"
-    yield (("app:     ", Style.DIM), (f"{client}, {route}", Style.PLAIN))
-    yield (("targets: ", Style.DIM), *_targets(found, protected))
+    yield labelled("app:     ", f"{client}, {route}")
+    yield (("targets: ", Style.DIM), *_names(found.targets, protected))
     if found.holder is not None:
-        yield (("running: ", Style.DIM), (found.holder.text, Style.WARN))
+        yield labelled("running: ", found.holder.text, text_style=Style.WARN)
     if found.unfinished is not None:
-        yield (("warning: ", Style.WARN), (found.unfinished, Style.PLAIN))
-    for one in found.exported:
-        yield (("warning: ", Style.WARN), (one.text, Style.PLAIN))
+        yield warning(found.unfinished)
+    yield from (warning(one.text) for one in found.exported)
     for state in found.here:
         where = state.target or state.database or "no database"
-        yield (
-            ("warning: ", Style.WARN),
-            (f"started from this shell, {state.reader} is on {where}", Style.PLAIN),
-        )
-    for name, why in active.unresolved:
-        yield (("note: ", Style.DIM), (f"{name} was not compared: {why}", Style.PLAIN))
+        yield warning(f"started from this shell, {state.reader} is on {where}")
+    yield from (note(f"{name} was not compared: {why}") for name, why in active.unresolved)
     if verbose:
-        for text in found.notices:
-            yield (("note: ", Style.DIM), (text, Style.PLAIN))
+        yield from (note(text) for text in found.notices)
 
 
-def _readers(found: Status, protected: frozenset[str]) -> Iterable[Line]:
+def _reader_lines(found: Status, protected: frozenset[str]) -> Iterable[Line]:
     states = found.active.readers
     wide = max((len(state.reader.value) for state in states), default=0)
     names = [state.target or ("?" if state.database else "-") for state in states]
@@ -122,8 +121,7 @@ def _readers(found: Status, protected: frozenset[str]) -> Iterable[Line]:
             (name, target_style(state.target, protected) if state.target else Style.WARN),
             (f"{' ' * (column - len(name))}  {where}", Style.PLAIN),
         )
-        for remark in state.remarks:
-            yield ((f"  {' ' * wide}  ", Style.PLAIN), (remark, Style.WARN))
+        yield from (((f"  {' ' * wide}  {remark}", Style.WARN),) for remark in state.remarks)
 
 
 def _server(found: Status) -> str:
@@ -140,12 +138,93 @@ def _server(found: Status) -> str:
     return f"{server.state.value}{where}, pid {pid}, {origin}"
 
 
-def _targets(found: Status, protected: frozenset[str]) -> Iterable[tuple[str, Style]]:
-    if not found.targets:
+def _names(refs: Sequence[TargetRef], protected: frozenset[str]) -> Iterable[tuple[str, Style]]:
+    if not refs:
         yield ("none yet; `dbswitch init` says how to add them", Style.WARN)
-    for index, target in enumerate(found.targets):
-        if index:
-            yield (", ", Style.PLAIN)
-        yield (target.name, target_style(target.name, protected))
-        if target.protected:
-            yield (" (protected)", Style.PLAIN)
+    for index, ref in enumerate(refs):
+        yield (", " if index else "", Style.PLAIN)
+        yield (ref.name, target_style(ref.name, protected))
+        yield (" (protected)" if ref.protected else "", Style.PLAIN)
+
+
+@command()
+def targets(context: CommandContext) -> int:
+    """List the targets: where each leads, and where it is defined."""
+    project = context.find_project()
+    refs = list_targets(project)  # runs no command of a target
+    found = active(project, os.environ)
+    databases = dict(found.databases)
+    fields = {"target": found.target, "targets": _target_fields(refs, databases)}
+    context.renderer.answer(Answer("targets", fields, _target_lines(refs, found.target, databases)))
+    return 0
+
+
+def _target_fields(refs: Sequence[TargetRef], databases: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": ref.name,
+            "aliases": list(ref.aliases),
+            "protected": ref.protected,
+            "database": databases.get(ref.name),
+            "places": sorted(place.text for place in ref.places),
+            "source": ref.source,
+        }
+        for ref in refs
+    ]
+
+
+def _target_lines(
+    refs: Sequence[TargetRef], current: str | None, databases: Mapping[str, str | None]
+) -> Iterable[Line]:
+    if not refs:
+        yield plain("none yet; `dbswitch init` says how to add them")
+    wide = max((len(ref.name) for ref in refs), default=0)
+    for ref in refs:
+        places = ", ".join(sorted({place.text for place in ref.places}))
+        yield (
+            ("* " if ref.name == current else "  ", Style.GOOD),
+            (ref.name.ljust(wide), Style.DANGER if ref.protected else Style.BOLD),
+            (f"  {places or databases.get(ref.name) or 'not known before it is used'}", Style.PLAIN),
+            (f"  from {ref.source}{', protected' if ref.protected else ''}", Style.DIM),
+        )
+
+
+@command()
+def history(
+    context: CommandContext,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many of the last switches.")] = 10,
+) -> int:
+    """Show the last switches, newest first."""
+    entries = past_switches.read(context.find_project().state_dir)[-count:][::-1]
+    fields = {
+        "entries": [
+            {
+                "id": one.id,
+                "at": one.at,
+                "from": one.previous,
+                "to": one.target,
+                "outcome": one.outcome.value,
+                "seconds": one.seconds,
+                "mode": one.mode,
+                "verified": one.verified,
+            }
+            for one in entries
+        ]
+    }
+    context.renderer.answer(Answer("history", fields, _history_lines(entries)))
+    return 0
+
+
+def _history_lines(entries: Sequence[Past]) -> Iterable[Line]:
+    if not entries:
+        yield plain("nothing was switched here yet")
+    for one in entries:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.at))
+        proof = {True: ", verified", False: ", not on it", None: ""}[one.verified]
+        good = one.outcome.value in {"switched", "unchanged"}
+        yield (
+            (f"{when}  ", Style.DIM),
+            (f"{one.previous or '?'} -> {one.target}  ", Style.BOLD),
+            (f"{one.outcome.value}{proof}", Style.PLAIN if good else Style.BAD),
+            (f"  {duration(one.seconds)}  {one.mode}", Style.DIM),
+        )

@@ -1,73 +1,114 @@
-"""`dbswitch TARGET`: hand the request to `dbswitch.switch.run`, in this process or in a detached one."""
+"""`dbswitch TARGET`: run the switch in this process, or with `--detach` in another one."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import subprocess
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from dbswitch.cli.command_context import CommandContext
+from dbswitch.cli.command_line import SWITCH, command
+from dbswitch.cli.json_renderer import JsonRenderer, object_line, write_line
+from dbswitch.cli.options import Confirm, DryRun, TakePort, Timeout, Yes
 from dbswitch.cli.renderer import Line, Style
-from dbswitch.cli.server_commands import agree_to_take_port
+from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import UsageError
+from dbswitch.project.active import active
+from dbswitch.project.targets import list_targets, lookup
+from dbswitch.stdout_guard import writing_to_stdout
+from dbswitch.switch import history, own_command, run_event_files
+from dbswitch.switch.plan import Mode
+from dbswitch.switch.run_lock import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dbswitch.cli.command_context import CommandContext
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import TargetRef
-    from dbswitch.switch.plan import Mode
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchOptions:
-    """The flags of a switch that a detached run is given as well; `timeout` is in seconds."""
-
-    mode: Mode | None = None
-    confirm: str | None = None
-    yes: bool = False
-    timeout: float | None = None
-    dry_run: bool = False
-    take_port: bool = False
-    read_only: bool | None = None
-
-
+@command(SWITCH, usage="TARGET [OPTIONS]")
 def switch(
-    context: CommandContext, target: str | None, options: SwitchOptions, *, detach: bool, run_id: str | None
+    context: CommandContext,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TARGET]",
+            help="A target's name, or `-` for the previous one; without it a terminal offers a list.",
+        ),
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Restart the dev server.")] = False,
+    hot: Annotated[bool, typer.Option("--hot", help="Let the running app swap its Prisma client.")] = False,
+    no_restart: Annotated[
+        bool, typer.Option("--no-restart", help="Change the env files and leave the server alone.")
+    ] = False,
+    confirm: Confirm = None,
+    yes: Yes = False,
+    timeout: Timeout = None,
+    dry_run: DryRun = False,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach", help="Go on in the background; stdout gets one JSON line with the run's id."
+        ),
+    ] = False,
+    take_port: TakePort = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Give the app a URL whose sessions cannot write.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Lift `read_only = true` of the target; asks for its name.")
+    ] = False,
+    run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> int:
-    """Switch; return the exit code.
-
-    Raises:
-        DbswitchError: it failed before the run began.
-    """
+    """Switch to a target; `dbswitch TARGET` is the short form."""
+    modes = _only_one({"--restart": restart, "--hot": hot, "--no-restart": no_restart})
+    access = _only_one({"--read-only": read_only, "--write": write})
+    _only_one({"--detach": detach, "--dry-run": dry_run})
     project = context.find_project()
     if target is None:
         target = _picked(context, project)
     if detach:
-        from dbswitch.cli import detached_run
-
-        return detached_run.detach(target, options, context, project)
-
-    from dbswitch.switch import run, run_event_files
-    from dbswitch.switch.request import Request
-
+        passed_on = [
+            *modes,
+            *access,
+            *([f"--confirm={confirm}"] if confirm is not None else ()),
+            *([f"--timeout={timeout:g}"] if timeout is not None else ()),
+            *(["--take-port"] if take_port else ()),
+            *(["--yes"] if yes else ()),
+            *(["--verbose"] if context.verbose else ()),
+        ]
+        return _detach(project, target, passed_on)
     if run_id is not None:
         _keep_events(project, run_id, context)
-    if options.take_port:
-        agree_to_take_port(context, yes=options.yes)
+    if take_port:
+        context.agree_to_take_port(yes=yes)
+    # 50 ms that a detached switch does not wait for.
+    from dbswitch.switch import run
+    from dbswitch.switch.request import Request
+
     request = Request(
         target=target,
         run_id=run_id or run_event_files.new_id(),
-        mode=options.mode,
-        confirm=options.confirm,
-        timeout=options.timeout,
-        dry_run=options.dry_run,
+        mode=Mode.RESTART if restart else Mode.HOT if hot else Mode.NONE if no_restart else None,
+        confirm=confirm,
+        timeout=timeout,
+        dry_run=dry_run,
         ask=context.asker(),
-        take_port=options.take_port,
-        read_only=options.read_only,
+        take_port=take_port,
+        read_only=True if read_only else False if write else None,
         ambient=dict(os.environ),
     )
     return run.switch(project, request, context.renderer.emit).exit
+
+
+def _only_one(flags: dict[str, bool]) -> list[str]:
+    given = [flag for flag, wanted in flags.items() if wanted]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other", fix="give only one of them")
+    return given
 
 
 def _picked(context: CommandContext, project: Project) -> str:
@@ -76,9 +117,6 @@ def _picked(context: CommandContext, project: Project) -> str:
     Raises:
         UsageError: there is no terminal, nothing was chosen, or there are no targets.
     """
-    from dbswitch.project.active import active
-    from dbswitch.project.targets import list_targets
-
     refs = list_targets(project)
     if not refs or not context.interactive:
         raise UsageError(
@@ -112,16 +150,43 @@ def _choices(refs: Sequence[TargetRef], current: str | None) -> Iterable[Line]:
         )
 
 
-def _keep_events(project: Project, run_id: str, context: CommandContext) -> None:
-    from dbswitch.cli.json_renderer import JsonRenderer
-    from dbswitch.durable import ensure_state_dir
-    from dbswitch.switch import run_event_files
-    from dbswitch.switch.run_lock import unusable
+def _detach(project: Project, target: str, flags: Sequence[str]) -> int:
+    """Start the run in a session of its own, print one JSON line with its id, return 0.
 
-    renderer = context.renderer
-    if isinstance(renderer, JsonRenderer):
+    The caller may be a route handler inside the very server that the run is going to stop. So nothing slow is done before
+    the answer (no database driver, no process table, no value of a target), and the run does not depend on the caller.
+
+    Raises:
+        UsageError: no such target.
+        ConfigError: the targets cannot be listed, or the state folder cannot be made.
+    """
+    target = target if target == "-" else lookup(project, target).name
+    run_id = run_event_files.new_id()
+    line = object_line("accepted", {"id": run_id, "target": target})
+    try:
+        run_event_files.RunFile(ensure_state_dir(project.state_dir), run_id)
+        # Written before it is announced, so that a caller that asks for the run at once finds it.
+        history.append_line(run_event_files.path_of(project.state_dir, run_id), line)
+    except OSError as error:
+        raise unusable(project.state_dir, error, "the events of a detached run are kept there") from None
+    common = ["--json", "--run-id", run_id, "--project", str(project.root)]
+    subprocess.Popen(
+        [*own_command.command(), target, *common, *flags],
+        cwd=project.root,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with writing_to_stdout():
+        write_line(line)
+    return 0
+
+
+def _keep_events(project: Project, run_id: str, context: CommandContext) -> None:
+    if isinstance(context.renderer, JsonRenderer):
         try:
-            renderer.copy = run_event_files.RunFile(ensure_state_dir(project.state_dir), run_id)
+            context.renderer.copy = run_event_files.RunFile(ensure_state_dir(project.state_dir), run_id)
         except OSError as error:
             raise unusable(project.state_dir, error, "the events of the run are kept there") from None
         run_event_files.prune(project.state_dir)

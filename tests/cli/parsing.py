@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from dbswitch.cli import app, command_line
-
-assert app.run is command_line.run  # importing it has registered the commands
+from dbswitch.cli import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbswitch.cli.argument_order import SWITCH, arrange, wants_json
+from dbswitch.cli.command_line import SWITCH, arrange
 from dbswitch.project import names
 
 
@@ -44,11 +44,6 @@ def test_a_line_is_arranged_with_its_command_first(line: str, arranged: str) -> 
 def test_a_word_that_is_no_command_is_a_target_even_a_hostile_one() -> None:
     for word in ("prod; rm -rf /", "../../x", "TARGET", "Status"):
         assert arrange([word]) == [SWITCH, word]
-
-
-def test_json_after_the_double_dash_belongs_to_the_command_that_is_run() -> None:
-    assert wants_json(["prod", "--json"])
-    assert not wants_json(["exec", "prod", "--", "x", "--json"])
 
 
 def test_every_command_is_a_name_that_no_target_may_have() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.cli.logs_command import without_escapes
+from dbswitch.cli.log_command import without_escapes
 from tests.cli.conftest import PASSWORD
 from tests.cli.running import REAL, environment, run
 
@@ -372,12 +372,12 @@ def test_init_says_what_it_found_and_which_command_comes_next(folder: Folder) ->
 
 def test_init_asks_on_a_terminal(folder: Folder) -> None:
     with folder.terminal("init") as tty:
-        tty.until("write this? [Y/n] ")
+        tty.until("Write this? [Y/n] ")
         tty.type("n\n")
         assert tty.end() == 0
     assert not (folder.root / ".gitignore").exists()
     with folder.terminal("init") as tty:
-        tty.until("write this? [Y/n] ")
+        tty.until("Write this? [Y/n] ")
         tty.type("\n")
         assert tty.end() == 0
     assert (folder.root / ".gitignore").exists()

@@ -196,11 +196,13 @@ def test_a_second_dev_follows_the_first_ones_server_and_leaves_it_running(served
     with dev(served) as process:
         [line] = [line for line in until(process, "Already running") if "Already running" in line]
         assert line.startswith("Already running on local at http://localhost:")
-        assert line.endswith("; showing its log. Ctrl-C stops showing it, `dbswitch stop` ends the server.\n")
+        assert line.endswith(
+            "; showing its log. Ctrl-C stops showing it, `dbswitch stop` stops the server.\n"
+        )
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0
-    assert "the server keeps running; `dbswitch stop` ends it" in out
+    assert "the server keeps running; `dbswitch stop` stops it" in out
     assert answer(served) == before
 
 

@@ -6,7 +6,16 @@ import pytest
 
 from dbswitch.cli import messages
 from dbswitch.cli.renderer import Style
-from dbswitch.switch.events import ErrorInfo, Notice, Outcome, Phase, PhaseState, Planned, Result
+from dbswitch.switch.events import (
+    ErrorInfo,
+    Notice,
+    Outcome,
+    Phase,
+    PhaseChanged,
+    PhaseState,
+    Planned,
+    Result,
+)
 
 IDENTITY = {"database": "shop_prod", "serverVersion": "15.6", "address": "db.example.com:5432"}
 
@@ -69,8 +78,8 @@ def test_every_outcome_has_words(outcome: Outcome) -> None:
 @pytest.mark.parametrize("phase", list(Phase))
 @pytest.mark.parametrize("state", list(PhaseState))
 def test_every_phase_has_words_in_every_state(phase: Phase, state: PhaseState) -> None:
-    assert messages.doing(phase)
-    line = messages.phase_line(phase, state, 1.0, "a detail", verbose=True)
+    assert messages.DOING[phase]
+    line = messages.phase_line(PhaseChanged(phase, state, 1.0, "a detail"), verbose=True)
     if state is PhaseState.STARTED:
         assert line is None
     else:
@@ -78,11 +87,12 @@ def test_every_phase_has_words_in_every_state(phase: Phase, state: PhaseState) -
         assert "a detail" in text([line])
 
 
-def test_quick_steps_behind_the_stage_are_not_shown_unless_asked_for() -> None:
-    assert messages.phase_line(Phase.LOCK, PhaseState.DONE, 0.01, "", verbose=False) is None
-    assert messages.phase_line(Phase.LOCK, PhaseState.DONE, 0.01, "", verbose=True) is not None
-    assert messages.phase_line(Phase.LOCK, PhaseState.DONE, 4.0, "", verbose=False) is not None
-    assert messages.phase_line(Phase.LOCK, PhaseState.FAILED, 0.01, "", verbose=False) is not None
+def test_quick_internal_steps_are_shown_only_with_verbose() -> None:
+    quick, slow = (PhaseChanged(Phase.LOCK, PhaseState.DONE, seconds) for seconds in (0.01, 4.0))
+    assert messages.phase_line(quick, verbose=False) is None
+    assert messages.phase_line(quick, verbose=True) is not None
+    assert messages.phase_line(slow, verbose=False) is not None
+    assert messages.phase_line(PhaseChanged(Phase.LOCK, PhaseState.FAILED, 0.01), verbose=False) is not None
 
 
 def test_a_protected_target_is_styled_as_a_danger_and_others_are_not() -> None:

@@ -283,7 +283,7 @@ def test_taking_a_port_needs_a_yes(project: Path) -> None:
     assert fake(project, "verified", "prod", "--take-port").returncode == 2
     assert fake(project, "verified", "prod", "--take-port", "--yes").returncode == 0
     with terminal("prod", "--take-port", cwd=project, program=FAKE, env={"FAKE_SWITCH": "verified"}) as tty:
-        tty.until("go on? [y/N] ")
+        tty.until("Continue? [y/N] ")
         tty.type("\n")
         assert tty.end() == 2
 

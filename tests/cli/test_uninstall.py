@@ -63,7 +63,7 @@ def test_a_dry_run_and_a_no_take_nothing_away_and_without_a_terminal_yes_is_need
     assert done.stderr == "nothing was changed\n"
     assert folder.run("uninstall").returncode == 2
     with folder.terminal("uninstall") as terminal:
-        terminal.until("Take this away? [y/N] ")
+        terminal.until("Remove this? [y/N] ")
         terminal.type("\n")
         assert terminal.end() == 0
     assert sorted(folder.root.rglob("*")) == before
