@@ -11,10 +11,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from dbswitch import state_folder
-from dbswitch.durable import read_regular
+from dbswitch.durable import read_regular_text
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
-from dbswitch.project import config as configuration
+from dbswitch.project import config as configuration, names
 from dbswitch.project.git import GitError, tracked_files
 from dbswitch.project.nextinfo import NextInfo, read_next
 from dbswitch.project.packages import Manifest, Packages, boundary, read_manifest, read_packages
@@ -23,6 +23,7 @@ from dbswitch.project.prisma import PrismaInfo, read_prisma
 STATE_DIR = ".dbswitch"
 DEFAULT_PORT = 3000
 DEFAULT_VARIABLE = "DATABASE_URL"
+_BOUND = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 
 
 class Project(Struct, frozen=True):
@@ -138,7 +139,7 @@ def load(root: Path) -> Project:
         next=read_next(root, manifest, config.server.dist_dir),
         prisma=prisma,
         packages=read_packages(root, manifest),
-        url_variables=_url_variables(root, prisma),
+        url_variables=_url_variables(root, prisma, config),
         tracked=tracked,
         git_error=git_error,
     )
@@ -152,23 +153,30 @@ def _tracked(root: Path) -> tuple[frozenset[str], GitError | None]:
         return frozenset({*DEV_FILES, "prisma/.env", *here}), error
 
 
-def _url_variables(root: Path, prisma: PrismaInfo | None) -> tuple[str, ...]:
+def _url_variables(root: Path, prisma: PrismaInfo | None, config: configuration.Config) -> tuple[str, ...]:
     named = prisma.url_variables if prisma is not None else ()
-    # Prisma 7 projects often give the CLI DIRECT_URL while the app itself reads DATABASE_URL; a project that binds no
-    # DATABASE_URL anywhere uses the names it gave to Prisma.
-    first = not named or DEFAULT_VARIABLE in named or _binds(root, DEFAULT_VARIABLE)
+    first = not named or DEFAULT_VARIABLE in named or _uses_default(root, config, named[0])
     return tuple(dict.fromkeys((DEFAULT_VARIABLE, *named) if first else (*named, DEFAULT_VARIABLE)))
 
 
-def _binds(root: Path, key: str) -> bool:
-    binding = re.compile(rb"^\s*(?:export\s+)?" + key.encode() + rb"\s*=", re.MULTILINE)
+def _uses_default(root: Path, config: configuration.Config, named: str) -> bool:
+    """Return whether the app reads DATABASE_URL, although Prisma reads `named`.
+
+    Prisma 7 projects often give the CLI DIRECT_URL while the app itself reads DATABASE_URL; a project that sets no
+    DATABASE_URL, for its targets either, uses the names it gave to Prisma.
+    """
+    bound = {source.name for target in config.targets for source in target.variables}
     for path in (*(root / name for name in DEV_FILES), *root.glob("env/*.env")):
         try:
-            if path.is_file() and binding.search(read_regular(path)) is not None:
-                return True
+            bound.update(_BOUND.findall(read_regular_text(path, errors="replace")))
         except OSError:  # the code that edits the file reports why it cannot be read
             continue
-    return False
+    pairs = [names.split_url_key(key, (DEFAULT_VARIABLE, named)) for key in bound]
+    defaults, others = (
+        sum(pair is not None and pair[0] == variable for pair in pairs)
+        for variable in (DEFAULT_VARIABLE, named)
+    )
+    return DEFAULT_VARIABLE in bound or defaults >= max(1, others)
 
 
 def _real(path: Path) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 COMMANDS = (
     "switch",
@@ -29,6 +33,20 @@ RESERVED = frozenset({*COMMANDS, "help", "use", "version"})
 FAMILIES = (("prod", "production"), ("local", "development", "dev"))
 # A target with one of these parts in its name is protected: `eu-prod`, `live`, `production_2`.
 PROTECTED_WORDS = frozenset({"prod", "production", "live"})
+# `DATABASE_URL_UNPOOLED` is a second route to the same database (named so by Neon, Vercel, Supabase), not a target.
+_WAYS = (
+    "NON_POOLING",
+    "NONPOOLING",
+    "UNPOOLED",
+    "POOLED",
+    "POOLER",
+    "DIRECT",
+    "SHADOW",
+    "NO_SSL",
+    "READONLY",
+)
+# After a suffix these are routes too; `DATABASE_URL_PROD_READONLY` is another role and a separate target.
+_WAYS_BEHIND = tuple(way for way in _WAYS if way != "READONLY")
 NAME_RULE = "use letters, digits, - and _, beginning with a letter or digit"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -81,3 +99,34 @@ def shown_names(spelled: tuple[str, ...]) -> dict[str, str]:
         else:
             shown[name] = "development" if name == "dev" else name
     return shown
+
+
+def is_way_of(variable: str, base: str) -> bool:
+    """Return whether `variable` is a second route to the database of `base`: `DATABASE_URL_UNPOOLED`."""
+    way = variable.removeprefix(f"{base}_")
+    return way not in {variable, "SHADOW"} and way in _WAYS
+
+
+def has_suffix(variable: str, suffixes: Collection[str]) -> bool:
+    """Return whether `variable` is a suffixed definition: `X_PROD`, or `X_PROD_UNPOOLED`, for one of `suffixes`."""
+    ends = (variable, *(variable.removesuffix(f"_{way}") for way in _WAYS_BEHIND))
+    return any(end.endswith(f"_{suffix}") for suffix in suffixes for end in ends)
+
+
+def split_url_key(key: str, bases: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return the variable and the suffix of a suffixed URL variable; None for any other key."""
+    if key in bases:
+        return None
+    base = max((base for base in bases if key.startswith(f"{base}_")), key=len, default=None)
+    if base is None:
+        return None
+    suffix = key.removeprefix(f"{base}_")
+    for way in _WAYS:
+        if suffix == way:
+            return None
+        if suffix.startswith(f"{way}_"):
+            return f"{base}_{way}", suffix.removeprefix(f"{way}_")
+    for way in _WAYS_BEHIND:
+        if suffix.endswith(f"_{way}"):
+            return f"{base}_{way}", suffix.removesuffix(f"_{way}")
+    return (base, suffix) if suffix else None

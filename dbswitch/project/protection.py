@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbswitch.database.place import Place, place_in
-from dbswitch.project.target_sources import is_way_of
+from dbswitch.project.names import is_way_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,7 @@ from dbswitch.project import names
 from dbswitch.project.secret import SecretValues
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dbswitch.database.place import Place
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
 TARGET_FOLDER = "env"
-# `DATABASE_URL_UNPOOLED` is a second route to the same database (named so by Neon, Vercel, Supabase), not a target.
-_WAYS = (
-    "NON_POOLING",
-    "NONPOOLING",
-    "UNPOOLED",
-    "POOLED",
-    "POOLER",
-    "DIRECT",
-    "SHADOW",
-    "NO_SSL",
-    "READONLY",
-)
-# After a suffix these are routes too; `DATABASE_URL_PROD_READONLY` is another role and a separate target.
-_WAYS_BEHIND = tuple(way for way in _WAYS if way != "READONLY")
 # Variables that steer the process itself; a companion of this name is a coincidence (`NODE_ENV_PROD`).
 _NEVER = frozenset({"NODE_ENV", "NODE_OPTIONS", "PATH", "HOME", "PORT", "HOSTNAME", "SHELL", "USER"})
 _POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
@@ -92,18 +78,6 @@ class TargetRef:
 def is_postgres(value: str) -> bool:
     """Return whether a value is meant as a Postgres URL."""
     return _POSTGRES.match(value.strip()) is not None
-
-
-def is_way_of(variable: str, base: str) -> bool:
-    """Return whether `variable` is a second route to the database of `base`: `DATABASE_URL_UNPOOLED`."""
-    way = variable.removeprefix(f"{base}_")
-    return way not in {variable, "SHADOW"} and way in _WAYS
-
-
-def has_suffix(variable: str, suffixes: Collection[str]) -> bool:
-    """Return whether `variable` is a suffixed definition: `X_PROD`, or `X_PROD_UNPOOLED`, for one of `suffixes`."""
-    ends = (variable, *(variable.removesuffix(f"_{way}") for way in _WAYS_BEHIND))
-    return any(end.endswith(f"_{suffix}") for suffix in suffixes for end in ends)
 
 
 def file_targets(project: Project) -> tuple[TargetRef, ...]:
@@ -199,7 +173,7 @@ def suffixed_keys(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str,
     The longest variable that is known decides where the suffix begins: where the schema names
     `POSTGRES_PRISMA_URL_NON_POOLING`, `POSTGRES_PRISMA_URL_NON_POOLING_PROD` has the suffix `PROD`.
     """
-    split = {key: _split_url_key(key, bases) for key, value in bound.items() if is_postgres(value)}
+    split = {key: names.split_url_key(key, bases) for key, value in bound.items() if is_postgres(value)}
     suffixes = {
         suffix
         for variable, suffix in filter(None, split.values())
@@ -215,25 +189,6 @@ def suffixed_keys(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str,
         if suffix in found and variable not in _NEVER and names.valid_variable(variable):
             found[suffix][key] = variable
     return found
-
-
-def _split_url_key(key: str, bases: tuple[str, ...]) -> tuple[str, str] | None:
-    """Return the variable and the suffix of a suffixed URL variable; None for any other key."""
-    if key in bases:
-        return None
-    base = max((base for base in bases if key.startswith(f"{base}_")), key=len, default=None)
-    if base is None:
-        return None
-    suffix = key.removeprefix(f"{base}_")
-    for way in _WAYS:
-        if suffix == way:
-            return None
-        if suffix.startswith(f"{way}_"):
-            return f"{base}_{way}", suffix.removeprefix(f"{way}_")
-    for way in _WAYS_BEHIND:
-        if suffix.endswith(f"_{way}"):
-            return f"{base}_{way}", suffix.removesuffix(f"_{way}")
-    return (base, suffix) if suffix else None
 
 
 def _split_companion_key(key: str, suffixes: list[str]) -> tuple[str, str] | None:

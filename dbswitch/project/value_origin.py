@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from dbswitch.database.place import place_in
 from dbswitch.database.url import same_url
+from dbswitch.project.names import has_suffix
 from dbswitch.project.protection import places_in
 from dbswitch.project.resolving import known_values, list_targets, variable_names
-from dbswitch.project.target_sources import bound_variables, has_suffix, suffixed_keys
+from dbswitch.project.target_sources import bound_variables, suffixed_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -126,6 +126,10 @@ def test_a_project_that_binds_database_url_decides_by_it_whatever_the_prisma_cli
     assert project(folder).url_variables == ("DIRECT_URL", "DATABASE_URL")
     folder.write(".env", f"DATABASE_URL={LOCAL}\nDIRECT_URL={LOCAL}\n")
     assert project(folder).url_variables == ("DATABASE_URL", "DIRECT_URL")
+    folder.write(".env", f"DATABASE_URL_LOCAL={LOCAL}\nDIRECT_URL_LOCAL={LOCAL}\nDIRECT_URL={LOCAL}\n")
+    assert project(folder).url_variables == ("DATABASE_URL", "DIRECT_URL")
+    folder.write(".env", f"DATABASE_URL_OLD={LOCAL}\nDIRECT_URL_LOCAL={LOCAL}\nDIRECT_URL_PROD={PROD}\n")
+    assert project(folder).url_variables == ("DIRECT_URL", "DATABASE_URL")
 
 
 def test_the_file_of_higher_precedence_gives_the_suffixed_value(folder):

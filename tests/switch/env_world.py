@@ -314,10 +314,11 @@ class World:
         values = self.targets[name].values
         if any(place(value) in possibly_protected for key, value in values.items() if key != "DATABASE_URL"):
             return True
+        # Also a line of lower precedence: it is read once the one above it is taken out.
         return any(
             place(value) in possibly_protected
-            for _, bound in self.readers()
-            for key, value in bound.items()
+            for file in FILES
+            for key, value in self.live(file).items()
             if not self.is_definition(key)
         )
 
