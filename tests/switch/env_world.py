@@ -67,7 +67,7 @@ class World:
         self.targets: dict[str, Definition] = {}
         self.exports: dict[str, str] = {}
         self.written: set[tuple[str, str]] = set()
-        self.entered: dict[str, str] = {}
+        self.entered: dict[str, set[str]] = {}  # where the URLs led that switches to a target wrote
         self.own: set[str] = set()
         self.left_over: dict[str, set[str]] = {}
         self.count = self.refused = 0
@@ -271,7 +271,7 @@ class World:
         """Return the places of a target that can be known without running its command."""
         target = self.targets[name]
         if target.source == "command":
-            return {self.entered[name]} if name in self.entered else set()
+            return self.entered.get(name, set())
         if not self.resolvable(name):
             keys = [key for key in URLS if source_key(name, key) in self.exports and key in target.values]
         else:
@@ -281,13 +281,12 @@ class World:
     def forbidden(self, name: str) -> set[str]:
         """Return the places of other targets that are protected by name, when the readers are on `name`."""
         here = place(self.targets[name].values["DATABASE_URL"])
-        own = {place(value) for key, value in self.targets[name].values.items() if key in URLS}
         found: set[str] = set()
         for other in self.targets:
             places = self.places_of(other)
             if other != name and other in PRODUCTION and here not in places:
                 found |= places
-        return found - ({one for one in own if one} if name in PRODUCTION else {here or ""})
+        return found - (self.url_places(name) if name in PRODUCTION else {here or ""})
 
     def guarded_places(self, name: str) -> set[str]:
         """Return every place that another target may protect: by its name, or since it shares a place with such a one."""
@@ -303,8 +302,12 @@ class World:
 
     def all_places_of(self, name: str) -> set[str]:
         """Return the places of a target now, whether they can be known or not, and those that a switch may remember."""
-        found = {place(value) for key, value in self.targets[name].values.items() if key in URLS}
-        return {one for one in (*found, self.entered.get(name)) if one}
+        return self.url_places(name) | self.entered.get(name, set())
+
+    def url_places(self, name: str) -> set[str]:
+        """Return where the URLs of a target lead."""
+        found = (place(value) for key, value in self.targets[name].values.items() if key in URLS)
+        return {one for one in found if one is not None}
 
     def may_refuse(self, name: str) -> bool:
         """Return whether a switch to `name` may be refused in the project as it is now."""
@@ -326,7 +329,7 @@ class World:
         """Take note of a switch to `name`."""
         values = self.targets[name].values
         self.written |= set(values.items())
-        self.entered[name] = place(values["DATABASE_URL"]) or ""
+        self.entered[name] = self.entered.get(name, set()) | self.url_places(name)
 
     def faults(self, name: str, before: dict[str, str]) -> list[str]:
         """Return what is wrong after a switch to `name`; `before` are the env files as they were."""
