@@ -75,7 +75,9 @@ def check(
             every_variable=every_variable,
             ambient=dict(os.environ),
         )
-        levels = rule_engine.severities(rule for project in projects for rule in project.config.check.rules)
+        levels = rule_engine.severities(
+            rule for project in projects for rule in project.config.check.rules.items()
+        )
         return rule_engine.judge(given, levels)
 
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, get_args
 
@@ -16,10 +17,9 @@ from msgspec import Meta, Struct, field
 from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
 from dbswitch.project.names import NAME_RULE, VARIABLE_PATTERN, valid_name
-from dbswitch.project.secret import SecretText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
 FILE_NAME = "dbswitch.toml"
@@ -32,9 +32,6 @@ _VARIABLE = f"^{VARIABLE_PATTERN}$"
 UrlPath = Annotated[str, Meta(pattern=_URL_PATH)]
 ProjectPath = Annotated[str, Meta(pattern=_PROJECT_PATH)]
 VariableName = Annotated[str, Meta(pattern=_VARIABLE)]
-Words = (
-    str | tuple[str, ...]
-)  # a command: an array of arguments, or one string that is split as a shell would
 
 
 class Mode(StrEnum):
@@ -49,7 +46,7 @@ class Mode(StrEnum):
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`[server]`: how the dev server is started, found and asked. Times in seconds."""
 
-    command: Words = ()  # empty: detected from package.json
+    command: tuple[str, ...] = ()  # empty: detected from package.json
     port: Port | None = None  # None: from the dev script, else 3000
     ports: tuple[Port, ...] = (3000, 3001, 3002)
     ready_path: UrlPath | None = None  # None: an answer of the server process itself is enough
@@ -67,38 +64,45 @@ class DatabaseConfig(Struct, frozen=True, forbid_unknown_fields=True):
     attempt_timeout: Seconds = 5.0
 
 
-class VariableSource(Struct, frozen=True):
-    """Where one variable of a target comes from: a literal, or another variable of the env files or the shell."""
+class FromVariable(Struct, frozen=True, forbid_unknown_fields=True):
+    """The value of a target's variable is that of another variable of the env files or the shell."""
 
-    name: str
-    literal: SecretText | None = None
-    from_key: str | None = None
+    source: VariableName = field(name="from")
 
 
-class TargetConfig(Struct, frozen=True):
-    """`[targets.NAME]`."""
+class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[targets.NAME]`. `variables` may hold secrets."""
 
-    name: str
-    variables: tuple[VariableSource, ...] = ()
-    url_from: str | None = None
+    variables: dict[VariableName, str | FromVariable] = field(default_factory=dict)
+    url_from: VariableName | None = None
     command: tuple[str, ...] = ()
-    command_timeout: float = 30.0  # seconds
+    command_timeout: Seconds = 30.0
     env_file: str | None = None
     protected: bool | None = None  # None: prod and production are, others are not
     read_only: bool = False
     start: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"TargetConfig({', '.join(self.sources)})"
+
     @property
-    def has_source(self) -> bool:
-        """Whether the table itself says where the variables come from, rather than settings for a found target."""
-        return bool(self.variables or self.url_from or self.command or self.env_file)
+    def sources(self) -> tuple[str, ...]:
+        """The keys that say where the variables come from; none in a table of settings for a target found elsewhere."""
+        return tuple(key for key in ("variables", "url_from", "command", "env_file") if getattr(self, key))
 
 
-class CheckConfig(Struct, frozen=True):
+class SwitchConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[switch]`."""
+
+    mode: Mode = Mode.AUTO
+    drain_timeout: Seconds = 3.0  # that work may take to end on the old database after a hot switch
+
+
+class CheckConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`[check]`: severities by rule id, and path patterns that are skipped."""
 
-    rules: tuple[tuple[str, str], ...] = ()
+    rules: dict[str, Severity] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
 
 
@@ -110,21 +114,15 @@ class VerifyConfig(Struct, frozen=True, forbid_unknown_fields=True):
     restart_deadline: Seconds = 60.0  # everything is compiled anew
 
 
-class Config(Struct, frozen=True):
-    """The whole file; `path` is None where there is none."""
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
 
-    path: Path | None = None
     server: ServerConfig = field(default_factory=ServerConfig)
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
-    targets: tuple[TargetConfig, ...] = ()
-    mode: Mode = Mode.AUTO
-    drain_timeout: float = 3.0  # seconds that work may take to end on the old database after a hot switch
+    switch: SwitchConfig = field(default_factory=SwitchConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
-
-    def target(self, name: str) -> TargetConfig | None:
-        """Return the table of exactly this name."""
-        return next((target for target in self.targets if target.name == name), None)
+    targets: dict[str, TargetConfig] = field(default_factory=dict)
 
 
 def load(root: Path) -> Config:
@@ -145,10 +143,10 @@ def load(root: Path) -> Config:
             why="Its settings determine what a switch does.",
             fix=f"make {path} readable, or remove it",
         ) from None
-    return parse(data, path)
+    return parse(data)
 
 
-def parse(data: bytes, path: Path | None = None) -> Config:
+def parse(data: bytes) -> Config:
     """Return the settings in the bytes of a `dbswitch.toml`. Pure.
 
     Raises:
@@ -171,108 +169,46 @@ def parse(data: bytes, path: Path | None = None) -> Config:
             f"{f', {place}' if place else ''}: {_lower(problem)}", fix=f"correct {FILE_NAME}"
         ) from None
     targets = raw.pop("targets", {})
-    found = _convert(raw, _File, "")
     if not isinstance(targets, dict):
         raise _error(": targets must be a table of tables", fix="write [targets.NAME]")
-    return Config(
-        path=path,
-        server=msgspec.structs.replace(found.server, command=_argv("server.command", found.server.command)),
-        database=found.database,
-        targets=tuple(_target(name, table) for name, table in targets.items()),
-        mode=found.switch.mode,
-        drain_timeout=found.switch.drain_timeout,
-        verify=found.verify,
-        check=CheckConfig(tuple(found.check.rules.items()), found.check.exclude),
+    _split_commands(raw.get("server"), "server", "command")
+    found = _convert(raw, Config, "")
+    return msgspec.structs.replace(
+        found, targets={name: _target(name, table) for name, table in targets.items()}
     )
-
-
-class _FromVariable(Struct, frozen=True, forbid_unknown_fields=True):
-    source: VariableName = field(name="from")
-
-
-class _TargetTable(Struct, frozen=True, forbid_unknown_fields=True):
-    variables: dict[VariableName, str | _FromVariable] = field(default_factory=dict)
-    url_from: VariableName | None = None
-    command: Words | None = None
-    command_timeout: Seconds = 30.0
-    env_file: str | None = None
-    protected: bool | None = None
-    read_only: bool = False
-    start: Words | None = None
-    aliases: tuple[str, ...] = ()
-
-
-class _SwitchTable(Struct, frozen=True, forbid_unknown_fields=True):
-    mode: Mode = Mode.AUTO
-    drain_timeout: Seconds = 3.0
-
-
-class _CheckTable(Struct, frozen=True, forbid_unknown_fields=True):
-    rules: dict[str, Severity] = field(default_factory=dict)
-    exclude: tuple[str, ...] = ()
-
-
-class _File(Struct, frozen=True, forbid_unknown_fields=True):
-    server: ServerConfig = field(default_factory=ServerConfig)
-    database: DatabaseConfig = field(default_factory=DatabaseConfig)
-    switch: _SwitchTable = field(default_factory=_SwitchTable)
-    verify: VerifyConfig = field(default_factory=VerifyConfig)
-    check: _CheckTable = field(default_factory=_CheckTable)
-
-
-_TABLES: Mapping[str, type[Struct]] = {
-    "": _File,
-    "server": ServerConfig,
-    "database": DatabaseConfig,
-    "switch": _SwitchTable,
-    "verify": VerifyConfig,
-    "check": _CheckTable,
-}
 
 
 def _target(name: str, raw: object) -> TargetConfig:
     where = f"targets.{name}"
     if not valid_name(name):
         raise _error(f": `{name}` cannot be a target's name", fix=NAME_RULE)
-    table = _convert(raw, _TargetTable, where)
-    sources = [key for key in ("variables", "url_from", "command", "env_file") if getattr(table, key)]
+    _split_commands(raw, where, "command", "start")
+    table = _convert(raw, TargetConfig, where)
     for key in ("command", "env_file"):
-        if key in sources and len(sources) > 1:
-            other = next(source for source in sources if source != key)
+        if key in table.sources and len(table.sources) > 1:
+            other = next(source for source in table.sources if source != key)
             raise _error(f": {where} has both `{key}` and `{other}`", fix="keep one of them")
     if table.url_from and "DATABASE_URL" in table.variables:
         raise _error(f": {where} sets DATABASE_URL twice", fix="keep `url_from` or the variable")
-    return TargetConfig(
-        name=name,
-        variables=tuple(
-            VariableSource(key, from_key=value.source)
-            if isinstance(value, _FromVariable)
-            else VariableSource(key, literal=SecretText(value))
-            for key, value in table.variables.items()
-        ),
-        url_from=table.url_from,
-        command=_argv(f"{where}.command", table.command),
-        command_timeout=table.command_timeout,
-        env_file=table.env_file,
-        protected=table.protected,
-        read_only=table.read_only,
-        start=_argv(f"{where}.start", table.start),
-        aliases=table.aliases,
-    )
+    return table
 
 
-def _argv(where: str, given: Words | None) -> tuple[str, ...]:
-    import shlex
-
-    try:
-        words = tuple(shlex.split(given)) if isinstance(given, str) else given
-    except ValueError:
-        raise _error(f": {where}: a quote is not closed", fix="write an array of arguments instead") from None
-    if words is None or (not words and where == "server.command" and not isinstance(given, str)):
-        return ()
-    if not words or not words[0]:
-        raise _error(f": {where} is empty", fix="give the program and its arguments, or remove the key")
-    return words
+def _split_commands(table: object, where: str, *keys: str) -> None:
+    """Split, as a shell would, the commands that are written as one string; refuse one without a program."""
+    if not isinstance(table, dict):
+        return
+    for key in set(keys) & set(table):
+        if isinstance(table[key], str):
+            try:
+                table[key] = shlex.split(table[key])
+            except ValueError:
+                raise _error(
+                    f": {where}.{key}: a quote is not closed", fix="write an array of arguments instead"
+                ) from None
+        if table[key] in ([], [""]):
+            raise _error(
+                f": {where}.{key} is empty", fix="give the program and its arguments, or remove the key"
+            )
 
 
 _SYNTAX = re.compile(r"(.*?)(?: \(at (line \d+, column \d+|end of document)\))?", re.DOTALL)
@@ -300,8 +236,8 @@ def _convert(raw: object, kind: type[_T], where: str) -> _T:
     place = ".".join(part for part in (where, below) if part)
     unknown = _UNKNOWN.fullmatch(problem)
     if unknown is not None:
-        table = kind if not below else _TABLES.get(below, _FromVariable)
-        known = sorted(table.__struct_encode_fields__)
+        table = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(below, FromVariable)
+        known = sorted((table if below else kind).__struct_encode_fields__)
         raise _error(
             f": unknown key `{unknown[1]}` in {f'[{place}]' if place else 'this file'}",
             facts=(f"known here: {', '.join(known)}",),

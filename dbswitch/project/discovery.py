@@ -165,7 +165,7 @@ def _uses_default(root: Path, config: configuration.Config, named: str) -> bool:
     Prisma 7 projects often give the CLI DIRECT_URL while the app itself reads DATABASE_URL; a project that sets no
     DATABASE_URL, for its targets either, uses the names it gave to Prisma.
     """
-    bound = {source.name for target in config.targets for source in target.variables}
+    bound = {key for target in config.targets.values() for key in target.variables}
     for path in (*(root / name for name in DEV_FILES), *root.glob("env/*.env")):
         try:
             bound.update(_BOUND.findall(read_regular_text(path, errors="replace")))

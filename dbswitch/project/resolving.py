@@ -250,14 +250,14 @@ def _with_settings(project: Project, ref: TargetRef, shown: tuple[str, ...]) -> 
     settings = ref.settings
     if settings is None:
         answers = {ref.name, *ref.aliases}
-        settings = next((target for target in project.config.targets if target.name in answers), None)
+        settings = next((t for name, t in project.config.targets.items() if name in answers), None)
     if settings is None:
         # `[targets.prod]` also applies to env/production.env, unless the project has both.
         settings = next(
             (
                 t
-                for t in project.config.targets
-                if names.canonical(t.name) == names.canonical(ref.name) and t.name not in shown
+                for name, t in project.config.targets.items()
+                if names.canonical(name) == names.canonical(ref.name) and name not in shown
             ),
             None,
         )

@@ -11,29 +11,6 @@ HIDDEN = "(hidden)"
 
 
 @final
-class SecretText:
-    """A hidden string; only :meth:`reveal` returns it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """Return the string itself; only for the code that writes or uses it."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return HIDDEN
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SecretText) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-
-@final
 class SecretValues(Mapping[str, str]):
     """Variables of a target: an immutable mapping whose repr gives the names and hides the values.
 

@@ -71,6 +71,5 @@ def _command(project: Project) -> DevCommand:
     configured = project.config.server.command
     if not configured:
         return found
-    assert not isinstance(configured, str)  # split when the configuration was read
     # A configured command gets its port through PORT; host and scheme of the dev script may not hold for it.
     return DevCommand(configured, port_flag=False, is_next=project.next is not None)

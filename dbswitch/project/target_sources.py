@@ -140,19 +140,19 @@ def suffix_targets(project: Project) -> tuple[TargetRef, ...]:
 
 def config_targets(project: Project) -> tuple[TargetRef, ...]:
     """Return the targets whose `[targets.NAME]` itself defines where the values come from."""
-    own = tuple(target for target in project.config.targets if target.has_source)
-    shown = names.shown_names(tuple(target.name for target in own))
+    own = {name: target for name, target in project.config.targets.items() if target.sources}
+    shown = names.shown_names(tuple(own))
     return tuple(
         TargetRef(
-            name=shown[target.name],
+            name=shown[name],
             kind=SourceKind.CONFIG,
-            source=target.env_file or f"[targets.{target.name}] in dbswitch.toml",
-            protected=names.names_production(target.name),
-            aliases=(target.name, *target.aliases),
+            source=target.env_file or f"[targets.{name}] in dbswitch.toml",
+            protected=names.names_production(name),
+            aliases=(name, *target.aliases),
             path=target.env_file,
             settings=target,
         )
-        for target in own
+        for name, target in own.items()
     )
 
 

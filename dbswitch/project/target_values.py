@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from dbswitch.errors import ConfigError
-from dbswitch.project.config import VariableSource
+from dbswitch.project.config import FromVariable
 from dbswitch.project.secret import SecretValues
 from dbswitch.project.target_sources import (
     SourceKind,
@@ -67,28 +67,27 @@ def _configured(
         text = run(settings.command, project.root, settings.command_timeout, ref.name)
         if is_postgres(text) and len(text.split()) == 1:  # `op read`, `vault kv get -field`: the bare value
             return SecretValues({project.primary_variable: text.strip()})
-        return parse_dotenv(text, f"the output of [targets.{settings.name}] command")
+        return parse_dotenv(text, f"the output of the command of {ref.name}")
     bound, _ = bound_variables(project)
     values: dict[str, str] = {}
     sources = settings.variables
     if settings.url_from is not None:
-        sources = (VariableSource(project.primary_variable, from_key=settings.url_from), *sources)
-    for source in sources:
-        if source.literal is not None:
-            values[source.name] = source.literal.reveal()
+        sources = {project.primary_variable: FromVariable(settings.url_from), **sources}
+    for key, source in sources.items():
+        if isinstance(source, str):
+            values[key] = source
             continue
-        assert source.from_key is not None
         # The process environment beats the files, as it does for every reader.
-        value = ambient.get(source.from_key) or bound.get(source.from_key)
+        value = ambient.get(source.source) or bound.get(source.source)
         if value:
-            values[source.name] = with_references(value, bound)
+            values[key] = with_references(value, bound)
         elif lenient:
-            values[source.name] = ""
+            values[key] = ""
         else:
             raise ConfigError(
-                f"[targets.{settings.name}] takes {source.name} from {source.from_key}, which is not set",
+                f"{ref.source} takes {key} from {source.source}, which is not set",
                 facts=("searched: the env files and the process environment",),
                 why="Only some of the target's variables would be switched.",
-                fix=f"set {source.from_key} in .env.local, or export it",
+                fix=f"set {source.source} in .env.local, or export it",
             )
     return SecretValues(values)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dbswitch.database.place import place_in
 from dbswitch.database.url import same_url
+from dbswitch.project.config import FromVariable
 from dbswitch.project.names import has_suffix
 from dbswitch.project.protection import places_in
 from dbswitch.project.resolving import known_values, list_targets, variable_names
@@ -137,7 +138,9 @@ def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str
     found = {key for keys in suffixed_keys(bound, project.url_variables).values() for key in keys}
     for ref in refs:
         if ref.settings is not None:
-            found.update(one.from_key for one in ref.settings.variables if one.from_key is not None)
+            found.update(
+                one.source for one in ref.settings.variables.values() if isinstance(one, FromVariable)
+            )
             if ref.settings.url_from is not None:
                 found.add(ref.settings.url_from)
     suffixes = {name.upper().replace("-", "_") for ref in refs for name in (ref.name, *ref.aliases)}

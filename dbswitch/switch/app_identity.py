@@ -105,7 +105,9 @@ class AppIdentity:
         for key, value in goal.variables.items():
             with contextlib.suppress(UrlError):
                 new.append(DatabaseUrl.parse(value, name=key))
-        return remaining(lambda: find(work.spec), work.present, new, grace=work.project.config.drain_timeout)
+        return remaining(
+            lambda: find(work.spec), work.present, new, grace=work.project.config.switch.drain_timeout
+        )
 
     def ask_after_rollback(self, *, restarted: bool) -> tuple[str, ...]:
         """Return whether the app answers from its previous database; nothing if it has no route or is not running.

@@ -24,17 +24,17 @@ def lock_deadline(project: Project) -> float:
     stop = ROUNDS * (server.term_timeout + server.kill_timeout + PORT_GRACE) + PORT_GRACE
     probe = max(database.start_deadline, database.restart_deadline)
     command = max(
-        (target.command_timeout for target in project.config.targets if target.command), default=0.0
+        (target.command_timeout for target in project.config.targets.values() if target.command), default=0.0
     )
     ready = command + _start_of_a_database(project) + 4 * probe
     forward = stop + server.ready_timeout + 2 * (verify.hot_deadline + verify.restart_deadline)
-    forward += project.config.drain_timeout
+    forward += project.config.switch.drain_timeout
     back = 2 * stop + server.ready_timeout + AGAIN_DEADLINE + verify.restart_deadline
     return ready + forward + back + MARGIN
 
 
 def _start_of_a_database(project: Project) -> float:
-    configured = any(target.start for target in project.config.targets)
+    configured = any(target.start for target in project.config.targets.values())
     if configured or any((project.root / name).exists() for name in compose.FILE_NAMES):
         return GLANCE + START_TIMEOUT
     return 0.0

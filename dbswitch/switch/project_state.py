@@ -152,7 +152,7 @@ def situation(
     observed: Observed, target: Target, database: str, plan: EditPlan, *, stopped_by_switch: bool
 ) -> Situation:
     """Return the facts that :func:`dbswitch.switch.plan.decide` decides on."""
-    configured = observed.project.config.mode
+    configured = observed.project.config.switch.mode
     return Situation(
         target=target.name,
         database=database,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.errors import ConfigError
-from dbswitch.project.config import Config, Mode, ServerConfig, VerifyConfig, load, parse
+from dbswitch.project.config import Config, FromVariable, Mode, ServerConfig, VerifyConfig, load, parse
 
 
 def refused(text: str) -> ConfigError:
@@ -66,14 +66,13 @@ aliases = ["stage"]
     assert config.server.command == ("npm", "run", "dev")
     assert config.server.ports == (4000, 4001)
     assert (config.server.term_timeout, config.server.kill_timeout) == (1.0, 2.5)
-    assert config.mode is Mode.HOT
-    assert config.drain_timeout == 7
+    assert config.switch.mode is Mode.HOT
+    assert config.switch.drain_timeout == 7
     assert config.verify == VerifyConfig("/api/x", 4, 50)
-    assert config.check.rules == (("DBS101", "off"),)
-    target = config.target("staging")
-    assert target is not None
+    assert config.check.rules == {"DBS101": "off"}
+    target = config.targets["staging"]
     assert (target.protected, target.url_from, target.aliases) == (True, "STAGING_URL", ("stage",))
-    assert [(v.name, v.from_key) for v in target.variables] == [("TOKEN", None), ("OTHER", "OTHER_STAGING")]
+    assert target.variables == {"TOKEN": "abc", "OTHER": FromVariable("OTHER_STAGING")}
     assert target.start == ("docker", "compose", "up")
 
 

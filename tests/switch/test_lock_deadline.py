@@ -20,11 +20,7 @@ START = '[targets.local]\nurl_from = "LOCAL_URL"\nstart = ["true"]\n'
 
 
 def deadline(root: Path, text: str = "") -> float:
-    return lock_deadline(
-        cast(
-            "Project", SimpleNamespace(root=root, config=config.parse(text.encode(), root / "dbswitch.toml"))
-        )
-    )
+    return lock_deadline(cast("Project", SimpleNamespace(root=root, config=config.parse(text.encode()))))
 
 
 def test_without_a_database_to_start_it_covers_a_failed_switch_and_its_way_back(tmp_path: Path) -> None:
