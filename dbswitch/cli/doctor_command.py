@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dbswitch.check.doctor import doctor_rules, fact_collection, json_report, text_report
+from dbswitch.check.doctor import doctor_report, doctor_rules, fact_collection
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
 from dbswitch.errors import ExitCode
@@ -32,13 +32,13 @@ def doctor(
     )
     findings = doctor_rules.judge(facts)
     if context.json:
-        report = json_report.report(facts, findings)
+        report = doctor_report.as_json(facts, findings)
     else:
         terminal = sys.stdout.isatty()
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         width = shutil.get_terminal_size().columns if terminal else None
-        report = text_report.draw(facts, findings, colour=colour, width=width, tables=not context.quiet)
+        report = doctor_report.as_text(facts, findings, colour=colour, width=width, tables=not context.quiet)
     with writing_to_stdout():
         sys.stdout.write(report)
         sys.stdout.flush()
-    return ExitCode.FOUND if json_report.is_failing(findings) else ExitCode.OK
+    return ExitCode.FOUND if doctor_report.is_failing(findings) else ExitCode.OK

@@ -1,21 +1,12 @@
-"""The first line of a generated file, which shows whether the file was edited since.
-
-`// dbswitch:generated <kind> v1 sha256=<digest of the rest>`. Pure.
-"""
+"""A generated file with its header line, and how it compares with the file on disk. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from enum import StrEnum
-from typing import Final
 
 from msgspec import Struct
 
-VERSION: Final = 1
-_HEADER = re.compile(
-    rb"// dbswitch:generated (?P<kind>[a-z-]+) v(?P<version>\d+) sha256=(?P<digest>[0-9a-f]{64})\n"
-)
+from dbswitch.project.generated import GeneratedState, generated_state, header_line
 
 
 class FileState(StrEnum):
@@ -39,21 +30,13 @@ class GeneratedFile(Struct, frozen=True):
 def sign(kind: str, path: str, body: str) -> GeneratedFile:
     """Put the header line over `body`."""
     rest = body.encode()
-    header = f"// dbswitch:generated {kind} v{VERSION} sha256={hashlib.sha256(rest).hexdigest()}\n"
-    return GeneratedFile(kind, path, header.encode() + rest)
+    return GeneratedFile(kind, path, header_line(kind, rest) + rest)
 
 
 def is_pristine(content: bytes) -> bool | None:
-    """Return whether generated content is unedited; None if it was not generated.
-
-    Line ends do not count: git may check a file out with CRLF.
-    """
-    plain = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-    header = _HEADER.match(plain)
-    if header is None:
-        # A damaged header counts as an edit; it is overwritten only with --force.
-        return False if plain.startswith(b"// dbswitch:generated ") else None
-    return hashlib.sha256(plain[header.end() :]).hexdigest().encode() == header["digest"]
+    """Return whether generated content is unedited; None if it was not generated."""
+    state = generated_state(content)
+    return None if state is None else state is not GeneratedState.EDITED
 
 
 def state_of(content: bytes | None, wanted: GeneratedFile) -> FileState:

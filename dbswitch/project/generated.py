@@ -1,14 +1,16 @@
 """The files `dbswitch generate` wrote into the project, recognised by the header line they begin with.
 
-`// dbswitch:generated <kind> v1 sha256=<digest of the rest>`. Only their beginning is read.
+`// dbswitch:generated <kind> v1 sha256=<digest of the rest>`: it shows whether a file was edited since.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -17,7 +19,12 @@ if TYPE_CHECKING:
 
     from dbswitch.project.discovery import Project
 
+HEADER_VERSION: Final = 1
+MARK: Final = "// dbswitch:generated "
 _HEADER = re.compile(rb"\s*// dbswitch:generated (?P<kind>[a-z-]+) v\d+ ")
+_WHOLE_HEADER = re.compile(
+    rb"// dbswitch:generated [a-z-]+ v(?P<version>\d+) sha256=(?P<digest>[0-9a-f]{64})\n"
+)
 _HEAD_BYTES = 256
 _SKIPPED = frozenset({"node_modules", "public", "dist", "build", "out", "coverage"})
 _DEPTH = 8
@@ -38,6 +45,37 @@ class Generated(Struct, frozen=True):
     identity_path: str | None = None
     page_path: str | None = None
     files: tuple[tuple[str, str], ...] = ()
+
+
+class GeneratedState(StrEnum):
+    """A generated file compared with the header that this version of dbswitch writes."""
+
+    CURRENT = "current"
+    EDITED = "edited"
+    OUTDATED = "outdated"
+    NEWER = "newer"
+
+
+def header_line(kind: str, rest: bytes) -> bytes:
+    """Return the first line of a generated file. Pure."""
+    return f"{MARK}{kind} v{HEADER_VERSION} sha256={hashlib.sha256(rest).hexdigest()}\n".encode()
+
+
+def generated_state(content: bytes) -> GeneratedState | None:
+    """Judge a file by its header; None if it was not generated. Pure.
+
+    Line ends do not count: git may check a file out with CRLF. A damaged header counts as an edit.
+    """
+    plain = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    if not plain.startswith(MARK.encode()):
+        return None
+    header = _WHOLE_HEADER.match(plain)
+    if header is None or hashlib.sha256(plain[header.end() :]).hexdigest().encode() != header["digest"]:
+        return GeneratedState.EDITED
+    version = int(header["version"])
+    if version == HEADER_VERSION:
+        return GeneratedState.CURRENT
+    return GeneratedState.OUTDATED if version < HEADER_VERSION else GeneratedState.NEWER
 
 
 def find(project: Project) -> Generated:

@@ -26,7 +26,7 @@ class PackageManager(StrEnum):
     BUN = "bun"
 
 
-_LOCK_FILES = (
+LOCK_FILES = (
     ("pnpm-lock.yaml", PackageManager.PNPM),
     ("yarn.lock", PackageManager.YARN),
     ("bun.lock", PackageManager.BUN),
@@ -163,7 +163,7 @@ def _manager(root: Path, manifest: Manifest | None) -> tuple[PackageManager, str
                 above = None
             if above is not None and above.manager is not None:
                 return above.manager, str(above.path)
-        for name, manager in _LOCK_FILES:
+        for name, manager in LOCK_FILES:
             if (folder / name).is_file():
                 return manager, name if folder == root else str(folder / name)
     return PackageManager.NPM, "default"

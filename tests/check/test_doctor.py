@@ -22,19 +22,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dbswitch.check.doctor import (
-    database_answers,
+    doctor_report,
     doctor_rules,
     fact_collection,
     installed_versions,
-    json_report,
     server_and_files,
 )
-from dbswitch.check.doctor.doctor_facts import GeneratedState, Trouble
+from dbswitch.check.doctor.doctor_facts import Trouble
 from dbswitch.check.doctor.doctor_findings import FindingId
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.demo.postgres import free_port
 from dbswitch.generate import header
 from dbswitch.project.discovery import discover, load
+from dbswitch.project.generated import HEADER_VERSION, GeneratedState, generated_state
 from tests.cli import running
 from tests.cli.conftest import PASSWORD, STANDIN, TOKEN, Folder, build, url
 from tests.cli.test_reference import assert_documented
@@ -125,7 +125,7 @@ def examine(
         discover(folder.root), running.environment(**(env or {})), run_commands=run_commands
     )
     findings = doctor_rules.judge(facts)
-    return int(json_report.is_failing(findings)), json.loads(json_report.report(facts, findings))
+    return int(doctor_report.is_failing(findings)), json.loads(doctor_report.as_json(facts, findings))
 
 
 @pytest.fixture(autouse=True)
@@ -311,7 +311,7 @@ def test_where_all_is_down_it_says_so_and_shows_no_password(down):
 
 def test_a_refused_connection_is_not_tried_again():
     began = time.monotonic()
-    told = database_answers.ask(DatabaseUrl.parse(url(free_port(), "shop")), seconds=20.0)
+    told = fact_collection.ask(DatabaseUrl.parse(url(free_port(), "shop")), seconds=20.0)
     assert time.monotonic() - began < 10
     assert isinstance(told, Trouble)
     assert "P1001" in told.what
@@ -560,19 +560,15 @@ def test_files_that_are_closed_to_us_are_findings_not_an_end(open_place):
 
 def test_a_generated_file_is_current_edited_or_of_another_version():
     made = header.sign("client", "lib/prisma.ts", "export const a = 1;\n").content
-    assert server_and_files.generated_state(made) is GeneratedState.CURRENT
-    assert server_and_files.generated_state(made.replace(b"\n", b"\r\n")) is GeneratedState.CURRENT
-    assert server_and_files.generated_state(made + b"// mine\n") is GeneratedState.EDITED
-    damaged = made.replace(b"sha256=", b"sha=")
-    assert server_and_files.generated_state(damaged) is GeneratedState.EDITED
-    for content in (made, made + b"x", damaged):
-        edited = server_and_files.generated_state(content) is GeneratedState.EDITED
-        assert edited is not header.is_pristine(content)
-    newer = made.replace(f" v{header.VERSION} ".encode(), f" v{header.VERSION + 1} ".encode())
-    assert server_and_files.generated_state(newer) is GeneratedState.NEWER
-    older = made.replace(f" v{header.VERSION} ".encode(), f" v{header.VERSION - 1} ".encode())
-    assert server_and_files.generated_state(older) is GeneratedState.OUTDATED
-    assert server_and_files.GENERATED_VERSION == header.VERSION
+    assert generated_state(made) is GeneratedState.CURRENT
+    assert generated_state(made.replace(b"\n", b"\r\n")) is GeneratedState.CURRENT
+    assert generated_state(made + b"// mine\n") is GeneratedState.EDITED
+    assert generated_state(made.replace(b"sha256=", b"sha=")) is GeneratedState.EDITED
+    assert generated_state(b"export const a = 1;\n") is None
+    newer = made.replace(f" v{HEADER_VERSION} ".encode(), f" v{HEADER_VERSION + 1} ".encode())
+    assert generated_state(newer) is GeneratedState.NEWER
+    older = made.replace(f" v{HEADER_VERSION} ".encode(), f" v{HEADER_VERSION - 1} ".encode())
+    assert generated_state(older) is GeneratedState.OUTDATED
 
 
 def test_an_edited_client_in_the_project_is_found(served):

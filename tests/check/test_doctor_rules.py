@@ -8,21 +8,26 @@ import pytest
 from msgspec.structs import replace
 
 from dbswitch.check.doctor import doctor_facts as f
-from dbswitch.check.doctor.database_comparison import Agreement, Distance, agreement, distance
 from dbswitch.check.doctor.doctor_facts import (
+    Agreement,
     Answer,
+    Distance,
     Facts,
     FileFacts,
     MachineFacts,
     ReaderFacts,
     ServerView,
     TargetFacts,
+    agreement,
+    distance,
 )
 from dbswitch.check.doctor.doctor_findings import Finding, FindingId, Level, in_order, worst
+from dbswitch.check.doctor.doctor_report import as_text
 from dbswitch.check.doctor.doctor_rules import judge
 from dbswitch.database.identity import Identity
 from dbswitch.database.migrations import MigrationState
 from dbswitch.database.url import DatabaseUrl
+from dbswitch.project.generated import GeneratedState
 from dbswitch.server.state import ServerState
 
 PASSWORD = "pa-ss-w0rd"
@@ -93,7 +98,7 @@ WELL = Facts(
     answers={LOCAL: answer(who("1")), PROD: answer(who("2"))},
     server=ServerView(ServerState.READY, 3000, url="http://localhost:3000", pids=(7,), listening=(3000,)),
     files=(FileFacts(".env.local", 0o600, "me"),),
-    generated=(f.GeneratedFacts("lib/prisma.ts", "client", f.GeneratedState.CURRENT),),
+    generated=(f.GeneratedFacts("lib/prisma.ts", "client", GeneratedState.CURRENT),),
     hot_client=True,
     identity_route=True,
 )
@@ -392,7 +397,7 @@ def one_file(mode: int = 0o644, **changes: object) -> Facts:
     return replace(WELL, files=(replace(FileFacts(".env.local", mode, "me"), **changes),))  # type: ignore[arg-type]
 
 
-def written(state: f.GeneratedState) -> Facts:
+def written(state: GeneratedState) -> Facts:
     return replace(WELL, generated=(f.GeneratedFacts("lib/prisma.ts", "client", state),))
 
 
@@ -434,9 +439,9 @@ PROJECT_CASES = {
     "tracked with a remote password": (one_file(0o600, secret=True, tracked=True), {"file-tracked": "warning"}),
     "tracked with a local one": (one_file(0o600, tracked=True), {}),
     "an open state folder": (one_file(0o755, readable=True, private_place=True), {"state-folder-open": "warning"}),
-    "edited": (written(f.GeneratedState.EDITED), {"generated-edited": "warning"}),
-    "outdated": (written(f.GeneratedState.OUTDATED), {"generated-outdated": "warning"}),
-    "newer": (written(f.GeneratedState.NEWER), {"generated-newer": "warning"}),
+    "edited": (written(GeneratedState.EDITED), {"generated-edited": "warning"}),
+    "outdated": (written(GeneratedState.OUTDATED), {"generated-outdated": "warning"}),
+    "newer": (written(GeneratedState.NEWER), {"generated-newer": "warning"}),
     "nothing generated": (
         replace(WELL, generated=(), hot_client=False, identity_route=False),
         {"no-hot-client": "info", "no-identity-route": "info"},
@@ -497,6 +502,15 @@ def test_nobody_is_sent_to_a_protected_database():
         assert fixes == {"dbswitch local, or make it a target"}
     only = replace(WELL, readers=readers, targets=tuple(one for one in WELL.targets if one.protected))
     assert {one.fix for one in judge(only) if one.id is FindingId.DATABASE_UNNAMED} == {"make it a target"}
+
+
+def test_every_fact_and_the_fix_have_a_line_of_their_own_in_the_text():
+    facts = answers(local=replace(DOWN, facts=("one", "two")))
+    text = as_text(facts, judge(facts), colour=False, width=None)
+    assert (
+        "target-unreachable\n           one\n           two\n         fix: start the database server\n"
+        in text
+    )
 
 
 def test_the_worst_comes_first_and_gives_the_level():

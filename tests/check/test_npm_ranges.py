@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dbswitch.check.doctor.npm_ranges import parse_version, satisfies
+from dbswitch.check.doctor.version_rules import parse_version, satisfies
 
 PRISMA_7 = "^20.19 || ^22.12 || >=24.0"
 

@@ -1,11 +1,14 @@
-"""The facts that doctor collects, as values for rules and reports. Pure; URLs are masked when shown."""
+"""The facts that doctor collects, and what follows from comparing them. Pure; URLs are masked when shown."""
 
 from __future__ import annotations
 
+import ipaddress
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+
+from dbswitch.database.place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from dbswitch.database.migrations import MigrationState
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.errors import DbswitchError
+    from dbswitch.project.generated import GeneratedState
     from dbswitch.server.state import ServerState
 
 NEXT_DEV = "Next.js dev"
@@ -47,55 +51,36 @@ class Version(Struct, frozen=True):
 
 
 class MachineFacts(Struct, frozen=True):
-    """Programs, packages and the caller's environment.
+    """Programs, packages and the caller's environment."""
 
-    Attributes:
-        versions: for the table, in its order.
-        node: Node's version, None where it was not found.
-        needs: package or file, and the range of Node it asks for.
-        node_pin: the file that pins Node's version, and what it says.
-        manager_found: whether the project's package manager is on the PATH.
-        lock_files: those in the project's folder.
-        installed: package to installed version.
-        wanted: the declared dependencies.
-        node_env: NODE_ENV of the caller's environment.
-        inside_next: the caller's environment is that of a process started by Next.js.
-    """
-
-    versions: tuple[Version, ...] = ()
-    node: str | None = None
-    needs: tuple[tuple[str, str], ...] = ()
-    node_pin: tuple[str, str] | None = None
+    versions: tuple[Version, ...] = ()  # for the table, in its order
+    node: str | None = None  # its version, None where it was not found
+    needs: tuple[tuple[str, str], ...] = ()  # package or file, and the range of Node it asks for
+    node_pin: tuple[str, str] | None = None  # the file that pins Node's version, and what it says
     manager: str = "npm"
     manager_source: str = ""
-    manager_found: bool = True
+    manager_found: bool = True  # on the PATH
     lock_files: tuple[str, ...] = ()
-    installed: Mapping[str, str] = field(default_factory=dict)
-    wanted: frozenset[str] = frozenset()
+    installed: Mapping[str, str] = field(default_factory=dict)  # package to installed version
+    wanted: frozenset[str] = frozenset()  # the declared dependencies
     prisma_config: str | None = None
     accelerate: bool = False
-    node_env: str | None = None
-    inside_next: bool = False
+    node_env: str | None = None  # NODE_ENV of the caller's environment
+    inside_next: bool = False  # the caller's environment is that of a process started by Next.js
 
 
 class ReaderFacts(Struct, frozen=True):
-    """The database that one reader would connect to.
-
-    Attributes:
-        variable: the one this reader takes its URL from.
-        url: None where it gets none, or none that can be used (`unusable` then says why).
-        targets: those that have this URL.
-        source: the file, or "process environment".
-        shadowed: other bindings of the variable, of lower precedence.
-    """
+    """The database that one reader would connect to."""
 
     reader: str
-    variable: str
-    url: DatabaseUrl | None = None
+    variable: str  # the one that this reader takes its URL from
+    url: DatabaseUrl | None = (
+        None  # None where it gets none, or none that can be used (`unusable` then says why)
+    )
     unusable: str = ""
-    targets: tuple[str, ...] = ()
-    source: str | None = None
-    shadowed: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()  # those that have this URL
+    source: str | None = None  # the file, or "process environment"
+    shadowed: tuple[str, ...] = ()  # other bindings of the variable, of lower precedence
 
 
 class ForeignVariable(Struct, frozen=True):
@@ -117,27 +102,20 @@ class Answer(Struct, frozen=True):
 
 
 class TargetFacts(Struct, frozen=True):
-    """One target.
-
-    Attributes:
-        urls: variable and URL, the one that the app uses first.
-        trouble: why it could not be resolved.
-        skipped: it has a command, which was not run.
-        start: the command that starts its database; empty where there is none.
-        tunnel: who listens at its local port, where that is a tunnel.
-        migrations: compared with the project's; None where that was not done.
-    """
+    """One target."""
 
     name: str
     protected: bool
     source: str
-    urls: tuple[tuple[str, DatabaseUrl], ...] = ()
+    urls: tuple[tuple[str, DatabaseUrl], ...] = ()  # variable and URL, the one that the app uses first
     notes: tuple[str, ...] = ()
-    trouble: Trouble | None = None
-    skipped: bool = False
-    start: str = ""
-    tunnel: str | None = None
-    migrations: MigrationState | Trouble | None = None
+    trouble: Trouble | None = None  # why it could not be resolved
+    skipped: bool = False  # it has a command, which was not run
+    start: str = ""  # the command that starts its database; empty where there is none
+    tunnel: str | None = None  # who listens at its local port, where that is a tunnel
+    migrations: MigrationState | Trouble | None = (
+        None  # compared with the project's; None where that was not done
+    )
 
     @property
     def url(self) -> DatabaseUrl | None:
@@ -154,17 +132,7 @@ class NextLock(StrEnum):
 
 
 class ServerView(Struct, frozen=True):
-    """The dev server, its ports, and the locks.
-
-    Attributes:
-        foreign: port and description of other listeners on the checked ports.
-        listening: own ports.
-        hidden: evidence of a running server whose processes cannot be seen.
-        lock_holders: pids that hold Next's lock and are not of this server.
-        stale: env files that changed after the server started.
-        switch: the holder of dbswitch's own lock; None if it is free.
-        unfinished: a killed switch has not been finished.
-    """
+    """The dev server, its ports, and the locks."""
 
     state: ServerState
     port: int
@@ -172,48 +140,29 @@ class ServerView(Struct, frozen=True):
     url: str | None = None
     pids: tuple[int, ...] = ()
     by_us: bool = False
-    listening: tuple[int, ...] = ()
+    listening: tuple[int, ...] = ()  # own ports
     watched: tuple[int, ...] = ()
-    foreign: tuple[tuple[int, str], ...] = ()
-    hidden: tuple[str, ...] = ()
+    foreign: tuple[tuple[int, str], ...] = ()  # port and description of other listeners on the checked ports
+    hidden: tuple[str, ...] = ()  # evidence of a running server whose processes cannot be seen
     next_lock: NextLock = NextLock.NONE
-    lock_holders: tuple[int, ...] = ()
-    stale: tuple[str, ...] = ()
-    switch: str | None = None
-    unfinished: bool = False
+    lock_holders: tuple[int, ...] = ()  # pids that hold Next's lock and are not of this server
+    stale: tuple[str, ...] = ()  # env files that changed after the server started
+    switch: str | None = None  # the holder of dbswitch's own lock; None if it is free
+    unfinished: bool = False  # a killed switch has not been finished
 
 
 class FileFacts(Struct, frozen=True):
-    """The permissions of a file.
-
-    Attributes:
-        mode: permission bits.
-        owner: the user's name.
-        readable: other users of this machine can read it, given the permissions of its parent folders.
-        writable: they can change it.
-        ours: we can change it.
-        secret: it holds the password of a database that is not on this machine.
-        private_place: it is in `.dbswitch`, or that folder itself.
-    """
+    """The permissions of a file."""
 
     name: str
     mode: int
     owner: str
-    readable: bool = False
-    writable: bool = False
-    ours: bool = True
-    secret: bool = False
+    readable: bool = False  # by other users, given the permissions of its parent folders
+    writable: bool = False  # by other users
+    ours: bool = True  # we can change it
+    secret: bool = False  # it holds the password of a database that is not on this machine
     tracked: bool = False
-    private_place: bool = False
-
-
-class GeneratedState(StrEnum):
-    """A generated file compared with what this version of dbswitch writes."""
-
-    CURRENT = "current"
-    EDITED = "edited"
-    OUTDATED = "outdated"
-    NEWER = "newer"
+    private_place: bool = False  # it is in `.dbswitch`, or that folder itself
 
 
 class GeneratedFacts(Struct, frozen=True):
@@ -235,7 +184,6 @@ class Facts(Struct, frozen=True):
     targets: tuple[TargetFacts, ...] = ()
     targets_trouble: Trouble | None = None
     answers: Mapping[DatabaseUrl, Answer | Trouble] = field(default_factory=dict)
-    has_migrations: bool = False
     server: ServerView | Trouble | None = None
     files: tuple[FileFacts, ...] = ()
     generated: tuple[GeneratedFacts, ...] = ()
@@ -257,3 +205,60 @@ class Facts(Struct, frozen=True):
     def active(self) -> tuple[str, ...]:
         """The names of the active target."""
         return self.base.targets if self.base is not None else ()
+
+    def identity(self, url: DatabaseUrl | None) -> Identity | None:
+        """Return the identity that answered."""
+        found = None if url is None else self.answers.get(url)
+        return found.identity if isinstance(found, Answer) else None
+
+
+class Agreement(StrEnum):
+    """The relation of a reader to Next.js dev."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    NO_URL = "no url"
+
+
+class Distance(StrEnum):
+    """Where a host is, by its name."""
+
+    HERE = "this machine"
+    NEAR = "the local network or a container"
+    FAR = "elsewhere"
+
+
+# Suffixes of names that no public DNS has (RFC 6761, RFC 6762, RFC 8375; ICANN reserved `.internal` in 2024).
+_NEAR = (".local", ".lan", ".internal", ".test", ".home.arpa", ".localdomain")
+
+
+def same_database(facts: Facts, left: DatabaseUrl, right: DatabaseUrl) -> bool:
+    """Say whether two URLs lead to one database: by the identities that answered, else by the URLs."""
+    one, other = facts.identity(left), facts.identity(right)
+    if one is not None and other is not None:
+        return one.same_as(other)
+    return place_of(left) == place_of(right)
+
+
+def agreement(facts: Facts, row: ReaderFacts) -> Agreement:
+    """Compare a reader with Next.js dev. A reader without a URL contradicts no other."""
+    base = facts.base
+    if row.url is None:
+        return Agreement.DIFFERENT if row.unusable else Agreement.NO_URL
+    if base is None or base.url is None:
+        return Agreement.SAME if base is None else Agreement.DIFFERENT
+    # A direct and a pooled URL of one target differ but lead to the same database.
+    same = set(row.targets) & set(base.targets) or same_database(facts, row.url, base.url)
+    return Agreement.SAME if same else Agreement.DIFFERENT
+
+
+def distance(url: DatabaseUrl) -> Distance:
+    """Classify the host of a URL without resolving it."""
+    if url.is_local:
+        return Distance.HERE
+    host = url.host.lower().rstrip(".")
+    try:
+        near = (address := ipaddress.ip_address(host)).is_private or address.is_link_local
+    except ValueError:
+        near = "." not in host or host.endswith(_NEAR)
+    return Distance.NEAR if near else Distance.FAR

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbswitch.check.doctor import reader_rules, server_and_file_rules, target_rules, version_rules
-from dbswitch.check.doctor.doctor_findings import Finding, FindingId, Level
+from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id
 
 if TYPE_CHECKING:
     from dbswitch.check.doctor.doctor_facts import Facts
@@ -24,5 +24,5 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
         server_and_file_rules.generated,
     ):
         found.extend(area(facts))
-    found.extend(Finding(FindingId.PROJECT_UNCLEAR, Level.INFO, notice) for notice in facts.notices)
+    found.extend(Id.PROJECT_UNCLEAR.found(notice) for notice in facts.notices)
     return tuple(found)

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from msgspec.structs import replace
 
-from dbswitch.check.doctor import database_answers, installed_versions, reader_databases, server_and_files
+from dbswitch.check.doctor import installed_versions, reader_databases, server_and_files
 from dbswitch.check.doctor.doctor_facts import Answer, Facts, TargetFacts, Trouble
-from dbswitch.errors import DbswitchError
+from dbswitch.database.failures import explain
+from dbswitch.database.migrations import migration_state
+from dbswitch.database.probe import ProbeLimits, wait_until_ready
+from dbswitch.database.tls import advice
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.errors import DbswitchError, UrlError
 from dbswitch.project import generated
-from dbswitch.project.targets import list_targets
+from dbswitch.project.targets import list_targets, resolve_ref
+from dbswitch.server.command_lines import masked_text
+from dbswitch.server.ports import listeners
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from dbswitch.check.doctor.doctor_facts import ReaderFacts
+    from dbswitch.database.failures import Failure
     from dbswitch.database.migrations import MigrationState
-    from dbswitch.database.url import DatabaseUrl
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target, TargetRef
 
 T = TypeVar("T")
-_Reply = tuple[Answer | Trouble, "MigrationState | Trouble | None"]
-_WORKERS = 32
+DEADLINE: Final = 3.0  # seconds; a serverless Postgres may need most of it to wake
+_AT_LEAST: Final = 0.5  # seconds for the migrations of a database that answered late
+_WORKERS: Final = 32
+# Programs that forward a local port to a remote database.
+_TUNNELS: Final = frozenset(
+    {"ssh", "autossh", "sshd", "kubectl", "cloud_sql_proxy", "cloud-sql-proxy", "flyctl", "fly", "pscale", "socat", "tsh"}
+)  # fmt: skip
+
+
+class _FailedError(Exception):
+    def __init__(self, found: Failure) -> None:
+        super().__init__(found.text)
+        self.failure = found
 
 
 def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = False) -> Facts:
@@ -37,39 +54,64 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
     """
     began = time.monotonic()
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="dbswitch-doctor") as pool:
-        node = pool.submit(installed_versions.program_version, "node", database_answers.DEADLINE)
-        manager = pool.submit(
-            installed_versions.program_version, project.package_manager, database_answers.DEADLINE
+        node, manager = (
+            pool.submit(installed_versions.program_version, name, DEADLINE)
+            for name in ("node", project.package_manager)
         )
         server = pool.submit(_or_trouble, lambda: server_and_files.look_at_server(project, ambient))
         refs = _or_trouble(lambda: list_targets(project))
-        resolved = _resolve(pool, project, () if isinstance(refs, Trouble) else refs, ambient, run_commands)
-        targets = [target for target, _ in resolved if target is not None]
+        asked = [
+            pool.submit(_resolve, project, ref, ambient, run_commands=run_commands)
+            for ref in (() if isinstance(refs, Trouble) else refs)
+        ]
+        resolved = [one.result() for one in asked]
+        known = [target for target, _ in resolved if target is not None]
         # Without the running server first: its row needs the server looked at, the databases need not wait for that.
-        rows = _or_trouble(lambda: reader_databases.read_readers(project, targets, ambient, None))
+        rows = _or_trouble(lambda: reader_databases.read_readers(project, known, ambient, None))
         migrations = reader_databases.migrations_folder(project)
-        replies = _ask(pool, project, [facts for _, facts in resolved], rows, migrations)
+        wanted: dict[DatabaseUrl, Path | None] = {}
+        for _, facts in resolved:
+            through = _migrating_url(project, facts)
+            for _, url in facts.urls:
+                wanted[url] = migrations if url == through else wanted.get(url)
+        for row in () if isinstance(rows, Trouble) else rows:
+            if row.url is not None:
+                wanted.setdefault(row.url, None)
+        replies = {url: pool.submit(_ask_both, url, folder) for url, folder in wanted.items()}
+        local = [
+            facts.url for _, facts in resolved if facts.url and facts.url.is_local and not facts.url.is_socket
+        ]
+        tunnels = {url.port: pool.submit(_tunnel_at, url.port) for url in local}
         files = server_and_files.look_at_files(project)
         written = server_and_files.look_at_generated(project)
         seen = server.result()
         if not isinstance(seen, Trouble) and seen[1] is not None:
-            rows = _or_trouble(lambda: reader_databases.read_readers(project, targets, ambient, seen[1]))
-            replies |= _ask(pool, project, [], rows, None, already=frozenset(replies))
-        tunnels = _tunnels(pool, [facts for _, facts in resolved])
-        answered = {url: reply.result() for url, reply in replies.items()}
-        known = installed_versions.read_machine(project, node.result(), manager.result(), ambient)
+            rows = _or_trouble(lambda: reader_databases.read_readers(project, known, ambient, seen[1]))
+            for row in () if isinstance(rows, Trouble) else rows:
+                if row.url is not None and row.url not in replies:
+                    replies[row.url] = pool.submit(_ask_both, row.url, None)
+        machine = installed_versions.read_machine(project, node.result(), manager.result(), ambient)
     found = generated.find(project)
     foreign = _or_trouble(lambda: reader_databases.foreign_variables(project, ambient))
     return Facts(
         root=project.root,
-        machine=known,
+        machine=machine,
         readers=() if isinstance(rows, Trouble) else rows,
         readers_trouble=rows if isinstance(rows, Trouble) else None,
         foreign=() if isinstance(foreign, Trouble) else foreign,
-        targets=tuple(_with_answers(project, facts, answered, tunnels) for _, facts in resolved),
+        targets=tuple(
+            replace(
+                facts,
+                tunnel=tunnels[facts.url.port].result() if facts.url in local else None,
+                migrations=replies[through].result()[1] if through is not None else None,
+            )
+            if facts.url is not None
+            else facts
+            for _, facts in resolved
+            for through in (_migrating_url(project, facts),)
+        ),
         targets_trouble=refs if isinstance(refs, Trouble) else None,
-        answers={url: answer for url, (answer, _) in answered.items()},
-        has_migrations=migrations is not None,
+        answers={url: reply.result()[0] for url, reply in replies.items()},
         server=seen if isinstance(seen, Trouble) else seen[0],
         files=files,
         generated=written,
@@ -88,40 +130,35 @@ def _or_trouble(body: Callable[[], T]) -> T | Trouble:
 
 
 def _resolve(
-    pool: ThreadPoolExecutor,
-    project: Project,
-    refs: Sequence[TargetRef],
-    ambient: Mapping[str, str],
-    run_commands: bool,  # noqa: FBT001  passed on by name
-) -> list[tuple[Target | None, TargetFacts]]:
-    asked = [
-        pool.submit(database_answers.resolve, project, ref, ambient, run_commands=run_commands)
-        for ref in refs
-    ]
-    return [one.result() for one in asked]
+    project: Project, ref: TargetRef, ambient: Mapping[str, str], *, run_commands: bool
+) -> tuple[Target | None, TargetFacts]:
+    """Return a target with its values and what is known about it so far; a `command` runs only on request."""
+    if ref.runs_command and not run_commands:
+        return None, TargetFacts(ref.name, ref.protected, ref.source, skipped=True)
+    try:
+        target = resolve_ref(project, ref, ambient=ambient)
+    except DbswitchError as error:
+        return None, TargetFacts(ref.name, ref.protected, ref.source, trouble=Trouble.of(error))
+    return target, TargetFacts(
+        name=target.name,
+        protected=target.protected,
+        source=target.source,
+        urls=_urls(project, target),
+        notes=tuple(text for text in target.url.warnings() if text not in advice(target.url)),
+        start=masked_text(shlex.join(target.start)),
+    )
 
 
-def _ask(
-    pool: ThreadPoolExecutor,
-    project: Project,
-    targets: Sequence[TargetFacts],
-    rows: tuple[ReaderFacts, ...] | Trouble,
-    migrations: Path | None,
-    already: frozenset[DatabaseUrl] = frozenset(),
-) -> dict[DatabaseUrl, Future[_Reply]]:
-    wanted: dict[DatabaseUrl, Path | None] = {}
-    for target in targets:
-        through = _migrating_url(project, target)
-        for _, url in target.urls:
-            wanted[url] = migrations if url == through else wanted.get(url)
-    for row in () if isinstance(rows, Trouble) else rows:
-        if row.url is not None:
-            wanted.setdefault(row.url, None)
-    return {
-        url: pool.submit(database_answers.ask_both, url, folder)
-        for url, folder in wanted.items()
-        if url not in already
-    }
+def _urls(project: Project, target: Target) -> tuple[tuple[str, DatabaseUrl], ...]:
+    found = {target.primary: target.url}
+    for key in project.url_variables:
+        # A shadow database exists while `prisma migrate dev` runs, and only then.
+        if key in target.variables and key not in found and key not in project.shadow_variables:
+            try:
+                found[key] = DatabaseUrl.parse(target.variables[key], name=key)
+            except UrlError:
+                continue
+    return tuple(found.items())
 
 
 def _migrating_url(project: Project, target: TargetFacts) -> DatabaseUrl | None:
@@ -130,28 +167,40 @@ def _migrating_url(project: Project, target: TargetFacts) -> DatabaseUrl | None:
     return next((urls[key] for key in project.cli_variables if key in urls), target.url)
 
 
-def _tunnels(pool: ThreadPoolExecutor, targets: Sequence[TargetFacts]) -> dict[int, str | None]:
-    ports = {
-        target.url.port
-        for target in targets
-        if target.url is not None and target.url.is_local and not target.url.is_socket
-    }
-    found = {port: pool.submit(database_answers.tunnel_at, port) for port in sorted(ports)}
-    return {port: one.result() for port, one in found.items()}
+def ask(url: DatabaseUrl, seconds: float = DEADLINE) -> Answer | Trouble:
+    """Log in and query the identity, in one attempt of at most `seconds`."""
+
+    def once(_attempt: int, found: Failure, _wait: float) -> NoReturn:
+        # Doctor reports the current state; `dbswitch wait` waits.
+        raise _FailedError(found)
+
+    limits = ProbeLimits(deadline=seconds, attempt_timeout=seconds, successes=1)
+    try:
+        ready = wait_until_ready(url, limits, on_retry=once)
+    except _FailedError as error:
+        told = explain(error.failure, str(url))
+        return Trouble(f"{error.failure.text} ({error.failure.prisma_code})", told.facts, told.fix)
+    except DbswitchError as error:
+        return Trouble.of(error)
+    return Answer(ready.identity, ready.latency * 1000, ready.encrypted, ready.notices)
 
 
-def _with_answers(
-    project: Project,
-    facts: TargetFacts,
-    answered: Mapping[DatabaseUrl, _Reply],
-    tunnels: Mapping[int, str | None],
-) -> TargetFacts:
-    url = facts.url
-    if url is None:
-        return facts
-    through = _migrating_url(project, facts)
-    return replace(
-        facts,
-        tunnel=tunnels.get(url.port) if url.is_local and not url.is_socket else None,
-        migrations=answered[through][1] if through is not None else None,
-    )
+def _ask_both(
+    url: DatabaseUrl, migrations: Path | None
+) -> tuple[Answer | Trouble, MigrationState | Trouble | None]:
+    """Query the identity, then compare the migrations if a folder is given."""
+    began = time.monotonic()
+    answer = ask(url)
+    if migrations is None or isinstance(answer, Trouble):
+        return answer, None
+    left = max(_AT_LEAST, DEADLINE - (time.monotonic() - began))
+    return answer, _or_trouble(lambda: migration_state(url, migrations, timeout=left))
+
+
+def _tunnel_at(port: int) -> str | None:
+    """Return a line about the program at a local port, if it forwards to another machine."""
+    for one in listeners((port,))[port]:
+        program = one.command.partition(" ")[0].rpartition("/")[2].rstrip(":")
+        if program in _TUNNELS:
+            return one.describe()
+    return None

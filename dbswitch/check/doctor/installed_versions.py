@@ -12,7 +12,7 @@ from dbswitch import __version__
 from dbswitch.check.doctor.doctor_facts import MachineFacts, Version
 from dbswitch.durable import read_regular_text
 from dbswitch.json_text import parse_json
-from dbswitch.project.packages import boundary, installed_version
+from dbswitch.project.packages import LOCK_FILES, boundary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,23 +20,15 @@ if TYPE_CHECKING:
 
     from dbswitch.project.discovery import Project
 
-_SHOWN: Final = (
-    ("Next.js", "next"),
-    ("Prisma CLI", "prisma"),
-    ("Prisma client", "@prisma/client"),
-    ("Prisma adapter", "@prisma/adapter-pg"),
-    ("Prisma adapter", "@prisma/adapter-neon"),
-    ("TypeScript", "typescript"),
-)
+_SHOWN: Final = {
+    "next": "Next.js",
+    "prisma": "Prisma CLI",
+    "@prisma/client": "Prisma client",
+    "@prisma/adapter-pg": "Prisma adapter",
+    "@prisma/adapter-neon": "Prisma adapter",
+    "typescript": "TypeScript",
+}
 _ASKING_FOR_NODE: Final = ("next", "prisma", "@prisma/client")
-_LOCK_FILES: Final = (
-    "package-lock.json",
-    "npm-shrinkwrap.json",
-    "pnpm-lock.yaml",
-    "yarn.lock",
-    "bun.lock",
-    "bun.lockb",
-)
 _NODE_PINS: Final = (".nvmrc", ".node-version")
 # Asking for a version must not download one (corepack), nor write a log or check for updates (npm).
 _QUIET: Final = {
@@ -78,21 +70,34 @@ def read_machine(
 ) -> MachineFacts:
     """Return the known versions, given those that Node and the package manager reported."""
     wanted = dict(project.manifest.dependencies) if project.manifest is not None else {}
+    manifests = {package: _installed_manifest(project.root, package) for package in _SHOWN}
     installed = {
-        package: version
-        for _, package in _SHOWN
-        if (version := installed_version(project.root, package)) is not None
+        package: one["version"] for package, one in manifests.items() if isinstance(one.get("version"), str)
     }
-    manifest = _json(project.root / "package.json")
+    own = _json(project.root / "package.json")
+    asking = {f"{name} {installed[name]}": manifests[name] for name in _ASKING_FOR_NODE if name in installed}
     return MachineFacts(
-        versions=_versions(project, node, manager, wanted, installed, manifest),
+        versions=(
+            *_programs(project, node, manager, own.get("packageManager")),
+            *(
+                Version(
+                    name,
+                    installed.get(package),
+                    f"{package}, package.json asks for {wanted[package]}" if package in wanted else package,
+                )
+                for package, name in _SHOWN.items()
+                if package in installed or package in wanted
+            ),
+        ),
         node=node,
-        needs=_needs(project, installed, manifest),
+        needs=tuple(
+            (who, need) for who, one in {**asking, "package.json": own}.items() if (need := _engine(one))
+        ),
         node_pin=_node_pin(project.root),
         manager=project.package_manager,
         manager_source=project.packages.manager_source,
         manager_found=shutil.which(project.package_manager) is not None,
-        lock_files=tuple(name for name in _LOCK_FILES if (project.root / name).is_file()),
+        lock_files=tuple(name for name, _ in LOCK_FILES if (project.root / name).is_file()),
         installed=installed,
         wanted=frozenset(wanted),
         prisma_config=project.prisma.config_file if project.prisma is not None else None,
@@ -102,66 +107,36 @@ def read_machine(
     )
 
 
-def _versions(
-    project: Project,
-    node: str | None,
-    manager: str | None,
-    wanted: Mapping[str, str],
-    installed: Mapping[str, str],
-    manifest: Mapping[str, Any],
-) -> tuple[Version, ...]:
+def _programs(project: Project, node: str | None, manager: str | None, pinned: object) -> tuple[Version, ...]:
     from psycopg import pq
 
-    pinned = manifest.get("packageManager")
     chosen = f"chosen by {project.packages.manager_source}"
     if isinstance(pinned, str):
         chosen = f"package.json asks for {pinned.partition('+')[0]}"
     number = pq.version()
-    rows = [
+    name = project.package_manager
+    return (
         Version("dbswitch", __version__, f"Python {platform.python_version()}"),
         Version("libpq", f"{number // 10000}.{number % 10000}", "used for probes"),
         Version("Node.js", node, _where("node")),
-        Version(project.package_manager, manager, f"{_where(project.package_manager)}; {chosen}"),
-    ]
-    for name, package in _SHOWN:
-        if package in installed or package in wanted:
-            asked = f"{package}, package.json asks for {wanted[package]}" if package in wanted else package
-            rows.append(Version(name, installed.get(package), asked))
-    return tuple(rows)
+        Version(name, manager, f"{_where(name)}; {chosen}"),
+    )
 
 
 def _where(program: str) -> str:
     return shutil.which(program) or "not on the PATH"
 
 
-def _needs(
-    project: Project, installed: Mapping[str, str], manifest: Mapping[str, Any]
-) -> tuple[tuple[str, str], ...]:
-    found: list[tuple[str, str]] = []
-    for package in _ASKING_FOR_NODE:
-        if package in installed:
-            wanted = _engine(_installed_manifest(project.root, package))
-            if wanted is not None:
-                found.append((f"{package} {installed[package]}", wanted))
-    own = _engine(manifest)
-    if own is not None:
-        found.append(("package.json", own))
-    return tuple(found)
-
-
-def _engine(manifest: Mapping[str, Any]) -> str | None:
+def _engine(manifest: Mapping[str, Any]) -> str:
     engines = manifest.get("engines")
     wanted = engines.get("node") if isinstance(engines, dict) else None
-    return wanted if isinstance(wanted, str) else None
+    return wanted if isinstance(wanted, str) else ""
 
 
 def _installed_manifest(root: Path, package: str) -> Mapping[str, Any]:
-    # Where installed_version() found it: the nearest folder that has the package.
-    for folder in boundary(root):
-        found = _json(folder / "node_modules" / package / "package.json")
-        if found:
-            return found
-    return {}
+    """Return the package.json in the nearest `node_modules` that has the package."""
+    places = (folder / "node_modules" / package / "package.json" for folder in boundary(root))
+    return next((found for place in places if (found := _json(place))), {})
 
 
 def _json(path: Path) -> Mapping[str, Any]:

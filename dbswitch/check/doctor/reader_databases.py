@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.doctor_facts import (
-    NEXT_DEV,
-    NEXT_START,
-    PRISMA_CLI,
-    RUNNING,
-    SHELL,
-    STUDIO,
-    ForeignVariable,
-    ReaderFacts,
-)
+from dbswitch.check.doctor import doctor_facts as facts
+from dbswitch.check.doctor.doctor_facts import ForeignVariable, ReaderFacts
 from dbswitch.database.place import place_in, place_of
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.durable import read_regular_text
@@ -34,7 +25,7 @@ if TYPE_CHECKING:
     from dbswitch.project.targets import Target
 
 _MIGRATIONS_PATH: Final = re.compile(
-    rf"\bmigrations['\"]?\s*:\s*\{{[^}}]*?\bpath['\"]?\s*:\s*([^,}}\n]*?{javascript_text.STRING})"
+    r"\bmigrations['\"]?\s*:\s*\{[^}]*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)"
 )
 
 
@@ -55,63 +46,23 @@ def read_readers(
     Raises:
         EnvFileError: an env file cannot be read.
     """
-    profiles = all_profiles(project)
-    files = read_env_files(
-        project.root, tuple(dict.fromkeys(name for profile in profiles for name in profile.files))
-    )
-    rows: list[ReaderFacts] = []
-
-    def add(
-        name: str, profile: ReaderProfile, variables: Sequence[str], environment: Mapping[str, str]
-    ) -> None:
-        rows.append(_row(name, profile, variables, environment, files, targets))
-
+    profiles = {one.reader: one for one in all_profiles(project)}
+    names = dict.fromkeys(name for profile in profiles.values() for name in profile.files)
+    files = read_env_files(project.root, tuple(names))
     own = (project.primary_variable,)
-    for profile in profiles:
-        match profile.reader:
-            case Reader.NEXT_DEV:
-                add(NEXT_DEV, profile, own, ambient)
-                if launched_with is not None:
-                    add(RUNNING, profile, own, launched_with)
-            case Reader.NEXT_START:
-                add(NEXT_START, profile, own, ambient)
-            case Reader.PRISMA:
-                add(PRISMA_CLI, profile, project.cli_variables, ambient)
-                add(STUDIO, profile, project.studio_variables, ambient)
-            case Reader.SHELL:
-                add(SHELL, profile, own, ambient)
-    return tuple(sorted(rows, key=lambda row: _ORDER.index(row.reader)))
-
-
-_ORDER: Final = (NEXT_DEV, RUNNING, NEXT_START, PRISMA_CLI, STUDIO, SHELL)
-
-
-def migrations_folder(project: Project) -> Path | None:
-    """Return the folder of the migrations: from the Prisma config, else beside the schema; None if there is none."""
-    prisma = project.prisma
-    if prisma is None:
-        return None
-    places: list[Path] = []
-    if prisma.config_file is not None:
-        configured = _configured_migrations(project.root / prisma.config_file)
-        if configured is not None:
-            places.append(project.root / configured)
-    if prisma.schema is not None:
-        schema = project.root / prisma.schema
-        places += [schema / "migrations"] if schema.is_dir() else []
-        places.append(schema.parent / "migrations")
-    return next((folder for folder in places if folder.is_dir()), None)
-
-
-def _configured_migrations(path: Path) -> str | None:
-    try:
-        source = javascript_text.without_comments(read_regular_text(path, errors="replace"))
-    except OSError:
-        return None
-    found = _MIGRATIONS_PATH.search(source)
-    literals = javascript_text.strings(found[1]) if found is not None else ()
-    joined = posixpath.normpath(posixpath.join(*literals)) if literals else ""
-    return joined if joined and not joined.startswith(("/", "..")) else None
+    rows = (
+        (facts.NEXT_DEV, Reader.NEXT_DEV, own, ambient),
+        (facts.RUNNING, Reader.NEXT_DEV, own, launched_with),
+        (facts.NEXT_START, Reader.NEXT_START, own, ambient),
+        (facts.PRISMA_CLI, Reader.PRISMA, project.cli_variables, ambient),
+        (facts.STUDIO, Reader.PRISMA, project.studio_variables, ambient),
+        (facts.SHELL, Reader.SHELL, own, ambient),
+    )
+    return tuple(
+        _row(name, profiles[reader], variables, environment, files, targets)
+        for name, reader, variables, environment in rows
+        if reader in profiles and environment is not None
+    )
 
 
 def _row(
@@ -124,40 +75,51 @@ def _row(
 ) -> ReaderFacts:
     found = [effective(key, profile, files, environment) for key in variables]
     chosen = next((one for one in found if one.value), found[0])
-    if not chosen.value:
-        return ReaderFacts(name, chosen.key, source=chosen.source, shadowed=chosen.shadowed)
-    value = chosen.value
+    key, value = chosen.key, chosen.value
+    url, unusable = None, ""
     try:
-        url = DatabaseUrl.parse(value, name=chosen.key)
+        url = DatabaseUrl.parse(value, name=key) if value else None
     except UrlError as error:
-        return ReaderFacts(
-            name, chosen.key, unusable=error.what, source=chosen.source, shadowed=chosen.shadowed
-        )
-    return ReaderFacts(
-        name,
-        chosen.key,
-        url=url,
-        targets=tuple(target.name for target in targets if _has(target, chosen.key, value)),
-        source=chosen.source,
-        shadowed=chosen.shadowed,
-    )
+        unusable = error.what
+    named = tuple(one.name for one in targets if value and url is not None and _has(one, key, value))
+    return ReaderFacts(name, key, url, unusable, named, chosen.source, chosen.shadowed)
 
 
 def _has(target: Target, key: str, value: str) -> bool:
     own = target.variables.get(key)
-    if own is not None:
-        return same_url(value, own)
     # DIRECT_URL of a target that sets DATABASE_URL only: the same database is the same target.
-    return place_in(value) == place_of(target.url)
+    return place_in(value) == place_of(target.url) if own is None else same_url(value, own)
+
+
+def migrations_folder(project: Project) -> Path | None:
+    """Return the folder of the migrations: from the Prisma config, else beside the schema; None if there is none."""
+    prisma = project.prisma
+    if prisma is None:
+        return None
+    places: list[Path] = []
+    if prisma.config_file is not None:
+        places += _configured_migrations(project.root, prisma.config_file)
+    if prisma.schema is not None:
+        schema = project.root / prisma.schema
+        places += [schema / "migrations", schema.parent / "migrations"]
+    return next((folder for folder in places if folder.is_dir()), None)
+
+
+def _configured_migrations(root: Path, config: str) -> list[Path]:
+    # A plain path only: doctor runs no code of the project.
+    try:
+        source = javascript_text.without_comments(read_regular_text(root / config, errors="replace"))
+    except OSError:
+        return []
+    return [root / found[1]] if (found := _MIGRATIONS_PATH.search(source)) is not None else []
 
 
 def foreign_variables(project: Project, ambient: Mapping[str, str]) -> tuple[ForeignVariable, ...]:
     """Return the variables that readers get from a target that they are not on."""
     # `next start` reads the files of production on purpose, and the shell is judged by its own finding.
-    found = active(project, ambient)
     return tuple(
         ForeignVariable(state.reader.value, variable, owner, state.target)
-        for state in found.readers
+        for state in active(project, ambient).readers
         if state.target is not None
         for variable, owner in state.foreign
     )
@@ -166,6 +128,5 @@ def foreign_variables(project: Project, ambient: Mapping[str, str]) -> tuple[For
 def env_file_names(project: Project) -> tuple[str, ...]:
     """Return every env file that some reader or target may read, relative to the project."""
     from_profiles = (name for profile in all_profiles(project) for name in profile.files)
-    folder = project.root / "env"
-    of_targets = sorted(f"env/{path.name}" for path in folder.glob("*.env")) if folder.is_dir() else []
+    of_targets = sorted(f"env/{path.name}" for path in (project.root / "env").glob("*.env"))
     return tuple(dict.fromkeys((*DEV_FILES, *from_profiles, *of_targets)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.doctor_facts import GeneratedState, NextLock, Trouble
-from dbswitch.check.doctor.doctor_findings import Finding, FindingId, Level
+from dbswitch.check.doctor.doctor_facts import NextLock, Trouble
+from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id, Level
+from dbswitch.project.generated import GeneratedState
 from dbswitch.server.state import ServerState
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from dbswitch.check.doctor.doctor_facts import Facts, FileFacts, ServerView
 
-_ID = FindingId
 # Which `dbswitch generate` writes a kind of file; the admin page has several kinds.
 _COMMAND_OF: Final = {"client": "client", "identity": "route", "route": "route"}
 
@@ -24,12 +24,12 @@ def server(facts: Facts) -> Iterator[Finding]:
     if view is None:
         return
     if isinstance(view, Trouble):
-        yield Finding(_ID.SERVER_UNREAD, Level.WARNING, view.what, view.facts, view.fix)
+        yield Id.SERVER_UNREAD.found(view.what, *view.facts, fix=view.fix)
         return
     found = [*_state(view), *_ports(view), *_locks(view), *_stale(facts, view)]
     yield from found
     if all(one.level is Level.INFO for one in found):
-        yield Finding(_ID.SERVER_WELL, Level.OK, _state_text(view))
+        yield Id.SERVER_WELL.found(_state_text(view))
 
 
 def _state_text(view: ServerView) -> str:
@@ -39,90 +39,58 @@ def _state_text(view: ServerView) -> str:
 
 
 def _state(view: ServerView) -> Iterator[Finding]:
-    match view.state:
-        case ServerState.HALF_DEAD:
-            yield Finding(
-                _ID.SERVER_HALF_DEAD,
-                Level.PROBLEM,
-                "The dev server runs but does not answer; the next switch restarts it",
-                (f"pid {', '.join(map(str, view.pids))}",),
-                "dbswitch restart",
-            )
-        case ServerState.HIDDEN:
-            yield Finding(
-                _ID.SERVER_HIDDEN,
-                Level.WARNING,
-                "A dev server is running, but none of its processes can be seen from here",
-                view.hidden,
-                "run dbswitch where the server was started, for example in its container",
-            )
-        case ServerState.EXITED:
-            yield Finding(
-                _ID.SERVER_EXITED,
-                Level.INFO,
-                "The dev server that dbswitch started has exited",
-                (),
-                "`dbswitch logs` shows why; `dbswitch dev` starts it",
-            )
-        case (
-            ServerState.STOPPED
-            | ServerState.STARTING
-            | ServerState.RUNNING
-            | ServerState.READY
-            | ServerState.FOREIGN
-        ):
-            pass
-        case _:
-            assert_never(view.state)
+    if view.state is ServerState.HALF_DEAD:
+        yield Id.SERVER_HALF_DEAD.found(
+            "The dev server runs but does not answer; the next switch restarts it",
+            f"pid {', '.join(map(str, view.pids))}",
+            fix="dbswitch restart",
+        )
+    elif view.state is ServerState.HIDDEN:
+        yield Id.SERVER_HIDDEN.found(
+            "A dev server is running, but none of its processes can be seen from here",
+            *view.hidden,
+            fix="run dbswitch where the server was started, for example in its container",
+        )
+    elif view.state is ServerState.EXITED:
+        yield Id.SERVER_EXITED.found(
+            "The dev server that dbswitch started has exited",
+            fix="`dbswitch logs` shows why; `dbswitch dev` starts it",
+        )
 
 
 def _ports(view: ServerView) -> Iterator[Finding]:
     for port, text in view.foreign if view.state is not ServerState.HIDDEN else ():
-        needed = port == view.port and not view.pids
+        what = f"Port {port} is held by a program that is not this project's"
+        if port != view.port or view.pids:
+            yield Id.PORT_FOREIGN.found(what, text)
+            continue
         # Without a configured port Next.js silently uses the next free one.
-        why = (
-            "the server cannot start there"
-            if view.port_explicit
-            else "Next.js would silently use another port"
-        )
-        yield Finding(
-            _ID.PORT_TAKEN if needed else _ID.PORT_FOREIGN,
-            Level.WARNING if needed else Level.INFO,
-            f"Port {port} is held by a program that is not this project's",
-            (text, *((why,) if needed else ())),
-            "end it yourself, or set [server] port in dbswitch.toml" if needed else "",
+        silent = "Next.js would silently use another port"
+        why = "the server cannot start there" if view.port_explicit else silent
+        yield Id.PORT_TAKEN.found(
+            what, text, why, fix="end it yourself, or set [server] port in dbswitch.toml"
         )
 
 
 def _locks(view: ServerView) -> Iterator[Finding]:
     if view.next_lock is NextLock.HELD and view.lock_holders:
-        yield Finding(
-            _ID.NEXT_LOCK_HELD,
-            Level.WARNING,
+        yield Id.NEXT_LOCK_HELD.found(
             "Next's lock is held by a process that is not this project's server",
-            (f"pid {', '.join(map(str, view.lock_holders))}",),
-            "end that process; do not delete the lock: a second server would then corrupt the build folder",
+            f"pid {', '.join(map(str, view.lock_holders))}",
+            fix="end that process; do not delete the lock: a second server would then corrupt the build folder",
         )
     if view.switch is not None:
-        yield Finding(_ID.SWITCH_RUNNING, Level.INFO, "A switch is running right now", (view.switch,))
+        yield Id.SWITCH_RUNNING.found("A switch is running right now", view.switch)
     elif view.unfinished:
-        yield Finding(
-            _ID.SWITCH_UNFINISHED,
-            Level.WARNING,
-            "A killed switch has not been finished",
-            (),
-            "dbswitch restart",
-        )
+        yield Id.SWITCH_UNFINISHED.found("A killed switch has not been finished", fix="dbswitch restart")
 
 
 def _stale(facts: Facts, view: ServerView) -> Iterator[Finding]:
     if view.stale and not facts.hot_client:
-        yield Finding(
-            _ID.SERVER_STALE,
-            Level.WARNING,
+        yield Id.SERVER_STALE.found(
             "Env files changed after the dev server started: its Prisma client may still be on the previous database",
-            view.stale,
-            "dbswitch restart",
+            *view.stale,
+            fix="dbswitch restart",
         )
 
 
@@ -131,109 +99,57 @@ def files(facts: Facts) -> Iterator[Finding]:
     found = [one for file in facts.files for one in _file(file)]
     yield from found
     if facts.files and not found:
-        yield Finding(
-            _ID.FILES_PRIVATE, Level.OK, "No other user can change the env files or read a remote password"
-        )
+        yield Id.FILES_PRIVATE.found("No other user can change the env files or read a remote password")
 
 
 def _file(file: FileFacts) -> Iterator[Finding]:
-    seen = (f"{file.name}: mode {file.mode:04o}, owner {file.owner}",)
+    name = file.name
+    seen = f"{name}: mode {file.mode:04o}, owner {file.owner}"
     if file.private_place:
         if file.readable or file.writable:
-            yield Finding(
-                _ID.STATE_FOLDER_OPEN,
-                Level.WARNING,
-                f"{file.name} is open to others; it should be private to its owner",
-                seen,
-                f"chmod go= {file.name}",
-            )
+            what = f"{name} is open to others; it should be private to its owner"
+            yield Id.STATE_FOLDER_OPEN.found(what, seen, fix=f"chmod go= {name}")
     elif file.writable:
-        yield Finding(
-            _ID.FILE_WRITABLE_BY_OTHERS,
-            Level.PROBLEM,
-            f"Others on this machine can change {file.name}, and so the database the app uses",
-            seen,
-            f"chmod go-w {file.name}",
-        )
+        what = f"Others on this machine can change {name}, and so the database the app uses"
+        yield Id.FILE_WRITABLE_BY_OTHERS.found(what, seen, fix=f"chmod go-w {name}")
     elif file.readable and file.secret:
-        yield Finding(
-            _ID.FILE_READABLE_BY_OTHERS,
-            Level.WARNING,
-            f"Others on this machine can read the password of a remote database in {file.name}",
-            seen,
-            f"chmod 600 {file.name}",
-        )
+        what = f"Others on this machine can read the password of a remote database in {name}"
+        yield Id.FILE_READABLE_BY_OTHERS.found(what, seen, fix=f"chmod 600 {name}")
     if not file.ours:
-        yield Finding(
-            _ID.FILE_NOT_WRITABLE,
-            Level.PROBLEM,
-            f"You cannot change {file.name}, so no switch can",
-            seen,
-            f"sudo chown $USER {file.name}",
-        )
+        what = f"You cannot change {name}, so no switch can"
+        yield Id.FILE_NOT_WRITABLE.found(what, seen, fix=f"sudo chown $USER {name}")
     if file.tracked and file.secret:
-        yield Finding(
-            _ID.FILE_TRACKED,
-            Level.WARNING,
-            f"git tracks {file.name}, which holds the password of a remote database",
-            (),
-            "`dbswitch check --all` has the details",
-        )
+        what = f"git tracks {name}, which holds the password of a remote database"
+        yield Id.FILE_TRACKED.found(what, fix="`dbswitch check --all` has the details")
 
 
 def generated(facts: Facts) -> Iterator[Finding]:
     """Judge the files of `dbswitch generate`, and the lack of them."""
-    found = list(_generated(facts))
+    found = []
+    for one in facts.generated:
+        again = f"dbswitch generate {_COMMAND_OF.get(one.kind, 'page')}"
+        if one.state is GeneratedState.EDITED:
+            fix = f"move your edit to a file of your own, then {again} --force"
+            found.append(
+                Id.GENERATED_EDITED.found(f"{one.path} was generated and then edited by hand", fix=fix)
+            )
+        elif one.state is GeneratedState.OUTDATED:
+            found.append(
+                Id.GENERATED_OUTDATED.found(f"{one.path} was generated by an older dbswitch", fix=again)
+            )
+        elif one.state is GeneratedState.NEWER:
+            what = f"{one.path} was generated by a newer dbswitch than this one"
+            found.append(Id.GENERATED_NEWER.found(what, fix="update dbswitch"))
     yield from found
     if facts.generated and not found:
-        yield Finding(_ID.GENERATED_CURRENT, Level.OK, "The generated files are current and unedited")
+        yield Id.GENERATED_CURRENT.found("The generated files are current and unedited")
     if not facts.hot_client:
-        yield Finding(
-            _ID.NO_HOT_CLIENT,
-            Level.INFO,
+        yield Id.NO_HOT_CLIENT.found(
             "The app does not use the generated client: a switch restarts the server",
-            (),
-            "dbswitch generate client",
+            fix="dbswitch generate client",
         )
     if not facts.identity_route:
-        yield Finding(
-            _ID.NO_IDENTITY_ROUTE,
-            Level.INFO,
+        yield Id.NO_IDENTITY_ROUTE.found(
             "The app cannot be asked which database it is on: a switch stays unverified",
-            (),
-            "dbswitch generate route",
+            fix="dbswitch generate route",
         )
-
-
-def _generated(facts: Facts) -> Iterator[Finding]:
-    for one in facts.generated:
-        again = _COMMAND_OF.get(one.kind, "page")
-        match one.state:
-            case GeneratedState.EDITED:
-                yield Finding(
-                    _ID.GENERATED_EDITED,
-                    Level.WARNING,
-                    f"{one.path} was generated and then edited by hand",
-                    (),
-                    f"move your edit to a file of your own, then dbswitch generate {again} --force",
-                )
-            case GeneratedState.OUTDATED:
-                yield Finding(
-                    _ID.GENERATED_OUTDATED,
-                    Level.WARNING,
-                    f"{one.path} was generated by an older dbswitch",
-                    (),
-                    f"dbswitch generate {again}",
-                )
-            case GeneratedState.NEWER:
-                yield Finding(
-                    _ID.GENERATED_NEWER,
-                    Level.WARNING,
-                    f"{one.path} was generated by a newer dbswitch than this one",
-                    (),
-                    "update dbswitch",
-                )
-            case GeneratedState.CURRENT:
-                pass
-            case _:
-                assert_never(one.state)

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
-import re
 import stat
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from dbswitch import durable
-from dbswitch.check.doctor.doctor_facts import FileFacts, GeneratedFacts, GeneratedState, NextLock, ServerView
+from dbswitch.check.doctor.doctor_facts import FileFacts, GeneratedFacts, NextLock, ServerView
 from dbswitch.check.doctor.reader_databases import env_file_names
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.envfiles import readers
+from dbswitch.envfiles.precedence import DEV_FILES
+from dbswitch.errors import UrlError
+from dbswitch.project import generated
+from dbswitch.project.server_spec import build
+from dbswitch.server import nextjs
+from dbswitch.server.observation import changed_since_start, observe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from dbswitch.project.discovery import Project
-    from dbswitch.server.lifecycle import Observation
-    from dbswitch.server.spec import ServerSpec
 
-# The version in the header that `dbswitch generate` writes; a test compares it with generate/header.py, which this package must not import.
-GENERATED_VERSION: Final = 1
 # Names of files in the state folders, which `switch/` writes.
 _SWITCH_LOCK, _UNFINISHED = "lock", ("journal", "switch.json")
 _ASK: Final = 1.0  # seconds for each of at most two requests to the server
-_GENERATED: Final = re.compile(
-    rb"// dbswitch:generated [a-z-]+ v(?P<version>\d+) sha256=(?P<digest>[0-9a-f]{64})\n"
-)
 
 
 def look_at_server(
     project: Project, ambient: Mapping[str, str]
 ) -> tuple[ServerView, Mapping[str, str] | None]:
     """Return the server as it is now, and the environment it was launched with (full of secrets; None: not running)."""
-    from dbswitch.project.server_spec import build
-    from dbswitch.server import nextjs
-    from dbswitch.server.lifecycle import observe
-
     spec = build(project, ambient)
     spec = replace(spec, limits=replace(spec.limits, ask=_ASK))
     seen = observe(spec)
@@ -60,16 +55,20 @@ def look_at_server(
         hidden=seen.hidden,
         next_lock=_next_lock(lock),
         lock_holders=tuple(sorted(holders - own)),
-        stale=_stale(project, seen),
+        stale=tuple(
+            path.name for path in changed_since_start(seen, [project.root / name for name in DEV_FILES])
+        ),
         switch=_switch(project.state_dir),
         unfinished=any(_exists(project.private_dir / name) for name in _UNFINISHED),
     )
-    return view, _launched_with(spec, seen)
+    if seen.top is None or not seen.processes or not spec.argv:
+        return view, None
+    found = seen.launch_env()
+    # What is left of a chain whose top died has the env files' old values in its environment.
+    return view, None if "__NEXT_PROCESSED_ENV" in found else found
 
 
 def _next_lock(path: Path) -> NextLock:
-    from dbswitch.server import nextjs
-
     try:
         if nextjs.lock_is_held(path):
             return NextLock.HELD
@@ -85,19 +84,9 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _stale(project: Project, seen: Observation) -> tuple[str, ...]:
-    from dbswitch.envfiles.precedence import DEV_FILES
-    from dbswitch.server.observation import changed_since_start
-
-    files = [project.root / name for name in DEV_FILES]
-    return tuple(path.name for path in changed_since_start(seen, files))
-
-
 def _switch(state_dir: Path) -> str | None:
-    from dbswitch.server.nextjs import lock_is_held
-
     try:
-        if not lock_is_held(state_dir / _SWITCH_LOCK):
+        if not nextjs.lock_is_held(state_dir / _SWITCH_LOCK):
             return None
     except OSError:
         return None
@@ -108,18 +97,12 @@ def _switch(state_dir: Path) -> str | None:
             return "another dbswitch"
 
 
-def _launched_with(spec: ServerSpec, seen: Observation) -> Mapping[str, str] | None:
-    if seen.top is None or not seen.processes or not spec.argv:
-        return None
-    found = seen.launch_env()
-    # What is left of a chain whose top died has the env files' old values in its environment.
-    return None if "__NEXT_PROCESSED_ENV" in found else found
-
-
 def look_at_files(project: Project) -> tuple[FileFacts, ...]:
     """Return the permissions of the env files and the state folder."""
-    found = [_file(project, name) for name in env_file_names(project)]
-    found += [_file(project, name, private_place=True) for name in _state_names(project.state_dir)]
+    found = [
+        *(_file(project, name, private_place=False) for name in env_file_names(project)),
+        *(_file(project, name, private_place=True) for name in _state_names(project.state_dir)),
+    ]
     return tuple(one for one in found if one is not None)
 
 
@@ -133,7 +116,7 @@ def _state_names(folder: Path) -> Iterator[str]:
         yield from (f"{folder.name}/{name}" for name in names)
 
 
-def _file(project: Project, name: str, *, private_place: bool = False) -> FileFacts | None:
+def _file(project: Project, name: str, *, private_place: bool) -> FileFacts | None:
     path = project.root / name
     try:
         status = path.stat()
@@ -182,23 +165,19 @@ def _within_reach(path: Path) -> bool:
 
 
 def _holds_secret(path: Path) -> bool:
-    from dbswitch.database.url import DatabaseUrl
-    from dbswitch.envfiles.document import Document
-    from dbswitch.errors import DbswitchError
-    from dbswitch.project.target_sources import is_postgres
-
     try:
-        bindings = Document.parse(durable.read_regular(path)).bindings if path.is_file() else ()
-    except (OSError, DbswitchError):
+        values = readers.dotenv(durable.read_regular(path)).values()
+    except OSError:
         return False
-    for binding in bindings:
-        try:
-            url = DatabaseUrl.parse(binding.value) if is_postgres(binding.value) else None
-        except DbswitchError:
-            continue
-        if url is not None and url.password and not url.is_local:
-            return True
-    return False
+    return any(_is_remote_login(value) for value in values)
+
+
+def _is_remote_login(value: str) -> bool:
+    try:
+        url = DatabaseUrl.parse(value)
+    except UrlError:
+        return False
+    return bool(url.password) and not url.is_local
 
 
 def _user(uid: int) -> str:
@@ -210,25 +189,12 @@ def _user(uid: int) -> str:
 
 def look_at_generated(project: Project) -> tuple[GeneratedFacts, ...]:
     """Compare the files of `dbswitch generate` with this version."""
-    from dbswitch.project.generated import find
-
     found = []
-    for name, kind in find(project).files:
+    for name, kind in generated.find(project).files:
         try:
-            content = durable.read_regular(project.root / name)
+            state = generated.generated_state(durable.read_regular(project.root / name))
         except OSError:
             continue
-        found.append(GeneratedFacts(name, kind, generated_state(content)))
+        # A header that is not at the very beginning is that of an edited file.
+        found.append(GeneratedFacts(name, kind, state or generated.GeneratedState.EDITED))
     return tuple(found)
-
-
-def generated_state(content: bytes) -> GeneratedState:
-    """Judge the content of a file that begins with the header of `dbswitch generate`. Pure."""
-    plain = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-    header = _GENERATED.match(plain)
-    if header is None or hashlib.sha256(plain[header.end() :]).hexdigest().encode() != header["digest"]:
-        return GeneratedState.EDITED
-    version = int(header["version"])
-    if version == GENERATED_VERSION:
-        return GeneratedState.CURRENT
-    return GeneratedState.OUTDATED if version < GENERATED_VERSION else GeneratedState.NEWER

@@ -6,43 +6,58 @@ documentation gives them. TypeScript 7 with Next.js 16.0.7 was seen to fail.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.doctor_findings import Finding, FindingId, Level
-from dbswitch.check.doctor.npm_ranges import parse_version, satisfies
+from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id, Level
+from dbswitch.project.packages import LOCK_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dbswitch.check.doctor.doctor_facts import Facts, MachineFacts
 
-_ID = FindingId
 _NEXT_TESTED: Final = 16
 _PRISMA_REWRITE: Final = 8
 _TYPESCRIPT_REWRITE: Final = 7
 _NEEDS: Final = (("next", 16, ">=20.9.0"), ("prisma", 7, "^20.19 || ^22.12 || >=24.0"))
-_LOCKS: Final = {
-    "package-lock.json": "npm",
-    "npm-shrinkwrap.json": "npm",
-    "pnpm-lock.yaml": "pnpm",
-    "yarn.lock": "yarn",
-    "bun.lock": "bun",
-    "bun.lockb": "bun",
-}
 _PRISMA_PARTS: Final = ("@prisma/client", "@prisma/adapter-pg", "@prisma/adapter-neon")
+_VERSION: Final = re.compile(r"[vV=]?(\d+)(?:\.(\d+))?(?:\.(\d+))?")
+_GAP: Final = re.compile(r"([<>=^~]+)\s+")  # npm allows `>= 18`, the library does not
 
 
 def versions(facts: Facts) -> Iterator[Finding]:
     """Judge programs, packages and the caller's environment."""
-    found = [
-        *_node(facts.machine),
-        *_packages(facts.machine),
-        *_prisma(facts.machine),
-        *_shell(facts.machine),
-    ]
+    found = [one for part in (_node, _packages, _prisma, _shell) for one in part(facts.machine)]
     yield from found
     if all(one.level.rank < Level.WARNING.rank for one in found):
-        yield Finding(_ID.VERSIONS_FIT, Level.OK, "Node, the packages and the package manager fit together")
+        yield Id.VERSIONS_FIT.found("Node, the packages and the package manager fit together")
+
+
+def parse_version(text: str) -> tuple[int, int, int] | None:
+    """Return major, minor and patch of `v20.19.1`, of `20` as well; None for anything else."""
+    found = _VERSION.match(text.strip())
+    return (int(found[1]), int(found[2] or 0), int(found[3] or 0)) if found is not None else None
+
+
+def satisfies(version: str, wanted: str) -> bool | None:
+    """Return whether `version` is inside the npm range; None where one of the two cannot be read.
+
+    Pre-release tags count as the release.
+    """
+    from semantic_version import NpmSpec, Version
+
+    numbers = parse_version(version)
+    if numbers is None:
+        return None
+    release = Version("{}.{}.{}".format(*numbers))
+    inside: list[bool | None] = []
+    for part in wanted.split("||"):
+        try:
+            inside.append(release in NpmSpec(_GAP.sub(r"\1", part.strip()) or "*"))
+        except ValueError:
+            inside.append(None)
+    return True if True in inside else None if None in inside else False
 
 
 def major(machine: MachineFacts, package: str) -> int | None:
@@ -53,12 +68,10 @@ def major(machine: MachineFacts, package: str) -> int | None:
 
 def _node(machine: MachineFacts) -> Iterator[Finding]:
     if machine.node is None:
-        yield Finding(
-            _ID.NODE_MISSING,
-            Level.PROBLEM,
+        yield Id.NODE_MISSING.found(
             "Node.js was not found, or did not report its version",
-            ("searched for `node` on the PATH",),
-            "install Node.js 20.19 or newer; with nvm, fnm or volta: open a shell where `node --version` works",
+            "searched for `node` on the PATH",
+            fix="install Node.js 20.19 or newer; with nvm, fnm or volta: open a shell where `node --version` works",
         )
         return
     needs = machine.needs
@@ -70,21 +83,16 @@ def _node(machine: MachineFacts) -> Iterator[Finding]:
         )
     for who, wanted in needs:
         if satisfies(machine.node, wanted) is False:
-            yield Finding(
-                _ID.NODE_VERSION,
-                Level.PROBLEM,
+            yield Id.NODE_VERSION.found(
                 f"Node.js {machine.node} does not satisfy {who}",
-                (f"{who} asks for Node {wanted}",),
-                "install a Node.js in that range (22 LTS or 24 LTS suit Next.js 16 and Prisma 7)",
+                f"{who} asks for Node {wanted}",
+                fix="install a Node.js in that range (22 LTS or 24 LTS suit Next.js 16 and Prisma 7)",
             )
     if machine.node_pin is not None and _differs(machine.node, machine.node_pin[1]):
         name, pinned = machine.node_pin
-        yield Finding(
-            _ID.NODE_PIN,
-            Level.WARNING,
+        yield Id.NODE_PIN.found(
             f"{name} asks for Node.js {pinned}, this shell has {machine.node}",
-            (),
-            f"run `nvm use` or `fnm use`, or change {name}",
+            fix=f"run `nvm use` or `fnm use`, or change {name}",
         )
 
 
@@ -100,50 +108,40 @@ def _packages(machine: MachineFacts) -> Iterator[Finding]:
         name for name in ("next", "prisma") if name in machine.wanted and name not in machine.installed
     ]
     if missing:
-        yield Finding(
-            _ID.NOT_INSTALLED,
-            Level.WARNING,
+        yield Id.NOT_INSTALLED.found(
             f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed",
-            ("it is in package.json but not in node_modules",),
-            f"{machine.manager} install",
+            "it is in package.json but not in node_modules",
+            fix=f"{machine.manager} install",
         )
     if not machine.manager_found:
-        yield Finding(
-            _ID.PACKAGE_MANAGER_MISSING,
-            Level.PROBLEM,
+        yield Id.PACKAGE_MANAGER_MISSING.found(
             f"{machine.manager} is not on the PATH, but this project's scripts need it",
-            (f"chosen by {machine.manager_source}",) if machine.manager_source else (),
-            f"install {machine.manager}, for example with `corepack enable`",
+            f"chosen by {machine.manager_source}" if machine.manager_source else "",
+            fix=f"install {machine.manager}, for example with `corepack enable`",
         )
-    strangers = [name for name in machine.lock_files if _LOCKS.get(name) != machine.manager]
+    strangers = [name for name in machine.lock_files if dict(LOCK_FILES).get(name) != machine.manager]
     if strangers:
-        yield Finding(
-            _ID.LOCK_FILES,
-            Level.WARNING,
+        yield Id.LOCK_FILES.found(
             f"There are lock files of another package manager than {machine.manager}",
-            tuple(strangers),
-            "keep one: two package managers install different versions",
+            *strangers,
+            fix="keep one: two package managers install different versions",
         )
     number = major(machine, "next")
     if number is not None and number < _NEXT_TESTED:
-        yield Finding(
-            _ID.NEXT_UNTESTED,
-            Level.INFO,
+        yield Id.NEXT_UNTESTED.found(
             f"dbswitch is tested with Next.js 16, this is {machine.installed['next']}",
-            ("older versions have no lock: a second server in the same folder goes unnoticed",),
+            "older versions have no lock: a second server in the same folder goes unnoticed",
         )
     typescript = major(machine, "typescript")
     if typescript is not None and typescript >= _TYPESCRIPT_REWRITE and number is not None:
         next_version = parse_version(machine.installed["next"]) or (0, 0, 0)
         broken = next_version < (16, 1, 0)
-        yield Finding(
-            _ID.TYPESCRIPT_VERSION,
-            Level.PROBLEM if broken else Level.INFO,
+        yield Id.TYPESCRIPT_VERSION.found(
             f"TypeScript {machine.installed['typescript']} "
             + ("breaks" if broken else "is untested with")
             + f" Next.js {machine.installed['next']}",
-            (),
-            f"{machine.manager} install --save-dev typescript@5.9.3" if broken else "",
+            fix=f"{machine.manager} install --save-dev typescript@5.9.3" if broken else "",
+            level=Level.PROBLEM if broken else Level.INFO,
         )
 
 
@@ -153,58 +151,44 @@ def _prisma(machine: MachineFacts) -> Iterator[Finding]:
         return
     version = machine.installed.get("prisma") or machine.installed.get("@prisma/client")
     if number >= _PRISMA_REWRITE:
-        yield Finding(
-            _ID.PRISMA_UNSUPPORTED,
-            Level.PROBLEM,
+        yield Id.PRISMA_UNSUPPORTED.found(
             f"Prisma {version} is not supported: 8 is a rewrite",
-            (),
-            f"{machine.manager} install prisma@7 @prisma/client@7",
+            fix=f"{machine.manager} install prisma@7 @prisma/client@7",
         )
         return
     told = {name: machine.installed[name] for name in ("prisma", *_PRISMA_PARTS) if name in machine.installed}
     if len(set(told.values())) > 1:
-        yield Finding(
-            _ID.PRISMA_MISMATCH,
-            Level.WARNING,
+        yield Id.PRISMA_MISMATCH.found(
             "The parts of Prisma have different versions",
-            tuple(f"{name} {one}" for name, one in told.items()),
-            "install them all in one version: the client and its adapter are made for each other",
+            *tuple(f"{name} {one}" for name, one in told.items()),
+            fix="install them all in one version: the client and its adapter are made for each other",
         )
     if number < _PRISMA_REWRITE - 1:
         return
     adapters = [name for name in machine.wanted if name.startswith("@prisma/adapter-")]
     if not adapters and not machine.accelerate and "@prisma/client" in machine.wanted:
-        yield Finding(
-            _ID.PRISMA_ADAPTER,
-            Level.WARNING,
+        yield Id.PRISMA_ADAPTER.found(
             f"Prisma {version} connects through an adapter, but no adapter is a dependency",
-            (),
-            f"{machine.manager} install @prisma/adapter-pg@{version}",
+            fix=f"{machine.manager} install @prisma/adapter-pg@{version}",
         )
     if machine.prisma_config is None:
-        yield Finding(
-            _ID.PRISMA_CONFIG,
-            Level.WARNING,
+        yield Id.PRISMA_CONFIG.found(
             f"Prisma {version} takes its URL from prisma.config.ts, but there is none",
-            ("the Prisma CLI loads no env file by itself since version 7",),
-            "write prisma.config.ts with `import 'dotenv/config'` and `datasource: { url: env('DATABASE_URL') }`",
+            "the Prisma CLI loads no env file by itself since version 7",
+            fix="write prisma.config.ts with `import 'dotenv/config'` and `datasource: { url: env('DATABASE_URL') }`",
         )
 
 
 def _shell(machine: MachineFacts) -> Iterator[Finding]:
     if machine.inside_next:
-        yield Finding(
-            _ID.SHELL_INSIDE_NEXT,
-            Level.WARNING,
+        yield Id.SHELL_INSIDE_NEXT.found(
             "This shell was started by Next.js: a server started from it by hand loads no env file",
-            ("__NEXT_PROCESSED_ENV is set",),
-            "open a new terminal, or start the server with `dbswitch dev`, which removes those variables",
+            "__NEXT_PROCESSED_ENV is set",
+            fix="open a new terminal, or start the server with `dbswitch dev`, which removes those variables",
         )
     if machine.node_env not in {None, "development", "test"}:
-        yield Finding(
-            _ID.SHELL_NODE_ENV,
-            Level.WARNING,
+        yield Id.SHELL_NODE_ENV.found(
             "NODE_ENV is exported in this shell and is not `development`",
-            ("`next dev` then behaves in ways that Next.js calls inconsistent",),
-            "unset NODE_ENV",
+            "`next dev` then behaves in ways that Next.js calls inconsistent",
+            fix="unset NODE_ENV",
         )

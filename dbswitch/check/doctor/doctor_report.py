@@ -1,0 +1,298 @@
+"""The report of doctor, as one JSON object (`docs/reference/json.md` has its fields) or as text: tables, then the findings.
+
+Pure; no secret in it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from dbswitch.check.doctor.doctor_facts import Agreement, Answer, ServerView, Trouble, agreement
+from dbswitch.check.doctor.doctor_findings import Level, in_order, worst
+from dbswitch.check.report_formats import printable
+from dbswitch.database.tls import libpq_view, node_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from dbswitch.check.doctor.doctor_facts import Facts, TargetFacts
+    from dbswitch.check.doctor.doctor_findings import Finding
+
+VERSION = 1
+_STYLES: Final = {
+    Level.OK: "green",
+    Level.INFO: "cyan",
+    Level.WARNING: "yellow",
+    Level.PROBLEM: "bold red",
+}
+_AGREEMENT: Final = {Agreement.SAME: "green", Agreement.DIFFERENT: "bold red", Agreement.NO_URL: "dim"}
+# Without a terminal lines are as long as they need to be: a log has no width.
+_ENDLESS: Final = 10_000
+_Cell = str | tuple[str, str]  # a text, or a text and its style
+
+
+def is_failing(findings: Sequence[Finding]) -> bool:
+    """Return whether a finding makes the exit code 1."""
+    return worst(tuple(findings)).rank >= Level.WARNING.rank
+
+
+def as_json(facts: Facts, findings: tuple[Finding, ...]) -> str:
+    """Return the object's text."""
+    view = facts.server
+    report = {
+        "v": VERSION,
+        "project": str(facts.root),
+        "level": worst(findings),
+        "seconds": round(facts.seconds, 3),
+        "versions": facts.machine.versions,
+        "readers": [
+            {
+                "reader": row.reader,
+                "variable": row.variable,
+                "target": row.targets[0] if row.targets else None,
+                "database": str(row.url) if row.url is not None else None,
+                "source": row.source,
+                "shadowed": row.shadowed,
+                "agreement": agreement(facts, row),
+            }
+            for row in facts.readers
+        ],
+        "targets": [_target(facts, target) for target in facts.targets],
+        "server": {
+            "state": view.state,
+            "url": view.url,
+            "port": view.port,
+            "pids": view.pids,
+            "started_by_dbswitch": view.by_us,
+            "foreign": [text for _, text in view.foreign],
+            "next_lock": view.next_lock,
+            "switch": view.switch,
+            "unfinished": view.unfinished,
+        }
+        if isinstance(view, ServerView)
+        else None,
+        "files": [
+            {
+                "path": file.name,
+                "mode": f"{file.mode:04o}",
+                "owner": file.owner,
+                "others_read": file.readable,
+                "others_write": file.writable,
+                "tracked": file.tracked,
+            }
+            for file in facts.files
+        ],
+        "generated": facts.generated,
+        "findings": in_order(findings),
+    }
+    # json, and not msgspec, writes the text: its output is ASCII.
+    return json.dumps(msgspec.to_builtins(report)) + "\n"
+
+
+def _target(facts: Facts, target: TargetFacts) -> dict[str, Any]:
+    url, state = target.url, target.migrations
+    reply = facts.answers.get(url) if url is not None else None
+    answer = reply if isinstance(reply, Answer) else None
+    trouble = target.trouble or (reply if isinstance(reply, Trouble) else None)
+    compared = None if isinstance(state, Trouble) else state
+    return {
+        "name": target.name,
+        "protected": target.protected,
+        "source": target.source,
+        "active": target.name in facts.active,
+        "database": str(url) if url is not None else None,
+        "reachable": answer is not None if reply is not None else None,
+        "milliseconds": round(answer.milliseconds, 1) if answer is not None else None,
+        "encrypted": answer.encrypted if answer is not None else None,
+        "identity": answer.identity.to_json() if answer is not None else {},
+        "tls_libpq": str(libpq_view(url)) if url is not None else None,
+        "tls_node": str(node_view(url)) if url is not None else None,
+        "migrations": compared
+        and {key: getattr(compared, key) for key in ("pending", "failed", "edited", "missing")},
+        "trouble": trouble.what if trouble is not None else None,
+    }
+
+
+def as_text(
+    facts: Facts, findings: tuple[Finding, ...], *, colour: bool, width: int | None, tables: bool = True
+) -> str:
+    """Return the report for display.
+
+    Args:
+        facts: what was seen.
+        findings: the findings about it.
+        colour: whether to use escape sequences.
+        width: of the terminal in columns; None where there is none.
+        tables: whether to show the facts and the ok findings too.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        force_terminal=colour,
+        no_color=not colour,
+        color_system="standard" if colour else None,
+        width=width or _ENDLESS,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    for title, table in _tables(facts) if tables else ():
+        console.print(_text((title, "bold")), table, "", sep="\n")
+    listed = Table.grid(padding=(0, 2, 0, 0))
+    for one in in_order(findings):
+        if tables or one.level.rank >= Level.WARNING.rank:
+            lines = [
+                _text(f"{one.what}  ", (one.id, "dim")),
+                *(_text((f"  {fact}", "dim")) for fact in one.facts),
+            ]
+            if one.fix:
+                lines.append(_text(("fix: ", "dim"), one.fix))
+            listed.add_row(_text((one.level, _STYLES[one.level])), Text("\n").join(lines))
+    console.print(listed)
+    counts = {level: sum(one.level is level for one in findings) for level in Level}
+    words = {Level.PROBLEM: "problem", Level.WARNING: "warning", Level.INFO: "note"}
+    parts = [
+        f"{counts[level]} {word}{'s'[: counts[level] != 1]}" for level, word in words.items() if counts[level]
+    ]
+    summary = f"dbswitch doctor: {', '.join(parts) or 'all well'} ({facts.seconds:.1f} s)"
+    console.print(_text((summary, "bold")))
+    return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
+
+
+def _text(*parts: _Cell) -> Text:
+    from rich.text import Text
+
+    pairs = ((part, "") if isinstance(part, str) else part for part in parts)
+    return Text.assemble(*((printable(text), style) for text, style in pairs), overflow="fold")
+
+
+def _tables(facts: Facts) -> Iterator[tuple[str, Table]]:
+    yield (
+        "versions",
+        _table(
+            (),
+            (
+                (one.name, one.version or ("-", "yellow"), (one.source, "dim"))
+                for one in facts.machine.versions
+            ),
+        ),
+    )
+    if facts.readers:
+        heads = ("reader", "target", "database", "variable", "from")
+        yield "which database each reader would use", _table(heads, _readers(facts))
+    if facts.targets:
+        yield "targets", _table(("target", "answer", "server", "database", ""), _targets(facts))
+        yield (
+            "TLS and migrations",
+            _table(("target", "libpq", "node-postgres", "seen", "migrations"), _tls(facts)),
+        )
+    if isinstance(facts.server, ServerView):
+        yield "server", _table((), _server(facts.server))
+    if facts.files:
+        yield "files", _table(("file", "mode", "owner", "others", "git"), _files(facts))
+    if facts.generated:
+        yield (
+            "generated files",
+            _table((), ((one.path, (one.kind, "dim"), one.state) for one in facts.generated)),
+        )
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[_Cell, ...]]) -> Table:
+    from rich.table import Table
+
+    table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")
+    for row in rows:
+        table.add_row(*(_text(cell) for cell in row))
+    return table
+
+
+def _readers(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
+    for row in facts.readers:
+        style = _AGREEMENT[agreement(facts, row)]
+        target = " = ".join(row.targets) or ("?" if row.url is not None or row.unusable else "-")
+        database = str(row.url) if row.url is not None else row.unusable or "no URL"
+        yield row.reader, (target, style), database, (row.variable, "dim"), (row.source or "-", "dim")
+
+
+def _targets(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
+    for target in facts.targets:
+        name: _Cell = (f"{target.name} (protected)", "bold red") if target.protected else target.name
+        active = ("active", "green") if target.name in facts.active else ""
+        answer = facts.answers.get(target.url) if target.url is not None else None
+        if target.url is None:
+            why = "its command was not run" if target.skipped else "cannot be used"
+            yield name, ("-", "dim"), "", (why, "yellow"), ""
+        elif isinstance(answer, Answer):
+            server = f"PostgreSQL {answer.identity.server_version.split()[0]}"
+            if answer.identity.system_identifier is not None:
+                server += f", system {answer.identity.system_identifier}"
+            yield name, (f"{answer.milliseconds:.0f} ms", "green"), server, str(target.url), active
+        else:
+            yield name, ("no", "bold red"), "", str(target.url), active
+
+
+def _tls(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
+    for target in facts.targets:
+        if (url := target.url) is not None:
+            answer = facts.answers.get(url)
+            seen = ("encrypted" if answer.encrypted else "plain") if isinstance(answer, Answer) else "-"
+            yield target.name, str(libpq_view(url)), str(node_view(url)), seen, _migrations(target)
+
+
+def _migrations(target: TargetFacts) -> _Cell:
+    state = target.migrations
+    if state is None:
+        return ("-", "dim")
+    if isinstance(state, Trouble):
+        return ("could not be compared", "yellow")
+    names = {
+        "failed": state.failed,
+        "edited": state.edited,
+        "pending": state.pending,
+        "unknown here": state.missing,
+    }
+    words = ", ".join(f"{len(one)} {word}" for word, one in names.items() if one)
+    return (words, "bold red" if state.failed else "yellow") if words else ("in step", "green")
+
+
+def _server(view: ServerView) -> Iterator[tuple[_Cell, ...]]:
+    by = ", started by dbswitch" if view.by_us else ""
+    pids = f", pid {', '.join(map(str, view.pids))}" if view.pids else ""
+    yield ("state", "dim"), f"{view.state}{f' at {view.url}' if view.url else ''}{pids}{by}"
+    others = dict(view.foreign)
+    for port in dict.fromkeys((*view.listening, *view.watched)):
+        who: _Cell = ("free", "dim")
+        if port in view.listening:
+            who = ("this project's server", "green")
+        elif port in others:
+            who = (others[port].partition(": ")[2] or others[port], "yellow")
+        yield (f"port {port}", "dim"), who
+    yield ("Next.js lock", "dim"), view.next_lock
+    idle = "a killed switch has not been finished" if view.unfinished else "no switch is running"
+    yield ("dbswitch lock", "dim"), view.switch or idle
+
+
+def _files(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
+    for file in facts.files:
+        rights = ", ".join(word for word, has in (("read", file.readable), ("write", file.writable)) if has)
+        if file.private_place and "/" in file.name and not rights:
+            continue  # covered by the finding about the folder
+        others: _Cell = (rights or "nothing", "yellow" if file.writable else "")
+        yield (
+            file.name,
+            f"{file.mode:04o}",
+            (file.owner, "dim"),
+            others,
+            ("tracked" if file.tracked else "", "yellow"),
+        )
