@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DbswitchError, ServerError, UrlError
 from dbswitch.project.own_choice import own_choices
-from dbswitch.server import lifecycle
+from dbswitch.server import observation
 from dbswitch.server.observation import find
 from dbswitch.switch.database_start import probe
 from dbswitch.switch.events import Phase
@@ -118,7 +118,7 @@ class AppIdentity:
             ServerError: it is provably on another database than before.
         """
         work, earlier = self._work, self.earlier()
-        url = lifecycle.observe(work.spec, ask=False).url
+        url = observation.observe(work.spec, ask=False).url
         if work.route is None or url is None:
             return ()
         unknown = "it is not known which database the app is on"

@@ -18,7 +18,7 @@ from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import UrlError
 from dbswitch.project import config as configuration, entered, generated, server_spec, targets
 from dbswitch.project.active import active
-from dbswitch.server import lifecycle
+from dbswitch.server import observation
 from dbswitch.server.observation import changed_since_start
 from dbswitch.switch.plan import Mode, Situation, is_running
 from dbswitch.switch.run_context import Destination
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.project.entered import Entered
     from dbswitch.project.targets import Target
-    from dbswitch.server.lifecycle import Observation
+    from dbswitch.server.observation import Observation
     from dbswitch.server.spec import ServerSpec
 
 
@@ -76,7 +76,7 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
     return Observed(
         project=project,
         spec=spec,
-        server=lifecycle.observe(spec, ask=ask and not (verify_later and hot_client and route is not None)),
+        server=observation.observe(spec, ask=ask and not (verify_later and hot_client and route is not None)),
         files=files,
         env_file_keys=bound,
         target_keys=targets.variable_names(project) | written.variables,
@@ -94,7 +94,7 @@ def server_alone(project: Project, *, ask: bool = True) -> Observed:
     return Observed(
         project=project,
         spec=spec,
-        server=lifecycle.observe(spec, ask=ask),
+        server=observation.observe(spec, ask=ask),
         files={},
         env_file_keys=frozenset(),
         target_keys=frozenset(),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.envfiles.precedence import ReaderProfile
     from dbswitch.project.discovery import Project
-    from dbswitch.server.lifecycle import Observation
+    from dbswitch.server.observation import Observation
     from dbswitch.server.spec import ServerSpec
     from dbswitch.switch.interrupts import Interrupts
     from dbswitch.switch.reporter import Reporter

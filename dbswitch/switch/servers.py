@@ -17,7 +17,7 @@ from dbswitch.errors import (
     ServerError,
 )
 from dbswitch.project import targets
-from dbswitch.server import lifecycle
+from dbswitch.server import starting
 from dbswitch.server.state import ServerState
 from dbswitch.switch import lock_file, project_state, recovery
 from dbswitch.switch.database_start import load_driver, probe
@@ -233,7 +233,7 @@ def _becomes_ready(observed: Observed, reporter: Reporter) -> bool:
         return True
     try:
         with reporter.phase(Phase.ANSWER) as note:
-            lifecycle.wait_ready(observed.spec, lifecycle.Running(record, log_start=0))
+            starting.wait_ready(observed.spec, starting.Running(record, log_start=0))
             note.detail = record.url
     except ServerError:
         return False

@@ -7,12 +7,12 @@ import shutil
 from typing import TYPE_CHECKING
 
 from dbswitch.errors import ServerError
-from dbswitch.server import lifecycle
+from dbswitch.server import starting, stopping
 from dbswitch.server.stopping import taken
 
 if TYPE_CHECKING:
     from dbswitch.server.environment import CleanEnvironment
-    from dbswitch.server.lifecycle import Observation
+    from dbswitch.server.observation import Observation
     from dbswitch.switch.run_context import Work
 
 
@@ -24,9 +24,9 @@ def require_startable(work: Work, observed: Observation, clean: CleanEnvironment
         ServerError: there is no command that starts the server, or its program is not there (any more); or a server
             runs whose processes cannot be seen.
     """
-    lifecycle.require_command(work.spec)
-    lifecycle.require_visible(observed)
-    needed = lifecycle.start_port(work.spec, observed.port)
+    starting.require_command(work.spec)
+    stopping.require_visible(observed)
+    needed = stopping.start_port(work.spec, observed.port)
     holders = tuple(one for one in observed.foreign if one.port == needed)
     if holders and not work.take_port:
         raise taken(needed, holders)

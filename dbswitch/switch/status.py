@@ -11,7 +11,7 @@ from dbswitch.envfiles.precedence import Reader, effective
 from dbswitch.project import generated, reader_files, reader_profiles, server_spec, targets
 from dbswitch.project.active import active
 from dbswitch.project.exported import exported
-from dbswitch.server import lifecycle
+from dbswitch.server import observation
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import lock_file, recovery
 from dbswitch.switch.plan import is_running
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.project.exported import Exported
     from dbswitch.project.targets import TargetRef
-    from dbswitch.server.lifecycle import Observation
+    from dbswitch.server.observation import Observation
     from dbswitch.switch.tickets import Holder
 
 
@@ -64,7 +64,7 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
     spec = server_spec.build(project)
     generated_files = generated.find(project)
     holder = lock_file.peek(project.state_dir)
-    server = lifecycle.observe(spec)
+    server = observation.observe(spec)
     # Inside a running Next.js the environment holds the env files as they were when it started.
     shell = {} if touched_by_next(ambient) else ambient
     profiles = reader_profiles.all_profiles(project)

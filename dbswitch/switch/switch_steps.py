@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from dbswitch.envfiles import effective_values, transaction
 from dbswitch.errors import DbswitchError, EnvFileError, ServerError
-from dbswitch.server import environment, lifecycle
+from dbswitch.server import environment, observation, starting, stopping
 from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.state import ServerState
 from dbswitch.switch import failed_run, own_command
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from dbswitch.envfiles.transaction import FileChange
     from dbswitch.server.environment import CleanEnvironment
-    from dbswitch.server.lifecycle import Running, StopReport
+    from dbswitch.server.starting import Running
+    from dbswitch.server.stopping import StopReport
     from dbswitch.switch.run_context import Destination, Work
 
 
@@ -62,7 +63,7 @@ class Apply:
         self._changes = changes
         self._gone = gone
         self._had_server = is_running(work.observed.state) or server_owed
-        self._port = lifecycle.start_port(work.spec, work.observed.port)
+        self._port = stopping.start_port(work.spec, work.observed.port)
         self._first_page: PageRequest | None = None
 
     @contextmanager
@@ -125,31 +126,31 @@ class Apply:
         """
         work = self.work
         with work.reporter.phase(Phase.STOP) as note:
-            observed = work.observed if just_seen else lifecycle.observe(work.spec, ask=False)
+            observed = work.observed if just_seen else observation.observe(work.spec, ask=False)
             require_startable(work, observed, self._environment())
             if self._had_server:
                 self._announce(server_down=True)
                 self.undo.register(Part.SERVER, self._start_again, last=True)
             try:
-                report = lifecycle.stop(
+                report = stopping.stop(
                     work.spec, observed, on_step=lambda text: work.reporter.notice("stop", text)
                 )
             except ServerError:
-                if lifecycle.observe(work.spec).state is ServerState.READY:
+                if observation.observe(work.spec).state is ServerState.READY:
                     self.undo.discard(Part.SERVER)  # it could not be stopped and still answers
                 raise
             note.detail = report.summary
         self._tell_left_alone(report)
         with work.reporter.phase(Phase.PORTS) as note:
-            note.detail = lifecycle.require_ports_free(
+            note.detail = stopping.require_ports_free(
                 work.spec,
                 report,
                 take_port=work.take_port,
                 on_step=lambda text: work.reporter.notice("port", text, "warning"),
             )
-            self._port = lifecycle.start_port(work.spec, report.port)
+            self._port = stopping.start_port(work.spec, report.port)
         with work.reporter.phase(Phase.UNLOCK) as note:
-            removed = lifecycle.remove_lock_if_free(work.spec)
+            removed = stopping.remove_lock_if_free(work.spec)
             note.detail = "stale lock removed" if removed else "no lock left behind"
 
     def stop_only(self) -> bool:
@@ -160,13 +161,13 @@ class Apply:
         """
         work = self.work
         with work.reporter.phase(Phase.STOP) as note:
-            lifecycle.require_visible(work.observed, or_port=True)
-            report = lifecycle.stop(
+            stopping.require_visible(work.observed, or_port=True)
+            report = stopping.stop(
                 work.spec, work.observed, on_step=lambda text: work.reporter.notice("stop", text)
             )
             note.detail = report.summary
         self._tell_left_alone(report)
-        lifecycle.remove_lock_if_free(work.spec)
+        stopping.remove_lock_if_free(work.spec)
         return self._had_server
 
     def _tell_left_alone(self, report: StopReport) -> None:
@@ -221,7 +222,7 @@ class Apply:
         clean = self._environment()
         with reporter.phase(Phase.START) as note:
             with work.interrupts.deferred():
-                running = lifecycle.start(work.spec, clean, port=self._port)
+                running = starting.start(work.spec, clean, port=self._port)
                 self.undo.register(Part.NEW_SERVER, self._stop_new)
             note.detail = f"pid {running.record.pid}, port {running.port}"
         tell_started(work, clean)
@@ -258,9 +259,9 @@ class Apply:
 
     def _wait(
         self, running: Running, phase: Phase, on_look: Callable[[], None] = lambda: None
-    ) -> lifecycle.Answer:
+    ) -> starting.Answer:
         reporter = self.work.reporter
-        return lifecycle.wait_ready(
+        return starting.wait_ready(
             self.work.spec,
             running,
             on_wait=lambda attempt, reason, pause: reporter.waiting(phase, attempt, reason, pause),
@@ -308,10 +309,10 @@ class Apply:
         # Also if a signal interrupted the stop: a server that has received TERM cannot be kept.
         work = self.work
         self._stop_what_is_left()
-        lifecycle.remove_lock_if_free(work.spec)
-        running = lifecycle.start(work.spec, self._environment(), port=self._port)
+        stopping.remove_lock_if_free(work.spec)
+        running = starting.start(work.spec, self._environment(), port=self._port)
         self._wait(running, Phase.ROLLBACK)
         return f"the dev server runs again at {running.url}"
 
     def _stop_what_is_left(self) -> None:
-        lifecycle.stop(self.work.spec, lifecycle.observe(self.work.spec, ask=False))
+        stopping.stop(self.work.spec, observation.observe(self.work.spec, ask=False))

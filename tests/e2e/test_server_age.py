@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.server.lifecycle import ServerLimits
+from dbswitch.server.spec import ServerLimits
 from tests.generate.admin import LONG, generate, serve
 
 if TYPE_CHECKING:

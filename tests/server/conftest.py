@@ -14,8 +14,12 @@ import pytest
 from msgspec.structs import replace
 
 from dbswitch.demo.postgres import free_port
-from dbswitch.server import lifecycle
+from dbswitch.server.environment import CleanEnvironment
+from dbswitch.server.observation import Observation, observe
 from dbswitch.server.processes import ProcessId, identify, is_alive
+from dbswitch.server.spec import NEXT_ALIVE_PATH, ServerLimits, ServerSpec
+from dbswitch.server.starting import Running, start, wait_ready
+from dbswitch.server.stopping import StopReport, stop
 from tests.support.processes import end, with_variable
 from tests.support.state import private_dir
 
@@ -31,25 +35,25 @@ class Folder:
     """One project; `spec` starts its program. Everything started from here carries the token."""
 
     root: Path
-    spec: lifecycle.ServerSpec
+    spec: ServerSpec
     token: str = field(default_factory=lambda: secrets.token_hex(8))
 
-    def environment(self, **more: str) -> lifecycle.CleanEnvironment:
-        return lifecycle.CleanEnvironment({**os.environ, TOKEN: self.token, **more})
+    def environment(self, **more: str) -> CleanEnvironment:
+        return CleanEnvironment({**os.environ, TOKEN: self.token, **more})
 
-    def observe(self) -> lifecycle.Observation:
-        return lifecycle.observe(self.spec)
+    def observe(self) -> Observation:
+        return observe(self.spec)
 
-    def start(self, **more: str) -> lifecycle.Running:
-        return lifecycle.start(self.spec, self.environment(**more))
+    def start(self, **more: str) -> Running:
+        return start(self.spec, self.environment(**more))
 
-    def start_ready(self, **more: str) -> lifecycle.Running:
+    def start_ready(self, **more: str) -> Running:
         running = self.start(**more)
-        lifecycle.wait_ready(self.spec, running)
+        wait_ready(self.spec, running)
         return running
 
-    def stop(self) -> lifecycle.StopReport:
-        return lifecycle.stop(self.spec, self.observe())
+    def stop(self) -> StopReport:
+        return stop(self.spec, self.observe())
 
     def living(self) -> list[ProcessId]:
         found = (identify(process.pid) for process in with_variable(TOKEN, self.token))
@@ -80,7 +84,7 @@ def make_folder(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
         standin = (sys.executable, str(PROGRAMS / "standin_next.py"), "dev")
         program = (sys.executable, str(PROGRAMS / "misbehaving.py"), str(behaviour), *arguments)
         port = free_port()
-        spec = lifecycle.ServerSpec(
+        spec = ServerSpec(
             argv=standin if behaviour is None else program,
             cwd=root,
             port=port,
@@ -90,8 +94,8 @@ def make_folder(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
             state_dir=root / ".dbswitch",
             private_dir=private_dir(root),
             port_flag=behaviour is None,
-            alive_path=lifecycle.NEXT_ALIVE_PATH if behaviour is None else None,
-            limits=lifecycle.ServerLimits(term=0.5, kill=5, ready=10, request=2, ask=0.5),
+            alive_path=NEXT_ALIVE_PATH if behaviour is None else None,
+            limits=ServerLimits(term=0.5, kill=5, ready=10, request=2, ask=0.5),
         )
         folder = Folder(root, replace(spec, **options))
         made.append(folder)

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch.errors import PortTakenError, ServerError
-from dbswitch.server import lifecycle
+from dbswitch.server.observation import observe
 from dbswitch.server.ownership import Proof
 from dbswitch.server.ports import is_free
 from dbswitch.server.processes import ProcessId, identify, is_alive, look_at
 from dbswitch.server.server_record import remove_record
+from dbswitch.server.spec import NEXT_ALIVE_PATH, ServerLimits, ServerSpec
+from dbswitch.server.starting import wait_ready
 from dbswitch.server.state import ServerState
+from dbswitch.server.stopping import require_ports_free, stop
 from tests.server.conftest import PROGRAMS, TOKEN, assert_dead, wait_for
 from tests.support.processes import end, with_variable
 from tests.support.state import private_dir
@@ -104,10 +107,10 @@ def test_a_server_that_dies_during_the_first_request_is_not_waited_for(make_fold
 
 
 def test_a_server_that_listens_and_hangs_is_not_ready_and_is_stopped(make_folder):
-    folder = make_folder("hangs", limits=lifecycle.ServerLimits(ready=1, request=0.5, ask=0.3))
+    folder = make_folder("hangs", limits=ServerLimits(ready=1, request=0.5, ask=0.3))
     running = folder.start()
     with pytest.raises(ServerError, match=r"did not answer within 1 s") as caught:
-        lifecycle.wait_ready(folder.spec, running)
+        wait_ready(folder.spec, running)
 
     assert "connected, no answer" in caught.value.facts[0]
     assert folder.observe().state is ServerState.HALF_DEAD
@@ -117,12 +120,10 @@ def test_a_server_that_listens_and_hangs_is_not_ready_and_is_stopped(make_folder
 
 @pytest.mark.parametrize("behaviour", ["not_found", "fails"])
 def test_a_next_server_that_answers_404_or_500_to_everything_is_half_dead(make_folder, behaviour):
-    folder = make_folder(
-        behaviour, alive_path=lifecycle.NEXT_ALIVE_PATH, limits=lifecycle.ServerLimits(ready=1)
-    )
+    folder = make_folder(behaviour, alive_path=NEXT_ALIVE_PATH, limits=ServerLimits(ready=1))
     running = folder.start()
     with pytest.raises(ServerError, match="did not answer"):
-        lifecycle.wait_ready(folder.spec, running)
+        wait_ready(folder.spec, running)
 
     assert folder.observe().state is ServerState.HALF_DEAD
     folder.stop()
@@ -144,7 +145,7 @@ def test_what_hid_from_every_proof_is_not_touched_but_named_when_it_keeps_the_po
     try:
         report = folder.stop()
         with pytest.raises(PortTakenError) as caught:
-            lifecycle.require_ports_free(folder.spec, report)
+            require_ports_free(folder.spec, report)
         assert is_alive(hidden)
         assert f"pid {hidden.pid}" in caught.value.facts[0]
         assert str(folder.root) in caught.value.facts[0]
@@ -238,7 +239,7 @@ def test_stopping_from_below_the_server_spares_the_one_who_stops(make_folder):
     program = (str(PROGRAMS / "misbehaving.py"), "calls_back", sys.executable, "-c", code)
     report = folder.root / "report"
     argv = (sys.executable, *program, str(folder.root), str(spec.port), str(report))
-    folder.spec = lifecycle.ServerSpec(
+    folder.spec = ServerSpec(
         argv=argv,
         cwd=folder.root,
         port=spec.port,
@@ -261,14 +262,14 @@ def test_stopping_from_below_the_server_spares_the_one_who_stops(make_folder):
 def stop_from_below(root: str, port: str, report: str) -> None:
     from pathlib import Path
 
-    spec = lifecycle.ServerSpec(
+    spec = ServerSpec(
         argv=(), cwd=Path(root), port=int(port), port_explicit=True, ports=(), dist_dir=Path(root) / ".next",
         state_dir=Path(root) / ".dbswitch", private_dir=private_dir(Path(root)), alive_path=None,
     )  # fmt: skip
     wait_for(lambda: spec.record_path.exists() and not is_free(spec.port))
     mine = identify(os.getpid())
     assert mine is not None
-    stopped = lifecycle.stop(spec, lifecycle.observe(spec)).stopped
+    stopped = stop(spec, observe(spec)).stopped
     assert is_alive(mine)
     unfinished = Path(report + ".new")
     unfinished.write_text(f"{len(stopped)} process stopped")

@@ -15,20 +15,24 @@ import pytest
 
 from dbswitch.demo.postgres import free_port
 from dbswitch.errors import PortTakenError
-from dbswitch.server import lifecycle
 from dbswitch.server.command_lines import is_next_dev, is_next_server, is_package_manager
-from dbswitch.server.environment import clean
+from dbswitch.server.environment import CleanEnvironment, clean
 from dbswitch.server.nextjs import dev_command
+from dbswitch.server.observation import observe
 from dbswitch.server.ports import is_free
 from dbswitch.server.processes import identify, is_alive
+from dbswitch.server.spec import ServerLimits, ServerSpec
+from dbswitch.server.starting import start, wait_ready
 from dbswitch.server.state import ServerState
+from dbswitch.server.stopping import remove_lock_if_free, require_ports_free, stop
 from tests.server.conftest import assert_dead, wait_for
 from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import APP_MARKER, LEGS
 from tests.support.state import private_dir
 
 if TYPE_CHECKING:
-    from dbswitch.server.lifecycle import Observation, Running, ServerSpec
+    from dbswitch.server.observation import Observation
+    from dbswitch.server.starting import Running
     from tests.support.nextapp import AppFolder, NextApp
 
 pytestmark = pytest.mark.real
@@ -56,7 +60,7 @@ def spec_for(root: Path, *more_ports: int) -> ServerSpec:
     command = dev_command(root, scripts)
     assert command.plain
     assert command.port is not None
-    return lifecycle.ServerSpec(
+    return ServerSpec(
         argv=command.argv,
         cwd=root,
         port=command.port,
@@ -66,18 +70,18 @@ def spec_for(root: Path, *more_ports: int) -> ServerSpec:
         state_dir=root / ".dbswitch",
         private_dir=private_dir(root),
         ready_path="/plain",
-        limits=lifecycle.ServerLimits(ready=90, request=60, ask=10),
+        limits=ServerLimits(ready=90, request=60, ask=10),
     )
 
 
 def restart(spec: ServerSpec, seen: Observation | None = None) -> tuple[Running, tuple[str, ...]]:
-    seen = seen or lifecycle.observe(spec, ask=False)
+    seen = seen or observe(spec, ask=False)
     environment = clean(seen.launch_env(), env_file_keys={"DATABASE_URL"}, target_keys={"DIRECT_URL"})
-    report = lifecycle.stop(spec, seen)
-    lifecycle.require_ports_free(spec, report)
-    lifecycle.remove_lock_if_free(spec)
-    running = lifecycle.start(spec, environment)
-    lifecycle.wait_ready(spec, running)
+    report = stop(spec, seen)
+    require_ports_free(spec, report)
+    remove_lock_if_free(spec)
+    running = start(spec, environment)
+    wait_ready(spec, running)
     return running, environment.removed
 
 
@@ -105,15 +109,15 @@ def test_whatever_part_of_the_chain_is_killed_a_restart_ends_with_one_healthy_se
         app.popen("npm", "run", "dev", env={"DATABASE_URL": "postgres://exported"}, log="by-hand.log")
         app.wait_for_answer("/plain")
         assert app.get("/plain").json["url"] == "postgres://exported"
-        seen = lifecycle.observe(spec)
+        seen = observe(spec)
         assert (seen.state, seen.by_us, seen.port) == (ServerState.READY, False, app.port)
         assert is_package_manager(seen.processes[0].process.argv)
 
         exported: list[str] = []
         for victim in (is_package_manager, is_next_dev, is_next_server):
-            family = [one.id for one in lifecycle.observe(spec, ask=False).processes]
-            [struck] = [one for one in lifecycle.observe(spec).processes if victim(one.process.argv)]
-            before = lifecycle.observe(spec, ask=False) if victim is is_package_manager else None
+            family = [one.id for one in observe(spec, ask=False).processes]
+            [struck] = [one for one in observe(spec).processes if victim(one.process.argv)]
+            before = observe(spec, ask=False) if victim is is_package_manager else None
             os.kill(struck.process.pid, signal.SIGKILL)
             wait_for(lambda process=struck: not is_alive(process.id))
 
@@ -125,12 +129,12 @@ def test_whatever_part_of_the_chain_is_killed_a_restart_ends_with_one_healthy_se
             answer = app.get("/plain").json
             assert answer == {"url": "postgres://first", "pid": server.pid}
             app.assert_one_server_tree()
-            assert lifecycle.observe(spec).state is ServerState.READY
+            assert observe(spec).state is ServerState.READY
 
         assert exported == ["DATABASE_URL"]
         app.assert_clean_log()
         assert stranger.poll() is None
-        text = lifecycle.require_ports_free(spec, lifecycle.stop(spec, lifecycle.observe(spec)))
+        text = require_ports_free(spec, stop(spec, observe(spec)))
         assert f"port {side}: pid {stranger.pid}" in text
         app.assert_no_process()
         assert stranger.poll() is None
@@ -149,8 +153,8 @@ def test_a_restart_from_inside_a_route_handler_reads_the_changed_file(next_app: 
     report = app.root / "report.json"
     spec = spec_for(app.root)
     environment = app.environment({"TEST_PROGRAM": json.dumps(program)})
-    lifecycle.wait_ready(spec, lifecycle.start(spec, lifecycle.CleanEnvironment(environment)))
-    old = [one.id for one in lifecycle.observe(spec).processes]
+    wait_ready(spec, start(spec, CleanEnvironment(environment)))
+    old = [one.id for one in observe(spec).processes]
     first = app.get("/plain").json
 
     assert app.get("/spawn").status == 202
@@ -164,14 +168,14 @@ def test_a_restart_from_inside_a_route_handler_reads_the_changed_file(next_app: 
     second = app.get("/plain").json
     assert (first["url"], second["url"]) == ("postgres://first", "postgres://second")
     app.assert_one_server_tree()
-    lifecycle.stop(spec, lifecycle.observe(spec))
+    stop(spec, observe(spec))
     wait_for(lambda: not app.processes())
 
 
 def from_below(folder: str) -> None:
     root = Path(folder)
     spec = spec_for(root)
-    seen = lifecycle.observe(spec, ask=False)
+    seen = observe(spec, ask=False)
     me = identify(os.getpid())
     assert me is not None
     told = {
@@ -192,15 +196,15 @@ def test_next_that_drifted_to_another_port_is_found_there_and_brought_back(next_
     spec = spec_for(app.root)
     other = free_port()
     app.popen("node", "node_modules/next/dist/bin/next", "dev", "-p", str(other), log="by-hand.log")
-    wait_for(lambda: lifecycle.observe(spec).state is ServerState.READY, 60)
-    assert lifecycle.observe(spec).port == other
+    wait_for(lambda: observe(spec).state is ServerState.READY, 60)
+    assert observe(spec).port == other
 
     running, _ = restart(spec)
 
     assert running.port == app.port
     assert is_free(other)
     app.assert_one_server_tree()
-    lifecycle.stop(spec, lifecycle.observe(spec))
+    stop(spec, observe(spec))
 
 
 def test_a_port_taken_between_the_check_and_the_start_is_named_at_once(next_app: NextApp) -> None:
@@ -212,9 +216,9 @@ def test_a_port_taken_between_the_check_and_the_start_is_named_at_once(next_app:
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr("dbswitch.server.ports.is_free", lambda _port: True)
-        running = lifecycle.start(spec, lifecycle.CleanEnvironment(app.environment()))
+        running = start(spec, CleanEnvironment(app.environment()))
         with pytest.raises(PortTakenError) as caught:
-            lifecycle.wait_ready(spec, running)
+            wait_ready(spec, running)
     assert f"port {app.port}" in caught.value.what
     assert any(f"pid {os.getpid()}" in fact for fact in caught.value.facts)
     wait_for(lambda: not app.processes())

@@ -20,13 +20,17 @@ import pytest
 
 from dbswitch.demo.postgres import free_port
 from dbswitch.errors import PortTakenError, ServerError
-from dbswitch.server import child_processes, lifecycle, observation
+from dbswitch.server import child_processes, observation
 from dbswitch.server.environment import MARKER, clean
 from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.nextjs import lock_is_held, lock_path, remove_lock
+from dbswitch.server.observation import observe
 from dbswitch.server.ports import is_free
 from dbswitch.server.processes import LINUX, is_alive
+from dbswitch.server.spec import ServerLimits, ServerSpec
+from dbswitch.server.starting import exit_status, start, wait_ready
 from dbswitch.server.state import ServerState
+from dbswitch.server.stopping import remove_lock_if_free, require_ports_free, start_port, stop
 from tests.server.conftest import PROGRAMS, assert_dead, wait_for
 from tests.support.amounts import slice_and_sweep
 
@@ -54,7 +58,7 @@ def test_the_states_follow_the_facts(make_folder):
     assert folder.observe().state is ServerState.STOPPED
     running = folder.start()
     assert folder.observe().state in {ServerState.STARTING, ServerState.READY}
-    lifecycle.wait_ready(folder.spec, running)
+    wait_ready(folder.spec, running)
 
     seen = folder.observe()
     assert (seen.state, seen.port, seen.by_us) == (ServerState.READY, folder.spec.port, True)
@@ -73,7 +77,7 @@ def test_a_healthy_server_is_ready_at_any_age_and_running_while_it_was_not_asked
     monkeypatch.setattr(observation, "age", lambda _process: float(seconds))
 
     assert folder.observe().state is ServerState.READY
-    assert lifecycle.observe(folder.spec, ask=False).state is ServerState.RUNNING
+    assert observe(folder.spec, ask=False).state is ServerState.RUNNING
     folder.stop()
 
 
@@ -137,10 +141,10 @@ def test_a_server_started_by_hand_is_adopted_with_its_port(make_folder):
 
 def test_the_server_goes_back_to_where_it_was_unless_the_project_names_a_port(make_folder):
     folder = make_folder(port_explicit=False)
-    assert lifecycle.start_port(folder.spec, 4321) == 4321
-    assert lifecycle.start_port(folder.spec, None) == folder.spec.port
+    assert start_port(folder.spec, 4321) == 4321
+    assert start_port(folder.spec, None) == folder.spec.port
     folder = make_folder(name="named")
-    assert lifecycle.start_port(folder.spec, 4321) == folder.spec.port
+    assert start_port(folder.spec, 4321) == folder.spec.port
 
 
 @pytest.mark.parametrize("victim", ["program", "server"])
@@ -173,9 +177,9 @@ def test_a_stranger_on_the_port_is_named_and_survives(make_folder):
         wait_for(lambda: not is_free(folder.spec.port))
         seen = folder.observe()
         assert seen.state is ServerState.FOREIGN
-        report = lifecycle.stop(folder.spec, seen)
+        report = stop(folder.spec, seen)
         assert report.summary == "nothing was running"
-        for attempt in (lambda: lifecycle.require_ports_free(folder.spec, report), folder.start):
+        for attempt in (lambda: require_ports_free(folder.spec, report), folder.start):
             with pytest.raises(PortTakenError) as caught:
                 attempt()
             [fact] = caught.value.facts
@@ -198,7 +202,7 @@ def test_a_stranger_on_the_port_is_ended_when_a_person_said_so(make_folder):
     try:
         wait_for(lambda: not is_free(folder.spec.port))
         steps: list[str] = []
-        lifecycle.require_ports_free(folder.spec, take_port=True, on_step=steps.append)
+        require_ports_free(folder.spec, take_port=True, on_step=steps.append)
         assert [step.partition(" to port")[0] for step in steps] == ["TERM", "KILL"]
         assert stranger.wait(5) == -9
         folder.start_ready()
@@ -211,7 +215,7 @@ def test_a_stranger_on_the_port_is_ended_when_a_person_said_so(make_folder):
 def test_a_process_above_us_is_never_ended_for_its_port(make_folder):
     folder = make_folder()
     with socket.create_server(("127.0.0.1", folder.spec.port)), pytest.raises(PortTakenError) as caught:
-        lifecycle.require_ports_free(folder.spec, take_port=True)
+        require_ports_free(folder.spec, take_port=True)
     assert "running below it" in caught.value.what
 
 
@@ -226,7 +230,7 @@ def test_a_stranger_on_another_watched_port_is_a_remark_and_survives(make_folder
     try:
         wait_for(lambda: not is_free(side))
         folder.start_ready()
-        text = lifecycle.require_ports_free(folder.spec, folder.stop())
+        text = require_ports_free(folder.spec, folder.stop())
         assert f"port {side}: pid {stranger.pid}" in text
         assert text.endswith("left alone")
         assert stranger.poll() is None
@@ -248,9 +252,10 @@ def test_a_server_that_was_never_stopped_is_not_said_to_have_been_started_again(
     folder = make_folder()
     folder.start_ready()
     code = (
-        "import os, sys; from dbswitch.server import lifecycle, stopping; from dbswitch.errors import ServerError;"
+        "import os, sys; from dbswitch.server.starting import start; from dbswitch.errors import ServerError;"
+        "from dbswitch.server.environment import CleanEnvironment;"
         "from tests.server.test_standin import spec_of; from pathlib import Path\n"
-        "try: lifecycle.start(spec_of(Path(sys.argv[1]), int(sys.argv[2])), lifecycle.CleanEnvironment(os.environ))\n"
+        "try: start(spec_of(Path(sys.argv[1]), int(sys.argv[2])), CleanEnvironment(os.environ))\n"
         "except ServerError as error: print(error.what)"
     )
     done = subprocess.run(
@@ -270,15 +275,15 @@ def test_the_lock_of_a_living_server_is_never_removed(make_folder):
     lock = lock_path(folder.spec.dist_dir)
 
     assert lock_is_held(lock)
-    assert not lifecycle.remove_lock_if_free(folder.spec)
+    assert not remove_lock_if_free(folder.spec)
     assert not remove_lock(lock)
     assert lock.exists()
 
     folder.stop()
     assert not lock_is_held(lock)
-    assert lifecycle.remove_lock_if_free(folder.spec)
+    assert remove_lock_if_free(folder.spec)
     assert not lock.exists()
-    assert not lifecycle.remove_lock_if_free(folder.spec)
+    assert not remove_lock_if_free(folder.spec)
 
 
 def test_a_linked_build_folder_does_not_make_another_projects_server_ours(make_folder):
@@ -307,8 +312,8 @@ def test_a_poisoned_launch_environment_does_not_reach_the_next_server(make_folde
     folder.stop()
     process.wait(5)
 
-    running = lifecycle.start(folder.spec, environment)
-    lifecycle.wait_ready(folder.spec, running)
+    running = start(folder.spec, environment)
+    wait_ready(folder.spec, running)
 
     assert asked(running.url)["client"] == "postgres://new"
     assert environment.removed == ()
@@ -321,18 +326,18 @@ def test_the_marker_of_the_old_server_is_not_passed_on(make_folder):
     environment = clean(folder.observe().launch_env(), env_file_keys=(), target_keys=())
     assert MARKER not in environment.env
     folder.stop()
-    second = lifecycle.start(folder.spec, environment)
+    second = start(folder.spec, environment)
     assert second.record.marker != first.record.marker
-    lifecycle.wait_ready(folder.spec, second)
+    wait_ready(folder.spec, second)
     folder.stop()
 
 
 def test_a_crash_gives_the_exit_status_to_its_parent(make_folder):
     folder = make_folder("ignores_term")
     running = folder.start_ready()
-    assert lifecycle.exit_status(running) is None
+    assert exit_status(running) is None
     os.kill(running.record.pid, 9)
-    wait_for(lambda: lifecycle.exit_status(running) == -9)
+    wait_for(lambda: exit_status(running) == -9)
 
 
 @pytest.mark.skipif(not LINUX, reason="counts descriptors in /proc")
@@ -401,8 +406,8 @@ def test_a_server_of_another_user_whose_sockets_cannot_be_read_is_ready_at_any_a
         home.chmod(0o755)
         shutil.copyfile(PROGRAMS / "standin_next.py", home / "standin_next.py")
         spec = spec_of(home, free_port())
-        running = lifecycle.start(spec, clean(os.environ, env_file_keys=(), target_keys=()))
-        lifecycle.wait_ready(spec, running)
+        running = start(spec, clean(os.environ, env_file_keys=(), target_keys=()))
+        wait_ready(spec, running)
         code = "import sys; from tests.server.test_standin import look_as_nobody; look_as_nobody(sys.argv[1], sys.argv[2])"
         done = subprocess.run(
             [sys.executable, "-c", code, str(home), str(spec.port)],
@@ -413,7 +418,7 @@ def test_a_server_of_another_user_whose_sockets_cannot_be_read_is_ready_at_any_a
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"ready at {running.url}\n"
-        lifecycle.stop(spec, lifecycle.observe(spec))
+        stop(spec, observe(spec))
     finally:
         shutil.rmtree(home)
 
@@ -421,7 +426,7 @@ def test_a_server_of_another_user_whose_sockets_cannot_be_read_is_ready_at_any_a
 def look_as_nobody(home: str, port: str) -> None:
     become_nobody(home)
     observation.age = lambda _process: 600.0
-    seen = lifecycle.observe(spec_of(Path(home), int(port)))
+    seen = observe(spec_of(Path(home), int(port)))
     print(f"{seen.state} at {seen.url}")
 
 
@@ -439,8 +444,8 @@ def become_nobody(home: str) -> None:
         next(Path("/proc/1/fd").iterdir())
 
 
-def spec_of(home: Path, port: int) -> lifecycle.ServerSpec:
-    return lifecycle.ServerSpec(
+def spec_of(home: Path, port: int) -> ServerSpec:
+    return ServerSpec(
         argv=(str(PYTHON_FOR_ALL), f"{home}/standin_next.py", "dev"),
         cwd=home,
         port=port,
@@ -455,17 +460,17 @@ def spec_of(home: Path, port: int) -> lifecycle.ServerSpec:
 def as_nobody(home: str, port: str) -> None:
     become_nobody(home)
     spec = spec_of(Path(home), int(port))
-    environment = clean(lifecycle.observe(spec).launch_env(), env_file_keys=(), target_keys=())
-    lifecycle.wait_ready(spec, lifecycle.start(spec, environment))
-    seen = lifecycle.observe(spec)
-    report = lifecycle.stop(spec, seen)
-    assert lifecycle.require_ports_free(spec, report)
+    environment = clean(observe(spec).launch_env(), env_file_keys=(), target_keys=())
+    wait_ready(spec, start(spec, environment))
+    seen = observe(spec)
+    report = stop(spec, seen)
+    assert require_ports_free(spec, report)
     print(f"{seen.state} by nobody, stopped {len(report.stopped)}")
 
 
 def test_the_program_of_a_dead_server_is_not_waited_for(make_folder):
     """Next's own lingers for up to three seconds after its server; here it would for ever."""
-    folder = make_folder(limits=lifecycle.ServerLimits(term=30, kill=5, ready=10))
+    folder = make_folder(limits=ServerLimits(term=30, kill=5, ready=10))
     folder.start_ready(STANDIN_LINGERS="1")
     began = time.monotonic()
     report = folder.stop()
@@ -478,7 +483,7 @@ def test_ready_is_an_answer_of_the_server_and_waits_for_no_page(make_folder):
     folder = make_folder()
     running = folder.start(STANDIN_COMPILES="20")
     began = time.monotonic()
-    answer = lifecycle.wait_ready(folder.spec, running)
+    answer = wait_ready(folder.spec, running)
     assert time.monotonic() - began < 15
     assert (answer.status, answer.failing) == (200, False)
 
@@ -486,19 +491,19 @@ def test_ready_is_an_answer_of_the_server_and_waits_for_no_page(make_folder):
 def test_a_base_path_is_found_where_next_wrote_it_down(make_folder):
     folder = make_folder()
     running = folder.start(STANDIN_COMPILES="20", STANDIN_BASE_PATH="/shop")
-    assert lifecycle.wait_ready(folder.spec, running).failing is False
+    assert wait_ready(folder.spec, running).failing is False
 
 
 def test_a_configured_ready_path_is_waited_for(make_folder):
     folder = make_folder(ready_path="/")
     running = folder.start(STANDIN_COMPILES="1.5")
-    assert lifecycle.wait_ready(folder.spec, running).seconds >= 1.5
+    assert wait_ready(folder.spec, running).seconds >= 1.5
 
 
 def test_the_first_page_is_asked_for_in_the_background_and_its_failure_is_known_once_it_answers(make_folder):
     folder = make_folder()
     running = folder.start(STANDIN_COMPILES="1", STANDIN_PAGE_FAILS="1")
-    lifecycle.wait_ready(folder.spec, running)
+    wait_ready(folder.spec, running)
     began = time.monotonic()
     page = PageRequest(folder.spec, running.port)
     assert time.monotonic() - began < 1

@@ -36,7 +36,9 @@ class Asked:
         self.url: str | None = URL
         self.again = Said(Answer.SAME, "the app answers from local: 127.0.0.1:5432/shop")
         monkeypatch.setattr(
-            app_identity, "lifecycle", SimpleNamespace(observe=lambda *_, **__: SimpleNamespace(url=self.url))
+            app_identity,
+            "observation",
+            SimpleNamespace(observe=lambda *_, **__: SimpleNamespace(url=self.url)),
         )
         monkeypatch.setattr(app_identity, "verify", self.verify)
         limits = SimpleNamespace(hot_deadline=1.0, restart_deadline=2.0)

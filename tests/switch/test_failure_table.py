@@ -78,7 +78,7 @@ class World:
         if self.back and self.way_back == what:
             raise error
 
-    # the fakes of `lifecycle`
+    # the fakes of the server's modules
 
     def observe(self, _spec: object, *, ask: bool = True) -> Any:
         state = {"untouched": ServerState.READY, "half": ServerState.HALF_DEAD}
@@ -178,7 +178,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
                 apply.start_server()
 
     def carried_out(world: World, *, server_owed: bool = False) -> tuple[BaseException | None, Apply]:
-        for name in ("lifecycle", "transaction", "effective_values"):
+        for name in ("observation", "starting", "stopping", "transaction", "effective_values"):
             monkeypatch.setattr(steps, name, world)
         monkeypatch.setattr(run, "probe", world.probe)
         monkeypatch.setattr(steps, "require_startable", lambda *_: None)
