@@ -7,7 +7,7 @@ matters, and the command or edit that helps. Anything else that escapes is a bug
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,8 +30,8 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-class ReportedError(BaseException):
-    """How a command that did not reach its goal ends: four parts, and an exit code.
+class DbswitchError(Exception):
+    """An expected failure.
 
     Args:
         what: one sentence, no secret in it.
@@ -40,7 +40,7 @@ class ReportedError(BaseException):
         fix: the command or edit that helps; may be empty.
     """
 
-    exit_code: ExitCode = ExitCode.USAGE
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
 
     def __init__(self, what: str, *, facts: Iterable[str] = (), why: str = "", fix: str = "") -> None:
         super().__init__(what)
@@ -54,10 +54,6 @@ class ReportedError(BaseException):
         """The stable name programs match on: the class name without `Error`, in snake case."""
         name = type(self).__name__.removesuffix("Error")
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
-
-class DbswitchError(ReportedError, Exception):
-    """An expected failure."""
 
 
 class UsageError(DbswitchError):
@@ -109,6 +105,18 @@ class ServerError(DbswitchError):
     exit_code = ExitCode.SERVER
 
 
+class PoolerError(DbswitchError):
+    """A connection pooler could not be asked, paused or reloaded. `down`: nothing listens at its address."""
+
+    exit_code = ExitCode.SERVER
+
+    def __init__(
+        self, what: str, *, facts: Iterable[str] = (), why: str = "", fix: str = "", down: bool = False
+    ) -> None:
+        super().__init__(what, facts=facts, why=why, fix=fix)
+        self.down = down
+
+
 class PortTakenError(ServerError):
     """A port the server needs is held by a foreign process."""
 
@@ -131,15 +139,14 @@ class ProtectedError(DbswitchError):
     exit_code = ExitCode.PROTECTED
 
 
-class InterruptedSwitchError(ReportedError):
-    """Ctrl-C (130) or TERM (143); whatever had been done was put back first.
+class InterruptedSwitchError(DbswitchError):
+    """Ctrl-C (130) or TERM (143); whatever had been done was put back first."""
 
-    A signal handler raises it inside any library; since it is no Exception, `except Exception` does not swallow it.
-    """
+    exit_code = ExitCode.INTERRUPTED
 
-    def __init__(self, *, terminated: bool = False, facts: Iterable[str] = ()) -> None:
-        super().__init__("terminated" if terminated else "interrupted", facts=facts)
-        self.exit_code = ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED
+    def __init__(self, what: str, *, terminated: bool = False, facts: Iterable[str] = ()) -> None:
+        super().__init__(what, facts=facts)
+        self.terminated = terminated
 
 
 def interruption_behind(error: BaseException) -> InterruptedSwitchError | None:

@@ -170,7 +170,7 @@ def bad_urls(
 ) -> Iterator[Finding]:
     """Find database URLs that Prisma or libpq would refuse, and placeholder passwords of databases that are not local."""
     from dbswitch.database.url import DatabaseUrl
-    from dbswitch.project.target_values import with_references
+    from dbswitch.project.target_sources import with_references
 
     for binding in Document.parse(data).bindings:
         base = next(

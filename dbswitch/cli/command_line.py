@@ -49,7 +49,7 @@ MODULES = {
     "exec": "exec_command",
     "demo": "demo_command",
 }
-_VALUE_FOLLOWS = frozenset({"--confirm", "--timeout", "--project", "--run-id"})
+_VALUE_FOLLOWS = frozenset({"--confirm", "--timeout", "--pool", "--project", "--run-id"})
 _ONLY_SWITCH = frozenset(
     {"--dry-run", "--restart", "--hot", "--no-restart", "--detach", "--read-only", "--write"}
 )

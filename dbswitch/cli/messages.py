@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.events import Notice, PhaseChanged
 
 CONFIRMED = "confirmed by the app"
+CONFIRMED_BY_CLIENT = "confirmed through the pool"
 NOTHING_DONE = frozenset({"already-running", "not-running"})  # codes of notices that explain "nothing to do"
 
 _PHASES = {  # while it lasts, when it is done
@@ -25,7 +26,10 @@ _PHASES = {  # while it lasts, when it is done
     Phase.STOP: ("stopping the server", "server is down"),
     Phase.PORTS: ("waiting for the ports", "ports are free"),
     Phase.UNLOCK: ("removing the Next.js lock", "Next.js lock removed"),
-    Phase.WRITE: ("writing the env files", "env files written"),
+    Phase.PAUSE: ("pausing the pool", "pool is paused"),
+    Phase.WRITE: ("writing the files", "files written"),
+    Phase.RELOAD: ("reloading PgBouncer", "PgBouncer reloaded"),
+    Phase.RESUME: ("lifting the pause", "pause lifted"),
     Phase.REPROBE: ("asking the database again", "database is still ready"),
     Phase.START: ("starting the server", "server started"),
     Phase.ANSWER: ("waiting for the server's answer", "server answers"),
@@ -79,6 +83,9 @@ def plan_lines(planned: Planned, target: str, protected: Container[str], *, dry:
     """Return what is going to be done, or with `dry` what would be."""
     files = ", ".join(planned.files) or "none has to change"
     first, *others = planned.changes or planned.variables or ("none has to change",)
+    head, what = (
+        ("  files:     ", "  lines:     ") if planned.mode == "pool" else ("  env files: ", "  variables: ")
+    )
     return [
         (
             ("would switch " if dry else "switching ", Style.PLAIN),
@@ -86,10 +93,10 @@ def plan_lines(planned: Planned, target: str, protected: Container[str], *, dry:
             (" -> ", Style.PLAIN),
             (target, target_style(target, protected)),
         ),
-        labelled("  env files: ", files),
-        labelled("  variables: ", first),
+        labelled(head, files),
+        labelled(what, first),
         *(plain(f"             {text}") for text in others),
-        labelled("  server:    ", planned.server),
+        labelled("  poolers:   " if planned.mode == "pool" else "  server:    ", planned.server),
     ]
 
 
@@ -110,7 +117,7 @@ def verdict(result: Result, protected: Container[str], notices: Sequence[Notice]
                 return [plain(why)]
             return [((who if result.target else ()) + (("nothing to do", Style.PLAIN),))]
         case Outcome.UNCHANGED:
-            confirmed = f", {CONFIRMED}" if result.verified else ""
+            confirmed = f", {_confirmed(result)}" if result.verified else ""
             return [(*who, (f"nothing to do, already on {place}{confirmed}", Style.PLAIN))]
         case Outcome.READY:
             return [(*who, (f"{place}, ", Style.PLAIN), ("ready", Style.GOOD), (took, Style.PLAIN))]
@@ -137,10 +144,14 @@ def verdict(result: Result, protected: Container[str], notices: Sequence[Notice]
             assert_never(result.outcome)
 
 
+def _confirmed(result: Result) -> str:
+    return CONFIRMED_BY_CLIENT if result.mode == "pool" else CONFIRMED
+
+
 def _switched(result: Result, who: Line, place: str, notices: Sequence[Notice]) -> Line:
     aside = (f" ({result.mode}, {duration(result.seconds)})", Style.DIM)
     if result.verified:
-        return (*who, (f"{place}, ", Style.PLAIN), (CONFIRMED, Style.GOOD), aside)
+        return (*who, (f"{place}, ", Style.PLAIN), (_confirmed(result), Style.GOOD), aside)
     if result.verified is False:
         text = f"{place}, but the app answers from another database"
         return (*who, (text, Style.BAD), aside)

@@ -31,6 +31,12 @@ Timeout = Annotated[
         help="How long to wait for the database.",
     ),
 ]
+Pool = Annotated[
+    str | None,
+    typer.Option(
+        "--pool", metavar="NAME", help="The clients of this pool of PgBouncers, not the project's app."
+    ),
+]
 TakePort = Annotated[
     bool,
     typer.Option("--take-port", help="End the foreign program on the server's port (asks first)."),

@@ -11,6 +11,7 @@ import typer
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
 from dbswitch.cli.messages import duration, target_style
+from dbswitch.cli.options import Pool
 from dbswitch.cli.renderer import Answer, Line, Style, labelled, note, plain, warning
 from dbswitch.project.active import active
 from dbswitch.project.targets import list_targets
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
+    from dbswitch.project.targets import TargetRef
     from dbswitch.switch.history import Past
     from dbswitch.switch.status import Status
 
@@ -29,8 +30,12 @@ _INDENT = " " * 9
 
 
 @command()
-def status(context: CommandContext) -> int:
+def status(context: CommandContext, pool: Pool = None) -> int:
     """Show the active target, each reader's view and the server."""
+    if pool is not None:
+        from dbswitch.cli import pool_status_command
+
+        return pool_status_command.status(context, pool)
     project = context.find_project()
     found = project_status.status(project, os.environ)
     lines = [*_status_lines(found, verbose=context.verbose)]

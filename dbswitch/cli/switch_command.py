@@ -11,7 +11,7 @@ import typer
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import SWITCH, command
 from dbswitch.cli.json_renderer import JsonRenderer, object_line, write_line
-from dbswitch.cli.options import Confirm, DryRun, TakePort, Timeout, Yes
+from dbswitch.cli.options import Confirm, DryRun, Pool, TakePort, Timeout, Yes
 from dbswitch.cli.renderer import Line, Style
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import UsageError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
+    from dbswitch.project.targets import TargetRef
 
 
 @command(SWITCH, usage="TARGET [OPTIONS]")
@@ -61,12 +61,19 @@ def switch(
     write: Annotated[
         bool, typer.Option("--write", help="Lift `read_only = true` of the target; asks for its name.")
     ] = False,
+    pool: Pool = None,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> int:
     """Switch to a target; `dbswitch TARGET` is the short form."""
     modes = _only_one({"--restart": restart, "--hot": hot, "--no-restart": no_restart})
     access = _only_one({"--read-only": read_only, "--write": write})
     _only_one({"--detach": detach, "--dry-run": dry_run})
+    if pool is not None and (modes or take_port):
+        raise UsageError(
+            "--pool excludes --restart, --hot, --no-restart and --take-port",
+            why="a switch of a pool touches no server and no env file of the project",
+            fix="leave them out",
+        )
     project = context.find_project()
     if target is None:
         target = _picked(context, project)
@@ -77,6 +84,7 @@ def switch(
             *([f"--confirm={confirm}"] if confirm is not None else ()),
             *([f"--timeout={timeout:g}"] if timeout is not None else ()),
             *(["--take-port"] if take_port else ()),
+            *([f"--pool={pool}"] if pool is not None else ()),
             *(["--yes"] if yes else ()),
             *(["--verbose"] if context.verbose else ()),
         ]
@@ -101,6 +109,10 @@ def switch(
         read_only=True if read_only else False if write else None,
         ambient=dict(os.environ),
     )
+    if pool is not None:
+        from dbswitch.switch import pool_run
+
+        return pool_run.switch(project, pool, request, context.renderer.emit).exit
     return run.switch(project, request, context.renderer.emit).exit
 
 

@@ -102,7 +102,7 @@ class Failure(Struct, frozen=True):
 
 
 class AttemptError(Exception):
-    """One attempt failed; `failure` says why. It is not raised outside this package."""
+    """One attempt failed; `failure` says why. The packages above turn it into an error for users."""
 
     def __init__(self, found: Failure) -> None:
         super().__init__(found.text)

@@ -73,24 +73,28 @@ class Session:
         Raises:
             AttemptError: it failed, or took longer than the limit.
         """
-        import psycopg
+        self.send(sql)
+        return self.finish()
 
-        try:
-            result = self._run(sql)
-        except TimeoutError:
-            raise AttemptError(classify(Evidence(Stage.QUERY, timed_out=True))) from None
-        except psycopg.Error as error:
-            raise AttemptError(classify(Evidence(Stage.QUERY, _clean(str(error), self._secret)))) from None
+    def send(self, sql: str) -> None:
+        """Send one statement, for :meth:`finish` to wait for. Raises AttemptError as :meth:`query`."""
+        with self._failures():
+            pgconn = self._pgconn
+            pgconn.nonblocking = 1
+            pgconn.send_query(sql.encode())
+            while pgconn.flush():
+                _wait(pgconn.socket, select.POLLIN | select.POLLOUT, self._until)
+
+    def finish(self) -> list[Mapping[str, str | None]]:
+        """Wait for the statement that was sent; return its rows. Raises AttemptError as :meth:`query`."""
+        with self._failures():
+            result = self._result()
         return _rows(result, self._secret)
 
-    def _run(self, sql: str) -> PGresult:
+    def _result(self) -> PGresult:
         from psycopg import pq
 
         pgconn = self._pgconn
-        pgconn.nonblocking = 1
-        pgconn.send_query(sql.encode())
-        while pgconn.flush():
-            _wait(pgconn.socket, select.POLLIN | select.POLLOUT, self._until)
         last: PGresult | None = None
         while True:
             while pgconn.is_busy():
@@ -103,6 +107,17 @@ class Session:
                 last = result
         assert last is not None
         return last
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        import psycopg
+
+        try:
+            yield
+        except TimeoutError:
+            raise AttemptError(classify(Evidence(Stage.QUERY, timed_out=True))) from None
+        except psycopg.Error as error:
+            raise AttemptError(classify(Evidence(Stage.QUERY, _clean(str(error), self._secret)))) from None
 
 
 @contextmanager
@@ -227,7 +242,7 @@ def _wait(descriptor: int, events: int, until: float) -> None:
 def _rows(result: PGresult, secret: str) -> list[Mapping[str, str | None]]:
     from psycopg import pq
 
-    if result.status != pq.ExecStatus.TUPLES_OK:
+    if result.status not in {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK}:
         sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE)
         message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or result.error_message
         raise AttemptError(

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import DbswitchError
-from dbswitch.project.active import active
+from dbswitch.project.targets import active
 
 if TYPE_CHECKING:
-    from dbswitch.project.active import Active
     from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
+    from dbswitch.project.targets import Active, TargetRef
 
 
 def active_target(project: Project, targets: tuple[TargetRef, ...]) -> Active | str | None:

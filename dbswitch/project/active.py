@@ -12,11 +12,11 @@ from dbswitch.database.place import Place, place_in, place_of
 from dbswitch.database.read_only import asks_read_only
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
-from dbswitch.errors import DbswitchError, UrlError
+from dbswitch.errors import DbswitchError, InterruptedSwitchError, UrlError
 from dbswitch.project import entered, reader_files
 from dbswitch.project.read_only_target import as_read_only
 from dbswitch.project.reader_profiles import profiles, url_variables
-from dbswitch.project.targets import Target, list_targets, resolve_ref
+from dbswitch.project.resolving import Target, list_targets, resolve_ref
 from dbswitch.project.value_origin import ValueOrigin
 
 if TYPE_CHECKING:
@@ -181,6 +181,8 @@ def _resolved(
             continue
         try:
             targets.append(resolve_ref(project, ref, ambient=ambient))
+        except InterruptedSwitchError:
+            raise
         except DbswitchError as error:  # one broken target must not hide the others
             unresolved.append((ref.name, error.what))
     return tuple(targets), tuple(unresolved)
@@ -319,7 +321,7 @@ class _Comparison:
     def _origin(self, target: Target) -> ValueOrigin:
         if target.name not in self._origins:
             self._origins[target.name] = ValueOrigin(
-                self._project, target, self._written, self._refs, self._ambient
+                self._project, target, self._written, self._ambient, self._refs
             )
         return self._origins[target.name]
 

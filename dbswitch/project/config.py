@@ -123,6 +123,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
     targets: dict[str, TargetConfig] = field(default_factory=dict)
+    pools: dict[str, dict[str, object]] = field(default_factory=dict)  # read by pool_config.py
 
 
 def load(root: Path) -> Config:
@@ -158,21 +159,21 @@ def parse(data: bytes) -> Config:
         raw = tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _error(f", line {line}: not UTF-8", fix=f"save {FILE_NAME} as UTF-8") from None
+        raise config_error(f", line {line}: not UTF-8", fix=f"save {FILE_NAME} as UTF-8") from None
     except RecursionError:
-        raise _error(": nested too deeply", fix=f"correct {FILE_NAME}") from None
+        raise config_error(": nested too deeply", fix=f"correct {FILE_NAME}") from None
     except tomllib.TOMLDecodeError as error:
         problem, place = _SYNTAX.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # matches any text
         # The message may quote the line, and a literal of a target must not be shown.
         problem = _QUOTED.sub("...", problem)
-        raise _error(
+        raise config_error(
             f"{f', {place}' if place else ''}: {_lower(problem)}", fix=f"correct {FILE_NAME}"
         ) from None
     targets = raw.pop("targets", {})
     if not isinstance(targets, dict):
-        raise _error(": targets must be a table of tables", fix="write [targets.NAME]")
-    _split_commands(raw.get("server"), "server", "command")
-    found = _convert(raw, Config, "")
+        raise config_error(": targets must be a table of tables", fix="write [targets.NAME]")
+    split_commands(raw.get("server"), "server", "command")
+    found = convert(raw, Config, "")
     return msgspec.structs.replace(
         found, targets={name: _target(name, table) for name, table in targets.items()}
     )
@@ -181,19 +182,19 @@ def parse(data: bytes) -> Config:
 def _target(name: str, raw: object) -> TargetConfig:
     where = f"targets.{name}"
     if not valid_name(name):
-        raise _error(f": `{name}` cannot be a target's name", fix=NAME_RULE)
-    _split_commands(raw, where, "command", "start")
-    table = _convert(raw, TargetConfig, where)
+        raise config_error(f": `{name}` cannot be a target's name", fix=NAME_RULE)
+    split_commands(raw, where, "command", "start")
+    table = convert(raw, TargetConfig, where)
     for key in ("command", "env_file"):
         if key in table.sources and len(table.sources) > 1:
             other = next(source for source in table.sources if source != key)
-            raise _error(f": {where} has both `{key}` and `{other}`", fix="keep one of them")
+            raise config_error(f": {where} has both `{key}` and `{other}`", fix="keep one of them")
     if table.url_from and "DATABASE_URL" in table.variables:
-        raise _error(f": {where} sets DATABASE_URL twice", fix="keep `url_from` or the variable")
+        raise config_error(f": {where} sets DATABASE_URL twice", fix="keep `url_from` or the variable")
     return table
 
 
-def _split_commands(table: object, where: str, *keys: str) -> None:
+def split_commands(table: object, where: str, *keys: str) -> None:
     """Split, as a shell would, the commands that are written as one string; refuse one without a program."""
     if not isinstance(table, dict):
         return
@@ -202,11 +203,11 @@ def _split_commands(table: object, where: str, *keys: str) -> None:
             try:
                 table[key] = shlex.split(table[key])
             except ValueError:
-                raise _error(
+                raise config_error(
                     f": {where}.{key}: a quote is not closed", fix="write an array of arguments instead"
                 ) from None
         if table[key] in ([], [""]):
-            raise _error(
+            raise config_error(
                 f": {where}.{key} is empty", fix="give the program and its arguments, or remove the key"
             )
 
@@ -223,7 +224,7 @@ _EXPECTED = {
 _T = TypeVar("_T", bound=Struct)
 
 
-def _convert(raw: object, kind: type[_T], where: str) -> _T:
+def convert(raw: object, kind: type[_T], where: str) -> _T:
     """Return `raw` as `kind`; `where` is the table's name in dotted form.
 
     Raises:
@@ -238,7 +239,7 @@ def _convert(raw: object, kind: type[_T], where: str) -> _T:
     if unknown is not None:
         table = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(below, FromVariable)
         known = sorted((table if below else kind).__struct_encode_fields__)
-        raise _error(
+        raise config_error(
             f": unknown key `{unknown[1]}` in {f'[{place}]' if place else 'this file'}",
             facts=(f"known here: {', '.join(known)}",),
             fix=close_names(unknown[1], known) or "remove it, or see docs/reference/config.md",
@@ -247,7 +248,7 @@ def _convert(raw: object, kind: type[_T], where: str) -> _T:
         choices = Mode if place == "switch.mode" else get_args(Severity)
         problem = f"must be one of {', '.join(choices)}"
     problem = _EXPECTED.get(problem, _lower(problem).replace(" | null", ""))
-    raise _error(f": {place or 'this file'}: {problem}", fix="see docs/reference/config.md")
+    raise config_error(f": {place or 'this file'}: {problem}", fix="see docs/reference/config.md")
 
 
 def _lower(text: str) -> str:
@@ -260,7 +261,8 @@ def close_names(name: str, known: Iterable[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else ""
 
 
-def _error(problem: str, *, facts: Iterable[str] = (), fix: str = "") -> ConfigError:
+def config_error(problem: str, *, facts: Iterable[str] = (), fix: str = "") -> ConfigError:
+    """Return the error for a setting that cannot be used."""
     return ConfigError(
         f"{FILE_NAME}: {problem}",
         facts=facts,

@@ -16,7 +16,10 @@ VERSION = 1
 
 
 class Phase(StrEnum):
-    """The steps of a switch in their order; a hot switch leaves out those that touch the server."""
+    """The steps of a switch in their order; a hot switch leaves out those that touch the server.
+
+    `pause`, `reload` and `resume` are those of a pool.
+    """
 
     LOCK = "lock"
     RECOVER = "recover"
@@ -27,7 +30,10 @@ class Phase(StrEnum):
     STOP = "stop"
     PORTS = "ports"
     UNLOCK = "unlock"
+    PAUSE = "pause"
     WRITE = "write"
+    RELOAD = "reload"
+    RESUME = "resume"
     REPROBE = "reprobe"
     START = "start"
     ANSWER = "answer"

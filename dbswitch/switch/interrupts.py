@@ -112,4 +112,5 @@ class Interrupts:
     def _raise(self, came: signal.Signals) -> None:
         self._pending = None
         self._raised = True
-        raise InterruptedSwitchError(terminated=came is not signal.SIGINT)
+        terminated = came is not signal.SIGINT
+        raise InterruptedSwitchError("terminated" if terminated else "interrupted", terminated=terminated)

@@ -36,9 +36,14 @@ class Recovered(Struct, frozen=True):
     server_down: bool
 
 
+POOL_RECORD = (
+    "pool.json"  # of `dbswitch.pools`, which only a run with `--pool` or one that finds this file imports
+)
+
+
 def pending(private_dir: Path) -> bool:
     """Return whether a killed run left anything; cheap, and true as well while another switch is running."""
-    return any(os.path.exists(private_dir / name) for name in (JOURNAL, switch_record.FILE_NAME))  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+    return any(os.path.exists(private_dir / name) for name in (JOURNAL, switch_record.FILE_NAME, POOL_RECORD))  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
 
 
 def unfinished(private_dir: Path) -> str | None:
@@ -48,13 +53,18 @@ def unfinished(private_dir: Path) -> str | None:
     """
     if not pending(private_dir):
         return None
+    if os.path.exists(private_dir / POOL_RECORD):  # noqa: PTH110 - as above
+        from dbswitch.switch import pool_recovery
+
+        if (text := pool_recovery.unfinished(private_dir)) is not None:
+            return text
     killed = switch_record.read(private_dir)
     where = "A switch" if killed is None else f"A switch to {killed.target}"
     left = []
     if os.path.exists(private_dir / JOURNAL):  # noqa: PTH110 - as above
         left.append("some env files may hold the old values and some the new ones")
     if killed is not None and killed.server_down:
-        left.append("the dev server had been stopped and did not answer again yet")
+        left.append("the dev server was stopped")
     state = " and ".join(left) or "nothing is half changed"
     return f"{where} was killed: {state}. `dbswitch restart` finishes it."
 
@@ -67,6 +77,10 @@ def recover(project: Project, reporter: Reporter) -> Recovered:
     """
     private_dir = project.private_dir
     _sweep_drafts(private_dir)
+    if os.path.exists(private_dir / POOL_RECORD):  # noqa: PTH110 - as above
+        from dbswitch.switch import pool_recovery
+
+        pool_recovery.recover(project, reporter)
     killed = switch_record.read(private_dir)
     with reporter.phase(Phase.RECOVER) as note:
         try:
@@ -83,7 +97,7 @@ def recover(project: Project, reporter: Reporter) -> Recovered:
         reporter.notice(
             "killed-switch",
             f"an earlier switch to {killed.target} did not finish; the env files hold the {files} values"
-            + ("; the dev server it had stopped did not answer again yet" if killed.server_down else ""),
+            + ("; the dev server it had stopped is not started again yet" if killed.server_down else ""),
             "warning",
         )
     return Recovered(killed, killed is not None and killed.server_down)

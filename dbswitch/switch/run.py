@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project import reader_profiles, targets
-from dbswitch.project.active import active
 from dbswitch.project.read_only_target import with_access
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import (
@@ -28,7 +27,7 @@ from dbswitch.switch import (
     switch_record,
 )
 from dbswitch.switch.app_identity import EARLIER
-from dbswitch.switch.database_start import probe, probe_or_start
+from dbswitch.switch.database_start import load_driver, probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.plan import Mode, decide, with_exports
@@ -140,11 +139,11 @@ def _dry_run(session: Session, request: Request) -> None:
 def _named(project: Project, target: str) -> str:
     if target != PREVIOUS:
         return targets.lookup(project, target).name
-    before = active(project, {}).nominal_target
-    name = history.previous_target(project.private_dir, before)
+    active = targets.active(project, {}).nominal_target
+    name = history.previous_target(project.private_dir, active)
     if name is not None:
         return targets.lookup(project, name).name
-    if before is not None and own_values.available(project):
+    if active is not None and own_values.available(project):
         return own_values.NAME
     raise UsageError(
         "there is no previous target",
@@ -232,6 +231,7 @@ def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResul
     work, plan, goal = apply.work, planning.plan, planning.goal
     if plan.verify:
         apply.app.ask_earlier()
+    load_driver(work.interrupts)
     ready = probe_or_start(work.project, work.reporter, goal, planning.target, on_look=lease.look_for_newer)
     ending.identity, ending.address = ready.identity, goal.url.address
     lease.check()  # the last moment at which giving way to a newer request costs nothing

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Part(StrEnum):
     """What a step touches."""
 
+    PAUSE = "pause of the pool"
+    POOLERS = "poolers"
     NEW_SERVER = "new server"
     FILES = "env files"
     SERVER = "server"

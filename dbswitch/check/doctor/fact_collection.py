@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from dbswitch.database.failures import Failure
     from dbswitch.database.migrations import MigrationState
     from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
-    from dbswitch.project.targets import Target
+    from dbswitch.project.targets import Target, TargetRef
 
 T = TypeVar("T")
 DEADLINE: Final = 3.0  # seconds; a serverless Postgres may need most of it to wake

@@ -1,0 +1,42 @@
+"""`dbswitch status --pool NAME`: one JSON object, and lines for people."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from msgspec import to_builtins
+
+from dbswitch.cli.renderer import Answer, Line, Style
+from dbswitch.switch import pool_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dbswitch.cli.command_context import CommandContext
+    from dbswitch.switch.pool_status import PoolStatus
+
+
+def status(context: CommandContext, pool: str) -> int:
+    """Show where the clients of the pool are led; return the exit code."""
+    project = context.find_project()
+    found = pool_status.status(project, pool, os.environ)
+    fields: dict[str, Any] = to_builtins(found)
+    context.renderer.answer(Answer("pool_status", fields, tuple(_lines(found))))
+    return 0
+
+
+def _lines(found: PoolStatus) -> Iterable[Line]:
+    known = found.target or "no known target, or not all poolers on one"
+    yield (("pool:    ", Style.DIM), (f"{found.name} on ", Style.PLAIN), (known, Style.BOLD))
+    for one in found.poolers:
+        where = one.running or one.configured or "unknown"
+        yield (
+            (f"  {one.name}  ", Style.DIM),
+            (f"{one.database} -> {where}", Style.PLAIN),
+            (" paused" if one.paused else "", Style.WARN),
+        )
+        if one.problem:
+            yield (("    ", Style.PLAIN), (one.problem, Style.WARN))
+    if found.unfinished is not None:
+        yield (("warning: ", Style.WARN), (found.unfinished, Style.PLAIN))

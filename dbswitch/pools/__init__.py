@@ -1,0 +1,1 @@
+"""PgBouncer: its configuration files, its admin console, and a pause that ends by its deadline."""

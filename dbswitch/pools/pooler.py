@@ -1,0 +1,174 @@
+"""One PgBouncer and its admin console, which knows the simple query protocol only."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from dbswitch.database.failures import AttemptError, FailureKind
+from dbswitch.errors import PoolerError
+from dbswitch.pools.pgbouncer_ini import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dbswitch.database.failures import Failure
+    from dbswitch.database.login import Session
+    from dbswitch.database.url import DatabaseUrl
+
+ANSWER_TIMEOUT: Final = 5.0  # seconds; login and each command of the console
+_DOWN: Final = frozenset({FailureKind.REFUSED, FailureKind.NO_SOCKET})
+
+
+class Pooler(Struct, frozen=True):
+    """One PgBouncer that serves the pool's database.
+
+    Attributes:
+        admin: its console, with the password.
+        database: the name that clients connect to.
+        config: its main configuration file, absolute on its machine.
+        run: what is put in front of commands that read and replace that file; empty where it is on this machine.
+    """
+
+    admin: DatabaseUrl
+    database: str
+    config: str
+    run: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How messages and records call it."""
+        return self.admin.address
+
+
+class State(Struct, frozen=True):
+    """What the running PgBouncer says about the database."""
+
+    route: Route
+    paused: bool
+
+
+class Console:
+    """The admin console while it is open.
+
+    Raises, every method:
+        PoolerError: it refused, or did not answer in time.
+    """
+
+    def __init__(self, pooler: Pooler, session: Session) -> None:
+        self.pooler = pooler
+        self._session = session
+
+    def state(self) -> State:
+        """Return where the running PgBouncer leads the database, and whether it is paused."""
+        for row in self.rows("SHOW DATABASES"):
+            if row["name"] == self.pooler.database:
+                return State(
+                    Route(
+                        row["host"] or "",
+                        int(row["port"] or 0),
+                        row["database"] or "",
+                        row["force_user"] or None,
+                    ),
+                    row["paused"] == "1",
+                )
+        raise PoolerError(
+            f"PgBouncer at {self.pooler.name} has no database {self.pooler.database}",
+            facts=("it is not in SHOW DATABASES",),
+            why="its clients could not connect either",
+            fix="compare `database` and `config` of the pool with its configuration, and RELOAD it",
+        )
+
+    def reload(self) -> None:
+        """Have PgBouncer read its configuration again."""
+        self.rows("RELOAD")
+
+    def resume(self) -> bool:
+        """Lift the pause of the database; return whether it was paused."""
+        if not self.state().paused:
+            return False
+        self.rows(f'RESUME "{self.pooler.database}"')
+        return True
+
+    def send_pause(self) -> None:
+        """Begin to pause the database: new transactions wait from now on."""
+        with _errors(self.pooler):
+            self._session.send(f'PAUSE "{self.pooler.database}"')
+
+    def paused_within(self, seconds: float) -> bool:
+        """Wait until every transaction has ended and every server connection is closed; False if that takes longer."""
+        self._session.extend(seconds)
+        try:
+            self._session.finish()
+        except AttemptError as error:
+            if error.failure.kind is FailureKind.TIMED_OUT:
+                return False
+            raise failed(self.pooler, error.failure) from None
+        return True
+
+    def open_transactions(self) -> tuple[str, ...]:
+        """Describe the clients that keep a server connection of the database."""
+        servers = {row["link"]: row for row in self.rows("SHOW SERVERS") if row["link"]}
+        return tuple(
+            _described(client)
+            for client in self.rows("SHOW CLIENTS")
+            if client["database"] == self.pooler.database and client["ptr"] in servers
+        )
+
+    def pool_modes(self) -> frozenset[str]:
+        """Return the pooling modes of the database's pools."""
+        rows = self.rows("SHOW POOLS")
+        return frozenset(row["pool_mode"] or "" for row in rows if row["database"] == self.pooler.database)
+
+    def rows(self, command: str) -> list[Mapping[str, str | None]]:
+        """Run one command and return its rows."""
+        with _errors(self.pooler):
+            self._session.extend(ANSWER_TIMEOUT)
+            return self._session.query(command)
+
+
+@contextmanager
+def console(pooler: Pooler, seconds: float = ANSWER_TIMEOUT) -> Iterator[Console]:
+    """Open the admin console of `pooler` within `seconds`.
+
+    Raises:
+        PoolerError: it cannot be reached, or refused the login.
+    """
+    from dbswitch.database.host_lookup import Resolver
+    from dbswitch.database.login import session
+
+    with _errors(pooler), session(pooler.admin, Resolver(pooler.admin.host), seconds) as opened:
+        yield Console(pooler, opened)
+
+
+def failed(pooler: Pooler, failure: Failure) -> PoolerError:
+    """Return the error for a console that did not do what it was asked."""
+    said = (f"it says: {failure.said}",) if failure.said else ()
+    down = failure.kind in _DOWN
+    return PoolerError(
+        f"PgBouncer at {pooler.name} {'is not running' if down else 'did not do what it was asked'}: {failure.text}",
+        facts=(str(pooler.admin), *said),
+        why="all poolers of a pool are switched, or none",
+        fix="start it"
+        if down
+        else failure.fix or "look into its log; `SHOW HELP` in the console lists its commands",
+        down=down,
+    )
+
+
+@contextmanager
+def _errors(pooler: Pooler) -> Iterator[None]:
+    try:
+        yield
+    except AttemptError as error:
+        raise failed(pooler, error.failure) from None
+
+
+def _described(client: Mapping[str, str | None]) -> str:
+    program = f", {client['application_name']}" if client.get("application_name") else ""
+    return (
+        f"client {client['addr']}:{client['port']} (user {client['user']}{program}):"
+        f" last statement at {client['request_time']}"
+    )

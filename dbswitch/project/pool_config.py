@@ -1,0 +1,128 @@
+"""`[pools.NAME]` of `dbswitch.toml`: the PgBouncers that are switched together, and the passwords of their consoles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, Struct
+
+from dbswitch import redaction
+from dbswitch.database.url import DatabaseUrl, Secret
+from dbswitch.errors import ConfigError, UrlError, UsageError
+from dbswitch.pools.pooler import Pooler
+from dbswitch.project import target_command
+from dbswitch.project.config import VariableName, close_names, config_error, convert, split_commands
+from dbswitch.project.names import NAME_RULE, valid_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.project.discovery import Project
+
+# Clients that wait longer than `query_wait_timeout`, 120 s by default, are disconnected by PgBouncer.
+_Pause = Annotated[float, Meta(gt=0, le=60)]
+_COMMAND_TIMEOUT = 30.0  # seconds
+
+
+class Pool(Struct, frozen=True):
+    """One `[pools.NAME]`. `pause_timeout` is how many seconds a transaction may take to end while clients wait."""
+
+    name: str
+    poolers: tuple[Pooler, ...]
+    pause_timeout: float
+
+
+class _Table(Struct, frozen=True, forbid_unknown_fields=True):
+    admin: str | None = None
+    database: str | None = None
+    config: str | None = None
+    password_env: VariableName | None = None
+    password_command: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    pause_timeout: _Pause = 5.0
+
+
+def find(project: Project, name: str, ambient: Mapping[str, str]) -> Pool:
+    """Return a pool with the passwords of its consoles; runs `password_command`.
+
+    Raises:
+        UsageError: there is no such pool.
+        ConfigError: its table cannot be used, or a password cannot be had.
+    """
+    tables = project.config.pools
+    raw = tables.get(name)
+    if raw is None:
+        known = ", ".join(sorted(tables)) or "none yet"
+        raise UsageError(
+            f"there is no pool {name}",
+            facts=(f"pools in dbswitch.toml: {known}",),
+            fix=close_names(name, tables) or f"add [pools.{name}] to dbswitch.toml; see docs/how-to/fleet.md",
+        )
+    where = f"pools.{name}"
+    if not valid_name(name):
+        raise config_error(f": `{name}` cannot be a pool's name", fix=NAME_RULE)
+    shared = dict(raw)
+    members = shared.pop("members", [{}])
+    split_commands(shared, where, "password_command", "run")
+    if not (isinstance(members, list) and members and all(isinstance(one, dict) for one in members)):
+        raise config_error(f": {where}.members must be a list of tables", fix=f"write [[{where}.members]]")
+    poolers = []
+    for number, member in enumerate(members, 1):
+        place = where if len(members) == 1 else f"{where}.members ({number})"
+        poolers.append(_pooler(project, place, {**shared, **member}, ambient))
+    if len({one.name for one in poolers}) < len(poolers):
+        raise config_error(f": {where} has two members with one admin console", fix="remove one of them")
+    return Pool(name, tuple(poolers), convert(shared, _Table, where).pause_timeout)
+
+
+def _pooler(project: Project, where: str, raw: dict[str, object], ambient: Mapping[str, str]) -> Pooler:
+    split_commands(raw, where, "password_command", "run")
+    table = convert(raw, _Table, where)
+    for key in ("admin", "database", "config"):
+        if not getattr(table, key):
+            raise config_error(f": {where} has no `{key}`", fix="see docs/how-to/fleet.md")
+    assert table.admin is not None
+    assert table.database is not None
+    assert table.config is not None
+    try:
+        admin = DatabaseUrl.parse(table.admin, name=f"{where}.admin")
+    except UrlError as error:
+        raise ConfigError(error.what, facts=error.facts, why=error.why, fix=error.fix) from None
+    if admin.password:
+        redaction.remember((admin.password.reveal(),))
+        raise config_error(
+            f": {where}.admin has a password in it",
+            fix="take it out, and name a password_env or password_command",
+        )
+    if '"' in table.database:
+        raise config_error(f": {where}.database cannot have a double quote", fix="correct it")
+    password = _password(project, where, table, ambient)
+    return Pooler(
+        admin=replace(admin, password=Secret(password)),
+        database=table.database,
+        config=table.config if table.run else str(project.root / Path(table.config).expanduser()),
+        run=table.run,
+    )
+
+
+def _password(project: Project, where: str, table: _Table, ambient: Mapping[str, str]) -> str:
+    if table.password_env and table.password_command:
+        raise config_error(f": {where} has both password_env and password_command", fix="keep one of them")
+    if table.password_env:
+        password = ambient.get(table.password_env, "")
+        if not password:
+            raise ConfigError(
+                f"{table.password_env} is not set",
+                facts=(f"[{where}] takes the password of the admin console from it",),
+                why="without it dbswitch cannot pause the pool",
+                fix=f"export {table.password_env}, or use password_command",
+            )
+    elif table.password_command:
+        text = target_command.run(table.password_command, project.root, _COMMAND_TIMEOUT, f"[{where}]")
+        password = text.rstrip("\r\n")
+    else:
+        return ""
+    redaction.remember((password,))
+    return password
