@@ -78,6 +78,7 @@ def _status_fields(project: Project, found: Status) -> dict[str, Any]:
             "started_by_dbswitch": server.by_us,
             "foreign": [one.describe() for one in server.foreign],
             "hidden": list(server.hidden),
+            "script_exports": list(found.script_exports),
         },
         "hot_client": found.hot_client,
         "identity_route": found.identity_route,
@@ -100,6 +101,9 @@ def _status_lines(found: Status, *, verbose: bool) -> Iterable[Line]:
     client = "hot client" if found.hot_client else "no hot client (a switch restarts the server)"
     route = "identity route" if found.identity_route else "no identity route (`dbswitch generate route`)"
     yield labelled("app:     ", f"{client}, {route}")
+    if found.script_exports:
+        text = found.server.script_exports_text(found.script_exports)
+        yield ((f"{_INDENT}{text}: a switch restarts it", Style.WARN),)
     yield (("targets: ", Style.DIM), *_names(found.targets, protected))
     if found.holder is not None:
         yield labelled("running: ", found.holder.text, text_style=Style.WARN)

@@ -22,6 +22,9 @@ _MANAGER_SCRIPTS = re.compile(
 )
 _RUNTIMES = frozenset({"node", "nodejs", "bun", "bun-debug", "deno"})
 _TASK_RUNNERS = frozenset({"turbo", "nx"})
+# Programs that put an env file into the environment of the command they run.
+_ENV_LOADERS = frozenset({"dotenv", "dotenv-cli", "dotenvx", "env-cmd", "direnv"})
+_ENV_FILE_OPTION = re.compile(r"--env-file(-if-exists)?(=|$)")
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh", "fish", "busybox"})
 _PERSONAL = frozenset(
     [
@@ -107,11 +110,8 @@ def is_next_dev(argv: Sequence[str]) -> bool:
     if not words:
         return False
     if _base(words[0]) in _RUNTIMES:
-        entry = next((i for i, word in enumerate(words) if i and not word.startswith("-")), None)
-        if entry is None:
-            return False
-        words = words[entry:]
-    if not _NEXT_ENTRY.search(words[0]):
+        words = _after_options(words)
+    if not words or not _NEXT_ENTRY.search(words[0]):
         return False
     command = next((word for word in words[1:] if not word.startswith("-")), "dev")
     # `next` alone and `next ./folder` mean `next dev`; every other command has a name of letters.
@@ -146,6 +146,30 @@ def is_package_manager(argv: Sequence[str]) -> bool:
     return _MANAGER_SCRIPTS.search(script) is not None
 
 
+def env_file_loader(argv: Sequence[str]) -> str | None:
+    """Return what puts an env file into the environment: `dotenv` and similar programs, or Node's `--env-file`."""
+    words = _words(argv)
+    if not words:
+        return None
+    program = words[0]
+    if _base(program) in _RUNTIMES:
+        rest = _after_options(words)
+        if any(_ENV_FILE_OPTION.match(word) for word in words[1 : len(words) - len(rest)]):
+            return "--env-file"
+        program = rest[0] if rest else ""
+    # The program itself, or the main file of a package: `dotenv`, `dotenv-cli/cli.js`.
+    return next((part for part in reversed(program.split("/")[-2:]) if part in _ENV_LOADERS), None)
+
+
+def _after_options(words: Sequence[str]) -> list[str]:
+    """Return what a runtime's command line holds from its script on."""
+    index = 1
+    while index < len(words) and words[index].startswith("-"):
+        option = _ENV_FILE_OPTION.match(words[index])
+        index += 2 if option is not None and not option[2] else 1
+    return list(words[index:])
+
+
 def is_task_runner(argv: Sequence[str]) -> bool:
     """Say whether this is turbo or nx, which may give each task a terminal, and so its own session."""
     words = _words(argv)
@@ -164,7 +188,7 @@ def is_chain_parent(argv: Sequence[str], grandparent: Sequence[str]) -> bool:
     """
     if is_script_shell(argv):
         return is_package_manager(grandparent)
-    return is_next_dev(argv) or is_package_manager(argv)
+    return is_next_dev(argv) or is_package_manager(argv) or env_file_loader(argv) is not None
 
 
 def is_personal(argv: Sequence[str]) -> bool:

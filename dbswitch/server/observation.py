@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.server import hidden_server, http_requests, ports
-from dbswitch.server.command_lines import is_next_dev, is_next_server, is_package_manager
+from dbswitch.server.command_lines import env_file_loader, is_next_dev, is_next_server, is_package_manager
 from dbswitch.server.environment import MARKER, without_next_options
 from dbswitch.server.nextjs import lock_content, lock_holders, lock_path, own_lock_path
 from dbswitch.server.ownership import Claims, Evidence, Owned, claim
@@ -63,6 +63,27 @@ class Observation(Struct, frozen=True):
         candidates += [one.id for one in self.processes]
         launch = next((found for one in candidates if (found := environment_of(one)) is not None), None)
         return without_next_options(os.environ if launch is None else launch, _memory_mib())
+
+    @property
+    def env_file_loader(self) -> str | None:
+        """What the dev script puts an env file into Next.js's environment with (`dotenv`, `--env-file`), if anything."""
+        found = (env_file_loader(one.process.argv) for one in self.processes)
+        return next((name for name in found if name is not None), None)
+
+    def script_exports_text(self, names: Sequence[str]) -> str:
+        """Say that the dev script exports these variables, so that the running app cannot follow the env files."""
+        how = f" ({self.env_file_loader})" if self.env_file_loader else ""
+        return f"its dev script exports {', '.join(names)}{how}, which overrides the env files"
+
+    def next_env(self) -> Mapping[str, str]:
+        """Return the environment that Next.js itself was started with; empty where it cannot be read. Full of secrets.
+
+        A dev script can export more than the server was launched with, and Next.js prefers that to the env files.
+        """
+        # Node reads the files of its option itself: the server it starts has their values, the program does not.
+        is_it = is_next_server if self.env_file_loader == "--env-file" else is_next_dev
+        one = next((one.id for one in self.processes if is_it(one.process.argv)), None)
+        return (environment_of(one) if one is not None else None) or {}
 
 
 def _memory_mib() -> int:
@@ -216,6 +237,6 @@ def _top(owned: Sequence[Owned], record: ServerRecord | None) -> ProcessId | Non
         return record.process
     for one in owned:
         argv = one.process.argv
-        if is_package_manager(argv) or is_next_dev(argv) or is_next_server(argv):
+        if any(is_it(argv) for is_it in (is_package_manager, env_file_loader, is_next_dev, is_next_server)):
             return one.id
     return living[0] if living else None

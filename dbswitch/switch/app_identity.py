@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from dbswitch.database.url import DatabaseUrl
+from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.errors import DbswitchError, ServerError, UrlError
 from dbswitch.project.own_choice import own_choices
 from dbswitch.server import observation
@@ -70,7 +70,7 @@ class AppIdentity:
             note.detail = verification.detail
         return verification
 
-    def require(self, verification: Verification | None) -> None:
+    def require(self, verification: Verification | None, goal: Destination) -> None:
         """Let a restart pass only when the app answered as the target or could not be asked at all.
 
         Raises:
@@ -81,6 +81,13 @@ class AppIdentity:
         match verification.answer:
             case Answer.NO_ROUTE | Answer.REFUSED | Answer.CANNOT_ASK | Answer.INCOMPLETE:
                 self._work.reporter.notice("not-asked", verification.detail, "warning")
+            case Answer.OTHER if exported := self._exported(goal):
+                raise ServerError(
+                    "the app is not on the target after the restart: its dev script exports other values",
+                    facts=(verification.detail, exported),
+                    why="the script takes them from a file that the switch did not change",
+                    fix="remove these variables from the file that the script loads, or let it start Next.js without that file",
+                )
             case Answer.OTHER if chosen := own_choices(
                 self._work.project.root, self._work.project.url_variables
             ):
@@ -97,6 +104,14 @@ class AppIdentity:
                     why="a switch is complete only when the app itself answers from the new database",
                     fix="see `dbswitch logs`, fix the app, and switch again",
                 )
+
+    def _exported(self, goal: Destination) -> str:
+        server = observation.observe(self._work.spec, ask=False)
+        env = server.next_env()
+        other = [
+            key for key, value in sorted(goal.variables.items()) if not same_url(env.get(key) or value, value)
+        ]
+        return server.script_exports_text(other) if other else ""
 
     def old_connections(self, goal: Destination) -> str | None:
         """Return why the app may still be connected to the old database after a hot switch; None where it is not."""

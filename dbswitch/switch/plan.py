@@ -44,7 +44,7 @@ class Situation(Struct, frozen=True):
         hot_client: the project uses the generated client.
         identity_route: the app can be asked which database it is on.
         configured: `[switch] mode` of the configuration; None is automatic.
-        overridden: the server was launched with other values of a target's variables, which beat the env files.
+        overridden: why the running app does not follow the env files (its environment holds other values); empty if it does.
         leaving_protected: the app is on the database of a protected target, and the switch leads elsewhere, or to
             read-only sessions.
     """
@@ -61,7 +61,7 @@ class Situation(Struct, frozen=True):
     identity_route: bool
     configured: Mode | None
     leaving_protected: bool = False
-    overridden: bool = False
+    overridden: str = ""
 
 
 class Plan(Struct, frozen=True):
@@ -167,8 +167,10 @@ def _follow(
         text = "the dev server does not answer, so it is restarted although --hot was given"
         notices = (Notice("hot-not-possible", text, "warning"),) if asked is Mode.HOT else ()
         return Mode.RESTART, "restart the dev server (it runs but does not answer)", notices
-    if situation.overridden and asked is None:
-        return Mode.RESTART, "restart the dev server (its own environment overrides the env files)", ()
+    if situation.overridden and asked is not Mode.NONE:
+        text = f"{situation.overridden}, so it is restarted although --hot was given"
+        notices = (Notice("hot-not-possible", text, "warning"),) if asked is Mode.HOT else ()
+        return Mode.RESTART, f"restart the dev server ({situation.overridden})", notices
     if unchanged and asked is None:
         if situation.stale and not situation.hot_client:
             return Mode.RESTART, "restart the dev server (it is older than the env files)", ()

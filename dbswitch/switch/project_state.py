@@ -162,7 +162,7 @@ def situation(
         server=observed.server.state,
         stopped_by_switch=stopped_by_switch,
         stale=_is_stale(observed),
-        overridden=_is_overridden(observed, target),
+        overridden=_overridden(observed, target),
         hot_client=observed.hot_client,
         identity_route=observed.route is not None,
         configured=None if configured is configuration.Mode.AUTO else Mode(configured.value),
@@ -190,15 +190,23 @@ def launch_environment(observed: Observed, ambient: Mapping[str, str]) -> Mappin
     return observed.server.launch_env() if is_running(observed.server.state) else ambient
 
 
-def _is_overridden(observed: Observed, target: Target) -> bool:
-    """Say whether the living server was launched with variables of targets, which beat every env file."""
-    if not is_running(observed.server.state):
-        return False
-    launch = observed.server.launch_env()
-    return any(
-        launch.get(key) and not same_url(launch[key], target.variables.get(key, ""))
-        for key in observed.target_keys
-    )
+def _overridden(observed: Observed, target: Target) -> str:
+    """Say which other values than the target's the living server has in its environment, where they beat every env file."""
+    server = observed.server
+    if not is_running(server.state):
+        return ""
+
+    def differ(env: Mapping[str, str]) -> list[str]:
+        return [
+            key
+            for key in sorted(observed.target_keys)
+            if env.get(key) and not same_url(env[key], target.variables.get(key, ""))
+        ]
+
+    if differ(server.launch_env()):
+        return "its own environment overrides the env files"
+    exported = differ(server.next_env())
+    return server.script_exports_text(exported) if exported else ""
 
 
 def _is_stale(observed: Observed) -> bool:

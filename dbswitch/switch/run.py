@@ -254,7 +254,7 @@ def _restart(apply: Apply, goal: Destination) -> Verification | None:
     ready = probe(goal, apply.work.reporter, Phase.REPROBE)
     up = apply.start_server()
     verification = apply.app.verify(up.url, goal, ready.identity, started=True)
-    apply.app.require(verification)
+    apply.app.require(verification, goal)
     apply.ask_for_first_page(up.port)
     return verification
 
@@ -271,7 +271,7 @@ def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingRes
     if verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
         remains = apply.app.old_connections(goal)
         if remains is None:
-            apply.app.require(verification)
+            apply.app.require(verification, goal)
             return verification
         reason = remains
     work.reporter.notice("hot-fallback", f"{reason}; continuing as a restart", "warning")
@@ -291,7 +291,7 @@ def _quiet(
     if not plan.unchanged:
         return _without_restart(apply, goal, verification)
     if verification is None or verification.outcome is not False:
-        apply.app.require(verification)
+        apply.app.require(verification, goal)
         return verification
     # The files have the target's values, but the app is on another database: restart it.
     work.reporter.notice("app-elsewhere", f"{verification.detail}; restarting it", "warning")

@@ -37,6 +37,8 @@ class Status(Struct, frozen=True):
         exported: the variables that this shell exports with another value than the env files.
         hot_client: the project uses the generated Prisma client.
         identity_route: the app can be asked which database it is on.
+        script_exports: the targets' variables that the dev script exports to the running app, which then cannot follow
+            a change of the env files.
         holder: the run that holds the lock right now.
         unfinished: what a killed run left and which command finishes it; None if it left nothing.
     """
@@ -49,6 +51,7 @@ class Status(Struct, frozen=True):
     port: int
     hot_client: bool
     identity_route: bool
+    script_exports: tuple[str, ...]
     holder: Holder | None
     unfinished: str | None
     notices: tuple[str, ...]
@@ -90,10 +93,18 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
         port=spec.port,
         hot_client=generated_files.client is not None,
         identity_route=generated_files.identity_path is not None or project.config.verify.path is not None,
+        script_exports=_script_exports(server, launch, targets.variable_names(project, refs)),
         holder=holder,
         unfinished=recovery.unfinished(project.private_dir) if holder is None else None,
         notices=project.notices,
     )
+
+
+def _script_exports(server: Observation, launch: Mapping[str, str], names: frozenset[str]) -> tuple[str, ...]:
+    if not is_running(server.state):
+        return ()
+    own = server.next_env()
+    return tuple(name for name in sorted(names) if own.get(name) and not launch.get(name))
 
 
 def _files_only(project: Project, refs: tuple[TargetRef, ...]) -> dict[str, str | None]:

@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from dbswitch.server.command_lines import (
+    env_file_loader,
     is_chain_parent,
     is_dbswitch,
     is_next_dev,
@@ -155,6 +156,8 @@ def test_a_server_that_listens_has_the_same_state_at_every_age_unless_it_was_ask
                 ["node", "/a/node_modules/.bin/next", "dev"],
                 ["/usr/bin/node", "--inspect", "/a/node_modules/next/dist/bin/next", "dev", "-p", "3000"],
                 ["node", "node_modules/next/dist/bin/next"],
+                ["node", "--env-file", ".env", "node_modules/next/dist/bin/next", "dev"],
+                ["node", "--env-file=.env", "node_modules/next/dist/bin/next", "dev"],
                 ["node", "/a/node_modules/.bin/next", "--turbopack", "./web"],
                 ["next", "dev"],
             ],
@@ -187,6 +190,25 @@ def test_a_server_that_listens_has_the_same_state_at_every_age_unless_it_was_ask
 def test_command_lines_are_told_apart(function, yes, no):
     assert [argv for argv in yes if not function(argv)] == []
     assert [argv for argv in no if function(argv)] == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "loader"),
+    [
+        (["node", "/a/node_modules/.bin/dotenv", "-e", ".env", "--", "next", "dev"], "dotenv"),
+        (["node", "/a/node_modules/.bin/../dotenv-cli/cli.js", "next", "dev", "--turbo"], "dotenv-cli"),
+        (["/usr/bin/dotenvx", "run", "--", "next", "dev"], "dotenvx"),
+        (["node", "/a/node_modules/.bin/env-cmd", "next", "dev"], "env-cmd"),
+        (["node", "--env-file=.env", "/a/node_modules/next/dist/bin/next", "dev"], "--env-file"),
+        (["node", "--env-file-if-exists", ".env", "/a/node_modules/next/dist/bin/next"], "--env-file"),
+        (["node", "/a/node_modules/next/dist/bin/next", "dev"], None),
+        (["node", "/a/dotenv/project/node_modules/next/dist/bin/next", "dev", "--env-file"], None),
+        (["npm run dev"], None),
+        ([], None),
+    ],
+)
+def test_a_program_that_loads_an_env_file_for_its_command_is_recognised(argv, loader):
+    assert env_file_loader(argv) == loader
 
 
 def test_a_script_shell_belongs_to_the_chain_only_below_a_package_manager():

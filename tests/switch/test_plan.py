@@ -46,6 +46,17 @@ def test_leaving_a_protected_target_restarts_unless_hot_is_asked_for() -> None:
     assert decide(leaving, Mode.NONE).mode is Mode.NONE
 
 
+@pytest.mark.parametrize("asked", [None, Mode.HOT])
+def test_an_app_that_cannot_follow_the_env_files_is_restarted_at_once_and_the_reason_is_told(
+    asked: Mode | None,
+) -> None:
+    why = "its dev script exports DATABASE_URL (dotenv), which overrides the env files"
+    plan = decide(replace(BASE, hot_client=True, identity_route=True, overridden=why), asked)
+    assert plan.mode is Mode.RESTART
+    assert why in plan.server
+    assert [notice.code for notice in plan.notices] == ([] if asked is None else ["hot-not-possible"])
+
+
 def test_a_client_that_nobody_can_ask_is_restarted_since_hot_would_be_a_guess() -> None:
     assert decide(replace(BASE, hot_client=True), None).mode is Mode.RESTART
 
