@@ -41,45 +41,38 @@ class ProtectedTarget(Struct, frozen=True):
 
 
 class App(Struct, frozen=True):
-    """One application of the repository.
+    """One application of the repository."""
 
-    Attributes:
-        folder: its path with a trailing `/`; empty for the top of the repository.
-        files: the env files of the checkout, examples left out, by name relative to the app.
-        examples: the example env files likewise.
-        tracked: names among `files` that git tracks.
-        unignored: private names that git neither tracks nor ignores.
-        active: which target the checkout is on; None if unknown.
-    """
-
-    folder: str
-    files: Mapping[str, bytes]
-    examples: Mapping[str, bytes]
-    tracked: frozenset[str]
-    unignored: frozenset[str]
+    folder: str  # its path with a trailing `/`; empty for the top of the repository
+    files: Mapping[
+        str, bytes
+    ]  # the env files of the checkout, examples left out, by name relative to the app
+    examples: Mapping[str, bytes]  # the example env files likewise
+    tracked: frozenset[str]  # names among `files` that git tracks
+    unignored: frozenset[str]  # private names that git neither tracks nor ignores
     url_variables: tuple[str, ...]
     target_variables: frozenset[str]
     profiles: tuple[ReaderProfile, ...]
     protected_targets: tuple[ProtectedTarget, ...]
     protected: frozenset[str]
     ambient: Mapping[str, str]
-    active: Active | None = None
+    active: Active | None = None  # which target the checkout is on; None if unknown
+
+    @property
+    def gitignore(self) -> str:
+        """The path of its ignore file."""
+        return f"{self.folder}.gitignore"
 
 
 class CheckInput(Struct, frozen=True):
-    """The input of one run.
-
-    Attributes:
-        content: path -> bytes of what is judged: the staged files, the range's or the work tree's.
-        others: path -> bytes of further files findings may point into (env files of the checkout).
-        every_variable: undefined variables that no target sets are findings too.
-        earlier: (path, bytes) of what a commit inside a range had and the range's last commit has not.
-    """
+    """The input of one run."""
 
     scope: Scope
-    content: Mapping[str, bytes]
+    content: Mapping[str, bytes]  # what is judged, by path: the staged files, the range's or the work tree's
     apps: tuple[App, ...]
-    others: Mapping[str, bytes] = {}
+    others: Mapping[str, bytes] = {}  # further files that findings may point into: env files of the checkout
     excluded: tuple[str, ...] = ()
-    every_variable: bool = False
-    earlier: tuple[tuple[str, bytes], ...] = ()
+    every_variable: bool = False  # undefined variables that no target sets are findings too
+    earlier: tuple[
+        tuple[str, bytes], ...
+    ] = ()  # what a commit inside a range had and its last commit has not

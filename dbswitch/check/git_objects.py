@@ -19,18 +19,9 @@ _RAW = (
     *NO_PROGRAMS,
 )
 STAGED = ("diff", "--cached", *_RAW)
-
-
-def between(revisions: str) -> tuple[str, ...]:
-    """Return the arguments that list what differs between the ends of `A..B`."""
-    return ("diff", *_RAW, "--end-of-options", revisions, "--")
-
-
-def along(revisions: str) -> tuple[str, ...]:
-    """Return the arguments that list what every commit of `A..B` changed, the newest first."""
-    # `A...B` is what changed since the common ancestor, and that is what happened on B's side.
-    plain = ("--format=", "--root", "--no-show-signature")
-    return ("log", *plain, *_RAW, "--end-of-options", revisions.replace("...", ".."), "--")
+BETWEEN = ("diff", *_RAW, "--end-of-options")  # what differs between the ends of `A..B`
+# What every commit of `A..B` changed, the newest first.
+ALONG = ("log", "--format=", "--root", "--no-show-signature", *_RAW, "--end-of-options")
 
 
 def run(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
@@ -38,15 +29,14 @@ def run(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     return git.run(folder, *arguments, stdin=stdin, from_hook=True, deadline=_DEADLINE)
 
 
-def changed(root: Path, arguments: tuple[str, ...]) -> list[tuple[str, str]]:
+def changed(root: Path, *arguments: str) -> list[tuple[str, str]]:
     """Return (path, object name) of the regular files that `git diff --raw` or `git log --raw` lists. Raises GitError."""
     fields = run(root, *arguments).split(b"\0")
-    found: list[tuple[str, str]] = []
-    for at in range(0, len(fields) - 1, 2):
-        _, mode, _, name, _ = fields[at].split(b" ", 4)
-        if mode.startswith(b"100"):  # no symlink, no submodule
-            found.append((os.fsdecode(fields[at + 1]), name.decode()))
-    return found
+    return [
+        (os.fsdecode(path), facts.split(b" ")[3].decode())
+        for facts, path in zip(fields[::2], fields[1::2], strict=False)
+        if facts.split(b" ")[1].startswith(b"100")  # no symlink, no submodule
+    ]
 
 
 def in_index(root: Path, paths: list[str]) -> list[tuple[str, str]]:
@@ -54,12 +44,12 @@ def in_index(root: Path, paths: list[str]) -> list[tuple[str, str]]:
     if not paths:
         return []
     output = run(root, "--literal-pathspecs", "ls-files", "-z", "-s", "--", *paths)
-    found: list[tuple[str, str]] = []
-    for entry in output.split(b"\0"):
-        facts, _, path = entry.partition(b"\t")
-        if path and facts.endswith(b" 0"):
-            found.append((os.fsdecode(path), facts.split(b" ")[1].decode()))
-    return found
+    entries = (entry.partition(b"\t") for entry in output.split(b"\0"))
+    return [
+        (os.fsdecode(path), facts.split(b" ")[1].decode())
+        for facts, _, path in entries
+        if path and facts.endswith(b" 0")
+    ]
 
 
 def contents(root: Path, entries: list[tuple[str, str]]) -> list[bytes]:
@@ -90,12 +80,9 @@ def listed(folder: Path, paths: list[str]) -> tuple[frozenset[str], frozenset[st
     if not paths:
         return frozenset(), frozenset()
     words = ("ls-files", "-z", "-t", "-c", "-o", "--exclude-standard")
-    tracked: set[str] = set()
-    unignored: set[str] = set()
-    for entry in run(folder, "--literal-pathspecs", *words, "--", *paths).split(b"\0"):
-        if entry:
-            (unignored if entry.startswith(b"?") else tracked).add(os.fsdecode(entry[2:]))
-    return frozenset(tracked), frozenset(unignored)
+    entries = run(folder, "--literal-pathspecs", *words, "--", *paths).split(b"\0")
+    tracked = frozenset(os.fsdecode(one[2:]) for one in entries if one and not one.startswith(b"?"))
+    return tracked, frozenset(os.fsdecode(one[2:]) for one in entries if one.startswith(b"?"))
 
 
 def work_tree(root: Path) -> frozenset[str]:

@@ -25,7 +25,7 @@ _MADE_UP_HOST = re.compile(
     r"|^(?:db|host|server|some)\.(?:host|server|com|example)$|(?:^|[.-])(?:domain\.(?:com|tld)|company\.(?:com|tld)|host\.(?:com|tld|domain))$",
     re.IGNORECASE,
 )
-SHARED_HOSTS = re.compile(
+_SHARED = re.compile(
     r"\.pooler\.supabase\.com$|^(?:db|accelerate|pooled\.db)\.prisma\.io$|^db\.prisma-data\.net$"
 )
 
@@ -56,6 +56,11 @@ def is_private_host(host: str) -> bool:
     return _PRIVATE.fullmatch(host.rstrip(".")) is not None
 
 
+def is_public(host: str) -> bool:
+    """Return whether the host is neither this machine, nor made up, nor inside some network."""
+    return not (is_local_host(host) or is_made_up_host(host) or is_private_host(host))
+
+
 def is_shared_host(host: str) -> bool:
     """Return whether many customers of a provider share this host name, so that it identifies no project."""
-    return SHARED_HOSTS.search(host.lower()) is not None
+    return _SHARED.search(host.lower()) is not None

@@ -14,7 +14,7 @@ from dbswitch.check.content_rules import SHORTEST_SECRET
 from dbswitch.check.file_kinds import as_utf8, is_env_file, is_example, is_generated, is_installed
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ConfigError, DbswitchError, UrlError, UsageError
-from dbswitch.project.active import Active, active
+from dbswitch.project.active import active
 from dbswitch.project.discovery import Project, apps_below, discover, load
 from dbswitch.project.git import GitError, top_level
 from dbswitch.project.reader_profiles import profiles
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 2 << 20  # a larger file is a dump or a bundle, not source code
 _PRIVATE = (".env", ".env.local", ".env.development", ".env.development.local", ".env.production.local")
+_PRIVATE_FOLDERS = (".dbswitch/", "env/")
 
 
 def collect(
@@ -66,38 +67,34 @@ def collect(
     root = work_tree or folder
     chosen = frozenset(Path(os.path.abspath(folder / path)).relative_to(root).as_posix() for path in paths)  # noqa: PTH100  a symlink is judged by its own name
     content = _content(scope, root, work_tree is not None, revisions)
-    earlier = _earlier(root, revisions, content) if scope is Scope.RANGE else ()
-    if chosen:
-        content = {path: data for path, data in content.items() if path in chosen}
-        earlier = tuple(one for one in earlier if one[0] in chosen)
+    earlier: list[tuple[str, bytes]] = []
+    if scope is Scope.RANGE:
+        # What a commit of the range had and its end has not stays in the history.
+        before = _changed(root, *git_objects.ALONG, revisions.replace("...", ".."), "--")
+        earlier = [
+            one for one in _contents(root, list(dict.fromkeys(before))) if content.get(one[0]) != one[1]
+        ]
     projects = _projects(folder, root)
     apps = tuple(_app(project, root, in_git=work_tree is not None, ambient=ambient) for project in projects)
-    others = {
-        app.folder + name: data
-        for app in apps
-        for files in (app.files, app.examples)
-        for name, data in files.items()
-    }
+    others = {app.folder + name: data for app in apps for name, data in {**app.files, **app.examples}.items()}
     if scope is Scope.INDEX:
         # What the index holds of tracked files; their work tree may differ.
-        indexed = git_objects.in_index(
-            root, [app.folder + name for app in apps for name in sorted(app.tracked)]
-        )
-        others.update(_contents(root, indexed))
-    excluded = tuple(
-        _prefix(project.root, root) + pattern
-        for project in projects
-        for pattern in project.config.check.exclude
+        tracked = [app.folder + name for app in apps for name in sorted(app.tracked)]
+        others.update(_contents(root, git_objects.in_index(root, tracked)))
+    given = CheckInput(
+        scope=scope,
+        content={path: as_utf8(data) for path, data in content.items() if not chosen or path in chosen},
+        apps=apps,
+        others={path: as_utf8(data) for path, data in others.items()},
+        excluded=tuple(
+            _prefix(project.root, root) + pattern
+            for project in projects
+            for pattern in project.config.check.exclude
+        ),
+        every_variable=every_variable,
+        earlier=tuple((path, as_utf8(data)) for path, data in earlier if not chosen or path in chosen),
     )
-    return CheckInput(
-        scope,
-        {path: as_utf8(data) for path, data in content.items()},
-        apps,
-        {path: as_utf8(data) for path, data in others.items()},
-        excluded,
-        every_variable,
-        earlier,
-    ), projects
+    return given, projects
 
 
 def _prefix(folder: Path, root: Path) -> str:
@@ -108,39 +105,25 @@ def _prefix(folder: Path, root: Path) -> str:
 def _content(scope: Scope, root: Path, in_git: bool, revisions: str) -> dict[str, bytes]:  # noqa: FBT001  a fact, not a mode
     match scope:
         case Scope.INDEX:
-            return dict(_contents(root, _changed(root, git_objects.STAGED)))
+            return dict(_contents(root, _changed(root, *git_objects.STAGED)))
         case Scope.RANGE:
-            # git compares a single commit with the work tree, whose content is not in the object database.
-            if ".." not in revisions.strip("."):
-                raise _no_range(revisions)
             try:
-                changed = _changed(root, git_objects.between(revisions))
+                # git compares a single commit with the work tree, whose content is not in the object database.
+                ends = revisions if ".." in revisions.strip(".") else ".."
+                return dict(_contents(root, _changed(root, *git_objects.BETWEEN, ends, "--")))
             except GitError:
-                raise _no_range(revisions) from None
-            return dict(_contents(root, changed))
+                raise UsageError(
+                    f"git does not know the range {revisions}".rstrip(),
+                    fix="give two commits, for example --rev origin/main..HEAD",
+                ) from None
         case Scope.TREE:
             names = sorted(git_objects.work_tree(root)) if in_git else _walk(root)
-            found = {name: read_regular(root / name) for name in names if not is_installed(name)}
+            found = {name: _read(root / name) for name in names if not is_installed(name)}
             return {name: data for name, data in found.items() if data is not None}
 
 
-def _no_range(revisions: str) -> UsageError:
-    return UsageError(
-        f"git does not know the range {revisions}".rstrip(),
-        fix="give two commits, for example --rev origin/main..HEAD",
-    )
-
-
-def _earlier(root: Path, revisions: str, content: Mapping[str, bytes]) -> tuple[tuple[str, bytes], ...]:
-    """Return path and content of what a commit of the range had and its end has not: it stays in the history."""
-    changed = list(dict.fromkeys(_changed(root, git_objects.along(revisions))))
-    return tuple(
-        (path, as_utf8(data)) for path, data in _contents(root, changed) if content.get(path) != data
-    )
-
-
-def _changed(root: Path, arguments: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [entry for entry in git_objects.changed(root, arguments) if not is_installed(entry[0])]
+def _changed(root: Path, *arguments: str) -> list[tuple[str, str]]:
+    return [entry for entry in git_objects.changed(root, *arguments) if not is_installed(entry[0])]
 
 
 def _contents(root: Path, entries: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
@@ -157,13 +140,12 @@ def _walk(root: Path) -> list[str]:
     return names
 
 
-def read_regular(path: Path) -> bytes | None:
-    """Return the content of a regular file of ordinary size; None for anything else."""
+def _read(path: Path) -> bytes | None:
+    """Return the content of a regular file of ordinary size; None for anything else, symlinks included."""
     try:
         status = path.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
-            return None
-        return path.read_bytes()
+        regular = stat.S_ISREG(status.st_mode) and status.st_size <= _MAX_BYTES
+        return path.read_bytes() if regular else None
     except OSError:
         return None
 
@@ -178,58 +160,52 @@ def _projects(folder: Path, root: Path) -> tuple[Project, ...]:
 
 
 def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, str]) -> App:
-    names = sorted(path.name for path in project.root.iterdir() if is_env_file(path.name))
-    folder = project.root / "env"
-    if folder.is_dir():
-        names.extend(f"env/{path.name}" for path in sorted(folder.iterdir()) if is_env_file(path.name))
-    for profile in profiles(project):
-        names.extend(name for name in profile.files if name not in names)
-    found = {name: data for name in names if (data := _read_followed(project.root / name)) is not None}
+    top = sorted(path.name for path in project.root.iterdir())
+    places = [path.relative_to(project.root).as_posix() for path in sorted(project.root.glob("env/*"))]
+    names = [name for name in (*top, *places) if is_env_file(name)]
+    names += [name for profile in profiles(project) for name in profile.files]
+    # An env file may be a symlink; a FIFO that a password manager serves is not read in a hook.
+    read = {name: _read(Path(os.path.realpath(project.root / name))) for name in dict.fromkeys(names)}
+    found = {name: as_utf8(data) for name, data in read.items() if data is not None}
     real = {name: data for name, data in found.items() if not is_example(name)}
-    tracked, unignored = _listed(project, tuple(real)) if in_git else (frozenset[str](), frozenset[str]())
+    tracked = unignored = frozenset[str]()
+    if in_git:
+        listed = [name for name in real if not name.startswith("../")]
+        state = [project.state_dir.name] if project.state_dir.is_dir() else []
+        tracked, unignored = git_objects.listed(project.root, [*listed, *state])
     refs = list_targets(project)
+    try:
+        on = active(project, ambient)
+    except DbswitchError:  # an unreadable env file must not fail a commit
+        on = None
     return App(
         folder=_prefix(project.root, root),
         files=real,
         examples={name: data for name, data in found.items() if name not in real},
-        tracked=tracked,
-        unignored=frozenset(name for name in unignored if _is_private(name)),
+        tracked=tracked & frozenset(real),
+        unignored=frozenset(
+            name for name in unignored if name.startswith(_PRIVATE_FOLDERS) or name in _PRIVATE
+        ),
         url_variables=project.url_variables,
         target_variables=variable_names(project),
         profiles=profiles(project),
-        protected_targets=tuple(_protected(target) for target in _resolved(project, refs, ambient)),
+        protected_targets=tuple(_protected(project, refs, ambient)),
         protected=frozenset(ref.name for ref in refs if ref.protected),
         ambient=ambient,
-        active=_active(project, ambient),
+        active=on,
     )
 
 
-def _read_followed(path: Path) -> bytes | None:
-    # An env file may be a symlink; a FIFO that a password manager serves is not read in a hook.
-    data = read_regular(Path(os.path.realpath(path)))
-    return None if data is None else as_utf8(data)
-
-
-def _listed(project: Project, names: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    paths = [name for name in names if not name.startswith("../")]
-    if project.state_dir.is_dir():
-        paths.append(project.state_dir.name)
-    tracked, unignored = git_objects.listed(project.root, paths)
-    return tracked & frozenset(names), unignored
-
-
-def _is_private(name: str) -> bool:
-    return name in _PRIVATE or name.startswith((".dbswitch/", "env/"))
-
-
-def _resolved(project: Project, refs: Iterable[TargetRef], ambient: Mapping[str, str]) -> Iterator[Target]:
+def _protected(
+    project: Project, refs: Iterable[TargetRef], ambient: Mapping[str, str]
+) -> Iterator[ProtectedTarget]:
     for ref in refs:
         if ref.protected and not ref.runs_command:  # a hook must not start a command that asks for a login
             with contextlib.suppress(DbswitchError):  # the rules about env files say what is wrong with it
-                yield resolve_ref(project, ref, ambient=ambient)
+                yield _texts_of(resolve_ref(project, ref, ambient=ambient))
 
 
-def _protected(target: Target) -> ProtectedTarget:
+def _texts_of(target: Target) -> ProtectedTarget:
     urls = [target.url]
     tokens: list[Secret] = []
     for key, value in target.variables.items():
@@ -249,15 +225,6 @@ def _protected(target: Target) -> ProtectedTarget:
             if len(one.text) >= SHORTEST_SECRET and not placeholders.is_placeholder(one.text)
         ),
         tuple(
-            host
-            for host in hosts
-            if not host_kinds.is_local_host(host) and not host_kinds.is_shared_host(host)
+            one for one in hosts if not host_kinds.is_local_host(one) and not host_kinds.is_shared_host(one)
         ),
     )
-
-
-def _active(project: Project, ambient: Mapping[str, str]) -> Active | None:
-    try:
-        return active(project, ambient)
-    except DbswitchError:  # an unreadable env file must not fail a commit
-        return None

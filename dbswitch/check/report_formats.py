@@ -6,29 +6,26 @@ import json
 from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import typer
 
 from dbswitch import __version__
-from dbswitch.check.rules import RULES, Finding, Severity
+from dbswitch.check.rules import Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 JSON_VERSION = 1
-_PAGE = "docs/rules.md"
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-_GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
-_SARIF = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}  # of SARIF
 
 
 def text(findings: Sequence[Finding], scope: str) -> str:
     """Return the findings grouped by file, for display, with colours."""
-    width = max((len(_place(one)) for one in findings), default=0)
+    width = max((len(f"{one.line}:{one.column}") for one in findings), default=0)
     blocks = [
-        "\n".join(
-            [typer.style(printable(path), bold=True), *(line for one in group for line in _lines(one, width))]
-        )
+        "\n".join([typer.style(printable(path), bold=True), *(_lines(one, width) for one in group)])
         for path, group in groupby(findings, key=lambda one: one.path)
     ]
     counts = Counter(one.severity for one in findings)
@@ -41,26 +38,25 @@ def text(findings: Sequence[Finding], scope: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _lines(one: Finding, width: int) -> Iterator[str]:
+def _lines(one: Finding, width: int) -> str:
+    place = f"{one.line}:{one.column}".rjust(width)
     label = typer.style(one.severity, fg=_COLOURS.get(one.severity or Severity.INFO))
-    yield f"  {_place(one).rjust(width)}  {label} {printable(one.what)}  {typer.style(one.rule, dim=True)}"
     margin = " " * (width + 4)
-    for detail in one.details:
-        yield f"{margin}    {printable(detail)}"
-    yield f"{margin}{typer.style('why', dim=True)} {RULES[one.rule].why}"
-    yield f"{margin}{typer.style('fix', dim=True)} {printable(one.fix)}"
-
-
-def _place(one: Finding) -> str:
-    return f"{one.line}:{one.column}"
+    return "\n".join(
+        (
+            f"  {place}  {label} {printable(one.what)}  {typer.style(one.rule, dim=True)}",
+            *(f"{margin}    {printable(detail)}" for detail in one.details),
+            f"{margin}{typer.style('why', dim=True)} {one.rule.why}",
+            f"{margin}{typer.style('fix', dim=True)} {printable(one.fix)}",
+        )
+    )
 
 
 def as_json(findings: Sequence[Finding], scope: str) -> str:
     """Return one JSON object; `docs/reference/json.md` has its fields."""
     shown = ("rule", "severity", "path", "line", "column", "what", "details", "fix")
     rows = [
-        {name: getattr(one, name) for name in shown}
-        | {"why": RULES[one.rule].why, "fixable": bool(one.entries)}
+        {name: getattr(one, name) for name in shown} | {"why": one.rule.why, "fixable": bool(one.entries)}
         for one in findings
     ]
     return _dump({"v": JSON_VERSION, "scope": scope, "findings": rows})
@@ -69,8 +65,8 @@ def as_json(findings: Sequence[Finding], scope: str) -> str:
 def github(findings: Sequence[Finding]) -> str:
     """Return GitHub workflow commands, one line for each finding."""
     return "".join(
-        f"::{_GITHUB[one.severity or Severity.INFO]} file={_property(one.path)},line={one.line},col={one.column},"
-        f"title={_property('dbswitch ' + one.rule)}::{_message(_sentences(one))}\n"
+        f"::{_LEVELS[one.severity or Severity.INFO].replace('note', 'notice')} file={_property(one.path)},"
+        f"line={one.line},col={one.column},title={_property('dbswitch ' + one.rule)}::{_message(_sentences(one))}\n"
         for one in findings
     )
 
@@ -85,24 +81,36 @@ def sarif(findings: Sequence[Finding]) -> str:
     rules = [
         {
             "id": rule.value,
-            "shortDescription": {"text": RULES[rule].title},
-            "fullDescription": {"text": RULES[rule].why},
-            "help": {"text": f"{_PAGE}#{rule.value}"},
-            "defaultConfiguration": {"level": _SARIF[RULES[rule].severity]},
+            "shortDescription": {"text": rule.summary},
+            "fullDescription": {"text": rule.why},
+            "help": {"text": f"docs/rules.md#{rule.value}"},
+            "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         }
         for rule in used
     ]
+    results = [
+        {
+            "ruleId": one.rule,
+            "ruleIndex": used.index(one.rule),
+            "level": _LEVELS[one.severity or Severity.INFO],
+            "message": {"text": _sentences(one)},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": quote(one.path, errors="replace")},
+                        "region": {"startLine": one.line, "startColumn": one.column},
+                    }
+                }
+            ],
+        }
+        for one in findings
+    ]
+    tool = {"driver": {"name": "dbswitch", "version": __version__, "rules": rules}}
     return _dump(
         {
             "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
             "version": "2.1.0",
-            "runs": [
-                {
-                    "tool": {"driver": {"name": "dbswitch", "version": __version__, "rules": rules}},
-                    "columnKind": "unicodeCodePoints",
-                    "results": [_result(one, used.index(one.rule)) for one in findings],
-                }
-            ],
+            "runs": [{"tool": tool, "columnKind": "unicodeCodePoints", "results": results}],
         }
     )
 
@@ -110,25 +118,6 @@ def sarif(findings: Sequence[Finding]) -> str:
 def printable(words: str) -> str:
     """Return the text with control characters made visible: a path must not steer the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in words)
-
-
-def _result(one: Finding, index: int) -> dict[str, Any]:
-    from urllib.parse import quote
-
-    return {
-        "ruleId": one.rule,
-        "ruleIndex": index,
-        "level": _SARIF[one.severity or Severity.INFO],
-        "message": {"text": _sentences(one)},
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": quote(one.path, errors="replace")},
-                    "region": {"startLine": one.line, "startColumn": one.column},
-                }
-            }
-        ],
-    }
 
 
 def _dump(value: dict[str, Any]) -> str:
