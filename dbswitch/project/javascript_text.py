@@ -35,20 +35,24 @@ def strings(text: str) -> tuple[str, ...]:
     )
 
 
-def call_arguments(text: str, start: int) -> str:
-    """Return the text between the parenthesis at `start` and the closing one (or the end of the text)."""
+def items(text: str, start: int) -> list[str]:
+    """Return what stands between the bracket at `start` and the closing one, split at the commas of this level."""
+    found: list[str] = []
     depth = 0
-    position = start
+    position = begin = start
     while position < len(text):
         token = _TOKENS.match(text, position)
         if token is not None:
             position = token.end()
             continue
-        if text[position] in "([{":
-            depth += 1
-        elif text[position] in ")]}":
-            depth -= 1
+        character = text[position]
+        depth += (character in "([{") - (character in ")]}")
+        if position == start or depth == 0 or (depth == 1 and character == ","):
+            found.append(text[begin:position].strip())
+            begin = position + 1
             if depth == 0:
-                return text[start + 1 : position]
+                break
         position += 1
-    return text[start + 1 :]
+    else:
+        found.append(text[begin:].strip())
+    return [item for item in found if item]

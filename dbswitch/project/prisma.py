@@ -34,22 +34,12 @@ _ENV_CALL = re.compile(r"env\(\s*\"([^\"]+)\"\s*\)")
 
 
 class SchemaFacts(Struct, frozen=True):
-    """The contents of a Prisma schema."""
+    """The contents of a Prisma schema; `urls` are field and variable, as in `ConfigFacts`."""
 
     provider: str | None  # of the datasource: postgresql, ...
-    urls: tuple[tuple[str, str], ...]  # field and variable: url, directUrl, shadowDatabaseUrl, in this order
+    urls: tuple[tuple[str, str], ...]
     generator: str | None  # prisma-client, prisma-client-js
     output: str | None
-
-    @property
-    def url_variables(self) -> tuple[str, ...]:
-        """All of them."""
-        return self.variables()
-
-    def variables(self, *fields: str) -> tuple[str, ...]:
-        """Return the variables of these fields, in the order of the fields; all of them where none is named."""
-        found = dict(self.urls)
-        return tuple(dict.fromkeys(found[field] for field in fields or found if field in found))
 
 
 class PrismaInfo(Struct, frozen=True):
@@ -100,26 +90,33 @@ def read_prisma(root: Path, manifest: Manifest | None) -> PrismaInfo | None:
         parse_schema(_schema_text(root / schema)) if schema is not None else SchemaFacts(None, (), None, None)
     )
     version = installed_version(root, "prisma") or installed_version(root, "@prisma/client")
-    names = tuple(dict.fromkeys((*facts.url_variables, *said.url_variables)))
-    # The config's datasource replaces the schema's; before Prisma 7 `directUrl` comes before `url` (Prisma
-    # documentation, "Datasource fields").
-    cli = facts.cli_variables or said.variables("directUrl", "url")
+
+    # The config's datasource replaces the schema's.
+    configured = variables_of(facts.urls, "directUrl", "url", "connectionString")
     return PrismaInfo(
         version=version or wanted or "unknown",
         installed=version is not None,
         config_file=config_file,
         schema=schema,
         provider=said.provider,
-        url_variables=names,
+        url_variables=tuple(dict.fromkeys((*variables_of(facts.urls), *variables_of(said.urls)))),
         generator=said.generator,
         output=_output(root, schema, said.output),
         env_files=_env_files(root, config_file, schema, facts, version or wanted),
-        cli_variables=cli,
-        studio_variables=facts.cli_variables or said.variables("url"),
-        shadow_variables=facts.shadow_variables or said.variables("shadowDatabaseUrl"),
+        # Before Prisma 7 `directUrl` comes before `url` (Prisma documentation, "Datasource fields").
+        cli_variables=configured or variables_of(said.urls, "directUrl", "url"),
+        studio_variables=configured or variables_of(said.urls, "url"),
+        shadow_variables=variables_of(facts.urls, "shadowDatabaseUrl")
+        or variables_of(said.urls, "shadowDatabaseUrl"),
         overriding=facts.overriding,
         notices=facts.notices,
     )
+
+
+def variables_of(urls: tuple[tuple[str, str], ...], *fields: str) -> tuple[str, ...]:
+    """Return the variables of these fields, in the order of the fields; all of them where none is named. Pure."""
+    wanted = fields or tuple(field for field, _ in urls)
+    return tuple(dict.fromkeys(name for field in wanted for one, name in urls if one == field))
 
 
 def parse_schema(text: str) -> SchemaFacts:

@@ -1,8 +1,8 @@
 """Which env files a `prisma.config.ts` loads, and which variables it takes its URLs from. Pure: text in, facts out.
 
 Understood: `dotenv/config`, `config()` of dotenv with `path` (a string, an array, `path.resolve(...)`) and `override`,
-`process.loadEnvFile()`, `loadEnvConfig()` of @next/env, `@dotenvx/dotenvx/config`, `dotenv-flow/config`.
-Anything else that looks like loading is reported, and `.env` assumed.
+`process.loadEnvFile()`, `loadEnvConfig()` of @next/env, `@dotenvx/dotenvx/config`, `dotenv-flow/config`; and of URLs
+`env('NAME')` and `process.env.NAME`. Anything else is reported, and for env files `.env` assumed.
 """
 
 from __future__ import annotations
@@ -16,21 +16,17 @@ from dbswitch.project import javascript_text
 
 _NEXT_DEV = (".env.development.local", ".env.local", ".env.development", ".env")
 _NEXT_PRODUCTION = (".env.production.local", ".env.local", ".env.production", ".env")
-_IMPORT = re.compile(
-    rf"(?:\bimport\s*(?:[^'\"`;()]*?\bfrom\s*)?|\b(?:require|import)\s*\(\s*){javascript_text.STRING}"
+_LOADING_MODULE = re.compile(
+    r"(?P<call>\b(?:require|import)\s*\(\s*)?['\"`]"
+    r"(?:(?P<flow>dotenv-flow)|dotenv|@dotenvx/dotenvx|dotenv-expand)/config['\"`]"
 )
-_IMPORTED = re.compile(
-    rf"\bimport\s+(?P<names>[^'\"`;]+?)\s+from\s*{javascript_text.STRING}"
-    rf"|\b(?:const|let|var)\s+(?P<bound>[^=;]+?)\s*=\s*(?:require|await\s+import)\s*\(\s*{javascript_text.STRING}"
-)
-_REQUIRED_CALL = re.compile(r"\brequire\s*\(\s*(?P<q>['\"])dotenv(?P=q)\s*\)\s*\.config\s*(?=\()")
+_DOTENV = re.compile(r"['\"`](?:dotenv|@dotenvx/dotenvx)['\"`]")
+_RENAMED = re.compile(r"\bconfig\s*(?:\bas\b|:)\s*(\w+)")
 _ENV_CALL = re.compile(
     r"(?<![\w.])env(?:<[^>]*>)?\(\s*['\"`](\w+)['\"`]\s*\)|\bprocess\.env(?:\.(\w+)|\[\s*['\"](\w+)['\"]\s*\])"
 )
 _URL_FIELD = re.compile(r"\b(url|directUrl|shadowDatabaseUrl|connectionString)['\"]?\s*:\s*([^,}\n]+)")
 _SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*([^,}}\n]*?{javascript_text.STRING})")
-_OVERRIDE = re.compile(r"\boverride['\"]?\s*:\s*true\b")
-_PATH_FIELD = re.compile(r"\bpath['\"]?\s*:\s*")
 _LOOKS_LIKE_LOADING = re.compile(
     r"dotenv|loadEnv|env-?cmd|envfile|t3-oss|varlock|infisical|doppler", re.IGNORECASE
 )
@@ -41,16 +37,13 @@ class ConfigFacts(Struct, frozen=True):
     """The contents of a Prisma config.
 
     Attributes:
-        cli_variables: what the CLI connects with, the first that is set counts: directUrl, then url.
-        shadow_variables: those of shadowDatabaseUrl.
+        urls: field and variable of every URL that it takes from the environment, in order.
         env_files: highest precedence first.
         overriding: those of them that beat the process environment.
     """
 
     schema: str | None = None
-    url_variables: tuple[str, ...] = ()
-    cli_variables: tuple[str, ...] = ()
-    shadow_variables: tuple[str, ...] = ()
+    urls: tuple[tuple[str, str], ...] = ()
     env_files: tuple[str, ...] = ()
     overriding: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
@@ -58,162 +51,93 @@ class ConfigFacts(Struct, frozen=True):
 
 class _Load(Struct, frozen=True):
     position: int
-    files: tuple[str, ...]
+    files: tuple[str, ...] | None  # None: not understood
     override: bool = False
 
 
 def read_config(text: str, name: str) -> ConfigFacts:
     """Return the facts in the source text of a Prisma config file called `name`."""
     source = javascript_text.without_comments(text)
-    loads, unclear = _loads(source)
+    loads = sorted(_loads(source), key=lambda load: load.position)
     notices: list[str] = []
-    if unclear or (not loads and _LOOKS_LIKE_LOADING.search(source)):
+    if any(load.files is None for load in loads) or (not loads and _LOOKS_LIKE_LOADING.search(source)):
         notices.append(f"{name} loads env files in a way dbswitch does not follow: assuming .env")
-        loads = (*loads, _Load(len(source), (".env",)))
-    files = _order(loads)
-    outside = [file for file in files if file.startswith("../")]
+        loads.append(_Load(len(source), (".env",)))
+    # A loader leaves a variable that is already set alone, so the earlier file wins; `override` puts it on top.
+    # Within one overriding call the later file wins (dotenv's `path` array).
+    order: list[str] = []
+    for load in loads:
+        files = load.files or ()
+        order = [*reversed(files), *order] if load.override else [*order, *files]
+        order = list(dict.fromkeys(order))
+    outside = [file for file in order if file.startswith("../")]
     if outside:
         notices.append(
             f"{name} loads {', '.join(outside)} from outside the project: dbswitch reads but does not change it"
         )
-    fields = _url_fields(source)
-    direct = _names_of(fields, "directUrl")
+    urls: list[tuple[str, str]] = []
+    for field, expression in _URL_FIELD.findall(source):
+        variables = ["".join(groups) for groups in _ENV_CALL.findall(expression)]
+        urls += ((field, variable) for variable in variables)
+        if not variables and field in {"url", "directUrl"}:
+            notices.append(
+                f"{field} is computed in {name}: dbswitch does not know which variable the Prisma CLI uses"
+            )
+    schema = _SCHEMA.search(source)
     return ConfigFacts(
-        schema=_schema(source),
-        url_variables=_names_of(fields),
-        cli_variables=tuple(dict.fromkeys((*direct, *_names_of(fields, "url", "connectionString")))),
-        shadow_variables=_names_of(fields, "shadowDatabaseUrl"),
-        env_files=files,
+        schema=_file(schema[1]) if schema is not None else None,
+        urls=tuple(urls),
+        env_files=tuple(order),
         overriding=tuple(
-            file for file in files if any(load.override and file in load.files for load in loads)
+            file for file in order if any(load.override and file in (load.files or ()) for load in loads)
         ),
         notices=tuple(notices),
     )
 
 
-def _order(loads: tuple[_Load, ...]) -> tuple[str, ...]:
-    # A loader leaves a variable that is already set alone, so the earlier file wins; `override` puts it on top.
-    # Within one overriding call the later file wins (dotenv's `path` array).
-    order: list[str] = []
-    for load in sorted(loads, key=lambda one: one.position):
-        if load.override:
-            order = [*reversed(load.files), *(file for file in order if file not in load.files)]
-        else:
-            order.extend(file for file in load.files if file not in order)
-    return tuple(dict.fromkeys(order))
-
-
-def _loads(source: str) -> tuple[tuple[_Load, ...], bool]:
-    loads: list[_Load] = []
-    unclear = False
-    for found in _IMPORT.finditer(source):
-        match _text(found, 1):
-            case "dotenv/config" | "@dotenvx/dotenvx/config" | "dotenv-expand/config":
-                position = found.start() if found[0].startswith(("require", "import(")) else _AT_IMPORT
-                loads.append(_Load(position, (".env",)))
-            case "dotenv-flow/config":
-                loads.append(_Load(_AT_IMPORT, (".env.local", ".env")))
-            case _:
-                pass
-    calls = _loader_calls(source)
-    for found in _REQUIRED_CALL.finditer(source):
-        calls.append((found.start(), found.end(), "config"))
-    for start, parenthesis, kind in calls:
-        arguments = javascript_text.call_arguments(source, parenthesis)
-        if kind == "loadEnvConfig":
-            loads.append(_Load(start, _next_files(arguments)))
-            continue
-        files = _config_files(arguments) if kind == "config" else _load_env_file(arguments)
-        if files is None:
-            unclear = True
-        else:
-            loads.append(_Load(start, files, override=kind == "config" and bool(_OVERRIDE.search(arguments))))
-    return tuple(loads), unclear
-
-
-def _loader_calls(source: str) -> list[tuple[int, int, str]]:
-    # The two long names are known also where they are destructured from an import later on.
-    patterns = {r"process\.loadEnvFile": "loadEnvFile", "loadEnvConfig": "loadEnvConfig"}
-    for found in _IMPORTED.finditer(source):
-        names = found["names"] or found["bound"]
-        module = _text(found, 2) if found["names"] is not None else _text(found, 6)
-        if module in {"dotenv", "@dotenvx/dotenvx"}:
-            patterns |= _bound(names, "config", "config")
-        elif module == "@next/env":
-            patterns |= _bound(names, "loadEnvConfig", "loadEnvConfig")
-        elif module in {"process", "node:process"}:
-            patterns |= _bound(names, "loadEnvFile", "loadEnvFile")
-    calls: list[tuple[int, int, str]] = []
-    for pattern, kind in patterns.items():
-        calls.extend(
-            (m.start(), m.end() - 1, kind) for m in re.finditer(rf"(?<![\w.$]){pattern}\s*\(", source)
+def _loads(source: str) -> list[_Load]:
+    loads = [
+        _Load(
+            found.start() if found["call"] else _AT_IMPORT,
+            (".env.local", ".env") if found["flow"] else (".env",),
         )
-    return calls
+        for found in _LOADING_MODULE.finditer(source)
+    ]
+    # A loader is known by its name, wherever it was imported from; `config` only where dotenv is imported.
+    names = ["loadEnvFile", "loadEnvConfig"]
+    if _DOTENV.search(source):
+        names += ["config", *_RENAMED.findall(source)]
+    for call in re.finditer(rf"(?<![\w$])({'|'.join(names)})\s*\(", source):
+        arguments = javascript_text.items(source, call.end() - 1)
+        match call[1]:
+            case "loadEnvConfig":
+                production = len(arguments) < 2 or arguments[1] in {"false", "undefined", "!1"}
+                loads.append(_Load(call.start(), _NEXT_PRODUCTION if production else _NEXT_DEV))
+            case "loadEnvFile":
+                loads.append(_Load(call.start(), _files(arguments[0] if arguments else "'.env'")))
+            case _:
+                options = _options(arguments)
+                files = None if options is None else _files(options.get("path", "'.env'"))
+                override = options is not None and options.get("override") == "true"
+                loads.append(_Load(call.start(), files, override))
+    return loads
 
 
-def _bound(names: str, export: str, kind: str) -> dict[str, str]:
-    """Return the patterns under which `export` can be called, given the names an import binds."""
-    patterns: dict[str, str] = {}
-    braces = re.search(r"\{([^}]*)\}", names)
-    if braces is not None:
-        for part in braces[1].split(","):
-            words = re.split(r"\s+as\s+|\s*:\s*", part.strip())
-            if words[0] == export:
-                patterns[re.escape(words[-1])] = kind
-    whole = re.sub(r"\{[^}]*\}|\*\s*as\s+|,|\btype\b", " ", names).split()
-    for name in whole:
-        patterns[rf"{re.escape(name)}\.{export}"] = kind
-    return patterns
+def _options(arguments: list[str]) -> dict[str, str] | None:
+    """Return the properties of the object literal that a call has as its argument; None if it is anything else."""
+    if not arguments:
+        return {}
+    if not arguments[0].startswith("{") or "..." in arguments[0]:
+        return None
+    pairs = (item.partition(":") for item in javascript_text.items(arguments[0], 0))
+    return {name.strip(" '\"\n"): value.strip() for name, _, value in pairs}
 
 
-def _config_files(arguments: str) -> tuple[str, ...] | None:
-    at = _PATH_FIELD.search(arguments)
-    if at is None:
-        return (".env",) if not re.search(r"\bpath\b|\.\.\.", arguments) else None
-    rest = arguments[at.end() :]
-    if rest.startswith("["):
-        items = _split_arguments(javascript_text.call_arguments(rest, 0))
-        files = [_file(item) for item in items]
-    else:
-        files = [_file(_split_arguments(rest)[0])]
-    known = tuple(file for file in files if file is not None)
-    return known if len(known) == len(files) else None
-
-
-def _load_env_file(arguments: str) -> tuple[str, ...] | None:
-    if not arguments.strip():
-        return (".env",)
-    file = _file(arguments)
-    return None if file is None else (file,)
-
-
-def _next_files(arguments: str) -> tuple[str, ...]:
-    parts = _split_arguments(arguments)
-    dev = parts[1].strip() if len(parts) > 1 else "false"
-    return _NEXT_PRODUCTION if dev in {"false", "undefined", "!1"} else _NEXT_DEV
-
-
-def _split_arguments(text: str) -> list[str]:
-    """Split at the commas that stand outside strings and brackets."""
-    parts, depth, begin, position = [], 0, 0, 0
-    string = re.compile(javascript_text.STRING)
-    while position < len(text):
-        token = string.match(text, position)
-        if token is not None:
-            position = token.end()
-            continue
-        if text[position] in "([{":
-            depth += 1
-        elif text[position] in ")]}":
-            depth -= 1
-            if depth < 0:
-                break
-        elif text[position] == "," and depth == 0:
-            parts.append(text[begin:position])
-            begin = position + 1
-        position += 1
-    parts.append(text[begin:position])
-    return [part.strip() for part in parts if part.strip()]
+def _files(expression: str) -> tuple[str, ...] | None:
+    """Return the paths that a string or an array gives; None if one of them is not known."""
+    written = javascript_text.items(expression, 0) if expression.startswith("[") else [expression]
+    files = tuple(file for one in written if (file := _file(one)) is not None)
+    return files if len(files) == len(written) else None
 
 
 def _file(expression: str) -> str | None:
@@ -223,25 +147,3 @@ def _file(expression: str) -> str | None:
         return None
     path = posixpath.normpath(posixpath.join(*literals))
     return path if not path.startswith("/") else None
-
-
-def _url_fields(source: str) -> tuple[tuple[str, str], ...]:
-    """Return the field and the variable of every URL that the config takes from the environment, in order."""
-    return tuple(
-        (found[1], next(group for group in call.groups() if group))
-        for found in _URL_FIELD.finditer(source)
-        for call in _ENV_CALL.finditer(found[2])
-    )
-
-
-def _names_of(fields: tuple[tuple[str, str], ...], *wanted: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for field, name in fields if not wanted or field in wanted))
-
-
-def _schema(source: str) -> str | None:
-    found = _SCHEMA.search(source)
-    return _file(found[1]) if found is not None else None
-
-
-def _text(found: re.Match[str], first: int) -> str | None:
-    return next((group for group in found.groups()[first - 1 : first + 2] if group is not None), None)

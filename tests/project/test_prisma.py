@@ -104,8 +104,16 @@ def test_the_variables_and_the_schema_of_a_prisma_config_are_read():
         """,
         "prisma.config.ts",
     )
-    assert facts.url_variables == ("DIRECT_URL", "SHADOW", "OTHER")
+    assert [variable for _, variable in facts.urls] == ["DIRECT_URL", "SHADOW", "OTHER"]
     assert facts.schema == "db/schema.prisma"
+
+
+def test_a_url_that_is_computed_is_reported():
+    facts = read_config("export default { datasource: { url: databaseUrl(stage) } }", "prisma.config.ts")
+    assert facts.urls == ()
+    assert facts.notices == (
+        "url is computed in prisma.config.ts: dbswitch does not know which variable the Prisma CLI uses",
+    )
 
 
 def test_a_schema_gives_provider_variables_generator_and_output():
@@ -123,7 +131,11 @@ def test_a_schema_gives_provider_variables_generator_and_output():
           output   = "../src/generated/prisma"
         }
     """)
-    assert facts.url_variables == ("POSTGRES_PRISMA_URL", "POSTGRES_URL_NON_POOLING", "SHADOW")
+    assert facts.urls == (
+        ("url", "POSTGRES_PRISMA_URL"),
+        ("directUrl", "POSTGRES_URL_NON_POOLING"),
+        ("shadowDatabaseUrl", "SHADOW"),
+    )
     assert (facts.provider, facts.generator, facts.output) == (
         "postgresql",
         "prisma-client",
