@@ -20,9 +20,9 @@ from dbswitch.cli.options import TakePort, Timeout, Yes
 from dbswitch.cli.renderer import Failure
 from dbswitch.errors import ExitCode, InterruptedSwitchError, UsageError
 from dbswitch.project import server_spec
-from dbswitch.server import child_processes, log
+from dbswitch.server import log
 from dbswitch.server.observation import find
-from dbswitch.server.processes import is_alive
+from dbswitch.server.processes import child_status, is_alive
 from dbswitch.server.server_record import read_record
 from dbswitch.switch import history, lock_file, recovery, run_event_files, servers
 from dbswitch.switch.events import ErrorInfo, Notice, Outcome, Result
@@ -142,7 +142,7 @@ class Watch:
             self._next = time.monotonic() + SEARCH_EVERY
             return False
         self.stopped = record is None
-        self.status = None if record is None else child_processes.status(record.pid)
+        self.status = None if record is None else child_status(record.pid)
         return True
 
     def lives(self) -> bool:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dbswitch.server import hidden_server, http_requests, ports
 from dbswitch.server.command_lines import env_file_loader, is_next_dev, is_next_server, is_package_manager
-from dbswitch.server.environment import MARKER, without_next_options
+from dbswitch.server.environment import without_next_options
 from dbswitch.server.nextjs import lock_content, lock_holders, lock_path, own_lock_path
 from dbswitch.server.ownership import Claims, Evidence, Owned, claim
 from dbswitch.server.processes import ProcessId, age, environment_of, snapshot
@@ -101,7 +101,7 @@ def find(spec: ServerSpec, record: ServerRecord | None = None) -> tuple[Owned, .
 def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
     """Return these, and the processes that the server launched but that must not be ended."""
     record = record or read_record(spec.record_path)
-    found = snapshot(MARKER)
+    found = snapshot()
     prefix = marker_prefix(spec.cwd)
     lock = own_lock_path(spec.dist_dir, spec.cwd)
     evidence = Evidence(

@@ -11,15 +11,14 @@ from msgspec import Struct
 
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import PortTakenError, ServerError
-from dbswitch.server import child_processes, http_requests, log, ports
+from dbswitch.server import http_requests, log, ports
 from dbswitch.server.command_lines import masked_command, masked_text
 from dbswitch.server.environment import MARKER
-from dbswitch.server.graceful_stop import stop_processes
 from dbswitch.server.observation import find
-from dbswitch.server.processes import ProcessId, identify, is_alive
+from dbswitch.server.processes import ProcessId, child_status, identify, is_alive, keep_child, reap_children
 from dbswitch.server.server_record import ServerRecord, new_marker, write_record
 from dbswitch.server.state import Reply
-from dbswitch.server.stopping import PORT_GRACE, already_there, comes_back, taken
+from dbswitch.server.stopping import PORT_GRACE, already_there, comes_back, end_processes, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,19 +127,14 @@ def start(
         ) from None
     finally:
         os.close(output)
-    child_processes.keep(child)
+    keep_child(child)
     process = identify(child.pid) or ProcessId(child.pid, "ended at once")
     record = ServerRecord(process, marker, port, spec.url(port), time.time())
     try:
         write_record(spec.record_path, record, spec.cwd)
     except OSError as error:
-        stop_processes(
-            lambda: find(spec, record),
-            term=spec.limits.term,
-            kill=spec.limits.kill,
-            on_step=lambda _text: None,
-        )
-        child_processes.reap()
+        end_processes(lambda: find(spec, record), spec.limits, lambda _text: None)
+        reap_children()
         raise ServerError(
             "the server record cannot be written", facts=[f"{spec.record_path}: {error.strerror}"]
         ) from None
@@ -176,7 +170,7 @@ def wait_ready(
 
     while (left := deadline - time.monotonic()) > 0:
         if not lives():
-            raise _died(spec, running, exit_status(running))
+            raise _died(spec, running, child_status(running.record.pid))
         attempt += 1
         try:
             status = http_requests.get(
@@ -238,14 +232,6 @@ def _lives(spec: ServerSpec, running: Running) -> bool:
             return True
         time.sleep(_LOOK)
     return False
-
-
-def exit_status(running: Running) -> int | None:
-    """Return the exit status of a server we are the parent of, negative for a signal.
-
-    None while it runs, and when another process is its parent.
-    """
-    return child_processes.status(running.record.pid)
 
 
 def _last_lines(spec: ServerSpec, since: int) -> tuple[str, ...]:

@@ -1,39 +1,53 @@
-"""Stopping the server, and making sure that the ports it needs are free."""
+"""Stopping the server: TERM to every process, wait, KILL to the rest, wait; and making sure that the ports it needs are free.
+
+What belongs to the server is proven again before every signal.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dbswitch.errors import PortTakenError, ServerError
-from dbswitch.server import child_processes, ports
+from dbswitch.server import ports
 from dbswitch.server.command_lines import is_next_dev, masked_command, program_name
-from dbswitch.server.foreign_process import end_foreign
-from dbswitch.server.graceful_stop import StopOutcome, stop_processes
 from dbswitch.server.hidden_server import cannot_be_stopped
 from dbswitch.server.nextjs import lock_path, remove_lock
 from dbswitch.server.observation import Observation, find, find_claims
 from dbswitch.server.ownership import Owned, Proof
-from dbswitch.server.processes import age, identify, is_alive, look_at
+from dbswitch.server.processes import (
+    Sent,
+    age,
+    identify,
+    is_alive,
+    look_at,
+    reap_children,
+    send,
+    wait_gone,
+)
 from dbswitch.server.server_record import remove_record
 from dbswitch.server.state import ServerState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from dbswitch.server.ports import Listener
     from dbswitch.server.processes import Process, ProcessId
-    from dbswitch.server.spec import ServerSpec
+    from dbswitch.server.spec import ServerLimits, ServerSpec
 
 PORT_GRACE = 2.0  # seconds a port may stay taken after its last owner is dead
 ROUNDS = 3  # how often a server that something starts again is stopped before that is reported
+_LOOK = 0.25  # seconds until new processes are looked for while the known ones are ending
+_LINGER = 0.02  # seconds for Next's command line program once all others are dead
 
 
 class StopReport(Struct, frozen=True):
-    """What stopping did. `ports`: which of our pids listened where; `port`: where the pages were; seconds.
+    """What stopping did. `ports`: which of our pids listened where; `port`: where the pages were.
 
     `left_alone`: what the server or its dev script launched, is not part of it and keeps running.
     """
@@ -42,8 +56,6 @@ class StopReport(Struct, frozen=True):
     killed: tuple[Owned, ...]
     ports: Mapping[int, frozenset[int]]
     port: int | None
-    foreign: tuple[Listener, ...]
-    seconds: float
     left_alone: tuple[Process, ...] = ()
 
     @property
@@ -68,6 +80,82 @@ class StopReport(Struct, frozen=True):
         return f"{count} process{'es' if count > 1 else ''}{f' ({held})' if held else ''}{forced}"
 
 
+class Ended(Struct, frozen=True):
+    """Which processes were signalled, which needed KILL, which are left (`denied`: signalling them is not permitted)."""
+
+    signalled: dict[ProcessId, Owned]
+    killed: dict[ProcessId, Owned]
+    left: Sequence[Owned]
+    denied: set[ProcessId]
+
+
+def end_processes(
+    find: Callable[[], Sequence[Owned]], limits: ServerLimits, on_step: Callable[[str], None]
+) -> Ended:
+    """End everything that `find` proves to be ours.
+
+    `find` is called again before each round, so a respawned child or one that left the group is found too. What was proven
+    and signalled stays ours: the parent or leader that proved it may have ended first.
+    """
+    ended = Ended({}, {}, (), set())
+    living = find()
+    for number, seconds, reached in (
+        (signal.SIGTERM, limits.term, ended.signalled),
+        (signal.SIGKILL, limits.kill, ended.killed),
+    ):
+        if living:
+            on_step(f"{_name(number)} to {', '.join(str(one.process.pid) for one in living)}")
+        deadline = time.monotonic() + seconds
+        while living:
+            for owned in living:
+                if owned.id not in reached and owned.id not in ended.denied:
+                    _signal(owned, number, reached, ended.denied)
+            left = deadline - time.monotonic()
+            if left <= 0 or all(owned.id in ended.denied for owned in living):
+                break
+            _wait(living, left)
+            found = {one.id: one for one in find()}
+            living = [*found.values(), *(o for o in reached.values() if o.id not in found and is_alive(o.id))]
+    ended.signalled.update(ended.killed)
+    return replace(ended, left=living)
+
+
+def _name(number: signal.Signals) -> str:
+    return number.name.removeprefix("SIG")
+
+
+def _signal(
+    owned: Owned, number: signal.Signals, reached: dict[ProcessId, Owned], denied: set[ProcessId]
+) -> None:
+    if send(owned.id, number) is Sent.DENIED:
+        denied.add(owned.id)
+        return
+    reached[owned.id] = owned
+    if owned.process.suspended and number is signal.SIGTERM:
+        # A job stopped with Ctrl-Z keeps TERM pending until it is continued.
+        send(owned.id, signal.SIGCONT)
+
+
+def _wait(living: Sequence[Owned], left: float) -> None:
+    """Wait for these processes, but not for Next's own program once all others are dead.
+
+    After its server's end it loads the config again and sends telemetry, 0.3 to 3 s (measured). One that was started in a
+    terminal is waited for: it restores the cursor before it ends.
+    """
+    needed = [
+        one.id
+        for one in living
+        if not (one.proof in {Proof.SESSION, Proof.NODE} and is_next_dev(one.process.argv))
+    ]
+    if needed:
+        wait_gone(needed, min(left, _LOOK))
+    else:
+        still = wait_gone([one.id for one in living], min(left, _LINGER))
+        for process in still:
+            send(process, signal.SIGKILL)
+        wait_gone(still, min(left, _LOOK))
+
+
 def stop(
     spec: ServerSpec, observation: Observation, *, on_step: Callable[[str], None] = lambda _text: None
 ) -> StopReport:
@@ -77,12 +165,11 @@ def stop(
         ServerError: something of it is still there, or its processes cannot be seen; the facts name it.
     """
     require_visible(observation)
-    began = time.monotonic()
-    stopped: dict[int, Owned] = {}
-    killed: dict[int, Owned] = {}
-    held: dict[int, set[int]] = {port: set(pids) for port, pids in observation.listening.items()}
-    living: tuple[Owned, ...] = ()
+    stopped: dict[ProcessId, Owned] = {}
+    killed: dict[ProcessId, Owned] = {}
+    held: dict[int, frozenset[int]] = dict(observation.listening)
     launched: dict[ProcessId, Process] = {}
+    living: tuple[Owned, ...] = ()
 
     def look() -> tuple[Owned, ...]:
         claims = find_claims(spec, observation.record)
@@ -90,36 +177,27 @@ def stop(
         return claims.owned
 
     for _ in range(ROUNDS):
-        outcome = stop_processes(
-            look,
-            term=spec.limits.term,
-            kill=spec.limits.kill,
-            on_step=on_step,
-            dispensable=_has_nothing_left_to_do,
-        )
-        stopped.update({one.process.pid: one for one in outcome.signalled})
-        killed.update({one.process.pid: one for one in outcome.killed})
-        child_processes.reap()
-        if outcome.left:
-            raise _still_there(outcome)
+        ended = end_processes(look, spec.limits, on_step)
+        stopped |= ended.signalled
+        killed |= ended.killed
+        reap_children()
+        if ended.left:
+            raise _still_there(ended)
         ports.wait_free(held, PORT_GRACE)
-        living = look()
-        if not living:
+        if not (living := look()):
             break
         for port, pids in ports.listening_of(one.process.pid for one in living).items():
-            held.setdefault(port, set()).update(pids)
-    if living:
+            held[port] = held.get(port, frozenset()) | pids
+    else:
         raise comes_back(living)
     remove_record(spec.record_path)
     return StopReport(
         stopped=tuple(stopped.values()),
         killed=tuple(killed.values()),
-        ports={port: frozenset(pids) for port, pids in held.items()},
+        ports=held,
         port=observation.port,
-        foreign=observation.foreign,
-        seconds=time.monotonic() - began,
         left_alone=tuple(
-            one for one in launched.values() if stopped and one.pid not in stopped and is_alive(one.id)
+            one for one in launched.values() if stopped and one.id not in stopped and is_alive(one.id)
         ),
     )
 
@@ -136,20 +214,15 @@ def require_visible(observation: Observation, *, or_port: bool = False) -> None:
         raise cannot_be_stopped(observation.hidden)
 
 
-def _has_nothing_left_to_do(owned: Owned) -> bool:
-    """Next's program, when it is ours: one that was started in a terminal restores the cursor before it ends."""
-    return owned.proof in {Proof.SESSION, Proof.NODE} and is_next_dev(owned.process.argv)
-
-
 def _line(owned: Owned) -> str:
     return f"pid {owned.process.pid} ({masked_command(owned.process.argv)}): {owned.proof}"
 
 
-def _still_there(outcome: StopOutcome) -> ServerError:
-    denied = any(one.id in outcome.denied for one in outcome.left)
+def _still_there(ended: Ended) -> ServerError:
+    denied = any(one.id in ended.denied for one in ended.left)
     return ServerError(
         "the dev server could not be stopped",
-        facts=[_line(one) for one in outcome.left],
+        facts=[_line(one) for one in ended.left],
         why="a second server in the same folder corrupts the build that the first one uses",
         fix="it belongs to another user: stop it as that user"
         if denied
@@ -220,6 +293,46 @@ def require_ports_free(
         raise taken(needed, watched[needed])
     others = [listener.describe() for several in watched.values() for listener in several]
     return "; ".join([f"port {needed} is free", *(f"{text}, left alone" for text in others)])
+
+
+def end_foreign(holders: Sequence[Listener], limits: ServerLimits, on_step: Callable[[str], None]) -> None:
+    """End the foreign processes that hold a port (only with `--take-port`): TERM, wait, KILL, wait.
+
+    Each is verified to be the one that was named. Their other children are left alone: nothing is known about them.
+
+    Raises:
+        PortTakenError: one is unknown, not ours to signal, above us in the process tree, or outlived KILL.
+    """
+    for holder in holders:
+        if holder.process is None:
+            raise _kept(holder, "the system does not reveal which process it is")
+        if holder.process.pid in _ancestors():
+            raise _kept(holder, "this command is running below it")
+        for number, seconds in ((signal.SIGTERM, limits.term), (signal.SIGKILL, limits.kill)):
+            on_step(f"{_name(number)} to {holder.describe()}")
+            if send(holder.process, number) is Sent.DENIED:
+                raise _kept(holder, "it belongs to another user")
+            if not wait_gone([holder.process], seconds):
+                break
+        else:
+            raise _kept(holder, "it outlived KILL")
+
+
+def _ancestors() -> set[int]:
+    """Return this process and everything above it, process 1 included."""
+    import psutil
+
+    me = psutil.Process()
+    return {1, me.pid, *(one.pid for one in me.parents())}
+
+
+def _kept(holder: Listener, reason: str) -> PortTakenError:
+    return PortTakenError(
+        f"the process on port {holder.port} was not ended: {reason}",
+        facts=[holder.describe()],
+        why="the server needs that port",
+        fix="end that process yourself, or set another port",
+    )
 
 
 def taken(port: int, holders: tuple[Listener, ...]) -> PortTakenError:

@@ -13,15 +13,15 @@ from msgspec import Struct
 
 from dbswitch.database import sessions
 from dbswitch.database.place import place_of
-from dbswitch.server import connections
+from dbswitch.server import ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dbswitch.database.sessions import Session
     from dbswitch.database.url import DatabaseUrl
-    from dbswitch.server.connections import Connection
     from dbswitch.server.ownership import Owned
+    from dbswitch.server.ports import Connection
 
 LOOK = 0.05  # seconds between two checks of the connections
 ASK = 0.5  # seconds between two queries to Postgres
@@ -65,7 +65,7 @@ def remaining(
     asked_at = float("-inf")
     unsure: str | None = None
     while True:
-        held = connections.established(find())
+        held = ports.established(find())
         staying = [one for one in held if (one.host, one.port) in addresses.old]
         shared = [one for one in held if (one.host, one.port) in addresses.shared]
         now = time.monotonic()
@@ -93,8 +93,8 @@ def _addresses(left: tuple[DatabaseUrl, ...], kept: tuple[DatabaseUrl, ...]) -> 
 
 
 def _reach(url: DatabaseUrl, found: Iterable[str]) -> set[Address]:
-    ports = {url.port} if url.is_local else {url.port, HTTPS}
-    return {(connections.canonical(address), port) for address in found for port in ports}
+    numbers = {url.port} if url.is_local else {url.port, HTTPS}
+    return {(ports.canonical(address), port) for address in found for port in numbers}
 
 
 def _ask_postgres(

@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from dbswitch.demo.postgres import free_port
+from dbswitch.server import processes
 from dbswitch.server.environment import CleanEnvironment
 from dbswitch.server.observation import Observation, observe
 from dbswitch.server.processes import ProcessId, identify, is_alive
@@ -104,6 +105,4 @@ def make_folder(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
     yield make
     for folder in made:
         end(with_variable(TOKEN, folder.token))
-        from dbswitch.server import child_processes
-
-        wait_for(lambda: (child_processes.reap(), not child_processes._living)[1])
+        wait_for(lambda: (processes.reap_children(), not processes._children)[1])

@@ -20,7 +20,7 @@ import pytest
 
 from dbswitch.demo.postgres import free_port
 from dbswitch.errors import PortTakenError, ServerError
-from dbswitch.server import child_processes, observation
+from dbswitch.server import observation, processes
 from dbswitch.server.environment import MARKER, clean
 from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.nextjs import lock_is_held, lock_path, remove_lock
@@ -28,7 +28,7 @@ from dbswitch.server.observation import observe
 from dbswitch.server.ports import is_free
 from dbswitch.server.processes import LINUX, is_alive
 from dbswitch.server.spec import ServerLimits, ServerSpec
-from dbswitch.server.starting import exit_status, start, wait_ready
+from dbswitch.server.starting import start, wait_ready
 from dbswitch.server.state import ServerState
 from dbswitch.server.stopping import remove_lock_if_free, require_ports_free, start_port, stop
 from tests.server.conftest import PROGRAMS, assert_dead, wait_for
@@ -335,9 +335,9 @@ def test_the_marker_of_the_old_server_is_not_passed_on(make_folder):
 def test_a_crash_gives_the_exit_status_to_its_parent(make_folder):
     folder = make_folder("ignores_term")
     running = folder.start_ready()
-    assert exit_status(running) is None
+    assert processes.child_status(running.record.pid) is None
     os.kill(running.record.pid, 9)
-    wait_for(lambda: exit_status(running) == -9)
+    wait_for(lambda: processes.child_status(running.record.pid) == -9)
 
 
 @pytest.mark.skipif(not LINUX, reason="counts descriptors in /proc")
@@ -356,7 +356,7 @@ def test_restarts_leak_nothing(make_folder, tmp_path, monkeypatch, restarts):
             "files": len(list(folder.spec.state_dir.iterdir())),
             "temporary files": len(list(temporary.iterdir())),
             "processes": len(folder.living()),
-            "children": len(child_processes._living),
+            "children": len(processes._children),
         }
 
     before = counts()

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from dbswitch.database.url import DatabaseUrl
-from dbswitch.server.connections import canonical, established
 from dbswitch.server.ownership import Owned, Proof
+from dbswitch.server.ports import canonical, established
 from dbswitch.server.processes import look_at
 from dbswitch.switch.old_connections import remaining
 from tests.database.conftest import open_door
@@ -120,7 +120,7 @@ class TestOneServerTwoDatabases:
                 port = wire.getsockname()[1]
             ours = tuple(one for one in established(this_process()) if one.local_port != port)
             assert len(ours) == 1
-            monkeypatch.setattr("dbswitch.server.connections.established", lambda _processes: ours)
+            monkeypatch.setattr("dbswitch.server.ports.established", lambda _processes: ours)
             assert remaining(this_process, [old], [new], grace=GRACE) is None
 
     def test_an_old_server_that_does_not_tell_is_not_taken_for_left(
