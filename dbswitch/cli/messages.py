@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 CONFIRMED = "confirmed by the app"
 CONFIRMED_BY_CLIENT = "confirmed through the pool"
 NOTHING_DONE = frozenset({"already-running", "not-running"})  # codes of notices that explain "nothing to do"
+IN_VERDICT = frozenset({*NOTHING_DONE, "migrations"})  # codes of notices that the verdict tells
 
 _PHASES = {  # while it lasts, when it is done
     Phase.LOCK: ("waiting for the lock", "lock taken"),
@@ -103,8 +104,19 @@ def plan_lines(planned: Planned, target: str, protected: Container[str], *, dry:
 def verdict(result: Result, protected: Container[str], notices: Sequence[Notice] = ()) -> list[Line]:
     """Return the last lines of a run: one line when it went well, the error's parts when it did not.
 
-    `notices` are those of the run, one of which may say why nothing was done or why the app could not be asked.
+    `notices` are those of the run: why nothing was done, why the app could not be asked, how the migrations differ.
     """
+    return [
+        *_outcome(result, protected, notices),
+        *(
+            (("warning: ", Style.WARN), (one.text, Style.PLAIN))
+            for one in notices
+            if one.code == "migrations"
+        ),
+    ]
+
+
+def _outcome(result: Result, protected: Container[str], notices: Sequence[Notice]) -> list[Line]:
     who: Line = ((result.target, target_style(result.target, protected)), (": ", Style.PLAIN))
     place = _place(result.identity)
     took = f" in {duration(result.seconds)}"

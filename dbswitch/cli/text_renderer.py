@@ -83,7 +83,7 @@ class PlainRenderer(Renderer):
                 self.waiting(event, self._waiting_for(event))
             case Notice(code="stop", text=text) if not self.verbose:
                 self.step(text)
-            case Notice(code=code) if code in messages.NOTHING_DONE:
+            case Notice(code=code) if code in messages.IN_VERDICT:
                 self._notices.append(event)  # it becomes part of the verdict
             case Notice(text=text, level=level):
                 self._notices.append(event)

@@ -91,6 +91,7 @@ class Failure(Struct, frozen=True):
         text: a short phrase to display.
         fix: what the user can do; may be empty.
         said: the first line of what the server or libpq said, shortened; may be empty.
+        sqlstate: the server's five characters, if it sent an error.
     """
 
     kind: FailureKind
@@ -99,6 +100,7 @@ class Failure(Struct, frozen=True):
     text: str
     fix: str = ""
     said: str = ""
+    sqlstate: str | None = None
 
 
 class AttemptError(Exception):
@@ -279,10 +281,10 @@ _SAID_LIMIT: Final = 200
 
 def classify(evidence: Evidence) -> Failure:
     """Judge one failed attempt."""
-    return failure(_kind(evidence), said=evidence.message)
+    return failure(_kind(evidence), said=evidence.message, sqlstate=evidence.sqlstate)
 
 
-def failure(kind: FailureKind, *, said: str = "") -> Failure:
+def failure(kind: FailureKind, *, said: str = "", sqlstate: str | None = None) -> Failure:
     """Return the failure of this kind, with the first line of `said` made fit to be shown."""
     verdict = VERDICTS[kind]
     line = next((line.strip() for line in said.splitlines() if line.strip()), "")
@@ -291,7 +293,7 @@ def failure(kind: FailureKind, *, said: str = "") -> Failure:
     shown = "".join(char if char.isprintable() else "?" for char in line)
     if len(shown) > _SAID_LIMIT:
         shown = shown[: _SAID_LIMIT - 1] + "…"
-    return Failure(kind, verdict.retry, verdict.prisma_code, verdict.text, verdict.fix, shown)
+    return Failure(kind, verdict.retry, verdict.prisma_code, verdict.text, verdict.fix, shown, sqlstate)
 
 
 def explain(found: Failure, where: str, tried: str = "") -> DatabaseRejectedError | DatabaseNotReadyError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from dbswitch.database.failures import AttemptError
 from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
 
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from dbswitch.database.url import DatabaseUrl
+    from dbswitch.database.failures import Failure
+    from dbswitch.database.login import Session
 
 TABLE: Final = "_prisma_migrations"
 # Prisma's default for a URL without `schema`.
 DEFAULT_SCHEMA: Final = "public"
 _CHECKSUM_LENGTH: Final = 64
+_NO_TABLE: Final = "42P01"
 
 
 class Applied(Struct, frozen=True):
@@ -39,6 +42,7 @@ class MigrationState(Struct, frozen=True):
 
     Attributes:
         pending: in the folder, not applied.
+        rolled_back: those of `pending` that were started, failed and were marked as rolled back.
         failed: started and neither finished nor marked as rolled back; Prisma applies nothing more until that is resolved.
         edited: applied, and changed in the folder since.
         missing: applied, but not in the folder.
@@ -49,6 +53,7 @@ class MigrationState(Struct, frozen=True):
     failed: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    rolled_back: tuple[str, ...] = ()
     has_table: bool = True
 
     @property
@@ -56,36 +61,41 @@ class MigrationState(Struct, frozen=True):
         """Whether folder and database agree."""
         return not (self.pending or self.failed or self.edited or self.missing)
 
+    def describe(self, target: str) -> str:
+        """Return one line about the target's database; empty if folder and database agree."""
+        again = f" ({len(self.rolled_back)} of them rolled back)" if self.rolled_back else ""
+        parts = (
+            f"lacks {count(self.pending)} of this branch{again}" if self.pending else "",
+            f"has {count(self.failed)} that failed" if self.failed else "",
+            f"has applied {count(self.edited)} that {_was(self.edited)} edited since" if self.edited else "",
+            f"has applied {count(self.missing)} that this branch does not have" if self.missing else "",
+        )
+        told = [part for part in parts if part]
+        return f"{target} {', '.join(told[:-1])}{' and ' if told[1:] else ''}{told[-1]}" if told else ""
 
-def migration_state(url: DatabaseUrl, migrations_dir: Path, *, timeout: float = 5.0) -> MigrationState:
-    """Compare `migrations_dir` with the database.
+
+def read_state(
+    open_session: Session, schema: str | None, scripts: Mapping[str, bytes]
+) -> MigrationState | Failure:
+    """Compare the project's scripts with the database, in one query.
 
     Args:
-        url: the database; its `schema` parameter says where the table is.
-        migrations_dir: usually `prisma/migrations`; a folder that does not exist holds no migrations.
-        timeout: seconds for connecting and asking.
+        open_session: a session on the database.
+        schema: what the URL's `?schema=` names, which is where the table is.
+        scripts: the migrations of the project, from :func:`read_scripts`.
 
-    Raises:
-        ConfigError: a migration cannot be read.
-        DatabaseRejectedError: the database refused the connection or the query.
-        DatabaseNotReadyError: it did not answer in time.
+    Returns:
+        The state, or why the table could not be read.
     """
-    from dbswitch.database.failures import AttemptError, explain
-    from dbswitch.database.host_lookup import Resolver
-    from dbswitch.database.login import session
-
-    scripts = read_scripts(migrations_dir)
-    table = f"{_quoted_name(url.search_path or DEFAULT_SCHEMA)}.{_quoted_name(TABLE)}"
+    table = f"{_quoted_name(schema or DEFAULT_SCHEMA)}.{_quoted_name(TABLE)}"
     columns = "(finished_at IS NOT NULL)::text AS finished, (rolled_back_at IS NOT NULL)::text AS rolled_back"
     statement = f"SELECT migration_name AS name, checksum, {columns} FROM {table} ORDER BY started_at"  # noqa: S608  # quoted
     try:
-        with session(url, Resolver(url.host), timeout) as open_session:
-            exists = open_session.query(f"SELECT to_regclass({_quoted_text(table)}) IS NOT NULL AS found")
-            if exists[0]["found"] != "t":
-                return MigrationState(pending=tuple(scripts), has_table=False)
-            rows = open_session.query(statement)
+        rows = open_session.query(statement)
     except AttemptError as error:
-        raise explain(error.failure, str(url)) from None
+        if error.failure.sqlstate == _NO_TABLE:
+            return MigrationState(pending=tuple(scripts), has_table=False)
+        return error.failure
     return compare(scripts, map(_applied, rows))
 
 
@@ -113,11 +123,15 @@ def read_scripts(migrations_dir: Path) -> dict[str, bytes]:
 
 def compare(scripts: Mapping[str, bytes], applied: Iterable[Applied]) -> MigrationState:
     """Compare scripts by name, in Prisma's order, with the table's rows."""
-    rows = [row for row in applied if not row.rolled_back]
+    every = tuple(applied)
+    rows = [row for row in every if not row.rolled_back]
     done = {row.name: row for row in rows if row.finished}
     failed = dict.fromkeys(row.name for row in rows if not row.finished)
+    pending = tuple(name for name in scripts if name not in done and name not in failed)
+    undone = {row.name for row in every if row.rolled_back}
     return MigrationState(
-        pending=tuple(name for name in scripts if name not in done and name not in failed),
+        pending=pending,
+        rolled_back=tuple(name for name in pending if name in undone),
         failed=tuple(failed),
         edited=tuple(
             name
@@ -126,6 +140,15 @@ def compare(scripts: Mapping[str, bytes], applied: Iterable[Applied]) -> Migrati
         ),
         missing=tuple(sorted(name for name in done if name not in scripts)),
     )
+
+
+def count(names: tuple[str, ...]) -> str:
+    """Return how many migrations these are, for display."""
+    return f"{len(names)} migration{'s' if len(names) > 1 else ''}"
+
+
+def _was(names: tuple[str, ...]) -> str:
+    return "were" if len(names) > 1 else "was"
 
 
 def _matches(script: bytes, checksum: str) -> bool:
@@ -149,8 +172,3 @@ def _applied(row: Mapping[str, str | None]) -> Applied:
 
 def _quoted_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _quoted_text(text: str) -> str:
-    # The URL may carry options that change standard_conforming_strings: E'' means the same under both.
-    return "E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -16,13 +16,14 @@ from msgspec import Struct
 from dbswitch.database.failures import AttemptError, Failure, FailureKind, explain, failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tenacity import RetryCallState
 
     from dbswitch.database.host_lookup import Resolver
     from dbswitch.database.identity import Identity
     from dbswitch.database.login import Session
+    from dbswitch.database.migrations import MigrationState
     from dbswitch.database.url import DatabaseUrl
 
 # One statement for both questions; a second statement would be a second round trip to a remote server.
@@ -36,6 +37,7 @@ _SCHEMA: Final = frozenset({FailureKind.NO_SUCH_SCHEMA, FailureKind.SCHEMA_DENIE
 _SMALLEST_BUDGET: Final = 10
 # Seconds between attempts for which the budget always has enough attempts left; the rest may be used faster.
 _SPARSEST: Final = 2.0
+_MIGRATIONS: Final = 1.0  # seconds for the query of the migrations, beyond an attempt's time
 
 
 class ProbeLimits(Struct, frozen=True):
@@ -73,6 +75,7 @@ class Ready(Struct, frozen=True):
         notices: what the user should know; one sentence each.
         latency: seconds of the last attempt, login and query together.
         encrypted: whether libpq used TLS.
+        migrations: compared with the project's, or why they could not be; None if that was not asked for.
     """
 
     identity: Identity
@@ -81,6 +84,7 @@ class Ready(Struct, frozen=True):
     notices: tuple[str, ...]
     latency: float = 0.0
     encrypted: bool = False
+    migrations: MigrationState | Failure | None = None
 
 
 def _silent(_attempt: int, _failure: Failure, _wait: float) -> None:
@@ -92,6 +96,7 @@ def wait_until_ready(
     limits: ProbeLimits | None = None,
     *,
     on_retry: Callable[[int, Failure, float], None] = _silent,
+    scripts: Mapping[str, bytes] | None = None,
 ) -> Ready:
     """Try until the database answers as often as `limits` ask for.
 
@@ -102,6 +107,7 @@ def wait_until_ready(
         limits: how long and how hard to try.
         on_retry: called before each wait with the number of attempts so far, what went wrong and the seconds to wait
             at most.
+        scripts: the project's migrations, to be compared with those of the database.
 
     Raises:
         DatabaseRejectedError: waiting cannot help.
@@ -109,7 +115,7 @@ def wait_until_ready(
     """
     from tenacity import Retrying, retry_if_exception
 
-    wait = _Wait(url, limits or ProbeLimits(), on_retry)
+    wait = _Wait(url, limits or ProbeLimits(), on_retry, scripts)
     retrying = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, AttemptError) and error.failure.retry),
         wait=wait.pause,
@@ -149,6 +155,7 @@ class _Wait:
     url: DatabaseUrl
     limits: ProbeLimits
     on_retry: Callable[[int, Failure, float], None]
+    scripts: Mapping[str, bytes] | None
     started: float = field(init=False)
     attempts: int = 0
     failure: Failure | None = None
@@ -174,10 +181,10 @@ class _Wait:
         answer = self._ask()
         while answer.needed > 1:
             time.sleep(min(self.limits.settle, max(0.0, self.left)))
-            again = self._ask()
+            again = self._ask(answer.needed - 1)
             if not again.identity.same_as(answer.identity):
                 raise AttemptError(failure(FailureKind.RESTARTED))
-            answer = _Answer(again.identity, answer.needed - 1, again.latency, again.encrypted)
+            answer = again
         return Ready(
             identity=answer.identity,
             attempts=self.attempts,
@@ -185,9 +192,10 @@ class _Wait:
             notices=_notices(self.url, answer),
             latency=answer.latency,
             encrypted=answer.encrypted,
+            migrations=answer.migrations,
         )
 
-    def _ask(self) -> _Answer:
+    def _ask(self, needed: int | None = None) -> _Answer:
         from dbswitch.database.login import session
 
         self.attempts += 1
@@ -197,8 +205,18 @@ class _Wait:
         ) as open_session:
             identity, uptime = _identify(open_session, self.url.search_path)
             latency = time.monotonic() - began
-            needed = self.limits.successes if uptime < self.limits.young else 1
-            return _Answer(identity, needed, latency, open_session.encrypted)
+            if needed is None:
+                needed = self.limits.successes if uptime < self.limits.young else 1
+            migrations = self._migrations(open_session) if needed == 1 else None
+            return _Answer(identity, needed, latency, open_session.encrypted, migrations)
+
+    def _migrations(self, open_session: Session) -> MigrationState | Failure | None:
+        if self.scripts is None:
+            return None
+        from dbswitch.database.migrations import read_state
+
+        open_session.extend(_MIGRATIONS)  # `prisma migrate` may hold a lock on the table
+        return read_state(open_session, self.url.search_path, self.scripts)
 
     @property
     def _last_attempt(self) -> float:
@@ -237,6 +255,7 @@ class _Answer(Struct, frozen=True):
     needed: int
     latency: float
     encrypted: bool
+    migrations: MigrationState | Failure | None
 
 
 def _identify(open_session: Session, schema: str | None) -> tuple[Identity, float]:

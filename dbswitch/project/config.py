@@ -80,6 +80,7 @@ class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
     env_file: str | None = None
     protected: bool | None = None  # None: prod and production are, others are not
     read_only: bool = False
+    require_migrated: bool = False
     start: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from dbswitch.durable import read_regular_text
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
 from dbswitch.project import compose
+from dbswitch.switch import migration_check, read_only_session
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def probe(
         on_look()
 
     with reporter.phase(phase) as note:
-        ready = _ready(destination, retry)
+        ready = _ready(destination, phase, retry)
         note.detail = f"{destination.url.place}, PostgreSQL {ready.identity.server_version}"
         if destination.read_only:
             note.detail += ", read-only"
@@ -67,12 +68,12 @@ def probe(
     return ready
 
 
-def _ready(destination: Destination, retry: Callable[[int, Failure, float], None]) -> Ready:
+def _ready(destination: Destination, phase: Phase, retry: Callable[[int, Failure, float], None]) -> Ready:
     from dbswitch.database.probe import wait_until_ready
-    from dbswitch.switch import read_only_session
 
+    scripts = migration_check.scripts(destination) if phase is Phase.PROBE else None
     try:
-        ready = wait_until_ready(destination.url, destination.limits, on_retry=retry)
+        ready = wait_until_ready(destination.url, destination.limits, on_retry=retry, scripts=scripts)
     except DatabaseRejectedError as error:
         raise read_only_session.explained(destination, error) from None
     return read_only_session.required(destination, ready)

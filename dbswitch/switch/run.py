@@ -21,6 +21,7 @@ from dbswitch.switch import (
     edits,
     history,
     lock_file,
+    migration_check,
     own_values,
     project_state,
     recovery,
@@ -234,6 +235,7 @@ def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResul
     load_driver(work.interrupts)
     ready = probe_or_start(work.project, work.reporter, goal, planning.target, on_look=lease.look_for_newer)
     ending.identity, ending.address = ready.identity, goal.url.address
+    migration_check.report(work.reporter, planning.target, ready.migrations)
     lease.check()  # the last moment at which giving way to a newer request costs nothing
     match plan.mode:
         case Mode.RESTART:

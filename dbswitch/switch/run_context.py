@@ -69,3 +69,4 @@ class Destination(Struct, frozen=True):
     variables: Mapping[str, str]
     limits: ProbeLimits
     read_only: bool = False
+    migrations: Path | None = None  # the project's, to be compared

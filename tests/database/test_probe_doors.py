@@ -203,7 +203,7 @@ def on_a_still_clock(monkeypatch, kinds, limits, *, seconds_each=0.001):
         clock.now += seconds_each
         kind = kinds[min(self.attempts, len(kinds)) - 1]
         if kind is None:
-            return probe._Answer(IDENTITY, 1, 0.0, encrypted=False)
+            return probe._Answer(IDENTITY, 1, 0.0, encrypted=False, migrations=None)
         raise AttemptError(failure(kind))
 
     plan = probe._Wait.pause
@@ -264,10 +264,10 @@ def test_news_starts_the_waits_from_the_beginning(monkeypatch):
 def test_a_server_that_restarts_between_two_answers_has_to_answer_again(monkeypatch):
     started = iter(("1", "2", "2", "2"))
 
-    def ask(self):
+    def ask(self, needed=2):
         self.attempts += 1
         seen = Identity("d", "1", next(started), None, "18.4", in_recovery=False, read_only=False)
-        return probe._Answer(seen, 2, 0.0, encrypted=False)
+        return probe._Answer(seen, needed, 0.0, encrypted=False, migrations=None)
 
     monkeypatch.setattr(probe._Wait, "_ask", ask)
     seen = []

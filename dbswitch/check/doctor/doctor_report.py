@@ -115,7 +115,9 @@ def _target(facts: Facts, target: TargetFacts) -> dict[str, Any]:
         "tls_libpq": str(libpq_view(url)) if url is not None else None,
         "tls_node": str(node_view(url)) if url is not None else None,
         "migrations": compared
-        and {key: getattr(compared, key) for key in ("pending", "failed", "edited", "missing")},
+        and {
+            key: getattr(compared, key) for key in ("pending", "rolled_back", "failed", "edited", "missing")
+        },
         "trouble": trouble.what if trouble is not None else None,
     }
 

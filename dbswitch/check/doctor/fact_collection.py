@@ -11,13 +11,14 @@ from msgspec.structs import replace
 
 from dbswitch.check.doctor import installed_versions, reader_databases, server_and_files
 from dbswitch.check.doctor.doctor_facts import Answer, Facts, TargetFacts, Trouble
-from dbswitch.database.failures import explain
-from dbswitch.database.migrations import migration_state
+from dbswitch.database.failures import Failure, explain
+from dbswitch.database.migrations import read_scripts
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
 from dbswitch.database.tls import advice
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DbswitchError, UrlError
 from dbswitch.project import generated
+from dbswitch.project.migrations_folder import migrations_folder
 from dbswitch.project.targets import list_targets, resolve_ref
 from dbswitch.server.command_lines import masked_text
 from dbswitch.server.ports import listeners
@@ -26,14 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from dbswitch.database.failures import Failure
     from dbswitch.database.migrations import MigrationState
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target, TargetRef
 
 T = TypeVar("T")
 DEADLINE: Final = 3.0  # seconds; a serverless Postgres may need most of it to wake
-_AT_LEAST: Final = 0.5  # seconds for the migrations of a database that answered late
 _WORKERS: Final = 32
 # Programs that forward a local port to a remote database.
 _TUNNELS: Final = frozenset(
@@ -68,7 +67,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         known = [target for target, _ in resolved if target is not None]
         # Without the running server first: its row needs the server looked at, the databases need not wait for that.
         rows = _or_trouble(lambda: reader_databases.read_readers(project, known, ambient, None))
-        migrations = reader_databases.migrations_folder(project)
+        migrations = migrations_folder(project)
         wanted: dict[DatabaseUrl, Path | None] = {}
         for _, facts in resolved:
             through = _migrating_url(project, facts)
@@ -167,8 +166,10 @@ def _migrating_url(project: Project, target: TargetFacts) -> DatabaseUrl | None:
     return next((urls[key] for key in project.cli_variables if key in urls), target.url)
 
 
-def ask(url: DatabaseUrl, seconds: float = DEADLINE) -> Answer | Trouble:
-    """Log in and query the identity, in one attempt of at most `seconds`."""
+def ask(
+    url: DatabaseUrl, seconds: float = DEADLINE, *, scripts: Mapping[str, bytes] | None = None
+) -> tuple[Answer | Trouble, MigrationState | Trouble | None]:
+    """Log in and query the identity, in one attempt of at most `seconds`; with `scripts` compare the migrations too."""
 
     def once(_attempt: int, found: Failure, _wait: float) -> NoReturn:
         # Doctor reports the current state; `dbswitch wait` waits.
@@ -176,25 +177,24 @@ def ask(url: DatabaseUrl, seconds: float = DEADLINE) -> Answer | Trouble:
 
     limits = ProbeLimits(deadline=seconds, attempt_timeout=seconds, successes=1)
     try:
-        ready = wait_until_ready(url, limits, on_retry=once)
+        ready = wait_until_ready(url, limits, on_retry=once, scripts=scripts)
     except _FailedError as error:
         told = explain(error.failure, str(url))
-        return Trouble(f"{error.failure.text} ({error.failure.prisma_code})", told.facts, told.fix)
+        return Trouble(f"{error.failure.text} ({error.failure.prisma_code})", told.facts, told.fix), None
     except DbswitchError as error:
-        return Trouble.of(error)
-    return Answer(ready.identity, ready.latency * 1000, ready.encrypted, ready.notices)
+        return Trouble.of(error), None
+    state = ready.migrations
+    compared = Trouble.of(explain(state, str(url))) if isinstance(state, Failure) else state
+    return Answer(ready.identity, ready.latency * 1000, ready.encrypted, ready.notices), compared
 
 
 def _ask_both(
     url: DatabaseUrl, migrations: Path | None
 ) -> tuple[Answer | Trouble, MigrationState | Trouble | None]:
-    """Query the identity, then compare the migrations if a folder is given."""
-    began = time.monotonic()
-    answer = ask(url)
-    if migrations is None or isinstance(answer, Trouble):
-        return answer, None
-    left = max(_AT_LEAST, DEADLINE - (time.monotonic() - began))
-    return answer, _or_trouble(lambda: migration_state(url, migrations, timeout=left))
+    scripts = _or_trouble(lambda: read_scripts(migrations)) if migrations is not None else None
+    if isinstance(scripts, Trouble):
+        return ask(url)[0], scripts
+    return ask(url, scripts=scripts)
 
 
 def _tunnel_at(port: int) -> str | None:

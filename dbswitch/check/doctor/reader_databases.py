@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dbswitch.check.doctor import doctor_facts as facts
 from dbswitch.check.doctor.doctor_facts import ForeignVariable, ReaderFacts
 from dbswitch.database.place import place_in, place_of
 from dbswitch.database.url import DatabaseUrl, same_url
-from dbswitch.durable import read_regular_text
 from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.errors import UrlError
-from dbswitch.project import javascript_text
 from dbswitch.project.active import active
 from dbswitch.project.reader_profiles import all_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
-
-_MIGRATIONS_PATH: Final = re.compile(
-    r"\bmigrations['\"]?\s*:\s*\{[^}]*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)"
-)
 
 
 def read_readers(
@@ -89,29 +81,6 @@ def _has(target: Target, key: str, value: str) -> bool:
     own = target.variables.get(key)
     # DIRECT_URL of a target that sets DATABASE_URL only: the same database is the same target.
     return place_in(value) == place_of(target.url) if own is None else same_url(value, own)
-
-
-def migrations_folder(project: Project) -> Path | None:
-    """Return the folder of the migrations: from the Prisma config, else beside the schema; None if there is none."""
-    prisma = project.prisma
-    if prisma is None:
-        return None
-    places: list[Path] = []
-    if prisma.config_file is not None:
-        places += _configured_migrations(project.root, prisma.config_file)
-    if prisma.schema is not None:
-        schema = project.root / prisma.schema
-        places += [schema / "migrations", schema.parent / "migrations"]
-    return next((folder for folder in places if folder.is_dir()), None)
-
-
-def _configured_migrations(root: Path, config: str) -> list[Path]:
-    # A plain path only: doctor runs no code of the project.
-    try:
-        source = javascript_text.without_comments(read_regular_text(root / config, errors="replace"))
-    except OSError:
-        return []
-    return [root / found[1]] if (found := _MIGRATIONS_PATH.search(source)) is not None else []
 
 
 def foreign_variables(project: Project, ambient: Mapping[str, str]) -> tuple[ForeignVariable, ...]:

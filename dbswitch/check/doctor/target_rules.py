@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dbswitch.check.doctor.doctor_facts import Distance, Trouble, distance, same_database
 from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id, Level
+from dbswitch.database.migrations import count
 from dbswitch.database.tls import Encryption, advice, libpq_view, node_view
 from dbswitch.project.names import canonical
 
@@ -228,23 +229,20 @@ def _migrations(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
         )
     if state.pending:
         yield Id.MIGRATIONS_PENDING.found(
-            f"{target.name} lacks {_count(state.pending)}",
+            f"{target.name} lacks {count(state.pending)}",
             "" if state.has_table else "Prisma Migrate was never used on this database",
             *_some(state.pending),
+            *(f"{name} was rolled back" for name in state.rolled_back),
             fix=f"{run} migrate {'deploy' if target.protected else 'dev'}",
             level=level,
         )
     if state.missing:
         yield Id.MIGRATIONS_MISSING.found(
-            f"{target.name} has applied {_count(state.missing)} that this checkout does not have",
+            f"{target.name} has applied {count(state.missing)} that this checkout does not have",
             *_some(state.missing),
             fix="git pull, or change to the branch that has them",
             level=level,
         )
-
-
-def _count(names: tuple[str, ...]) -> str:
-    return f"{len(names)} migration{'s' if len(names) > 1 else ''}"
 
 
 def _some(names: tuple[str, ...]) -> tuple[str, ...]:
