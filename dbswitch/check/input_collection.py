@@ -18,14 +18,14 @@ from dbswitch.project.active import active
 from dbswitch.project.discovery import Project, apps_below, discover, load
 from dbswitch.project.git import GitError, top_level
 from dbswitch.project.reader_profiles import profiles
-from dbswitch.project.resolving import list_targets, resolve_ref, variable_names
-from dbswitch.project.target_sources import is_postgres
+from dbswitch.project.target_values import is_postgres
+from dbswitch.project.targets import list_targets, resolve_ref, variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from dbswitch.project.resolving import Target
     from dbswitch.project.target_sources import TargetRef
+    from dbswitch.project.targets import Target
 
 _MAX_BYTES = 2 << 20  # a larger file is a dump or a bundle, not source code
 _PRIVATE = (".env", ".env.local", ".env.development", ".env.development.local", ".env.production.local")
@@ -187,7 +187,7 @@ def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, st
             name for name in unignored if name.startswith(_PRIVATE_FOLDERS) or name in _PRIVATE
         ),
         url_variables=project.url_variables,
-        target_variables=variable_names(project),
+        target_variables=variable_names(project, refs),
         profiles=profiles(project),
         protected_targets=tuple(_protected(project, refs, ambient)),
         protected=frozenset(ref.name for ref in refs if ref.protected),

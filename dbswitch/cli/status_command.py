@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import TargetRef
+    from dbswitch.project.target_sources import TargetRef
     from dbswitch.switch.history import Past
     from dbswitch.switch.status import Status
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import TargetRef
+    from dbswitch.project.target_sources import TargetRef
 
 
 @command(SWITCH, usage="TARGET [OPTIONS]")

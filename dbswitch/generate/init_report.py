@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import DbswitchError
-from dbswitch.project.targets import active
+from dbswitch.project.active import active
 
 if TYPE_CHECKING:
+    from dbswitch.project.active import Active
     from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import Active, TargetRef
+    from dbswitch.project.target_sources import TargetRef
 
 
 def active_target(project: Project, targets: tuple[TargetRef, ...]) -> Active | str | None:

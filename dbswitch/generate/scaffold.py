@@ -31,7 +31,7 @@ from dbswitch.project.targets import list_targets
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import TargetRef
+    from dbswitch.project.target_sources import TargetRef
 
 _TEMPLATES = Path(__file__).parent / "templates" / "project"
 _TOKEN = f"{STATE_DIR}/token"

@@ -16,7 +16,7 @@ from dbswitch.errors import DbswitchError, InterruptedSwitchError, UrlError
 from dbswitch.project import entered, reader_files
 from dbswitch.project.read_only_target import as_read_only
 from dbswitch.project.reader_profiles import profiles, url_variables
-from dbswitch.project.resolving import Target, list_targets, resolve_ref
+from dbswitch.project.targets import Target, list_targets, resolve_ref
 from dbswitch.project.value_origin import ValueOrigin
 
 if TYPE_CHECKING:
@@ -321,7 +321,7 @@ class _Comparison:
     def _origin(self, target: Target) -> ValueOrigin:
         if target.name not in self._origins:
             self._origins[target.name] = ValueOrigin(
-                self._project, target, self._written, self._ambient, self._refs
+                self._project, target, self._written, self._refs, self._ambient
             )
         return self._origins[target.name]
 

@@ -9,6 +9,7 @@ from dbswitch.envfiles.precedence import AMBIENT, all_effective
 from dbswitch.errors import EnvFileError
 from dbswitch.project import entered, reader_files
 from dbswitch.project.reader_profiles import all_profiles
+from dbswitch.project.targets import list_targets
 from dbswitch.project.value_origin import ValueOrigin
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> 
         EnvFileError: an env file cannot be read; or one is loaded over the process environment and would lead the
             command to another database.
     """
-    origin = ValueOrigin(project, target, entered.load(project.private_dir), ambient)
+    origin = ValueOrigin(
+        project, target, entered.load(project.private_dir), list_targets(project, ambient=ambient), ambient
+    )
 
     def wrong(key: str, value: str) -> bool:
         if key in target.variables:

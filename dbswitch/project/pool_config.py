@@ -12,9 +12,9 @@ from dbswitch import redaction
 from dbswitch.database.url import DatabaseUrl, Secret
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.pools.pooler import Pooler
-from dbswitch.project import target_command
 from dbswitch.project.config import VariableName, close_names, config_error, convert, split_commands
 from dbswitch.project.names import NAME_RULE, valid_name
+from dbswitch.project.target_values import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +120,7 @@ def _password(project: Project, where: str, table: _Table, ambient: Mapping[str,
                 fix=f"export {table.password_env}, or use password_command",
             )
     elif table.password_command:
-        text = target_command.run(table.password_command, project.root, _COMMAND_TIMEOUT, f"[{where}]")
+        text = run_command(table.password_command, project.root, _COMMAND_TIMEOUT, f"[{where}]")
         password = text.rstrip("\r\n")
     else:
         return ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from dbswitch.database.place import Place, place_in
 from dbswitch.project.names import is_way_of

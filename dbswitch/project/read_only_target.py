@@ -14,7 +14,7 @@ from dbswitch.project.secret import SecretValues
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
-    from dbswitch.project.resolving import Target
+    from dbswitch.project.targets import Target
 
 
 def with_access(project: Project, target: Target, *, asked: bool | None) -> Target:

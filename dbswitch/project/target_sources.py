@@ -1,110 +1,111 @@
-"""Where targets come from, in their order: `env/NAME.env`, suffixed variables of the env files, `[targets.NAME]`.
-
-Finding a target reads names only; values are looked at when one is resolved (and to tell a Postgres URL from another).
-"""
+"""Where targets come from, in their order: `env/NAME.env`, suffixed variables of the env files, `[targets.NAME]`."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import read_regular, read_regular_text
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dbswitch.durable import read_regular_text
 from dbswitch.errors import ConfigError
 from dbswitch.project import names
+from dbswitch.project.config import FromVariable, TargetConfig
 from dbswitch.project.secret import SecretValues
+from dbswitch.project.target_values import (
+    bound_variables,
+    is_postgres,
+    parse_dotenv,
+    read_target_file,
+    run_command,
+    with_references,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from dbswitch.database.place import Place
-    from dbswitch.project.config import TargetConfig
     from dbswitch.project.discovery import Project
 
 TARGET_FOLDER = "env"
 # Variables that steer the process itself; a companion of this name is a coincidence (`NODE_ENV_PROD`).
 _NEVER = frozenset({"NODE_ENV", "NODE_OPTIONS", "PATH", "HOME", "PORT", "HOSTNAME", "SHELL", "USER"})
-_POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
-_REFERENCE_DEPTH = 5
-_LONGEST_VALUE = 65_536  # characters
-_REFERENCE = re.compile(r"(?<!\\)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-class SourceKind(StrEnum):
-    """The three places a target can come from, in order of precedence."""
-
-    FILE = "file"
-    SUFFIX = "suffix"
-    CONFIG = "config"
-
-
-@dataclass(frozen=True, slots=True)
-class TargetRef:
-    """A target that was found, before its values are known.
+class TargetRef(Struct, frozen=True):
+    """A target that was found. Its values come from `path`, else from `suffixed`, else from `settings`.
 
     Attributes:
         name: the name that is shown and typed.
-        aliases: its other names.
         source: where it comes from, for display.
-        suffix: of its variables, for `SourceKind.SUFFIX`.
+        aliases: its other names.
+        path: of its file in dotenv format, relative to the project.
+        suffixed: the variables of the env files that define its variables: `DATABASE_URL_PROD` to `DATABASE_URL`.
         settings: its `[targets.NAME]`, where there is one.
-        shadowed: sources of the same name that come later in the order and are not used.
+        shadowed: sources of the same name that are not used.
+        values: what it sets, as written; empty where it is not set now. None: a command would have to be run, or the
+            source cannot be read.
         places: where its URLs lead, as far as it can be known without running a command.
         guarded: the places that make it protected, whatever its name.
         protected_itself: it is protected by its name or by dbswitch.toml, not only by its place.
     """
 
     name: str
-    kind: SourceKind
     source: str
-    protected: bool
     aliases: tuple[str, ...] = ()
-    suffix: str | None = None
-    path: str | None = None  # of its env file, relative to the project
-    settings: TargetConfig | None = field(default=None, repr=False)
+    path: str | None = None
+    suffixed: dict[str, str] = {}
+    settings: TargetConfig | None = None
     shadowed: tuple[str, ...] = ()
+    values: SecretValues | None = None
     places: frozenset[Place] = frozenset()
-    guarded: frozenset[Place] = field(default=frozenset(), repr=False)
+    protected: bool = False
+    guarded: frozenset[Place] = frozenset()
     protected_itself: bool = False
 
     @property
     def runs_command(self) -> bool:
         """Whether its values come from a program that has to be run."""
-        return self.kind is SourceKind.CONFIG and self.settings is not None and bool(self.settings.command)
-
-
-def is_postgres(value: str) -> bool:
-    """Return whether a value is meant as a Postgres URL."""
-    return _POSTGRES.match(value.strip()) is not None
-
-
-def file_targets(project: Project) -> tuple[TargetRef, ...]:
-    """Return the targets of `env/NAME.env`: those that bind a database URL or have the name of a known target."""
-    folder = project.root / TARGET_FOLDER
-    try:
-        found = sorted(path.name.removesuffix(".env") for path in folder.glob("*.env") if path.is_file())
-    except OSError:
-        return ()
-    wanted = tuple(
-        name
-        for name in found
-        if names.valid_name(name)
-        and (names.canonical(name) in {"prod", "local"} or _binds_url(project, folder / f"{name}.env"))
-    )
-    shown = names.shown_names(wanted)
-    return tuple(
-        TargetRef(
-            name=shown[name],
-            kind=SourceKind.FILE,
-            source=f"{TARGET_FOLDER}/{name}.env",
-            protected=names.names_production(name),
-            aliases=(name,),
-            path=f"{TARGET_FOLDER}/{name}.env",
+        return (
+            not self.path and not self.suffixed and self.settings is not None and bool(self.settings.command)
         )
-        for name in wanted
-    )
+
+
+def find_targets(project: Project) -> tuple[TargetRef, ...]:
+    """Return the targets of each source, in the order of the sources; a name may occur once in each.
+
+    Raises:
+        EnvFileError: an env file cannot be read.
+    """
+    found: list[TargetRef] = []
+    for refs in (_in_folder(project), _with_suffix(project), _configured(project)):
+        shown = names.shown_names(tuple(ref.name for ref in refs))
+        found += (replace(ref, name=shown[ref.name], aliases=(ref.name, *ref.aliases)) for ref in refs)
+    return tuple(found)
+
+
+def _in_folder(project: Project) -> list[TargetRef]:
+    """Return the targets of `env/NAME.env`: those that bind a database URL, or have the name of a usual target."""
+    try:
+        files = sorted(path for path in (project.root / TARGET_FOLDER).glob("*.env") if path.is_file())
+    except OSError:
+        return []
+    keys = "|".join(re.escape(key) for key in project.url_variables)
+    binding = re.compile(rf"^\s*(?:export\s+)?(?:{keys})\s*=", re.MULTILINE)
+    found = []
+    for file in files:
+        name = file.name.removesuffix(".env")
+        if not names.valid_name(name):
+            continue
+        try:
+            binds_url = binding.search(read_regular_text(file, errors="replace")) is not None
+        except OSError:
+            binds_url = False
+        if binds_url or names.canonical(name) in {"prod", "local"}:
+            path = f"{TARGET_FOLDER}/{name}.env"
+            found.append(TargetRef(name, path, path=path))
+    return found
 
 
 def other_env_files(project: Project, name: str) -> str | None:
@@ -113,64 +114,39 @@ def other_env_files(project: Project, name: str) -> str | None:
     return path if names.valid_name(name) and (project.root / path).is_file() else None
 
 
-def suffix_targets(project: Project) -> tuple[TargetRef, ...]:
+def _with_suffix(project: Project) -> list[TargetRef]:
     """Return the targets of suffixed variables such as `DATABASE_URL_PROD` in the env files."""
-    bound, where = bound_variables(project)
-    suffixes = tuple(suffixed_urls(bound, project.url_variables))
-    shown = names.shown_names(tuple(names.from_suffix(suffix) for suffix in suffixes))
-    targets: list[TargetRef] = []
-    for suffix in suffixes:
-        spelled = names.from_suffix(suffix)
-        keys = suffixed_keys(bound, project.url_variables)[suffix]
-        key = next(
-            key for base in project.url_variables for key, variable in keys.items() if variable == base
+    bound, where = bound_variables(project.root)
+    found = []
+    for suffix, keys in suffixed_keys(bound, project.url_variables).items():
+        key = min(
+            (key for key, variable in keys.items() if variable in project.url_variables),
+            key=lambda key: project.url_variables.index(keys[key]),
         )
-        targets.append(
-            TargetRef(
-                name=shown[spelled],
-                kind=SourceKind.SUFFIX,
-                source=f"{key} in {where[key]}",
-                protected=names.names_production(spelled),
-                aliases=(spelled,),
-                suffix=suffix,
-            )
-        )
-    return tuple(targets)
+        found.append(TargetRef(names.from_suffix(suffix), f"{key} in {where[key]}", suffixed=keys))
+    return found
 
 
-def config_targets(project: Project) -> tuple[TargetRef, ...]:
-    """Return the targets whose `[targets.NAME]` itself defines where the values come from."""
-    own = {name: target for name, target in project.config.targets.items() if target.sources}
-    shown = names.shown_names(tuple(own))
-    return tuple(
+def _configured(project: Project) -> list[TargetRef]:
+    """Return the targets whose `[targets.NAME]` itself says where the values come from."""
+    return [
         TargetRef(
-            name=shown[name],
-            kind=SourceKind.CONFIG,
-            source=target.env_file or f"[targets.{name}] in dbswitch.toml",
-            protected=names.names_production(name),
-            aliases=(name, *target.aliases),
-            path=target.env_file,
-            settings=target,
+            name,
+            table.env_file or f"[targets.{name}] in dbswitch.toml",
+            aliases=table.aliases,
+            path=table.env_file,
+            settings=table,
         )
-        for name, target in own.items()
-    )
-
-
-def suffixed_urls(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """Return suffix -> {variable: value} for every suffix that a Postgres URL has, companions included. Pure.
-
-    A companion is any other variable with the same suffix (`BLOB_READ_WRITE_TOKEN_PROD`); the longest suffix wins.
-    """
-    keys = suffixed_keys(bound, bases)
-    return {
-        suffix: {variable: bound[key] for key, variable in found.items()} for suffix, found in keys.items()
-    }
+        for name, table in project.config.targets.items()
+        if table.sources
+    ]
 
 
 def suffixed_keys(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """Return suffix -> {suffixed variable: the variable it is for} as for :func:`suffixed_urls`. Pure.
+    """Return suffix -> {suffixed variable: the variable it is for} for every suffix that a Postgres URL has. Pure.
 
-    The longest variable that is known decides where the suffix begins: where the schema names
+    Any other variable with the same suffix is a companion (`BLOB_READ_WRITE_TOKEN_PROD`); the longest suffix wins. The
+    longest variable that is known decides where the suffix begins: where the schema names
     `POSTGRES_PRISMA_URL_NON_POOLING`, `POSTGRES_PRISMA_URL_NON_POOLING_PROD` has the suffix `PROD`.
     """
     split = {key: names.split_url_key(key, bases) for key, value in bound.items() if is_postgres(value)}
@@ -182,102 +158,59 @@ def suffixed_keys(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str,
     found: dict[str, dict[str, str]] = {suffix: {} for suffix in sorted(suffixes)}
     longest_first = sorted(suffixes, key=len, reverse=True)
     for key in bound:
-        parts = split.get(key) or _split_companion_key(key, longest_first)
+        parts = split.get(key)
         if parts is None:
-            continue
+            tail = next((suffix for suffix in longest_first if key.endswith(f"_{suffix}")), "")
+            parts = (key.removesuffix(f"_{tail}"), tail)
         variable, suffix = parts
         if suffix in found and variable not in _NEVER and names.valid_variable(variable):
             found[suffix][key] = variable
     return found
 
 
-def _split_companion_key(key: str, suffixes: list[str]) -> tuple[str, str] | None:
-    tail = next((suffix for suffix in suffixes if key.endswith(f"_{suffix}")), None)
-    return None if tail is None else (key.removesuffix(f"_{tail}"), tail)
+def read_values(
+    project: Project, ref: TargetRef, ambient: Mapping[str, str], *, lenient: bool = False
+) -> SecretValues:
+    """Return what a target sets, as written. A `command` target runs its command.
 
-
-def bound_variables(project: Project) -> tuple[SecretValues, dict[str, str]]:
-    """Return what the dev env files bind, highest precedence winning, and the file each comes from.
+    Args:
+        project: where to look.
+        ref: a listed target.
+        ambient: the process environment for `url_from` and `from`.
+        lenient: a variable whose source is not set is empty, instead of an error.
 
     Raises:
+        ConfigError: its source cannot be read, or its command failed.
         EnvFileError: an env file cannot be read.
     """
-    from dbswitch.envfiles.document import Document
-    from dbswitch.envfiles.effective_values import read_env_files
-    from dbswitch.envfiles.precedence import DEV_FILES
-
-    files = read_env_files(project.root)
+    if ref.path is not None:
+        return read_target_file(project.root / ref.path, ref.path)
+    settings = ref.settings
+    if ref.runs_command and settings is not None:
+        text = run_command(settings.command, project.root, settings.command_timeout, f"the target {ref.name}")
+        if is_postgres(text) and len(text.split()) == 1:  # `op read`, `vault kv get -field`: the bare value
+            return SecretValues({project.primary_variable: text.strip()})
+        return parse_dotenv(text, f"the output of the command of {ref.name}")
+    bound, _ = bound_variables(project.root)
+    if ref.suffixed:
+        return SecretValues({key: with_references(bound[name], bound) for name, key in ref.suffixed.items()})
+    assert settings is not None
+    sources = settings.variables
+    if settings.url_from is not None:
+        sources = {project.primary_variable: FromVariable(settings.url_from), **sources}
     values: dict[str, str] = {}
-    where: dict[str, str] = {}
-    for name in reversed(DEV_FILES):
-        if name in files:
-            for binding in Document.parse(files[name]).bindings:
-                values[binding.key] = binding.value
-                where[binding.key] = name
-    return SecretValues(values), where
-
-
-def with_references(value: str, bound: Mapping[str, str]) -> str:
-    """Return `value` with `${NAME}` of bound names replaced, as @next/env and Prisma do. Pure.
-
-    Unknown names stay as they are: a `$` in a password is more likely than a reference to nothing. So does a value that
-    names itself, or grows beyond what any variable is.
-    """
-    text = value
-    for _ in range(_REFERENCE_DEPTH):
-        replaced = _REFERENCE.sub(lambda match: bound.get(match[1], match[0]), text)
-        if replaced == text:
-            break
-        if len(replaced) > _LONGEST_VALUE:
-            return value
-        text = replaced
-    return text
-
-
-def read_target_file(path: Path, shown: str) -> SecretValues:
-    """Return what an `env/NAME.env` sets, as python-dotenv reads it, without interpolation.
-
-    Raises:
-        ConfigError: it cannot be read, is not UTF-8, or a line is no binding (its number is named, never its text).
-    """
-    try:
-        text = read_regular(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{shown} is not UTF-8", fix=f"save {shown} as UTF-8") from None
-    except OSError as error:
-        raise ConfigError(
-            f"{shown} cannot be read", facts=(str(error.strerror),), fix=f"make {shown} readable"
-        ) from None
-    return parse_dotenv(text, shown)
-
-
-def parse_dotenv(text: str, shown: str) -> SecretValues:
-    """Return the bindings in dotenv text as python-dotenv reads them.
-
-    Raises:
-        ConfigError: a line is not a binding.
-    """
-    import io
-
-    from dotenv.parser import parse_stream
-
-    values: dict[str, str] = {}
-    for binding in parse_stream(io.StringIO(text)):
-        if binding.error:
+    for key, source in sources.items():
+        if isinstance(source, str):
+            values[key] = source
+            continue
+        # The process environment beats the files, as it does for every reader.
+        value = ambient.get(source.source) or bound.get(source.source) or ""
+        if not value and not lenient:
             raise ConfigError(
-                f"{shown}, line {binding.original.line}: not a KEY=value line",
-                why="If part of the file were ignored, only some of the target's variables would be switched.",
-                fix=f"correct line {binding.original.line}, for example close its quote",
+                f"{ref.source} takes {key} from {source.source}, which is not set",
+                facts=("searched: the env files and the process environment",),
+                why="Only some of the target's variables would be switched.",
+                fix=f"set {source.source} in .env.local, or export it",
             )
-        if binding.key is not None and binding.value is not None:
-            values[binding.key] = binding.value
+        values[key] = with_references(value, bound)
     return SecretValues(values)
-
-
-def _binds_url(project: Project, path: Path) -> bool:
-    try:
-        text = read_regular_text(path, errors="replace")
-    except OSError:
-        return False
-    keys = "|".join(re.escape(key) for key in project.url_variables)
-    return re.search(rf"^\s*(?:export\s+)?(?:{keys})\s*=", text, re.MULTILINE) is not None

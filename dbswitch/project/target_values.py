@@ -1,93 +1,145 @@
-"""The variables that a listed target sets, read from its source."""
+"""Reading the values of targets: from env files, files in dotenv format, and the output of a `command`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+import io
+import re
+import subprocess
+from typing import TYPE_CHECKING
 
+from dbswitch.durable import read_regular
+from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.effective_values import read_env_files
+from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
-from dbswitch.project.config import FromVariable
 from dbswitch.project.secret import SecretValues
-from dbswitch.project.target_sources import (
-    SourceKind,
-    TargetRef,
-    bound_variables,
-    is_postgres,
-    parse_dotenv,
-    read_target_file,
-    suffixed_urls,
-    with_references,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from dbswitch.project.config import TargetConfig
-    from dbswitch.project.discovery import Project
+_POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
+_REFERENCE = re.compile(r"(?<!\\)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_REFERENCE_DEPTH = 5
+_LONGEST_VALUE = 65_536  # characters
+_LARGEST_OUTPUT = 1 << 20  # bytes; far more than any target needs
 
 
-def read_values(
-    project: Project, ref: TargetRef, ambient: Mapping[str, str], *, lenient: bool = False
-) -> SecretValues:
-    """Return what a target sets, as written. A `command` target runs its command.
+def is_postgres(value: str) -> bool:
+    """Return whether a value is meant as a Postgres URL."""
+    return _POSTGRES.match(value.strip()) is not None
 
-    Args:
-        project: where to look.
-        ref: a listed target.
-        ambient: the process environment for `url_from` and `from`.
-        lenient: a variable whose source is not set is empty, instead of an error.
+
+def bound_variables(root: Path) -> tuple[SecretValues, dict[str, str]]:
+    """Return what the dev env files bind, highest precedence winning, and the file each comes from.
 
     Raises:
-        ConfigError: its source cannot be read, or its command failed.
         EnvFileError: an env file cannot be read.
     """
-    match ref.kind:
-        case SourceKind.FILE:
-            assert ref.path is not None
-            return read_target_file(project.root / ref.path, ref.path)
-        case SourceKind.SUFFIX:
-            assert ref.suffix is not None
-            bound, _ = bound_variables(project)
-            found = suffixed_urls(bound, project.url_variables)[ref.suffix]
-            return SecretValues({key: with_references(value, bound) for key, value in found.items()})
-        case SourceKind.CONFIG:
-            assert ref.settings is not None
-            return _configured(project, ref, ref.settings, ambient, lenient=lenient)
-        case _:
-            assert_never(ref.kind)
-
-
-def _configured(
-    project: Project, ref: TargetRef, settings: TargetConfig, ambient: Mapping[str, str], *, lenient: bool
-) -> SecretValues:
-    if settings.env_file is not None:
-        return read_target_file(project.root / settings.env_file, settings.env_file)
-    if settings.command:
-        from dbswitch.project.target_command import run
-
-        text = run(settings.command, project.root, settings.command_timeout, f"the target {ref.name}")
-        if is_postgres(text) and len(text.split()) == 1:  # `op read`, `vault kv get -field`: the bare value
-            return SecretValues({project.primary_variable: text.strip()})
-        return parse_dotenv(text, f"the output of the command of {ref.name}")
-    bound, _ = bound_variables(project)
+    files = read_env_files(root)
     values: dict[str, str] = {}
-    sources = settings.variables
-    if settings.url_from is not None:
-        sources = {project.primary_variable: FromVariable(settings.url_from), **sources}
-    for key, source in sources.items():
-        if isinstance(source, str):
-            values[key] = source
-            continue
-        # The process environment beats the files, as it does for every reader.
-        value = ambient.get(source.source) or bound.get(source.source)
-        if value:
-            values[key] = with_references(value, bound)
-        elif lenient:
-            values[key] = ""
-        else:
+    where: dict[str, str] = {}
+    for name in reversed(DEV_FILES):
+        if name in files:
+            for binding in Document.parse(files[name]).bindings:
+                values[binding.key] = binding.value
+                where[binding.key] = name
+    return SecretValues(values), where
+
+
+def with_references(value: str, bound: Mapping[str, str]) -> str:
+    """Return `value` with `${NAME}` of bound names replaced, as @next/env and Prisma do. Pure.
+
+    Unknown names stay as they are: a `$` in a password is more likely than a reference to nothing. So does a value that
+    names itself, or grows beyond what any variable is.
+    """
+    text = value
+    for _ in range(_REFERENCE_DEPTH):
+        replaced = _REFERENCE.sub(lambda match: bound.get(match[1], match[0]), text)
+        if replaced == text:
+            break
+        if len(replaced) > _LONGEST_VALUE:
+            return value
+        text = replaced
+    return text
+
+
+def read_target_file(path: Path, shown: str) -> SecretValues:
+    """Return what an `env/NAME.env` sets, as python-dotenv reads it, without interpolation.
+
+    Raises:
+        ConfigError: it cannot be read, is not UTF-8, or a line is no binding (its number is named, never its text).
+    """
+    try:
+        text = read_regular(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{shown} is not UTF-8", fix=f"save {shown} as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{shown} cannot be read", facts=(str(error.strerror),), fix=f"make {shown} readable"
+        ) from None
+    return parse_dotenv(text, shown)
+
+
+def parse_dotenv(text: str, shown: str) -> SecretValues:
+    """Return the bindings in dotenv text as python-dotenv reads them.
+
+    Raises:
+        ConfigError: a line is not a binding.
+    """
+    from dotenv.parser import parse_stream
+
+    values: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
             raise ConfigError(
-                f"{ref.source} takes {key} from {source.source}, which is not set",
-                facts=("searched: the env files and the process environment",),
-                why="Only some of the target's variables would be switched.",
-                fix=f"set {source.source} in .env.local, or export it",
+                f"{shown}, line {binding.original.line}: not a KEY=value line",
+                why="If part of the file were ignored, only some of the target's variables would be switched.",
+                fix=f"correct line {binding.original.line}, for example close its quote",
             )
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
     return SecretValues(values)
+
+
+def run_command(argv: tuple[str, ...], folder: Path, timeout: float, owner: str) -> str:
+    """Return what a command prints (`op read`, `vault`, `neon`). No shell; `timeout` in seconds, `owner` for messages.
+
+    Raises:
+        ConfigError: not found, failed, too slow, or its output is not UTF-8 or larger than 1 MiB. What the command
+            prints, also to stderr, is a secret and not shown.
+    """
+
+    def failed(what: str, fact: str, fix: str) -> ConfigError:
+        return ConfigError(
+            f"the command of {owner} {what}",
+            facts=(fact,),
+            why="The values come from this command.",
+            fix=fix,
+        )
+
+    program = argv[0]
+    try:
+        done = subprocess.run(argv, cwd=folder, capture_output=True, timeout=timeout, check=False)
+    except FileNotFoundError:
+        raise failed("was not found", program, f"install {program}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in one of the arguments
+        reason = error.strerror if isinstance(error, OSError) else error
+        fix = f"correct the command of {owner} in dbswitch.toml"
+        raise failed("cannot be run", f"{program}: {reason}", fix) from None
+    except subprocess.TimeoutExpired:
+        fix = "run it yourself once (it may be waiting for a login), or set command_timeout"
+        raise failed(f"did not finish within {timeout:g} s", program, fix) from None
+    if done.returncode != 0:
+        raise failed(
+            f"failed with exit code {done.returncode}",
+            f"{program}; its output is not shown because it may contain secrets",
+            "run it yourself to see its output",
+        )
+    expected = "it must print one URL, or KEY=value lines, as UTF-8"
+    if len(done.stdout) > _LARGEST_OUTPUT:
+        raise failed("printed more than 1 MiB", program, expected)
+    try:
+        return done.stdout.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise failed("printed output that is not UTF-8", program, expected) from None

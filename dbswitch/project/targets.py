@@ -1,33 +1,247 @@
-"""The project's targets, for the other packages: listing them, resolving one, and which one is active."""
+"""The project's targets: listing them, and resolving one to its values."""
 
 from __future__ import annotations
 
-from dbswitch.project.active import Active, ActiveKind, ReaderState, active
-from dbswitch.project.resolving import (
-    Target,
-    find,
-    known_values,
-    list_targets,
-    lookup,
-    resolve,
-    resolve_ref,
-    variable_names,
-)
-from dbswitch.project.target_sources import SourceKind, TargetRef
+import difflib
+import os
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Active",
-    "ActiveKind",
-    "ReaderState",
-    "SourceKind",
-    "Target",
-    "TargetRef",
-    "active",
-    "find",
-    "known_values",
-    "list_targets",
-    "lookup",
-    "resolve",
-    "resolve_ref",
-    "variable_names",
-]
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.errors import ConfigError, UrlError, UsageError
+from dbswitch.project import names
+from dbswitch.project.protection import places_in, with_protection
+from dbswitch.project.read_only_target import as_read_only
+from dbswitch.project.secret import SecretValues
+from dbswitch.project.target_sources import TargetRef, find_targets, other_env_files, read_values
+from dbswitch.project.target_values import is_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.project.config import TargetConfig
+    from dbswitch.project.discovery import Project
+
+
+class Target(Struct, frozen=True):
+    """A named database with its values, which are secrets.
+
+    Attributes:
+        variables: what it sets, URLs in the form that every reader reads alike.
+        primary: the variable that holds `url`.
+        settings: its `[targets.NAME]`, where there is one.
+        read_only: its URLs ask for read-only sessions, although its source does not say so.
+    """
+
+    name: str
+    variables: SecretValues
+    protected: bool
+    source: str
+    primary: str
+    url: DatabaseUrl
+    settings: TargetConfig | None = None
+    notices: tuple[str, ...] = ()
+    read_only: bool = False
+
+    @property
+    def start(self) -> tuple[str, ...]:
+        """The command that starts its database on this machine; empty where there is none."""
+        return self.settings.start if self.settings is not None else ()
+
+
+def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) -> tuple[TargetRef, ...]:
+    """Return the project's targets, each once, in the order of their sources, with what protects them.
+
+    Of several sources of one name the first counts that sets the app's variable: a left-over `DIRECT_URL_PROD` does not
+    displace `[targets.prod]`. `ambient` is the process environment for `url_from` and `from`; None is this process's own.
+
+    Raises:
+        ConfigError: a target or an alias has the same name as a command, or two targets have the same name.
+        EnvFileError: an env file cannot be read.
+    """
+    environment = os.environ if ambient is None else ambient
+    found: dict[str, TargetRef] = {}
+    for one in find_targets(project):
+        ref = _with_values(project, one, environment)
+        used = found.get(ref.name)
+        if used is not None:
+            if not _sets_app_variable(project, used) and _sets_app_variable(project, ref):
+                used, ref = ref, used
+            ref = replace(
+                used,
+                aliases=tuple(dict.fromkeys((*used.aliases, *ref.aliases))),
+                shadowed=(*used.shadowed, *ref.shadowed, ref.source),
+            )
+        found[ref.name] = ref
+    targets = tuple(_with_settings(project, ref, tuple(found)) for ref in found.values())
+    _refuse_clashes(targets)
+    return with_protection(targets)
+
+
+def _with_values(project: Project, ref: TargetRef, ambient: Mapping[str, str]) -> TargetRef:
+    if ref.runs_command:
+        return ref
+    try:
+        values = read_values(project, ref, ambient, lenient=True)
+    except ConfigError:  # a broken target must not hide the others; resolving it reports the error
+        return ref
+    return replace(ref, values=values, places=places_in(project, values))
+
+
+def _sets_app_variable(project: Project, ref: TargetRef) -> bool:
+    return ref.values is None or project.primary_variable in ref.values
+
+
+def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> Target:
+    """Return the target that `name`, or an alias, means, with its values. A `command` target runs its command.
+
+    `ambient` is the process environment for `url_from` and `from`; None is this process's own.
+
+    Raises:
+        UsageError: no such target; the message has the close names and the list.
+        ConfigError: its source cannot be read, its command failed, or it sets no database URL.
+        UrlError: a URL in it cannot be used.
+        EnvFileError: an env file cannot be read.
+    """
+    return resolve_ref(project, lookup(project, name, ambient=ambient), ambient=ambient)
+
+
+def lookup(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> TargetRef:
+    """Return the listed target that `name` means, without reading its values.
+
+    Raises:
+        UsageError: no such target; the message has the close names and the list.
+        ConfigError: the targets cannot be listed.
+        EnvFileError: an env file cannot be read.
+    """
+    targets = list_targets(project, ambient=ambient)
+    wanted = name.lower()
+    by_name = {alias.lower(): ref for ref in reversed(targets) for alias in ref.aliases}
+    ref = (by_name | {ref.name.lower(): ref for ref in targets}).get(wanted)
+    if ref is None:
+        raise _unknown(project, targets, name)
+    return ref
+
+
+def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] | None = None) -> Target:
+    """Return the values of a listed target. Raises as :func:`resolve`, but for UsageError."""
+    values = read_values(project, ref, os.environ if ambient is None else ambient)
+    primary = next((key for key in project.url_variables if key in values), None)
+    if primary is None:
+        raise ConfigError(
+            f"the target {ref.name} has no database URL",
+            facts=(
+                f"{ref.source} sets {', '.join(sorted(values)) or 'nothing'}",
+                f"looked for {', '.join(project.url_variables)}",
+            ),
+            why="A target needs a database URL.",
+            fix=f"set {project.url_variables[0]} in {ref.source}",
+        )
+    urls = {
+        key: DatabaseUrl.parse(value, name=key)
+        for key, value in values.items()
+        if key in project.url_variables or is_postgres(value)
+    }
+    variables = {**values, **{key: url.env_form() for key, url in urls.items()}}
+    return Target(
+        name=ref.name,
+        variables=SecretValues(variables),
+        protected=ref.protected or not ref.guarded.isdisjoint(places_in(project, variables)),
+        source=ref.source,
+        primary=primary,
+        url=urls[primary],
+        settings=ref.settings,
+        notices=tuple(f"{key}: {warning}" for key, url in urls.items() for warning in url.warnings()),
+    )
+
+
+def variable_names(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str]:
+    """Return every variable that some target sets, as far as it can be known without running a `command`."""
+    found = {key for ref in refs for key in ref.values or ()}
+    if any(ref.runs_command for ref in refs):
+        found.add(project.primary_variable)
+    return frozenset(found)
+
+
+def known_values(
+    project: Project, refs: tuple[TargetRef, ...], ambient: Mapping[str, str]
+) -> Mapping[str, set[str]]:
+    """Return every value some target gives a variable, as written and as dbswitch writes it; full of secrets."""
+    found: dict[str, set[str]] = {}
+    for ref in refs:
+        forms: list[Mapping[str, str]] = [ref.values or {}]
+        if ref.values is not None:
+            try:
+                target = resolve_ref(project, ref, ambient=ambient)
+                forms += [target.variables, as_read_only(project, target).variables]
+            except (ConfigError, UrlError):  # a broken target must not block a switch between the others
+                pass
+        for form in forms:
+            for key, value in form.items():
+                found.setdefault(key, set()).add(value)
+    return found
+
+
+def _with_settings(project: Project, ref: TargetRef, shown: tuple[str, ...]) -> TargetRef:
+    tables = project.config.targets
+    settings = ref.settings or next(
+        (tables[name] for name in tables if name in {ref.name, *ref.aliases}), None
+    )
+    if settings is None:
+        # `[targets.prod]` also applies to env/production.env, unless the project has both.
+        canonical = names.canonical(ref.name)
+        meant = (name for name in tables if names.canonical(name) == canonical and name not in shown)
+        settings = next((tables[name] for name in meant), None)
+    family = names.family(ref.name)
+    aliases = (*ref.aliases, *(family if [name for name in shown if name in family] == [ref.name] else ()))
+    protected = names.names_production(ref.name)
+    if settings is not None:
+        aliases = (*aliases, *settings.aliases)
+        protected = protected if settings.protected is None else settings.protected
+    others = tuple(dict.fromkeys(alias for alias in aliases if alias != ref.name))
+    return replace(ref, aliases=others, protected=protected, settings=settings)
+
+
+def _refuse_clashes(targets: tuple[TargetRef, ...]) -> None:
+    owner: dict[str, TargetRef] = {}
+    for ref in targets:
+        written = set(ref.settings.aliases) if ref.settings is not None else set()
+        for name in (ref.name, *sorted(written)):
+            if name in names.RESERVED:
+                raise ConfigError(
+                    f"the target `{name}` has the same name as a command",
+                    facts=(f"it comes from {ref.source}",),
+                    why=f"`dbswitch {name}` would be ambiguous.",
+                    fix="give it another name",
+                )
+            if name in owner and owner[name] is not ref:
+                raise ConfigError(
+                    f"two targets have the name `{name}`",
+                    facts=(f"{owner[name].name} from {owner[name].source}", f"{ref.name} from {ref.source}"),
+                    why="The name must be unambiguous.",
+                    fix="change one of the aliases in dbswitch.toml",
+                )
+            owner[name] = ref
+
+
+def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> UsageError:
+    listed = ", ".join(ref.name for ref in targets)
+    facts = [f"targets: {listed}" if targets else "this project has no targets yet"]
+    empty = other_env_files(project, name)
+    if empty is not None:
+        facts.append(f"{empty} exists, but sets none of {', '.join(project.url_variables)}")
+    # A target is named, and no switch to it suggested.
+    known = {alias: f"the target `{ref.name}`" for ref in targets for alias in (ref.name, *ref.aliases)}
+    known |= {command: f"the command `dbswitch {command}`" for command in names.COMMANDS}
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    if close:
+        fix = f"did you mean {known[close[0]]}?"
+    elif targets:
+        fix = "`dbswitch targets` lists the targets, `dbswitch --help` the commands"
+    else:
+        fix = "dbswitch init, or add DATABASE_URL_LOCAL and DATABASE_URL_PROD to .env.local"
+    return UsageError(
+        f"unknown target `{name}`", facts=facts, why="dbswitch can only switch to a known target.", fix=fix
+    )

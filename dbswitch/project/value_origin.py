@@ -8,9 +8,9 @@ from dbswitch.database.place import place_in
 from dbswitch.database.url import same_url
 from dbswitch.project.config import FromVariable
 from dbswitch.project.names import has_suffix
-from dbswitch.project.protection import places_in
-from dbswitch.project.resolving import known_values, list_targets, variable_names
-from dbswitch.project.target_sources import bound_variables, suffixed_keys
+from dbswitch.project.protection import explicit, places_in
+from dbswitch.project.target_values import bound_variables
+from dbswitch.project.targets import known_values, list_targets, variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from dbswitch.database.place import Place
     from dbswitch.project.discovery import Project
     from dbswitch.project.entered import Entered
-    from dbswitch.project.resolving import Target
     from dbswitch.project.target_sources import TargetRef
+    from dbswitch.project.targets import Target
 
 
 class ValueOrigin:
@@ -36,42 +36,33 @@ class ValueOrigin:
         project: Project,
         target: Target,
         entered: Entered,
-        ambient: Mapping[str, str] | None = None,
-        refs: tuple[TargetRef, ...] | None = None,
+        refs: tuple[TargetRef, ...],
+        ambient: Mapping[str, str],
     ) -> None:
-        """`refs` are the listed targets; None lists them."""
-        refs = list_targets(project, ambient=ambient) if refs is None else refs
-        self._project = project
+        """`refs` are the listed targets, `ambient` is the process environment for `url_from` and `from`."""
         self._target = target
         self._entered = entered
-        self._values = known_values(project, refs, ambient=ambient)
+        self._values = known_values(project, refs, ambient)
         self._deciding = frozenset(project.url_variables) - frozenset(project.shadow_variables)
         set_by_targets = variable_names(project, refs)
         self._definitions = _definitions(project, refs) - set_by_targets - self._deciding
         self.absent = (set_by_targets | entered.variables | self._deciding) - frozenset(target.variables)
         self._place = place_in(target.variables[target.primary])
         own = next((ref for ref in refs if ref.name == target.name), None)
-        self._allowed = (
-            places_in(project, target.variables)
-            if own is not None and own.protected_itself
-            else frozenset({self._place})
+        others = [ref for ref in refs if ref.name != target.name]
+        places = places_in(project, target.variables)
+        itself = own is not None and own.protected_itself
+        self._allowed = places if itself else frozenset({self._place})
+        self.guardians = tuple(
+            ref.name
+            for ref in others
+            if own is not None and target.protected and not itself
+            if ref.protected_itself and any(self._leads(ref, place) for place in places)
         )
-        self.guardians: tuple[str, ...] = ()
-        if own is not None and target.protected and not own.protected_itself:
-            places = places_in(project, target.variables)
-            self.guardians = tuple(
-                ref.name
-                for ref in refs
-                if ref.protected_itself
-                and ref.name != target.name
-                and any(self._leads(ref, place) for place in places)
-            )
         self._others = tuple(
             ref
-            for ref in refs
-            if ref.protected
-            and ref.name != target.name
-            and not (self._place is not None and self._leads(ref, self._place))
+            for ref in others
+            if ref.protected and not (self._place is not None and self._leads(ref, self._place))
         )
 
     def known(self, key: str, value: str) -> bool:
@@ -121,28 +112,25 @@ def is_guarded(project: Project, target: Target, entered: Entered, ambient: Mapp
     own = next((ref for ref in refs if ref.name == target.name), None)
     if target.protected or own is None:
         return target.protected
-    told = own.settings.protected if own.settings is not None else None
     places = places_in(project, target.variables)
     return any(
         ref.protected
+        and ref.name != target.name
         and not ref.places
-        and (told is not False or (ref.settings is not None and ref.settings.protected is True))
+        and (explicit(own) is not False or explicit(ref) is True)
         and any(entered.leads_to(ref.name, place) for place in places)
         for ref in refs
-        if ref.name != target.name
     )
 
 
 def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str]:
-    bound, _ = bound_variables(project)
-    found = {key for keys in suffixed_keys(bound, project.url_variables).values() for key in keys}
-    for ref in refs:
-        if ref.settings is not None:
-            found.update(
-                one.source for one in ref.settings.variables.values() if isinstance(one, FromVariable)
-            )
-            if ref.settings.url_from is not None:
-                found.add(ref.settings.url_from)
+    bound, _ = bound_variables(project.root)
     suffixes = {name.upper().replace("-", "_") for ref in refs for name in (ref.name, *ref.aliases)}
-    found.update(key for key in bound if has_suffix(key, suffixes))
+    found = {key for key in bound if has_suffix(key, suffixes)}
+    for ref in refs:
+        found |= set(ref.suffixed)
+        if ref.settings is not None:
+            sources = ref.settings.variables.values()
+            found |= {one.source for one in sources if isinstance(one, FromVariable)}
+            found |= {ref.settings.url_from} if ref.settings.url_from else set()
     return frozenset(found)

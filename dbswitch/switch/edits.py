@@ -33,7 +33,7 @@ def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
     """Return the target with its values; it is also protected by a database that is known only from earlier switches.
 
     Raises:
-        DbswitchError: as :func:`dbswitch.project.resolving.resolve`.
+        DbswitchError: as :func:`dbswitch.project.targets.resolve`.
     """
     target = targets.resolve(project, name, ambient=ambient)
     guarded = is_guarded(project, target, entered.load(project.private_dir), ambient)
@@ -84,7 +84,7 @@ def planned(
         EnvFileError: afterwards a reader would still be led to the database of another protected target.
     """
     git_error = project.git_error
-    origin = ValueOrigin(project, target, written, ambient)
+    origin = ValueOrigin(project, target, written, targets.list_targets(project, ambient=ambient), ambient)
     files = {**reader_files.read(project), **files}
     plan = plan_edits(
         files=files,

@@ -80,7 +80,7 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
         server=observation.observe(spec, ask=ask and not (verify_later and hot_client and route is not None)),
         files=files,
         env_file_keys=bound,
-        target_keys=targets.variable_names(project) | written.variables,
+        target_keys=targets.variable_names(project, targets.list_targets(project)) | written.variables,
         entered=written,
         # The server starts with none of these variables in its environment, so only the files count.
         previous=active(project, {}).nominal_target,

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project import reader_profiles, targets
+from dbswitch.project.active import active
 from dbswitch.project.read_only_target import with_access
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import (
@@ -140,11 +141,11 @@ def _dry_run(session: Session, request: Request) -> None:
 def _named(project: Project, target: str) -> str:
     if target != PREVIOUS:
         return targets.lookup(project, target).name
-    active = targets.active(project, {}).nominal_target
-    name = history.previous_target(project.private_dir, active)
+    before = active(project, {}).nominal_target
+    name = history.previous_target(project.private_dir, before)
     if name is not None:
         return targets.lookup(project, name).name
-    if active is not None and own_values.available(project):
+    if before is not None and own_values.available(project):
         return own_values.NAME
     raise UsageError(
         "there is no previous target",

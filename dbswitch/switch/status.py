@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dbswitch.project.active import Active, ReaderState
     from dbswitch.project.discovery import Project
     from dbswitch.project.exported import Exported
-    from dbswitch.project.targets import TargetRef
+    from dbswitch.project.target_sources import TargetRef
     from dbswitch.server.observation import Observation
     from dbswitch.switch.tickets import Holder
 

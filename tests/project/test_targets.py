@@ -6,9 +6,11 @@ import sys
 import pytest
 
 from dbswitch.errors import ConfigError, UrlError, UsageError
+from dbswitch.project.active import ActiveKind, active
 from dbswitch.project.discovery import discover
-from dbswitch.project.target_sources import SourceKind, suffixed_urls, with_references
-from dbswitch.project.targets import ActiveKind, active, list_targets, resolve, variable_names
+from dbswitch.project.target_sources import suffixed_keys
+from dbswitch.project.target_values import with_references
+from dbswitch.project.targets import list_targets, resolve, variable_names
 
 LOCAL = "postgresql://app:local-pw@localhost:5432/shop"
 PROD = "postgresql://app:prod-pw@db.example.test:5432/shop"
@@ -75,7 +77,7 @@ def test_the_first_source_in_the_order_decides_and_the_others_are_named(suffixed
     suffixed.write("env/production.env", f"DATABASE_URL={STAGING}\n")
     suffixed.write("dbswitch.toml", '[targets.prod]\nurl_from = "X"\n')
     prod = next(ref for ref in list_targets(project(suffixed)) if ref.name == "prod")
-    assert (prod.kind, prod.source) == (SourceKind.FILE, "env/production.env")
+    assert prod.source == "env/production.env"
     assert len(prod.shadowed) == 2
     assert resolve(project(suffixed), "prod", ambient={}).variables["DATABASE_URL"] == STAGING
 
@@ -93,10 +95,9 @@ def test_a_suffix_only_makes_a_target_when_a_postgres_url_has_it():
         "NODE_ENV_PROD": "production",
         "NEXT_PUBLIC_SITE": "x",
     }
-    found = suffixed_urls(bound, ("DATABASE_URL",))
-    assert found == {
-        "EU_PROD": {"DATABASE_URL": PROD, "TOKEN": "e"},
-        "PROD": {"DATABASE_URL": PROD, "TOKEN": "p"},
+    assert suffixed_keys(bound, ("DATABASE_URL",)) == {
+        "EU_PROD": {"DATABASE_URL_EU_PROD": "DATABASE_URL", "TOKEN_EU_PROD": "TOKEN"},
+        "PROD": {"DATABASE_URL_PROD": "DATABASE_URL", "TOKEN_PROD": "TOKEN"},
     }
 
 
@@ -325,7 +326,11 @@ def test_the_variables_of_all_targets_are_known_without_running_a_command(suffix
     suffixed.write(
         "dbswitch.toml", f'[targets.x]\ncommand = ["{sys.executable}", "-c", "open(\'ran\', \'w\')"]\n'
     )
-    assert variable_names(project(suffixed)) == {"DATABASE_URL", "BLOB_READ_WRITE_TOKEN", "STAGE_ONLY"}
+    assert variable_names(project(suffixed), list_targets(project(suffixed))) == {
+        "DATABASE_URL",
+        "BLOB_READ_WRITE_TOKEN",
+        "STAGE_ONLY",
+    }
     assert not (suffixed.root / "ran").exists()
 
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from dbswitch.database.migrations import MigrationState
     from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import Target, TargetRef
+    from dbswitch.project.target_sources import TargetRef
+    from dbswitch.project.targets import Target
 
 T = TypeVar("T")
 DEADLINE: Final = 3.0  # seconds; a serverless Postgres may need most of it to wake
