@@ -17,15 +17,15 @@ from dbswitch.generate import writing
 from dbswitch.generate.admin_page import plan_admin_page
 from dbswitch.generate.admin_route import plan_admin_route
 from dbswitch.generate.client import plan_client, replacement_advice
-from dbswitch.generate.header import FileState
 from dbswitch.generate.identity_route import plan_identity_route
-from dbswitch.generate.token import ensure_token
+from dbswitch.generate.scaffold import ensure_token
+from dbswitch.generate.writing import FileState
 from dbswitch.project import server_spec
 from dbswitch.project.generated import find
 from dbswitch.server.server_record import read_record
 
 if TYPE_CHECKING:
-    from dbswitch.generate.header import GeneratedFile
+    from dbswitch.generate.writing import GeneratedFile
     from dbswitch.project.discovery import Project
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from dbswitch.errors import ConfigError
 from dbswitch.generate.admin_route import RouteFacts, plan_admin_route, route_facts
-from dbswitch.generate.header import GeneratedFile, sign
 from dbswitch.generate.template import fill, read_template
+from dbswitch.generate.writing import GeneratedFile, sign
 from dbswitch.project.generated import find, url_path
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
-from dbswitch.generate.header import GeneratedFile, is_pristine, sign
 from dbswitch.generate.project_client import ProjectClient, import_lines, project_client
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
+from dbswitch.generate.writing import GeneratedFile, is_pristine, sign
 from dbswitch.project.generated import find
 
 if TYPE_CHECKING:

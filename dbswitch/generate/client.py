@@ -19,10 +19,9 @@ from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.durable import read_regular_text
 from dbswitch.errors import ConfigError
 from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacement_notes
-from dbswitch.generate.header import GeneratedFile, is_pristine, sign
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
-from dbswitch.generate.writing import kept_copy
+from dbswitch.generate.writing import GeneratedFile, is_pristine, kept_copy, sign
 from dbswitch.project.generated import find
 from dbswitch.project.packages import installed_version
 

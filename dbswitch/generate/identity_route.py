@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.generate.header import GeneratedFile, sign
 from dbswitch.generate.project_client import ProjectClient, import_lines, project_client
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
+from dbswitch.generate.writing import GeneratedFile, sign
 from dbswitch.project.generated import find
 
 if TYPE_CHECKING:

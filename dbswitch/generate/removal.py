@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 from dbswitch.durable import read_regular, replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.generate import existing_client, scaffold
-from dbswitch.generate.header import is_pristine
 from dbswitch.generate.package_scripts import remove_scripts
 from dbswitch.generate.style import read_style
-from dbswitch.generate.writing import REPLACED, kept_copy
+from dbswitch.generate.writing import REPLACED, is_pristine, kept_copy
 from dbswitch.project.generated import find
 
 if TYPE_CHECKING:

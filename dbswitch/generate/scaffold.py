@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +25,6 @@ from dbswitch.durable import (
 from dbswitch.errors import ConfigError
 from dbswitch.generate.init_report import active_target, found, next_steps, summary
 from dbswitch.generate.package_scripts import add_scripts
-from dbswitch.generate.token import new_token
 from dbswitch.project.discovery import STATE_DIR, load
 from dbswitch.project.git import ignored_files
 from dbswitch.project.targets import list_targets
@@ -160,6 +160,25 @@ def apply_init(plan: InitPlan) -> tuple[str, ...]:
             raise _conflict(item.name, error.strerror or "it cannot be written", written) from None
         written.append(item.name)
     return tuple(written)
+
+
+def new_token() -> bytes:
+    """Return the content of a new token file: 32 random bytes in text form and a line end."""
+    return f"{secrets.token_urlsafe(32)}\n".encode()
+
+
+def ensure_token(state_dir: Path) -> bool:
+    """Write the token (0600) where there is none; return whether it was written.
+
+    Raises:
+        OSError: the state folder or the file cannot be written.
+    """
+    ensure_state_dir(state_dir)
+    path = state_dir / "token"
+    if path.exists():
+        return False
+    replace_file(path, new_token())
+    return True
 
 
 def _conflict(name: str, reason: str, written: list[str]) -> ConfigError:

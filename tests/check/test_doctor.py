@@ -32,7 +32,7 @@ from dbswitch.check.doctor.doctor_facts import Trouble
 from dbswitch.check.doctor.doctor_findings import FindingId
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.demo.postgres import free_port
-from dbswitch.generate import header
+from dbswitch.generate import writing
 from dbswitch.project.discovery import discover, load
 from dbswitch.project.generated import HEADER_VERSION, GeneratedState, generated_state
 from tests.cli import running
@@ -560,7 +560,7 @@ def test_files_that_are_closed_to_us_are_findings_not_an_end(open_place):
 
 
 def test_a_generated_file_is_current_edited_or_of_another_version():
-    made = header.sign("client", "lib/prisma.ts", "export const a = 1;\n").content
+    made = writing.sign("client", "lib/prisma.ts", "export const a = 1;\n").content
     assert generated_state(made) is GeneratedState.CURRENT
     assert generated_state(made.replace(b"\n", b"\r\n")) is GeneratedState.CURRENT
     assert generated_state(made + b"// mine\n") is GeneratedState.EDITED
@@ -573,7 +573,7 @@ def test_a_generated_file_is_current_edited_or_of_another_version():
 
 
 def test_an_edited_client_in_the_project_is_found(served):
-    made = header.sign("client", "lib/prisma.ts", "export const a = 1;\n").content
+    made = writing.sign("client", "lib/prisma.ts", "export const a = 1;\n").content
     served.write("lib/prisma.ts", made.decode() + "// mine\n")
     _, report = examine(served)
     assert report["generated"] == [{"path": "lib/prisma.ts", "kind": "client", "state": "edited"}]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch import state_folder
-from dbswitch.generate.header import sign
 from dbswitch.generate.package_scripts import add_scripts, remove_scripts
+from dbswitch.generate.writing import sign
 
 if TYPE_CHECKING:
     from pathlib import Path

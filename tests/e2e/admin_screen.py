@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from dbswitch.generate import admin_page
-from dbswitch.generate.header import sign
+from dbswitch.generate.writing import sign
 from dbswitch.project.discovery import load
 from tests.generate.conftest import SOURCE
 from tests.support import npm

@@ -11,7 +11,7 @@ import pytest
 
 from dbswitch.errors import ConfigError
 from dbswitch.generate import admin_page, admin_route, writing
-from dbswitch.generate.header import FileState, GeneratedFile, is_pristine, sign
+from dbswitch.generate.writing import FileState, GeneratedFile, is_pristine, sign
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find
 

@@ -10,8 +10,8 @@ import pytest
 from dbswitch.errors import ConfigError
 from dbswitch.generate import client, writing
 from dbswitch.generate.existing_client import exported_clients, imports_of
-from dbswitch.generate.header import FileState
 from dbswitch.generate.style import read_style
+from dbswitch.generate.writing import FileState
 from dbswitch.project.discovery import load
 from tests.generate.test_files import OLD_ENGINE, make_app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from dbswitch.generate.token import ensure_token
+from dbswitch.generate.scaffold import ensure_token
 
 if TYPE_CHECKING:
     from pathlib import Path
