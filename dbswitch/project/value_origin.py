@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dbswitch.database.place import place_in
 from dbswitch.database.url import same_url
 from dbswitch.project.config import FromVariable
-from dbswitch.project.names import has_suffix
+from dbswitch.project.names import has_suffix, split_url_key
 from dbswitch.project.protection import explicit, places_in
 from dbswitch.project.target_values import bound_variables
 from dbswitch.project.targets import known_values, list_targets, variable_names
@@ -126,7 +126,8 @@ def is_guarded(project: Project, target: Target, entered: Entered, ambient: Mapp
 def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str]:
     bound, _ = bound_variables(project.root)
     suffixes = {name.upper().replace("-", "_") for ref in refs for name in (ref.name, *ref.aliases)}
-    found = {key for key in bound if has_suffix(key, suffixes)}
+    # `DATABASE_URL_UNPOOLED_PROD` is a definition also where it is left over from a target.
+    found = {key for key in bound if has_suffix(key, suffixes) or split_url_key(key, project.url_variables)}
     for ref in refs:
         found |= set(ref.suffixed)
         if ref.settings is not None:

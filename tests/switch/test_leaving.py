@@ -225,6 +225,13 @@ def test_definitions_of_targets_may_lead_to_production(app):
     assert switch(app.root, "local").edits == ()
 
 
+def test_a_definition_that_is_left_over_from_a_target_may_lead_to_production(app):
+    app.write("env/live.env", f"DATABASE_URL={PROD}\n")
+    app.write(".env.local", f"DATABASE_URL_LOCAL={LOCAL}\nDATABASE_URL_UNPOOLED_PROD={DIRECT}\n")
+    switch(app.root, "local")
+    assert bound(app)["DATABASE_URL_UNPOOLED_PROD"] == DIRECT
+
+
 def test_a_file_that_only_the_prisma_cli_reads_counts_as_well(app):
     prisma(app)
     app.write(".env", f"DATABASE_URL={LOCAL}\nDATABASE_URL_LOCAL={LOCAL}\nDATABASE_URL_PROD={PROD}\n")
