@@ -18,6 +18,9 @@ import pytest
 
 from dbswitch.demo.postgres import free_port
 from dbswitch.demo.programs import account
+from dbswitch.project.discovery import load
+from dbswitch.switch import pool_run
+from dbswitch.switch.request import Request
 from tests.cli import running
 from tests.support.pgbouncer import PROGRAM
 
@@ -185,6 +188,11 @@ class Fleet:
         code, events = self.json(target, "--pool", self.pool, *more)
         return code, events[-1]
 
+    def switch_here(self, target: str, emit: Callable[[Any], None] = lambda _event: None) -> Any:
+        """Switch in this process; return the result."""
+        request = Request(target, "test", confirm=target, ambient=self.env())
+        return pool_run.switch(load(self.root), self.pool, request, emit)
+
     def popen(self, *argv: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "dbswitch", *argv],
@@ -195,6 +203,15 @@ class Fleet:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @property
+    def left(self) -> bool:
+        """Whether a record or a journal of an unfinished switch is left."""
+        folder = load(self.root).private_dir
+        return any((folder / name).exists() for name in ("pool.json", "pool-journal"))
+
+    def configs(self) -> list[bytes]:
+        return [pooler.config.read_bytes() for pooler in self.poolers]
 
     def databases(self) -> set[str]:
         return {pooler.asked() for pooler in self.poolers}

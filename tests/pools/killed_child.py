@@ -1,0 +1,30 @@
+"""Switch a pool and end by SIGKILL at the event of a given number: `killed_child ROOT POOL TARGET NUMBER`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from dbswitch.project.discovery import load
+from dbswitch.switch import pool_run
+from dbswitch.switch.request import Request
+
+
+def main(root: str, pool: str, target: str, number: str) -> int:
+    seen: list[Any] = []
+
+    def emit(event: Any) -> None:
+        seen.append(event)
+        if len(seen) == int(number):
+            print(getattr(event, "phase", event.event), getattr(event, "state", ""), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    request = Request(target, "killed", confirm=target, ambient=dict(os.environ))
+    return int(pool_run.switch(load(Path(root)), pool, request, emit).exit)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
