@@ -1,50 +1,86 @@
 """One switch at a time in a project, and the newest request wins.
 
 The lock is an flock(2) on `.dbswitch/lock`, a file that is never deleted: two processes could else hold "the" lock on
-two files of one name. The system releases it when the holder dies, however that happens. The record inside is for
-telling people who holds it, and is believed only while the lock is held.
+two files of one name. A request also locks one byte of `.dbswitch/requests` (fcntl(2)): the byte whose number is its time
+since boot in nanoseconds. A newer request is waiting if a byte behind it is locked. The kernel releases both when the process
+dies, in a container as well. What is written in the two files only names the process, for people.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec import Struct
+
 from dbswitch import durable
 from dbswitch.errors import BusyError, OvertakenError
-from dbswitch.switch import tickets
-from dbswitch.switch.tickets import UNKNOWN, Holder, holder_from
+from dbswitch.server import processes
+from dbswitch.server.processes import ProcessId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from dbswitch.switch.tickets import Ticket
-
 FILE_NAME = "lock"
+REQUESTS = "requests"
 _POLL = 0.03  # seconds; flock(2) has no timed wait
-_RECORD_SIZE = 4096
+_RECORD_SIZE = 1024
+
+
+class Holder(Struct, frozen=True):
+    """A request, as other runs see it.
+
+    Attributes:
+        process: in the pid namespace of `host`.
+        target: what follows `dbswitch` in words: a target's name, else the command (`stop`, `restart`, `repair` ...).
+        since: seconds since the epoch.
+        asked: nanoseconds since boot; orders the requests.
+    """
+
+    process: ProcessId
+    host: str
+    target: str
+    since: float
+    asked: int = 0
+
+    @property
+    def pid(self) -> int:
+        """0 when the record could not be read."""
+        return self.process.pid
+
+    @property
+    def text(self) -> str:
+        """One line for display."""
+        if not self.pid:
+            return "another dbswitch"
+        here = self.host == os.uname().nodename
+        where = "" if here else f" on {self.host}"
+        gone = here and processes.identify(self.pid) != self.process
+        note = " (which is gone; a child of it may keep the lock)" if gone else ""
+        return f"dbswitch {self.target}, pid {self.pid}{where}{note}, since {time.strftime('%X', time.localtime(self.since))}"
+
+
+UNKNOWN = Holder(ProcessId(0, ""), "", "", 0.0)
 
 
 class Lease:
     """The lock while it is held."""
 
-    def __init__(self, ticket: Ticket, holder: Holder, fd: int, path: Path) -> None:
-        self._ticket = ticket
+    def __init__(self, request: Request, fd: int, path: Path) -> None:
+        self._request = request
         self._fd = fd
         self._path = path
-        self.holder = holder
+        self.holder = request.record
 
     def look_for_newer(self) -> None:
-        """Check whether a newer request is waiting.
-
-        Raises:
-            OvertakenError: there is one.
-        """
-        _leave_to_newer(self._ticket)
+        """Raise OvertakenError if a newer request is waiting."""
+        self._request.give_way()
 
     def check(self) -> None:
         """Give way to a newer request; call this before anything has been changed.
@@ -63,6 +99,39 @@ class Lease:
             )
 
 
+class Request:
+    """This process's place in the order of requests; one at a time, since fcntl(2) locks belong to the process."""
+
+    def __init__(self, fd: int, target: str) -> None:
+        self._fd = fd
+        fcntl.lockf(fd, fcntl.LOCK_EX, 1)  # byte 0: records are written in the order of their times
+        try:
+            self.record = _myself(target)
+            _write(fd, self.record)
+            fcntl.lockf(fd, fcntl.LOCK_EX, 1, self.record.asked)
+        finally:
+            fcntl.lockf(fd, fcntl.LOCK_UN, 1)
+
+    def give_way(self) -> None:
+        """Raise OvertakenError if a newer request is waiting."""
+        behind = self.record.asked + 1
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB, 0, behind)
+        except OSError as error:
+            if error.errno not in {errno.EACCES, errno.EAGAIN}:  # POSIX allows both
+                raise
+        else:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, 0, behind)
+            return
+        newest = _read(self._fd)
+        raise OvertakenError(
+            "A newer request took over.",
+            facts=[(newest if newest.asked >= behind else UNKNOWN).text],
+            why="The newest request wins. This one has changed nothing.",
+            fix="`dbswitch status` shows the result.",
+        )
+
+
 @contextlib.contextmanager
 def acquire(
     state_dir: Path,
@@ -71,7 +140,7 @@ def acquire(
     deadline: float,
     on_wait: Callable[[Holder], None] = lambda _holder: None,
 ) -> Iterator[Lease]:
-    """Hold the project's lock for the block.
+    """Hold the project's lock for the block; waits for at most `deadline` seconds.
 
     Args:
         state_dir: `.dbswitch`; made where it is missing.
@@ -85,81 +154,53 @@ def acquire(
         OSError: the state folder cannot be used.
     """
     durable.ensure_state_dir(state_dir)
-    me = tickets.myself(target)
-    ticket = tickets.take(state_dir, me)
-    try:
-        fd = _wait(state_dir / FILE_NAME, ticket, deadline, on_wait)
-        with _held(fd, me):
-            yield Lease(ticket, me, fd, state_dir / FILE_NAME)
-    finally:
-        ticket.give_back()
+    with _opened(state_dir / REQUESTS) as requests:
+        request = Request(requests, target)
+        with _waited_for(state_dir / FILE_NAME, request, deadline, on_wait) as fd, _named(fd, request.record):
+            yield Lease(request, fd, state_dir / FILE_NAME)
 
 
 @contextlib.contextmanager
 def acquire_if_free(state_dir: Path, *, target: str) -> Iterator[bool]:
     """Hold the lock for the block if no other run does; yields whether it is held.
 
-    It takes no ticket: recovery is not a request and must not overtake one.
-
-    Raises:
-        OSError: the state folder cannot be used.
+    It is no request: a recovery must not overtake one. Raises OSError if the state folder cannot be used.
     """
     durable.ensure_state_dir(state_dir)
-    fd, _holder = _try(state_dir / FILE_NAME)
-    if fd is None:
-        yield False
-        return
-    with _held(fd, tickets.myself(target)):
-        yield True
-
-
-@contextlib.contextmanager
-def _held(fd: int, me: Holder) -> Iterator[None]:
-    try:
-        with tickets.on_full_disk_nameless():
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, me.to_json(), 0)
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.ftruncate(fd, 0)
-        tickets.close_private(fd)
+    with _opened(state_dir / FILE_NAME) as fd:
+        if not _lock(fd):
+            yield False
+            return
+        with _named(fd, _myself(target)):
+            yield True
 
 
 def peek(state_dir: Path) -> Holder | None:
-    """Return who holds the lock, or None; does not take the lock and does not wait.
-
-    A holder whose record is not readable (yet) is :data:`dbswitch.switch.tickets.UNKNOWN`.
-    """
+    """Return who holds the lock (:data:`UNKNOWN` if its record cannot be read), or None; takes and waits for nothing."""
     try:
-        fd = tickets.keep_private(
-            os.open(state_dir / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        )
+        with _opened(state_dir / FILE_NAME, os.O_RDONLY) as fd:
+            return None if _lock(fd, fcntl.LOCK_SH) else _read(fd)
     except OSError:
         return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return holder_from(os.pread(fd, _RECORD_SIZE, 0)) or UNKNOWN
-    else:
-        return None
-    finally:
-        tickets.close_private(fd)
 
 
-def _wait(path: Path, ticket: Ticket, deadline: float, on_wait: Callable[[Holder], None]) -> int:
+@contextlib.contextmanager
+def _waited_for(
+    path: Path, request: Request, deadline: float, on_wait: Callable[[Holder], None]
+) -> Iterator[int]:
+    """Hold the lock for the block."""
     end = time.monotonic() + deadline
     told: Holder | None = None
     while True:
-        fd, holder = _try(path)
-        if fd is not None:
-            try:
-                _leave_to_newer(ticket)
-            except BaseException:
-                tickets.close_private(fd)
-                raise
-            return fd
-        _leave_to_newer(ticket)
+        with _opened(path) as fd:
+            if _lock(fd):
+                if not _is_still(fd, path):
+                    continue
+                request.give_way()
+                yield fd
+                return
+            holder = _read(fd)
+        request.give_way()
         left = end - time.monotonic()
         if left <= 0:
             raise BusyError(
@@ -174,41 +215,57 @@ def _wait(path: Path, ticket: Ticket, deadline: float, on_wait: Callable[[Holder
         time.sleep(min(_POLL, left))
 
 
-def _try(path: Path) -> tuple[int, Holder] | tuple[None, Holder]:
-    """Return the descriptor of the lock, or None and who holds it."""
-    while True:
-        fd = tickets.keep_private(durable.open_private(path, os.O_RDWR | os.O_CREAT))
-        try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = holder_from(os.pread(fd, _RECORD_SIZE, 0)) or UNKNOWN
-                tickets.close_private(fd)
-                return None, holder
-            if _is_still(fd, path):
-                return fd, UNKNOWN
-            tickets.close_private(fd)
-        except BaseException:
-            tickets.close_private(fd)
-            raise
+@contextlib.contextmanager
+def _opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
+    fd = durable.open_private(path, flags)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int, kind: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_still(fd: int, path: Path) -> bool:
     """Tell whether `path` still names the file that was locked: the state folder may have been deleted."""
-    ours = os.fstat(fd)
     try:
-        named = path.stat()
+        return os.path.samestat(os.fstat(fd), path.stat())
     except FileNotFoundError:
         return False
-    return ours.st_nlink == 1 and (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
 
 
-def _leave_to_newer(ticket: Ticket) -> None:
-    newer = ticket.newer()
-    if newer is not None:
-        raise OvertakenError(
-            "A newer request took over.",
-            facts=[newer.text],
-            why="The newest request wins. This one has changed nothing.",
-            fix="`dbswitch status` shows the result.",
-        )
+def _myself(target: str) -> Holder:
+    process = processes.identify(os.getpid()) or ProcessId(os.getpid(), "")
+    return Holder(process, os.uname().nodename, target, time.time(), time.monotonic_ns())
+
+
+@contextlib.contextmanager
+def _named(fd: int, holder: Holder) -> Iterator[None]:
+    """Name the holder in the lock file for the block."""
+    _write(fd, holder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)
+
+
+def _write(fd: int, holder: Holder) -> None:
+    try:
+        os.pwrite(fd, msgspec.json.encode(holder).ljust(_RECORD_SIZE), 0)
+    except OSError as error:  # the lock needs no disk space, its record does
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+
+
+def _read(fd: int) -> Holder:
+    try:
+        return msgspec.json.decode(os.pread(fd, _RECORD_SIZE, 0), type=Holder)
+    except (OSError, ValueError):
+        return UNKNOWN

@@ -7,26 +7,29 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from dbswitch import state_folder
-from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import ConfigError
+from dbswitch.project import compose
+from dbswitch.server.stopping import PORT_GRACE, ROUNDS
 from dbswitch.switch import lock_file, recovery
+from dbswitch.switch.app_identity import AGAIN_DEADLINE
+from dbswitch.switch.database_start import GLANCE, START_TIMEOUT
 from dbswitch.switch.events import Phase
-from dbswitch.switch.lock_deadline import lock_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.lock_file import Lease
+    from dbswitch.switch.lock_file import Holder, Lease
     from dbswitch.switch.recovery import Recovered
     from dbswitch.switch.reporter import Reporter
-    from dbswitch.switch.tickets import Holder
+
+_MARGIN = 10.0  # seconds; for process tables, files, a busy machine
 
 
 @contextmanager
 def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, Recovered]]:
-    """Hold the project's lock for the body; `target` is shown to other runs.
+    """Hold the project's lock for the block, as the newest request; `target` is shown to other runs.
 
     Raises:
         BusyError: another run held it for longer than the deadline.
@@ -34,30 +37,49 @@ def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple
         ConfigError: a state folder cannot be made.
         RollbackFailedError: a killed run's env files cannot be finished.
     """
+
+    def told(holder: Holder) -> None:
+        reporter.waiting(Phase.LOCK, 1, f"waiting for {holder.text}", 0.0)
+
     with ExitStack() as stack:
         prepare_private_dir(project)
-        try:
-            lease = _enter(stack, project, reporter, target)
-        except OSError as error:
-            raise unusable(project.state_dir, error) from error
+        with reporter.phase(Phase.LOCK), _usable(project):
+            lease = stack.enter_context(
+                lock_file.acquire(
+                    project.state_dir, target=target, deadline=lock_deadline(project), on_wait=told
+                )
+            )
         yield lease, recovery.recover(project, reporter)
 
 
 @contextmanager
 def hold_if_free(project: Project, reporter: Reporter, *, target: str) -> Iterator[Recovered | None]:
-    """Hold the lock for the body unless another run does (then None), and finish what a killed run left.
-
-    Raises:
-        ConfigError: a state folder cannot be used.
-        RollbackFailedError: a killed run's env files cannot be finished.
-    """
+    """Hold the lock for the block unless another run does (then None). Raises as :func:`hold`."""
     with ExitStack() as stack:
         prepare_private_dir(project)
-        try:
+        with _usable(project):
             ours = stack.enter_context(lock_file.acquire_if_free(project.state_dir, target=target))
-        except OSError as error:
-            raise unusable(project.state_dir, error) from error
         yield recovery.recover(project, reporter) if ours else None
+
+
+def lock_deadline(project: Project) -> float:
+    """Return the seconds of the longest run that the project's configuration allows, including its rollback.
+
+    A `--timeout` of the holder's that exceeds the configured deadlines is not known here and not counted.
+    """
+    server, database, verify = project.config.server, project.config.database, project.config.verify
+    stop = ROUNDS * (server.term_timeout + server.kill_timeout + PORT_GRACE) + PORT_GRACE
+    probe = max(database.start_deadline, database.restart_deadline)
+    configured = project.config.targets.values()
+    command = max((one.command_timeout for one in configured if one.command), default=0.0)
+    starts = any(one.start for one in configured) or any(
+        (project.root / name).exists() for name in compose.FILE_NAMES
+    )
+    ready = command + (GLANCE + START_TIMEOUT if starts else 0.0) + 4 * probe
+    forward = stop + server.ready_timeout + 2 * (verify.hot_deadline + verify.restart_deadline)
+    forward += project.config.switch.drain_timeout
+    back = 2 * stop + server.ready_timeout + AGAIN_DEADLINE + verify.restart_deadline
+    return ready + forward + back + _MARGIN
 
 
 def prepare_private_dir(project: Project) -> Path:
@@ -78,17 +100,6 @@ def prepare_private_dir(project: Project) -> Path:
         ) from error
 
 
-def _enter(stack: ExitStack, project: Project, reporter: Reporter, target: str) -> Lease:
-    def told(holder: Holder) -> None:
-        reporter.waiting(Phase.LOCK, 1, f"waiting for {holder.text}", 0.0)
-
-    ensure_state_dir(project.state_dir)
-    with reporter.phase(Phase.LOCK):
-        return stack.enter_context(
-            lock_file.acquire(project.state_dir, target=target, deadline=lock_deadline(project), on_wait=told)
-        )
-
-
 def unusable(
     state_dir: Path, error: OSError, why: str = "the lock that prevents two switches at once is stored there"
 ) -> ConfigError:
@@ -105,3 +116,11 @@ def unusable(
         why=why,
         fix=fix,
     )
+
+
+@contextmanager
+def _usable(project: Project) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise unusable(project.state_dir, error) from error

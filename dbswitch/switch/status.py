@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dbswitch.project.exported import Exported
     from dbswitch.project.target_sources import TargetRef
     from dbswitch.server.observation import Observation
-    from dbswitch.switch.tickets import Holder
+    from dbswitch.switch.lock_file import Holder
 
 
 class Status(Struct, frozen=True):

@@ -1,16 +1,14 @@
 """A process that wants the lock: `python mutex_child.py STATE TARGET DEADLINE MODE`, and says what happens on stdout.
 
 MODE: `hold` until a line comes in; `work` begins at a line, looks at a safe point, says
-that it changes something, and ends at the next line; `fork` holds with a
-child of its own that lives on; `spawn` the same with another program.
+that it changes something, and ends at the next line; `spawn` holds with
+another program as a child that lives on; `ask` only asks, and does not try the lock.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from dbswitch.errors import BusyError, OvertakenError
@@ -26,6 +24,12 @@ def main():
     say("ready")
     if mode == "work":
         sys.stdin.readline()
+    if mode == "ask":
+        with lock_file._opened(state / "requests") as requests:
+            lock_file.Request(requests, target)
+            say("asked")
+            sys.stdin.readline()
+        return
     try:
         with lock_file.acquire(
             state,
@@ -47,13 +51,6 @@ def main():
                     say("changes", target)
                     with (state / "changes").open("a") as stream:
                         stream.write(f"{target}\n")
-                    sys.stdin.readline()
-                case "fork":
-                    pid = os.fork()
-                    if pid == 0:
-                        time.sleep(60)
-                        os._exit(0)
-                    say("child", pid)
                     sys.stdin.readline()
                 case "spawn":
                     child = subprocess.Popen(["sleep", "60"], close_fds=False)

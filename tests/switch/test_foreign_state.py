@@ -152,23 +152,15 @@ def test_a_linked_folder_in_the_checkout_is_refused_and_its_target_left_as_it_is
     assert sorted(path.name for path in there.iterdir()) == ["thesis.txt"]
 
 
-def test_linked_tickets_are_refused_and_no_file_they_lead_to_is_swept_away(folder: Folder) -> None:
+@pytest.mark.parametrize("name", ["lock", "requests"])
+def test_a_linked_lock_is_refused_and_the_file_it_leads_to_is_not_written(folder: Folder, name: str) -> None:
     there = precious(folder)
-    (state(folder) / "tickets").symlink_to("../precious")
+    (state(folder) / name).symlink_to("../precious/thesis.txt")
     assert folder.run("status").returncode == 0
     done = folder.run("local", "--no-restart")
     assert done.returncode == 2
     assert "remove" in done.stderr
     assert (there / "thesis.txt").read_text() == "years of work"
-
-
-def test_only_tickets_are_swept_from_the_folder_of_tickets(folder: Folder) -> None:
-    tickets = state(folder) / "tickets"
-    tickets.mkdir()
-    (tickets / "thesis.txt").write_text("years of work")
-    (tickets / "000000000007-00c0ffee").write_text("")  # of a process that is gone
-    assert folder.run("stop").returncode == 0
-    assert [path.name for path in tickets.iterdir()] == ["thesis.txt"]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +203,7 @@ def test_what_root_leaves_in_the_project_of_a_person_is_that_persons(served: Fol
     assert served.run("generate", "route", "--identity-only").returncode == 0
     assert served.run("stop").returncode == 0
     made = [path for path in served.root.rglob("*") if not {"node_modules", ".next"} & set(path.parts)]
-    assert {"lock", "history.jsonl", "server.log", "token", "tickets", "route.js"} <= {
+    assert {"lock", "history.jsonl", "server.log", "token", "requests", "route.js"} <= {
         path.name for path in made
     }
     assert [path for path in made if path.lstat().st_uid != 65534] == []

@@ -19,7 +19,9 @@ from pathlib import Path
 import pytest
 
 from dbswitch.errors import BusyError, ExitCode, OvertakenError
-from dbswitch.switch import lock_file, tickets
+from dbswitch.server.processes import ProcessId
+from dbswitch.switch import lock_file
+from dbswitch.switch.lock_file import Holder, Request
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parent.parent
@@ -92,13 +94,14 @@ def child(state):
         one.end()
 
 
-def test_the_lock_is_free_before_and_after_and_leaves_no_ticket(state):
+def test_the_lock_is_free_before_and_after(state):
     with lock_file.acquire(state, target="prod", deadline=1) as lease:
         lease.check()
         assert lock_file.peek(state) == lease.holder
     assert lock_file.peek(state) is None
-    assert list((state / "tickets").iterdir()) == []
-    assert stat.S_IMODE((state / "lock").stat().st_mode) == 0o600
+    for path in state.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {path.name for path in state.iterdir()} == {".gitignore", "lock", "requests"}
 
 
 def test_who_only_tidies_up_takes_no_ticket_and_overtakes_nobody(child, state):
@@ -134,7 +137,7 @@ def test_the_lock_is_held_on_a_full_disk_too(state, monkeypatch):
         patched.setattr(os, "pwrite", full)
         with lock_file.acquire(state, target="stop", deadline=1) as lease:
             lease.check()
-            assert lock_file.peek(state) == tickets.UNKNOWN
+            assert lock_file.peek(state) == lock_file.UNKNOWN
     assert lock_file.peek(state) is None
 
 
@@ -171,16 +174,14 @@ def test_a_killed_holder_blocks_nobody_and_its_record_is_not_believed(child, sta
     holder = child("prod")
     holder.await_("holds")
     holder.kill()
-    assert json.loads((state / "lock").read_bytes())["pid"] == holder.pid
+    assert json.loads((state / "lock").read_bytes())["process"]["pid"] == holder.pid
     assert lock_file.peek(state) is None
     with lock_file.acquire(state, target="local", deadline=1) as lease:
         assert lock_file.peek(state) == lease.holder
-    assert list((state / "tickets").iterdir()) == []  # the killed one's ticket is gone as well
 
 
-@pytest.mark.parametrize("mode", ["fork", "spawn"])
-def test_a_child_of_a_killed_holder_does_not_keep_the_lock(child, state, mode):
-    holder = child("prod", mode)
+def test_a_child_of_a_killed_holder_does_not_keep_the_lock(child, state):
+    holder = child("prod", "spawn")
     grandchild = int(holder.await_("child").split()[1])
     try:
         holder.kill()
@@ -210,7 +211,6 @@ def test_a_killed_waiter_overtakes_nobody(child, state):
     newer.kill()
     holder.tell("check")
     holder.await_("goes on")
-    assert len(list((state / "tickets").iterdir())) == 1
 
 
 def test_the_holder_steps_back_at_a_safe_point_only(child):
@@ -225,12 +225,9 @@ def test_the_holder_steps_back_at_a_safe_point_only(child):
     newer.await_("holds")
 
 
-def test_who_asked_last_is_never_told_that_it_was_overtaken(state):
-    with (
-        lock_file.acquire(state, target="prod", deadline=1),
-        pytest.raises(BusyError) as caught,
-        lock_file.acquire(state, target="local", deadline=0.1),
-    ):
+def test_who_asked_last_is_never_told_that_it_was_overtaken(child, state):
+    child("prod").await_("holds")
+    with pytest.raises(BusyError) as caught, lock_file.acquire(state, target="local", deadline=0.1):
         raise AssertionError
     assert not isinstance(caught.value, OvertakenError)
 
@@ -262,24 +259,24 @@ def test_an_unreadable_record_is_still_somebody(state):
     state.mkdir()
     with (state / "lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        assert lock_file.peek(state) == tickets.UNKNOWN
+        assert lock_file.peek(state) == lock_file.UNKNOWN
         with pytest.raises(BusyError) as caught, lock_file.acquire(state, target="prod", deadline=0.1):
             raise AssertionError
     assert "another dbswitch" in caught.value.facts[0]
 
 
 def test_a_holder_that_is_gone_while_its_lock_is_kept_is_described_so(state):
-    gone = tickets.Holder(2**22 + 1, "boot:1", os.uname().nodename, "prod", time.time())
-    assert "which is gone" in gone.text
-    assert "which is gone" not in tickets.myself("prod").text
-    assert "on elsewhere" in tickets.Holder(1, "", "elsewhere", "prod", 0.0).text
+    here = os.uname().nodename
+    assert "which is gone" in Holder(ProcessId(2**22 + 1, "boot:1"), here, "prod", time.time()).text
+    with lock_file.acquire(state, target="prod", deadline=1) as lease:
+        assert "which is gone" not in lease.holder.text
+    assert "on elsewhere" in Holder(ProcessId(1, ""), "elsewhere", "prod", 0.0).text
 
 
 def test_the_body_of_a_lease_may_fail_and_the_lock_is_free(state):
     with pytest.raises(ZeroDivisionError), lock_file.acquire(state, target="prod", deadline=1):
         raise ZeroDivisionError
     assert lock_file.peek(state) is None
-    assert list((state / "tickets").iterdir()) == []
 
 
 def test_no_descriptor_stays_open(state):
@@ -295,7 +292,6 @@ def test_no_descriptor_stays_open(state):
                 pass
             lock_file.peek(state)
     assert len(list(folder.iterdir())) == before
-    assert not tickets._open_fds
 
 
 def _ended(one):
@@ -342,7 +338,6 @@ def test_twenty_requests_at_once_end_on_the_newest_and_everyone_is_told_the_trut
             followed = names[re.match(r"overtaken dbswitch (t\d\d), pid", _ended(followed))[1]]
         assert followed.target in done
     assert lock_file.peek(state) is None
-    assert list((state / "tickets").iterdir()) == []
 
 
 def test_a_crowd_killed_in_its_midst_leaves_nothing_that_blocks(child, state):
@@ -359,29 +354,46 @@ def test_a_crowd_killed_in_its_midst_leaves_nothing_that_blocks(child, state):
         one.await_("done|overtaken")
     with lock_file.acquire(state, target="last", deadline=5):
         pass
-    assert list((state / "tickets").iterdir()) == []
 
 
-def test_a_newer_request_that_comes_in_the_last_instant_still_wins(state, monkeypatch):
+def test_a_newer_request_that_comes_in_the_last_instant_still_wins(child, state, monkeypatch):
     """The lock became free, and this request took it before it saw the newer one."""
-    original, newer = lock_file._try, []
+    original = lock_file._lock
 
-    def late(path):
-        newer.append(tickets.take(state, tickets.myself("local")))
-        return original(path)
+    def late(fd):
+        child("staging", "ask").await_("asked")
+        return original(fd)
 
-    monkeypatch.setattr(lock_file, "_try", late)
-    with pytest.raises(OvertakenError), lock_file.acquire(state, target="prod", deadline=1):
+    monkeypatch.setattr(lock_file, "_lock", late)
+    with (
+        pytest.raises(OvertakenError, match="newer") as caught,
+        lock_file.acquire(state, target="prod", deadline=9),
+    ):
         raise AssertionError
+    assert "dbswitch staging" in caught.value.facts[0]
+    monkeypatch.undo()
     assert lock_file.peek(state) is None
-    newer[0].give_back()
 
 
-def test_two_who_look_at_a_dead_ticket_at_once_both_see_that_it_is_dead(state):
-    with lock_file.acquire(state, target="prod", deadline=1) as lease:
-        dead = state / "tickets" / "000000000099-dead"
-        dead.write_bytes(b"{}")
-        with dead.open() as other:
-            fcntl.flock(other, fcntl.LOCK_SH)
-            lease.check()
-        assert not dead.exists()
+def test_two_who_look_for_newer_requests_at_once_do_not_take_each_other_for_one(child, state):
+    holder = child("prod")
+    holder.await_("holds")
+    waiter = child("local")
+    waiter.await_("waits")
+    with (state / "requests").open("rb+") as other:  # as a third does at that moment
+        fcntl.lockf(other, fcntl.LOCK_SH, 0, 1 << 62)
+        waiter.tell("end")
+        holder.kill()
+        waiter.await_("holds")
+
+
+def test_the_name_of_a_newer_request_is_unknown_if_the_disk_could_not_take_it(child, state):
+    with lock_file.acquire(state, target="first", deadline=1):
+        pass
+    with (state / "requests").open("rb+") as stream:
+        request = Request(stream.fileno(), "prod")
+        child("local", "ask").await_("asked")
+        os.truncate(state / "requests", 0)
+        with pytest.raises(OvertakenError) as caught:
+            request.give_way()
+    assert caught.value.facts == ("another dbswitch",)
