@@ -22,6 +22,7 @@ from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacem
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
 from dbswitch.generate.writing import GeneratedFile, is_pristine, kept_copy, sign
+from dbswitch.project.client_file import find_client_file
 from dbswitch.project.generated import find
 from dbswitch.project.packages import installed_version
 
@@ -29,24 +30,6 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
 KIND: Final = "client"
-# Where the documentation of Prisma, Next.js and the T3 stack put it.
-_PLACES: Final = tuple(
-    f"{folder}/{name}"
-    for folder in (
-        "lib",
-        "src/lib",
-        "server",
-        "src/server",
-        "app/lib",
-        "src/app/lib",
-        "utils",
-        "src/utils",
-        "src",
-        "db",
-    )
-    for name in ("prisma", "db", "prisma-client", "database")
-)
-_CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
 _ALIAS: Final = re.compile(r"^export \{ prisma as (\w+) \};$", re.MULTILINE)
 _RE_EXPORTED: Final = re.compile(r"^export .* from ['\"][^'\"]+['\"];$", re.MULTILINE)
 _SOURCE_FILE: Final = re.compile(r"\.[mc]?[tj]s$")
@@ -260,12 +243,9 @@ def _place(project: Project, style: Style) -> tuple[str, str]:
     known = find(project).client
     if known is not None:
         return known, _text(project.root / known)
-    for place in _PLACES:
-        for extension in ("ts", "js", "mts", "mjs"):
-            path = f"{place}.{extension}"
-            text = _text(project.root / path)
-            if _CONSTRUCTS.search(text) is not None:
-                return path, text
+    own = find_client_file(project.root)
+    if own is not None:
+        return own
     return posixpath.join(style.source, f"lib/prisma.{style.extension}"), ""
 
 

@@ -56,8 +56,7 @@ def next_steps(project: Project, targets: tuple[TargetRef, ...], on: Active | st
     current = on.target if on is not None and not isinstance(on, str) else None
     others = [ref.name for ref in targets if ref.name != current]
     if not targets:
-        variable = project.url_variables[0]
-        put = f"put both URLs into .env.local as {variable}_LOCAL and {variable}_PROD"
+        put = f"put both URLs into .env.local as {project.target_example}"
         return (
             f"{put}, or copy env/*.env.example to env/local.env and env/prod.env",
             "`dbswitch` then shows which database each program would use",

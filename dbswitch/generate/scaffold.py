@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,6 +23,7 @@ from dbswitch.durable import (
     read_regular,
     replace_file,
 )
+from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
 from dbswitch.generate.init_report import active_target, found, next_steps, summary
 from dbswitch.generate.package_scripts import add_scripts
@@ -119,6 +121,7 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
     notices = [
         f"git tracks {name}: a switch cannot keep its values out of a commit"
         for name in (sorted(project.tracked) if project.git_error is None else ())
+        if name in {*DEV_FILES, "prisma/.env"} or name.startswith("env/")
     ]
     if scripts:
         item = _scripts(project, targets)
@@ -228,9 +231,10 @@ def _env_templates(project: Project, targets: tuple[TargetRef, ...]) -> list[Ini
 
 
 def _env_template(project: Project, name: str) -> bytes:
-    content = _template(f"{name}.env.example")
-    for variable in project.url_variables:
-        if variable.encode() not in content:
+    content = _template(f"{name}.env.example").replace(b"DATABASE_URL", project.primary_variable.encode())
+    named = project.prisma.url_variables if project.prisma is not None else ()
+    for variable in named:
+        if re.search(rb"^#? ?%s=" % variable.encode(), content, re.MULTILINE) is None:
             content += f'\n# Named by your Prisma schema or config.\n{variable}=""\n'.encode()
     return content
 

@@ -15,6 +15,7 @@ from dbswitch.durable import read_regular_text
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
 from dbswitch.project import config as configuration, names
+from dbswitch.project.client_file import variable_of_client
 from dbswitch.project.git import GitError, tracked_files
 from dbswitch.project.nextinfo import NextInfo, read_next
 from dbswitch.project.packages import Manifest, Packages, boundary, read_manifest, read_packages
@@ -74,6 +75,14 @@ class Project(Struct, frozen=True):
     def primary_variable(self) -> str:
         """The variable that decides which target is active: the first of `url_variables`."""
         return self.url_variables[0]
+
+    @property
+    def target_example(self) -> str:
+        """How two targets are written into an env file, for advice."""
+        first = f"{self.primary_variable}_LOCAL and {self.primary_variable}_PROD"
+        named = self.prisma.url_variables if self.prisma is not None else ()
+        others = [key for key in named if key not in {self.primary_variable, *self.shadow_variables}]
+        return f"{first}, likewise for {', '.join(others)}" if others else first
 
     @property
     def cli_variables(self) -> tuple[str, ...]:
@@ -155,6 +164,11 @@ def _tracked(root: Path) -> tuple[frozenset[str], GitError | None]:
 
 def _url_variables(root: Path, prisma: PrismaInfo | None, config: configuration.Config) -> tuple[str, ...]:
     named = prisma.url_variables if prisma is not None else ()
+    if named and DEFAULT_VARIABLE not in named:
+        # The Prisma config may name the direct URL first, for migrations; the app's client tells which one it reads.
+        own = variable_of_client(root, (*named, DEFAULT_VARIABLE))
+        if own is not None:
+            return tuple(dict.fromkeys((own, *named, DEFAULT_VARIABLE)))
     first = not named or DEFAULT_VARIABLE in named or _uses_default(root, config, named[0])
     return tuple(dict.fromkeys((DEFAULT_VARIABLE, *named) if first else (*named, DEFAULT_VARIABLE)))
 

@@ -25,7 +25,11 @@ _RENAMED = re.compile(r"\bconfig\s*(?:\bas\b|:)\s*(\w+)")
 _ENV_CALL = re.compile(
     r"(?<![\w.])env(?:<[^>]*>)?\(\s*['\"`](\w+)['\"`]\s*\)|\bprocess\.env(?:\.(\w+)|\[\s*['\"](\w+)['\"]\s*\])"
 )
-_URL_FIELD = re.compile(r"\b(url|directUrl|shadowDatabaseUrl|connectionString)['\"]?\s*:\s*([^,}\n]+)")
+# A value goes on with the next line after an operator or before one.
+_URL_FIELD = re.compile(
+    r"\b(url|directUrl|shadowDatabaseUrl|connectionString)['\"]?\s*:\s*"
+    r"((?:[^,}\n]|(?<=[?|:])\n|\n(?=\s*(?:\?|\|\||:)))+)"
+)
 _SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*([^,}}\n]*?{javascript_text.STRING})")
 _LOOKS_LIKE_LOADING = re.compile(
     r"dotenv|loadEnv|env-?cmd|envfile|t3-oss|varlock|infisical|doppler", re.IGNORECASE

@@ -241,7 +241,7 @@ def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> Usa
     elif targets:
         fix = "`dbswitch targets` lists the targets, `dbswitch --help` the commands"
     else:
-        fix = "dbswitch init, or add DATABASE_URL_LOCAL and DATABASE_URL_PROD to .env.local"
+        fix = f"dbswitch init, or add to .env.local: {project.target_example}"
     return UsageError(
         f"unknown target `{name}`", facts=facts, why="dbswitch can only switch to a known target.", fix=fix
     )

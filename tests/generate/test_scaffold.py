@@ -163,7 +163,7 @@ def test_the_template_names_the_variables_the_prisma_schema_needs(app):
     (app / "prisma").mkdir()
     (app / "prisma/schema.prisma").write_text('datasource db {\n url = env("PG_URL")\n}\n')
     apply_init(plan_init(app))
-    assert 'PG_URL=""' in (app / "env/prod.env.example").read_text()
+    assert '\nPG_URL="postgresql://' in (app / "env/prod.env.example").read_text()
 
 
 def test_an_env_file_that_git_tracks_is_pointed_out(app):
@@ -243,3 +243,24 @@ def test_any_package_json_gets_exactly_the_scripts_added(value, scripts, indent)
     got = add_scripts(json.dumps(value, indent=indent), {"a": "b", "c": "d"})
     assert got is not None
     assert json.loads(got) == {**value, "scripts": {"a": "b", "c": "d", **(scripts or {})}}
+
+
+def test_init_warns_of_tracked_files_that_a_switch_edits_and_not_of_examples(app):
+    for name in (".env", ".env.example", ".env.sample"):
+        (app / name).write_text("A=1\n")
+    subprocess.run(["git", "-C", str(app), "add", "-f", ".env", ".env.example", ".env.sample"], check=True)
+    assert [text for text in plan_init(app).notices if "git tracks" in text] == [
+        "git tracks .env: a switch cannot keep its values out of a commit"
+    ]
+
+
+def test_the_templates_of_a_project_with_other_variable_names_use_them(app):
+    (app / "prisma.config.ts").write_text(
+        "export default { datasource: { url: process.env.DIRECT ?? process.env.POOLED } }\n"
+    )
+    (app / "lib").mkdir()
+    (app / "lib" / "prisma.ts").write_text("new PrismaClient(process.env.POOLED)\n")
+    apply_init(plan_init(app))
+    text = (app / "env" / "local.env.example").read_text()
+    assert "DATABASE_URL" not in text
+    assert re.findall(r"^(\w+)=", text, re.MULTILINE) == ["POOLED", "DIRECT"]

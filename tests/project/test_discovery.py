@@ -199,3 +199,34 @@ def test_as_root_in_a_persons_repository_tracked_env_files_are_known_all_the_sam
         os.chown(path, 65534, 65534)
     assert discover(folder.root).tracked == {".env"}
     assert not (folder.root / "ran").exists()
+
+
+DIRECT_FIRST = "export default { datasource: { url: process.env.DIRECT ?? process.env.POOLED ?? '' } }\n"
+
+
+@pytest.mark.parametrize(
+    ("client", "primary"),
+    [
+        (
+            "export const prisma = new PrismaClient({ adapter: new PrismaPg(process.env['POOLED']) })\n",
+            "POOLED",
+        ),
+        ("const { env } = process; new PrismaClient(env.DATABASE_URL)\n", "DATABASE_URL"),
+        ("// process.env.POOLED\nnew PrismaClient({ adapter })\n", "DIRECT"),
+        ("new PrismaClient(process.env.OTHER)\n", "DIRECT"),
+    ],
+)
+def test_the_variable_that_the_apps_own_client_reads_decides_where_prismas_config_names_others(
+    folder, client, primary
+):
+    folder.package(dependencies={"next": "16.0.7", "prisma": "7.1.0"})
+    folder.write("prisma.config.ts", DIRECT_FIRST)
+    folder.write("src/lib/prisma.ts", client)
+    assert discover(folder.root).primary_variable == primary
+
+
+def test_advice_names_the_variables_of_this_project(folder):
+    folder.package(dependencies={"next": "16.0.7", "prisma": "7.1.0"})
+    folder.write("prisma.config.ts", DIRECT_FIRST)
+    folder.write("lib/db.ts", "new PrismaClient(process.env.POOLED)\n")
+    assert discover(folder.root).target_example == "POOLED_LOCAL and POOLED_PROD, likewise for DIRECT"

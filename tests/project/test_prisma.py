@@ -116,6 +116,14 @@ def test_a_url_that_is_computed_is_reported():
     )
 
 
+@pytest.mark.parametrize(
+    "value", ["A ??\n    process.env.B", "A\n    || process.env.B", "A ?? process.env.B"]
+)
+def test_a_url_with_a_fallback_may_go_on_in_the_next_line(value):
+    source = f"export default {{ datasource: {{ url: process.env.{value} }}, migrations: {{ seed: process.env.C }} }}"
+    assert read_config(source, "prisma.config.ts").urls == (("url", "A"), ("url", "B"))
+
+
 def test_a_schema_gives_provider_variables_generator_and_output():
     facts = parse_schema("""
         // url = env("OLD")

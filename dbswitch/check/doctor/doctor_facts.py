@@ -183,6 +183,7 @@ class Facts(Struct, frozen=True):
     foreign: tuple[ForeignVariable, ...] = ()
     targets: tuple[TargetFacts, ...] = ()
     targets_trouble: Trouble | None = None
+    target_example: str = ""  # how two targets are written into an env file
     answers: Mapping[DatabaseUrl, Answer | Trouble] = field(default_factory=dict)
     server: ServerView | Trouble | None = None
     files: tuple[FileFacts, ...] = ()

@@ -111,6 +111,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
             for through in (_migrating_url(project, facts),)
         ),
         targets_trouble=refs if isinstance(refs, Trouble) else None,
+        target_example=project.target_example,
         answers={url: reply.result()[0] for url, reply in replies.items()},
         server=seen if isinstance(seen, Trouble) else seen[0],
         files=files,

@@ -30,7 +30,7 @@ def targets(facts: Facts) -> Iterator[Finding]:
     if not facts.targets:
         yield Id.TARGETS_NONE.found(
             "This project has no targets yet",
-            fix="dbswitch init, or add DATABASE_URL_LOCAL and DATABASE_URL_PROD to .env.local",
+            fix=f"dbswitch init, or add to .env.local: {facts.target_example}",
         )
         return
     found = [
