@@ -7,7 +7,7 @@ matters, and the command or edit that helps. Anything else that escapes is a bug
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,8 +30,8 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-class DbswitchError(Exception):
-    """An expected failure.
+class ReportedError(BaseException):
+    """How a command that did not reach its goal ends: four parts, and an exit code.
 
     Args:
         what: one sentence, no secret in it.
@@ -40,7 +40,7 @@ class DbswitchError(Exception):
         fix: the command or edit that helps; may be empty.
     """
 
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    exit_code: ExitCode = ExitCode.USAGE
 
     def __init__(self, what: str, *, facts: Iterable[str] = (), why: str = "", fix: str = "") -> None:
         super().__init__(what)
@@ -54,6 +54,10 @@ class DbswitchError(Exception):
         """The stable name programs match on: the class name without `Error`, in snake case."""
         name = type(self).__name__.removesuffix("Error")
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class DbswitchError(ReportedError, Exception):
+    """An expected failure."""
 
 
 class UsageError(DbswitchError):
@@ -139,14 +143,15 @@ class ProtectedError(DbswitchError):
     exit_code = ExitCode.PROTECTED
 
 
-class InterruptedSwitchError(DbswitchError):
-    """Ctrl-C (130) or TERM (143); whatever had been done was put back first."""
+class InterruptedSwitchError(ReportedError):
+    """Ctrl-C (130) or TERM (143); whatever had been done was put back first.
 
-    exit_code = ExitCode.INTERRUPTED
+    A signal handler raises it inside any library; since it is no Exception, `except Exception` does not swallow it.
+    """
 
-    def __init__(self, what: str, *, terminated: bool = False, facts: Iterable[str] = ()) -> None:
-        super().__init__(what, facts=facts)
-        self.terminated = terminated
+    def __init__(self, *, terminated: bool = False, facts: Iterable[str] = ()) -> None:
+        super().__init__("terminated" if terminated else "interrupted", facts=facts)
+        self.exit_code = ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED
 
 
 def interruption_behind(error: BaseException) -> InterruptedSwitchError | None:

@@ -98,7 +98,7 @@ def dev(
                 context.renderer.note("showing its log; Ctrl-C stops the server")
             show_log(log.follow(spec.log_path, since=begin, stop=watch.gone), as_json=context.json)
         except InterruptedSwitchError as interruption:
-            return leave(terminated=interruption.terminated)
+            return leave(terminated=interruption.exit_code is ExitCode.TERMINATED)
         except (BrokenPipeError, UsageError):  # the reader or the terminal is gone
             leave(terminated=True)
             raise

@@ -15,11 +15,17 @@ from typing import TYPE_CHECKING
 
 from dbswitch import __version__, durable
 from dbswitch.cli.renderer import Failure
-from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError, interruption_behind
+from dbswitch.errors import (
+    DbswitchError,
+    ExitCode,
+    InterruptedSwitchError,
+    ReportedError,
+    interruption_behind,
+)
 from dbswitch.redaction import redact
 from dbswitch.state_folder import user_folder
 from dbswitch.switch.events import ErrorInfo, Outcome
-from dbswitch.switch.outcomes import exit_of, outcome_of
+from dbswitch.switch.outcomes import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,10 +43,10 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer], folder: Pat
     """
     try:
         return body()
-    except DbswitchError as error:
+    except ReportedError as error:
         failure = _expected(error)
     except KeyboardInterrupt:
-        failure = _expected(InterruptedSwitchError("interrupted"))
+        failure = _expected(InterruptedSwitchError())
     except BrokenPipeError:
         _silence_stdout()
         return BROKEN_PIPE
@@ -51,9 +57,9 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer], folder: Pat
     return failure.exit
 
 
-def _expected(error: DbswitchError) -> Failure:
+def _expected(error: ReportedError) -> Failure:
     info = ErrorInfo(error.code, error.what, error.facts, error.why, error.fix)
-    return Failure(info, exit_of(error), outcome_of(error))
+    return Failure(info, error.exit_code, outcome_of(error))
 
 
 def _bug(error: BaseException, folder: Path | None) -> Failure:

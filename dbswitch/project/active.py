@@ -12,7 +12,7 @@ from dbswitch.database.place import Place, place_in, place_of
 from dbswitch.database.read_only import asks_read_only
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
-from dbswitch.errors import DbswitchError, InterruptedSwitchError, UrlError
+from dbswitch.errors import DbswitchError, UrlError
 from dbswitch.project import entered, reader_files
 from dbswitch.project.read_only_target import as_read_only
 from dbswitch.project.reader_profiles import profiles, url_variables
@@ -181,8 +181,6 @@ def _resolved(
             continue
         try:
             targets.append(resolve_ref(project, ref, ambient=ambient))
-        except InterruptedSwitchError:
-            raise
         except DbswitchError as error:  # one broken target must not hide the others
             unresolved.append((ref.name, error.what))
     return tuple(targets), tuple(unresolved)

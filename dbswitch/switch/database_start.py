@@ -22,22 +22,11 @@ if TYPE_CHECKING:
     from dbswitch.database.probe import Ready
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
-    from dbswitch.switch.interrupts import Interrupts
     from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.run_context import Destination
 
 GLANCE = 1.5  # seconds; how long a database is tried before it is started
 START_TIMEOUT = 300.0  # seconds; a first start may pull an image
-
-
-def load_driver(interrupts: Interrupts) -> None:
-    """Import psycopg with signals deferred.
-
-    Its import catches every Exception and then tries another implementation of libpq: a signal that raised in there would be
-    lost, and the implementation it ends with may not connect.
-    """
-    with interrupts.deferred():
-        import psycopg  # noqa: F401
 
 
 def probe(

@@ -22,7 +22,7 @@ def is_told_as_it_is(cause: BaseException, touched: Sequence[Part]) -> bool:
 
     True for an interruption, a bug, and a failed server command, which never changes env files.
     """
-    if isinstance(cause, InterruptedSwitchError) or not isinstance(cause, DbswitchError):
+    if not isinstance(cause, DbswitchError):
         return True
     return isinstance(cause, ServerError) and Part.FILES not in touched
 

@@ -112,5 +112,4 @@ class Interrupts:
     def _raise(self, came: signal.Signals) -> None:
         self._pending = None
         self._raised = True
-        terminated = came is not signal.SIGINT
-        raise InterruptedSwitchError("terminated" if terminated else "interrupted", terminated=terminated)
+        raise InterruptedSwitchError(terminated=came is not signal.SIGINT)

@@ -1,19 +1,12 @@
-"""The outcome and exit code of an expected failure. Imports little, since every command may fail."""
+"""The outcome of an expected failure. Imports little, since every command may fail."""
 
 from __future__ import annotations
 
-from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError, OvertakenError
+from dbswitch.errors import ExitCode, OvertakenError, ReportedError
 from dbswitch.switch.events import Outcome
 
 
-def exit_of(error: DbswitchError) -> ExitCode:
-    """Return the exit code of an expected failure; for an interruption it depends on the signal."""
-    if isinstance(error, InterruptedSwitchError) and error.terminated:
-        return ExitCode.TERMINATED
-    return error.exit_code
-
-
-def outcome_of(error: DbswitchError) -> Outcome:
+def outcome_of(error: ReportedError) -> Outcome:
     """Return the outcome of an expected failure."""
     if isinstance(error, OvertakenError):
         return Outcome.OVERTAKEN

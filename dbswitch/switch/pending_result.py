@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from dbswitch.errors import ExitCode
 from dbswitch.switch.events import ErrorInfo, Outcome, Result
-from dbswitch.switch.outcomes import exit_of, outcome_of
+from dbswitch.switch.outcomes import outcome_of
 from dbswitch.switch.plan import Mode
 
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
-    from dbswitch.errors import DbswitchError
+    from dbswitch.errors import ReportedError
     from dbswitch.switch.reporter import Reporter
 
 
@@ -27,7 +27,7 @@ class PendingResult:
     identity: Identity | None = None
     address: str = ""  # of that database, for display
     verified: bool | None = None
-    error: DbswitchError | None = None
+    error: ReportedError | None = None
 
     def result(self, reporter: Reporter) -> Result:
         """Return the last event of the run."""
@@ -35,7 +35,7 @@ class PendingResult:
         return Result(
             id=reporter.run_id,
             outcome=self.outcome if error is None else outcome_of(error),
-            exit=int(ExitCode.OK if error is None else exit_of(error)),
+            exit=int(ExitCode.OK if error is None else error.exit_code),
             target=self.target,
             previous=self.previous,
             mode=self.mode,

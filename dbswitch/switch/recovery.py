@@ -64,7 +64,7 @@ def unfinished(private_dir: Path) -> str | None:
     if os.path.exists(private_dir / JOURNAL):  # noqa: PTH110 - as above
         left.append("some env files may hold the old values and some the new ones")
     if killed is not None and killed.server_down:
-        left.append("the dev server was stopped")
+        left.append("the dev server had been stopped and did not answer again yet")
     state = " and ".join(left) or "nothing is half changed"
     return f"{where} was killed: {state}. `dbswitch restart` finishes it."
 
@@ -97,7 +97,7 @@ def recover(project: Project, reporter: Reporter) -> Recovered:
         reporter.notice(
             "killed-switch",
             f"an earlier switch to {killed.target} did not finish; the env files hold the {files} values"
-            + ("; the dev server it had stopped is not started again yet" if killed.server_down else ""),
+            + ("; the dev server it had stopped did not answer again yet" if killed.server_down else ""),
             "warning",
         )
     return Recovered(killed, killed is not None and killed.server_down)

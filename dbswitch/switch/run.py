@@ -29,7 +29,7 @@ from dbswitch.switch import (
     switch_record,
 )
 from dbswitch.switch.app_identity import EARLIER
-from dbswitch.switch.database_start import load_driver, probe, probe_or_start
+from dbswitch.switch.database_start import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.plan import Mode, decide, with_exports
@@ -233,7 +233,6 @@ def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResul
     work, plan, goal = apply.work, planning.plan, planning.goal
     if plan.verify:
         apply.app.ask_earlier()
-    load_driver(work.interrupts)
     ready = probe_or_start(work.project, work.reporter, goal, planning.target, on_look=lease.look_for_newer)
     ending.identity, ending.address = ready.identity, goal.url.address
     migration_check.report(work.reporter, planning.target, ready.migrations)

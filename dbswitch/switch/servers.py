@@ -12,7 +12,6 @@ from dbswitch.errors import (
     DatabaseRejectedError,
     DbswitchError,
     EnvFileError,
-    InterruptedSwitchError,
     OvertakenError,
     ServerError,
 )
@@ -20,7 +19,7 @@ from dbswitch.project import targets
 from dbswitch.server import starting
 from dbswitch.server.state import ServerState
 from dbswitch.switch import lock_file, project_state, recovery
-from dbswitch.switch.database_start import load_driver, probe
+from dbswitch.switch.database_start import probe
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.run_lock import hold_if_free
@@ -178,13 +177,12 @@ def _wait_for_database(
             reporter.skip(Phase.PROBE, f"the server of {target.url.database} accepts connections")
             return
         goal = project_state.destination(observed.project, target, timeout=timeout, first_start=first_start)
-        load_driver(session.interrupts)
         probe(goal, reporter, Phase.PROBE, on_look=on_look)
     except (DatabaseNotReadyError, DatabaseRejectedError) as error:
         reporter.notice(
             "database-not-ready", f"{error.what.rstrip('.')}; the server is started anyway", "warning"
         )
-    except (OvertakenError, InterruptedSwitchError):
+    except OvertakenError:
         raise
     except DbswitchError as error:
         reporter.notice("target-unusable", error.what, "warning")

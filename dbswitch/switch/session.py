@@ -123,8 +123,9 @@ def carry_out(
                 interrupts.settle()  # only the report is left, which a signal must not interrupt
         except DbswitchError as error:
             ending.error = error
-            if isinstance(error, InterruptedSwitchError) and not error.facts:
-                error.facts = ("nothing was changed",)
+        except InterruptedSwitchError as error:
+            ending.error = error
+            error.facts = error.facts or ("nothing was changed",)
         except Exception as error:
             ending.error = interruption_behind(error)
             if ending.error is None:

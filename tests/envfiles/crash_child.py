@@ -3,9 +3,9 @@
 """The subject of the crash sweep: forks one child for each request, which performs one transaction (or recovery).
 
 Started as `python -S -E crash_child.py SOURCES PACKAGES`. A request is a JSON line [folder, scenario, action]; the answer is the
-child's pid. The child waits for USR1, so that a tracer can attach first; when it has ended, a second line says
-[exit status or minus the signal, what it printed]. With an action `...:N` the child kills itself before its N-th effect,
-which needs no tracer.
+child's pid, once the child has prepared everything. The child then waits for USR1, so that a tracer can attach first; when it
+has ended, a second line says [exit status or minus the signal, what it printed]. With an action `...:N` the child kills
+itself before its N-th effect, which needs no tracer.
 """
 
 import contextlib
@@ -51,10 +51,13 @@ def child(folder, scenario, action):
     if scenario == "portable":
         atomic_replace.exchange = lambda *_names: False
     action, _, number = action.partition(":")
+    tell = os.write  # not one of the counted effects
     if number:
         count_effects(lambda count: count == int(number) and os.kill(os.getpid(), signal.SIGKILL))
     planned = changes(scenario, folder)
     text, status = "", 0
+    # Ready: a tracer must not see the calls above, since it would count them in some runs only.
+    tell(1, b"\n")
     signal.sigwait({signal.SIGUSR1})
     try:
         if action == "recover":
@@ -87,8 +90,9 @@ def main():
             os.dup2(writer, 1)
             child(Path(folder), scenario, action)
         os.close(writer)
-        print(pid, flush=True)
         with open(reader, "rb") as stream:
+            stream.readline()
+            print(pid, flush=True)
             text = stream.read().decode()
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         print(json.dumps([status, text]), flush=True)

@@ -19,6 +19,7 @@ from dbswitch.errors import (
     InterruptedSwitchError,
     OvertakenError,
     PortTakenError,
+    ReportedError,
     RollbackFailedError,
     ServerError,
 )
@@ -27,7 +28,6 @@ from dbswitch.switch import run, switch_record, switch_steps as steps
 from dbswitch.switch.events import Phase, PhaseChanged
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.interrupts import Interrupts
-from dbswitch.switch.outcomes import exit_of
 from dbswitch.switch.pending_result import PendingResult
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.switch_record import FILE_NAME, RecordFile, SwitchRecord
@@ -209,7 +209,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
         try:
             with apply.undone_on_failure():
                 body(apply, world)
-        except (DbswitchError, ZeroDivisionError) as error:
+        except (ReportedError, ZeroDivisionError) as error:
             return error, apply
         return None, apply
 
@@ -217,7 +217,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
 
 
 def state_of(world: World, error: DbswitchError) -> str:
-    return f"{exit_of(error)}, {world.files}, {world.server}"
+    return f"{error.exit_code}, {world.files}, {world.server}"
 
 
 @pytest.mark.parametrize(("kind", "step", "way_back", "cell"), list(table()))
@@ -234,9 +234,9 @@ def test_a_failure_ends_as_the_table_says(
     assert isinstance(error, DbswitchError)
     assert state_of(world, error) == cell
     # What a later command needs to finish the work is kept exactly where there is work left; `dev` had no server before.
-    assert bool(apply.undo.parts) == (exit_of(error) == 8)
-    assert (tmp_path / FILE_NAME).exists() == (exit_of(error) == 8 and kind != "dev")
-    if exit_of(error) == 8:
+    assert bool(apply.undo.parts) == (error.exit_code == 8)
+    assert (tmp_path / FILE_NAME).exists() == (error.exit_code == 8 and kind != "dev")
+    if error.exit_code == 8:
         assert "`dbswitch restart`" in error.fix
         assert ("some env files" in error.why) == (world.files == "mixed")
         assert ("the dev server is down" in error.why) == (world.server in {"down", "half"})
@@ -253,7 +253,7 @@ def test_a_failure_ends_as_the_table_says(
 def test_an_interruption_at_a_step_ends_as_its_failure_does_with_the_code_of_the_signal(
     execute: Execute, kind: str, step: str, cell: str
 ) -> None:
-    interrupted = InterruptedSwitchError("interrupted")
+    interrupted = InterruptedSwitchError()
     world = World(kind, step, "", interrupted)
     error, _ = execute(world)
     assert error is interrupted
@@ -286,7 +286,7 @@ def test_a_bug_on_the_way_back_of_an_interrupted_run_stays_a_bug(
     def broken(*_arguments: object) -> tuple[Path, ...]:
         raise ZeroDivisionError
 
-    world = World("restart switch", "reprobe", "", InterruptedSwitchError("interrupted"))
+    world = World("restart switch", "reprobe", "", InterruptedSwitchError())
     monkeypatch.setattr(world, "roll_back", broken)
     error, apply = execute(world)
     assert isinstance(error, ZeroDivisionError)

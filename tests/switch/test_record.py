@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dbswitch import durable
 from dbswitch.errors import ConfigError
-from dbswitch.switch import switch_record
+from dbswitch.switch import recovery, switch_record
 from dbswitch.switch.switch_record import RecordFile, SwitchRecord
 
 if TYPE_CHECKING:
@@ -100,3 +100,12 @@ def test_a_record_that_was_never_written_takes_no_notes_and_ends_quietly(
         file.begin(FIRST)
     file.note(server_down=True)
     file.end()
+
+
+def test_what_a_killed_switch_left_does_not_say_that_its_server_is_down(tmp_path: Path) -> None:
+    """The record is written until the new server answers, so that server may run already."""
+    RecordFile(tmp_path).begin(replace(FIRST, server_down=True))
+    left = recovery.unfinished(tmp_path)
+    assert left is not None
+    assert "had been stopped and did not answer again yet" in left
+    assert "was stopped" not in left

@@ -41,11 +41,24 @@ def test_an_expected_failure_is_the_result_and_other_exceptions_propagate() -> N
 def test_a_library_that_fails_in_its_clean_up_after_a_signal_does_not_turn_it_into_a_bug() -> None:
     def stumbling(_session: Session) -> None:
         try:
-            raise InterruptedSwitchError("interrupted")
+            raise InterruptedSwitchError
         finally:
             {}["gone"]  # as a library's clean-up does when it was cut short
 
     assert run(stumbling).exit == 130
+
+
+def test_a_library_that_catches_every_exception_does_not_swallow_a_signal() -> None:
+    def trying(_session: Session) -> None:
+        try:
+            raise InterruptedSwitchError(terminated=True)  # noqa: TRY301 - as a handler inside the library does
+        except Exception:  # noqa: BLE001 - as psycopg does around the import of its implementations
+            return
+
+    result = run(trying)
+    assert result.exit == 143
+    assert result.error is not None
+    assert result.error.facts == ("nothing was changed",)
 
 
 def stumble() -> None:
