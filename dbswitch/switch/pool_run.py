@@ -21,7 +21,7 @@ from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config, targets
 from dbswitch.project.read_only_target import with_access
 from dbswitch.switch import confirmation, edits, history, lock_file, pool_recovery, project_state, run
-from dbswitch.switch.database_start import load_driver, probe_or_start
+from dbswitch.switch.database_start import probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.pool_clients import PoolClient
 from dbswitch.switch.pool_steps import Member, PoolApply, require_route
@@ -89,7 +89,6 @@ def _switch(session: Session, name: str, request: Request) -> None:
     project, ending = session.project, session.ending
     ending.mode = MODE
     pool = pool_config.find(project, name, request.ambient)
-    load_driver(session.interrupts)
     ending.target = _named(project, pool, request.target)
     target = with_access(
         project, edits.resolve(project, ending.target, request.ambient), asked=request.read_only

@@ -11,7 +11,6 @@ from msgspec import Struct
 from dbswitch.errors import (
     ConfigError,
     DbswitchError,
-    InterruptedSwitchError,
     PoolerError,
     RollbackFailedError,
 )
@@ -166,7 +165,7 @@ class PoolApply:
             raise self._not_rolled_back(cause, error) from cause
         pool_record.remove(self._folder)
         failed_run.tell_interruption(cause, self._undo.done, None)
-        if isinstance(cause, InterruptedSwitchError) or not isinstance(cause, DbswitchError):
+        if not isinstance(cause, DbswitchError):
             return
         if Part.FILES in touched:
             raise failed_run.rolled_back(cause, self._undo.done) from cause
