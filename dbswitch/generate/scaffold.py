@@ -303,7 +303,7 @@ def _covered(name: str, entry: str, lines: set[str]) -> bool:
 
 def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> InitItem:
     path = project.root / "package.json"
-    if project.manifest is None:
+    if project.manifest.path is None:
         return InitItem("package.json", Action.KEEP, "does not exist")
     old = read_regular(path)
     names = tuple(ref.name for ref in targets) or ("local", "prod")

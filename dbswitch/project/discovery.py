@@ -39,7 +39,7 @@ class Project(Struct, frozen=True):
 
     root: Path
     config: configuration.Config
-    manifest: Manifest | None
+    manifest: Manifest
     next: NextInfo | None
     prisma: PrismaInfo | None
     packages: Packages
@@ -201,8 +201,7 @@ def _real(path: Path) -> str:
 
 
 def _is_next_app(folder: Path) -> bool:
-    manifest = read_manifest(folder)
-    return manifest is not None and manifest.wants("next") is not None
+    return read_manifest(folder).wants("next") is not None
 
 
 def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:

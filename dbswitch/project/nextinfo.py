@@ -44,9 +44,9 @@ def major(version: str) -> int | None:
     return int(number[0]) if number else None
 
 
-def read_next(root: Path, manifest: Manifest | None, configured_dist_dir: str | None) -> NextInfo | None:
+def read_next(root: Path, manifest: Manifest, configured_dist_dir: str | None) -> NextInfo | None:
     """Return what is known of Next.js in `root`; None where the project does not use it."""
-    wanted = manifest.wants("next") if manifest is not None else None
+    wanted = manifest.wants("next")
     if wanted is None:
         return None
     version = installed_version(root, "next")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,7 +16,6 @@ from dbswitch.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 class PackageManager(StrEnum):
@@ -37,23 +38,17 @@ LOCK_FILES = (
 
 
 class Manifest(Struct, frozen=True):
-    """The parts of a package.json that dbswitch needs."""
+    """The parts of a package.json that dbswitch needs; `path` is None where there is none."""
 
-    path: Path
-    name: str | None
-    scripts: tuple[tuple[str, str], ...]
-    dependencies: tuple[tuple[str, str], ...]  # all kinds of them, the first spelling wins
-    manager: PackageManager | None  # the `packageManager` or `devEngines` field
-    workspaces: tuple[str, ...]
-    prisma_schema: str | None
-
-    def script(self, name: str) -> str | None:
-        """Return a script's text."""
-        return dict(self.scripts).get(name)
+    path: Path | None = None
+    scripts: dict[str, str] = {}
+    dependencies: dict[str, str] = {}  # all kinds of them, the first spelling wins
+    manager: PackageManager | None = None  # the `packageManager` or `devEngines` field
+    prisma_schema: str | None = None
 
     def wants(self, package: str) -> str | None:
         """Return the version range asked for, None where the package is not a dependency."""
-        return dict(self.dependencies).get(package)
+        return self.dependencies.get(package)
 
 
 class Packages(Struct, frozen=True):
@@ -63,15 +58,10 @@ class Packages(Struct, frozen=True):
     manager_source: str  # the field or file that names it, for display
     dev_script: str | None  # its text
     dev_script_name: str | None  # `dev`, else `start` of a project without one
-    wrapped: bool  # a pre or post script stands around it: only the package manager runs those
-
-    def run(self, script: str) -> tuple[str, ...]:
-        """Return the argv that runs a script through the package manager."""
-        return (self.manager.value, "run", script)
 
 
-def read_manifest(folder: Path) -> Manifest | None:
-    """Read `folder/package.json`; None where there is none.
+def read_manifest(folder: Path) -> Manifest:
+    """Read `folder/package.json`.
 
     Raises:
         ConfigError: it is not JSON (with line and column), not an object, or cannot be read.
@@ -80,7 +70,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         text = read_regular_text(path, encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return Manifest()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             "package.json cannot be read", facts=(f"{path}: {error}",), fix=f"make {path} readable"
@@ -99,36 +89,20 @@ def read_manifest(folder: Path) -> Manifest | None:
     return _manifest(path, value)
 
 
-def read_packages(root: Path, manifest: Manifest | None) -> Packages:
+def read_packages(root: Path, manifest: Manifest) -> Packages:
     """Return the package manager and dev script of the project at `root`.
 
     The `packageManager` field decides, in the project or a folder above it; then the nearest lock file (in a monorepo
     it lies at the workspace root); else npm.
     """
-    manager, source = _manager(root, manifest)
-    name = None
-    if manifest is not None:
-        name = next((script for script in ("dev", "start") if manifest.script(script)), None)
-    wrapped = (
-        manifest is not None
-        and name is not None
-        and bool(manifest.script(f"pre{name}") or manifest.script(f"post{name}"))
-    )
-    return Packages(
-        manager=manager,
-        manager_source=source,
-        dev_script=manifest.script(name) if manifest is not None and name is not None else None,
-        dev_script_name=name,
-        wrapped=wrapped,
-    )
+    name = next((script for script in ("dev", "start") if manifest.scripts.get(script)), None)
+    return Packages(*_manager(root, manifest), manifest.scripts[name] if name else None, name)
 
 
 def boundary(start: Path) -> tuple[Path, ...]:
     """Return `start` and the folders above it, up to the first that is a git work tree, the home folder or the root."""
-    from pathlib import Path as PathType
-
     try:
-        home: PathType | None = PathType.home()
+        home: Path | None = Path.home()
     except RuntimeError:  # no home folder is known for this user
         home = None
     folders: list[Path] = []
@@ -152,16 +126,13 @@ def installed_version(root: Path, package: str) -> str | None:
     return None
 
 
-def _manager(root: Path, manifest: Manifest | None) -> tuple[PackageManager, str]:
-    if manifest is not None and manifest.manager is not None:
+def _manager(root: Path, manifest: Manifest) -> tuple[PackageManager, str]:
+    if manifest.manager is not None:
         return manifest.manager, "package.json"
     for folder in boundary(root):
-        if folder != root:
-            try:
-                above = read_manifest(folder)
-            except ConfigError:  # a broken file above the project must not break the project
-                above = None
-            if above is not None and above.manager is not None:
+        with contextlib.suppress(ConfigError):  # a broken file above the project must not break the project
+            above = read_manifest(folder)
+            if folder != root and above.manager is not None:
                 return above.manager, str(above.path)
         for name, manager in LOCK_FILES:
             if (folder / name).is_file():
@@ -170,23 +141,16 @@ def _manager(root: Path, manifest: Manifest | None) -> tuple[PackageManager, str
 
 
 def _manifest(path: Path, value: Mapping[str, object]) -> Manifest:
-    dependencies: dict[str, str] = {}
-    for kind in ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies"):
-        for package, wanted in _pairs(value.get(kind)):
-            dependencies.setdefault(package, wanted)
-    workspaces: object = value.get("workspaces")
-    if isinstance(workspaces, dict):
-        workspaces = workspaces.get("packages")
-    name = value.get("name")
+    kinds = ("optionalDependencies", "peerDependencies", "devDependencies", "dependencies")
     prisma = value.get("prisma")
     schema = prisma.get("schema") if isinstance(prisma, dict) else None
     return Manifest(
         path=path,
-        name=name if isinstance(name, str) else None,
-        scripts=_pairs(value.get("scripts")),
-        dependencies=tuple(dependencies.items()),
+        scripts=_texts(value.get("scripts")),
+        dependencies={
+            package: wanted for kind in kinds for package, wanted in _texts(value.get(kind)).items()
+        },
         manager=_manager_field(value),
-        workspaces=tuple(w for w in workspaces if isinstance(w, str)) if isinstance(workspaces, list) else (),
         prisma_schema=schema if isinstance(schema, str) else None,
     )
 
@@ -203,7 +167,7 @@ def _manager_field(value: Mapping[str, object]) -> PackageManager | None:
     return PackageManager(program) if program in tuple(PackageManager) else None
 
 
-def _pairs(value: object) -> tuple[tuple[str, str], ...]:
+def _texts(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
-        return ()
-    return tuple((str(key), text) for key, text in value.items() if isinstance(text, str))
+        return {}
+    return {str(key): text for key, text in value.items() if isinstance(text, str)}

@@ -75,11 +75,9 @@ class PrismaInfo(Struct, frozen=True):
         return major(self.version)
 
 
-def read_prisma(root: Path, manifest: Manifest | None) -> PrismaInfo | None:
+def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
     """Return the Prisma setup of `root`; None if the project does not use it."""
-    wanted = None
-    if manifest is not None:
-        wanted = manifest.wants("prisma") or manifest.wants("@prisma/client")
+    wanted = manifest.wants("prisma") or manifest.wants("@prisma/client")
     config_file = next((name for name in _CONFIG_NAMES if (root / name).is_file()), None)
     schema = _schema_path(root, manifest, None)
     if wanted is None and config_file is None and schema is None:
@@ -143,8 +141,8 @@ def _literal(text: str | None) -> str | None:
     return found[0] if found else None
 
 
-def _schema_path(root: Path, manifest: Manifest | None, configured: str | None) -> str | None:
-    asked = configured or (manifest.prisma_schema if manifest is not None else None)
+def _schema_path(root: Path, manifest: Manifest, configured: str | None) -> str | None:
+    asked = configured or manifest.prisma_schema
     if asked is not None:
         return asked.removeprefix("./").rstrip("/") if (root / asked).exists() else None
     for name in ("prisma/schema.prisma", "schema.prisma", "prisma/schema"):

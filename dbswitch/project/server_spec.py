@@ -59,7 +59,7 @@ def _command(project: Project) -> DevCommand:
     from dbswitch.server.nextjs import DevCommand, dev_command
 
     packages = project.packages
-    scripts = dict(project.manifest.scripts) if project.manifest is not None else {}
+    scripts = project.manifest.scripts
     name = packages.dev_script_name
     if name is None:
         if project.next is None:

@@ -69,7 +69,7 @@ def read_machine(
     project: Project, node: str | None, manager: str | None, ambient: Mapping[str, str]
 ) -> MachineFacts:
     """Return the known versions, given those that Node and the package manager reported."""
-    wanted = dict(project.manifest.dependencies) if project.manifest is not None else {}
+    wanted = project.manifest.dependencies
     manifests = {package: _installed_manifest(project.root, package) for package in _SHOWN}
     installed = {
         package: one["version"] for package, one in manifests.items() if isinstance(one.get("version"), str)
