@@ -14,9 +14,8 @@ from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
 from dbswitch.errors import DbswitchError, UrlError
 from dbswitch.project import entered, reader_files
-from dbswitch.project.read_only_target import as_read_only
 from dbswitch.project.reader_profiles import profiles, url_variables
-from dbswitch.project.targets import Target, list_targets, resolve_ref
+from dbswitch.project.targets import Target, as_read_only, list_targets, resolve_ref
 from dbswitch.project.value_origin import ValueOrigin
 
 if TYPE_CHECKING:

@@ -5,20 +5,18 @@ A search of the text, not an analysis: it names lines to look at after the app h
 
 from __future__ import annotations
 
-import os
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch.durable import read_regular_text
+from dbswitch.project.generated import source_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-_SOURCES = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
-_SKIPPED = frozenset(
-    {"node_modules", "public", "dist", "build", "out", "coverage", "generated", "test", "tests", "e2e"}
-)
+_SKIPPED = frozenset({"generated", "test", "tests", "e2e"})  # folders
 _CLIENT = re.compile(r"\bnew\s+(?:PrismaClient|PrismaPg|PrismaNeon|Pool)\b")
 _STATE_FILE = re.compile(
     r"(?:readFile|readFileSync|existsSync|readJson|readJsonSync|require|import)\b.*?[\"'`](?P<file>[\w./@-]*\.(?:json|txt|ya?ml))[\"'`]"
@@ -41,14 +39,13 @@ def own_choices(root: Path, url_variables: Sequence[str]) -> tuple[str, ...]:
     own = "".join(rf"(?!{re.escape(name)}\b)" for name in url_variables)
     further = re.compile(rf"\b{own}(?:{names})_(?:[A-Z0-9_]+|\$\{{|[\"'`]\s*\+)")
     found: list[str] = []
-    for path in _sources(root):
+    for name in sorted(itertools.islice(source_files(root), _MOST_FILES)):
         try:
-            if path.stat().st_size > _LARGEST:
+            if not _SKIPPED.isdisjoint(name.split("/")) or (root / name).stat().st_size > _LARGEST:
                 continue
-            text = read_regular_text(path, errors="replace")
+            found += _in(read_regular_text(root / name, errors="replace"), name, further)
         except OSError:
             continue
-        found += _in(text, path.relative_to(root).as_posix(), further)
         if len(found) >= _MOST:
             break
     return tuple(found[:_MOST])
@@ -71,15 +68,3 @@ def _in(text: str, name: str, further: re.Pattern[str]) -> Iterator[str]:
 
 def _variable(text: str) -> str:
     return re.sub(r"(?:\$\{|[\"'`]\s*\+)$", "…", text)
-
-
-def _sources(root: Path) -> Iterable[Path]:
-    seen = 0
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED and not name.startswith("."))
-        for name in sorted(files):
-            if name.endswith(_SOURCES):
-                seen += 1
-                if seen > _MOST_FILES:
-                    return
-                yield Path(folder, name)

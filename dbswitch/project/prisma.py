@@ -30,6 +30,7 @@ _CONFIG_NAMES = tuple(f"prisma.config.{e}" for e in ("ts", "mts", "cts", "js", "
 _COMMENT = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|//[^\n]*")
 _BLOCK = re.compile(r"^\s*(datasource|generator)\s+(\w+)\s*\{(.*?)^\s*\}", re.DOTALL | re.MULTILINE)
 _FIELD = re.compile(r"^\s*(\w+)\s*=\s*(.+?)\s*$", re.MULTILINE)
+_MIGRATIONS_PATH = re.compile(r"\bmigrations['\"]?\s*:\s*\{[^}]*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)")
 _ENV_CALL = re.compile(r"env\(\s*\"([^\"]+)\"\s*\)")
 
 
@@ -109,6 +110,21 @@ def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
         overriding=facts.overriding,
         notices=facts.notices,
     )
+
+
+def migrations_folder(root: Path, prisma: PrismaInfo | None) -> Path | None:
+    """Return the folder of the migrations: from the Prisma config, else beside the schema; None if there is none."""
+    if prisma is None:
+        return None
+    places: list[Path] = []
+    if prisma.config_file is not None:
+        # A plain path only: no code is run, also none of the project.
+        source = javascript_text.without_comments(_text(root / prisma.config_file))
+        places += [root / path for path in _MIGRATIONS_PATH.findall(source)[:1]]
+    if prisma.schema is not None:
+        schema = root / prisma.schema
+        places += [schema / "migrations", schema.parent / "migrations"]
+    return next((folder for folder in places if folder.is_dir()), None)
 
 
 def variables_of(urls: tuple[tuple[str, str], ...], *fields: str) -> tuple[str, ...]:

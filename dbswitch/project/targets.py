@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbswitch.database.read_only import read_only
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project import names
-from dbswitch.project.protection import places_in, with_protection
-from dbswitch.project.read_only_target import as_read_only
+from dbswitch.project.protection import leads_to_database, places_in, with_protection
 from dbswitch.project.secret import SecretValues
 from dbswitch.project.target_sources import TargetRef, find_targets, other_env_files, read_values
 from dbswitch.project.target_values import is_postgres
@@ -245,3 +245,30 @@ def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> Usa
     return UsageError(
         f"unknown target `{name}`", facts=facts, why="dbswitch can only switch to a known target.", fix=fix
     )
+
+
+def with_access(project: Project, target: Target, *, asked: bool | None) -> Target:
+    """Return the target as it is asked for: read-only (True), writable (False), or as dbswitch.toml says (None).
+
+    A target that dbswitch.toml makes read-only has to be confirmed before it is used for writing.
+    """
+    configured = target.settings is not None and target.settings.read_only
+    if asked or (asked is None and configured):
+        return as_read_only(project, target)
+    return replace(target, protected=True) if configured else target
+
+
+def as_read_only(project: Project, target: Target) -> Target:
+    """Return the target with every URL of its own database in the form whose sessions are read-only."""
+    variables = {
+        key: _read_only(value) if leads_to_database(project, key) else value
+        for key, value in target.variables.items()
+    }
+    return replace(target, variables=SecretValues(variables), url=read_only(target.url), read_only=True)
+
+
+def _read_only(value: str) -> str:
+    try:
+        return read_only(DatabaseUrl.parse(value)).env_form()
+    except UrlError:  # not a Postgres URL
+        return value

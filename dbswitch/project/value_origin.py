@@ -1,11 +1,15 @@
-"""The origin of a value in an env file: a target, a switch, or the user; and where it leads."""
+"""The origin of a value in an env file or the shell: a target, a switch, or the user; and where it leads."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from dbswitch.database.place import place_in
 from dbswitch.database.url import same_url
+from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.precedence import DEV_FILES, Reader, all_effective
 from dbswitch.project.config import FromVariable
 from dbswitch.project.names import has_suffix, split_url_key
 from dbswitch.project.protection import explicit, places_in
@@ -13,9 +17,10 @@ from dbswitch.project.target_values import bound_variables
 from dbswitch.project.targets import known_values, list_targets, variable_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from dbswitch.database.place import Place
+    from dbswitch.envfiles.precedence import ReaderProfile
     from dbswitch.project.discovery import Project
     from dbswitch.project.entered import Entered
     from dbswitch.project.target_sources import TargetRef
@@ -135,3 +140,89 @@ def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str
             found |= {one.source for one in sources if isinstance(one, FromVariable)}
             found |= {ref.settings.url_from} if ref.settings.url_from else set()
     return frozenset(found)
+
+
+class ServedUrl(Struct, frozen=True):
+    """A variable that leads to the database of the protected target `owner`.
+
+    Attributes:
+        source: the file that the readers take it from.
+        line: of the binding in the file.
+    """
+
+    variable: str
+    owner: str
+    source: str
+    line: int
+    readers: tuple[Reader, ...]
+
+    @property
+    def text(self) -> str:
+        """One line for display."""
+        return f"{self.source}, line {self.line}: {self.variable} leads to {self.owner} ({', '.join(self.readers)})"
+
+
+def served_urls(
+    files: Mapping[str, bytes], profiles: Iterable[ReaderProfile], owner: Callable[[str, str], str | None]
+) -> tuple[ServedUrl, ...]:
+    """Return the variables of `files` that lead a reader to a protected target to which, by `owner`, they must not. Pure.
+
+    Values that `next start` takes from the production files, which no switch changes, are left out.
+    """
+    found: dict[tuple[str, str, str], list[Reader]] = {}
+    for profile in profiles:
+        for got in all_effective(profile, files, {}):
+            if not got.value or got.source is None:
+                continue
+            if profile.reader is Reader.NEXT_START and got.source not in DEV_FILES:
+                continue
+            name = owner(got.key, got.value)
+            if name is not None:
+                found.setdefault((got.key, name, got.source), []).append(profile.reader)
+    return tuple(
+        ServedUrl(key, name, source, _line(files[source], key), tuple(dict.fromkeys(readers)))
+        for (key, name, source), readers in sorted(found.items())
+    )
+
+
+def _line(data: bytes, key: str) -> int:
+    return [one.line for one in Document.parse(data).bindings if one.key == key][-1]
+
+
+class Exported(Struct, frozen=True):
+    """One such variable.
+
+    Attributes:
+        place: where it leads, for display; None where it is not a URL.
+        target: the target whose database that is, as far as it is known.
+    """
+
+    variable: str
+    place: str | None
+    target: str | None
+
+    @property
+    def text(self) -> str:
+        """One sentence for display."""
+        where = f" and leads to {self.target or self.place}" if self.place else ""
+        return (
+            f"{self.variable} is exported in this shell{where}: programs that are started from it, the Prisma CLI among them, "
+            f"use it instead of the env files; run `unset {self.variable}`"
+        )
+
+
+def exported(
+    wanted: Mapping[str, str | None],
+    ambient: Mapping[str, str],
+    refs: tuple[TargetRef, ...],
+) -> tuple[Exported, ...]:
+    """Return the variables of `wanted`, values of the env files or a target, that `ambient` has with another value. Pure."""
+    found: list[Exported] = []
+    for key in sorted(wanted):
+        value = ambient.get(key)
+        if not value or same_url(value, wanted[key] or ""):
+            continue
+        place = place_in(value)
+        owner = next((ref.name for ref in refs if place is not None and place in ref.places), None)
+        found.append(Exported(key, place.text if place is not None else None, owner))
+    return tuple(found)

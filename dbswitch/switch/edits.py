@@ -13,10 +13,8 @@ from dbswitch.envfiles.placement import Knowledge, plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, EnvFileError
 from dbswitch.project import entered, reader_files, reader_profiles, targets
-from dbswitch.project.exported import exported
 from dbswitch.project.protection import places_in
-from dbswitch.project.served_urls import served_urls
-from dbswitch.project.value_origin import ValueOrigin, is_guarded
+from dbswitch.project.value_origin import ValueOrigin, exported, is_guarded, served_urls
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -24,9 +22,8 @@ if TYPE_CHECKING:
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
     from dbswitch.project.entered import Entered
-    from dbswitch.project.exported import Exported
-    from dbswitch.project.served_urls import ServedUrl
     from dbswitch.project.targets import Target
+    from dbswitch.project.value_origin import Exported, ServedUrl
 
 
 def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
@@ -104,7 +101,7 @@ def planned(
     )
     after = files | {edit.name: edit.new for edit in plan.edits}
     refuse_if_served(
-        served_urls(after, reader_profiles.all_profiles(project), {}, origin.protected_owner), target.name
+        served_urls(after, reader_profiles.all_profiles(project), origin.protected_owner), target.name
     )
     left = sorted(
         f"{name}: {key} was written by a switch and edited since; it is left unchanged"

@@ -19,7 +19,7 @@ from dbswitch.pools import config_files
 from dbswitch.pools.pgbouncer_ini import route_of
 from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config, targets
-from dbswitch.project.read_only_target import with_access
+from dbswitch.project.targets import with_access
 from dbswitch.switch import confirmation, edits, history, lock_file, pool_recovery, project_state, run
 from dbswitch.switch.database_start import probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result

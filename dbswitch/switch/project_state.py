@@ -18,7 +18,7 @@ from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import UrlError
 from dbswitch.project import config as configuration, entered, generated, server_spec, targets
 from dbswitch.project.active import active
-from dbswitch.project.migrations_folder import migrations_folder
+from dbswitch.project.prisma import migrations_folder
 from dbswitch.server import observation
 from dbswitch.server.observation import changed_since_start
 from dbswitch.switch.plan import Mode, Situation, is_running
@@ -137,7 +137,7 @@ def destination(
         url=target.url,
         variables=target.variables,
         read_only=target.read_only,
-        migrations=migrations_folder(project),
+        migrations=migrations_folder(project.root, project.prisma),
         limits=ProbeLimits(
             deadline=configured if timeout is None else timeout, attempt_timeout=database.attempt_timeout
         ),

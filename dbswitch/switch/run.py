@@ -15,7 +15,7 @@ from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project import reader_profiles, targets
 from dbswitch.project.active import active
-from dbswitch.project.read_only_target import with_access
+from dbswitch.project.targets import with_access
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import (
     confirmation,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dbswitch.envfiles.precedence import Reader, effective
 from dbswitch.project import generated, reader_files, reader_profiles, server_spec, targets
 from dbswitch.project.active import active
-from dbswitch.project.exported import exported
+from dbswitch.project.value_origin import exported
 from dbswitch.server import observation
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import lock_file, recovery
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from dbswitch.project.active import Active, ReaderState
     from dbswitch.project.discovery import Project
-    from dbswitch.project.exported import Exported
     from dbswitch.project.target_sources import TargetRef
+    from dbswitch.project.value_origin import Exported
     from dbswitch.server.observation import Observation
     from dbswitch.switch.lock_file import Holder
 

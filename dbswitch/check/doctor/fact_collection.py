@@ -18,7 +18,7 @@ from dbswitch.database.tls import advice
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DbswitchError, UrlError
 from dbswitch.project import generated
-from dbswitch.project.migrations_folder import migrations_folder
+from dbswitch.project.prisma import migrations_folder
 from dbswitch.project.targets import list_targets, resolve_ref
 from dbswitch.server.command_lines import masked_text
 from dbswitch.server.ports import listeners
@@ -68,7 +68,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         known = [target for target, _ in resolved if target is not None]
         # Without the running server first: its row needs the server looked at, the databases need not wait for that.
         rows = _or_trouble(lambda: reader_databases.read_readers(project, known, ambient, None))
-        migrations = migrations_folder(project)
+        migrations = migrations_folder(project.root, project.prisma)
         wanted: dict[DatabaseUrl, Path | None] = {}
         for _, facts in resolved:
             through = _migrating_url(project, facts)
