@@ -149,7 +149,7 @@ class World:
             return SimpleNamespace(answer=Answer.OTHER, verified=False, detail="still on the old one")
         return SimpleNamespace(answer=Answer.SAME, verified=True, detail="on it")
 
-    def require(self, _verification: object) -> None:
+    def require(self, _verification: object, _goal: object) -> None:
         self.may_fail("verify", ServerError("not on the target"))
 
     def earlier(self, _seconds: float = 0.0) -> None:
