@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dbswitch.database.place import Place, place_in, place_of
 from dbswitch.database.read_only import asks_read_only
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from dbswitch.envfiles.precedence import Effective, ReaderProfile
     from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
 
 
 class ActiveKind(StrEnum):
@@ -89,11 +89,6 @@ class Active(Struct, frozen=True):
     databases: tuple[tuple[str, str], ...] = ()
 
     @property
-    def name(self) -> str | None:
-        """The active target's name, None where there is not exactly one."""
-        return self.target
-
-    @property
     def app_target(self) -> str | None:
         """The target that Next.js dev is on, whatever the other readers and variables are."""
         return next((state.target for state in self.readers if state.reader is Reader.NEXT_DEV), None)
@@ -154,58 +149,39 @@ def active(
         EnvFileError: an env file cannot be read.
     """
     environment = os.environ if ambient is None else ambient
-    refs = list_targets(project, ambient=environment)
-    targets, unresolved = _resolved(project, refs, environment, run_commands=run_commands)
-    chosen = tuple(profiles(project) if readers is None else readers)
-    files = reader_files.read(project)
-    comparison = _Comparison(project, files, refs, targets, unresolved, environment)
+    comparison = _Comparison(project, environment, run_commands=run_commands)
     states: tuple[ReaderState, ...] = ()
-    for profile in chosen:
+    for profile in profiles(project) if readers is None else readers:
         around = environment if server is None or profile.reader is not Reader.NEXT_DEV else server
         # Where several targets lead to one database, the readers are on the same one if they can be.
         preferred = next((state.target for state in states if state.target is not None), None)
         states += (comparison.state(profile, around, preferred),)
-    databases = tuple((target.name, target.url.database) for target in targets)
-    return Active(*_together(states), states, unresolved, databases)
-
-
-def _resolved(
-    project: Project, refs: tuple[TargetRef, ...], ambient: Mapping[str, str], *, run_commands: bool
-) -> tuple[tuple[Target, ...], tuple[tuple[str, str], ...]]:
-    targets: list[Target] = []
-    unresolved: list[tuple[str, str]] = []
-    for ref in refs:
-        if ref.runs_command and not run_commands:
-            unresolved.append((ref.name, "its command was not run"))
-            continue
-        try:
-            targets.append(resolve_ref(project, ref, ambient=ambient))
-        except DbswitchError as error:  # one broken target must not hide the others
-            unresolved.append((ref.name, error.what))
-    return tuple(targets), tuple(unresolved)
+    return Active(*_together(states), states, tuple(comparison.unresolved.items()), comparison.databases)
 
 
 class _Comparison:
     """The targets that readers are compared with."""
 
-    def __init__(
-        self,
-        project: Project,
-        files: Mapping[str, bytes],
-        refs: tuple[TargetRef, ...],
-        targets: tuple[Target, ...],
-        unresolved: tuple[tuple[str, str], ...],
-        ambient: Mapping[str, str],
-    ) -> None:
+    def __init__(self, project: Project, ambient: Mapping[str, str], *, run_commands: bool) -> None:
         self._project = project
-        self._files = files
-        self._refs = refs
-        # Each target is compared as its source has it, and in its read-only form.
-        self._targets = tuple(form for one in targets for form in (one, as_read_only(project, one)))
-        self._unresolved = frozenset(name for name, _ in unresolved)
         self._ambient = ambient
+        self._files = reader_files.read(project)
         self._written = entered.load(project.private_dir)
+        self._refs = list_targets(project, ambient=ambient)
         self._origins: dict[str, ValueOrigin] = {}
+        self.unresolved: dict[str, str] = {}
+        targets: list[Target] = []
+        for ref in self._refs:
+            if ref.runs_command and not run_commands:
+                self.unresolved[ref.name] = "its command was not run"
+                continue
+            try:
+                targets.append(resolve_ref(project, ref, ambient=ambient))
+            except DbswitchError as error:  # one broken target must not hide the others
+                self.unresolved[ref.name] = error.what
+        self.databases = tuple((target.name, target.url.database) for target in targets)
+        # Each target is compared as its source has it, and in its read-only form.
+        self._targets = [form for one in targets for form in (one, as_read_only(project, one))]
 
     def state(
         self, profile: ReaderProfile, environment: Mapping[str, str], preferred: str | None
@@ -216,38 +192,32 @@ class _Comparison:
         if chosen is None or chosen.value is None:
             return ReaderState(profile.reader, keys[0], None, None, None)
         key, value = chosen.key, chosen.value
-
-        def on(
-            name: str | None, differing: tuple[str, ...], foreign: tuple[tuple[str, str], ...]
-        ) -> ReaderState:
-            return ReaderState(
-                profile.reader,
-                key,
-                name,
-                _masked(value, key),
-                chosen.source,
-                differing,
-                foreign,
-                place_in(value),
-                asks_read_only(value),
-            )
-
+        here = ReaderState(
+            profile.reader,
+            key,
+            None,
+            _masked(value, key),
+            chosen.source,
+            place=place_in(value),
+            read_only=asks_read_only(value),
+        )
         candidates = self._setting(key, value)
         # What a command printed is known from the switch that wrote it.
-        names = [one for one in self._written.targets_of(key, value) if one in self._unresolved]
+        names = [one for one in self._written.targets_of(key, value) if one in self.unresolved]
         if not candidates and not names:
             candidates = self._leading_to(key, value)
         if not candidates and not names:
             names = self._remembered(key, value)
         states = [
-            on(one.name, self._differing(profile, one, key, found), self._foreign(one, found))
+            replace(
+                here,
+                target=one.name,
+                differing=self._differing(profile, one, key, found),
+                foreign=self._foreign(one, found),
+            )
             for one in candidates
-        ] or [on(name, self._changed(name, found), ()) for name in names]
-        return min(
-            states,
-            key=lambda state: (state.target != preferred, not state.whole),
-            default=on(None, (), ()),
-        )
+        ] or [replace(here, target=name, differing=self._changed(name, found)) for name in names]
+        return min(states, key=lambda one: (one.target != preferred, not one.whole), default=here)
 
     def _setting(self, key: str, value: str) -> list[Target]:
         return [
@@ -268,7 +238,7 @@ class _Comparison:
         place = place_in(value)
         return [
             one
-            for one in sorted(self._unresolved)
+            for one in sorted(self.unresolved)
             if place is not None
             and self._written.leads_to(one, place)
             and key not in self._written.targets[one].last
@@ -289,16 +259,14 @@ class _Comparison:
         )
 
     def _foreign(self, target: Target, found: Mapping[str, Effective]) -> tuple[tuple[str, str], ...]:
-        owners: list[tuple[str, str]] = []
         origin = self._origin(target)
-        for key, got in found.items():
-            value = got.value or ""
-            if key in target.variables or origin.is_definition(key):
-                continue
-            owner = self._setter(key, value, target.name) or origin.protected_owner(key, value)
-            if owner is not None:
-                owners.append((key, owner))
-        return tuple(owners)
+        owners = {
+            key: self._setter(key, got.value or "", target.name)
+            or origin.protected_owner(key, got.value or "")
+            for key, got in found.items()
+            if key not in target.variables and not origin.is_definition(key)
+        }
+        return tuple((key, owner) for key, owner in owners.items() if owner is not None)
 
     def _setter(self, key: str, value: str, active_target: str) -> str | None:
         for target in self._targets:
@@ -331,22 +299,16 @@ def _masked(value: str, name: str) -> str:
 
 
 def _together(states: tuple[ReaderState, ...]) -> tuple[ActiveKind, str | None]:
-    having = tuple(state for state in states if state.database is not None and _counts(state))
+    # A reader without any URL does not contradict the others: a Prisma CLI that loads no file gets it from the shell.
+    having = [state for state in states if state.database is not None and _counts(state)]
     if not having:
         return ActiveKind.UNSET, None
-    # A reader without any URL does not contradict the others: a Prisma CLI that loads no file gets it from the shell.
-    first = having[0]
-    if first.target is None:
-        same = len({(state.target, state.database) for state in having}) == 1
-    else:
-        same = len({state.target for state in having}) == 1
-    if not same:
+    if len({state.target or (state.database,) for state in having}) > 1:
         return ActiveKind.MIXED, None
-    if first.target is None:
+    target = having[0].target
+    if target is None:
         return ActiveKind.UNKNOWN, None
-    if not all(state.whole for state in having):
-        return ActiveKind.PARTIAL, None
-    return ActiveKind.ONE, first.target
+    return (ActiveKind.ONE, target) if all(state.whole for state in having) else (ActiveKind.PARTIAL, None)
 
 
 def _counts(state: ReaderState) -> bool:

@@ -336,7 +336,7 @@ def test_the_variables_of_all_targets_are_known_without_running_a_command(suffix
 
 def test_the_active_target_is_the_one_whose_url_is_effective(suffixed):
     state = active(project(suffixed), {})
-    assert (state.kind, state.name, state.text) == (ActiveKind.ONE, "local", "local")
+    assert (state.kind, state.target, state.text) == (ActiveKind.ONE, "local", "local")
     assert state.readers[0].source == ".env.local"
     assert state.readers[0].differing == ()
 
@@ -348,7 +348,7 @@ def test_a_different_spelling_of_the_same_url_is_the_same_target(suffixed):
         .replace(f"DATABASE_URL={LOCAL}", f'DATABASE_URL="{LOCAL.replace("postgresql:", "postgres:")}"')
     )
     suffixed.write(".env.local", text)
-    assert active(project(suffixed), {}).name == "local"
+    assert active(project(suffixed), {}).target == "local"
 
 
 def test_a_companion_that_was_not_switched_is_named(suffixed):
@@ -356,20 +356,20 @@ def test_a_companion_that_was_not_switched_is_named(suffixed):
     suffixed.write(".env.local", text)
     state = active(project(suffixed), {})
     assert state.readers[0].differing == ("BLOB_READ_WRITE_TOKEN",)
-    assert (state.kind, state.name, state.app_target) == (ActiveKind.PARTIAL, None, "local")
+    assert (state.kind, state.target, state.app_target) == (ActiveKind.PARTIAL, None, "local")
 
 
 def test_an_exported_url_beats_the_files_and_is_named_as_the_source(suffixed):
     state = active(project(suffixed), {"DATABASE_URL": PROD})
     assert (state.app_target, state.readers[0].source) == ("prod", "process environment")
     # Its companion is still that of local, so prod is not active.
-    assert (state.kind, state.name) == (ActiveKind.PARTIAL, None)
+    assert (state.kind, state.target) == (ActiveKind.PARTIAL, None)
     assert state.text == "prod in part (BLOB_READ_WRITE_TOKEN differs from prod's value)"
 
 
 def test_a_url_of_no_target_is_unknown_and_shown_masked(suffixed):
     state = active(project(suffixed), {"DATABASE_URL": STAGING})
-    assert (state.kind, state.name) == (ActiveKind.UNKNOWN, None)
+    assert (state.kind, state.target) == (ActiveKind.UNKNOWN, None)
     assert "stage.example.test" in state.text
     assert "stage-pw" not in state.text + repr(state)
 
@@ -378,7 +378,7 @@ def test_no_url_at_all_is_unset(folder):
     folder.package()
     folder.write("env/prod.env", f"DATABASE_URL={PROD}\n")
     state = active(project(folder), {})
-    assert (state.kind, state.name) == (ActiveKind.UNSET, None)
+    assert (state.kind, state.target) == (ActiveKind.UNSET, None)
 
 
 def test_readers_on_different_databases_are_mixed(folder):
@@ -387,7 +387,7 @@ def test_readers_on_different_databases_are_mixed(folder):
     folder.write(".env", f"DATABASE_URL={PROD}\nDATABASE_URL_PROD={PROD}\nDATABASE_URL_LOCAL={LOCAL}\n")
     folder.write(".env.local", f"DATABASE_URL={LOCAL}\n")
     state = active(project(folder), {})
-    assert (state.kind, state.name) == (ActiveKind.MIXED, None)
+    assert (state.kind, state.target) == (ActiveKind.MIXED, None)
     assert state.text == "mixed (Next.js dev: local, Prisma CLI: prod)"
 
 
@@ -395,7 +395,7 @@ def test_a_prisma_cli_that_loads_no_file_does_not_contradict(folder):
     folder.package(dependencies={"next": "16", "prisma": "7.1.0"})
     folder.write("prisma.config.ts", "export default {}")
     folder.write(".env", f"DATABASE_URL={LOCAL}\nDATABASE_URL_LOCAL={LOCAL}\n")
-    assert active(project(folder), {}).name == "local"
+    assert active(project(folder), {}).target == "local"
 
 
 def test_looking_at_the_active_target_runs_no_command_unless_asked(suffixed):
@@ -413,7 +413,7 @@ def test_looking_at_the_active_target_runs_no_command_unless_asked(suffixed):
 def test_a_broken_target_does_not_hide_the_others(suffixed):
     suffixed.write("env/staging.env", "DATABASE_URL=mysql://x\n")
     state = active(project(suffixed), {})
-    assert state.name == "local"
+    assert state.target == "local"
     assert [name for name, _ in state.unresolved] == ["staging"]
 
 
@@ -440,7 +440,7 @@ def test_the_prisma_cli_is_judged_by_the_variable_that_its_config_names(folder, 
     state = active(project(folder), {})
     prisma = state.readers[1]
     assert (prisma.reader.value, prisma.variable, prisma.target) == ("Prisma CLI", variable, "prod")
-    assert (state.kind, state.name) == (ActiveKind.MIXED, None)
+    assert (state.kind, state.target) == (ActiveKind.MIXED, None)
 
 
 def test_the_prisma_cli_is_judged_by_the_direct_url_of_the_schema(folder):
@@ -467,7 +467,7 @@ def test_a_direct_url_past_a_local_pooler_is_the_same_target(folder):
     prisma_config(folder, "DIRECT_URL")
     pooled = LOCAL.replace("5432", "6432")
     folder.write(".env", f"DATABASE_URL={pooled}\nDIRECT_URL={LOCAL}\nDATABASE_URL_LOCAL={pooled}\n")
-    assert active(project(folder), {}).name == "local"
+    assert active(project(folder), {}).target == "local"
 
 
 def test_a_variable_of_another_target_is_named_and_the_target_is_active_in_part(folder):
@@ -476,7 +476,7 @@ def test_a_variable_of_another_target_is_named_and_the_target_is_active_in_part(
     folder.write("env/prod.env", f"DATABASE_URL={PROD}\nSTRIPE_KEY=sk_live_1\n")
     folder.write(".env.local", f"DATABASE_URL={LOCAL}\nSTRIPE_KEY=sk_live_1\nREPORTS_URL={PROD}?x=1\n")
     state = active(project(folder), {})
-    assert (state.kind, state.name) == (ActiveKind.PARTIAL, None)
+    assert (state.kind, state.target) == (ActiveKind.PARTIAL, None)
     assert state.readers[0].foreign == (("REPORTS_URL", "prod"), ("STRIPE_KEY", "prod"))
     assert state.text == "local in part (REPORTS_URL has the value of prod, STRIPE_KEY has the value of prod)"
 
@@ -489,7 +489,7 @@ def test_what_next_start_takes_from_the_files_of_production_does_not_count(folde
     folder.write(".env.production", f"DATABASE_URL={PROD}\n")
     found = project(folder)
     state = active(found, {}, readers=all_profiles(found))
-    assert (state.name, [one.target for one in state.readers]) == ("local", ["local", "prod", None])
+    assert (state.target, [one.target for one in state.readers]) == ("local", ["local", "prod", None])
 
 
 def test_a_command_target_is_recognised_by_what_its_last_switch_wrote(folder):
@@ -511,7 +511,7 @@ def test_a_command_target_is_recognised_by_what_its_last_switch_wrote(folder):
     path.write_bytes(msgspec_json.encode(before))
     assert active(found, {}).text == "vault in part (DIRECT_URL differs from vault's value)"
     path.write_bytes(msgspec_json.encode(before.adding("vault", {"DATABASE_URL": STAGING}, ())))
-    assert active(found, {}).name == "vault"
+    assert active(found, {}).target == "vault"
 
 
 def test_a_left_over_direct_url_does_not_displace_the_target_of_dbswitch_toml(folder):
@@ -533,7 +533,7 @@ def test_a_direct_url_to_the_database_of_two_targets_is_on_the_one_that_the_app_
         f"DATABASE_URL={live if app == 'live' else PROD}\nDIRECT_URL={PROD.replace('prod-pw', 'mine')}\n"
         f"DATABASE_URL_LIVE={live}\nDATABASE_URL_PROD={PROD}\n",
     )
-    assert active(project(folder), {}).name == app
+    assert active(project(folder), {}).target == app
 
 
 @pytest.mark.parametrize("key", ["live", "test"])
@@ -542,4 +542,4 @@ def test_of_two_targets_with_one_url_the_active_one_is_that_with_all_variables(f
     folder.write("env/billing.env", f"DATABASE_URL={STAGING}\nSTRIPE_KEY=live\n")
     folder.write("env/staging.env", f"DATABASE_URL={STAGING}\nSTRIPE_KEY=test\n")
     folder.write(".env", f"DATABASE_URL={STAGING}\nSTRIPE_KEY={key}\n")
-    assert active(project(folder), {}).name == {"live": "billing", "test": "staging"}[key]
+    assert active(project(folder), {}).target == {"live": "billing", "test": "staging"}[key]
