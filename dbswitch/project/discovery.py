@@ -5,8 +5,12 @@ Reads files, never writes; nothing in the project is executed.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -20,6 +24,9 @@ from dbswitch.project.git import GitError, tracked_files
 from dbswitch.project.nextinfo import NextInfo, read_next
 from dbswitch.project.packages import Manifest, Packages, boundary, read_manifest, read_packages
 from dbswitch.project.prisma import PrismaInfo, read_prisma
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STATE_DIR = ".dbswitch"
 DEFAULT_PORT = 3000
@@ -124,7 +131,8 @@ def discover(start: Path) -> Project:
     if not start.is_dir():
         raise ConfigError(f"{start} is not a folder", fix="give --project the folder of the app")
     looked: list[Path] = []
-    for folder in boundary(Path(_real(start))):
+    # The app's processes report their folder without symlinks; the two must be comparable.
+    for folder in boundary(Path(os.path.realpath(start))):
         looked.append(folder)
         if (folder / configuration.FILE_NAME).exists() or _is_next_app(folder):
             return load(folder)
@@ -193,13 +201,6 @@ def _uses_default(root: Path, config: configuration.Config, named: str) -> bool:
     return DEFAULT_VARIABLE in bound or defaults >= max(1, others)
 
 
-def _real(path: Path) -> str:
-    import os
-
-    # The app's processes report their folder without symlinks; the two must be comparable.
-    return os.path.realpath(path)
-
-
 def _is_next_app(folder: Path) -> bool:
     return read_manifest(folder).wants("next") is not None
 
@@ -210,34 +211,25 @@ def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
         "looked for a package.json with `next`, or a dbswitch.toml",
         f"from {start} up to {looked[-1]}" if len(looked) > 1 else f"in {start}",
     ]
-    facts.extend(f"there is an app in {app}" for app in below)
-    fix = (
-        f"dbswitch --project {below[0]} ..."
-        if below
-        else "cd into the app, or give its folder with --project DIR"
-    )
+    named = f"dbswitch --project {below[0]} ..." if below else ""
     return ConfigError(
         "no project here",
-        facts=facts,
+        facts=(*facts, *(f"there is an app in {app}" for app in below)),
         why="dbswitch changes the env files and restarts the server of one app, so it has to know which one.",
-        fix=fix,
+        fix=named or "cd into the app, or give its folder with --project DIR",
     )
 
 
 def apps_below(folder: Path) -> tuple[Path, ...]:
     """Return the Next.js apps one and two folders down (`app`, `apps/web`), at most five."""
-    apps: list[Path] = []
+    return tuple(itertools.islice(_apps(folder), 5))
+
+
+def _apps(folder: Path) -> Iterator[Path]:
     for pattern in ("*/package.json", "*/*/package.json"):
-        try:
-            found = sorted(folder.glob(pattern))
-        except OSError:
-            continue
-        for path in found:
-            if "node_modules" in path.parts or len(apps) == 5:
-                continue
-            try:
-                if _is_next_app(path.parent):
-                    apps.append(path.parent)
-            except ConfigError:  # an unreadable package.json elsewhere is not what was asked about
-                continue
-    return tuple(apps)
+        with contextlib.suppress(OSError):  # a folder that cannot be read
+            for path in sorted(folder.glob(pattern)):
+                # An unreadable package.json elsewhere is not what was asked about.
+                with contextlib.suppress(ConfigError):
+                    if "node_modules" not in path.parts and _is_next_app(path.parent):
+                        yield path.parent

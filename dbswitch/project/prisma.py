@@ -1,13 +1,12 @@
 """The project's Prisma setup, determined without running it. Reads files only.
 
-Version, schema, generator, the variables it needs, and which env files its CLI loads.
-
 Rules: Prisma 7 loads no env file by itself, its `prisma.config.ts` does (https://www.prisma.io/docs, "Prisma Config");
 before that the CLI loads `.env` of the project and of the schema's folder, unless there is a config file.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from msgspec import Struct
 
 from dbswitch.durable import read_regular_text
 from dbswitch.project import javascript_text
-from dbswitch.project.nextinfo import major
 from dbswitch.project.packages import installed_version
 from dbswitch.project.prisma_config import ConfigFacts, read_config
 
@@ -24,8 +22,10 @@ if TYPE_CHECKING:
 
     from dbswitch.project.packages import Manifest
 
-_CONFIG_NAMES = tuple(f"prisma.config.{e}" for e in ("ts", "mts", "cts", "js", "mjs", "cjs")) + tuple(
-    f".config/prisma.{e}" for e in ("ts", "mts", "cts", "js", "mjs", "cjs")
+_CONFIG_NAMES = tuple(
+    f"{name}.{extension}"
+    for name in ("prisma.config", ".config/prisma")
+    for extension in ("ts", "mts", "cts", "js", "mjs", "cjs")
 )
 _COMMENT = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|//[^\n]*")
 _BLOCK = re.compile(r"^\s*(datasource|generator)\s+(\w+)\s*\{(.*?)^\s*\}", re.DOTALL | re.MULTILINE)
@@ -70,11 +70,6 @@ class PrismaInfo(Struct, frozen=True):
     overriding: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
-    @property
-    def major(self) -> int | None:
-        """The major version, None for ranges such as `latest`."""
-        return major(self.version)
-
 
 def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
     """Return the Prisma setup of `root`; None if the project does not use it."""
@@ -85,9 +80,7 @@ def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
         return None
     facts = ConfigFacts() if config_file is None else read_config(_text(root / config_file), config_file)
     schema = _schema_path(root, manifest, facts.schema)
-    said = (
-        parse_schema(_schema_text(root / schema)) if schema is not None else SchemaFacts(None, (), None, None)
-    )
+    said = parse_schema(_schema_text(root / schema) if schema is not None else "")
     version = installed_version(root, "prisma") or installed_version(root, "@prisma/client")
 
     # The config's datasource replaces the schema's.
@@ -183,12 +176,8 @@ def _text(path: Path) -> str:
 def _output(root: Path, schema: str | None, output: str | None) -> str | None:
     if output is None or schema is None:
         return None
-    import os
-
-    place = root / schema
-    folder = place if place.is_dir() else place.parent
     # Prisma resolves `output` against the folder of the schema file that holds the generator.
-    return os.path.relpath(os.path.normpath(folder / output), root)
+    return os.path.relpath(os.path.normpath(_folder_of(root / schema) / output), root)
 
 
 def _env_files(
@@ -196,11 +185,14 @@ def _env_files(
 ) -> tuple[str, ...]:
     if config_file is not None:
         return facts.env_files
-    if version is not None and (major(version) or 0) >= 7:
+    major = re.search(r"\d+", version or "")
+    if major is not None and int(major[0]) >= 7:
         return ()
-    files = [".env"]
-    if schema is not None:
-        beside = (root / schema).parent if not (root / schema).is_dir() else root / schema
-        if beside != root and (beside / ".env").is_file():
-            files.append(beside.relative_to(root).joinpath(".env").as_posix())
-    return tuple(files)
+    beside = root if schema is None else _folder_of(root / schema)
+    if beside != root and (beside / ".env").is_file():
+        return (".env", f"{beside.relative_to(root).as_posix()}/.env")
+    return (".env",)
+
+
+def _folder_of(schema: Path) -> Path:
+    return schema if schema.is_dir() else schema.parent

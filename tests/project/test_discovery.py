@@ -16,7 +16,7 @@ def test_the_project_is_found_from_a_folder_inside_it(folder):
     project = discover(folder.root / "src/app/api")
     assert project.root == folder.root
     assert project.next is not None
-    assert (project.next.version, project.next.installed, project.next.major) == ("16.0.7", False, 16)
+    assert (project.next.version, project.next.installed) == ("16.0.7", False)
     assert project.dev_script == "next dev"
 
 

@@ -169,7 +169,7 @@ def test_prisma_7_without_a_config_loads_nothing(folder):
     folder.package(dependencies={"next": "16", "@prisma/client": "7.1.0"})
     folder.write("prisma/schema.prisma", "")
     info = prisma_of(folder)
-    assert (info.env_files, info.major) == ((), 7)
+    assert (info.env_files, info.version) == ((), "7.1.0")
 
 
 def test_a_schema_folder_is_read_whole_and_the_output_is_relative_to_the_project(folder):
