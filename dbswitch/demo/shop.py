@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -63,22 +63,22 @@ def fill(server: EmbeddedPostgres, shop: Shop) -> str:
     Raises:
         psycopg.Error: the server refused.
     """
-    server.create_role(shop.role, shop.password)
-    server.create_database(shop.database, owner=shop.role)
     import psycopg
+    from psycopg.sql import SQL, Identifier, Literal
 
+    role, database = Identifier(shop.role), Identifier(shop.database)
+    with server.connect() as admin:
+        admin.execute(SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, Literal(shop.password)))
+        admin.execute(SQL("CREATE DATABASE {} OWNER {}").format(database, role))
     with psycopg.connect(shop.url(server), autocommit=True) as connection:
         connection.execute(_MIGRATIONS_TABLE)
-        migrations = files("dbswitch.demo").joinpath("app/prisma/migrations")
-        for migration in sorted(
-            (entry for entry in migrations.iterdir() if entry.is_dir()), key=lambda entry: entry.name
-        ):
-            script = migration.joinpath("migration.sql").read_bytes()
-            connection.execute(script)
+        scripts = Path(__file__).parent.glob("app/prisma/migrations/*/migration.sql")
+        for script in sorted(scripts):
+            connection.execute(script.read_bytes())
             connection.execute(
                 'INSERT INTO "_prisma_migrations" (id, checksum, finished_at, migration_name, applied_steps_count)'
                 " VALUES (gen_random_uuid()::text, %s, now(), %s, 1)",
-                (sha256(script).hexdigest(), migration.name),
+                (sha256(script.read_bytes()).hexdigest(), script.parent.name),
             )
         connection.execute('INSERT INTO "Shop" (name) VALUES (%s)', (shop.name,))
         for name, cents in shop.items:

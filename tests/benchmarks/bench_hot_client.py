@@ -30,11 +30,10 @@ from typing import TYPE_CHECKING, Any
 
 import dbswitch
 from dbswitch.demo import shop
-from dbswitch.demo.postgres import EmbeddedPostgres
 from tests.generate import live
 from tests.generate.conftest import SOURCE, SUITE, generated, notes_database, place_client
 from tests.support import nextapp, npm
-from tests.support.postgres import ShopServer, template
+from tests.support.postgres import PostgresServer, ShopServer, template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +66,7 @@ def stage() -> Iterator[Stage]:
     servers: list[ShopServer] = []
     try:
         for slot, content in enumerate((shop.LOCAL, shop.PROD)):
-            server = EmbeddedPostgres(home / str(slot), template=template(slot))
+            server = PostgresServer(home / str(slot), template=template(slot))
             server.start()
             servers.append(ShopServer(server, content, shop.fill(server, content)))
         with _apps() as app:

@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING
 
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
 from dbswitch.database.url import DatabaseUrl
-from dbswitch.demo.postgres import EmbeddedPostgres, find_binaries
+from dbswitch.demo.postgres import find_binaries
 from tests.support.npm import node_modules_for
+from tests.support.postgres import PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +106,7 @@ def accepting(log: Path, until: float) -> float:
     raise TimeoutError(log.read_text(errors="replace"))
 
 
-def hold_recovery(server: EmbeddedPostgres, seconds: float) -> None:
+def hold_recovery(server: PostgresServer, seconds: float) -> None:
     """Stop the server's start-up process for a while, so that the server listens and takes no logins yet."""
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
     until = time.monotonic() + 10
@@ -121,7 +122,7 @@ def hold_recovery(server: EmbeddedPostgres, seconds: float) -> None:
 
 
 def one_run(
-    server: EmbeddedPostgres,
+    server: PostgresServer,
     recovery: float,
     watch: Callable[[], tuple[subprocess.Popen, Callable]],
     delay: float,
@@ -131,7 +132,7 @@ def one_run(
     process, end = watch()
     try:
         time.sleep(delay)
-        server._spawn()
+        server.spawn()
         if recovery:
             hold_recovery(server, recovery)
         zero = accepting(server.log, time.monotonic() + 30)
@@ -174,7 +175,7 @@ def main() -> int:
         pg_isready = str(find_binaries() / "pg_isready")
     home = Path(tempfile.mkdtemp(prefix="dbswitch-bench-"))
     home.chmod(0o711)
-    server = EmbeddedPostgres(home / "server")
+    server = PostgresServer(home / "server")
     try:
         server.start()
         url = server.url()

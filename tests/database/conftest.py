@@ -13,8 +13,7 @@ import pytest
 from hypothesis import settings
 
 from dbswitch.database.url import DatabaseUrl
-from dbswitch.demo.postgres import EmbeddedPostgres
-from tests.support.postgres import template
+from tests.support.postgres import PostgresServer, template
 
 # Two cores shared with servers: how long one example takes says nothing.
 settings.register_profile("database", deadline=None)
@@ -79,7 +78,7 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def url_for(
-    server: EmbeddedPostgres,
+    server: PostgresServer,
     database: str = "shop",
     user: str = "app",
     password: str = "s3cret",
@@ -89,9 +88,9 @@ def url_for(
 
 
 @pytest.fixture(scope="session")
-def server(postgres_home: Path) -> Iterator[EmbeddedPostgres]:
+def server(postgres_home: Path) -> Iterator[PostgresServer]:
     """A server of this folder's own, with roles and databases that are refused in every way."""
-    made = EmbeddedPostgres(postgres_home / f"probe-{os.getpid()}", template=template(3))
+    made = PostgresServer(postgres_home / f"probe-{os.getpid()}", template=template(3))
     made.start()
     for role in ("app", "full", "barred"):
         made.create_role(role, "s3cret")

@@ -150,7 +150,7 @@ def test_the_environments_pg_variables_do_not_lead_the_probe_elsewhere(server, m
 def test_a_server_that_comes_up_late_is_noticed_without_many_attempts(fresh_postgres):
     fresh = fresh_postgres()
     fresh.server.stop()
-    timer = threading.Timer(2.0, fresh.server._spawn)
+    timer = threading.Timer(2.0, fresh.server.spawn)
     timer.start()
     seen = Seen()
     ready = wait_until_ready(DatabaseUrl.parse(fresh.url), PATIENT, on_retry=seen)
@@ -202,7 +202,7 @@ def test_a_server_that_is_starting_up_is_waited_for(fresh_postgres):
     fresh = fresh_postgres()
     fresh.server.stop()
     go = gate(fresh)
-    fresh.server._spawn()
+    fresh.server.spawn()
     seen = Seen()
     timer = threading.Timer(1.5, go.touch)
 
@@ -225,7 +225,7 @@ def test_a_hot_standby_is_a_notice_and_no_failure(fresh_postgres):
     fresh = fresh_postgres()
     fresh.server.stop()
     configure(fresh, "hot_standby = on\n", "standby.signal")
-    fresh.server._spawn()
+    fresh.server.spawn()
     ready = wait_until_ready(DatabaseUrl.parse(fresh.url), PATIENT)
     assert ready.identity.in_recovery
     assert "in recovery" in ready.notices[0]
@@ -235,7 +235,7 @@ def test_a_standby_that_takes_no_connections_is_given_up(fresh_postgres):
     fresh = fresh_postgres()
     fresh.server.stop()
     configure(fresh, "hot_standby = off\n", "standby.signal")
-    fresh.server._spawn()
+    fresh.server.spawn()
     with pytest.raises(DatabaseRejectedError, match="standby"):
         wait_until_ready(DatabaseUrl.parse(fresh.url), PATIENT)
 

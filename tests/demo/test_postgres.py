@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dbswitch.demo import programs
-from dbswitch.demo.postgres import EmbeddedPostgres
+from dbswitch.demo import postgres
+from tests.support.postgres import PostgresServer
 
 
 def answers(url: str) -> str | None:
@@ -56,8 +56,8 @@ def test_a_wrong_password_is_refused(fresh_postgres):
 @pytest.mark.real
 def test_programs_that_the_servers_user_cannot_read_are_copied_and_run(monkeypatch, postgres_home):
     if os.geteuid() == 0:  # others run the server themselves and can read what they installed
-        monkeypatch.setattr(programs, "open_to_all", lambda folder: False)
-    server = EmbeddedPostgres(postgres_home / "copied")
+        monkeypatch.setattr(postgres, "open_to_all", lambda folder: False)
+    server = PostgresServer(postgres_home / "copied")
     try:
         server.start()
         assert (postgres_home / "copied" / "programs").exists() == (os.geteuid() == 0)

@@ -21,8 +21,7 @@ from tests.support import cache, npm
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dbswitch.demo.postgres import EmbeddedPostgres
-    from tests.support.postgres import ShopServer
+    from tests.support.postgres import PostgresServer, ShopServer
 
 SOURCE = Path(__file__).parent / "app"
 NEWEST = Path(__file__).parents[1] / "fixtures" / "newest"
@@ -56,7 +55,7 @@ def generated(packages: Path = SOURCE) -> Path:
     )
 
 
-def notes_database(server: EmbeddedPostgres) -> str:
+def notes_database(server: PostgresServer) -> str:
     """Make a database with the suite's tables and one row that names it; return its URL."""
     name = f"notes_{os.getpid()}_{next(_names)}"
     server.create_database(name)

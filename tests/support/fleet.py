@@ -16,8 +16,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from dbswitch.demo.postgres import free_port
-from dbswitch.demo.programs import account
+from dbswitch.demo.postgres import free_port, server_user
 from dbswitch.project.discovery import load
 from dbswitch.switch import pool_run
 from dbswitch.switch.request import Request
@@ -101,7 +100,7 @@ class PgBouncer:
                 stdout=log,
                 stderr=log,
                 cwd=self.home,
-                **account().popen(),
+                **server_user(),
             )
         until = time.monotonic() + DEADLINE
         while True:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from dbswitch.demo.demo_packages import NPM_CI
+from dbswitch.demo.shop_app import NPM_CI
 from tests.support import cache
 
 if TYPE_CHECKING:

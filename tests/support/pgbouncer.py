@@ -13,8 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pytest
 
-from dbswitch.demo.postgres import free_port
-from dbswitch.demo.programs import account
+from dbswitch.demo.postgres import free_port, server_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,14 +45,13 @@ def pooled(postgres_home: Path) -> Iterator[Callable[..., str]]:
             "[pgbouncer]\nlisten_addr = 127.0.0.1\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n"
             f"listen_port = {port}\nauth_file = {home / 'users.txt'}\nignore_startup_parameters = {ignored}\n"
         )
-        user = account()
         process = subprocess.Popen(
             [PROGRAM, str(home / "pgbouncer.ini")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=home,
-            **user.popen(),
+            **server_user(),
         )
         started.append(process)
         until = time.monotonic() + 10
