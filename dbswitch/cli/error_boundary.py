@@ -24,8 +24,7 @@ from dbswitch.errors import (
 )
 from dbswitch.redaction import redact
 from dbswitch.state_folder import user_folder
-from dbswitch.switch.events import ErrorInfo, Outcome
-from dbswitch.switch.outcomes import outcome_of
+from dbswitch.switch.events import ErrorInfo, Outcome, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,8 +57,7 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer], folder: Pat
 
 
 def _expected(error: ReportedError) -> Failure:
-    info = ErrorInfo(error.code, error.what, error.facts, error.why, error.fix)
-    return Failure(info, error.exit_code, outcome_of(error))
+    return Failure(ErrorInfo.of(error), error.exit_code, outcome_of(error))
 
 
 def _bug(error: BaseException, folder: Path | None) -> Failure:

@@ -24,8 +24,8 @@ from dbswitch.project.discovery import discover
 from dbswitch.server.observation import find
 from dbswitch.switch import run_event_files, servers
 from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.recovery import JOURNAL
 from dbswitch.switch.reporter import Reporter
-from dbswitch.switch.run_context import JOURNAL
 from dbswitch.switch.run_lock import hold
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from dbswitch.switch.events import Phase
 from dbswitch.switch.identity_request import Answer, EarlierAnswer, Question
 from dbswitch.switch.old_connections import remaining
 from dbswitch.switch.plan import is_running
-from dbswitch.switch.run_context import TOKEN
 from dbswitch.switch.verify import Verification, read_token, verify
 
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
     from dbswitch.switch.identity_request import Said
-    from dbswitch.switch.run_context import Destination, Work
+    from dbswitch.switch.project_state import Destination, Observed
+    from dbswitch.switch.reporter import Reporter
 
 EARLIER = 1.0  # seconds that a switch waits for the app's answer from before, beyond the time of the probe
 AGAIN_DEADLINE = 5.0  # seconds to identify the previous database after a rollback
@@ -32,16 +32,22 @@ AGAIN_DEADLINE = 5.0  # seconds to identify the previous database after a rollba
 class AppIdentity:
     """The app's answers about its database during one run."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, observed: Observed, reporter: Reporter) -> None:
+        self._observed = observed
+        self._reporter = reporter
         self._asked_earlier: EarlierAnswer | None = None
 
     def ask_earlier(self) -> None:
         """Ask the app in the background where it is now; its later answers are compared with this one."""
-        work = self._work
-        if work.route is not None and work.observed.url is not None and is_running(work.observed.state):
-            question = self._question(work.observed.url, work.route, None)
-            self._asked_earlier = EarlierAnswer(question, timeout=work.project.config.verify.hot_deadline)
+        if (
+            self._observed.route is not None
+            and self._observed.server.url is not None
+            and is_running(self._observed.server.state)
+        ):
+            question = self._question(self._observed.server.url, self._observed.route, None)
+            self._asked_earlier = EarlierAnswer(
+                question, timeout=self._observed.project.config.verify.hot_deadline
+            )
 
     def earlier(self, seconds: float = 0.0) -> Said | None:
         """Return the answer to :meth:`ask_earlier`, waiting at most `seconds`; None if there is none."""
@@ -54,18 +60,17 @@ class AppIdentity:
 
         `started`: its server has just been started, so that everything has to be compiled.
         """
-        work = self._work
-        if work.route is None or base_url is None:
+        if self._observed.route is None or base_url is None:
             why = "the project has no identity route" if base_url else "no server to ask"
-            work.reporter.skip(Phase.VERIFY, why)
+            self._reporter.skip(Phase.VERIFY, why)
             return None
-        with work.reporter.phase(Phase.VERIFY) as note:
+        with self._reporter.phase(Phase.VERIFY) as note:
             target = f"{goal.name}: {goal.url.place}"
-            question = self._question(base_url, work.route, expected, target)
+            question = self._question(base_url, self._observed.route, expected, target)
             verification = self._asked(question, Phase.VERIFY, started=started)
             if verification.seen is not None and verification.seen.restart_of(expected):
                 # The database itself was restarted after it had been probed: compare with what it is now.
-                again = probe(goal, work.reporter, Phase.REPROBE).identity
+                again = probe(goal, self._reporter, Phase.REPROBE).identity
                 verification = self._asked(replace(question, expected=again), Phase.VERIFY, started=started)
             note.detail = verification.detail
         return verification
@@ -80,7 +85,7 @@ class AppIdentity:
             return
         match verification.answer:
             case Answer.NO_ROUTE | Answer.REFUSED | Answer.CANNOT_ASK | Answer.INCOMPLETE:
-                self._work.reporter.notice("not-asked", verification.detail, "warning")
+                self._reporter.notice("not-asked", verification.detail, "warning")
             case Answer.OTHER if exported := self._exported(goal):
                 raise ServerError(
                     "the app is not on the target after the restart: its dev script exports other values",
@@ -89,13 +94,13 @@ class AppIdentity:
                     fix="remove these variables from the file that the script loads, or let it start Next.js without that file",
                 )
             case Answer.OTHER if chosen := own_choices(
-                self._work.project.root, self._work.project.url_variables
+                self._observed.project.root, self._observed.project.url_variables
             ):
                 raise ServerError(
                     "the app is not on the target after the restart: it chooses its database itself",
                     facts=(verification.detail, *chosen),
                     why="a switch changes the env files; an app that reads another variable or file does not follow it",
-                    fix=f"read {self._work.project.primary_variable} in these places, or let `dbswitch generate client` write the client",
+                    fix=f"read {self._observed.project.primary_variable} in these places, or let `dbswitch generate client` write the client",
                 )
             case Answer.SAME | Answer.OTHER | Answer.NO_DATABASE | Answer.SILENT:
                 raise ServerError(
@@ -106,7 +111,7 @@ class AppIdentity:
                 )
 
     def _exported(self, goal: Destination) -> str:
-        server = observation.observe(self._work.spec, ask=False)
+        server = observation.observe(self._observed.spec, ask=False)
         env = server.next_env()
         other = [
             key for key, value in sorted(goal.variables.items()) if not same_url(env.get(key) or value, value)
@@ -115,13 +120,15 @@ class AppIdentity:
 
     def old_connections(self, goal: Destination) -> str | None:
         """Return why the app may still be connected to the old database after a hot switch; None where it is not."""
-        work = self._work
         new = [goal.url]
         for key, value in goal.variables.items():
             with contextlib.suppress(UrlError):
                 new.append(DatabaseUrl.parse(value, name=key))
         return remaining(
-            lambda: find(work.spec), work.present, new, grace=work.project.config.switch.drain_timeout
+            lambda: find(self._observed.spec),
+            self._observed.present,
+            new,
+            grace=self._observed.project.config.switch.drain_timeout,
         )
 
     def ask_after_rollback(self, *, restarted: bool) -> tuple[str, ...]:
@@ -132,9 +139,9 @@ class AppIdentity:
         Raises:
             ServerError: it is provably on another database than before.
         """
-        work, earlier = self._work, self.earlier()
-        url = observation.observe(work.spec, ask=False).url
-        if work.route is None or url is None:
+        earlier = self.earlier()
+        url = observation.observe(self._observed.spec, ask=False).url
+        if self._observed.route is None or url is None:
             return ()
         unknown = "it is not known which database the app is on"
         before = earlier.seen if earlier is not None else None
@@ -142,7 +149,7 @@ class AppIdentity:
             expected = before or self._present_identity()
         except DbswitchError as error:
             return (f"{unknown}: {error.what}",)
-        question = self._question(url, work.route, expected, self._origin)
+        question = self._question(url, self._observed.route, expected, self._origin)
         verification = self._asked(question, Phase.ROLLBACK, started=restarted)
         if verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
             return (f"everything is as it was: {verification.detail}",)
@@ -156,30 +163,31 @@ class AppIdentity:
         """Return the identity of the server at the URL of the env files. Raises DbswitchError."""
         from dbswitch.database.probe import ProbeLimits, wait_until_ready
 
-        if not self._work.present:
+        if not self._observed.present:
             raise DbswitchError("the env files name no database")
-        return wait_until_ready(self._work.present[0], ProbeLimits(deadline=AGAIN_DEADLINE)).identity
+        return wait_until_ready(self._observed.present[0], ProbeLimits(deadline=AGAIN_DEADLINE)).identity
 
     @property
     def _origin(self) -> str:
         """The database of the env files before the switch, for display."""
-        work = self._work
-        place = work.present[0].place if work.present else "its previous database"
-        return place if work.previous is None else f"{work.previous}: {place}"
+        place = self._observed.present[0].place if self._observed.present else "its previous database"
+        return place if self._observed.previous is None else f"{self._observed.previous}: {place}"
 
     def _question(self, base_url: str, route: str, expected: Identity | None, target: str = "") -> Question:
         earlier = self.earlier()
         origin = None if earlier is None or earlier.seen is None else (self._origin, earlier.seen)
-        return Question(base_url, route, read_token(self._work.state_dir / TOKEN), expected, target, origin)
+        return Question(
+            base_url, route, read_token(self._observed.project.state_dir), expected, target, origin
+        )
 
     def _asked(self, question: Question, phase: Phase, *, started: bool) -> Verification:
-        work, earlier = self._work, self.earlier()
-        limits = work.project.config.verify
+        earlier = self.earlier()
+        limits = self._observed.project.config.verify
         verification = verify(
             question,
             deadline=limits.restart_deadline if started else limits.hot_deadline,
             route_answered=earlier is not None and earlier.from_route,
-            on_wait=lambda attempt, reason, pause: work.reporter.waiting(phase, attempt, reason, pause),
+            on_wait=lambda attempt, reason, pause: self._reporter.waiting(phase, attempt, reason, pause),
         )
         if verification.said is not None and verification.said.fails_like(earlier):
             detail = f"{verification.detail}, as before the switch"

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from dbswitch.database.probe import Ready
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
+    from dbswitch.switch.project_state import Destination
     from dbswitch.switch.reporter import Reporter
-    from dbswitch.switch.run_context import Destination
 
 GLANCE = 1.5  # seconds; how long a database is tried before it is started
 START_TIMEOUT = 300.0  # seconds; a first start may pull an image

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import Struct, field, to_builtins
+
+from dbswitch.errors import ExitCode, OvertakenError
+
+if TYPE_CHECKING:
+    from dbswitch.errors import ReportedError
 
 VERSION = 1
 
@@ -69,6 +74,25 @@ class Outcome(StrEnum):
     ROLLBACK_FAILED = "rollback_failed"
     INTERRUPTED = "interrupted"
     BUG = "bug"
+
+
+def outcome_of(error: ReportedError) -> Outcome:
+    """Return the outcome of an expected failure."""
+    if isinstance(error, OvertakenError):
+        return Outcome.OVERTAKEN
+    match error.exit_code:
+        case ExitCode.BUSY:
+            return Outcome.BUSY
+        case ExitCode.ROLLED_BACK:
+            return Outcome.ROLLED_BACK
+        case ExitCode.ROLLBACK_FAILED:
+            return Outcome.ROLLBACK_FAILED
+        case ExitCode.PROTECTED:
+            return Outcome.REFUSED
+        case ExitCode.INTERRUPTED | ExitCode.TERMINATED:
+            return Outcome.INTERRUPTED
+        case _:
+            return Outcome.FAILED
 
 
 class Started(Struct, frozen=True):
@@ -132,6 +156,11 @@ class ErrorInfo(Struct, frozen=True):
     facts: tuple[str, ...] = ()
     why: str = ""
     fix: str = ""
+
+    @classmethod
+    def of(cls, error: ReportedError) -> Self:
+        """Return the parts of `error`."""
+        return cls(error.code, error.what, error.facts, error.why, error.fix)
 
 
 class Result(Struct, frozen=True):

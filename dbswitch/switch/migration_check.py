@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from dbswitch.database.migrations import MigrationState
     from dbswitch.project.targets import Target
+    from dbswitch.switch.project_state import Destination
     from dbswitch.switch.reporter import Reporter
-    from dbswitch.switch.run_context import Destination
 
 NOTICE = "migrations"
 

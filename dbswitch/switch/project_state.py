@@ -10,7 +10,7 @@ from msgspec import Struct
 from dbswitch import redaction
 from dbswitch.database.place import place_of
 from dbswitch.database.read_only import is_read_only
-from dbswitch.database.url import same_url
+from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles import effective_values
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
@@ -22,12 +22,12 @@ from dbswitch.project.prisma import migrations_folder
 from dbswitch.server import observation
 from dbswitch.server.observation import changed_since_start
 from dbswitch.switch.plan import Mode, Situation, is_running
-from dbswitch.switch.run_context import Destination
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from dbswitch.database.url import DatabaseUrl
+    from dbswitch.database.probe import ProbeLimits
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
     from dbswitch.project.entered import Entered
@@ -56,6 +56,21 @@ class Observed(Struct, frozen=True):
     previous: str | None
     hot_client: bool
     route: str | None
+
+    @property
+    def present(self) -> tuple[DatabaseUrl, ...]:
+        """The database URLs that the env files give Next.js now, the one that the app uses first.
+
+        The dev server starts with none of these variables in its environment, so only the files count.
+        """
+        profile = ReaderProfile(Reader.NEXT_DEV, DEV_FILES)
+        found = []
+        for key in dict.fromkeys((self.project.primary_variable, *sorted(self.target_keys))):
+            value = effective(key, profile, self.files, {}).value
+            redaction.remember((value,) if value else ())
+            with contextlib.suppress(UrlError):
+                found.append(DatabaseUrl.parse(value or "", name=key))
+        return tuple(found)
 
 
 def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> Observed:
@@ -106,22 +121,15 @@ def server_alone(project: Project, *, ask: bool = True) -> Observed:
     )
 
 
-def present_urls(observed: Observed) -> tuple[DatabaseUrl, ...]:
-    """Return the database URLs that the env files give Next.js now, the one that the app uses first.
+class Destination(Struct, frozen=True):
+    """Where a run goes: the values to be effective and the database that must answer, in read-only sessions if asked."""
 
-    The dev server starts with none of these variables in its environment, so only the files count.
-    """
-    from dbswitch.database.url import DatabaseUrl
-
-    profile = ReaderProfile(Reader.NEXT_DEV, DEV_FILES)
-    primary = observed.project.primary_variable
-    found = []
-    for key in dict.fromkeys((primary, *sorted(observed.target_keys))):
-        value = effective(key, profile, observed.files, {}).value
-        redaction.remember((value,) if value else ())
-        with contextlib.suppress(UrlError):
-            found.append(DatabaseUrl.parse(value or "", name=key))
-    return tuple(found)
+    name: str
+    url: DatabaseUrl
+    variables: Mapping[str, str]
+    limits: ProbeLimits
+    read_only: bool = False
+    migrations: Path | None = None  # the project's, to be compared
 
 
 def destination(
@@ -182,14 +190,9 @@ def _leaves_protected(observed: Observed, target: Target) -> bool:
     if previous is not None and previous.protected and previous.name != target.name:
         return True
     if target.read_only:
-        return any(place_of(url) in guarded and not is_read_only(url) for url in present_urls(observed))
-    here = {place_of(url) for url in present_urls(observed)}
+        return any(place_of(url) in guarded and not is_read_only(url) for url in observed.present)
+    here = {place_of(url) for url in observed.present}
     return bool((here & guarded) - {place_of(target.url)})
-
-
-def launch_environment(observed: Observed, ambient: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the environment the living server was launched with, else the caller's."""
-    return observed.server.launch_env() if is_running(observed.server.state) else ambient
 
 
 def _overridden(observed: Observed, target: Target) -> str:

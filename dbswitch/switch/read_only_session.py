@@ -10,7 +10,7 @@ from dbswitch.errors import DatabaseRejectedError
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
     from dbswitch.database.probe import Ready
-    from dbswitch.switch.run_context import Destination
+    from dbswitch.switch.project_state import Destination
 
 _BAD_PARAMETER = "P1013"
 

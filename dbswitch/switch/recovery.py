@@ -14,7 +14,6 @@ from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import EnvFileError, RollbackFailedError
 from dbswitch.switch import switch_record
 from dbswitch.switch.events import Phase
-from dbswitch.switch.run_context import JOURNAL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.switch_record import SwitchRecord
+
+
+JOURNAL = "journal"
 
 
 class Recovered(Struct, frozen=True):

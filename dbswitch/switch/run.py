@@ -35,6 +35,7 @@ from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.plan import Mode, decide, with_exports
 from dbswitch.switch.planned_changes import changed_variables
 from dbswitch.switch.session import carry_out
+from dbswitch.switch.switch_steps import Apply
 from dbswitch.switch.undo_stack import Part
 
 if TYPE_CHECKING:
@@ -45,13 +46,10 @@ if TYPE_CHECKING:
     from dbswitch.project.targets import Target
     from dbswitch.switch.events import Event
     from dbswitch.switch.lock_file import Lease
-    from dbswitch.switch.pending_result import PendingResult
     from dbswitch.switch.plan import Plan
-    from dbswitch.switch.project_state import Observed
+    from dbswitch.switch.project_state import Destination, Observed
     from dbswitch.switch.request import Request
-    from dbswitch.switch.run_context import Destination
-    from dbswitch.switch.session import Session
-    from dbswitch.switch.switch_steps import Apply
+    from dbswitch.switch.session import PendingResult, Session
     from dbswitch.switch.verify import Verification
 
 PREVIOUS = "-"
@@ -111,9 +109,10 @@ def _switch(session: Session, request: Request) -> None:
             )
         if ending.target != own_values.NAME:  # these stay the user's own
             edits.remember(project, planning.target)
-        apply = session.apply(
+        apply = Apply(
+            session,
             planning.observed,
-            ambient=request.ambient,
+            request.ambient,
             server_owed=recovered.server_down,
             take_port=request.take_port,
             edits=plan.edits,
@@ -230,12 +229,14 @@ def _confirmed(session: Session, request: Request) -> Planning | None:
 
 
 def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResult) -> Verification | None:
-    work, plan, goal = apply.work, planning.plan, planning.goal
+    plan, goal, reporter = planning.plan, planning.goal, apply.reporter
     if plan.verify:
         apply.app.ask_earlier()
-    ready = probe_or_start(work.project, work.reporter, goal, planning.target, on_look=lease.look_for_newer)
+    ready = probe_or_start(
+        planning.observed.project, reporter, goal, planning.target, on_look=lease.look_for_newer
+    )
     ending.identity, ending.address = ready.identity, goal.url.address
-    migration_check.report(work.reporter, planning.target, ready.migrations)
+    migration_check.report(reporter, planning.target, ready.migrations)
     lease.check()  # the last moment at which giving way to a newer request costs nothing
     match plan.mode:
         case Mode.RESTART:
@@ -253,7 +254,7 @@ def _restart(apply: Apply, goal: Destination) -> Verification | None:
     apply.stop_server()
     if Part.FILES not in apply.undo.parts:  # a hot switch that goes on as a restart has written them
         apply.write(goal)
-    ready = probe(goal, apply.work.reporter, Phase.REPROBE)
+    ready = probe(goal, apply.reporter, Phase.REPROBE)
     up = apply.start_server()
     verification = apply.app.verify(up.url, goal, ready.identity, started=True)
     apply.app.require(verification, goal)
@@ -262,11 +263,10 @@ def _restart(apply: Apply, goal: Destination) -> Verification | None:
 
 
 def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingResult) -> Verification | None:
-    work = apply.work
     # Its route may have to be compiled for the first answer, and is then there for the second.
-    apply.app.earlier(work.project.config.verify.hot_deadline)
+    apply.app.earlier(apply.observed.project.config.verify.hot_deadline)
     apply.write(goal)
-    verification = apply.app.verify(work.observed.url, goal, expected)
+    verification = apply.app.verify(apply.observed.server.url, goal, expected)
     if verification is None:
         return None
     reason = verification.detail
@@ -276,7 +276,7 @@ def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingRes
             apply.app.require(verification, goal)
             return verification
         reason = remains
-    work.reporter.notice("hot-fallback", f"{reason}; continuing as a restart", "warning")
+    apply.reporter.notice("hot-fallback", f"{reason}; continuing as a restart", "warning")
     ending.mode = Mode.RESTART.value
     return _restart(apply, goal)
 
@@ -288,15 +288,14 @@ def _quiet(
         apply.write(goal)
     if not plan.verify:
         return None
-    work = apply.work
-    verification = apply.app.verify(work.observed.url, goal, expected)
+    verification = apply.app.verify(apply.observed.server.url, goal, expected)
     if not plan.unchanged:
         return _without_restart(apply, goal, verification)
     if verification is None or verification.outcome is not False:
         apply.app.require(verification, goal)
         return verification
     # The files have the target's values, but the app is on another database: restart it.
-    work.reporter.notice("app-elsewhere", f"{verification.detail}; restarting it", "warning")
+    apply.reporter.notice("app-elsewhere", f"{verification.detail}; restarting it", "warning")
     ending.mode = Mode.RESTART.value
     return _restart(apply, goal)
 
@@ -309,5 +308,5 @@ def _without_restart(
     remains = apply.app.old_connections(goal)
     if remains is None:
         return verification
-    apply.work.reporter.notice("old-connections", f"{remains}; `dbswitch restart` ends them", "warning")
+    apply.reporter.notice("old-connections", f"{remains}; `dbswitch restart` ends them", "warning")
     return replace(verification, answer=Answer.OTHER, detail=remains)

@@ -25,6 +25,7 @@ from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.run_lock import hold_if_free
 from dbswitch.switch.session import carry_out
 from dbswitch.switch.switch_record import RecordFile
+from dbswitch.switch.switch_steps import Apply
 
 BRIEF = 1.0  # seconds
 
@@ -67,9 +68,10 @@ def start_server(
                 RecordFile(project.private_dir).end()
                 return
             session.ending.outcome = Outcome.STARTED
-            apply = session.apply(
+            apply = Apply(
+                session,
                 observed,
-                ambient=ambient,
+                ambient,
                 server_owed=recovered.server_down,
                 take_port=take_port,
                 extra=extra,
@@ -110,9 +112,7 @@ def restart(
             observed = session.observe(ask=False)
             session.ending.target = observed.previous or ""
             session.ending.outcome, session.ending.mode = Outcome.RESTARTED, Mode.RESTART.value
-            apply = session.apply(
-                observed, ambient=ambient, server_owed=recovered.server_down, take_port=take_port
-            )
+            apply = Apply(session, observed, ambient, server_owed=recovered.server_down, take_port=take_port)
             lease.check()
 
             # The new server takes two seconds to boot, the database's answer is there long before; probing it first would add to the boot time.
@@ -145,7 +145,7 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
                 )
                 observed = project_state.server_alone(project)
             RecordFile(project.private_dir).end()  # a stop starts no server, not even that of a killed switch
-            stopped = session.apply(observed, ambient={}).stop_only()
+            stopped = Apply(session, observed, {}).stop_only()
             session.ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
             if not stopped:
                 session.reporter.notice("not-running", "no dev server was running")
@@ -218,7 +218,7 @@ def _put_server_back(session: Session, ambient: Mapping[str, str]) -> None:
         starting and not _becomes_ready(observed, session.reporter)
     ):
         return
-    apply = session.apply(observed, ambient=ambient, server_owed=True)
+    apply = Apply(session, observed, ambient, server_owed=True)
     with apply.undone_on_failure():
         apply.stop_server()
         apply.start_server()

@@ -1,35 +1,62 @@
-"""One run of a command that changes something: its events, signals, lock and result, and the context of its steps."""
+"""One run of a command that changes something: its events, signals, lock and result."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dbswitch.errors import DbswitchError, InterruptedSwitchError, interruption_behind
-from dbswitch.project import reader_profiles
-from dbswitch.server import log
+from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError, interruption_behind
 from dbswitch.switch import project_state
-from dbswitch.switch.events import Phase, Started
+from dbswitch.switch.events import ErrorInfo, Outcome, Phase, Result, Started, outcome_of
 from dbswitch.switch.interrupts import Interrupts
-from dbswitch.switch.pending_result import PendingResult
+from dbswitch.switch.plan import Mode
 from dbswitch.switch.reporter import Reporter
-from dbswitch.switch.run_context import Work
 from dbswitch.switch.run_lock import hold
-from dbswitch.switch.switch_record import RecordFile
-from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from dbswitch.envfiles.placement import EditPlan
+    from dbswitch.database.identity import Identity
+    from dbswitch.errors import ReportedError
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.events import Event, Result
+    from dbswitch.switch.events import Event
     from dbswitch.switch.lock_file import Lease
     from dbswitch.switch.project_state import Observed
     from dbswitch.switch.recovery import Recovered
+
+
+@dataclass(slots=True)
+class PendingResult:
+    """The result of a run while it is in progress; an expected failure is stored in `error`."""
+
+    target: str
+    previous: str | None = None
+    mode: str = Mode.NONE.value
+    outcome: Outcome = Outcome.SWITCHED
+    identity: Identity | None = None
+    address: str = ""  # of that database, for display
+    verified: bool | None = None
+    error: ReportedError | None = None
+
+    def result(self, reporter: Reporter) -> Result:
+        """Return the last event."""
+        error = self.error
+        return Result(
+            id=reporter.run_id,
+            outcome=self.outcome if error is None else outcome_of(error),
+            exit=int(ExitCode.OK if error is None else error.exit_code),
+            target=self.target,
+            previous=self.previous,
+            mode=self.mode,
+            seconds=reporter.seconds,
+            verified=self.verified if error is None else None,
+            identity={}
+            if self.identity is None or error is not None
+            else {**self.identity.to_json(), "address": self.address},
+            error=None if error is None else ErrorInfo.of(error),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,52 +79,6 @@ class Session:
             self.ending.previous = observed.previous
             note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
         return observed
-
-    def apply(
-        self,
-        observed: Observed,
-        *,
-        ambient: Mapping[str, str],
-        server_owed: bool = False,
-        take_port: bool = False,
-        extra: Mapping[str, str] = MappingProxyType({}),
-        edits: EditPlan | None = None,
-    ) -> Apply:
-        """Return the steps of this run.
-
-        Args:
-            observed: the project and its server as they are.
-            ambient: the caller's environment, for a server that has no living one's to start from.
-            server_owed: a killed run stopped a server and did not start it again.
-            take_port: end a foreign process on the needed port.
-            extra: what the next server gets besides the cleaned environment.
-            edits: the new env files, where the run changes them.
-        """
-        # A server that is switched hot for weeks never gets to the rotation at a start.
-        log.rotate(observed.spec.log_path)
-        work = Work(
-            project=self.project,
-            state_dir=self.project.state_dir,
-            private_dir=self.project.private_dir,
-            spec=observed.spec,
-            observed=observed.server,
-            launch=project_state.launch_environment(observed, ambient),
-            env_file_keys=observed.env_file_keys,
-            target_keys=observed.target_keys,
-            profiles=reader_profiles.profiles(self.project),
-            target=self.ending.target,
-            route=observed.route,
-            take_port=take_port,
-            extra=extra,
-            reporter=self.reporter,
-            interrupts=self.interrupts,
-            record=RecordFile(self.project.private_dir),
-            present=project_state.present_urls(observed),
-            previous=observed.previous,
-        )
-        if edits is None:
-            return Apply(work, server_owed=server_owed)
-        return Apply(work, project_state.changes(observed, edits), gone=edits.gone, server_owed=server_owed)
 
 
 def carry_out(

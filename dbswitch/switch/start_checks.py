@@ -11,12 +11,16 @@ from dbswitch.server import starting, stopping
 from dbswitch.server.stopping import taken
 
 if TYPE_CHECKING:
+    from dbswitch.project.discovery import Project
     from dbswitch.server.environment import CleanEnvironment
     from dbswitch.server.observation import Observation
-    from dbswitch.switch.run_context import Work
+    from dbswitch.server.spec import ServerSpec
+    from dbswitch.switch.reporter import Reporter
 
 
-def require_startable(work: Work, observed: Observation, clean: CleanEnvironment) -> None:
+def require_startable(
+    spec: ServerSpec, observed: Observation, clean: CleanEnvironment, *, take_port: bool
+) -> None:
     """Before anything is stopped, refuse if the server could not be started again.
 
     Raises:
@@ -24,14 +28,14 @@ def require_startable(work: Work, observed: Observation, clean: CleanEnvironment
         ServerError: there is no command that starts the server, or its program is not there (any more); or a server
             runs whose processes cannot be seen.
     """
-    starting.require_command(work.spec)
+    starting.require_command(spec)
     stopping.require_visible(observed)
-    needed = stopping.start_port(work.spec, observed.port)
+    needed = stopping.start_port(spec, observed.port)
     holders = tuple(one for one in observed.foreign if one.port == needed)
-    if holders and not work.take_port:
+    if holders and not take_port:
         raise taken(needed, holders)
-    name = work.spec.argv[0]
-    program = name if "/" not in name else str(work.spec.cwd / name)
+    name = spec.argv[0]
+    program = name if "/" not in name else str(spec.cwd / name)
     if shutil.which(program, path=clean.env.get("PATH")) is None:
         raise ServerError(
             "the dev server's command cannot be run",
@@ -41,16 +45,16 @@ def require_startable(work: Work, observed: Observation, clean: CleanEnvironment
         )
 
 
-def tell_started(work: Work, clean: CleanEnvironment) -> None:
+def tell_started(project: Project, reporter: Reporter, clean: CleanEnvironment) -> None:
     """Report the variables that are not passed to the new server, and whether its files will belong to root."""
     if clean.removed:
         names = ", ".join(clean.removed)
-        work.reporter.notice(
+        reporter.notice(
             "environment", f"not passed on to the dev server, so that the env files decide: {names}"
         )
-    root = work.project.root
+    root = project.root
     if os.geteuid() == 0 != root.stat().st_uid:
-        work.reporter.notice(
+        reporter.notice(
             "runs-as-root",
             f"the dev server runs as root, but {root.name} belongs to another user, who may not be able to write .next afterwards",
             "warning",

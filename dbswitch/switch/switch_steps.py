@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from dbswitch.envfiles import effective_values, transaction
 from dbswitch.errors import DbswitchError, EnvFileError, ServerError
-from dbswitch.server import environment, observation, starting, stopping
+from dbswitch.project import reader_profiles
+from dbswitch.server import environment, log, observation, starting, stopping
 from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.state import ServerState
-from dbswitch.switch import failed_run, own_command
+from dbswitch.switch import failed_run, own_command, project_state
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
-from dbswitch.switch.run_context import JOURNAL
+from dbswitch.switch.recovery import JOURNAL
 from dbswitch.switch.start_checks import require_startable, tell_started
-from dbswitch.switch.switch_record import SwitchRecord
+from dbswitch.switch.switch_record import RecordFile, SwitchRecord
 from dbswitch.switch.undo_stack import Part, UndoStack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from dbswitch.envfiles.transaction import FileChange
+    from dbswitch.envfiles.placement import EditPlan
     from dbswitch.server.environment import CleanEnvironment
     from dbswitch.server.starting import Running
     from dbswitch.server.stopping import StopReport
-    from dbswitch.switch.run_context import Destination, Work
+    from dbswitch.switch.project_state import Destination, Observed
+    from dbswitch.switch.session import Session
 
 
 class Up(Struct, frozen=True):
@@ -43,27 +46,46 @@ class Apply:
     """The steps of one run.
 
     Args:
-        work: what they need.
-        changes: of the env files.
-        gone: variables that no env file may bind afterwards.
+        session: the run.
+        observed: the project and its server as they were before the run touched them.
+        ambient: the caller's environment, for a server that has no living one's to start from.
+        edits: the new env files, where the run changes them.
         server_owed: a killed run stopped a server and did not start it again.
+        take_port: end a foreign process on the port that the next server needs.
+        extra: what the next server gets besides the cleaned environment.
     """
 
     def __init__(
         self,
-        work: Work,
-        changes: tuple[FileChange, ...] = (),
+        session: Session,
+        observed: Observed,
+        ambient: Mapping[str, str],
         *,
-        gone: frozenset[str] = frozenset(),
+        edits: EditPlan | None = None,
         server_owed: bool = False,
+        take_port: bool = False,
+        extra: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.work = work
-        self.app = AppIdentity(work)
+        # A server that is switched hot for weeks never gets to the rotation at a start.
+        log.rotate(observed.spec.log_path)
+        self.observed = observed
+        self.reporter = session.reporter
+        self.app = AppIdentity(observed, session.reporter)
         self.undo = UndoStack()
-        self._changes = changes
-        self._gone = gone
-        self._had_server = is_running(work.observed.state) or server_owed
-        self._port = stopping.start_port(work.spec, work.observed.port)
+        self._interrupts = session.interrupts
+        self._target = session.ending.target
+        self._project = observed.project
+        self._spec = observed.spec
+        self._record = RecordFile(observed.project.private_dir)
+        self._journal = observed.project.private_dir / JOURNAL
+        self._changes = () if edits is None else project_state.changes(observed, edits)
+        self._gone: frozenset[str] = frozenset() if edits is None else edits.gone
+        self._take_port = take_port
+        self._extra = extra
+        running = is_running(observed.server.state)
+        self._launch = observed.server.launch_env() if running else ambient
+        self._had_server = running or server_owed
+        self._port = stopping.start_port(observed.spec, observed.server.port)
         self._first_page: PageRequest | None = None
 
     @contextmanager
@@ -75,33 +97,32 @@ class Apply:
             RollbackFailedError: it is not; the error describes the state and the command that finishes it.
             DbswitchError: nothing was touched, or the server alone, which is back.
         """
-        work = self.work
         try:
             yield
-            work.interrupts.settle()  # inside the block: a signal leads either to the rollback or to the end
+            self._interrupts.settle()  # inside the block: a signal leads either to the rollback or to the end
         except BaseException as cause:
-            with work.interrupts.rolling_back():
+            with self._interrupts.rolling_back():
                 self._go_back(cause)
             raise
-        work.record.end()
+        self._record.end()
 
     def _go_back(self, cause: BaseException) -> None:
         """Roll everything back; return if the caller should see `cause` itself."""
-        work, touched = self.work, self.undo.parts
+        touched = self.undo.parts
         if not touched:
-            work.record.withdraw()
-            failed_run.tell_interruption(cause, (), work.previous)
+            self._record.withdraw()
+            failed_run.tell_interruption(cause, (), self.observed.previous)
             return
         as_it_is = failed_run.is_told_as_it_is(cause, touched)
         try:
-            with work.reporter.phase(Phase.ROLLBACK) as note:
+            with self.reporter.phase(Phase.ROLLBACK) as note:
                 self.undo.unwind()
                 if not as_it_is:
                     self.undo.done += self.app.ask_after_rollback(restarted=Part.SERVER in touched)
                 note.detail = "; ".join(self.undo.done)
         except (DbswitchError, OSError) as error:
             raise failed_run.not_rolled_back(
-                cause, error, self.undo.parts, self.undo.done, work.previous
+                cause, error, self.undo.parts, self.undo.done, self.observed.previous
             ) from cause
         except Exception as bug:
             # The signal that led here is in its context and would be mistaken for an interruption.
@@ -110,8 +131,8 @@ class Apply:
             raise
         finally:
             if not self.undo.parts:
-                work.record.end()
-        failed_run.tell_interruption(cause, self.undo.done, work.previous)
+                self._record.end()
+        failed_run.tell_interruption(cause, self.undo.done, self.observed.previous)
         if not as_it_is:
             raise failed_run.rolled_back(cause, self.undo.done) from cause
 
@@ -124,33 +145,32 @@ class Apply:
             ServerError: something of it is still there, or a port it needs is foreign.
             ConfigError: it cannot be recorded; the server is still up.
         """
-        work = self.work
-        with work.reporter.phase(Phase.STOP) as note:
-            observed = work.observed if just_seen else observation.observe(work.spec, ask=False)
-            require_startable(work, observed, self._environment())
+        with self.reporter.phase(Phase.STOP) as note:
+            observed = self.observed.server if just_seen else observation.observe(self._spec, ask=False)
+            require_startable(self._spec, observed, self._environment(), take_port=self._take_port)
             if self._had_server:
                 self._announce(server_down=True)
                 self.undo.register(Part.SERVER, self._start_again, last=True)
             try:
                 report = stopping.stop(
-                    work.spec, observed, on_step=lambda text: work.reporter.notice("stop", text)
+                    self._spec, observed, on_step=lambda text: self.reporter.notice("stop", text)
                 )
             except ServerError:
-                if observation.observe(work.spec).state is ServerState.READY:
+                if observation.observe(self._spec).state is ServerState.READY:
                     self.undo.discard(Part.SERVER)  # it could not be stopped and still answers
                 raise
             note.detail = report.summary
         self._tell_left_alone(report)
-        with work.reporter.phase(Phase.PORTS) as note:
+        with self.reporter.phase(Phase.PORTS) as note:
             note.detail = stopping.require_ports_free(
-                work.spec,
+                self._spec,
                 report,
-                take_port=work.take_port,
-                on_step=lambda text: work.reporter.notice("port", text, "warning"),
+                take_port=self._take_port,
+                on_step=lambda text: self.reporter.notice("port", text, "warning"),
             )
-            self._port = stopping.start_port(work.spec, report.port)
-        with work.reporter.phase(Phase.UNLOCK) as note:
-            removed = stopping.remove_lock_if_free(work.spec)
+            self._port = stopping.start_port(self._spec, report.port)
+        with self.reporter.phase(Phase.UNLOCK) as note:
+            removed = stopping.remove_lock_if_free(self._spec)
             note.detail = "stale lock removed" if removed else "no lock left behind"
 
     def stop_only(self) -> bool:
@@ -159,20 +179,19 @@ class Apply:
         Raises:
             ServerError: something of it is still there.
         """
-        work = self.work
-        with work.reporter.phase(Phase.STOP) as note:
-            stopping.require_visible(work.observed, or_port=True)
+        with self.reporter.phase(Phase.STOP) as note:
+            stopping.require_visible(self.observed.server, or_port=True)
             report = stopping.stop(
-                work.spec, work.observed, on_step=lambda text: work.reporter.notice("stop", text)
+                self._spec, self.observed.server, on_step=lambda text: self.reporter.notice("stop", text)
             )
             note.detail = report.summary
         self._tell_left_alone(report)
-        stopping.remove_lock_if_free(work.spec)
+        stopping.remove_lock_if_free(self._spec)
         return self._had_server
 
     def _tell_left_alone(self, report: StopReport) -> None:
         for text in report.left_alone_texts:
-            self.work.reporter.notice("left-alone", text)
+            self.reporter.notice("left-alone", text)
 
     def write(self, destination: Destination) -> None:
         """Change the env files in one transaction and read the result again as every reader would.
@@ -182,19 +201,18 @@ class Apply:
             RollbackFailedError: some files may be written and some not; the journal is kept.
             ConfigError: it cannot be recorded; nothing was written.
         """
-        work = self.work
-        with work.reporter.phase(Phase.WRITE) as note:
+        with self.reporter.phase(Phase.WRITE) as note:
             self._announce()
-            with work.interrupts.deferred():
+            with self._interrupts.deferred():
                 self.undo.register(Part.FILES, self._put_files_back)
                 try:
-                    transaction.apply(self._changes, work.private_dir / JOURNAL)
+                    transaction.apply(self._changes, self._journal)
                 except EnvFileError:
                     self.undo.discard(Part.FILES)  # its promise: every file is as it was
                     raise
-                work.record.note(files_written=True)
+                self._record.note(files_written=True)
             disagreements = effective_values.verify_on_disk(
-                work.project.root, destination.variables, work.profiles, self._gone
+                self._project.root, destination.variables, reader_profiles.profiles(self._project), self._gone
             )
             if disagreements:
                 raise EnvFileError(
@@ -218,33 +236,33 @@ class Apply:
         Raises:
             ServerError: it died, or did not answer before its deadline.
         """
-        work, reporter = self.work, self.work.reporter
+        reporter = self.reporter
         clean = self._environment()
         with reporter.phase(Phase.START) as note:
-            with work.interrupts.deferred():
-                running = starting.start(work.spec, clean, port=self._port)
+            with self._interrupts.deferred():
+                running = starting.start(self._spec, clean, port=self._port)
                 self.undo.register(Part.NEW_SERVER, self._stop_new)
             note.detail = f"pid {running.record.pid}, port {running.port}"
-        tell_started(work, clean)
+        tell_started(self._project, self.reporter, clean)
         meanwhile()
         with reporter.phase(Phase.ANSWER) as note:
             answer = self._wait(running, Phase.ANSWER, on_look)
             note.detail = running.url
-        work.record.note(server_down=False)
-        if work.observed.processes and not work.observed.by_us:
+        self._record.note(server_down=False)
+        if self.observed.server.processes and not self.observed.server.by_us:
             reporter.notice(
                 "taken-over",
                 "the dev server now runs in the background, not in the terminal where you started it:"
                 " `dbswitch logs -f` shows its log, `dbswitch stop` ends it",
             )
         if answer.failing:
-            self._tell_failing(f"{running.url}{work.spec.first_page}", answer.status)
+            self._tell_failing(f"{running.url}{self._spec.first_page}", answer.status)
         return Up(running.url, running.port, answer.failing)
 
     def ask_for_first_page(self, port: int) -> None:
         """Have the first page compiled; in a switch only after the app was asked, since its answer would wait for the page."""
-        if self.work.spec.ready_path is None:
-            self._first_page = PageRequest(self.work.spec, port)
+        if self._spec.ready_path is None:
+            self._first_page = PageRequest(self._spec, port)
 
     def tell_first_page(self) -> bool:
         """Report a first page that is known to fail by now; return whether it does."""
@@ -255,14 +273,14 @@ class Apply:
         return True
 
     def _tell_failing(self, url: str, status: int) -> None:
-        self.work.reporter.notice("page-fails", f"the server is up, but {url} answers {status}", "warning")
+        self.reporter.notice("page-fails", f"the server is up, but {url} answers {status}", "warning")
 
     def _wait(
         self, running: Running, phase: Phase, on_look: Callable[[], None] = lambda: None
     ) -> starting.Answer:
-        reporter = self.work.reporter
+        reporter = self.reporter
         return starting.wait_ready(
-            self.work.spec,
+            self._spec,
             running,
             on_wait=lambda attempt, reason, pause: reporter.waiting(phase, attempt, reason, pause),
             on_look=on_look,
@@ -270,49 +288,47 @@ class Apply:
 
     def _environment(self) -> CleanEnvironment:
         """Return what the next server starts with."""
-        work = self.work
         return environment.clean(
-            work.launch,
-            env_file_keys=work.env_file_keys,
-            target_keys=work.target_keys,
-            extra={**own_command.for_server(), **work.extra},
+            self._launch,
+            env_file_keys=self.observed.env_file_keys,
+            target_keys=self.observed.target_keys,
+            extra={**own_command.for_server(), **self._extra},
         )
 
     def _announce(self, *, server_down: bool = False) -> None:
         """Make the next step durable before it is taken, so that a killed run can be finished."""
-        work = self.work
         if not self.undo.parts:
-            work.record.begin(
-                SwitchRecord(work.reporter.run_id, work.target, work.previous, server_down=server_down)
+            self._record.begin(
+                SwitchRecord(
+                    self.reporter.run_id, self._target, self.observed.previous, server_down=server_down
+                )
             )
         elif server_down:
-            work.record.announce()
+            self._record.announce()
 
     def _stop_new(self) -> str:
-        self.work.record.note(server_down=Part.SERVER in self.undo.parts)
+        self._record.note(server_down=Part.SERVER in self.undo.parts)
         self._stop_what_is_left()
         return ""
 
     def _put_files_back(self) -> str:
-        work = self.work
-        foreign = transaction.roll_back(self._changes, work.private_dir / JOURNAL)
-        work.record.note(files_written=False)
+        foreign = transaction.roll_back(self._changes, self._journal)
+        self._record.note(files_written=False)
         if not foreign:
             return "the env files hold the previous values again"
         names = ", ".join(path.name for path in foreign)
-        work.reporter.notice(
+        self.reporter.notice(
             "file-left-alone", f"{names}: changed by another program and left alone", "warning"
         )
         return f"all env files except {names} hold the previous values again"
 
     def _start_again(self) -> str:
         # Also if a signal interrupted the stop: a server that has received TERM cannot be kept.
-        work = self.work
         self._stop_what_is_left()
-        stopping.remove_lock_if_free(work.spec)
-        running = starting.start(work.spec, self._environment(), port=self._port)
+        stopping.remove_lock_if_free(self._spec)
+        running = starting.start(self._spec, self._environment(), port=self._port)
         self._wait(running, Phase.ROLLBACK)
         return f"the dev server runs again at {running.url}"
 
     def _stop_what_is_left(self) -> None:
-        stopping.stop(self.work.spec, observation.observe(self.work.spec, ask=False))
+        stopping.stop(self._spec, observation.observe(self._spec, ask=False))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from dbswitch.database.identity import Identity
 
+TOKEN = "token"  # noqa: S105  a file's name
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 0.25
 OVERLAP = 0.15  # seconds after which the app is asked again although the last request is pending
@@ -170,9 +171,9 @@ class _Asking:
         return Verification(said.answer, said.detail, seconds, said.seen, said)
 
 
-def read_token(path: Path) -> str:
+def read_token(state_dir: Path) -> str:
     """Return the project's token, or an empty string where `dbswitch init` has not written one."""
     try:
-        return read_regular(path).decode("ascii").strip()
+        return read_regular(state_dir / TOKEN).decode("ascii").strip()
     except (OSError, ValueError):
         return ""

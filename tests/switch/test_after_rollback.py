@@ -19,7 +19,8 @@ from dbswitch.switch.verify import Verification
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dbswitch.switch.run_context import Work
+    from dbswitch.switch.project_state import Observed
+    from dbswitch.switch.reporter import Reporter
 
 URL = "http://localhost:3000"
 
@@ -42,14 +43,12 @@ class Asked:
         )
         monkeypatch.setattr(app_identity, "verify", self.verify)
         limits = SimpleNamespace(hot_deadline=1.0, restart_deadline=2.0)
-        self.work: Any = SimpleNamespace(
+        self.observed: Any = SimpleNamespace(
             spec=None,
             route="/api/dbswitch",
-            state_dir=root,
             previous="local",
             present=(DatabaseUrl.parse("postgresql://shop:x@127.0.0.1:5432/shop"),),
-            project=SimpleNamespace(config=SimpleNamespace(verify=limits)),
-            reporter=None,
+            project=SimpleNamespace(config=SimpleNamespace(verify=limits), state_dir=root),
         )
 
     def verify(self, question: Question, **_options: object) -> Verification:
@@ -57,7 +56,7 @@ class Asked:
         return Verification(self.again.answer, self.again.detail, 0.1, self.again.seen, self.again)
 
     def after(self, earlier: Said | None) -> tuple[str, ...]:
-        app = AppIdentity(cast("Work", self.work))
+        app = AppIdentity(cast("Observed", self.observed), cast("Reporter", None))
         if earlier is not None:
             app._asked_earlier = cast("Any", SimpleNamespace(wait=lambda _seconds: earlier))
         return app.ask_after_rollback(restarted=True)
@@ -130,7 +129,7 @@ def test_where_that_database_does_not_answer_either_nothing_is_known(
 @pytest.mark.parametrize("missing", ["route", "server"])
 def test_without_a_route_or_a_server_nothing_is_said(asked: Asked, missing: str) -> None:
     if missing == "route":
-        asked.work.route = None
+        asked.observed.route = None
     else:
         asked.url = None
     assert asked.after(BEFORE) == ()

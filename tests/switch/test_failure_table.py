@@ -28,8 +28,8 @@ from dbswitch.switch import run, switch_record, switch_steps as steps
 from dbswitch.switch.events import Phase, PhaseChanged
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.interrupts import Interrupts
-from dbswitch.switch.pending_result import PendingResult
 from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.session import PendingResult
 from dbswitch.switch.switch_record import FILE_NAME, RecordFile, SwitchRecord
 from dbswitch.switch.switch_steps import Apply
 
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dbswitch.switch.events import Event
-    from dbswitch.switch.run_context import Work
+    from dbswitch.switch.project_state import Observed
+    from dbswitch.switch.session import Session
 
 Execute = Callable[..., tuple[BaseException | None, Apply]]
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
@@ -169,7 +170,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
         world.may_fail("overtaken", OvertakenError("a newer request"))
         match world.kind:
             case "restart switch":
-                run.probe(goal, apply.work.reporter, Phase.PROBE) if world.step == "probe" else None
+                run.probe(goal, apply.reporter, Phase.PROBE) if world.step == "probe" else None
                 run._restart(apply, goal)
             case "hot switch" | "hot switch going on as a restart":
                 run._hot(apply, goal, cast("Any", None), PendingResult("prod"))
@@ -181,30 +182,32 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
         for name in ("observation", "starting", "stopping", "transaction", "effective_values"):
             monkeypatch.setattr(steps, name, world)
         monkeypatch.setattr(run, "probe", world.probe)
-        monkeypatch.setattr(steps, "require_startable", lambda *_: None)
+        monkeypatch.setattr(steps, "require_startable", lambda *_, **_options: None)
+        monkeypatch.setattr(steps.reader_profiles, "profiles", lambda _project: ())
         monkeypatch.setattr(steps, "tell_started", lambda *_: None)
         monkeypatch.setattr(Apply, "_environment", lambda _self: None)
         state = ServerState.STOPPED if world.kind == "dev" else ServerState.READY
         limits = SimpleNamespace(hot_deadline=0.0)
-        work = SimpleNamespace(
+        observed = SimpleNamespace(
             project=SimpleNamespace(
                 root=tmp_path, config=SimpleNamespace(verify=limits), private_dir=tmp_path
             ),
-            state_dir=tmp_path,
-            private_dir=tmp_path,
-            spec=SimpleNamespace(ready_path="/"),
-            observed=SimpleNamespace(
-                state=state, port=3000, url="http://localhost:3000", foreign=(), processes=(), by_us=True
+            spec=SimpleNamespace(ready_path="/", log_path=tmp_path / "server.log"),
+            server=SimpleNamespace(
+                state=state,
+                port=3000,
+                url="http://localhost:3000",
+                foreign=(),
+                processes=(),
+                by_us=True,
+                launch_env=dict,
             ),
-            profiles=(),
             previous="local",
-            target="prod",
-            take_port=False,
-            reporter=Reporter(world.emit, "id"),
-            interrupts=Interrupts(),
-            record=RecordFile(tmp_path),
         )
-        apply = Apply(cast("Work", work), server_owed=server_owed)
+        session = SimpleNamespace(
+            reporter=Reporter(world.emit, "id"), interrupts=Interrupts(), ending=PendingResult("prod")
+        )
+        apply = Apply(cast("Session", session), cast("Observed", observed), {}, server_owed=server_owed)
         apply.app = cast("Any", world)
         try:
             with apply.undone_on_failure():
