@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
-import math
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
 
 from dbswitch import durable
-from dbswitch.json_text import parse_json
 from dbswitch.switch.events import Outcome
 
 if TYPE_CHECKING:
@@ -33,17 +31,14 @@ _PATIENCE = 1.0  # seconds
 _SLACK = 50  # lines over KEPT before the file is rewritten
 
 
-class Past(Struct, frozen=True):
-    """One finished switch.
+class Past(Struct, frozen=True, rename={"previous": "from", "target": "to"}):
+    """One finished switch; `at` is when it ended, in seconds since the epoch.
 
-    Attributes:
-        at: when it ended, seconds since the epoch.
-        previous: the target that was active before, None if it was none of the known ones.
-        verified: the app answered from the target; None: it was not asked.
+    `previous` is None where none of the known targets was active, `verified` where the app was not asked.
     """
 
     id: str
-    at: float
+    at: Annotated[float, Meta(ge=0, lt=2**36)]  # beyond it there is no calendar
     previous: str | None
     target: str
     outcome: Outcome
@@ -59,18 +54,18 @@ def append(state_dir: Path, result: Result) -> None:
         OSError: it cannot be written, or another process kept the file busy for a second.
     """
     path = state_dir / FILE_NAME
-    line = {
-        "id": result.id,
-        "at": round(time.time(), 3),
-        "from": result.previous,
-        "to": result.target,
-        "outcome": result.outcome,
-        "seconds": result.seconds,
-        "mode": result.mode,
-        "verified": result.verified,
-    }
+    past = Past(
+        result.id,
+        round(time.time(), 3),
+        result.previous,
+        result.target,
+        result.outcome,
+        result.seconds,
+        result.mode,
+        result.verified,
+    )
     with _locked(path):  # a line added while another process shortens the file would be lost
-        append_line(path, json.dumps(line))
+        append_line(path, msgspec.json.encode(past).decode())
         lines = durable.read_regular(path).splitlines(keepends=True)
         if len(lines) > KEPT + _SLACK:
             durable.replace_file(path, b"".join(lines[-KEPT:]))
@@ -82,8 +77,11 @@ def read(state_dir: Path) -> tuple[Past, ...]:
         content = durable.read_regular(state_dir / FILE_NAME)
     except OSError:
         return ()
-    found = (_parse(line) for line in content.splitlines())
-    return tuple(past for past in found if past is not None)[-KEPT:]
+    found = []
+    for line in content.splitlines():
+        with contextlib.suppress(ValueError, RecursionError):
+            found.append(msgspec.json.decode(line, type=Past))
+    return tuple(found[-KEPT:])
 
 
 def remember(private_dir: Path, result: Result, *, unnamed: str = "") -> None:
@@ -135,23 +133,3 @@ def _locked(path: Path) -> Iterator[None]:
                 return
         finally:
             os.close(fd)
-
-
-def _parse(line: bytes) -> Past | None:
-    try:
-        value: dict[str, Any] = parse_json(line)
-        time.localtime(float(value["at"]))  # raises where no calendar has that time
-        if not math.isfinite(float(value["seconds"])):
-            return None
-        return Past(
-            id=str(value["id"]),
-            at=float(value["at"]),
-            previous=None if value["from"] is None else str(value["from"]),
-            target=str(value["to"]),
-            outcome=Outcome(value["outcome"]),
-            seconds=float(value["seconds"]),
-            mode=str(value["mode"]),
-            verified=None if value["verified"] is None else bool(value["verified"]),
-        )
-    except (ValueError, KeyError, TypeError, OverflowError, OSError):
-        return None

@@ -7,11 +7,11 @@ journal; this record tells whether a server had been taken down and not yet been
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from dbswitch import durable
 from dbswitch.errors import ConfigError
@@ -112,23 +112,14 @@ class RecordFile:
 
 def _padded(record: SwitchRecord) -> bytes:
     """Return the record, long enough that every later state of it fits in the same place on a full disk."""
-    text = json.dumps(asdict(record), sort_keys=True, separators=(",", ":"))
+    text = msgspec.json.encode(record)
     room = len(text) + len("false" * 2)
-    return text.ljust((room // BLOCK + 1) * BLOCK - 1).encode() + b"\n"
+    return text.ljust((room // BLOCK + 1) * BLOCK - 1) + b"\n"
 
 
 def read(private_dir: Path) -> SwitchRecord | None:
     """Return the record a killed switch left behind, or None. Call it under the lock only."""
-    found = durable.read_json(private_dir / FILE_NAME)
-    if not isinstance(found, dict):
-        return None
     try:
-        return SwitchRecord(
-            id=str(found["id"]),
-            target=str(found["target"]),
-            previous=None if found["previous"] is None else str(found["previous"]),
-            server_down=bool(found["server_down"]),
-            files_written=bool(found["files_written"]),
-        )
-    except KeyError:
+        return msgspec.json.decode(durable.read_regular(private_dir / FILE_NAME), type=SwitchRecord)
+    except (OSError, ValueError, RecursionError):
         return None

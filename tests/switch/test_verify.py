@@ -280,8 +280,8 @@ def test_nobody_there_is_silence() -> None:
 
 
 def test_a_missing_or_unreadable_token_is_an_empty_one(tmp_path: Path) -> None:
-    assert read_token(tmp_path / "token") == ""
+    assert read_token(tmp_path) == ""
     (tmp_path / "token").write_bytes(b"\xff\xfe")
-    assert read_token(tmp_path / "token") == ""
+    assert read_token(tmp_path) == ""
     (tmp_path / "token").write_text("abc\n")
-    assert read_token(tmp_path / "token") == "abc"
+    assert read_token(tmp_path) == "abc"
