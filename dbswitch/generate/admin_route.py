@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from dbswitch.durable import read_regular
-from dbswitch.errors import ConfigError
-from dbswitch.generate.project_client import ProjectClient, import_lines, project_client
+from dbswitch.generate.identity_route import ProjectClient, import_lines, project_client
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
-from dbswitch.generate.writing import GeneratedFile, is_pristine, sign
+from dbswitch.generate.writing import GeneratedFile, current_content, is_pristine, sign
 from dbswitch.project.generated import find
 
 if TYPE_CHECKING:
@@ -30,18 +28,12 @@ _FOLDER: Final = "api/admin/database"
 
 
 class RouteFacts(Struct, frozen=True):
-    """The inputs of the route's text. Paths are relative to the project, `/` between.
-
-    Attributes:
-        folder: where the files go.
-        client: what the route asks.
-        migrations: the folder of Prisma's migrations.
-    """
+    """The inputs of the route's text. Paths are relative to the project, `/` between."""
 
     style: Style
-    folder: str
-    client: ProjectClient
-    migrations: str = "prisma/migrations"
+    folder: str  # where the files go
+    client: ProjectClient  # what the route asks
+    migrations: str = "prisma/migrations"  # the folder of Prisma's migrations
 
     @property
     def route(self) -> str:
@@ -67,9 +59,9 @@ def plan_admin_route(project: Project) -> tuple[GeneratedFile, ...]:
     """
     facts = route_facts(project)
     files = render(facts)
-    if _is_changed(project, facts.authorize):
-        return tuple(file for file in files if file.kind != AUTHORIZE)
-    return files
+    known = current_content(project.root / facts.authorize)
+    changed = known is not None and is_pristine(known) is not True
+    return tuple(file for file in files if file.kind != AUTHORIZE or not changed)
 
 
 def render(facts: RouteFacts) -> tuple[GeneratedFile, ...]:
@@ -138,15 +130,6 @@ def _migrations(project: Project) -> str:
         around.insert(0, schema)
     places = [posixpath.join(folder, "migrations") for folder in around]
     return next((place for place in places if (project.root / place).is_dir()), places[-1])
-
-
-def _is_changed(project: Project, path: str) -> bool:
-    try:
-        return is_pristine(read_regular(project.root / path)) is not True
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read", facts=(error.strerror or "",)) from None
 
 
 def _quoted(text: str) -> str:

@@ -52,27 +52,18 @@ class Adapter(StrEnum):
 
 
 class ClientFacts(Struct, frozen=True):
-    """The inputs of the client's text. Paths are relative to the project, `/` between.
+    """The inputs of the client's text. Paths are relative to the project, `/` between."""
 
-    Attributes:
-        path: where it goes.
-        adapters: those that are installed; with both, Neon's connects to Neon's hosts and node-postgres to the others.
-        module: what it imports the project's own PrismaClient from: a path, or the name of a `package`.
-        variable: the variable with the database URL.
-        extend: the file with the project's own hooks, None where there is none.
-        names: further names under which the project imports its client, such as `db`.
-        re_exports: `export ... from` statements of the project's own file.
-    """
-
-    path: str
+    path: str  # where it goes
     style: Style
+    # Those that are installed; with both, Neon's connects to Neon's hosts and node-postgres to the others.
     adapters: tuple[Adapter, ...]
-    module: str
+    module: str  # what it imports the project's own PrismaClient from: a path, or the name of a `package`
     package: bool = False
-    variable: str = "DATABASE_URL"
-    extend: str | None = None
-    names: tuple[str, ...] = ()
-    re_exports: tuple[str, ...] = ()
+    variable: str = "DATABASE_URL"  # the one with the database URL
+    extend: str | None = None  # the file with the project's own hooks
+    names: tuple[str, ...] = ()  # further names under which the project imports its client, such as `db`
+    re_exports: tuple[str, ...] = ()  # `export ... from` statements of the project's own file
 
 
 def plan_client(project: Project, path: str | None = None) -> GeneratedFile:
@@ -91,7 +82,7 @@ def replacement_advice(project: Project, file: GeneratedFile) -> tuple[str, ...]
     style = read_style(project.root)
     found, text = file.path, _text(project.root / file.path)
     if not text:
-        found, text = _place(project, style)
+        found, text = find_client(project, style)
     if not text or is_pristine(text.encode()):
         return ()
     existing = read_existing(project.root, style, found, text)
@@ -101,30 +92,25 @@ def replacement_advice(project: Project, file: GeneratedFile) -> tuple[str, ...]
 def render(facts: ClientFacts) -> GeneratedFile:
     """Return the file for `facts`. Pure but for the template."""
     style = facts.style
-    module = facts.module
-    if not facts.package:
-        module = style.relative(facts.path, module)
-    extend = ""
+    module = facts.module if facts.package else style.relative(facts.path, facts.module)
+    prisma = "type Prisma, PrismaClient" if style.typescript else "PrismaClient"
+    extend = "const project = {};"
     if facts.extend is not None:
         extend = f"import * as project from {json.dumps(style.relative(facts.path, facts.extend))};"
-    body = fill(
-        read_template(f"client.{style.extension}"),
-        {
-            "adapter": "\n".join(
-                f"import {{ {adapter.factory} }} from {json.dumps(adapter.value)};"
-                for adapter in facts.adapters
-            ),
-            "adapters": f"const adapters = {{ neon: {facts.adapters[-1].factory}, other: {facts.adapters[0].factory} }};",
-            "client": _import_client(module, typescript=style.typescript),
-            "extend": extend or "const project = {};",
-            "variable": f"const VARIABLE = {json.dumps(facts.variable)};",
-            "identity": f"const IDENTITY_SQL = {_literal(IDENTITY_SQL)};",
-            "names": "\n".join(
-                (*(f"export {{ prisma as {name} }};" for name in facts.names), *facts.re_exports)
-            ),
-        },
-    )
-    return sign(KIND, facts.path, body)
+    imports = (f"import {{ {one.factory} }} from {json.dumps(one.value)};" for one in facts.adapters)
+    sql = IDENTITY_SQL.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${")
+    neon, other = facts.adapters[-1].factory, facts.adapters[0].factory
+    aliases = (f"export {{ prisma as {name} }};" for name in facts.names)
+    values = {
+        "adapter": "\n".join(imports),
+        "adapters": f"const adapters = {{ neon: {neon}, other: {other} }};",
+        "client": f"import {{ {prisma} }} from {json.dumps(module)};",
+        "extend": extend,
+        "variable": f"const VARIABLE = {json.dumps(facts.variable)};",
+        "identity": f"const IDENTITY_SQL = `{sql}`;",
+        "names": "\n".join((*aliases, *facts.re_exports)),
+    }
+    return sign(KIND, facts.path, fill(read_template(f"client.{style.extension}"), values))
 
 
 def client_facts(project: Project, path: str | None = None) -> ClientFacts:
@@ -132,7 +118,7 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
     style = read_style(project.root)
     module, package = _module(project)
     if path is None:
-        found, text = _place(project, style)
+        found, text = find_client(project, style)
     else:
         found = path = _chosen(project.root, path)
         text = _text(project.root / path)
@@ -158,20 +144,6 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
         names=tuple(name for name in names if name not in OWN_NAMES),
         re_exports=re_exports,
     )
-
-
-def find_client(project: Project, style: Style) -> tuple[str, str]:
-    """Return where the project's Prisma client is or would go, and the text that is there now ("" for nothing)."""
-    return _place(project, style)
-
-
-def _import_client(module: str, *, typescript: bool) -> str:
-    names = "type Prisma, PrismaClient" if typescript else "PrismaClient"
-    return f"import {{ {names} }} from {json.dumps(module)};"
-
-
-def _literal(sql: str) -> str:
-    return "`" + sql.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${") + "`"
 
 
 def _module(project: Project) -> tuple[str, bool]:
@@ -220,9 +192,8 @@ def _engine_is_client(project: Project) -> bool:
     if schema is None:
         return False
     place = project.root / schema
-    return any(
-        _ENGINE_TYPE.search(_text(file)) for file in (place.rglob("*.prisma") if place.is_dir() else (place,))
-    )
+    files = place.rglob("*.prisma") if place.is_dir() else (place,)
+    return any(_ENGINE_TYPE.search(_text(file)) for file in files)
 
 
 def _adapters(root: Path) -> tuple[Adapter, ...]:
@@ -238,8 +209,8 @@ def _adapters(root: Path) -> tuple[Adapter, ...]:
     return installed
 
 
-def _place(project: Project, style: Style) -> tuple[str, str]:
-    """Return the path of the client and the text of what is there now ("" for nothing)."""
+def find_client(project: Project, style: Style) -> tuple[str, str]:
+    """Return where the project's Prisma client is or would go, and the text that is there now ("" for nothing)."""
     known = find(project).client
     if known is not None:
         return known, _text(project.root / known)

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import read_regular, replace_file
+from dbswitch.durable import replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.generate import existing_client, scaffold
 from dbswitch.generate.package_scripts import remove_scripts
 from dbswitch.generate.style import read_style
-from dbswitch.generate.writing import REPLACED, is_pristine, kept_copy
+from dbswitch.generate.writing import REPLACED, current_content, is_pristine, kept_copy
 from dbswitch.project.generated import find
 
 if TYPE_CHECKING:
@@ -68,21 +68,16 @@ def plan_removal(project: Project) -> RemovalPlan:
     """
     root = project.root
     generated = [_generated(root, path, kind) for path, kind in find(project).files]
-    items = [
-        *generated,
-        *_templates(project),
-        *_edited(root),
-        *(
-            RemovalItem(name, RemovalAction.REMOVE, detail)
-            for name, detail in (
-                (".dbswitch", "the token, logs and history"),
-                (REPLACED, "the copies of your files"),
-            )
-            if os.path.lexists(root / name)
-            and not (name == REPLACED and any(one.action is RemovalAction.KEEP for one in generated))
-        ),
+    folders = {".dbswitch": "the token, logs and history"}
+    if all(one.action is not RemovalAction.KEEP for one in generated):
+        folders[REPLACED] = "the copies of your files"
+    existing = [
+        RemovalItem(name, RemovalAction.REMOVE, detail)
+        for name, detail in folders.items()
+        if os.path.lexists(root / name)
     ]
-    return RemovalPlan(root, tuple(items), tuple(_broken_imports(root, generated)))
+    items = (*generated, *_templates(project), *_edited(root), *existing)
+    return RemovalPlan(root, items, tuple(_broken_imports(root, generated)))
 
 
 def apply_removal(plan: RemovalPlan) -> None:
@@ -111,9 +106,9 @@ def apply_removal(plan: RemovalPlan) -> None:
 
 
 def _generated(root: Path, path: str, kind: str) -> RemovalItem:
-    if not is_pristine(_read(root / path) or b""):
+    if not is_pristine(current_content(root / path) or b""):
         return RemovalItem(path, RemovalAction.KEEP, "generated but edited since, so it is yours")
-    original = _read(root / kept_copy(path))
+    original = current_content(root / kept_copy(path))
     if original is not None:
         return RemovalItem(path, RemovalAction.RESTORE, "your file is restored", original)
     return RemovalItem(path, RemovalAction.REMOVE, f"generated ({kind})")
@@ -121,22 +116,20 @@ def _generated(root: Path, path: str, kind: str) -> RemovalItem:
 
 def _templates(project: Project) -> Iterator[RemovalItem]:
     for name, content in scaffold.template_files(project):
-        found = _read(project.root / name)
-        if found is None:
-            continue
+        found = current_content(project.root / name)
         if found == content:
             yield RemovalItem(name, RemovalAction.REMOVE, "unchanged since `dbswitch init`")
-        else:
+        elif found is not None:
             yield RemovalItem(name, RemovalAction.KEEP, "edited, so it is yours: remove it by hand")
 
 
 def _edited(root: Path) -> Iterator[RemovalItem]:
-    ignore = _read(root / ".gitignore")
+    ignore = current_content(root / ".gitignore")
     left = None if ignore is None else scaffold.without_ignore_block(ignore)
     if left is not None and left != ignore:
         action = RemovalAction.EDIT if left.strip() else RemovalAction.REMOVE
         yield RemovalItem(".gitignore", action, "the entries of dbswitch", left if left.strip() else None)
-    manifest = _read(root / "package.json")
+    manifest = current_content(root / "package.json")
     if manifest is not None:
         text = manifest.decode("utf-8", "surrogateescape")
         shorter = remove_scripts(text)
@@ -158,16 +151,3 @@ def _remove_empty_folders(folder: Path, root: Path) -> None:
     while folder != root and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return read_regular(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigError(
-            f"{path.name} cannot be read",
-            facts=(f"{path}: {error.strerror}",),
-            fix=f"make {path} a readable file",
-        ) from None

@@ -27,6 +27,8 @@ from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
 from dbswitch.generate.init_report import active_target, found, next_steps, summary
 from dbswitch.generate.package_scripts import add_scripts
+from dbswitch.generate.template import read_template
+from dbswitch.generate.writing import current_content
 from dbswitch.project.discovery import STATE_DIR, load
 from dbswitch.project.git import ignored_files
 from dbswitch.project.targets import list_targets
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
 
-_TEMPLATES = Path(__file__).parent / "templates" / "project"
-_TOKEN = f"{STATE_DIR}/token"
 _PLAIN_FILE = 0o644
 _IGNORE_ENTRIES = frozenset({f"{STATE_DIR}/", "env/*.env", ".env*.local", ".env", ".env.development"})
 _IGNORE_HEADER = b"# dbswitch: values and state that belong to this machine"
@@ -53,39 +53,25 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InitItem:
-    """One file of the plan.
+    """One file of the plan."""
 
-    Attributes:
-        name: relative to the project.
-        detail: what it is for, or what is added, for display.
-        old: its content when the plan was made, None where it did not exist.
-        new: its content afterwards; may be a secret (the token).
-    """
-
-    name: str
+    name: str  # relative to the project
     action: Action
-    detail: str
-    old: bytes | None = field(default=None, repr=False)
-    new: bytes | None = field(default=None, repr=False)
+    detail: str  # what it is for, or what is added, for display
+    old: bytes | None = field(default=None, repr=False)  # its content now, None where it does not exist
+    new: bytes | None = field(default=None, repr=False)  # its content afterwards; may be a secret (the token)
     mode: int = _PLAIN_FILE
 
 
 class InitPlan(Struct, frozen=True):
-    """What `dbswitch init` found and would write.
-
-    Attributes:
-        found: (label, value) pairs for programs.
-        summary: the same in sentences.
-        next_steps: what to run or to edit after it.
-        notices: what the user should check: files that git tracks, readers that disagree.
-    """
+    """What `dbswitch init` found and would write."""
 
     root: Path
-    found: tuple[tuple[str, str], ...]
+    found: tuple[tuple[str, str], ...]  # (label, value) pairs for programs
     items: tuple[InitItem, ...]
-    notices: tuple[str, ...] = ()
-    summary: tuple[str, ...] = ()
-    next_steps: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()  # what the user should check: files that git tracks, readers that disagree
+    summary: tuple[str, ...] = ()  # what was found, in sentences
+    next_steps: tuple[str, ...] = ()  # what to run or to edit after it
 
     @property
     def changes(self) -> tuple[InitItem, ...]:
@@ -110,13 +96,7 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
         _create(project, "dbswitch.toml", "settings, all of them commented out", _template("dbswitch.toml")),
         _ignore(project),
         *_env_templates(project, targets),
-        _create(
-            project,
-            _TOKEN,
-            "the key of the generated routes",
-            new_token(),
-            PRIVATE_FILE,
-        ),
+        _create(project, f"{STATE_DIR}/token", "the key of the generated routes", new_token(), PRIVATE_FILE),
     ]
     notices = [
         f"git tracks {name}: a switch cannot keep its values out of a commit"
@@ -129,14 +109,8 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
         if item.action is Action.KEEP and item.old is not None and item.new is None:
             notices.append(item.detail)
     on = active_target(project, targets)
-    return InitPlan(
-        project_root,
-        found(project, targets, on),
-        tuple(items),
-        (*notices, *project.notices),
-        summary(project, targets, on),
-        next_steps(project, targets, on),
-    )
+    report = (found(project, targets, on), summary(project, targets, on), next_steps(project, targets, on))
+    return InitPlan(project_root, report[0], tuple(items), (*notices, *project.notices), *report[1:])
 
 
 def apply_init(plan: InitPlan) -> tuple[str, ...]:
@@ -157,10 +131,20 @@ def apply_init(plan: InitPlan) -> tuple[str, ...]:
                 _create_file(path, item.new, item.mode)
             else:
                 _replace(path, item.old, item.new)
-        except FileExistsError:
-            raise _conflict(item.name, "it was created in the meantime", written) from None
         except OSError as error:
-            raise _conflict(item.name, error.strerror or "it cannot be written", written) from None
+            appeared = isinstance(error, FileExistsError)
+            reason = (
+                "it was created in the meantime" if appeared else error.strerror or "it cannot be written"
+            )
+            raise ConfigError(
+                f"{item.name} was not written",
+                facts=(
+                    reason,
+                    f"written before it: {', '.join(written)}" if written else "nothing was written",
+                ),
+                why="init never overwrites a file that it has not read.",
+                fix="dbswitch init",
+            ) from None
         written.append(item.name)
     return tuple(written)
 
@@ -184,16 +168,6 @@ def ensure_token(state_dir: Path) -> bool:
     return True
 
 
-def _conflict(name: str, reason: str, written: list[str]) -> ConfigError:
-    done = f"written before it: {', '.join(written)}" if written else "nothing was written"
-    return ConfigError(
-        f"{name} was not written",
-        facts=(reason, done),
-        why="init never overwrites a file that it has not read.",
-        fix="dbswitch init",
-    )
-
-
 def _create_file(path: Path, content: bytes, mode: int) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(fd, "wb") as stream:
@@ -209,7 +183,7 @@ def _replace(path: Path, old: bytes, new: bytes) -> None:
 
 
 def _template(name: str) -> bytes:
-    return (_TEMPLATES / name).read_bytes()
+    return read_template(f"project/{name}").encode()
 
 
 def _create(project: Project, name: str, detail: str, content: bytes, mode: int = _PLAIN_FILE) -> InitItem:
@@ -220,14 +194,12 @@ def _create(project: Project, name: str, detail: str, content: bytes, mode: int 
 
 def _env_templates(project: Project, targets: tuple[TargetRef, ...]) -> list[InitItem]:
     known = {name for ref in targets for name in (ref.name, *ref.aliases)}
-    items: list[InitItem] = []
-    for name in ("local", "prod"):
-        file = f"env/{name}.env.example"
-        if name in known and not (project.root / file).exists():
-            continue
-        content = _env_template(project, name)
-        items.append(_create(project, file, f"a template for the target {name}", content))
-    return items
+    files = {name: f"env/{name}.env.example" for name in ("local", "prod")}
+    return [
+        _create(project, file, f"a template for the target {name}", _env_template(project, name))
+        for name, file in files.items()
+        if name not in known or (project.root / file).exists()
+    ]
 
 
 def _env_template(project: Project, name: str) -> bytes:
@@ -260,21 +232,17 @@ def without_ignore_block(content: bytes) -> bytes:
 
 
 def _ignore(project: Project) -> InitItem:
-    path = project.root / ".gitignore"
-    try:
-        old: bytes | None = read_regular(path)
-    except FileNotFoundError:
-        old = None
-    wanted = _ignore_entries(project, old or b"")
+    old = current_content(project.root / ".gitignore")
+    before = old or b""
+    wanted = _ignore_entries(project, before)
     if not wanted:
         return InitItem(".gitignore", Action.KEEP, "has every entry")
-    before = old or b""
     line_end = b"\r\n" if b"\r\n" in before else b"\n"
     lead = b"" if not before or before.endswith(b"\n") else line_end
     block = line_end.join([_IGNORE_HEADER, *(entry.encode() for entry in wanted), b""])
-    gap = line_end if before else b""
+    new = before + lead + (line_end if before else b"") + block
     action = Action.CREATE if old is None else Action.APPEND
-    return InitItem(".gitignore", action, ", ".join(wanted), old, before + lead + gap + block)
+    return InitItem(".gitignore", action, ", ".join(wanted), old, new)
 
 
 def _ignore_entries(project: Project, gitignore: bytes) -> tuple[str, ...]:
@@ -291,14 +259,14 @@ def _ignore_entries(project: Project, gitignore: bytes) -> tuple[str, ...]:
     lines = {line.strip().decode(errors="replace").lstrip("/") for line in gitignore.splitlines()}
     ignored = ignored_files(project.root, tuple(samples))
     if ignored is None:
-        ignored = frozenset(name for name, entry in samples.items() if _covered(name, entry, lines))
-    return tuple(
-        dict.fromkeys(entry for name, entry in samples.items() if name not in ignored and entry not in lines)
-    )
-
-
-def _covered(name: str, entry: str, lines: set[str]) -> bool:
-    return bool({entry, entry.rstrip("/"), name} & lines) or (name.startswith(".env") and ".env*" in lines)
+        pattern = {".env*"} & lines
+        ignored = frozenset(
+            name
+            for name, entry in samples.items()
+            if {entry, entry.rstrip("/"), name} & lines or (name.startswith(".env") and pattern)
+        )
+    missing = (entry for name, entry in samples.items() if name not in ignored and entry not in lines)
+    return tuple(dict.fromkeys(missing))
 
 
 def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> InitItem:
@@ -310,9 +278,8 @@ def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> InitItem:
     wanted = {f"db:{name}": f"dbswitch {name}" for name in names} | {"db:status": "dbswitch status"}
     new = add_scripts(old.decode("utf-8", "surrogateescape"), wanted)
     if new is None:
-        return InitItem(
-            "package.json", Action.KEEP, "package.json cannot be edited safely: add the scripts by hand", old
-        )
+        detail = "package.json cannot be edited safely: add the scripts by hand"
+        return InitItem("package.json", Action.KEEP, detail, old)
     content = new.encode("utf-8", "surrogateescape")
     if content == old:
         return InitItem("package.json", Action.KEEP, "has the scripts")

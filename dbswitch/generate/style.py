@@ -24,20 +24,13 @@ _MAX_EXTENDS: Final = 5
 
 
 class Style(Struct, frozen=True):
-    """The project's conventions. Folders are relative to the project, `/` between, "" for the project itself.
-
-    Attributes:
-        source: where folders such as `lib` go: "" or "src".
-        app: the App Router's folder.
-        aliases: import prefixes and the folders they stand for, such as ("@/", "src/").
-        suffix: what relative imports end with: "" or ".js".
-    """
+    """The project's conventions. Folders are relative to the project, `/` between, "" for the project itself."""
 
     typescript: bool
-    source: str = ""
-    app: str = "app"
-    aliases: tuple[tuple[str, str], ...] = ()
-    suffix: str = ""
+    source: str = ""  # where folders such as `lib` go: "" or "src"
+    app: str = "app"  # the App Router's folder
+    aliases: tuple[tuple[str, str], ...] = ()  # import prefixes and their folders, such as ("@/", "src/")
+    suffix: str = ""  # what relative imports end with: "" or ".js"
 
     @property
     def extension(self) -> str:

@@ -75,7 +75,7 @@ def state_of(content: bytes | None, wanted: GeneratedFile) -> FileState:
 
 def look(root: Path, files: Sequence[GeneratedFile]) -> tuple[tuple[GeneratedFile, FileState], ...]:
     """Return each file with its state on disk. Raises ConfigError where a file cannot be read."""
-    return tuple((file, state_of(_content(root / file.path), file)) for file in files)
+    return tuple((file, state_of(current_content(root / file.path), file)) for file in files)
 
 
 def write(
@@ -114,7 +114,8 @@ def kept_copy(path: str) -> str:
     return f"{REPLACED}/{path}{_SUFFIX}"
 
 
-def _content(path: Path) -> bytes | None:
+def current_content(path: Path) -> bytes | None:
+    """Return the content of a file, None where there is none. Raises ConfigError where it cannot be read."""
     try:
         return read_regular(path)
     except FileNotFoundError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from dbswitch.durable import read_regular_text
@@ -13,22 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Where the documentation of Prisma, Next.js and the T3 stack put it.
-_PLACES: Final = tuple(
-    f"{folder}/{name}"
-    for folder in (
-        "lib",
-        "src/lib",
-        "server",
-        "src/server",
-        "app/lib",
-        "src/app/lib",
-        "utils",
-        "src/utils",
-        "src",
-        "db",
-    )
-    for name in ("prisma", "db", "prisma-client", "database")
-)
+_FOLDERS: Final = (
+    "lib", "src/lib", "server", "src/server", "app/lib", "src/app/lib", "utils", "src/utils", "src", "db",
+)  # fmt: skip
+_NAMES: Final = ("prisma", "db", "prisma-client", "database")
 _EXTENSIONS: Final = ("ts", "js", "mts", "mjs")
 _CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
 _READS: Final = re.compile(r"\benv(?:\.(\w+)|\[\s*[\"'`](\w+)[\"'`]\s*\])")
@@ -36,13 +26,10 @@ _READS: Final = re.compile(r"\benv(?:\.(\w+)|\[\s*[\"'`](\w+)[\"'`]\s*\])")
 
 def find_client_file(root: Path) -> tuple[str, str] | None:
     """Return the path, relative to the project, and the text of the file that constructs the client."""
-    for place in _PLACES:
-        for extension in _EXTENSIONS:
-            path = f"{place}.{extension}"
-            try:
-                text = read_regular_text(root / path, errors="replace")
-            except OSError:
-                continue
+    for folder, name, extension in product(_FOLDERS, _NAMES, _EXTENSIONS):
+        path = f"{folder}/{name}.{extension}"
+        with contextlib.suppress(OSError):
+            text = read_regular_text(root / path, errors="replace")
             if _CONSTRUCTS.search(text) is not None:
                 return path, text
     return None

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from dbswitch.errors import ConfigError
 from dbswitch.generate import client, identity_route, style, template, writing
 from dbswitch.generate.client import Adapter, ClientFacts
-from dbswitch.generate.project_client import ProjectClient
+from dbswitch.generate.identity_route import ProjectClient
 from dbswitch.generate.style import Style
 from dbswitch.generate.writing import FileState, is_pristine, sign, state_of
 from dbswitch.project.discovery import load
