@@ -55,75 +55,32 @@ def render(route: RouteFacts, page: str, banner: str) -> tuple[GeneratedFile, ..
             f"no page generated: {route.route} is not inside the App Router's folder",
             fix="move it back into app/, or delete it and run `dbswitch generate page` again",
         )
-    place = f"const ROUTE = {json.dumps(asked)};"
-    extension = "tsx" if style.typescript else "js"
+    values = {
+        "route": f"const ROUTE = {json.dumps(asked)};",
+        "page": f"const PAGE = {json.dumps(_page_path(page))};",
+    }
+    parts = ("api", "run", "style", "switch", "view")
+    modules = {name: style.relative(page, f"{folder}/database-{name}") for name in parts} | {
+        "authorize": style.aliased(page, route.authorize),
+        "server": style.aliased(page, route.server),
+    }
 
-    def template(name: str) -> str:
-        return read_template(f"{name}.{extension}")
+    def file(kind: str, path: str, template: str, *names: str) -> GeneratedFile:
+        text = fill(read_template(template), {name: values[name] for name in names}, modules)
+        return sign(kind, path, text)
 
-    def beside(names: str, name: str) -> str:
-        return _import(names, style.relative(page, f"{folder}/database-{name}"))
-
-    def types(names: str) -> str:
-        line = beside(names, "api").replace("import", "import type", 1)
-        return line if style.typescript else ""
-
-    here = fill(
-        template("admin-page"),
-        {
-            "authorize": _import("authorize", style.aliased(page, route.authorize)),
-            "server": _import("isFramed, isOpen, readToken", style.aliased(page, route.server)),
-            "switch": beside("DatabaseSwitch", "switch"),
-            "route": place,
-        },
-    )
-    switch = fill(
-        template("admin-switch"),
-        {
-            "api": beside("ask, load, save", "api"),
-            "types": types("Job, Overview, Problem, Run, Running, Target"),
-            "run": beside("Progress, progressOf, Steps, stepsOf, verdictOf", "run"),
-            "style": beside("style", "style"),
-            "view": beside(
-                "Confirm, Current, History, isElsewhere, Migrations, Notice, Targets, Unlock", "view"
-            ),
-        },
-    )
-    run = fill(
-        template("admin-run"),
-        {
-            "api": beside("seconds", "api"),
-            "types": types("Event, Job, Problem, Run"),
-            "view": beside("Notice, useLostFocus", "view"),
-        },
-    )
-    view = fill(
-        template("admin-view"),
-        {
-            "api": beside("seconds, sentence", "api"),
-            "types": types("Overview, Past, Problem, Target"),
-        },
-    )
-    shown = f"const PAGE = {json.dumps(_page_path(page))};"
+    plain, component = style.extension, "tsx" if style.typescript else "js"
     return (
-        sign(PAGE, page, here),
-        sign(SWITCH, f"{folder}/database-switch.{extension}", switch),
-        sign(RUN, f"{folder}/database-run.{extension}", run),
-        sign(VIEW, f"{folder}/database-view.{extension}", view),
-        sign(API, f"{folder}/database-api.{style.extension}", read_template(f"admin-api.{style.extension}")),
-        sign(
-            STYLE,
-            f"{folder}/database-style.{style.extension}",
-            read_template(f"admin-style.{style.extension}"),
-        ),
-        sign(BANNER, banner, fill(template("admin-banner"), {"route": place, "page": shown})),
+        file(PAGE, page, f"admin-page.{component}", "route"),
+        file(SWITCH, f"{folder}/database-switch.{component}", f"admin-switch.{component}"),
+        file(RUN, f"{folder}/database-run.{component}", f"admin-run.{component}"),
+        file(VIEW, f"{folder}/database-view.{component}", f"admin-view.{component}"),
+        file(API, f"{folder}/database-api.{plain}", f"admin-api.{plain}"),
+        file(STYLE, f"{folder}/database-style.{plain}", f"admin-style.{plain}"),
+        file(BANNER, banner, f"admin-banner.{component}", "route", "page"),
     )
 
 
 def _page_path(page: str) -> str:
     # A page has the URL that a route file in its folder would have.
     return url_path(posixpath.join(posixpath.dirname(page), "route.js")) or f"/{_FOLDER}"
-
-
-def _import(names: str, module: str) -> str:
-    return f"import {{ {names} }} from {json.dumps(module)};"

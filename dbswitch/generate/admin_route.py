@@ -67,35 +67,23 @@ def plan_admin_route(project: Project) -> tuple[GeneratedFile, ...]:
 def render(facts: RouteFacts) -> tuple[GeneratedFile, ...]:
     """Return the files for `facts`. Pure but for the templates."""
     style = facts.style
-    here = facts.route
-    route = fill(
-        read_template(f"admin-route.{style.extension}"),
-        {
-            "authorize": f"import {{ authorize }} from {_quoted(style.relative(here, facts.authorize))};",
-            "server": _server_import(style.relative(here, facts.server)),
-        },
-    )
-    beside = style.relative(facts.server, f"{facts.folder}/command")
-    names = "firstLine, list, lives, parsed, plain, plainProblem, read, SILENT, stamp"
-    server = fill(
-        read_template(f"admin-server.{style.extension}"),
-        {
-            "command": f"import {{ {names} }} from {_quoted(beside)};",
-            "types": f"import type {{ Problem }} from {_quoted(beside)};" if style.typescript else "",
-            "client": import_lines(facts.client, style, facts.server, ask="ask", needs_prisma=True),
-            "migrations": f"const MIGRATIONS = {_quoted(facts.migrations)};",
-        },
-    )
-    command = f"{facts.folder}/command.{style.extension}"
-    authorize = fill(
-        read_template(f"admin-authorize.{style.extension}"),
-        {"server": f"import {{ tokenMatches }} from {_quoted(style.relative(here, facts.server))};"},
-    )
+    extension = style.extension
+    command = f"{facts.folder}/command.{extension}"
+    # The four files are in one folder.
+    modules = {
+        "authorize": style.relative(facts.route, facts.authorize),
+        "server": style.relative(facts.route, facts.server),
+        "command": style.relative(facts.route, command),
+    }
+    values = {
+        "client": import_lines(facts.client, style, facts.server, ask="ask", needs_prisma=True),
+        "migrations": f"const MIGRATIONS = {json.dumps(facts.migrations)};",
+    }
     return (
-        sign(KIND, facts.route, route),
-        sign(SERVER, facts.server, server),
-        sign(COMMAND, command, read_template(f"admin-command.{style.extension}")),
-        sign(AUTHORIZE, facts.authorize, authorize),
+        sign(KIND, facts.route, fill(read_template(f"admin-route.{extension}"), {}, modules)),
+        sign(SERVER, facts.server, fill(read_template(f"admin-server.{extension}"), values, modules)),
+        sign(COMMAND, command, read_template(f"admin-command.{extension}")),
+        sign(AUTHORIZE, facts.authorize, fill(read_template(f"admin-authorize.{extension}"), {}, modules)),
     )
 
 
@@ -113,13 +101,6 @@ def route_facts(project: Project) -> RouteFacts:
     )
 
 
-def _server_import(module: str) -> str:
-    names = (
-        "find, identity, isForeign, isOpen, isSameOrigin, overview, run, start, status, tokenMatches, tooMany"
-    )
-    return f"import {{ {names} }} from {_quoted(module)};"
-
-
 def _migrations(project: Project) -> str:
     """Return the folder: beside the schema file, or in or beside the schema folder."""
     schema = project.prisma.schema if project.prisma is not None else None
@@ -130,7 +111,3 @@ def _migrations(project: Project) -> str:
         around.insert(0, schema)
     places = [posixpath.join(folder, "migrations") for folder in around]
     return next((place for place in places if (project.root / place).is_dir()), places[-1])
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text)

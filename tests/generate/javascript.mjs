@@ -11,6 +11,7 @@ const PLACE = /^import .*(\/\/ \{\w+\})$/;
 const places = [];
 const source = readFileSync(template, "utf8")
   .split("\n")
+  .filter((line) => !(PLACE.test(line) && line.startsWith("import type ")))
   .map((line) => {
     const place = PLACE.exec(line);
     if (place) places.push(line.replace("type Prisma, ", ""));

@@ -4,7 +4,7 @@
 // brings it up to date; do not edit it.
 
 import { seconds } from "./database-api"; // {api}
-import type { Event, Job, Problem, Run } from "./database-api"; // {types}
+import type { Event, Job, Problem, Run } from "./database-api"; // {api}
 import { Notice, useLostFocus } from "./database-view"; // {view}
 
 import { useRef } from "react";

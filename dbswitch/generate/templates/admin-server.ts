@@ -6,7 +6,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { hostname } from "node:os";
 
 import { firstLine, list, lives, parsed, plain, plainProblem, read, SILENT, stamp } from "./command"; // {command}
-import type { Problem } from "./command"; // {types}
+import type { Problem } from "./command"; // {command}
 import { databaseIdentity as ask, prisma } from "../../../../lib/prisma"; // {client}
 
 const MIGRATIONS = "prisma/migrations"; // {migrations}

@@ -5,7 +5,6 @@
 // do not edit it.
 
 import { ask, load, save } from "./database-api"; // {api}
-import type { Job, Overview, Problem, Run, Running, Target } from "./database-api"; // {types}
 import { Progress, progressOf, Steps, stepsOf, verdictOf } from "./database-run"; // {run}
 import { style } from "./database-style"; // {style}
 import { Confirm, Current, History, isElsewhere, Migrations, Notice, Targets, Unlock } from "./database-view"; // {view}

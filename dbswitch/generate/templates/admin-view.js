@@ -4,7 +4,6 @@
 // `dbswitch generate page`, which also brings it up to date; do not edit it.
 
 import { seconds, sentence } from "./database-api"; // {api}
-import type { Overview, Past, Problem, Target } from "./database-api"; // {types}
 
 import { useEffect, useRef, useState } from "react";
 

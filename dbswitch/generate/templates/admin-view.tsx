@@ -4,7 +4,7 @@
 // `dbswitch generate page`, which also brings it up to date; do not edit it.
 
 import { seconds, sentence } from "./database-api"; // {api}
-import type { Overview, Past, Problem, Target } from "./database-api"; // {types}
+import type { Overview, Past, Problem, Target } from "./database-api"; // {api}
 
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 
