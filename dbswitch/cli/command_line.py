@@ -47,6 +47,7 @@ MODULES = {
     "generate": "generate_commands",
     "open": "generate_commands",
     "exec": "exec_command",
+    "mark": "mark_command",
     "demo": "demo_command",
 }
 _VALUE_FOLLOWS = frozenset({"--confirm", "--timeout", "--pool", "--project", "--run-id"})

@@ -48,6 +48,7 @@ class Identity(Struct, frozen=True):
         role: the role that runs the statements; None if it was not reported.
         model_schema: the schema of Prisma's model queries: the URL's `?schema=` for the probe, what the generated client
             writes into its SQL for the app; None where the URL names none, or the app's client cannot tell.
+        environment: what the database says it is (`dbswitch mark`); None if it is not marked, or was not asked.
     """
 
     database: str
@@ -60,6 +61,7 @@ class Identity(Struct, frozen=True):
     schema: str | None = None
     role: str | None = None
     model_schema: str | None = None
+    environment: str | None = None
 
     def same_as(self, other: Identity) -> bool:
         """Whether both answers came from one database of one running server.
@@ -144,6 +146,7 @@ class Identity(Struct, frozen=True):
             schema=_told(found, "schema"),
             role=_told(found, "role"),
             model_schema=_told(found, "modelSchema"),
+            environment=_told(found, "environment") or None,
         )
 
 

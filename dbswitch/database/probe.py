@@ -261,6 +261,7 @@ class _Answer(Struct, frozen=True):
 def _identify(open_session: Session, schema: str | None) -> tuple[Identity, float]:
     """Return the identity and the server's uptime in seconds; `schema` is what the URL's `?schema=` names."""
     from dbswitch.database.identity import IDENTITY_SQL, PLAIN_IDENTITY_SQL, Identity
+    from dbswitch.database.marker_sql import MARKER_SQL
 
     more = ""
     if schema is not None:
@@ -268,8 +269,8 @@ def _identify(open_session: Session, schema: str | None) -> tuple[Identity, floa
         usable = f"SELECT has_schema_privilege(n.oid, 'USAGE')::text FROM pg_catalog.pg_namespace n WHERE n.nspname = {open_session.literal(schema)}"  # noqa: S608  # quoted by libpq
         more = f', ({usable}) AS "usable", {open_session.literal(schema)}::text AS "modelSchema"'
 
-    def ask(sql: str) -> tuple[Identity, float]:
-        statement = f'SELECT i.*, {_UPTIME} AS "uptime"{more} FROM ({sql}) i'  # noqa: S608  # constants and the above
+    def ask(sql: str, marker: str = "NULL") -> tuple[Identity, float]:
+        statement = f'SELECT i.*, {_UPTIME} AS "uptime", {marker} AS "environment"{more} FROM ({sql}) i'  # noqa: S608  # constants and the above
         row = open_session.query(statement)[0]
         if schema is not None and row["usable"] != "true":
             kind = FailureKind.NO_SUCH_SCHEMA if row["usable"] is None else FailureKind.SCHEMA_DENIED
@@ -277,7 +278,7 @@ def _identify(open_session: Session, schema: str | None) -> tuple[Identity, floa
         return Identity.from_json(row), float(row["uptime"] or 0)
 
     try:
-        return ask(IDENTITY_SQL)
+        return ask(IDENTITY_SQL, MARKER_SQL)
     except AttemptError as error:
         if error.failure.kind in _SCHEMA or (
             error.failure.retry and error.failure.kind is not FailureKind.UNKNOWN

@@ -22,6 +22,7 @@ COMMANDS = (
     "init",
     "generate",
     "exec",
+    "mark",
     "history",
     "open",
     "demo",

@@ -47,13 +47,14 @@ def places_in(project: Project, values: Mapping[str, str]) -> frozenset[Place]:
     return frozenset(place for place in found if place is not None)
 
 
-def with_protection(refs: tuple[TargetRef, ...]) -> tuple[TargetRef, ...]:
-    """Return the targets, those protected that lead to a protected target's place.
+def with_protection(refs: tuple[TargetRef, ...], marked: frozenset[str]) -> tuple[TargetRef, ...]:
+    """Return the targets, those protected that lead to a protected target's place, or to one of `marked`.
 
-    `protected = false` is obeyed, unless the place is that of a target with `protected = true`.
+    `protected = false` is obeyed, unless the place is that of a target with `protected = true`. `marked` are the places of
+    databases that say they are production.
     """
     said = frozenset(place for ref in refs if explicit(ref) is True for place in ref.places)
-    every = frozenset(place for ref in refs if ref.protected for place in ref.places)
+    every = frozenset(place for ref in refs for place in ref.places if ref.protected or place.text in marked)
     found: list[TargetRef] = []
     for ref in refs:
         guarded = said if explicit(ref) is False else every

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from dbswitch.database.read_only import read_only
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ConfigError, UrlError, UsageError
-from dbswitch.project import names
+from dbswitch.project import marker, names
 from dbswitch.project.protection import leads_to_database, places_in, with_protection
 from dbswitch.project.secret import SecretValues
 from dbswitch.project.target_sources import TargetRef, find_targets, other_env_files, read_values
@@ -77,7 +77,7 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
         found[ref.name] = ref
     targets = tuple(_with_settings(project, ref, tuple(found)) for ref in found.values())
     _refuse_clashes(targets)
-    return with_protection(targets)
+    return with_protection(targets, marker.production_places(project.private_dir))
 
 
 def _with_values(project: Project, ref: TargetRef, ambient: Mapping[str, str]) -> TargetRef:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dbswitch.durable import read_regular_text
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
-from dbswitch.project import compose
+from dbswitch.project import compose, marker
 from dbswitch.switch import migration_check, read_only_session
 from dbswitch.switch.events import Phase
 
@@ -65,6 +65,13 @@ def _ready(destination: Destination, phase: Phase, retry: Callable[[int, Failure
         ready = wait_until_ready(destination.url, destination.limits, on_retry=retry, scripts=scripts)
     except DatabaseRejectedError as error:
         raise read_only_session.explained(destination, error) from None
+    marker.require(
+        ready.identity.environment,
+        destination.name,
+        destination.aliases,
+        destination.url,
+        destination.source,
+    )
     return read_only_session.required(destination, ready)
 
 

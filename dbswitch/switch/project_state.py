@@ -129,6 +129,8 @@ class Destination(Struct, frozen=True):
     variables: Mapping[str, str]
     limits: ProbeLimits
     read_only: bool = False
+    aliases: tuple[str, ...] = ()
+    source: str = ""
     migrations: Path | None = None  # the project's, to be compared
 
 
@@ -145,6 +147,8 @@ def destination(
         url=target.url,
         variables=target.variables,
         read_only=target.read_only,
+        aliases=target.settings.aliases if target.settings is not None else (),
+        source=target.source,
         migrations=migrations_folder(project.root, project.prisma),
         limits=ProbeLimits(
             deadline=configured if timeout is None else timeout, attempt_timeout=database.attempt_timeout

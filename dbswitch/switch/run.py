@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
-from dbswitch.project import reader_profiles, targets
+from dbswitch.project import marker, reader_profiles, targets
 from dbswitch.project.active import active
 from dbswitch.project.targets import with_access
 from dbswitch.server.environment import touched_by_next
@@ -236,6 +236,8 @@ def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResul
         planning.observed.project, reporter, goal, planning.target, on_look=lease.look_for_newer
     )
     ending.identity, ending.address = ready.identity, goal.url.address
+    with contextlib.suppress(OSError):  # it is read again at the next probe
+        marker.remember(planning.observed.project, goal.url, ready.identity.environment)
     migration_check.report(reporter, planning.target, ready.migrations)
     lease.check()  # the last moment at which giving way to a newer request costs nothing
     match plan.mode:

@@ -292,6 +292,9 @@ TARGET_CASES = {
     "a read-only standby": (
         answers(prod=answer(who("2", in_recovery=True))), {"target-read-only": "warning"},
     ),
+    "local's database says that it is prod": (
+        answers(local=answer(who("1", environment="prod"))), {"marker-contradicts": "problem"},
+    ),
     "slow": (answers(prod=answer(who("2"), 1500.0)), {"target-slow": "info"}),
     "prod's database under local's name": (
         answers(prod=answer(who("1"))), {"same-database": "problem"},

@@ -112,6 +112,7 @@ class TargetFacts(Struct, frozen=True):
     trouble: Trouble | None = None  # why it could not be resolved
     skipped: bool = False  # it has a command, which was not run
     start: str = ""  # the command that starts its database; empty where there is none
+    aliases: tuple[str, ...] = ()
     tunnel: str | None = None  # who listens at its local port, where that is a tunnel
     migrations: MigrationState | Trouble | None = (
         None  # compared with the project's; None where that was not done

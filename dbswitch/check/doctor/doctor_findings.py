@@ -74,6 +74,7 @@ class FindingId(StrEnum):
     TARGET_UNREACHABLE = "target-unreachable", Level.PROBLEM
     TARGET_READ_ONLY = "target-read-only", Level.WARNING
     TARGET_SLOW = "target-slow", Level.INFO
+    MARKER_CONTRADICTS = "marker-contradicts", Level.PROBLEM
     SAME_DATABASE = "same-database", Level.PROBLEM
     DIRECT_ELSEWHERE = "direct-elsewhere", Level.PROBLEM
     LOCAL_ELSEWHERE = "local-elsewhere", Level.WARNING

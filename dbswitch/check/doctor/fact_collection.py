@@ -145,6 +145,7 @@ def _resolve(
         protected=target.protected,
         source=target.source,
         urls=_urls(project, target),
+        aliases=ref.aliases,
         notes=tuple(text for text in target.url.warnings() if text not in advice(target.url)),
         start=masked_text(shlex.join(target.start)),
     )

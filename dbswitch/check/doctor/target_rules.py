@@ -9,6 +9,7 @@ from dbswitch.check.doctor.doctor_facts import Distance, Trouble, distance, same
 from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id, Level
 from dbswitch.database.migrations import count
 from dbswitch.database.tls import Encryption, advice, libpq_view, node_view
+from dbswitch.project.marker import contradicts
 from dbswitch.project.names import canonical
 
 if TYPE_CHECKING:
@@ -81,6 +82,13 @@ def _reachable(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
             what = f"{name} does not answer: {answer.what}"
             yield Id.TARGET_UNREACHABLE.found(what, *answer.facts, fix=fix, level=level)
         elif answer is not None:
+            said = answer.identity.environment
+            if contradicts(said, target.name, target.aliases):
+                yield Id.MARKER_CONTRADICTS.found(
+                    f"the database of {name} says that it is {said}",
+                    f"dbswitch.environment = '{said}' at {url}",
+                    fix=f"correct its URL in {target.source}; if it is a copy, `dbswitch mark {target.name}`",
+                )
             if answer.identity.in_recovery or answer.identity.read_only:
                 # One of its notices speaks of TLS, which has findings of its own.
                 notices = (text for text in answer.notices if "TLS" not in text and "encrypted" not in text)
