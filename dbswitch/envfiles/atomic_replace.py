@@ -39,9 +39,7 @@ class ChangedError(Exception):
 def read_file(path: str) -> bytes | None:
     """Return the content of a regular file, None if nothing is there. Does not block on a FIFO or follow a symlink.
 
-    Raises:
-        NotAFileError: it is not a regular file.
-        OSError: it cannot be read.
+    Raises NotAFileError or OSError.
     """
     try:
         fd = durable.open_private(Path(path), os.O_RDONLY)
@@ -54,11 +52,8 @@ def read_file(path: str) -> bytes | None:
 def replace(temporary: str, real: str, before: bytes | None, after: bytes | None) -> None:
     """Turn `real` from `before` into `after`, which is the content of `temporary`; None means no file.
 
-    Where names can be exchanged, `temporary` is what `real` was before.
-
-    Raises:
-        ChangedError: `real` had another content and was not changed.
-        OSError: the system refused; nothing is known to have changed.
+    Where names can be exchanged, `temporary` is what `real` was before. Raises ChangedError if `real` had another
+    content, which stays; OSError if the system refused.
     """
     found = read_file(real)
     if found != before:

@@ -133,10 +133,7 @@ class Document:
         """Return the document with every binding of `key` set to `value`; a key that is not bound is appended.
 
         Only the bytes of the values change. A comment that follows a value without a space gets one, since the shell and
-        python-dotenv would read it as part of the value.
-
-        Raises:
-            EnvFileError: the readers would not all get `value`, or would get another variable differently.
+        python-dotenv would read it as part of the value. Raises EnvFileError.
         """
         sites = self._editable_sites(key)
         if not sites:
@@ -163,11 +160,7 @@ class Document:
         raise self._refusal(key, sites[-1].start, problems[0])
 
     def append(self, key: str, value: str) -> Document:
-        """Return the document with `KEY="value"` as a new last line.
-
-        Raises:
-            EnvFileError: the readers would not all get `value`, or would get another variable differently.
-        """
+        """Return the document with `KEY="value"` as a new last line. Raises EnvFileError."""
         self._editable_sites(key)
         text = self._text
         ends = _LINE_END.findall(text)
@@ -181,8 +174,8 @@ class Document:
     def park(self, key: str) -> Document:
         """Return the document with every binding of `key` commented out; :meth:`unpark` undoes it.
 
-        Raises:
-            EnvFileError: `key` is not bound, or some reader would still get it, or another variable differently.
+        Raises EnvFileError: `key` is not bound, or some reader would still get it, or another variable
+        differently.
         """
         sites = self._bound_sites(key)
         spans = [self._lines_of(site) for site in sites]
@@ -194,8 +187,7 @@ class Document:
     def unpark(self, key: str) -> Document | None:
         """Return the document with the parked bindings of `key` back as they were, or None if there are none.
 
-        Raises:
-            EnvFileError: with them back, a reader would read another variable differently.
+        Raises EnvFileError: with them back, a reader would read another variable differently.
         """
         parked = [one for one in self._commented(PARKED) if one.key == key]
         if not parked:
@@ -208,10 +200,7 @@ class Document:
     def keep(self, key: str, own: Callable[[str], bool] = lambda _: True) -> Document:
         """Return the document with a commented copy above each binding of `key` with an `own` value.
 
-        :meth:`restore` undoes it.
-
-        Raises:
-            EnvFileError: `key` is not bound in a way that can be copied, or a reader would take a copy for a binding.
+        :meth:`restore` undoes it. Raises EnvFileError.
         """
         kept = {one.lines.rstrip("\r\n") for one in self._commented(KEPT) if one.key == key}
         splices = []
@@ -233,10 +222,8 @@ class Document:
     def restore(self, key: str) -> Document | None:
         """Return the document with each kept copy in the place of the binding below it, or None if there is no copy.
 
-        The last binding, which readers get, is replaced in any case: by the last copy if none is directly above it.
-
-        Raises:
-            EnvFileError: with the copies back, a reader would read another variable differently.
+        The last binding, which readers get, is replaced in any case: by the last copy if none is directly above
+        it. Raises EnvFileError.
         """
         kept = [one for one in self._commented(KEPT) if one.key == key]
         sites = [site for site in self.readings.sites if site.key == key]
@@ -264,8 +251,7 @@ class Document:
     def without_notes(self) -> Document:
         """Return the document without kept copies; what is parked becomes an ordinary comment.
 
-        Raises:
-            EnvFileError: a reader would take one of them for a binding.
+        Raises EnvFileError: a reader would take one of them for a binding.
         """
         splices = [(one.start, one.end, "") for one in self._commented(KEPT)]
         for one in self._commented(PARKED):
@@ -277,11 +263,7 @@ class Document:
         return edited
 
     def _editable_sites(self, key: str) -> list[Site]:
-        """Return where `key` is bound.
-
-        Raises:
-            EnvFileError: neither this file nor this variable can be edited.
-        """
+        """Return where `key` is bound. Raises EnvFileError."""
         if not is_name(key):
             raise EnvFileError(f"{key!r} is not a variable name that every reader accepts.")
         if "\0" in self._text:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from typing import TYPE_CHECKING
 
+from dbswitch import durable
 from dbswitch.envfiles.precedence import DEV_FILES, disagreements
 from dbswitch.errors import EnvFileError
 
@@ -15,17 +15,13 @@ if TYPE_CHECKING:
 
     from dbswitch.envfiles.precedence import ReaderProfile
 
-MAX_BYTES = 1 << 20
-"""No real env file is near one mebibyte; a larger file is something else."""
+MAX_BYTES = 1 << 20  # no real env file is near one mebibyte
 
 
 def read_env_files(root: Path, names: Sequence[str] = DEV_FILES) -> dict[str, bytes]:
-    """Return name and content of those `names` that exist below `root`.
+    """Return name and content of those `names` that exist below `root`. Raises EnvFileError.
 
     A symlink is followed; a dangling one is an error, since writing it would create a file somewhere else.
-
-    Raises:
-        EnvFileError: one is not a regular file, cannot be read, or is larger than `MAX_BYTES`.
     """
     found = {}
     for name in names:
@@ -41,15 +37,7 @@ def verify_on_disk(
     profiles: Sequence[ReaderProfile],
     absent: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
-    """Return one line per reader and variable whose effective value on disk is not the wanted one; () is agreement.
-
-    `absent` are the variables that no file of these readers may bind any more.
-
-    See :func:`dbswitch.envfiles.precedence.disagreements` for what counts as one.
-
-    Raises:
-        EnvFileError: a file cannot be read.
-    """
+    """Return what :func:`dbswitch.envfiles.precedence.disagreements` finds in the files on disk. Raises EnvFileError."""
     names = tuple(dict.fromkeys(name for profile in profiles for name in profile.files))
     files = read_env_files(root, names)
     return disagreements(files, variables, absent, profiles)
@@ -57,8 +45,8 @@ def verify_on_disk(
 
 def _read(path: Path, name: str) -> bytes | None:
     try:
-        # O_NONBLOCK: opening a FIFO must not wait for someone to write into it.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with durable.open_regular(path) as stream:
+            data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         if path.is_symlink():
             raise EnvFileError(
@@ -67,24 +55,14 @@ def _read(path: Path, name: str) -> bytes | None:
                 fix=f"Create the file it points to, or remove {name}.",
             ) from None
         return None
+    except durable.NotAFileError:
+        raise _not_a_file(name, path.stat().st_mode) from None
     except OSError as error:
         raise EnvFileError(
             f"{name} cannot be read.",
             facts=(error.strerror or type(error).__name__,),
             why="Without it dbswitch cannot determine which database the project is on.",
             fix=f"Make {name} readable.",
-        ) from None
-    try:
-        with os.fdopen(fd, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise _not_a_file(name, status.st_mode)
-            data = stream.read(MAX_BYTES + 1)
-    except IsADirectoryError:
-        raise _not_a_file(name, stat.S_IFDIR) from None
-    except OSError as error:
-        raise EnvFileError(
-            f"{name} cannot be read.", facts=(error.strerror or type(error).__name__,)
         ) from None
     if len(data) > MAX_BYTES:
         raise EnvFileError(

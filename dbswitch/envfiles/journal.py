@@ -26,16 +26,9 @@ _MAGIC = b"dbswitch-journal 1 "
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Entry:
-    """One file of a transaction; contents are secrets, so there is no repr.
+    """One file of a transaction; contents are secrets, so there is no repr. `real` is behind the symlinks of `path`.
 
-    Attributes:
-        path: as the caller named it.
-        real: the file behind its symlinks.
-        old: None: the file is created.
-        new: None: the file is removed.
-        mode: permissions of the new file.
-        uid: owner of the new file; -1 for the user who writes it.
-        gid: group of the new file; -1 likewise.
+    `old` or `new` None: the file is created or removed. `mode`, `uid` and `gid` are those of the new file; -1 is the user's.
     """
 
     path: str
@@ -66,7 +59,7 @@ def digest(content: bytes | None) -> str:
 
 
 def encode(journal: Journal) -> bytes:
-    """Return the journal's bytes: a line with the checksum of the rest, then one JSON value."""
+    """Return a line with the checksum of the rest, then one JSON value."""
     # json, not msgspec.json: a path that is not UTF-8 holds lone surrogates.
     body = json.dumps(msgspec.to_builtins(journal)).encode()
     return _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
@@ -86,18 +79,13 @@ def decode(content: bytes) -> Journal | None:
 def commit(path: Path, journal: Journal) -> None:
     """Put the journal in place; once this returns, the transaction will be completed whatever happens.
 
-    Raises:
-        OSError: call :func:`retire`.
+    Raises OSError: call :func:`retire`.
     """
     durable.replace_file(path, encode(journal))
 
 
 def read(path: Path) -> Journal | None:
-    """Return the committed journal at `path`, or None if there is none.
-
-    Raises:
-        OSError: there is one and it cannot be read, or it is not a regular file.
-    """
+    """Return the committed journal at `path`, or None if there is none. Raises OSError."""
     content = read_file(str(path))
     return None if content is None else decode(content)
 
@@ -105,8 +93,7 @@ def read(path: Path) -> Journal | None:
 def retire(path: Path) -> None:
     """Remove the journal and its drafts, and make that durable; one that cannot be unlinked is emptied first.
 
-    Raises:
-        OSError: the journal is still there, or may come back after a power cut.
+    Raises OSError: the journal is still there, or may come back after a power cut.
     """
     for name in (*_drafts(path), path):
         try:
@@ -125,7 +112,6 @@ def has_remains(path: Path) -> bool:
 
 
 def _drafts(path: Path) -> list[Path]:
-    """Return the temporary files of :func:`commit` that a killed run left."""
     try:
         names = os.listdir(path.parent)  # noqa: PTH208 - Path.glob() ignores a folder that cannot be read
     except FileNotFoundError:

@@ -156,11 +156,7 @@ class _Planning:
         return bool(value) and not self.knowledge.known(key, value)
 
     def may_write(self, name: str, key: str) -> bool:
-        """Return whether a file that git tracks has to carry the new value of `key`.
-
-        Raises:
-            ProtectedError: it has to, but the value belongs to a protected target.
-        """
+        """Return whether a file that git tracks has to carry the new value of `key`. Raises ProtectedError."""
         deciding = self.decides_for(name, key) if name in self.documents else []
         if name in self.documents and key in self.documents[name].keys and not deciding:
             return False
@@ -185,8 +181,7 @@ class _Planning:
     def place_for(self, key: str) -> str:
         """Return the file for a variable that no file binds: one that Next.js and Prisma both read.
 
-        Raises:
-            EnvFileError: there is no such file.
+        Raises EnvFileError: there is no such file.
         """
         needed = [set(p.files) for p in self.profiles if p.reader in {Reader.NEXT_DEV, Reader.PRISMA}]
         shared = [name for name in DEV_FILES if all(name in names for names in needed)]
@@ -301,9 +296,7 @@ def plan_edits(
         knowledge: what is known about the values in the files.
         git_error: why git did not report the tracked files, and what helps; `tracked` then names all of them.
 
-    Raises:
-        EnvFileError: a file cannot be edited so that all readers agree. Nothing has been written.
-        ProtectedError: a tracked file would have to carry a protected target's value.
+    Raises EnvFileError or ProtectedError.
     """
     planning = _Planning(
         files,

@@ -36,11 +36,9 @@ def conflict(facts: Iterable[str]) -> EnvFileConflictError:
 
 
 def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[Entry, ...]:
-    """Examine every file of a transaction, given as (path, old, new), and leave out those that already have the new content.
+    """Return an entry for every file of a transaction, given as (path, old, new), that has not its new content yet.
 
-    Raises:
-        EnvFileConflictError: a file is neither in its old nor in its new state.
-        EnvFileError: a file cannot be read, or cannot be replaced while keeping its owner, mode and links.
+    Raises EnvFileConflictError if a file has a third content, EnvFileError if it cannot be read or replaced.
     """
     entries: dict[str, Entry] = {}
     facts: list[str] = []
@@ -66,7 +64,6 @@ def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[
 
 
 def _examine(path: str, old: bytes | None, new: bytes | None) -> tuple[Entry, bytes | None]:
-    """Return the entry of a file and its present content."""
     try:
         real = os.path.realpath(path)
         folder = os.path.dirname(real)  # noqa: PTH120 - str in, str out

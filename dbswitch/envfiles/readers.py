@@ -67,10 +67,8 @@ def _interpolate(value: str, environment: Mapping[str, str], parsed: Mapping[str
 def expand(parsed: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """Return `parsed` with `$NAME`, `${NAME}` and `${NAME:-default}` expanded as @next/env does it.
 
-    A key that `environment` has takes its value from there, and that value is expanded as well.
-
-    Raises:
-        ExpansionOverflowError: a value contains itself.
+    A key that `environment` has takes its value from there, and that value is expanded as well. Raises
+    ExpansionOverflowError.
     """
     values = dict(parsed)
     # JavaScript walks keys that look like array indexes first.

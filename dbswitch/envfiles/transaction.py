@@ -57,11 +57,8 @@ def apply(changes: Sequence[FileChange], journal: Path) -> None:
     The caller holds the lock of the switch and defers signals: an exception from a signal handler may leave the journal
     behind, as a kill does.
 
-    Raises:
-        EnvFileConflictError: a file is neither in its old nor in its new state. It keeps its content, and every other
-            file is as it was.
-        EnvFileError: a file or the journal cannot be written. Every file is as it was.
-        RollbackFailedError: putting back failed as well; the journal is kept, and the next run finishes the change.
+    Raises EnvFileError (EnvFileConflictError: another program changed a file): every file is as it was, that one excepted.
+    Raises RollbackFailedError: putting back failed as well; the next run finishes the change from the journal.
     """
     recover(journal)  # a journal of an earlier run must never be overwritten
     entries = checked([(str(c.path), c.old, c.new) for c in changes])
@@ -70,11 +67,7 @@ def apply(changes: Sequence[FileChange], journal: Path) -> None:
 
 
 def precheck(changes: Sequence[FileChange]) -> None:
-    """Raise without writing what :func:`apply` would raise now, so that a server is not stopped in vain.
-
-    Raises:
-        EnvFileConflictError, EnvFileError: as :func:`apply`.
-    """
+    """Raise without writing what :func:`apply` would raise now, so that a server is not stopped in vain."""
     checked([(str(c.path), c.old, c.new) for c in changes])
 
 
@@ -86,11 +79,8 @@ def reverse(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
 def roll_back(changes: Sequence[FileChange], journal: Path) -> tuple[Path, ...]:
     """Put back the files of `changes`, which were applied; return those that another program changed, which are left.
 
-    Unlike in :func:`apply`, such a file does not prevent the others from going back.
-
-    Raises:
-        EnvFileError: a file or the journal cannot be written.
-        RollbackFailedError: as :func:`apply`.
+    Unlike in :func:`apply`, such a file does not prevent the others from going back. Raises EnvFileError or
+    RollbackFailedError.
     """
     left_alone: list[Path] = []
     remaining = list(reverse(changes))
@@ -111,10 +101,7 @@ def recover(journal: Path, *, only: Collection[Path] | None = None) -> Recovery 
     """Finish the transaction of a run that was killed; None if there is none. It may be killed itself.
 
     The caller holds the lock of the switch. `only` are the files that a journal may name: one that came with a cloned or
-    copied project must not make dbswitch write anything else.
-
-    Raises:
-        EnvFileError: a file cannot be written, or is not one of `only`; the journal is kept for the next run.
+    copied project must not make dbswitch write anything else. Raises EnvFileError.
     """
     try:
         if not journals.has_remains(journal):

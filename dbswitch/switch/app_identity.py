@@ -78,8 +78,7 @@ class AppIdentity:
     def require(self, verification: Verification | None, goal: Destination) -> None:
         """Let a restart pass only when the app answered as the target or could not be asked at all.
 
-        Raises:
-            ServerError: the app is provably not on the target.
+        Raises ServerError: the app is provably not on the target.
         """
         if verification is None or verification.verified:
             return
@@ -134,10 +133,8 @@ class AppIdentity:
     def ask_after_rollback(self, *, restarted: bool) -> tuple[str, ...]:
         """Return whether the app answers from its previous database; nothing if it has no route or is not running.
 
-        If it did not report its database before the switch, its answer is compared with the env files' database.
-
-        Raises:
-            ServerError: it is provably on another database than before.
+        If it did not report its database before the switch, its answer is compared with the env files'
+        database. Raises ServerError.
         """
         earlier = self.earlier()
         url = observation.observe(self._observed.spec, ask=False).url

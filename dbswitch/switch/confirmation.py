@@ -41,8 +41,7 @@ def ask(
         who: what would use the database, for display.
         command: the command line with the confirmation, for display; by default that of a switch.
 
-    Raises:
-        ProtectedError: it was not confirmed.
+    Raises ProtectedError: it was not confirmed.
     """
     if given is None and question is not None:
         place = f"{target.url.address}/{target.url.database}"
@@ -64,8 +63,7 @@ def require(plan: Plan, target: Target, given: str | None, confirmed: Target | N
         given: `--confirm`.
         confirmed: the target as it was when the user confirmed it.
 
-    Raises:
-        ProtectedError: it is not.
+    Raises ProtectedError: it is not.
     """
     if plan.confirm is None:
         return "not needed"

@@ -38,9 +38,7 @@ def probe(
 ) -> Ready:
     """Wait until the destination answers; `on_look` is called between two attempts.
 
-    Raises:
-        DatabaseNotReadyError: not before the deadline.
-        DatabaseRejectedError: retrying cannot help.
+    Raises DatabaseNotReadyError or DatabaseRejectedError.
     """
 
     def retry(attempt: int, failure: Failure, pause: float) -> None:
@@ -80,11 +78,8 @@ def probe_or_start(
 ) -> Ready:
     """Wait until the target's database answers; start it if it is down and can be started.
 
-    `on_look` is called between two attempts, and an exception from it ends the wait.
-
-    Raises:
-        DatabaseNotReadyError: it does not answer, started or not.
-        DatabaseRejectedError: it rejected the login.
+    `on_look` is called between two attempts, and an exception from it ends the wait. Raises
+    DatabaseNotReadyError or DatabaseRejectedError.
     """
     command = start_command(project, target)
     if not command:

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
     """Return the target with its values; it is also protected by a database that is known only from earlier switches.
 
-    Raises:
-        DbswitchError: as :func:`dbswitch.project.targets.resolve`.
+    Raises DbswitchError: as :func:`dbswitch.project.targets.resolve`.
     """
     target = targets.resolve(project, name, ambient=ambient)
     guarded = is_guarded(project, target, entered.load(project.private_dir), ambient)
@@ -40,8 +39,7 @@ def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
 def remember(project: Project, target: Target) -> None:
     """Remember what a switch to `target` is about to write, so that the next one can remove all of it.
 
-    Raises:
-        ConfigError: it cannot be stored; nothing was changed.
+    Raises ConfigError: it cannot be stored; nothing was changed.
     """
     folder = project.private_dir
     before = entered.load(folder)
@@ -77,8 +75,7 @@ def planned(
         written: what earlier switches wrote.
         ambient: the process environment for `url_from` and `from` of the other targets.
 
-    Raises:
-        EnvFileError: afterwards a reader would still be led to the database of another protected target.
+    Raises EnvFileError: afterwards a reader would still be led to the database of another protected target.
     """
     git_error = project.git_error
     origin = ValueOrigin(project, target, written, targets.list_targets(project, ambient=ambient), ambient)
@@ -117,11 +114,7 @@ def planned(
 
 
 def refuse_if_served(served: tuple[ServedUrl, ...], target: str) -> None:
-    """Refuse a change that would leave a reader on another protected target's database.
-
-    Raises:
-        EnvFileError: `served` is not empty.
-    """
+    """Refuse a change that would leave a reader on another protected target's database. Raises EnvFileError."""
     if not served:
         return
     first = served[0]

@@ -48,11 +48,7 @@ class Past(Struct, frozen=True, rename={"previous": "from", "target": "to"}):
 
 
 def append(state_dir: Path, result: Result) -> None:
-    """Add the line of a finished switch. Needs no lock of the caller's.
-
-    Raises:
-        OSError: it cannot be written, or another process kept the file busy for a second.
-    """
+    """Add the line of a finished switch. Needs no lock of the caller's. Raises OSError."""
     path = state_dir / FILE_NAME
     past = Past(
         result.id,
@@ -101,8 +97,7 @@ def previous_target(private_dir: Path, active: str | None) -> str | None:
 def append_line(path: Path, line: str) -> None:
     """Append one line to a private file in one write, after closing a line that a crash cut short.
 
-    Raises:
-        OSError: it cannot be written.
+    Raises OSError: it cannot be written.
     """
     fd = durable.open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:

@@ -63,11 +63,7 @@ class Interrupts:
         return self._pending is not None
 
     def check(self) -> None:
-        """Raise for a remembered signal.
-
-        Raises:
-            InterruptedSwitchError: there is one, and this is not a deferred section or a roll back.
-        """
+        """Raise for a remembered signal. Raises InterruptedSwitchError."""
         if self._pending is not None and not self._deferred and not self._rolling_back:
             self._raise(self._pending)
 
@@ -75,8 +71,7 @@ class Interrupts:
     def deferred(self) -> Iterator[None]:
         """Defer signals until the block ends. An exception raised by the block takes precedence over the signal.
 
-        Raises:
-            InterruptedSwitchError: at the end, where a signal came in.
+        Raises InterruptedSwitchError: at the end, where a signal came in.
         """
         self._deferred += 1
         try:

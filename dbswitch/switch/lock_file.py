@@ -85,9 +85,7 @@ class Lease:
     def check(self) -> None:
         """Give way to a newer request; call this before anything has been changed.
 
-        Raises:
-            OvertakenError: there is one.
-            BusyError: the lock file was deleted, so that another switch may be running beside this one.
+        Raises OvertakenError or BusyError.
         """
         self.look_for_newer()
         if not _is_still(self._fd, self._path):
@@ -148,10 +146,7 @@ def acquire(
         deadline: seconds to wait.
         on_wait: called with the holder when waiting begins, and again when the holder is another one.
 
-    Raises:
-        BusyError: still held at the deadline.
-        OvertakenError: a newer request came in while this one waited.
-        OSError: the state folder cannot be used.
+    Raises BusyError, OvertakenError or OSError.
     """
     durable.ensure_state_dir(state_dir)
     with _opened(state_dir / REQUESTS) as requests:

@@ -32,9 +32,7 @@ def available(project: Project) -> bool:
 def resolve(project: Project, ambient: Mapping[str, str]) -> Target:
     """Return them as a target; it is protected where they lead to the place of a protected one.
 
-    Raises:
-        UsageError: there are none, or their URL cannot be used.
-        ConfigError, EnvFileError: the targets cannot be listed.
+    Raises UsageError or ConfigError, EnvFileError.
     """
     kept = _kept(project)
     primary = next((key for key in project.url_variables if key in kept), None)

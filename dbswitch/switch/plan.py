@@ -116,8 +116,7 @@ def is_running(state: ServerState) -> bool:
 def decide(situation: Situation, asked: Mode | None) -> Plan:
     """Return the plan for `situation`; `asked` is `--restart`, `--hot`, `--no-restart` or None.
 
-    Raises:
-        UsageError: `--hot` in a project without the generated client.
+    Raises UsageError: `--hot` in a project without the generated client.
     """
     unchanged = not situation.edits.edits
     mode, server, notices = _follow(situation, asked, unchanged=unchanged)

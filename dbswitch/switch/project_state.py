@@ -76,11 +76,8 @@ class Observed(Struct, frozen=True):
 def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> Observed:
     """Observe the env files, the server (with `ask` also over HTTP) and the generated files.
 
-    With `verify_later` an app with an identity route is not asked now: its identity is asked for later and says more.
-
-    Raises:
-        EnvFileError: an env file cannot be read, or cannot be edited.
-        ConfigError: the targets of the project cannot be listed.
+    With `verify_later` an app with an identity route is not asked now: its identity is asked for later and says
+    more. Raises EnvFileError or ConfigError.
     """
     found = generated.find(project)
     route = project.config.verify.path or found.identity_path

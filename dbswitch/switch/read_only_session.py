@@ -18,8 +18,7 @@ _BAD_PARAMETER = "P1013"
 def required(destination: Destination, ready: Ready) -> Ready:
     """Return the answer of the database if its session is as read-only as the destination asks for.
 
-    Raises:
-        DatabaseRejectedError: it can write.
+    Raises DatabaseRejectedError: it can write.
     """
     if not destination.read_only or ready.identity.read_only:
         return ready

@@ -72,11 +72,7 @@ def unfinished(private_dir: Path) -> str | None:
 
 
 def recover(project: Project, reporter: Reporter) -> Recovered:
-    """Finish a half-done env transaction and say what a killed switch left.
-
-    Raises:
-        RollbackFailedError: an env file cannot be written; the journal is kept for the next run.
-    """
+    """Finish a half-done env transaction and say what a killed switch left. Raises RollbackFailedError."""
     private_dir = project.private_dir
     _sweep_drafts(private_dir)
     if os.path.exists(private_dir / POOL_RECORD):  # noqa: PTH110 - as above

@@ -67,11 +67,7 @@ class Planning(Struct, frozen=True):
 
 
 def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
-    """Carry out `request`; every event goes to `emit`, the result last.
-
-    Raises:
-        Exception: a bug only; what had been changed was rolled back first.
-    """
+    """Carry out `request`; every event goes to `emit`, the result last. A bug raises, after a rollback."""
 
     def keep(result: Result) -> None:
         if not request.dry_run and result.exit not in NOT_BEGUN:
@@ -205,10 +201,8 @@ def _announce(session: Session, planning: Planning, before: Planning | None = No
 def _confirmed(session: Session, request: Request) -> Planning | None:
     """Have a protected target confirmed before the lock is taken, so that no other run waits for the answer.
 
-    An unconfirmed request must not overtake others either. None: it needs no confirmation, or `--confirm` gives it.
-
-    Raises:
-        ProtectedError: neither its name nor that of its database was given.
+    An unconfirmed request must not overtake others either. None: it needs no confirmation, or `--confirm` gives
+    it. Raises ProtectedError.
     """
     project, name = session.project, session.ending.target
     if name != own_values.NAME:

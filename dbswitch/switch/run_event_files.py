@@ -36,11 +36,7 @@ def now() -> float:
 
 
 def path_of(state_dir: Path, run_id: str) -> Path:
-    """Return the file of a run.
-
-    Raises:
-        UsageError: `run_id` is not an id; it may come from the network and name any file.
-    """
+    """Return the file of a run. Raises UsageError."""
     if _ID.fullmatch(run_id) is None:
         raise UsageError(
             "That is not the id of a run.",
@@ -65,8 +61,7 @@ class RunFile:
 def read(state_dir: Path, run_id: str) -> tuple[dict[str, Any], ...]:
     """Return the wire form of the events so far; none where the run is unknown. An incomplete line is left out.
 
-    Raises:
-        UsageError: as :func:`path_of`.
+    Raises UsageError: as :func:`path_of`.
     """
     try:
         content = durable.read_regular(path_of(state_dir, run_id))

@@ -31,11 +31,7 @@ _MARGIN = 10.0  # seconds; for process tables, files, a busy machine
 def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, Recovered]]:
     """Hold the project's lock for the block, as the newest request; `target` is shown to other runs.
 
-    Raises:
-        BusyError: another run held it for longer than the deadline.
-        OvertakenError: a newer request came in while this one waited.
-        ConfigError: a state folder cannot be made.
-        RollbackFailedError: a killed run's env files cannot be finished.
+    Raises BusyError, OvertakenError, ConfigError or RollbackFailedError.
     """
 
     def told(holder: Holder) -> None:
@@ -83,11 +79,7 @@ def lock_deadline(project: Project) -> float:
 
 
 def prepare_private_dir(project: Project) -> Path:
-    """Make the user's state folder for the project and return it.
-
-    Raises:
-        ConfigError: it cannot be made.
-    """
+    """Make the user's state folder for the project and return it. Raises ConfigError: it cannot be made."""
     folder = project.private_dir
     try:
         return state_folder.ensure(folder, project.root)

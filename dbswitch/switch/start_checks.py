@@ -23,10 +23,7 @@ def require_startable(
 ) -> None:
     """Before anything is stopped, refuse if the server could not be started again.
 
-    Raises:
-        PortTakenError: the port that the next server needs belongs to another program.
-        ServerError: there is no command that starts the server, or its program is not there (any more); or a server
-            runs whose processes cannot be seen.
+    Raises PortTakenError or ServerError.
     """
     starting.require_command(spec)
     stopping.require_visible(observed)

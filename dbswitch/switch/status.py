@@ -58,12 +58,7 @@ class Status(Struct, frozen=True):
 
 
 def status(project: Project, ambient: Mapping[str, str]) -> Status:
-    """Observe everything, change nothing.
-
-    Raises:
-        ConfigError: the targets cannot be listed.
-        EnvFileError: an env file cannot be read.
-    """
+    """Observe everything, change nothing. Raises ConfigError or EnvFileError."""
     spec = server_spec.build(project)
     generated_files = generated.find(project)
     holder = lock_file.peek(project.state_dir)

@@ -50,11 +50,7 @@ class RecordFile:
         self._began = False
 
     def begin(self, record: SwitchRecord) -> None:
-        """Write the first state.
-
-        Raises:
-            ConfigError: it cannot be written, so a killed run could not be finished.
-        """
+        """Write the first state. Raises ConfigError."""
         began, self._began = self._began, True  # first: a signal may come in before the call has returned
         try:
             self._write(record)

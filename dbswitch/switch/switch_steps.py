@@ -92,10 +92,7 @@ class Apply:
     def undone_on_failure(self) -> Iterator[None]:
         """Run the steps of the block; if it raises, roll back what they did.
 
-        Raises:
-            RolledBackError: everything is as it was.
-            RollbackFailedError: it is not; the error describes the state and the command that finishes it.
-            DbswitchError: nothing was touched, or the server alone, which is back.
+        Raises RolledBackError, RollbackFailedError or DbswitchError.
         """
         try:
             yield
@@ -139,11 +136,7 @@ class Apply:
     def stop_server(self, *, just_seen: bool = False) -> None:
         """Stop the server and everything that belongs to it, free its ports, remove Next's lock.
 
-        `just_seen`: no time has passed since the run looked at the server.
-
-        Raises:
-            ServerError: something of it is still there, or a port it needs is foreign.
-            ConfigError: it cannot be recorded; the server is still up.
+        `just_seen`: no time has passed since the run looked at the server. Raises ServerError or ConfigError.
         """
         with self.reporter.phase(Phase.STOP) as note:
             observed = self.observed.server if just_seen else observation.observe(self._spec, ask=False)
@@ -174,11 +167,7 @@ class Apply:
             note.detail = "stale lock removed" if removed else "no lock left behind"
 
     def stop_only(self) -> bool:
-        """Stop the server for good; return whether there was one.
-
-        Raises:
-            ServerError: something of it is still there.
-        """
+        """Stop the server for good; return whether there was one. Raises ServerError."""
         with self.reporter.phase(Phase.STOP) as note:
             stopping.require_visible(self.observed.server, or_port=True)
             report = stopping.stop(
@@ -196,10 +185,7 @@ class Apply:
     def write(self, destination: Destination) -> None:
         """Change the env files in one transaction and read the result again as every reader would.
 
-        Raises:
-            EnvFileError: nothing was written; or it was, and a reader disagrees.
-            RollbackFailedError: some files may be written and some not; the journal is kept.
-            ConfigError: it cannot be recorded; nothing was written.
+        Raises EnvFileError, RollbackFailedError or ConfigError.
         """
         with self.reporter.phase(Phase.WRITE) as note:
             self._announce()
@@ -231,10 +217,7 @@ class Apply:
         """Start the server and wait for its HTTP answer.
 
         `meanwhile` runs while it boots; `on_look` is called repeatedly while waiting for its answer, and an exception
-        from it ends the wait.
-
-        Raises:
-            ServerError: it died, or did not answer before its deadline.
+        from it ends the wait. Raises ServerError: it died, or did not answer before its deadline.
         """
         reporter = self.reporter
         clean = self._environment()
