@@ -6,11 +6,12 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch.durable import read_regular_text
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
-from dbswitch.project import compose, marker
+from dbswitch.project import marker
 from dbswitch.switch import migration_check, read_only_session
 from dbswitch.switch.events import Phase
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from dbswitch.database.failures import Failure
     from dbswitch.database.probe import Ready
+    from dbswitch.database.url import DatabaseUrl
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
     from dbswitch.switch.project_state import Destination
@@ -27,6 +29,22 @@ if TYPE_CHECKING:
 
 GLANCE = 1.5  # seconds; how long a database is tried before it is started
 START_TIMEOUT = 300.0  # seconds; a first start may pull an image
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+_COMPOSE_TIMEOUT = 10.0  # seconds, for reading the file
+
+
+class _Port(Struct):
+    published: str | int = ""
+
+
+class _Service(Struct):
+    ports: list[_Port] = []
+
+
+class _ComposeFile(Struct):
+    """What `docker compose config --format json` prints."""
+
+    services: dict[str, _Service] = {}
 
 
 def probe(
@@ -81,31 +99,41 @@ def probe_or_start(
     `on_look` is called between two attempts, and an exception from it ends the wait. Raises
     DatabaseNotReadyError or DatabaseRejectedError.
     """
-    command = start_command(project, target)
-    if not command:
+    file = next((name for name in COMPOSE_FILES if (project.root / name).is_file()), "")
+    composed = file and target.url.is_local and shutil.which("docker") is not None
+    if not target.start and not composed:
         return probe(goal, reporter, Phase.PROBE, on_look=on_look)
     glance = replace(goal, limits=replace(goal.limits, deadline=min(GLANCE, goal.limits.deadline)))
     try:
         return probe(glance, reporter, Phase.PROBE, on_look=on_look)
     except DatabaseNotReadyError:
-        _start(command, project.root, reporter)
+        command = target.start or _compose_command(project.root, file, target.url)
+        if command:
+            _start(command, project.root, reporter)
     return probe(goal, reporter, Phase.PROBE, on_look=on_look)
 
 
-def start_command(project: Project, target: Target) -> tuple[str, ...]:
-    """Return the command that starts the target's database on this machine; empty where there is none."""
-    if target.start:
-        return target.start
-    if not target.url.is_local or shutil.which("docker") is None:
+def _compose_command(root: Path, file: str, url: DatabaseUrl) -> tuple[str, ...]:
+    """Return the command that starts the service which publishes the URL's port, as docker reads the compose file."""
+    try:
+        done = subprocess.run(
+            ("docker", "compose", "-f", file, "config", "--format", "json"),
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_COMPOSE_TIMEOUT,
+            check=False,
+        )
+        services = msgspec.json.decode(done.stdout, type=_ComposeFile).services
+    except (
+        OSError,
+        subprocess.TimeoutExpired,
+        ValueError,
+    ):  # no docker, no compose plugin, a file it refuses
         return ()
-    for name in compose.FILE_NAMES:
-        try:
-            text = read_regular_text(project.root / name)
-        except (OSError, ValueError):
-            continue
-        service = compose.postgres_service(text, target.url.port)
-        if service is not None:
-            return ("docker", "compose", "-f", name, "up", "-d", service)
+    for name, service in services.items():
+        if any(str(port.published) == str(url.port) for port in service.ports):
+            return ("docker", "compose", "-f", file, "up", "-d", name)
     return ()
 
 

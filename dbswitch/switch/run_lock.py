@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from dbswitch import state_folder
 from dbswitch.errors import ConfigError
-from dbswitch.project import compose
 from dbswitch.server.stopping import PORT_GRACE, ROUNDS
 from dbswitch.switch import lock_file, recovery
 from dbswitch.switch.app_identity import AGAIN_DEADLINE
-from dbswitch.switch.database_start import GLANCE, START_TIMEOUT
+from dbswitch.switch.database_start import COMPOSE_FILES, GLANCE, START_TIMEOUT
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def lock_deadline(project: Project) -> float:
     configured = project.config.targets.values()
     command = max((one.command_timeout for one in configured if one.command), default=0.0)
     starts = any(one.start for one in configured) or any(
-        (project.root / name).exists() for name in compose.FILE_NAMES
+        (project.root / name).exists() for name in COMPOSE_FILES
     )
     ready = command + (GLANCE + START_TIMEOUT if starts else 0.0) + 4 * probe
     forward = stop + server.ready_timeout + 2 * (verify.hot_deadline + verify.restart_deadline)
