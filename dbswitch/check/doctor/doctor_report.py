@@ -53,40 +53,20 @@ def as_json(facts: Facts, findings: tuple[Finding, ...]) -> str:
         "seconds": round(facts.seconds, 3),
         "versions": facts.machine.versions,
         "readers": [
-            {
-                "reader": row.reader,
-                "variable": row.variable,
-                "target": row.targets[0] if row.targets else None,
-                "database": str(row.url) if row.url is not None else None,
-                "source": row.source,
-                "shadowed": row.shadowed,
-                "agreement": agreement(facts, row),
-            }
+            _fields(row, "reader", "variable", "source", "shadowed")
+            | {"target": next(iter(row.targets), None), "database": _shown(row.url)}
+            | {"agreement": agreement(facts, row)}
             for row in facts.readers
         ],
         "targets": [_target(facts, target) for target in facts.targets],
-        "server": {
-            "state": view.state,
-            "url": view.url,
-            "port": view.port,
-            "pids": view.pids,
-            "started_by_dbswitch": view.by_us,
-            "foreign": [text for _, text in view.foreign],
-            "next_lock": view.next_lock,
-            "switch": view.switch,
-            "unfinished": view.unfinished,
-        }
+        "server": _fields(view, "state", "url", "port", "pids", "next_lock", "switch", "unfinished")
+        | {"started_by_dbswitch": view.by_us, "foreign": [text for _, text in view.foreign]}
         if isinstance(view, ServerView)
         else None,
         "files": [
-            {
-                "path": file.name,
-                "mode": f"{file.mode:04o}",
-                "owner": file.owner,
-                "others_read": file.readable,
-                "others_write": file.writable,
-                "tracked": file.tracked,
-            }
+            _fields(file, "owner", "tracked")
+            | {"path": file.name, "mode": f"{file.mode:04o}"}
+            | {"others_read": file.readable, "others_write": file.writable}
             for file in facts.files
         ],
         "generated": facts.generated,
@@ -96,28 +76,32 @@ def as_json(facts: Facts, findings: tuple[Finding, ...]) -> str:
     return json.dumps(msgspec.to_builtins(report)) + "\n"
 
 
+def _fields(value: msgspec.Struct, *names: str) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
+
+
+def _shown(text: object) -> str | None:
+    return None if text is None else str(text)
+
+
 def _target(facts: Facts, target: TargetFacts) -> dict[str, Any]:
     url, state = target.url, target.migrations
     reply = facts.answers.get(url) if url is not None else None
     answer = reply if isinstance(reply, Answer) else None
     trouble = target.trouble or (reply if isinstance(reply, Trouble) else None)
-    compared = None if isinstance(state, Trouble) else state
-    return {
-        "name": target.name,
-        "protected": target.protected,
-        "source": target.source,
+    migrations = None
+    if state is not None and not isinstance(state, Trouble):
+        migrations = _fields(state, "pending", "rolled_back", "failed", "edited", "missing")
+    return _fields(target, "name", "protected", "source") | {
         "active": target.name in facts.active,
-        "database": str(url) if url is not None else None,
+        "database": _shown(url),
         "reachable": answer is not None if reply is not None else None,
         "milliseconds": round(answer.milliseconds, 1) if answer is not None else None,
         "encrypted": answer.encrypted if answer is not None else None,
         "identity": answer.identity.to_json() if answer is not None else {},
-        "tls_libpq": str(libpq_view(url)) if url is not None else None,
-        "tls_node": str(node_view(url)) if url is not None else None,
-        "migrations": compared
-        and {
-            key: getattr(compared, key) for key in ("pending", "rolled_back", "failed", "edited", "missing")
-        },
+        "tls_libpq": _shown(url and libpq_view(url)),
+        "tls_node": _shown(url and node_view(url)),
+        "migrations": migrations,
         "trouble": trouble.what if trouble is not None else None,
     }
 
@@ -165,7 +149,9 @@ def as_text(
     counts = {level: sum(one.level is level for one in findings) for level in Level}
     words = {Level.PROBLEM: "problem", Level.WARNING: "warning", Level.INFO: "note"}
     parts = [
-        f"{counts[level]} {word}{'s'[: counts[level] != 1]}" for level, word in words.items() if counts[level]
+        f"{counts[level]} {word}{'' if counts[level] == 1 else 's'}"
+        for level, word in words.items()
+        if counts[level]
     ]
     summary = f"dbswitch doctor: {', '.join(parts) or 'all well'} ({facts.seconds:.1f} s)"
     console.print(_text((summary, "bold")))

@@ -55,11 +55,9 @@ def _unusable(facts: Facts) -> Iterator[Finding]:
     for row in facts.readers:
         if row.unusable and (row.variable, row.source) not in seen:
             seen.add((row.variable, row.source))
-            yield Id.URL_UNUSABLE.found(
-                row.unusable,
-                f"{row.reader} takes {row.variable} from {row.source}",
-                fix="correct the URL, or `dbswitch TARGET` writes a good one",
-            )
+            what = row.unusable
+            fix = "correct the URL, or `dbswitch TARGET` writes a good one"
+            yield Id.URL_UNUSABLE.found(what, f"{row.reader} takes {row.variable} from {row.source}", fix=fix)
 
 
 def _without_url(facts: Facts) -> Iterator[Finding]:

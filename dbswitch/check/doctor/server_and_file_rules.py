@@ -40,22 +40,15 @@ def _state_text(view: ServerView) -> str:
 
 def _state(view: ServerView) -> Iterator[Finding]:
     if view.state is ServerState.HALF_DEAD:
-        yield Id.SERVER_HALF_DEAD.found(
-            "The dev server runs but does not answer; the next switch restarts it",
-            f"pid {', '.join(map(str, view.pids))}",
-            fix="dbswitch restart",
-        )
+        what = "The dev server runs but does not answer; the next switch restarts it"
+        yield Id.SERVER_HALF_DEAD.found(what, f"pid {', '.join(map(str, view.pids))}", fix="dbswitch restart")
     elif view.state is ServerState.HIDDEN:
-        yield Id.SERVER_HIDDEN.found(
-            "A dev server is running, but none of its processes can be seen from here",
-            *view.hidden,
-            fix="run dbswitch where the server was started, for example in its container",
-        )
+        what = "A dev server is running, but none of its processes can be seen from here"
+        fix = "run dbswitch where the server was started, for example in its container"
+        yield Id.SERVER_HIDDEN.found(what, *view.hidden, fix=fix)
     elif view.state is ServerState.EXITED:
-        yield Id.SERVER_EXITED.found(
-            "The dev server that dbswitch started has exited",
-            fix="`dbswitch logs` shows why; `dbswitch dev` starts it",
-        )
+        what = "The dev server that dbswitch started has exited"
+        yield Id.SERVER_EXITED.found(what, fix="`dbswitch logs` shows why; `dbswitch dev` starts it")
 
 
 def _ports(view: ServerView) -> Iterator[Finding]:
@@ -74,11 +67,9 @@ def _ports(view: ServerView) -> Iterator[Finding]:
 
 def _locks(view: ServerView) -> Iterator[Finding]:
     if view.next_lock is NextLock.HELD and view.lock_holders:
-        yield Id.NEXT_LOCK_HELD.found(
-            "Next's lock is held by a process that is not this project's server",
-            f"pid {', '.join(map(str, view.lock_holders))}",
-            fix="end that process; do not delete the lock: a second server would then corrupt the build folder",
-        )
+        what = "Next's lock is held by a process that is not this project's server"
+        fix = "end that process; do not delete the lock: a second server would then corrupt the build folder"
+        yield Id.NEXT_LOCK_HELD.found(what, f"pid {', '.join(map(str, view.lock_holders))}", fix=fix)
     if view.switch is not None:
         yield Id.SWITCH_RUNNING.found("A switch is running right now", view.switch)
     elif view.unfinished:
@@ -87,11 +78,8 @@ def _locks(view: ServerView) -> Iterator[Finding]:
 
 def _stale(facts: Facts, view: ServerView) -> Iterator[Finding]:
     if view.stale and not facts.hot_client:
-        yield Id.SERVER_STALE.found(
-            "Env files changed after the dev server started: its Prisma client may still be on the previous database",
-            *view.stale,
-            fix="dbswitch restart",
-        )
+        what = "Env files changed after the dev server started: its Prisma client may still be on the previous database"
+        yield Id.SERVER_STALE.found(what, *view.stale, fix="dbswitch restart")
 
 
 def files(facts: Facts) -> Iterator[Finding]:
@@ -144,12 +132,8 @@ def generated(facts: Facts) -> Iterator[Finding]:
     if facts.generated and not found:
         yield Id.GENERATED_CURRENT.found("The generated files are current and unedited")
     if not facts.hot_client:
-        yield Id.NO_HOT_CLIENT.found(
-            "The app does not use the generated client: a switch restarts the server",
-            fix="dbswitch generate client",
-        )
+        what = "The app does not use the generated client: a switch restarts the server"
+        yield Id.NO_HOT_CLIENT.found(what, fix="dbswitch generate client")
     if not facts.identity_route:
-        yield Id.NO_IDENTITY_ROUTE.found(
-            "The app cannot be asked which database it is on: a switch stays unverified",
-            fix="dbswitch generate route",
-        )
+        what = "The app cannot be asked which database it is on: a switch stays unverified"
+        yield Id.NO_IDENTITY_ROUTE.found(what, fix="dbswitch generate route")

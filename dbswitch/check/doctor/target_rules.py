@@ -29,10 +29,8 @@ def targets(facts: Facts) -> Iterator[Finding]:
         yield Id.TARGETS_UNREADABLE.found(trouble.what, *trouble.facts, fix=trouble.fix)
         return
     if not facts.targets:
-        yield Id.TARGETS_NONE.found(
-            "This project has no targets yet",
-            fix=f"dbswitch init, or add to .env.local: {facts.target_example}",
-        )
+        what = "This project has no targets yet"
+        yield Id.TARGETS_NONE.found(what, fix=f"dbswitch init, or add to .env.local: {facts.target_example}")
         return
     found = [
         *(one for target in facts.targets for one in _one(facts, target)),
@@ -50,18 +48,12 @@ def targets(facts: Facts) -> Iterator[Finding]:
 
 def _one(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
     if target.skipped:
-        yield Id.TARGET_SKIPPED.found(
-            f"{target.name} was not checked: its command was not run",
-            target.source,
-            fix="dbswitch doctor --run-commands",
-        )
+        what = f"{target.name} was not checked: its command was not run"
+        yield Id.TARGET_SKIPPED.found(what, target.source, fix="dbswitch doctor --run-commands")
     elif target.trouble is not None:
         trouble = target.trouble
-        yield Id.TARGET_BROKEN.found(
-            f"The target {target.name} cannot be used: {trouble.what}",
-            *trouble.facts,
-            fix=trouble.fix,
-        )
+        what = f"The target {target.name} cannot be used: {trouble.what}"
+        yield Id.TARGET_BROKEN.found(what, *trouble.facts, fix=trouble.fix)
     else:
         yield from _reachable(facts, target)
         yield from _is_what_it_says(target)
@@ -84,31 +76,24 @@ def _reachable(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
         elif answer is not None:
             said = answer.identity.environment
             if contradicts(said, target.name, target.aliases):
-                yield Id.MARKER_CONTRADICTS.found(
-                    f"the database of {name} says that it is {said}",
-                    f"dbswitch.environment = '{said}' at {url}",
-                    fix=f"correct its URL in {target.source}; if it is a copy, `dbswitch mark {target.name}`",
-                )
+                what = f"the database of {name} says that it is {said}"
+                fix = f"correct its URL in {target.source}; if it is a copy, `dbswitch mark {target.name}`"
+                yield Id.MARKER_CONTRADICTS.found(what, f"dbswitch.environment = '{said}' at {url}", fix=fix)
             if answer.identity.in_recovery or answer.identity.read_only:
                 # One of its notices speaks of TLS, which has findings of its own.
                 notices = (text for text in answer.notices if "TLS" not in text and "encrypted" not in text)
                 yield Id.TARGET_READ_ONLY.found(f"{name} can be read but not written", *notices)
             if answer.milliseconds > _SLOW:
-                yield Id.TARGET_SLOW.found(
-                    f"{name} took {answer.milliseconds / 1000:.1f} s for a login and one query",
-                    "a serverless database takes that long to wake",
-                )
+                what = f"{name} took {answer.milliseconds / 1000:.1f} s for a login and one query"
+                yield Id.TARGET_SLOW.found(what, "a serverless database takes that long to wake")
     for other, url in target.urls[1:]:
         variable, first = target.urls[0]
         one, two = facts.identity(first), facts.identity(url)
         # The database behind a pooler answers with its own identity. Unknown does not count as different.
         if one is not None and two is not None and not one.same_as(two):
-            yield Id.DIRECT_ELSEWHERE.found(
-                f"{other} of {target.name} leads to another database than its {variable}",
-                f"{variable}: {first}",
-                f"{other}: {url}",
-                fix=f"correct them in {target.source}",
-            )
+            what = f"{other} of {target.name} leads to another database than its {variable}"
+            fix = f"correct them in {target.source}"
+            yield Id.DIRECT_ELSEWHERE.found(what, f"{variable}: {first}", f"{other}: {url}", fix=fix)
 
 
 def _is_what_it_says(target: TargetFacts) -> Iterator[Finding]:
@@ -118,22 +103,17 @@ def _is_what_it_says(target: TargetFacts) -> Iterator[Finding]:
     where = distance(url)
     if canonical(target.name) == "local":
         if where is Distance.FAR:
-            yield Id.LOCAL_ELSEWHERE.found(
-                f"{target.name} is not local: it is on {url.host}",
-                str(url),
-                f"from {target.source}",
-                fix="give it another name, or correct its URL",
-            )
+            what = f"{target.name} is not local: it is on {url.host}"
+            fix = "give it another name, or correct its URL"
+            yield Id.LOCAL_ELSEWHERE.found(what, str(url), f"from {target.source}", fix=fix)
         elif where is Distance.NEAR:
             yield Id.LOCAL_ELSEWHERE.found(
                 f"{target.name} is on {url.host}: {where.value}, not this machine", str(url), level=Level.INFO
             )
         elif target.tunnel is not None:
-            yield Id.LOCAL_TUNNEL.found(
-                f"{target.name} is not local: a tunnel listens at its port",
-                target.tunnel,
-                fix="close the tunnel, or give the local database another port",
-            )
+            what = f"{target.name} is not local: a tunnel listens at its port"
+            fix = "close the tunnel, or give the local database another port"
+            yield Id.LOCAL_TUNNEL.found(what, target.tunnel, fix=fix)
     elif target.protected and where is Distance.HERE and target.tunnel is None:
         yield Id.PROTECTED_HERE.found(f"{target.name} is protected and on this machine", str(url))
 
@@ -148,11 +128,9 @@ def _tls(target: TargetFacts) -> Iterator[Finding]:
     for text in advice(url):
         yield Id.TLS_DIFFERS.found(f"{target.name}: {text}", str(url), level=level)
     if libpq_view(url).encryption is Encryption.NEVER and distance(url) is Distance.FAR:
-        yield Id.TLS_OFF.found(
-            f"{target.name} is reached without encryption: passwords and data can be intercepted",
-            str(url),
-            fix="sslmode=verify-full, or sslmode=require&uselibpqcompat=true",
-        )
+        what = f"{target.name} is reached without encryption: passwords and data can be intercepted"
+        fix = "sslmode=verify-full, or sslmode=require&uselibpqcompat=true"
+        yield Id.TLS_OFF.found(what, str(url), fix=fix)
 
 
 def _unknown_databases(facts: Facts) -> Iterator[Finding]:
@@ -212,11 +190,8 @@ def migrations(facts: Facts) -> Iterator[Finding]:
 def _migrations(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
     state = target.migrations
     if isinstance(state, Trouble):
-        yield Id.MIGRATIONS_UNREAD.found(
-            f"The migrations of {target.name} could not be compared: {state.what}",
-            *state.facts,
-            fix=state.fix,
-        )
+        what = f"The migrations of {target.name} could not be compared: {state.what}"
+        yield Id.MIGRATIONS_UNREAD.found(what, *state.facts, fix=state.fix)
         return
     assert state is not None
     prisma = f"{_PACKAGE_RUNNERS.get(facts.machine.manager, 'npx')} prisma"
@@ -224,17 +199,15 @@ def _migrations(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
     # An unused database may be behind; if the active one is, the app fails.
     level = Level.WARNING if target.name in facts.active else Level.INFO
     if state.failed:
-        yield Id.MIGRATIONS_FAILED.found(
-            f"{target.name} has a failed migration: Prisma applies no further migrations until it is resolved",
-            *state.failed,
-            fix=f"{run} migrate resolve --rolled-back {state.failed[0]} (or --applied)",
+        what = (
+            f"{target.name} has a failed migration: Prisma applies no further migrations until it is resolved"
         )
+        fix = f"{run} migrate resolve --rolled-back {state.failed[0]} (or --applied)"
+        yield Id.MIGRATIONS_FAILED.found(what, *state.failed, fix=fix)
     if state.edited:
-        yield Id.MIGRATIONS_EDITED.found(
-            f"Migrations were edited after {target.name} had applied them: `migrate dev` will ask to reset a database",
-            *state.edited,
-            fix="restore the files as they were applied, and put the change into a new migration",
-        )
+        what = f"Migrations were edited after {target.name} had applied them: `migrate dev` will ask to reset a database"
+        fix = "restore the files as they were applied, and put the change into a new migration"
+        yield Id.MIGRATIONS_EDITED.found(what, *state.edited, fix=fix)
     if state.pending:
         yield Id.MIGRATIONS_PENDING.found(
             f"{target.name} lacks {count(state.pending)}",
@@ -245,12 +218,9 @@ def _migrations(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
             level=level,
         )
     if state.missing:
-        yield Id.MIGRATIONS_MISSING.found(
-            f"{target.name} has applied {count(state.missing)} that this checkout does not have",
-            *_some(state.missing),
-            fix="git pull, or change to the branch that has them",
-            level=level,
-        )
+        what = f"{target.name} has applied {count(state.missing)} that this checkout does not have"
+        fix = "git pull, or change to the branch that has them"
+        yield Id.MIGRATIONS_MISSING.found(what, *_some(state.missing), fix=fix, level=level)
 
 
 def _some(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -68,11 +68,9 @@ def major(machine: MachineFacts, package: str) -> int | None:
 
 def _node(machine: MachineFacts) -> Iterator[Finding]:
     if machine.node is None:
-        yield Id.NODE_MISSING.found(
-            "Node.js was not found, or did not report its version",
-            "searched for `node` on the PATH",
-            fix="install Node.js 20.19 or newer; with nvm, fnm or volta: open a shell where `node --version` works",
-        )
+        what = "Node.js was not found, or did not report its version"
+        fix = "install Node.js 20.19 or newer; with nvm, fnm or volta: open a shell where `node --version` works"
+        yield Id.NODE_MISSING.found(what, "searched for `node` on the PATH", fix=fix)
         return
     needs = machine.needs
     if not needs:
@@ -83,17 +81,13 @@ def _node(machine: MachineFacts) -> Iterator[Finding]:
         )
     for who, wanted in needs:
         if satisfies(machine.node, wanted) is False:
-            yield Id.NODE_VERSION.found(
-                f"Node.js {machine.node} does not satisfy {who}",
-                f"{who} asks for Node {wanted}",
-                fix="install a Node.js in that range (22 LTS or 24 LTS suit Next.js 16 and Prisma 7)",
-            )
+            what = f"Node.js {machine.node} does not satisfy {who}"
+            fix = "install a Node.js in that range (22 LTS or 24 LTS suit Next.js 16 and Prisma 7)"
+            yield Id.NODE_VERSION.found(what, f"{who} asks for Node {wanted}", fix=fix)
     if machine.node_pin is not None and _differs(machine.node, machine.node_pin[1]):
         name, pinned = machine.node_pin
-        yield Id.NODE_PIN.found(
-            f"{name} asks for Node.js {pinned}, this shell has {machine.node}",
-            fix=f"run `nvm use` or `fnm use`, or change {name}",
-        )
+        what = f"{name} asks for Node.js {pinned}, this shell has {machine.node}"
+        yield Id.NODE_PIN.found(what, fix=f"run `nvm use` or `fnm use`, or change {name}")
 
 
 def _differs(version: str, pinned: str) -> bool:
@@ -108,11 +102,9 @@ def _packages(machine: MachineFacts) -> Iterator[Finding]:
         name for name in ("next", "prisma") if name in machine.wanted and name not in machine.installed
     ]
     if missing:
-        yield Id.NOT_INSTALLED.found(
-            f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed",
-            "it is in package.json but not in node_modules",
-            fix=f"{machine.manager} install",
-        )
+        what = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed"
+        fix = f"{machine.manager} install"
+        yield Id.NOT_INSTALLED.found(what, "it is in package.json but not in node_modules", fix=fix)
     if not machine.manager_found:
         yield Id.PACKAGE_MANAGER_MISSING.found(
             f"{machine.manager} is not on the PATH, but this project's scripts need it",
@@ -121,11 +113,9 @@ def _packages(machine: MachineFacts) -> Iterator[Finding]:
         )
     strangers = [name for name in machine.lock_files if dict(LOCK_FILES).get(name) != machine.manager]
     if strangers:
-        yield Id.LOCK_FILES.found(
-            f"There are lock files of another package manager than {machine.manager}",
-            *strangers,
-            fix="keep one: two package managers install different versions",
-        )
+        what = f"There are lock files of another package manager than {machine.manager}"
+        fix = "keep one: two package managers install different versions"
+        yield Id.LOCK_FILES.found(what, *strangers, fix=fix)
     number = major(machine, "next")
     if number is not None and number < _NEXT_TESTED:
         yield Id.NEXT_UNTESTED.found(
@@ -151,26 +141,20 @@ def _prisma(machine: MachineFacts) -> Iterator[Finding]:
         return
     version = machine.installed.get("prisma") or machine.installed.get("@prisma/client")
     if number >= _PRISMA_REWRITE:
-        yield Id.PRISMA_UNSUPPORTED.found(
-            f"Prisma {version} is not supported: 8 is a rewrite",
-            fix=f"{machine.manager} install prisma@7 @prisma/client@7",
-        )
+        what = f"Prisma {version} is not supported: 8 is a rewrite"
+        yield Id.PRISMA_UNSUPPORTED.found(what, fix=f"{machine.manager} install prisma@7 @prisma/client@7")
         return
     told = {name: machine.installed[name] for name in ("prisma", *_PRISMA_PARTS) if name in machine.installed}
     if len(set(told.values())) > 1:
-        yield Id.PRISMA_MISMATCH.found(
-            "The parts of Prisma have different versions",
-            *tuple(f"{name} {one}" for name, one in told.items()),
-            fix="install them all in one version: the client and its adapter are made for each other",
-        )
+        what = "The parts of Prisma have different versions"
+        fix = "install them all in one version: the client and its adapter are made for each other"
+        yield Id.PRISMA_MISMATCH.found(what, *tuple(f"{name} {one}" for name, one in told.items()), fix=fix)
     if number < _PRISMA_REWRITE - 1:
         return
     adapters = [name for name in machine.wanted if name.startswith("@prisma/adapter-")]
     if not adapters and not machine.accelerate and "@prisma/client" in machine.wanted:
-        yield Id.PRISMA_ADAPTER.found(
-            f"Prisma {version} connects through an adapter, but no adapter is a dependency",
-            fix=f"{machine.manager} install @prisma/adapter-pg@{version}",
-        )
+        what = f"Prisma {version} connects through an adapter, but no adapter is a dependency"
+        yield Id.PRISMA_ADAPTER.found(what, fix=f"{machine.manager} install @prisma/adapter-pg@{version}")
     if machine.prisma_config is None:
         yield Id.PRISMA_CONFIG.found(
             f"Prisma {version} takes its URL from prisma.config.ts, but there is none",
@@ -181,11 +165,9 @@ def _prisma(machine: MachineFacts) -> Iterator[Finding]:
 
 def _shell(machine: MachineFacts) -> Iterator[Finding]:
     if machine.inside_next:
-        yield Id.SHELL_INSIDE_NEXT.found(
-            "This shell was started by Next.js: a server started from it by hand loads no env file",
-            "__NEXT_PROCESSED_ENV is set",
-            fix="open a new terminal, or start the server with `dbswitch dev`, which removes those variables",
-        )
+        what = "This shell was started by Next.js: a server started from it by hand loads no env file"
+        fix = "open a new terminal, or start the server with `dbswitch dev`, which removes those variables"
+        yield Id.SHELL_INSIDE_NEXT.found(what, "__NEXT_PROCESSED_ENV is set", fix=fix)
     if machine.node_env not in {None, "development", "test"}:
         yield Id.SHELL_NODE_ENV.found(
             "NODE_ENV is exported in this shell and is not `development`",
