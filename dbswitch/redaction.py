@@ -62,7 +62,7 @@ def redact(text: str) -> str:
 def _exact(values: frozenset[str]) -> re.Pattern[str]:
     words = {spelling for value in values for part in _parts(value) for spelling in _spellings(part)}
     # The longest first: a part of a value must not leave the rest of it behind. `(?!)` matches nothing.
-    return re.compile("|".join(_whole(word) for word in sorted(words, key=len, reverse=True)) or r"(?!)")
+    return re.compile("|".join(whole_word(word) for word in sorted(words, key=len, reverse=True)) or r"(?!)")
 
 
 def _parts(value: str) -> set[str]:
@@ -78,7 +78,7 @@ def _spellings(part: str) -> set[str]:
     return {one for one in every if len(one) >= _SHORTEST and _PLAIN.fullmatch(one) is None}
 
 
-def _whole(word: str) -> str:
+def whole_word(word: str) -> str:
     """Return a pattern that does not match inside a longer word: a password may be a common one."""
     before = r"(?<![A-Za-z0-9])" if word[0].isalnum() else ""
     # A URL's scheme stays: the patterns after this need it, and `postgres` is a common password.

@@ -28,22 +28,18 @@ def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
     wanted: dict[str, list[str]] = {}
     for one in findings:
         if one.entries:
-            entries = wanted.setdefault(one.fix_path, [])
-            entries.extend(entry for entry in one.entries if entry not in entries)
+            wanted.setdefault(one.fix_path, []).extend(one.entries)
     done: list[str] = []
     for name, entries in wanted.items():
+        lines = tuple(dict.fromkeys(entries))
         path = Path(os.path.realpath(root / name))
-        if not path.is_relative_to(
-            os.path.realpath(root)
-        ):  # a symlink: git would not follow it, and the target is not part of the checkout
-            continue
-        old = read_regular(path) if path.exists() else b""
-        if utf16_codec(old):
-            continue
-        new = with_lines(old, entries)
-        if new != old:
+        # A symlink: git would not follow it, and the target is not part of the checkout.
+        inside = path.is_relative_to(os.path.realpath(root))
+        old = read_regular(path) if inside and path.exists() else b""
+        new = with_lines(old, lines)
+        if inside and new != old and not utf16_codec(old):
             replace_file(path, new, mode=path.stat().st_mode & 0o777 if path.exists() else _NEW_FILE)
-            done.append(f"{name}: added {', '.join(entries)}")
+            done.append(f"{name}: added {', '.join(lines)}")
     return tuple(done)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dbswitch.check.file_kinds import is_source, is_test_or_docs
 from dbswitch.check.rules import Finding, RuleId
-from dbswitch.check.variable_use import is_ambient, variables_bound, variables_read
 from dbswitch.database.url import same_url
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, ReaderProfile, effective
@@ -23,6 +22,29 @@ if TYPE_CHECKING:
 _OPTIONAL = re.compile(rb"\s*\)?\s*(?:\?\?|\|\||&&|\?[^.]|[!=]==?|\)\s*(?:\{|return|throw|\?)|=[^=>])")
 _LEADING = re.compile(rb"(?:!!?|\bif\s*\(\s*!?|typeof\s+|delete\s+|\bin\s+)$")
 _COMMENTED = re.compile(rb"^[ \t]*#[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", re.MULTILINE)
+
+# `process.env.X`, `process.env['X']`, and Prisma's `env('X')` and `env<T>('X')`. It begins with a literal: `re` skips to that.
+_READ = re.compile(
+    rb"""env(?:(?P<process>(?<=process\.env)(?<![\w.$]process\.env))"""
+    rb"""(?:\.(?P<plain>[A-Za-z_]\w*)|\[\s*(?P<q1>['"])(?P<indexed>[A-Za-z_]\w*)(?P=q1)\s*\])"""
+    rb"""|(?<![\w.$]env)(?:<[^>]{0,200}>)?\(\s*(?P<q2>['"])(?P<called>[A-Za-z_]\w*)(?P=q2)\s*\))"""
+)
+_PROCESS = len("process.")
+_BINDING = re.compile(rb"^[ \t\r\f\v]*(?:export[ \t]+)?([\w.-]+)[ \t]*[=:]", re.MULTILINE)
+# What the platform, the package manager and the frameworks define by themselves.
+_AMBIENT = frozenset(
+    {
+        "NODE_ENV", "NODE_OPTIONS", "PORT", "HOST", "HOSTNAME", "CI", "TZ", "HOME", "PATH", "PWD", "USER", "SHELL", "LANG",
+        "DEBUG", "ANALYZE", "EDITOR", "TERM", "TMPDIR", "NO_COLOR", "FORCE_COLOR", "BROWSER", "INIT_CWD", "NEXT_RUNTIME",
+        "NEXT_PHASE", "NEXT_MANUAL_SIG_HANDLE", "SKIP_ENV_VALIDATION", "TURBOPACK", "VERCEL", "NETLIFY", "RENDER",
+        "JEST_WORKER_ID", "AWS_REGION",
+    }
+)  # fmt: skip
+_AMBIENT_BEGINNINGS = (
+    "__NEXT_", "NEXT_PRIVATE_", "NEXT_TELEMETRY_", "NEXT_PUBLIC_VERCEL_", "VERCEL_", "RAILWAY_", "FLY_", "HEROKU_", "CF_PAGES",
+    "npm_", "GITHUB_", "GITLAB_", "CIRCLE", "VITEST", "PLAYWRIGHT_", "CYPRESS", "AWS_LAMBDA_", "KUBERNETES_", "PRISMA_",
+    "DBSWITCH",
+)  # fmt: skip
 
 
 def not_ignored(app: App) -> Iterator[Finding]:
@@ -192,4 +214,21 @@ def example_out_of_step(app: App, *, every: bool) -> Iterator[Finding]:
 def _is_wanted(app: App, key: str, *, every: bool) -> bool:
     urls = USUAL_URLS.union(app.url_variables)
     wanted = every or key in urls or key in app.target_variables
-    return not is_ambient(key) and (wanted or key.startswith(tuple(f"{base}_" for base in urls)))
+    return (
+        key not in _AMBIENT
+        and not key.startswith(_AMBIENT_BEGINNINGS)
+        and (wanted or key.startswith(tuple(f"{base}_" for base in urls)))
+    )
+
+
+def variables_read(source: bytes) -> Iterator[tuple[str, int, int]]:
+    """Return name, start and end of every place where source code reads a variable."""
+    for found in _READ.finditer(source):
+        name = found["plain"] or found["indexed"] or found["called"]
+        before = 0 if found["process"] is None else _PROCESS
+        yield name.decode(), found.start() - before, found.end()
+
+
+def variables_bound(env_file: bytes) -> set[str]:
+    """Return the names that an env file seems to bind; comments bind nothing."""
+    return {name.decode() for name in _BINDING.findall(env_file)}

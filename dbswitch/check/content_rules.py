@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from dbswitch.check import placeholders
 from dbswitch.check.file_kinds import is_test_or_docs
 from dbswitch.check.rules import Finding, RuleId
+from dbswitch.redaction import whole_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,7 @@ KEYED_URL = re.compile(
 _ESCAPES = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))")
 SHORTEST_SECRET = 6  # characters; shorter ones match ordinary words
 _SHORTEST_RUN = 4
+_MOVE = "change the {0} at its provider, and keep it in an ignored env file only"
 _LOOSE_URL = re.compile(r"(?:prisma\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", re.IGNORECASE)
 
 
@@ -45,23 +47,15 @@ def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
         return
     test_or_docs = is_test_or_docs(path)
     for number, line in _lines(data):
-        lower = line.lower()
-        if "postgres" not in lower and "prisma" not in lower:
-            continue
         seen: set[str] = set()
         for text, offset in _spellings_of_urls(line):
             for start, login, kind, host in _logins(text, test_or_docs=test_or_docs):
-                if login in seen:
-                    continue
-                seen.add(login)
-                yield Finding(
-                    RuleId.URL_WITH_PASSWORD,
-                    path,
-                    f"{kind} for {_shown_host(host)}",
-                    "change the password, and read the URL from process.env.DATABASE_URL",
-                    line=number,
-                    column=(offset if offset is not None else start) + 1,
-                )
+                if login not in seen:
+                    seen.add(login)
+                    what = f"{kind} for {_shown_host(host)}"
+                    fix = "change the password, and read the URL from process.env.DATABASE_URL"
+                    column = (start if offset is None else offset) + 1
+                    yield Finding(RuleId.URL_WITH_PASSWORD, path, what, fix, line=number, column=column)
 
 
 def holds_login(value: str) -> bool:
@@ -71,20 +65,16 @@ def holds_login(value: str) -> bool:
 
 def _logins(text: str, *, test_or_docs: bool) -> Iterator[tuple[int, str, str, str]]:
     """Return position, text, kind and host of the URLs with a real password or key."""
+    plain = "a Postgres URL with a password"
     for found in URL.finditer(text):
+        user = unquote(found["user"])
         for password, host in _splits(found["password"], found["host"]):
-            if placeholders.is_real_url(
-                unquote(password), host, unquote(found["user"]), test_or_docs=test_or_docs
-            ):
-                yield found.start(), found[0], "a Postgres URL with a password", host
+            if placeholders.is_real_url(unquote(password), host, user, test_or_docs=test_or_docs):
+                yield found.start(), found[0], plain, host
                 break
     for found in KEYED_URL.finditer(text):
         if placeholders.is_real_url(unquote(found["password"]), found["host"], "", test_or_docs=test_or_docs):
-            kind = (
-                "a Prisma URL with a key"
-                if found[0][:6].lower() == "prisma"
-                else "a Postgres URL with a password"
-            )
+            kind = "a Prisma URL with a key" if found[0].lower().startswith("prisma") else plain
             yield found.start(), found[0], kind, found["host"]
 
 
@@ -98,75 +88,45 @@ def _splits(password: str, host: str) -> Iterator[tuple[str, str]]:
 
 def protected_content(path: str, data: bytes, guarded: tuple[ProtectedTarget, ...]) -> Iterator[Finding]:
     """Find secrets and hosts of protected targets."""
+    by_url = "read the URL from process.env.DATABASE_URL; or allow this line with a comment"
     for one in guarded:
         lines: set[int] = set()
-        for secret in one.secrets:
-            for number, column in find_secret(data, secret.text):
-                if number not in lines:
-                    lines.add(number)
-                    yield Finding(
-                        RuleId.PROTECTED_SECRET,
-                        path,
-                        f"the {secret.label} of the protected target {one.target}",
-                        f"change the {secret.label} at its provider, and keep it in an ignored env file only",
-                        line=number,
-                        column=column,
-                    )
-        for host in one.hosts:
-            for number, column in _find_host(data, host):
-                if number not in lines:
-                    lines.add(number)
-                    yield Finding(
-                        RuleId.PROTECTED_HOST,
-                        path,
-                        f"{host}, the host of the protected target {one.target}",
-                        "read the URL from process.env.DATABASE_URL; or allow this line with a comment",
-                        line=number,
-                        column=column,
-                    )
+        found = (
+            *(
+                (RuleId.PROTECTED_SECRET, f"the {secret.label}", _MOVE.format(secret.label), place)
+                for secret in one.secrets
+                for place in _find_secret(data, secret.text)
+            ),
+            *(
+                (RuleId.PROTECTED_HOST, f"{host}, the host", by_url, place)
+                for host in one.hosts
+                for place in _find_host(data, host)
+            ),
+        )
+        for rule, what, fix, (line, column) in found:
+            if line not in lines:
+                lines.add(line)
+                what_of = f"{what} of the protected target {one.target}"
+                yield Finding(rule, path, what_of, fix, line=line, column=column)
 
 
-def find_secret(data: bytes, secret: str) -> Iterator[tuple[int, int]]:
+def _find_secret(data: bytes, secret: str) -> Iterator[tuple[int, int]]:
     """Return (line, column) of every line that holds `secret`: as it is, percent-encoded, escaped, quoted or in base64."""
-    if len(secret) < SHORTEST_SECRET:
-        return
-    piece = longest_run(secret)
-    coded = (
-        base64.b64encode(secret.encode()).decode().rstrip("=")[:-1]
-    )  # its last character depends on what follows
+    # The longest run of letters and digits is the same in every spelling: percent-encoding, JSON, YAML, TypeScript and
+    # compose files change punctuation only.
+    run = max(re.split(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9]+", secret), key=len)
+    piece = run if len(run) >= _SHORTEST_RUN else ""
+    # Without the last character of base64, which depends on what follows.
+    coded = base64.b64encode(secret.encode()).decode().rstrip("=")[:-1]
     if piece and piece.encode() not in data and coded.encode() not in data:
         return
+    pattern = re.compile(whole_word(secret))
     for number, line in _lines(data):
         at = line.find(coded)
-        if at < 0 and (not piece or piece in line):
-            at = _find_spelled(line, secret, piece)
+        if at < 0 and (not piece or piece in line) and any(pattern.search(view) for view in _views(line)):
+            at = max(line.find(piece or secret), 0)
         if at >= 0:
             yield number, at + 1
-
-
-def longest_run(secret: str) -> str:
-    """Return the longest run of letters and digits, which every spelling of a secret leaves alone.
-
-    Percent-encoding, JSON, YAML, TypeScript and compose files change punctuation only. Empty if no run is long
-    enough to search for.
-    """
-    run = max(re.split(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9]+", secret), key=len)
-    return run if len(run) >= _SHORTEST_RUN else ""
-
-
-def _find_spelled(line: str, secret: str, piece: str) -> int:
-    for view in _views(line):
-        at = view.find(secret)
-        while at >= 0:
-            before, after = view[at - 1 : at], view[at + len(secret) : at + len(secret) + 1]
-            # Part of a longer word is not a match.
-            if not (before.isalnum() and secret[0].isalnum()) and not (
-                after.isalnum() and secret[-1].isalnum()
-            ):
-                place = line.find(piece or secret)
-                return max(place, 0)
-            at = view.find(secret, at + 1)
-    return -1
 
 
 def _views(line: str) -> Iterator[str]:
@@ -185,9 +145,7 @@ def _unescaped(line: str) -> str:
 
     def plain(match: re.Match[str]) -> str:
         code = match[1] or match[2] or match[3]
-        if code is None:
-            return match[4]
-        return chr(min(int(code, 16), 0x10FFFF))
+        return match[4] if code is None else chr(min(int(code, 16), 0x10FFFF))
 
     return _ESCAPES.sub(plain, line)
 
@@ -203,6 +161,9 @@ def _find_host(data: bytes, host: str) -> Iterator[tuple[int, int]]:
 
 
 def _spellings_of_urls(line: str) -> Iterator[tuple[str, int | None]]:
+    lower = line.lower()
+    if "postgres" not in lower and "prisma" not in lower:
+        return
     yield line, None
     for found in _LOOSE_URL.finditer(line):
         yield unquote(found[0]), found.start()

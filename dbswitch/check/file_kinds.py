@@ -29,6 +29,8 @@ _SOURCE_ENDINGS = (
 _NO_DOTENV_ENDINGS = (
     *_SOURCE_ENDINGS, ".json", ".yml", ".yaml", ".toml", ".md", ".mdx", ".py", ".rb", ".go", ".sh", ".html",
 )  # fmt: skip
+_GLOB = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
+_GLOB_PARTS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 _BINARY_LOOK = 8000  # bytes; where git itself looks for a NUL
 _UTF16_LOOK = 64  # bytes; half of the bytes of most texts in UTF-16 are zero
 
@@ -108,21 +110,8 @@ def as_utf8(data: bytes) -> bytes:
 def matches(path: str, pattern: str) -> bool:
     """Return whether a `[check] exclude` pattern covers the path: `*` stays inside a folder, `**` does not."""
     text = pattern.removeprefix("./").removeprefix("/")
-    if text.endswith("/"):
-        text += "**"
-    expression = ""
-    position = 0
-    while position < len(text):
-        if text.startswith("**/", position):
-            expression, position = expression + "(?:.*/)?", position + 3
-        elif text.startswith("**", position):
-            expression, position = expression + ".*", position + 2
-        elif text[position] == "*":
-            expression, position = expression + "[^/]*", position + 1
-        elif text[position] == "?":
-            expression, position = expression + "[^/]", position + 1
-        else:
-            expression, position = expression + re.escape(text[position]), position + 1
+    text += "**" if text.endswith("/") else ""
+    expression = _GLOB.sub(lambda part: _GLOB_PARTS.get(part[0]) or re.escape(part[0]), text)
     if "/" not in text:
         expression = "(?:.*/)?" + expression
     return re.fullmatch(expression + "(?:/.*)?", path) is not None

@@ -132,6 +132,12 @@ def wait_until_ready(
         raise explain(error.failure, str(url), tried) from None
 
 
+def ask_once(url: DatabaseUrl, seconds: float, scripts: Mapping[str, bytes] | None = None) -> Ready:
+    """Try once, as :func:`wait_until_ready` does. Raises AttemptError."""
+    limits = ProbeLimits(deadline=seconds, attempt_timeout=seconds, successes=1)
+    return _Wait(url, limits, _silent, scripts).attempt()
+
+
 def accepts_connections(url: DatabaseUrl, seconds: float) -> bool:
     """Return whether something listens at the database's address; no login, and no driver is imported."""
     import socket

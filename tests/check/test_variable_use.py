@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbswitch.check.variable_use import variables_bound, variables_read
+from dbswitch.check.checkout_rules import variables_bound, variables_read
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,15 @@ from __future__ import annotations
 import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec.structs import replace
 
 from dbswitch.check.doctor import installed_versions, reader_databases, server_and_files
 from dbswitch.check.doctor.doctor_facts import Answer, Facts, TargetFacts, Trouble
-from dbswitch.database.failures import Failure, explain
+from dbswitch.database.failures import AttemptError, Failure, explain
 from dbswitch.database.migrations import read_scripts
-from dbswitch.database.probe import ProbeLimits, wait_until_ready
+from dbswitch.database.probe import ask_once
 from dbswitch.database.tls import advice
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DbswitchError, UrlError
@@ -39,12 +39,6 @@ _WORKERS: Final = 32
 _TUNNELS: Final = frozenset(
     {"ssh", "autossh", "sshd", "kubectl", "cloud_sql_proxy", "cloud-sql-proxy", "flyctl", "fly", "pscale", "socat", "tsh"}
 )  # fmt: skip
-
-
-class _FailedError(Exception):
-    def __init__(self, found: Failure) -> None:
-        super().__init__(found.text)
-        self.failure = found
 
 
 def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = False) -> Facts:
@@ -172,20 +166,13 @@ def _migrating_url(project: Project, target: TargetFacts) -> DatabaseUrl | None:
 def ask(
     url: DatabaseUrl, seconds: float = DEADLINE, *, scripts: Mapping[str, bytes] | None = None
 ) -> tuple[Answer | Trouble, MigrationState | Trouble | None]:
-    """Log in and query the identity, in one attempt of at most `seconds`; with `scripts` compare the migrations too."""
-
-    def once(_attempt: int, found: Failure, _wait: float) -> NoReturn:
-        # Doctor reports the current state; `dbswitch wait` waits.
-        raise _FailedError(found)
-
-    limits = ProbeLimits(deadline=seconds, attempt_timeout=seconds, successes=1)
+    """Log in and query the identity, in one attempt of at most `seconds`."""
     try:
-        ready = wait_until_ready(url, limits, on_retry=once, scripts=scripts)
-    except _FailedError as error:
-        told = explain(error.failure, str(url))
-        return Trouble(f"{error.failure.text} ({error.failure.prisma_code})", told.facts, told.fix), None
-    except DbswitchError as error:
-        return Trouble.of(error), None
+        ready = ask_once(url, seconds, scripts)
+    except AttemptError as error:
+        found, told = error.failure, explain(error.failure, str(url))
+        what = f"{found.text} ({found.prisma_code})" if found.retry else told.what
+        return Trouble(what, told.facts, told.fix), None
     state = ready.migrations
     compared = Trouble.of(explain(state, str(url))) if isinstance(state, Failure) else state
     return Answer(ready.identity, ready.latency * 1000, ready.encrypted, ready.notices), compared

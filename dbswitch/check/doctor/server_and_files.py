@@ -59,7 +59,7 @@ def look_at_server(
             path.name for path in changed_since_start(seen, [project.root / name for name in DEV_FILES])
         ),
         switch=_switch(project.state_dir),
-        unfinished=any(_exists(project.private_dir / name) for name in _UNFINISHED),
+        unfinished=any(os.path.lexists(project.private_dir / name) for name in _UNFINISHED),
     )
     if seen.top is None or not seen.processes or not spec.argv:
         return view, None
@@ -74,14 +74,7 @@ def _next_lock(path: Path) -> NextLock:
             return NextLock.HELD
     except OSError:
         return NextLock.NONE
-    return NextLock.FREE if _exists(path) else NextLock.NONE
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # in an unreadable folder; its permissions are a separate finding
-        return False
+    return NextLock.FREE if os.path.lexists(path) else NextLock.NONE
 
 
 def _switch(state_dir: Path) -> str | None:
