@@ -23,7 +23,7 @@ from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
 from dbswitch.generate.writing import GeneratedFile, is_pristine, kept_copy, sign
 from dbswitch.project.client_file import find_client_file
-from dbswitch.project.generated import find
+from dbswitch.project.generated import MARK, find
 from dbswitch.project.packages import installed_version
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ KIND: Final = "client"
 _ALIAS: Final = re.compile(r"^export \{ prisma as (\w+) \};$", re.MULTILINE)
 _RE_EXPORTED: Final = re.compile(r"^export .* from ['\"][^'\"]+['\"];$", re.MULTILINE)
 _SOURCE_FILE: Final = re.compile(r"\.[mc]?[tj]s$")
-_GENERATED: Final = "// dbswitch:generated "
 _ENGINE_TYPE: Final = re.compile(r"^\s*engineType\s*=\s*\"client\"", re.MULTILINE)
 _RUST_FREE: Final = (6, 16)
 _NEXT_REWRITE: Final = 8
@@ -124,7 +123,7 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
         text = _text(project.root / path)
     names: tuple[str, ...] = ()
     re_exports: tuple[str, ...] = ()
-    if text.startswith(_GENERATED):
+    if text.startswith(MARK):
         names, re_exports = tuple(_ALIAS.findall(text)), tuple(_RE_EXPORTED.findall(text))
     elif text:
         existing = read_existing(project.root, style, found, text)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from dbswitch.durable import read_regular_text
 from dbswitch.project import javascript_text
-from dbswitch.project.generated import source_files
+from dbswitch.project.generated import MARK, source_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,10 @@ _CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
 _DECLARED: Final = re.compile(
     r"^(?P<export>export\s+)?(?:const|let|var)\s+(?P<name>\w+)\s*(?::[^=\n]+)?=(?![=>])\s*"
     r"(?P<value>.*(?:\n(?:[ \t]+|[)}\].?|&]).*)*)",
+    re.MULTILINE,
+)
+_EXPORTED: Final = re.compile(
+    r"^export\s+(?:declare\s+)?(?:async\s+)?(?:const|let|var|function\*?|class|abstract\s+class|type|interface|enum)\s+(\w+)",
     re.MULTILINE,
 )
 _DEFAULT: Final = re.compile(r"^export\s+default\s+(?P<value>.*)", re.MULTILINE)
@@ -61,19 +65,13 @@ class ImportedNames(Struct, frozen=True):
 
 
 class ExistingClient(Struct, frozen=True):
-    """One file.
-
-    Attributes:
-        clients: the names under which it exports the client.
-        re_exports: its `export ... from` statements, which a new file can keep as they are.
-        missing: the imports of names that are neither.
-    """
+    """One file."""
 
     path: str
     text: str
-    clients: tuple[str, ...]
-    re_exports: tuple[str, ...]
-    missing: tuple[ImportedNames, ...]
+    clients: tuple[str, ...]  # the names under which it exports the client
+    re_exports: tuple[str, ...]  # its `export ... from` statements, which a new file can keep as they are
+    missing: tuple[ImportedNames, ...]  # the imports of names that are neither
 
     def line_of(self, pattern: str) -> int | None:
         """Return the number of the first line that the pattern matches in, comments aside."""
@@ -86,27 +84,19 @@ def read_existing(root: Path, style: Style, path: str, text: str) -> ExistingCli
     """Read the client in `path` and every file that imports it."""
     plain = javascript_text.without_comments(text)
     clients = exported_clients(plain)
-    statements = tuple(
-        re.sub(r"\s+", " ", match[0]).rstrip(";") + ";" for match in _RE_EXPORT.finditer(plain)
-    )
-    kept = set(clients)
-    everything = False
-    for match in _RE_EXPORT.finditer(plain):
-        everything |= match["names"] is None
-        kept |= set(_outer_names(match["names"] or ""))
-    own = _other_exports(plain) - kept
-    generated = text.startswith("// dbswitch:generated ")
-
-    def lacking(name: str) -> bool:
-        if name in kept or (generated and name in OWN_NAMES):
-            return False
-        return name in own or name in {"default", "*"} or not everything
-
-    found = (
-        ImportedNames(one.file, one.line, tuple(name for name in one.names if lacking(name)))
-        for one in imports_of(root, style, path)
-    )
-    return ExistingClient(path, text, clients, statements, tuple(one for one in found if one.names))
+    passed_on = list(_RE_EXPORT.finditer(plain))
+    kept = set(clients).union(*(_outer_names(match["names"] or "") for match in passed_on))
+    if text.startswith(MARK):
+        kept |= OWN_NAMES
+    everything = any(match["names"] is None for match in passed_on)
+    own = _other_exports(plain) | {"default", "*"}
+    missing = []
+    for one in imports_of(root, style, path):
+        lacking = (name for name in one.names if name not in kept and (name in own or not everything))
+        if names := tuple(lacking):
+            missing.append(ImportedNames(one.file, one.line, names))
+    statements = (re.sub(r"\s+", " ", match[0]).rstrip(";") + ";" for match in passed_on)
+    return ExistingClient(path, text, clients, tuple(statements), tuple(missing))
 
 
 def exported_clients(plain: str) -> tuple[str, ...]:
@@ -158,24 +148,13 @@ def _is_client(value: str, clients: dict[str, bool]) -> bool:
 
 
 def _other_exports(plain: str) -> set[str]:
-    names = {
-        match[1]
-        for match in re.finditer(
-            r"^export\s+(?:declare\s+)?(?:async\s+)?(?:const|let|var|function\*?|class|abstract\s+class|type|interface|enum)\s+(\w+)",
-            plain,
-            re.MULTILINE,
-        )
-    }
-    for match in _LISTED.finditer(plain):
-        names |= set(_outer_names(match["names"]))
+    names = set(_EXPORTED.findall(plain))
+    names.update(*(_outer_names(match["names"]) for match in _LISTED.finditer(plain)))
     return names | ({"default"} if _DEFAULT.search(plain) else set())
 
 
 def _outer_names(listed: str) -> Iterator[str]:
-    for item in listed.split(","):
-        words = item.split()
-        if words:
-            yield words[-1]
+    return (words[-1] for item in listed.split(",") if (words := item.split()))
 
 
 def _names(match: re.Match[str], plain: str) -> tuple[str, ...]:
@@ -192,12 +171,8 @@ def _names(match: re.Match[str], plain: str) -> tuple[str, ...]:
     if what == "*":
         return ("*",)
     before, _, listed = what.partition("{")
-    names = ["default"] if before.strip(" ,\n") else []
-    for item in listed.rstrip("} \n").split(","):
-        words = [word for word in item.split() if word != "type"]
-        if words:
-            names.append(words[0])
-    return tuple(names)
+    items = ([word for word in item.split() if word != "type"] for item in listed.rstrip("} \n").split(","))
+    return (*(("default",) if before.strip(" ,\n") else ()), *(words[0] for words in items if words))
 
 
 def _candidates(importer: str, source: str, style: Style) -> Iterator[str]:

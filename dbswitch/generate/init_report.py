@@ -24,24 +24,23 @@ def active_target(project: Project, targets: tuple[TargetRef, ...]) -> Active | 
 
 def summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str | None) -> tuple[str, ...]:
     """Return what was found, in sentences."""
-    parts = []
-    if project.next is not None:
-        parts.append(f"Next.js {project.next.version}")
-    if project.prisma is not None:
-        parts.append(f"Prisma {project.prisma.version}")
-    lines = [f"This project uses {' and '.join(parts) or 'neither Next.js nor Prisma'}."]
+    found = {"Next.js": project.next, "Prisma": project.prisma}
+    parts = [f"{name} {one.version}" for name, one in found.items() if one is not None]
+    server = "It has no dev script, so dbswitch only changes its env files."
     if project.dev_script:
-        lines.append(
+        server = (
             f"`{project.dev_script}` is its dev server; dbswitch starts it with {project.package_manager}."
         )
-    else:
-        lines.append("It has no dev script, so dbswitch only changes its env files.")
-    present = [name for name in DEV_FILES if (project.root / name).exists()]
-    lines.append(f"Its env files: {', '.join(present)}." if present else "It has no env files yet.")
+    present = _env_files(project)
+    lines = [
+        f"This project uses {' and '.join(parts) or 'neither Next.js nor Prisma'}.",
+        server,
+        f"Its env files: {present}." if present else "It has no env files yet.",
+    ]
     for ref in targets:
-        place = ", ".join(sorted({one.text for one in ref.places}))
+        place = ", ".join(sorted({one.text for one in ref.places})) or "a database"
         protected = "; it is protected, so a switch to it asks first" if ref.protected else ""
-        lines.append(f"{ref.name} is {place or 'a database'}, from {ref.source}{protected}.")
+        lines.append(f"{ref.name} is {place}, from {ref.source}{protected}.")
     if not targets:
         lines.append("It has only one database, so there is nothing to switch to yet.")
     elif isinstance(on, str):
@@ -49,6 +48,10 @@ def summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str |
     elif on is not None:
         lines.append(f"In use now: {on.text}.")
     return tuple(lines)
+
+
+def _env_files(project: Project) -> str:
+    return ", ".join(name for name in DEV_FILES if (project.root / name).exists())
 
 
 def next_steps(project: Project, targets: tuple[TargetRef, ...], on: Active | str | None) -> tuple[str, ...]:
@@ -77,24 +80,22 @@ def found(
     project: Project, targets: tuple[TargetRef, ...], on: Active | str | None
 ) -> tuple[tuple[str, str], ...]:
     """Return the same as pairs of label and value, for programs."""
-    lines: list[tuple[str, str]] = []
-    if project.next is not None:
-        lines.append(
-            ("Next.js", project.next.version + ("" if project.next.installed else " (not installed yet)"))
-        )
-    if project.prisma is not None:
-        prisma = project.prisma
-        lines.append(("Prisma", prisma.version + ("" if prisma.installed else " (not installed yet)")))
-        lines.append(("Prisma CLI reads", ", ".join(prisma.env_files) or "no env file"))
-    lines.append(("package manager", f"{project.package_manager} ({project.packages.manager_source})"))
-    lines.append(("dev script", project.dev_script or "none"))
-    present = [name for name in DEV_FILES if (project.root / name).exists()]
-    lines.append(("env files", ", ".join(present) or "none"))
-    lines.extend(
-        (f"target {ref.name}", ref.source + (" (protected)" if ref.protected else "")) for ref in targets
+    known = {"Next.js": project.next, "Prisma": project.prisma}
+    prisma = project.prisma
+    return (
+        *(
+            (name, one.version + ("" if one.installed else " (not installed yet)"))
+            for name, one in known.items()
+            if one is not None
+        ),
+        *(
+            (("Prisma CLI reads", ", ".join(prisma.env_files) or "no env file"),)
+            if prisma is not None
+            else ()
+        ),
+        ("package manager", f"{project.package_manager} ({project.packages.manager_source})"),
+        ("dev script", project.dev_script or "none"),
+        ("env files", _env_files(project) or "none"),
+        *((f"target {ref.name}", ref.source + (" (protected)" if ref.protected else "")) for ref in targets),
+        ("targets", "none yet") if on is None else ("active", on if isinstance(on, str) else on.text),
     )
-    if on is None:
-        lines.append(("targets", "none yet"))
-    else:
-        lines.append(("active", on if isinstance(on, str) else on.text))
-    return tuple(lines)

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.durable import replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.generate import existing_client, scaffold
 from dbswitch.generate.package_scripts import remove_scripts
 from dbswitch.generate.style import read_style
-from dbswitch.generate.writing import REPLACED, current_content, is_pristine, kept_copy
+from dbswitch.generate.writing import (
+    REPLACED,
+    FileAction,
+    PlannedFile,
+    current_content,
+    is_pristine,
+    kept_copy,
+)
 from dbswitch.project.generated import find
 
 if TYPE_CHECKING:
@@ -27,37 +34,17 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
 
-class RemovalAction(StrEnum):
-    """What happens to one file or folder."""
-
-    REMOVE = "remove"
-    RESTORE = "restore"  # the user's own file is restored
-    EDIT = "edit"  # some lines are removed
-    KEEP = "keep"  # it is the user's own file
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalItem:
-    """One file or folder of the plan; `name` is relative to the project, `new` its content afterwards."""
-
-    name: str
-    action: RemovalAction
-    detail: str
-    new: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalPlan:
+class RemovalPlan(Struct, frozen=True):
     """What is removed, and what the user has to do afterwards."""
 
     root: Path
-    items: tuple[RemovalItem, ...]
+    items: tuple[PlannedFile, ...]
     notices: tuple[str, ...]
 
     @property
-    def changes(self) -> tuple[RemovalItem, ...]:
+    def changes(self) -> tuple[PlannedFile, ...]:
         """The items that change something."""
-        return tuple(item for item in self.items if item.action is not RemovalAction.KEEP)
+        return tuple(item for item in self.items if item.action is not FileAction.KEEP)
 
 
 def plan_removal(project: Project) -> RemovalPlan:
@@ -69,10 +56,10 @@ def plan_removal(project: Project) -> RemovalPlan:
     root = project.root
     generated = [_generated(root, path, kind) for path, kind in find(project).files]
     folders = {".dbswitch": "the token, logs and history"}
-    if all(one.action is not RemovalAction.KEEP for one in generated):
+    if all(one.action is not FileAction.KEEP for one in generated):
         folders[REPLACED] = "the copies of your files"
     existing = [
-        RemovalItem(name, RemovalAction.REMOVE, detail)
+        PlannedFile(name, FileAction.REMOVE, detail)
         for name, detail in folders.items()
         if os.path.lexists(root / name)
     ]
@@ -105,41 +92,41 @@ def apply_removal(plan: RemovalPlan) -> None:
             ) from None
 
 
-def _generated(root: Path, path: str, kind: str) -> RemovalItem:
+def _generated(root: Path, path: str, kind: str) -> PlannedFile:
     if not is_pristine(current_content(root / path) or b""):
-        return RemovalItem(path, RemovalAction.KEEP, "generated but edited since, so it is yours")
+        return PlannedFile(path, FileAction.KEEP, "generated but edited since, so it is yours")
     original = current_content(root / kept_copy(path))
     if original is not None:
-        return RemovalItem(path, RemovalAction.RESTORE, "your file is restored", original)
-    return RemovalItem(path, RemovalAction.REMOVE, f"generated ({kind})")
+        return PlannedFile(path, FileAction.RESTORE, "your file is restored", original)
+    return PlannedFile(path, FileAction.REMOVE, f"generated ({kind})")
 
 
-def _templates(project: Project) -> Iterator[RemovalItem]:
+def _templates(project: Project) -> Iterator[PlannedFile]:
     for name, content in scaffold.template_files(project):
         found = current_content(project.root / name)
         if found == content:
-            yield RemovalItem(name, RemovalAction.REMOVE, "unchanged since `dbswitch init`")
+            yield PlannedFile(name, FileAction.REMOVE, "unchanged since `dbswitch init`")
         elif found is not None:
-            yield RemovalItem(name, RemovalAction.KEEP, "edited, so it is yours: remove it by hand")
+            yield PlannedFile(name, FileAction.KEEP, "edited, so it is yours: remove it by hand")
 
 
-def _edited(root: Path) -> Iterator[RemovalItem]:
+def _edited(root: Path) -> Iterator[PlannedFile]:
     ignore = current_content(root / ".gitignore")
     left = None if ignore is None else scaffold.without_ignore_block(ignore)
     if left is not None and left != ignore:
-        action = RemovalAction.EDIT if left.strip() else RemovalAction.REMOVE
-        yield RemovalItem(".gitignore", action, "the entries of dbswitch", left if left.strip() else None)
+        action = FileAction.EDIT if left.strip() else FileAction.REMOVE
+        yield PlannedFile(".gitignore", action, "the entries of dbswitch", left if left.strip() else None)
     manifest = current_content(root / "package.json")
     if manifest is not None:
         text = manifest.decode("utf-8", "surrogateescape")
         shorter = remove_scripts(text)
         if shorter != text:
             content = shorter.encode("utf-8", "surrogateescape")
-            yield RemovalItem("package.json", RemovalAction.EDIT, "the scripts `db:...`", content)
+            yield PlannedFile("package.json", FileAction.EDIT, "the scripts `db:...`", content)
 
 
-def _broken_imports(root: Path, generated: list[RemovalItem]) -> Iterator[str]:
-    gone = {item.name for item in generated if item.action is RemovalAction.REMOVE}
+def _broken_imports(root: Path, generated: list[PlannedFile]) -> Iterator[str]:
+    gone = {item.name for item in generated if item.action is FileAction.REMOVE}
     style = read_style(root)
     for name in sorted(gone):
         for one in existing_client.imports_of(root, style, name):

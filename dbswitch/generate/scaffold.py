@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +26,7 @@ from dbswitch.errors import ConfigError
 from dbswitch.generate.init_report import active_target, found, next_steps, summary
 from dbswitch.generate.package_scripts import add_scripts
 from dbswitch.generate.template import read_template
-from dbswitch.generate.writing import current_content
+from dbswitch.generate.writing import READABLE, FileAction, PlannedFile, current_content
 from dbswitch.project.discovery import STATE_DIR, load
 from dbswitch.project.git import ignored_files
 from dbswitch.project.targets import list_targets
@@ -37,30 +35,8 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
 
-_PLAIN_FILE = 0o644
 _IGNORE_ENTRIES = frozenset({f"{STATE_DIR}/", "env/*.env", ".env*.local", ".env", ".env.development"})
 _IGNORE_HEADER = b"# dbswitch: values and state that belong to this machine"
-
-
-class Action(StrEnum):
-    """What happens to one file."""
-
-    CREATE = "create"
-    APPEND = "append"  # lines are added at its end
-    EDIT = "edit"  # lines are added inside it
-    KEEP = "keep"  # it is there already
-
-
-@dataclass(frozen=True, slots=True)
-class InitItem:
-    """One file of the plan."""
-
-    name: str  # relative to the project
-    action: Action
-    detail: str  # what it is for, or what is added, for display
-    old: bytes | None = field(default=None, repr=False)  # its content now, None where it does not exist
-    new: bytes | None = field(default=None, repr=False)  # its content afterwards; may be a secret (the token)
-    mode: int = _PLAIN_FILE
 
 
 class InitPlan(Struct, frozen=True):
@@ -68,15 +44,15 @@ class InitPlan(Struct, frozen=True):
 
     root: Path
     found: tuple[tuple[str, str], ...]  # (label, value) pairs for programs
-    items: tuple[InitItem, ...]
+    items: tuple[PlannedFile, ...]
     notices: tuple[str, ...] = ()  # what the user should check: files that git tracks, readers that disagree
     summary: tuple[str, ...] = ()  # what was found, in sentences
     next_steps: tuple[str, ...] = ()  # what to run or to edit after it
 
     @property
-    def changes(self) -> tuple[InitItem, ...]:
+    def changes(self) -> tuple[PlannedFile, ...]:
         """The items that would write something."""
-        return tuple(item for item in self.items if item.action is not Action.KEEP)
+        return tuple(item for item in self.items if item.action is not FileAction.KEEP)
 
 
 def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
@@ -106,7 +82,7 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
     if scripts:
         item = _scripts(project, targets)
         items.append(item)
-        if item.action is Action.KEEP and item.old is not None and item.new is None:
+        if item.action is FileAction.KEEP and item.old is not None and item.new is None:
             notices.append(item.detail)
     on = active_target(project, targets)
     report = (found(project, targets, on), summary(project, targets, on), next_steps(project, targets, on))
@@ -186,13 +162,13 @@ def _template(name: str) -> bytes:
     return read_template(f"project/{name}").encode()
 
 
-def _create(project: Project, name: str, detail: str, content: bytes, mode: int = _PLAIN_FILE) -> InitItem:
+def _create(project: Project, name: str, detail: str, content: bytes, mode: int = READABLE) -> PlannedFile:
     if os.path.lexists(project.root / name):
-        return InitItem(name, Action.KEEP, "exists already")
-    return InitItem(name, Action.CREATE, detail, new=content, mode=mode)
+        return PlannedFile(name, FileAction.KEEP, "exists already")
+    return PlannedFile(name, FileAction.CREATE, detail, new=content, mode=mode)
 
 
-def _env_templates(project: Project, targets: tuple[TargetRef, ...]) -> list[InitItem]:
+def _env_templates(project: Project, targets: tuple[TargetRef, ...]) -> list[PlannedFile]:
     known = {name for ref in targets for name in (ref.name, *ref.aliases)}
     files = {name: f"env/{name}.env.example" for name in ("local", "prod")}
     return [
@@ -231,18 +207,18 @@ def without_ignore_block(content: bytes) -> bytes:
     return b"".join(lines[:start] + lines[end:])
 
 
-def _ignore(project: Project) -> InitItem:
+def _ignore(project: Project) -> PlannedFile:
     old = current_content(project.root / ".gitignore")
     before = old or b""
     wanted = _ignore_entries(project, before)
     if not wanted:
-        return InitItem(".gitignore", Action.KEEP, "has every entry")
+        return PlannedFile(".gitignore", FileAction.KEEP, "has every entry")
     line_end = b"\r\n" if b"\r\n" in before else b"\n"
     lead = b"" if not before or before.endswith(b"\n") else line_end
     block = line_end.join([_IGNORE_HEADER, *(entry.encode() for entry in wanted), b""])
     new = before + lead + (line_end if before else b"") + block
-    action = Action.CREATE if old is None else Action.APPEND
-    return InitItem(".gitignore", action, ", ".join(wanted), old, new)
+    action = FileAction.CREATE if old is None else FileAction.APPEND
+    return PlannedFile(".gitignore", action, ", ".join(wanted), new, old)
 
 
 def _ignore_entries(project: Project, gitignore: bytes) -> tuple[str, ...]:
@@ -269,18 +245,18 @@ def _ignore_entries(project: Project, gitignore: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(missing))
 
 
-def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> InitItem:
+def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> PlannedFile:
     path = project.root / "package.json"
     if project.manifest.path is None:
-        return InitItem("package.json", Action.KEEP, "does not exist")
+        return PlannedFile("package.json", FileAction.KEEP, "does not exist")
     old = read_regular(path)
     names = tuple(ref.name for ref in targets) or ("local", "prod")
     wanted = {f"db:{name}": f"dbswitch {name}" for name in names} | {"db:status": "dbswitch status"}
     new = add_scripts(old.decode("utf-8", "surrogateescape"), wanted)
     if new is None:
         detail = "package.json cannot be edited safely: add the scripts by hand"
-        return InitItem("package.json", Action.KEEP, detail, old)
+        return PlannedFile("package.json", FileAction.KEEP, detail, old=old)
     content = new.encode("utf-8", "surrogateescape")
     if content == old:
-        return InitItem("package.json", Action.KEEP, "has the scripts")
-    return InitItem("package.json", Action.EDIT, ", ".join(wanted), old, content)
+        return PlannedFile("package.json", FileAction.KEEP, "has the scripts")
+    return PlannedFile("package.json", FileAction.EDIT, ", ".join(wanted), content, old)

@@ -5,6 +5,7 @@ The user's own file is replaced only with --force, and a copy is kept.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,30 @@ if TYPE_CHECKING:
 
 REPLACED: Final = "dbswitch-replaced"  # at the project's root: it holds the user's own files, not a cache
 _SUFFIX: Final = ".original"  # so that TypeScript and linters ignore the copies
-_READABLE: Final = 0o644
+READABLE: Final = 0o644
+
+
+class FileAction(StrEnum):
+    """What `init` or `uninstall` does to one file or folder."""
+
+    CREATE = "create"
+    APPEND = "append"  # lines are added at its end
+    EDIT = "edit"  # lines inside it are added or removed
+    REMOVE = "remove"
+    RESTORE = "restore"  # the user's own file is restored
+    KEEP = "keep"  # it is there already, or it is the user's own file
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file or folder in the plan of `init` or `uninstall`."""
+
+    name: str  # relative to the project
+    action: FileAction
+    detail: str  # what it is for, or what is added or removed, for display
+    new: bytes | None = field(default=None, repr=False)  # its content afterwards; may be a secret (the token)
+    old: bytes | None = field(default=None, repr=False)  # its content now, None where it does not exist
+    mode: int = READABLE
 
 
 class FileState(StrEnum):
@@ -134,8 +158,8 @@ def _place(root: Path, file: GeneratedFile, *, keep: bool) -> None:
         ignore = root / REPLACED / ".gitignore"
         if not ignore.exists():
             replace_file(
-                ignore, b"# Your own files, which `dbswitch generate --force` replaced.\n*\n", mode=_READABLE
+                ignore, b"# Your own files, which `dbswitch generate --force` replaced.\n*\n", mode=READABLE
             )
         replace_file(copy, read_regular(place), mode=place.stat().st_mode & 0o777)
     make_folders(place.parent)
-    replace_file(place, file.content, mode=place.stat().st_mode & 0o777 if place.exists() else _READABLE)
+    replace_file(place, file.content, mode=place.stat().st_mode & 0o777 if place.exists() else READABLE)

@@ -12,7 +12,8 @@ from hypothesis import given, strategies as st
 import dbswitch.generate
 from dbswitch.errors import ConfigError
 from dbswitch.generate.package_scripts import add_scripts
-from dbswitch.generate.scaffold import Action, apply_init, plan_init
+from dbswitch.generate.scaffold import apply_init, plan_init
+from dbswitch.generate.writing import FileAction
 from dbswitch.project.config import Config, parse
 from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets
@@ -104,7 +105,7 @@ def test_what_is_written_is_ignored_by_git_and_the_templates_are_not(app):
 def test_ignore_entries_are_only_added_where_git_does_not_ignore_already(app):
     (app / ".gitignore").write_bytes(b"node_modules\r\n.env*\r\n/env/*.env")
     plan = plan_init(app)
-    assert actions(plan)[".gitignore"] is Action.APPEND
+    assert actions(plan)[".gitignore"] is FileAction.APPEND
     apply_init(plan)
     assert (app / ".gitignore").read_bytes() == (
         b"node_modules\r\n.env*\r\n/env/*.env\r\n\r\n"
@@ -128,7 +129,7 @@ def test_nothing_that_exists_is_overwritten(app):
     apply_init(plan)
     for name in ("dbswitch.toml", "env/local.env.example", ".dbswitch/token"):
         assert (app / name).read_text() == "# mine\n"
-        assert actions(plan)[name] is Action.KEEP
+        assert actions(plan)[name] is FileAction.KEEP
 
 
 def test_a_file_that_appears_after_the_plan_is_left_alone(app):
