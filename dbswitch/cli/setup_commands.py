@@ -19,7 +19,7 @@ from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.generate.removal import apply_removal, plan_removal
 from dbswitch.generate.scaffold import apply_init, plan_init
-from dbswitch.project import reader_files, server_spec
+from dbswitch.project import reader_profiles, server_spec
 from dbswitch.project.discovery import discover
 from dbswitch.server.observation import find
 from dbswitch.switch import run_event_files, servers
@@ -139,7 +139,7 @@ def _agreed(context: CommandContext) -> bool:
 def _env_changes(project: Project) -> tuple[FileChange, ...]:
     """Return the env files with their present values and without dbswitch's comments."""
     changes = []
-    for name, content in reader_files.read(project).items():
+    for name, content in reader_profiles.read_files(project).items():
         new = Document.parse(content, name).without_notes().render() if name in DEV_FILES else content
         if new != content:
             changes.append(FileChange(project.root / name, content, new))

@@ -14,7 +14,7 @@ from dbswitch.database.read_only import asks_read_only
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
 from dbswitch.errors import DbswitchError, UrlError
-from dbswitch.project import entered, reader_files
+from dbswitch.project import entered, reader_profiles
 from dbswitch.project.reader_profiles import profiles, url_variables
 from dbswitch.project.targets import Target, as_read_only, list_targets, resolve_ref
 from dbswitch.project.value_origin import ValueOrigin
@@ -165,7 +165,7 @@ class _Comparison:
     def __init__(self, project: Project, ambient: Mapping[str, str], *, run_commands: bool) -> None:
         self._project = project
         self._ambient = ambient
-        self._files = reader_files.read(project)
+        self._files = reader_profiles.read_files(project)
         self._written = entered.load(project.private_dir)
         self._refs = list_targets(project, ambient=ambient)
         self._origins: dict[str, ValueOrigin] = {}
@@ -201,22 +201,23 @@ class _Comparison:
             place=place_in(value),
             read_only=asks_read_only(value),
         )
-        candidates = self._setting(key, value)
         # What a command printed is known from the switch that wrote it.
         names = [one for one in self._written.targets_of(key, value) if one in self.unresolved]
-        if not candidates and not names:
-            candidates = self._leading_to(key, value)
-        if not candidates and not names:
-            names = self._remembered(key, value)
+        targets = self._setting(key, value)
+        if not targets and not names:
+            targets, names = self._leading_to(key, value), self._remembered(key, value)
         states = [
-            replace(
-                here,
-                target=one.name,
-                differing=self._differing(profile, one, key, found),
-                foreign=self._foreign(one, found),
-            )
-            for one in candidates
-        ] or [replace(here, target=name, differing=self._changed(name, found)) for name in names]
+            *(
+                replace(
+                    here,
+                    target=one.name,
+                    differing=self._differing(profile, one, key, found),
+                    foreign=self._foreign(one, found),
+                )
+                for one in targets
+            ),
+            *(replace(here, target=name, differing=self._changed(name, found)) for name in names),
+        ]
         return min(states, key=lambda one: (one.target != preferred, not one.whole), default=here)
 
     def _setting(self, key: str, value: str) -> list[Target]:

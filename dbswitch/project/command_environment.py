@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.precedence import AMBIENT, all_effective
 from dbswitch.errors import EnvFileError
-from dbswitch.project import entered, reader_files
+from dbswitch.project import entered, reader_profiles
 from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.targets import list_targets
 from dbswitch.project.value_origin import ValueOrigin
@@ -65,7 +65,7 @@ def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> 
         )
     )
     values = {key: value for key, value in ambient.items() if key not in removed} | dict(target.variables)
-    files = reader_files.read(project)
+    files = reader_profiles.read_files(project)
     profiles = all_profiles(project)
     emptied = sorted(
         {got.key for _, got in _from_files(profiles, files, values) if wrong(got.key, got.value or "")}

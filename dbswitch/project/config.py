@@ -1,7 +1,4 @@
-"""`dbswitch.toml`: every setting with its type, default and unit. Every key is documented in `docs/reference/config.md`.
-
-All of it is optional; a project without the file works with the defaults.
-"""
+"""`dbswitch.toml`: every setting with its type, default and unit. Every key is documented in `docs/reference/config.md`."""
 
 from __future__ import annotations
 

@@ -61,11 +61,7 @@ class Project(Struct, frozen=True):
 
     @property
     def private_dir(self) -> Path:
-        """The user's folder for what makes dbswitch act: journal, records, history; it need not exist yet.
-
-        Raises:
-            ConfigError: as :func:`dbswitch.state_folder.of_project`.
-        """
+        """The user's folder for what makes dbswitch act: journal, records, history; it need not exist yet."""
         return state_folder.of_project(self.root)
 
     @property
@@ -140,11 +136,7 @@ def discover(start: Path) -> Project:
 
 
 def load(root: Path) -> Project:
-    """Return the project whose root is exactly `root`.
-
-    Raises:
-        ConfigError: dbswitch.toml or package.json cannot be read.
-    """
+    """Return the project whose root is exactly `root`. Raises ConfigError as :func:`discover`."""
     config = configuration.load(root)
     manifest = read_manifest(root)
     prisma = read_prisma(root, manifest)

@@ -105,12 +105,7 @@ def run(
 
 
 def top_level(folder: Path, *, from_hook: bool = False) -> Path | None:
-    """Return the top of the git work tree that `folder` is in, None without one.
-
-    Raises:
-        DubiousOwnershipError: git refuses because another user owns the repository.
-        GitError: any other failure.
-    """
+    """Return the top of the git work tree that `folder` is in, None without one. Raises GitError as :func:`run`."""
     try:
         output = run(folder, "rev-parse", "--show-toplevel", from_hook=from_hook)
     except NoRepositoryError:
@@ -126,10 +121,7 @@ def top_level(folder: Path, *, from_hook: bool = False) -> Path | None:
 def tracked_files(root: Path, patterns: tuple[str, ...]) -> frozenset[str]:
     """Return the tracked files under `root` that match git pathspecs, as paths relative to `root`.
 
-    Without git or a repository no file is tracked.
-
-    Raises:
-        GitError: there is a repository, but git fails.
+    Without git or a repository no file is tracked. Raises GitError if there is a repository, but git fails.
     """
     try:
         return split_names(run(root, "ls-files", "-z", "--", *patterns))

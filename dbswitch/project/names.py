@@ -9,25 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 COMMANDS = (
-    "switch",
-    "status",
-    "targets",
-    "dev",
-    "stop",
-    "restart",
-    "logs",
-    "wait",
-    "check",
-    "doctor",
-    "init",
-    "generate",
-    "exec",
-    "mark",
-    "history",
-    "open",
-    "demo",
-    "uninstall",
-)
+    "switch", "status", "targets", "dev", "stop", "restart", "logs", "wait", "check", "doctor", "init", "generate",
+    "exec", "history", "open", "demo", "uninstall",
+)  # fmt: skip
 # A target may not have one of these names: `dbswitch NAME` would be ambiguous.
 RESERVED = frozenset({*COMMANDS, "help", "use", "version"})
 # The first of a family is the name shown; each family is one target unless a project keeps several apart.
@@ -36,16 +20,8 @@ FAMILIES = (("prod", "production"), ("local", "development", "dev"))
 PROTECTED_WORDS = frozenset({"prod", "production", "live"})
 # `DATABASE_URL_UNPOOLED` is a second route to the same database (named so by Neon, Vercel, Supabase), not a target.
 _WAYS = (
-    "NON_POOLING",
-    "NONPOOLING",
-    "UNPOOLED",
-    "POOLED",
-    "POOLER",
-    "DIRECT",
-    "SHADOW",
-    "NO_SSL",
-    "READONLY",
-)
+    "NON_POOLING", "NONPOOLING", "UNPOOLED", "POOLED", "POOLER", "DIRECT", "SHADOW", "NO_SSL", "READONLY",
+)  # fmt: skip
 # After a suffix these are routes too; `DATABASE_URL_PROD_READONLY` is another role and a separate target.
 _WAYS_BEHIND = tuple(way for way in _WAYS if way != "READONLY")
 NAME_RULE = "use letters, digits, - and _, beginning with a letter or digit"

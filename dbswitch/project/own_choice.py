@@ -29,12 +29,7 @@ _MOST = 5  # lines that are reported
 
 
 def own_choices(root: Path, url_variables: Sequence[str]) -> tuple[str, ...]:
-    """Return `file:line reads NAME` for lines that read another variable or file than the one that a switch changes.
-
-    Args:
-        root: the project.
-        url_variables: the variables that hold the app's URL; `DATABASE_URL_PRODUCTION` is a further one of `DATABASE_URL`.
-    """
+    """Return `file:line reads NAME` for lines that read another variable or file than `url_variables`, which a switch changes."""
     names = "|".join(re.escape(name) for name in url_variables)
     own = "".join(rf"(?!{re.escape(name)}\b)" for name in url_variables)
     further = re.compile(rf"\b{own}(?:{names})_(?:[A-Z0-9_]+|\$\{{|[\"'`]\s*\+)")

@@ -1,10 +1,12 @@
-"""Who reads which env files in this project: the profiles that `envfiles/precedence.py` computes with. Pure."""
+"""Who reads which env files in this project: the profiles that `envfiles/precedence.py` computes with, and the files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile
+from dbswitch.errors import EnvFileError
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
@@ -32,3 +34,22 @@ def all_profiles(project: Project) -> tuple[ReaderProfile, ...]:
 def url_variables(project: Project, reader: Reader) -> tuple[str, ...]:
     """Return the variables that a reader takes the database's URL from; the first that is set counts."""
     return project.cli_variables if reader is Reader.PRISMA else (project.primary_variable,)
+
+
+def read_files(project: Project) -> dict[str, bytes]:
+    """Return name and content of all files that some reader reads; one of production that cannot be read is left out.
+
+    Raises:
+        EnvFileError: a file of Next.js dev or the Prisma CLI cannot be read.
+    """
+    found: dict[str, bytes] = {}
+    for profile in all_profiles(project):
+        for name in profile.files:
+            if name in found:
+                continue
+            try:
+                found |= read_env_files(project.root, (name,))
+            except EnvFileError:
+                if profile.reader is not Reader.NEXT_START:
+                    raise
+    return found

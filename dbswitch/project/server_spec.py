@@ -58,18 +58,9 @@ def build(project: Project, ambient: Mapping[str, str] | None = None) -> ServerS
 def _command(project: Project) -> DevCommand:
     from dbswitch.server.nextjs import DevCommand, dev_command
 
-    packages = project.packages
-    scripts = project.manifest.scripts
-    name = packages.dev_script_name
-    if name is None:
-        if project.next is None:
-            found = DevCommand((), port_flag=False, is_next=False)
-        else:
-            found = dev_command(project.root, {"dev": "next dev"}, manager=packages.manager.value)
-    else:
-        found = dev_command(project.root, scripts, script=name, manager=packages.manager.value)
-    configured = project.config.server.command
-    if not configured:
-        return found
-    # A configured command gets its port through PORT; host and scheme of the dev script may not hold for it.
-    return DevCommand(configured, port_flag=False, is_next=project.next is not None)
+    configured, name = project.config.server.command, project.packages.dev_script_name
+    if configured or (name is None and project.next is None):
+        # A configured command gets its port through PORT; host and scheme of the dev script may not hold for it.
+        return DevCommand(configured, port_flag=False, is_next=project.next is not None)
+    scripts = project.manifest.scripts if name is not None else {"dev": "next dev"}
+    return dev_command(project.root, scripts, script=name or "dev", manager=project.package_manager)

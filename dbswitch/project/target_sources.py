@@ -37,12 +37,9 @@ class TargetRef(Struct, frozen=True):
     """A target that was found. Its values come from `path`, else from `suffixed`, else from `settings`.
 
     Attributes:
-        name: the name that is shown and typed.
         source: where it comes from, for display.
-        aliases: its other names.
         path: of its file in dotenv format, relative to the project.
         suffixed: the variables of the env files that define its variables: `DATABASE_URL_PROD` to `DATABASE_URL`.
-        settings: its `[targets.NAME]`, where there is one.
         shadowed: sources of the same name that are not used.
         values: what it sets, as written; empty where it is not set now. None: a command would have to be run, or the
             source cannot be read.
@@ -73,11 +70,7 @@ class TargetRef(Struct, frozen=True):
 
 
 def find_targets(project: Project) -> tuple[TargetRef, ...]:
-    """Return the targets of each source, in the order of the sources; a name may occur once in each.
-
-    Raises:
-        EnvFileError: an env file cannot be read.
-    """
+    """Return the targets of each source, in the order of the sources; a name may occur once in each."""
     found: list[TargetRef] = []
     for refs in (_in_folder(project), _with_suffix(project), _configured(project)):
         shown = names.shown_names(tuple(ref.name for ref in refs))
@@ -173,11 +166,7 @@ def read_values(
 ) -> SecretValues:
     """Return what a target sets, as written. A `command` target runs its command.
 
-    Args:
-        project: where to look.
-        ref: a listed target.
-        ambient: the process environment for `url_from` and `from`.
-        lenient: a variable whose source is not set is empty, instead of an error.
+    `ambient` is the process environment for `url_from` and `from`; if `lenient`, a variable whose source is not set is empty.
 
     Raises:
         ConfigError: its source cannot be read, or its command failed.

@@ -31,11 +31,7 @@ def is_postgres(value: str) -> bool:
 
 
 def bound_variables(root: Path) -> tuple[SecretValues, dict[str, str]]:
-    """Return what the dev env files bind, highest precedence winning, and the file each comes from.
-
-    Raises:
-        EnvFileError: an env file cannot be read.
-    """
+    """Return what the dev env files bind, highest precedence winning, and the file each comes from."""
     files = read_env_files(root)
     values: dict[str, str] = {}
     where: dict[str, str] = {}
@@ -82,11 +78,7 @@ def read_target_file(path: Path, shown: str) -> SecretValues:
 
 
 def parse_dotenv(text: str, shown: str) -> SecretValues:
-    """Return the bindings in dotenv text as python-dotenv reads them.
-
-    Raises:
-        ConfigError: a line is not a binding.
-    """
+    """Return the bindings in dotenv text as python-dotenv reads them. Raises ConfigError as :func:`read_target_file`."""
     from dotenv.parser import parse_stream
 
     values: dict[str, str] = {}

@@ -31,7 +31,6 @@ class Target(Struct, frozen=True):
     Attributes:
         variables: what it sets, URLs in the form that every reader reads alike.
         primary: the variable that holds `url`.
-        settings: its `[targets.NAME]`, where there is one.
         read_only: its URLs ask for read-only sessions, although its source does not say so.
     """
 
@@ -113,8 +112,7 @@ def lookup(project: Project, name: str, *, ambient: Mapping[str, str] | None = N
 
     Raises:
         UsageError: no such target; the message has the close names and the list.
-        ConfigError: the targets cannot be listed.
-        EnvFileError: an env file cannot be read.
+        DbswitchError: as :func:`list_targets`.
     """
     targets = list_targets(project, ambient=ambient)
     wanted = name.lower()

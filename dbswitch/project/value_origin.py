@@ -12,7 +12,7 @@ from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, all_effective
 from dbswitch.project.config import FromVariable
 from dbswitch.project.names import has_suffix, split_url_key
-from dbswitch.project.protection import explicit, places_in
+from dbswitch.project.protection import USUAL_URLS, explicit, places_in
 from dbswitch.project.target_values import bound_variables
 from dbswitch.project.targets import known_values, list_targets, variable_names
 
@@ -131,8 +131,9 @@ def is_guarded(project: Project, target: Target, entered: Entered, ambient: Mapp
 def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str]:
     bound, _ = bound_variables(project.root)
     suffixes = {name.upper().replace("-", "_") for ref in refs for name in (ref.name, *ref.aliases)}
-    # `DATABASE_URL_UNPOOLED_PROD` is a definition also where it is left over from a target.
-    found = {key for key in bound if has_suffix(key, suffixes) or split_url_key(key, project.url_variables)}
+    # `DATABASE_URL_UNPOOLED_PROD` and `DIRECT_URL_PROD` are definitions also where they are left over from a target.
+    urls = (*project.url_variables, *USUAL_URLS)
+    found = {key for key in bound if has_suffix(key, suffixes) or split_url_key(key, urls)}
     for ref in refs:
         found |= set(ref.suffixed)
         if ref.settings is not None:
@@ -143,12 +144,7 @@ def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str
 
 
 class ServedUrl(Struct, frozen=True):
-    """A variable that leads to the database of the protected target `owner`.
-
-    Attributes:
-        source: the file that the readers take it from.
-        line: of the binding in the file.
-    """
+    """A variable, and where the readers take it from, that leads to the database of the protected target `owner`."""
 
     variable: str
     owner: str
@@ -190,12 +186,7 @@ def _line(data: bytes, key: str) -> int:
 
 
 class Exported(Struct, frozen=True):
-    """One such variable.
-
-    Attributes:
-        place: where it leads, for display; None where it is not a URL.
-        target: the target whose database that is, as far as it is known.
-    """
+    """A variable that the shell exports; `place` is where it leads, `target` whose database that is, as far as it is known."""
 
     variable: str
     place: str | None

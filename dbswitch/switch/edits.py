@@ -12,7 +12,7 @@ from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.placement import Knowledge, plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, EnvFileError
-from dbswitch.project import entered, reader_files, reader_profiles, targets
+from dbswitch.project import entered, reader_profiles, targets
 from dbswitch.project.protection import places_in
 from dbswitch.project.value_origin import ValueOrigin, exported, is_guarded, served_urls
 
@@ -79,7 +79,7 @@ def planned(
     """
     git_error = project.git_error
     origin = ValueOrigin(project, target, written, targets.list_targets(project, ambient=ambient), ambient)
-    files = {**reader_files.read(project), **files}
+    files = {**reader_profiles.read_files(project), **files}
     plan = plan_edits(
         files=files,
         variables=target.variables,

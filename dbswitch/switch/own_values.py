@@ -11,7 +11,7 @@ from dbswitch.database.url import DatabaseUrl
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import UrlError, UsageError
-from dbswitch.project import reader_files, targets
+from dbswitch.project import reader_profiles, targets
 from dbswitch.project.protection import places_in
 from dbswitch.project.secret import SecretValues
 from dbswitch.project.targets import Target
@@ -65,7 +65,7 @@ def _unusable(fact: str) -> UsageError:
 
 def _kept(project: Project) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, content in reader_files.read(project).items():
+    for name, content in reader_profiles.read_files(project).items():
         if name in DEV_FILES:
             for key, value in Document.parse(content, name).kept_values:
                 found.setdefault(key, value)

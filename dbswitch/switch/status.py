@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.envfiles.precedence import Reader, effective
-from dbswitch.project import generated, reader_files, reader_profiles, server_spec, targets
+from dbswitch.project import generated, reader_profiles, server_spec, targets
 from dbswitch.project.active import active
 from dbswitch.project.value_origin import exported
 from dbswitch.server import observation
@@ -105,6 +105,6 @@ def _script_exports(server: Observation, launch: Mapping[str, str], names: froze
 def _files_only(project: Project, refs: tuple[TargetRef, ...]) -> dict[str, str | None]:
     """Return what the env files alone give Next.js for the variables of targets."""
     keys = targets.variable_names(project, refs) | frozenset(project.url_variables)
-    files = reader_files.read(project)
+    files = reader_profiles.read_files(project)
     profile = reader_profiles.profiles(project)[0]
     return {key: effective(key, profile, files, {}).value for key in keys}

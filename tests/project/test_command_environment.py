@@ -6,7 +6,7 @@ import pytest
 
 from dbswitch.envfiles.precedence import effective
 from dbswitch.errors import EnvFileError
-from dbswitch.project import command_environment, reader_files
+from dbswitch.project import command_environment, reader_profiles
 from dbswitch.project.discovery import load
 from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.targets import resolve
@@ -24,7 +24,7 @@ def environment(folder, name, ambient=None):
 
 def seen(folder, key, values):
     project = load(folder.root)
-    files = reader_files.read(project)
+    files = reader_profiles.read_files(project)
     return {effective(key, profile, files, values).value for profile in all_profiles(project)}
 
 

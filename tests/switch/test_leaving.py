@@ -11,6 +11,7 @@ import pytest
 
 from dbswitch.errors import ConfigError, EnvFileError
 from dbswitch.project import entered
+from dbswitch.project.active import active
 from dbswitch.project.discovery import load
 from tests.project.conftest import Folder
 from tests.switch.env_only import switch
@@ -227,9 +228,11 @@ def test_definitions_of_targets_may_lead_to_production(app):
 
 def test_a_definition_that_is_left_over_from_a_target_may_lead_to_production(app):
     app.write("env/live.env", f"DATABASE_URL={PROD}\n")
-    app.write(".env.local", f"DATABASE_URL_LOCAL={LOCAL}\nDATABASE_URL_UNPOOLED_PROD={DIRECT}\n")
+    left = {"DATABASE_URL_UNPOOLED_PROD": DIRECT, "DIRECT_URL_PROD": DIRECT}
+    lines = "".join(f"{key}={value}\n" for key, value in left.items())
+    app.write(".env.local", f"DATABASE_URL_LOCAL={LOCAL}\n{lines}")
     switch(app.root, "local")
-    assert bound(app)["DATABASE_URL_UNPOOLED_PROD"] == DIRECT
+    assert left.items() <= bound(app).items()
 
 
 def test_a_file_that_only_the_prisma_cli_reads_counts_as_well(app):
@@ -273,6 +276,15 @@ def test_the_place_of_a_command_target_is_known_from_the_last_switch_to_it(app):
 
     assert resolve(load(app.root), "copy", {}).protected is True
     assert resolve(load(app.root), "local", {}).protected is False
+
+
+def test_a_direct_url_to_the_database_of_a_command_target_and_another_is_on_the_one_that_was_entered(app):
+    prisma(app, direct="DIRECT_URL")
+    app.write(".env", f"DIRECT_URL={DIRECT.replace('prod-pw', 'mine')}\n")
+    app.write("env/live.env", f"DATABASE_URL={PROD.replace('prod-pw', 'live-pw')}\n")
+    app.write("dbswitch.toml", f"[targets.prod]\ncommand = {prints(f'DATABASE_URL={PROD}')}\n")
+    switch(app.root, "prod")
+    assert active(load(app.root), {}).text == "prod"
 
 
 def test_an_own_value_that_a_target_had_displaced_does_not_come_back_where_it_misleads(app):
