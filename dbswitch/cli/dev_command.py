@@ -158,7 +158,9 @@ class Watch:
                 return ""
             self._history_changed = changed
         last = next(reversed(history.read(self.project.state_dir)), None)
-        if last is None or last.id == self._switched:
+        if (
+            last is None or last.id == self._switched or last.mode == "pool"
+        ):  # which is not this server's database
             return ""
         self._switched = last.id
         if last.outcome is not Outcome.SWITCHED:
