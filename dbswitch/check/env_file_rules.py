@@ -12,7 +12,7 @@ from dbswitch.check.rules import Finding, RuleId
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.envfiles import readers
 from dbswitch.envfiles.document import Document
-from dbswitch.envfiles.dotenv_syntax import find_sites
+from dbswitch.envfiles.dotenv_syntax import find_sites, has_open_quote
 from dbswitch.errors import DbswitchError
 from dbswitch.project.target_values import with_references
 
@@ -40,12 +40,7 @@ def tracked_secrets(
 ) -> list[Finding]:
     """Report an env file with secrets that is in git, in at most one finding that lists all of them.
 
-    Args:
-        path: of the file.
-        data: its content.
-        state: "tracked" or "staged".
-        ignore_in: the ignore file for it.
-        protected: values of protected targets in the file.
+    `state` is "tracked" or "staged"; `protected` the values of protected targets in the file.
     """
     bindings = Document.parse(data).bindings
     held = {one.line: (one.key, kind) for one in bindings if (kind := _kind(one.key, one.value))}
@@ -104,17 +99,18 @@ def _malformed_lines(path: str, data: bytes) -> Iterator[Finding]:
     """Find lines that are neither blank, comment nor part of a binding, as Node's dotenv reads the file."""
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     covered: set[int] = set()
-    starts: dict[int, str] = {}
+    opened: dict[int, str] = {}
     ends = [at for at, character in enumerate(text) if character == "\n"]
     for site in find_sites(text):
         first = bisect_left(ends, site.start) + 1
         covered.update(range(first, bisect_left(ends, max(site.value_end, site.start)) + 2))
-        starts[first] = text[site.value_start : site.value_end]
+        if not site.quoted and has_open_quote(text[site.value_start : site.value_end]):
+            opened[first] = text[site.value_start]
     for number, line in enumerate(text.split("\n"), start=1):
-        written, plain = starts.get(number, ""), line.strip()
-        # A value that begins with a quote but has no closing one: dotenv keeps the quote as part of the value.
-        if written[:1] in {'"', "'", "`"} and written.count(written[0]) == 1:
-            what, fix = f"the {written[0]} of this value is not closed", f"close it with {written[0]}"
+        plain = line.strip()
+        # dotenv keeps a quote that is not closed as part of the value.
+        if quote := opened.get(number):
+            what, fix = f"the {quote} of this value is not closed", f"close it with {quote}"
         elif plain and not plain.startswith("#") and number not in covered:
             what, fix = "not a KEY=value line", "make it KEY=value, or a comment with #"
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from dbswitch.check.check_input import App, CheckInput, ProtectedTarget, Scope, 
 from dbswitch.check.content_rules import SHORTEST_SECRET
 from dbswitch.check.file_kinds import as_utf8, is_env_file, is_example, is_generated, is_installed
 from dbswitch.database.url import DatabaseUrl
+from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError, DbswitchError, UrlError, UsageError
 from dbswitch.project.active import active
 from dbswitch.project.discovery import Project, apps_below, discover, load
@@ -43,13 +43,7 @@ def collect(
 ) -> tuple[CheckInput, tuple[Project, ...]]:
     """Return the facts, and the projects whose configuration applies.
 
-    Args:
-        scope: which content is judged.
-        folder: where the command was called.
-        revisions: `A..B` for `Scope.RANGE`.
-        paths: only these files, relative to `folder`; () is all of them.
-        every_variable: also report undefined variables that no target sets.
-        ambient: the process environment.
+    `revisions` is `A..B` for `Scope.RANGE`; `paths`, relative to `folder`, are the only files looked at, () is all.
 
     Raises:
         UsageError: no git repository where one is needed, or revisions git does not know.
@@ -143,9 +137,7 @@ def _walk(root: Path) -> list[str]:
 def _read(path: Path) -> bytes | None:
     """Return the content of a regular file of ordinary size; None for anything else, symlinks included."""
     try:
-        status = path.lstat()
-        regular = stat.S_ISREG(status.st_mode) and status.st_size <= _MAX_BYTES
-        return path.read_bytes() if regular else None
+        return None if path.is_symlink() or path.stat().st_size > _MAX_BYTES else read_regular(path)
     except OSError:
         return None
 

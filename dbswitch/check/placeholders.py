@@ -33,7 +33,7 @@ def is_placeholder(text: str) -> bool:
     if not text or is_template(text) or _PARTS.search(text) is not None:
         return True
     plain = re.sub(r"[^a-z0-9]", "", text.lower())
-    return plain in _WORDS or len(set(plain)) <= 2 or (plain.isalpha() and plain in _WORDS)
+    return plain in _WORDS or len(set(plain)) <= 2
 
 
 def looks_generated(password: str) -> bool:
@@ -41,27 +41,14 @@ def looks_generated(password: str) -> bool:
     if len(password) < _GENERATED_LENGTH or is_placeholder(password):
         return False
     kinds = sum(re.search(kind, password) is not None for kind in (r"[a-z]", r"[A-Z]", r"[0-9]"))
-    return kinds >= 2 and entropy(password) >= _GENERATED_ENTROPY
-
-
-def entropy(text: str) -> float:
-    """Return Shannon's entropy of the text in bits for each character."""
-    counts = [text.count(character) for character in set(text)]
-    return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
+    shares = [password.count(character) / len(password) for character in set(password)]
+    entropy = -sum(share * math.log2(share) for share in shares)  # Shannon's, in bits for each character
+    return kinds >= 2 and entropy >= _GENERATED_ENTROPY
 
 
 def is_real_url(password: str, host: str, user: str, *, test_or_docs: bool) -> bool:
-    """Return whether a URL with these parts has a real password.
-
-    Args:
-        password: decoded.
-        host: as written.
-        user: decoded.
-        test_or_docs: the file is a test, an example or documentation.
-    """
-    if is_placeholder(password) or is_local_host(host) or is_made_up_host(host):
-        return False
-    if is_template(user):
+    """Return whether a URL with these parts, password and user decoded, has a real password."""
+    if is_placeholder(password) or is_local_host(host) or is_made_up_host(host) or is_template(user):
         return False
     if is_private_host(host):
         return not test_or_docs and looks_generated(password)

@@ -57,6 +57,11 @@ class Site(Struct, frozen=True):
     quoted: bool
 
 
+def has_open_quote(written: str) -> bool:
+    """Return whether a value that matched no quoted form begins with a quote that is not closed."""
+    return written[:1] in {'"', "'", "`"} and written.count(written[0]) % 2 == 1
+
+
 @lru_cache(maxsize=16)  # one command asks some hundred times about the same few files
 def find_sites(text: str) -> tuple[Site, ...]:
     """Return every binding in `text`, in order, with offsets into `text` itself (CRLF and bare CR included)."""

@@ -53,8 +53,7 @@ class Readings:
 
     def is_open(self, site: Site) -> bool:
         """Return whether a value begins with a quote that is not closed on its line."""
-        written = self.written(site)
-        return not site.quoted and written[:1] in {'"', "'", "`"} and written.count(written[0]) % 2 == 1
+        return not site.quoted and dotenv_syntax.has_open_quote(self.written(site))
 
     def line_of(self, offset: int) -> int:
         """Return the 1-based line of `offset`; CRLF, LF and bare CR each end one line."""

@@ -26,12 +26,7 @@ if TYPE_CHECKING:
     from dbswitch.check.doctor.doctor_findings import Finding
 
 VERSION = 1
-_STYLES: Final = {
-    Level.OK: "green",
-    Level.INFO: "cyan",
-    Level.WARNING: "yellow",
-    Level.PROBLEM: "bold red",
-}
+_STYLES: Final = dict(zip(Level, ("green", "cyan", "yellow", "bold red"), strict=True))
 _AGREEMENT: Final = {Agreement.SAME: "green", Agreement.DIFFERENT: "bold red", Agreement.NO_URL: "dim"}
 # Without a terminal lines are as long as they need to be: a log has no width.
 _ENDLESS: Final = 10_000
@@ -109,14 +104,9 @@ def _target(facts: Facts, target: TargetFacts) -> dict[str, Any]:
 def as_text(
     facts: Facts, findings: tuple[Finding, ...], *, colour: bool, width: int | None, tables: bool = True
 ) -> str:
-    """Return the report for display.
+    """Return the report for display; without `tables` only warnings and problems.
 
-    Args:
-        facts: what was seen.
-        findings: the findings about it.
-        colour: whether to use escape sequences.
-        width: of the terminal in columns; None where there is none.
-        tables: whether to show the facts and the ok findings too.
+    `width` is that of the terminal in columns; None where there is none.
     """
     from rich.console import Console
     from rich.table import Table

@@ -27,13 +27,7 @@ def read_readers(
     ambient: Mapping[str, str],
     launched_with: Mapping[str, str] | None,
 ) -> tuple[ReaderFacts, ...]:
-    """Return one row for each reader.
-
-    Args:
-        project: where to look.
-        targets: those that could be resolved, to name what is found.
-        ambient: the process environment the readers would have.
-        launched_with: the environment of the running server, None where none runs.
+    """Return one row for each reader; `launched_with` is the environment of the running server, None without one.
 
     Raises:
         EnvFileError: an env file cannot be read.

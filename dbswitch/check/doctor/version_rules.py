@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from semantic_version import NpmSpec, Version
+
 from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id, Level
 from dbswitch.project.packages import LOCK_FILES
 
@@ -22,7 +24,6 @@ _PRISMA_REWRITE: Final = 8
 _TYPESCRIPT_REWRITE: Final = 7
 _NEEDS: Final = (("next", 16, ">=20.9.0"), ("prisma", 7, "^20.19 || ^22.12 || >=24.0"))
 _PRISMA_PARTS: Final = ("@prisma/client", "@prisma/adapter-pg", "@prisma/adapter-neon")
-_VERSION: Final = re.compile(r"[vV=]?(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 _GAP: Final = re.compile(r"([<>=^~]+)\s+")  # npm allows `>= 18`, the library does not
 
 
@@ -36,8 +37,11 @@ def versions(facts: Facts) -> Iterator[Finding]:
 
 def parse_version(text: str) -> tuple[int, int, int] | None:
     """Return major, minor and patch of `v20.19.1`, of `20` as well; None for anything else."""
-    found = _VERSION.match(text.strip())
-    return (int(found[1]), int(found[2] or 0), int(found[3] or 0)) if found is not None else None
+    try:
+        found = Version.coerce(text.strip().lstrip("vV="))
+    except ValueError:
+        return None
+    return (found.major, found.minor, found.patch)
 
 
 def satisfies(version: str, wanted: str) -> bool | None:
@@ -45,8 +49,6 @@ def satisfies(version: str, wanted: str) -> bool | None:
 
     Pre-release tags count as the release.
     """
-    from semantic_version import NpmSpec, Version
-
     numbers = parse_version(version)
     if numbers is None:
         return None
@@ -124,15 +126,12 @@ def _packages(machine: MachineFacts) -> Iterator[Finding]:
         )
     typescript = major(machine, "typescript")
     if typescript is not None and typescript >= _TYPESCRIPT_REWRITE and number is not None:
-        next_version = parse_version(machine.installed["next"]) or (0, 0, 0)
-        broken = next_version < (16, 1, 0)
-        yield Id.TYPESCRIPT_VERSION.found(
-            f"TypeScript {machine.installed['typescript']} "
-            + ("breaks" if broken else "is untested with")
-            + f" Next.js {machine.installed['next']}",
-            fix=f"{machine.manager} install --save-dev typescript@5.9.3" if broken else "",
-            level=Level.PROBLEM if broken else Level.INFO,
-        )
+        both = f"TypeScript {machine.installed['typescript']} {{}} Next.js {machine.installed['next']}"
+        if (parse_version(machine.installed["next"]) or (0, 0, 0)) < (16, 1, 0):
+            fix = f"{machine.manager} install --save-dev typescript@5.9.3"
+            yield Id.TYPESCRIPT_VERSION.found(both.format("breaks"), fix=fix)
+        else:
+            yield Id.TYPESCRIPT_VERSION.found(both.format("is untested with"), level=Level.INFO)
 
 
 def _prisma(machine: MachineFacts) -> Iterator[Finding]:
