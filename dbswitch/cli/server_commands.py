@@ -76,7 +76,7 @@ def wait(
             found.url,
             limits,
             on_retry=lambda attempt, failure, pause: reporter.waiting(
-                Phase.PROBE, attempt, failure.text, pause
+                Phase.PROBE, attempt, failure.kind.text, pause
             ),
         )
         phase.detail = f"{ready.attempts} attempts" if ready.attempts > 1 else ""

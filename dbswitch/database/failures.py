@@ -9,7 +9,7 @@ retried. Codes: Prisma's "Error reference".
 from __future__ import annotations
 
 import re
-from enum import StrEnum
+from enum import Enum
 from typing import Final
 
 from msgspec import Struct
@@ -17,88 +17,75 @@ from msgspec import Struct
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
 
 
-class FailureKind(StrEnum):
-    """What went wrong with one attempt."""
+class FailureKind(Enum):
+    """What went wrong with one attempt: whether waiting may help, Prisma's code, the text for users and what they can do."""
 
-    REFUSED = "refused"
-    NO_SOCKET = "no_socket"
-    UNREACHABLE = "unreachable"
-    NAME_UNKNOWN = "name_unknown"
-    NAME_LOOKUP = "name_lookup"
-    TIMED_OUT = "timed_out"
-    CLOSED = "closed"
-    STARTING_UP = "starting_up"
-    SHUTTING_DOWN = "shutting_down"
-    TERMINATED = "terminated"
-    TOO_MANY_CONNECTIONS = "too_many_connections"
-    OVERLOADED = "overloaded"
-    POOLER_WAITING = "pooler_waiting"
-    RESTARTED = "restarted"
-    UNKNOWN = "unknown"
-    WRONG_PASSWORD = "wrong_password"  # noqa: S105  # the name of a failure, not a password
-    NO_SUCH_ROLE = "no_such_role"
-    NOT_ALLOWED = "not_allowed"
-    NO_SUCH_DATABASE = "no_such_database"
-    NO_SUCH_SCHEMA = "no_such_schema"
-    SCHEMA_DENIED = "schema_denied"
-    DATABASE_CLOSED = "database_closed"
-    STANDBY_CLOSED = "standby_closed"
-    TLS_NOT_OFFERED = "tls_not_offered"
-    TLS_REQUIRED = "tls_required"
-    BAD_CERTIFICATE = "bad_certificate"
-    TLS_FAILED = "tls_failed"
-    LOGIN_METHOD = "login_method"
-    BAD_PARAMETER = "bad_parameter"
-    SOCKET_DENIED = "socket_denied"
-    NOT_POSTGRES = "not_postgres"
+    # fmt: off
+    REFUSED = True, "P1001", "connection refused: nothing listens there", "start the database server"
+    NO_SOCKET = True, "P1001", "there is no socket in that folder", "start the database server"
+    UNREACHABLE = True, "P1001", "the host cannot be reached", "check the network, VPN and firewall"
+    NAME_UNKNOWN = True, "P1001", "the host name is not known", "check the spelling of the host name"
+    NAME_LOOKUP = True, "P1001", "the host name lookup fails", "check the network"
+    TIMED_OUT = True, "P1002", "no answer in time", "check the port, VPN and firewall"
+    CLOSED = True, "P1017", "the connection was closed during the login"
+    STARTING_UP = True, "P1001", "the server is starting up"
+    SHUTTING_DOWN = True, "P1001", "the server is shutting down"
+    TERMINATED = True, "P1017", "the server ended the connection"
+    TOO_MANY_CONNECTIONS = True, "P2037", "too many connections", "close clients, or raise the server's max_connections"
+    OVERLOADED = True, "P1001", "the server is out of resources", "check the server's memory and disk"
+    POOLER_WAITING = True, "P1001", "the pooler answers, but the server behind it does not"
+    RESTARTED = True, "P1001", "the server restarted between two answers"
+    UNKNOWN = True, "P1001", "the attempt failed"
+    WRONG_PASSWORD = False, "P1000", "wrong user or password", "correct user and password in the target"
+    NO_SUCH_ROLE = False, "P1000", "there is no such user", "correct the user in the target"
+    NOT_ALLOWED = False, "P1010", "this user may not connect", "ask for access (pg_hba.conf, GRANT CONNECT)"
+    NO_SUCH_DATABASE = (
+        False, "P1003", "there is no such database", "create the database, or correct its name in the target"
+    )
+    NO_SUCH_SCHEMA = (
+        False, "P1003", "the schema that ?schema= names does not exist in that database",
+        "create the schema (`prisma migrate` does), or correct ?schema= in the target",
+    )
+    SCHEMA_DENIED = (
+        False, "P1010", "this user may not use the schema that ?schema= names", "ask for access (GRANT USAGE ON SCHEMA)"
+    )
+    DATABASE_CLOSED = False, "P1010", "that database does not accept connections", "use another database"
+    STANDBY_CLOSED = False, "P1001", "the server is a standby that accepts no connections", "use the primary server"
+    TLS_NOT_OFFERED = (
+        False, "P1011", "the URL requires TLS, but the server does not offer it", "remove sslmode from the URL"
+    )
+    TLS_REQUIRED = False, "P1011", "the server requires TLS", "add sslmode=require to the URL"
+    BAD_CERTIFICATE = False, "P1011", "the server's certificate cannot be verified", "check sslmode and sslrootcert"
+    TLS_FAILED = False, "P1011", "the TLS handshake failed", "check sslmode and the server's TLS settings"
+    LOGIN_METHOD = (
+        False, "P1000", "no authentication method in common with the server", "check the server's pg_hba.conf"
+    )
+    BAD_PARAMETER = (
+        False, "P1013", "the server rejects a parameter of the URL", "check `options` and the other parameters"
+    )
+    SOCKET_DENIED = False, "P1010", "permission denied on the socket", "check the folder's permissions"
+    NOT_POSTGRES = (
+        False, "P1001", "something other than a Postgres server answers there", "correct host and port in the target"
+    )
+    # fmt: on
 
-
-class Stage(StrEnum):
-    """How far an attempt had come."""
-
-    RESOLVE = "resolve"
-    CONNECT = "connect"
-    QUERY = "query"
-
-
-class Evidence(Struct, frozen=True):
-    """What was seen of one failed attempt.
-
-    Attributes:
-        stage: how far it came.
-        message: libpq's or the server's message, with no secret in it.
-        sqlstate: the server's five characters, if it sent an error.
-        detail: the server's DETAIL.
-        resolver: the name of getaddrinfo's error, such as `EAI_AGAIN`.
-        timed_out: the attempt's own time limit ended it.
-    """
-
-    stage: Stage
-    message: str = ""
-    sqlstate: str | None = None
-    detail: str = ""
-    resolver: str | None = None
-    timed_out: bool = False
+    def __init__(self, retry: bool, prisma_code: str, text: str, fix: str = "") -> None:  # noqa: FBT001
+        self.retry = retry
+        self.prisma_code = prisma_code
+        self.text = text
+        self.fix = fix
 
 
 class Failure(Struct, frozen=True):
-    """One failed attempt, judged.
+    """One failed attempt.
 
     Attributes:
         kind: what went wrong.
-        retry: whether waiting may help.
-        prisma_code: the code Prisma has for it.
-        text: a short phrase to display.
-        fix: what the user can do; may be empty.
         said: the first line of what the server or libpq said, shortened; may be empty.
         sqlstate: the server's five characters, if it sent an error.
     """
 
     kind: FailureKind
-    retry: bool
-    prisma_code: str
-    text: str
-    fix: str = ""
     said: str = ""
     sqlstate: str | None = None
 
@@ -106,105 +93,12 @@ class Failure(Struct, frozen=True):
 class AttemptError(Exception):
     """One attempt failed; `failure` says why. The packages above turn it into an error for users."""
 
-    def __init__(self, found: Failure) -> None:
-        super().__init__(found.text)
-        self.failure = found
-
-
-class _Verdict(Struct, frozen=True):
-    retry: bool
-    prisma_code: str
-    text: str
-    fix: str = ""
+    def __init__(self, kind: FailureKind, said: str = "", sqlstate: str | None = None) -> None:
+        super().__init__(kind.text)
+        self.failure = Failure(kind, _shown(said), sqlstate)
 
 
 _K = FailureKind
-VERDICTS: Final[dict[FailureKind, _Verdict]] = {
-    _K.REFUSED: _Verdict(
-        True, "P1001", "connection refused: nothing listens there", "start the database server"
-    ),
-    _K.NO_SOCKET: _Verdict(True, "P1001", "there is no socket in that folder", "start the database server"),
-    _K.UNREACHABLE: _Verdict(
-        True, "P1001", "the host cannot be reached", "check the network, VPN and firewall"
-    ),
-    _K.NAME_UNKNOWN: _Verdict(
-        True, "P1001", "the host name is not known", "check the spelling of the host name"
-    ),
-    _K.NAME_LOOKUP: _Verdict(True, "P1001", "the host name lookup fails", "check the network"),
-    _K.TIMED_OUT: _Verdict(True, "P1002", "no answer in time", "check the port, VPN and firewall"),
-    _K.CLOSED: _Verdict(True, "P1017", "the connection was closed during the login"),
-    _K.STARTING_UP: _Verdict(True, "P1001", "the server is starting up"),
-    _K.SHUTTING_DOWN: _Verdict(True, "P1001", "the server is shutting down"),
-    _K.TERMINATED: _Verdict(True, "P1017", "the server ended the connection"),
-    _K.TOO_MANY_CONNECTIONS: _Verdict(
-        True, "P2037", "too many connections", "close clients, or raise the server's max_connections"
-    ),
-    _K.OVERLOADED: _Verdict(
-        True, "P1001", "the server is out of resources", "check the server's memory and disk"
-    ),
-    _K.POOLER_WAITING: _Verdict(True, "P1001", "the pooler answers, but the server behind it does not"),
-    _K.RESTARTED: _Verdict(True, "P1001", "the server restarted between two answers"),
-    _K.UNKNOWN: _Verdict(True, "P1001", "the attempt failed"),
-    _K.WRONG_PASSWORD: _Verdict(
-        False, "P1000", "wrong user or password", "correct user and password in the target"
-    ),
-    _K.NO_SUCH_ROLE: _Verdict(False, "P1000", "there is no such user", "correct the user in the target"),
-    _K.NOT_ALLOWED: _Verdict(
-        False, "P1010", "this user may not connect", "ask for access (pg_hba.conf, GRANT CONNECT)"
-    ),
-    _K.NO_SUCH_DATABASE: _Verdict(
-        False, "P1003", "there is no such database", "create the database, or correct its name in the target"
-    ),
-    _K.NO_SUCH_SCHEMA: _Verdict(
-        False,
-        "P1003",
-        "the schema that ?schema= names does not exist in that database",
-        "create the schema (`prisma migrate` does), or correct ?schema= in the target",
-    ),
-    _K.SCHEMA_DENIED: _Verdict(
-        False,
-        "P1010",
-        "this user may not use the schema that ?schema= names",
-        "ask for access (GRANT USAGE ON SCHEMA)",
-    ),
-    _K.DATABASE_CLOSED: _Verdict(
-        False, "P1010", "that database does not accept connections", "use another database"
-    ),
-    _K.STANDBY_CLOSED: _Verdict(
-        False, "P1001", "the server is a standby that accepts no connections", "use the primary server"
-    ),
-    _K.TLS_NOT_OFFERED: _Verdict(
-        False,
-        "P1011",
-        "the URL requires TLS, but the server does not offer it",
-        "remove sslmode from the URL",
-    ),
-    _K.TLS_REQUIRED: _Verdict(False, "P1011", "the server requires TLS", "add sslmode=require to the URL"),
-    _K.BAD_CERTIFICATE: _Verdict(
-        False, "P1011", "the server's certificate cannot be verified", "check sslmode and sslrootcert"
-    ),
-    _K.TLS_FAILED: _Verdict(
-        False, "P1011", "the TLS handshake failed", "check sslmode and the server's TLS settings"
-    ),
-    _K.LOGIN_METHOD: _Verdict(
-        False, "P1000", "no authentication method in common with the server", "check the server's pg_hba.conf"
-    ),
-    _K.BAD_PARAMETER: _Verdict(
-        False,
-        "P1013",
-        "the server rejects a parameter of the URL",
-        "check `options` and the other parameters",
-    ),
-    _K.SOCKET_DENIED: _Verdict(
-        False, "P1010", "permission denied on the socket", "check the folder's permissions"
-    ),
-    _K.NOT_POSTGRES: _Verdict(
-        False,
-        "P1001",
-        "something other than a Postgres server answers there",
-        "correct host and port in the target",
-    ),
-}
 
 _BY_SQLSTATE: Final = {
     "28P01": _K.WRONG_PASSWORD,
@@ -279,68 +173,50 @@ _WHERE: Final = re.compile(r"^connection to server (at|on socket) .*? failed: ")
 _SAID_LIMIT: Final = 200
 
 
-def classify(evidence: Evidence) -> Failure:
-    """Judge one failed attempt."""
-    return failure(_kind(evidence), said=evidence.message, sqlstate=evidence.sqlstate)
-
-
-def failure(kind: FailureKind, *, said: str = "", sqlstate: str | None = None) -> Failure:
-    """Return the failure of this kind, with the first line of `said` made fit to be shown."""
-    verdict = VERDICTS[kind]
-    line = next((line.strip() for line in said.splitlines() if line.strip()), "")
-    line = _WHERE.sub("", line)
-    # The text comes from an unknown server: keep control characters away from the terminal.
-    shown = "".join(char if char.isprintable() else "?" for char in line)
-    if len(shown) > _SAID_LIMIT:
-        shown = shown[: _SAID_LIMIT - 1] + "…"
-    return Failure(kind, verdict.retry, verdict.prisma_code, verdict.text, verdict.fix, shown, sqlstate)
-
-
-def explain(found: Failure, where: str, tried: str = "") -> DatabaseRejectedError | DatabaseNotReadyError:
-    """Return the error to show to the user.
-
-    Args:
-        found: the last failure.
-        where: the masked URL.
-        tried: how often and how long, for a failure that was waited for.
-    """
-    said = (f"it says: {found.said}",) if found.said else ()
-    if not found.retry:
-        rejected = DatabaseRejectedError(
-            f"The database rejected the connection: {found.text} ({found.prisma_code}).",
-            facts=(where, *said),
-            why="waiting would not change that",
-            fix=found.fix,
-        )
-        rejected.prisma_code = found.prisma_code
-        return rejected
-    return DatabaseNotReadyError(
-        f"The database was not ready in time: {found.text} ({found.prisma_code}).",
-        facts=(where, *said, *((tried,) if tried else ())),
-        why="an app pointed at it now would fail",
-        fix=found.fix,
-    )
-
-
-def _kind(evidence: Evidence) -> FailureKind:
-    if evidence.stage is Stage.RESOLVE:
-        if evidence.timed_out:
-            return _K.NAME_LOOKUP
-        return _K.NAME_UNKNOWN if evidence.resolver in {"EAI_NONAME", "EAI_NODATA"} else _K.NAME_LOOKUP
-    if evidence.sqlstate:
-        return _by_sqlstate(evidence.sqlstate, f"{evidence.message}\n{evidence.detail}")
-    if evidence.timed_out:
-        return _K.TIMED_OUT
-    return _first(_CLIENT_TEXT, evidence.message) or _K.UNKNOWN
-
-
-def _by_sqlstate(sqlstate: str, text: str) -> FailureKind:
+def classify(message: str, sqlstate: str | None = None, detail: str = "") -> FailureKind:
+    """Judge one failed attempt by libpq's or the server's message, the server's SQLSTATE and its DETAIL."""
+    if sqlstate is None:
+        return _first(_CLIENT_TEXT, message) or _K.UNKNOWN
+    text = f"{message}\n{detail}"
     if sqlstate in {"08P01", "XX000"}:
         return _first(_POOLER_TEXT, text) or _K.UNKNOWN
     refined = _first(_BY_SERVER_TEXT.get(sqlstate, ()), text)
-    known = refined or _BY_SQLSTATE.get(sqlstate) or _BY_SQLSTATE_CLASS.get(sqlstate[:2])
-    return known or _K.UNKNOWN
+    return refined or _BY_SQLSTATE.get(sqlstate) or _BY_SQLSTATE_CLASS.get(sqlstate[:2]) or _K.UNKNOWN
+
+
+def explain(failure: Failure, where: str, tried: str = "") -> DatabaseRejectedError | DatabaseNotReadyError:
+    """Return the error to show to the user.
+
+    Args:
+        failure: the last one.
+        where: the masked URL.
+        tried: how often and how long, for a failure that was waited for.
+    """
+    kind = failure.kind
+    said = (f"it says: {failure.said}",) if failure.said else ()
+    if kind.retry:
+        return DatabaseNotReadyError(
+            f"The database was not ready in time: {kind.text} ({kind.prisma_code}).",
+            facts=(where, *said, *((tried,) if tried else ())),
+            why="an app pointed at it now would fail",
+            fix=kind.fix,
+        )
+    rejected = DatabaseRejectedError(
+        f"The database rejected the connection: {kind.text} ({kind.prisma_code}).",
+        facts=(where, *said),
+        why="waiting would not change that",
+        fix=kind.fix,
+    )
+    rejected.prisma_code = kind.prisma_code
+    return rejected
 
 
 def _first(table: tuple[tuple[re.Pattern[str], FailureKind], ...], text: str) -> FailureKind | None:
     return next((kind for pattern, kind in table if pattern.search(text)), None)
+
+
+def _shown(said: str) -> str:
+    line = next((line.strip() for line in said.splitlines() if line.strip()), "")
+    # The text comes from an unknown server: keep control characters away from the terminal.
+    shown = "".join(char if char.isprintable() else "?" for char in _WHERE.sub("", line))
+    return shown if len(shown) <= _SAID_LIMIT else shown[: _SAID_LIMIT - 1] + "…"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Annotated, Final
 
-from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec import Meta, Struct, ValidationError, convert, to_builtins
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+_Text = Annotated[str, Meta(min_length=1)]
 
 # One statement, every column text. pg_control_system() may have been revoked, or not exist at all, and Postgres checks
 # that when a statement starts, even in the branch of a CASE that is never taken. ts_stat() runs a statement of its own only
@@ -33,7 +31,7 @@ IDENTITY_SQL: Final = _BEFORE + _SYSTEM_IDENTIFIER + _AFTER
 PLAIN_IDENTITY_SQL: Final = _BEFORE + "NULL::text" + _AFTER
 
 
-class Identity(Struct, frozen=True):
+class Identity(Struct, frozen=True, rename="camel"):
     """Which server and database answered, and in what state it was.
 
     Attributes:
@@ -51,11 +49,11 @@ class Identity(Struct, frozen=True):
         environment: what the database says it is (`dbswitch mark`); None if it is not marked, or was not asked.
     """
 
-    database: str
-    database_oid: str
-    started_at: str
+    database: _Text
+    database_oid: _Text
+    started_at: _Text
     system_identifier: str | None
-    server_version: str
+    server_version: _Text
     in_recovery: bool
     read_only: bool
     schema: str | None = None
@@ -113,48 +111,23 @@ class Identity(Struct, frozen=True):
         )
 
     def to_json(self) -> dict[str, str]:
-        """Return the identity with the names the generated route uses; an unknown system identifier is left out."""
-        return {
-            _wire_name(key): _wire_value(value) for key, value in asdict(self).items() if value is not None
-        }
+        """Return the identity with the names the generated route uses, all as text; what is not known is left out."""
+        known = {key: value for key, value in to_builtins(self).items() if value is not None}
+        return {key: str(value).lower() if isinstance(value, bool) else value for key, value in known.items()}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Identity:
+    def from_json(cls, found: object) -> Identity:
         """Read a row of :data:`IDENTITY_SQL`, or what the generated route answered.
 
         Raises:
-            ValueError: a field is missing or not a string.
+            ValueError: a field is missing or of another type.
         """
-
-        def text(key: str) -> str:
-            value = found.get(key)
-            if not isinstance(value, str) or not value:
-                raise ValueError(f"the identity has no {key}")
-            return value
-
-        system = found.get("systemIdentifier")
-        if system is not None and not isinstance(system, str):
-            raise ValueError("the identity's systemIdentifier is not a string")
-        return cls(
-            database=text("database"),
-            database_oid=text("databaseOid"),
-            started_at=text("startedAt"),
-            system_identifier=system or None,
-            server_version=text("serverVersion"),
-            in_recovery=_truth(found.get("inRecovery"), "inRecovery"),
-            read_only=_truth(found.get("readOnly"), "readOnly"),
-            schema=_told(found, "schema"),
-            role=_told(found, "role"),
-            model_schema=_told(found, "modelSchema"),
-            environment=_told(found, "environment") or None,
-        )
-
-
-def _told(found: Mapping[str, Any], key: str) -> str | None:
-    value = found.get(key)
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"the identity's {key} is not a string")
-    return value
+        if isinstance(found, dict):
+            found = {"systemIdentifier": None, **found}
+        try:
+            return convert(found, cls, strict=False)  # the two booleans are text
+        except ValidationError as error:
+            raise ValueError(f"not an identity: {error}") from None
 
 
 def _schema(name: str | None) -> str:
@@ -163,22 +136,3 @@ def _schema(name: str | None) -> str:
 
 def _access(identity: Identity) -> str:
     return "read-only" if identity.read_only else "writable"
-
-
-def _truth(value: object, key: str) -> bool:
-    match value:
-        case True | "true" | "t" | "on":
-            return True
-        case False | "false" | "f" | "off":
-            return False
-        case _:
-            raise ValueError(f"the identity's {key} is not a boolean")
-
-
-def _wire_name(key: str) -> str:
-    head, *rest = key.split("_")
-    return head + "".join(word.title() for word in rest)
-
-
-def _wire_value(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -16,7 +16,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.database.failures import AttemptError, Evidence, Failure, FailureKind, Stage, classify, failure
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+
+from dbswitch.database.failures import AttemptError, FailureKind, classify
+from dbswitch.database.host_lookup import addresses
 from dbswitch.database.libpq_trace import ErrorResponse, error_in_message, errors_in_trace
 
 if TYPE_CHECKING:
@@ -24,7 +29,6 @@ if TYPE_CHECKING:
 
     from psycopg.pq.abc import PGconn, PGresult
 
-    from dbswitch.database.host_lookup import Resolver
     from dbswitch.database.url import DatabaseUrl
 
 # Node gives one address 250 ms before it tries the next beside it; a dead IPv6 route must not eat the whole attempt.
@@ -63,8 +67,6 @@ class Session:
 
     def literal(self, text: str) -> str:
         """Return `text` as a literal of SQL, quoted by libpq."""
-        from psycopg import pq
-
         return bytes(pq.Escaping(self._pgconn).escape_literal(text.encode())).decode()
 
     def query(self, sql: str) -> list[Mapping[str, str | None]]:
@@ -92,8 +94,6 @@ class Session:
         return _rows(result, self._secret)
 
     def _result(self) -> PGresult:
-        from psycopg import pq
-
         pgconn = self._pgconn
         last: PGresult | None = None
         while True:
@@ -110,25 +110,21 @@ class Session:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        import psycopg
-
         try:
             yield
         except TimeoutError:
-            raise AttemptError(classify(Evidence(Stage.QUERY, timed_out=True))) from None
+            raise AttemptError(FailureKind.TIMED_OUT) from None
         except psycopg.Error as error:
-            raise AttemptError(classify(Evidence(Stage.QUERY, _clean(str(error), self._secret)))) from None
+            said = _clean(str(error), self._secret)
+            raise AttemptError(classify(said), said) from None
 
 
 @contextmanager
-def session(
-    url: DatabaseUrl, resolver: Resolver, seconds: float, *, trace: bool = CAN_TRACE
-) -> Iterator[Session]:
+def session(url: DatabaseUrl, seconds: float, *, trace: bool = CAN_TRACE) -> Iterator[Session]:
     """Connect and log in; the connection is closed at the end.
 
     Args:
         url: where to.
-        resolver: looks up the host.
         seconds: the limit for everything, host lookup and statements included.
         trace: whether to read SQLSTATEs from libpq's trace.
 
@@ -136,11 +132,10 @@ def session(
         AttemptError: one of the steps failed.
     """
     until = time.monotonic() + seconds
-    addresses = [None] if url.is_socket else list(resolver.addresses(until))
-    failures: list[Failure] = []
-    for number, address in enumerate(addresses):
-        last = number == len(addresses) - 1
-        connected_by = until if last else min(until, time.monotonic() + OTHER_ADDRESS_AFTER)
+    hosts = [None] if url.is_socket else list(addresses(url.host, until))
+    failures: list[AttemptError] = []
+    for number, address in enumerate(hosts, 1):
+        connected_by = until if number == len(hosts) else min(until, time.monotonic() + OTHER_ADDRESS_AFTER)
         pgconn = _start(url, address)
         try:
             found = _log_in(pgconn, url, until, connected_by, trace=trace)
@@ -150,18 +145,14 @@ def session(
         finally:
             pgconn.finish()
         failures.append(found)
-        if found.kind not in _NEXT_ADDRESS:
+        if found.failure.kind not in _NEXT_ADDRESS:
             break
     # Report the address that got furthest: a wrong password or a starting server says more than another's refusal.
-    telling = (f for f in reversed(failures) if not f.retry or f.kind is not FailureKind.REFUSED)
-    raise AttemptError(next(telling, failures[-1]))
+    telling = (one for one in reversed(failures) if one.failure.kind is not FailureKind.REFUSED)
+    raise next(telling, failures[-1])
 
 
 def _start(url: DatabaseUrl, address: str | None) -> PGconn:
-    import psycopg
-    from psycopg import pq
-    from psycopg.conninfo import make_conninfo
-
     try:
         keywords = {"application_name": "dbswitch", **url.libpq(), **_FIXED}
         keywords.pop("connect_timeout", None)
@@ -170,65 +161,52 @@ def _start(url: DatabaseUrl, address: str | None) -> PGconn:
         return pq.PGconn.connect_start(make_conninfo("", **keywords).encode())
     except psycopg.Error as error:
         said = _clean(str(error), url.password.reveal())
-        raise AttemptError(failure(FailureKind.BAD_PARAMETER, said=said)) from None
+        raise AttemptError(FailureKind.BAD_PARAMETER, said) from None
 
 
 def _log_in(
     pgconn: PGconn, url: DatabaseUrl, until: float, connected_by: float, *, trace: bool
-) -> Failure | None:
+) -> AttemptError | None:
     """Drive the login to its end. Returns None when logged in, else what happened."""
-    import psycopg
-    from psycopg import pq
-
     tracing = os.memfd_create("dbswitch-login", os.MFD_CLOEXEC) if trace else None
+    errors: tuple[ErrorResponse, ...] = ()
     try:
         if tracing is not None:
             pgconn.trace(tracing)
             pgconn.set_trace_flags(pq.Trace.SUPPRESS_TIMESTAMPS)
-        timed_out = not _poll(pgconn, until, connected_by)
+        _poll(pgconn, until, connected_by)
+    except TimeoutError:
+        return AttemptError(FailureKind.TIMED_OUT)
     except psycopg.Error:
-        timed_out = False
+        pass  # its message is in pgconn
     finally:
-        errors: tuple[ErrorResponse, ...] = ()
         if tracing is not None:
             # Flushes what libpq still holds, before the descriptor's number can become another file's.
             pgconn.untrace()
             errors = errors_in_trace(os.pread(tracing, 1 << 20, 0))
             os.close(tracing)
-    if pgconn.status == pq.ConnStatus.OK and not timed_out:
+    if pgconn.status == pq.ConnStatus.OK:
         return None
-    message = _clean(pgconn.error_message.decode(errors="replace"), url.password.reveal())
-    if timed_out:
-        return classify(Evidence(Stage.CONNECT, timed_out=True))
+    said = _clean(pgconn.error_message.decode(errors="replace"), url.password.reveal())
     if tracing is None:
-        errors = error_in_message(message)
-    if errors:
-        # With sslmode prefer and allow libpq tries with and without TLS; "no entry for this kind of connection" from one of
-        # the two says less.
-        told = next((error for error in errors if error.sqlstate != "28000"), errors[0])
-        said = _clean(told.message, url.password.reveal())
-        return classify(Evidence(Stage.CONNECT, said, sqlstate=told.sqlstate, detail=told.detail))
-    return classify(Evidence(Stage.CONNECT, message))
+        errors = error_in_message(said)
+    if not errors:
+        return AttemptError(classify(said), said)
+    # With sslmode prefer and allow libpq tries with and without TLS; "no entry for this kind of connection" from one of
+    # the two says less.
+    told = next((error for error in errors if error.sqlstate != "28000"), errors[0])
+    said = _clean(told.message, url.password.reveal())
+    return AttemptError(classify(said, told.sqlstate, told.detail), said, told.sqlstate)
 
 
-def _poll(pgconn: PGconn, until: float, connected_by: float) -> bool:
-    """Return whether the login came to an end, good or bad, in time."""
-    from psycopg import pq
-
+def _poll(pgconn: PGconn, until: float, connected_by: float) -> None:
+    """Wait until the login came to an end, good or bad. Raises TimeoutError."""
     wanted = pq.PollingStatus.WRITING
-    try:
-        while pgconn.status != pq.ConnStatus.BAD and wanted not in {
-            pq.PollingStatus.OK,
-            pq.PollingStatus.FAILED,
-        }:
-            limit = connected_by if pgconn.status == pq.ConnStatus.STARTED else until
-            events = select.POLLIN if wanted == pq.PollingStatus.READING else select.POLLOUT
-            # connect_poll() blocks when the socket is not ready.
-            _wait(pgconn.socket, events, limit)
-            wanted = pq.PollingStatus(pgconn.connect_poll())
-    except TimeoutError:
-        return False
-    return True
+    while pgconn.status != pq.ConnStatus.BAD and wanted not in {pq.PollingStatus.OK, pq.PollingStatus.FAILED}:
+        limit = connected_by if pgconn.status == pq.ConnStatus.STARTED else until
+        # connect_poll() blocks when the socket is not ready.
+        _wait(pgconn.socket, select.POLLIN if wanted == pq.PollingStatus.READING else select.POLLOUT, limit)
+        wanted = pq.PollingStatus(pgconn.connect_poll())
 
 
 def _wait(descriptor: int, events: int, until: float) -> None:
@@ -240,20 +218,11 @@ def _wait(descriptor: int, events: int, until: float) -> None:
 
 
 def _rows(result: PGresult, secret: str) -> list[Mapping[str, str | None]]:
-    from psycopg import pq
-
     if result.status not in {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK}:
-        sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE)
+        sqlstate = _text(result.error_field(pq.DiagnosticField.SQLSTATE))
         message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or result.error_message
-        raise AttemptError(
-            classify(
-                Evidence(
-                    Stage.QUERY,
-                    _clean(message.decode(errors="replace"), secret),
-                    sqlstate=sqlstate.decode() if sqlstate else None,
-                )
-            )
-        )
+        said = _clean(message.decode(errors="replace"), secret)
+        raise AttemptError(classify(said, sqlstate), said, sqlstate)
     names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
     return [
         {name: _text(result.get_value(row, column)) for column, name in enumerate(names)}

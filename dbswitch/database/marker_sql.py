@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dbswitch.database.failures import AttemptError, explain
-from dbswitch.database.host_lookup import Resolver
 from dbswitch.database.login import session
 from dbswitch.errors import DatabaseRejectedError
 
@@ -40,7 +39,7 @@ def write_marker(url: DatabaseUrl, database: str, environment: str | None, *, ti
     """
     name = '"' + database.replace('"', '""') + '"'
     try:
-        with session(url, Resolver(url.host), timeout) as open_session:
+        with session(url, timeout) as open_session:
             _write_comment(open_session, name, None)
             try:
                 change = f"RESET {SETTING}" if environment is None else f"SET {SETTING} = '{environment}'"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.database.failures import AttemptError, FailureKind
-from dbswitch.database.host_lookup import Resolver
+from dbswitch.database.host_lookup import addresses as look_up
 
 if TYPE_CHECKING:
     from dbswitch.database.url import DatabaseUrl
@@ -31,7 +31,7 @@ def addresses(url: DatabaseUrl, seconds: float) -> tuple[str, ...] | None:
     if url.is_socket:
         return ()
     try:
-        return Resolver(url.host).addresses(time.monotonic() + seconds)
+        return look_up(url.host, time.monotonic() + seconds)
     except AttemptError:
         return None
 
@@ -44,7 +44,7 @@ def sessions(url: DatabaseUrl, seconds: float) -> tuple[Session, ...] | None:
     from dbswitch.database.login import session
 
     try:
-        with session(url, Resolver(url.host), seconds) as asked:
+        with session(url, seconds) as asked:
             rows = asked.query(_SESSIONS)
     except AttemptError as error:
         return () if error.failure.kind is FailureKind.NO_SUCH_DATABASE else None

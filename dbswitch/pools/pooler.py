@@ -136,10 +136,9 @@ def console(pooler: Pooler, seconds: float = ANSWER_TIMEOUT) -> Iterator[Console
     Raises:
         PoolerError: it cannot be reached, or refused the login.
     """
-    from dbswitch.database.host_lookup import Resolver
     from dbswitch.database.login import session
 
-    with _errors(pooler), session(pooler.admin, Resolver(pooler.admin.host), seconds) as opened:
+    with _errors(pooler), session(pooler.admin, seconds) as opened:
         yield Console(pooler, opened)
 
 
@@ -148,12 +147,12 @@ def failed(pooler: Pooler, failure: Failure) -> PoolerError:
     said = (f"it says: {failure.said}",) if failure.said else ()
     down = failure.kind in _DOWN
     return PoolerError(
-        f"PgBouncer at {pooler.name} {'is not running' if down else 'did not do what it was asked'}: {failure.text}",
+        f"PgBouncer at {pooler.name} {'is not running' if down else 'did not do what it was asked'}: {failure.kind.text}",
         facts=(str(pooler.admin), *said),
         why="all poolers of a pool are switched, or none",
         fix="start it"
         if down
-        else failure.fix or "look into its log; `SHOW HELP` in the console lists its commands",
+        else failure.kind.fix or "look into its log; `SHOW HELP` in the console lists its commands",
         down=down,
     )
 

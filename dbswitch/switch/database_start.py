@@ -60,7 +60,7 @@ def probe(
     """
 
     def retry(attempt: int, failure: Failure, pause: float) -> None:
-        reporter.waiting(phase, attempt, failure.text, pause)
+        reporter.waiting(phase, attempt, failure.kind.text, pause)
         on_look()
 
     with reporter.phase(phase) as note:

@@ -40,7 +40,7 @@ def report(reporter: Reporter, target: Target, state: MigrationState | Failure |
     if state is None:
         told = "the migrations were not compared: the project has none that can be read"
     elif isinstance(state, Failure):
-        told = f"the migrations of {target.name} could not be read: {state.said or state.text}"
+        told = f"the migrations of {target.name} could not be read: {state.said or state.kind.text}"
     else:
         told = state.describe(target.name)
         names = (*state.failed, *state.pending, *state.edited, *state.missing)

@@ -41,7 +41,7 @@ DBSWITCH = """
 import json, sys, time
 from dbswitch.database import probe
 from dbswitch.database.url import DatabaseUrl
-import dbswitch.database.login, psycopg, tenacity
+import dbswitch.database.login, psycopg
 limits = probe.ProbeLimits(deadline=float(sys.argv[1]))
 url = DatabaseUrl.parse(sys.stdin.readline())
 print("watching", flush=True)

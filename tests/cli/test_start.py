@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Folder
 
 # What each costs at start-up is in docs: 60 to 290 ms where a bare interpreter takes 16.
-HEAVY = {"psycopg", "psutil", "tenacity", "rich", "dotenv"}
+HEAVY = {"psycopg", "psutil", "rich", "dotenv"}
 
 
 def imported(folder: Path, *argv: str) -> set[str]:
@@ -38,7 +38,7 @@ def imported(folder: Path, *argv: str) -> set[str]:
 
 @pytest.mark.parametrize("argv", [("status",), ("nosuch", "--detach"), ("stop",), ("prod", "--dry-run")])
 def test_everyday_commands_start_without_the_heavy_packages(folder: Folder, argv: tuple[str, ...]) -> None:
-    assert not imported(folder.root, *argv) & {"psycopg", "psutil", "tenacity", "rich"}
+    assert not imported(folder.root, *argv) & {"psycopg", "psutil", "rich"}
 
 
 def test_a_detached_switch_answers_before_any_of_them_is_loaded(folder: Folder) -> None:

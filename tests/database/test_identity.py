@@ -7,7 +7,6 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from dbswitch.database.host_lookup import Resolver
 from dbswitch.database.identity import IDENTITY_SQL, PLAIN_IDENTITY_SQL, Identity
 from dbswitch.database.login import session
 from dbswitch.database.probe import wait_until_ready
@@ -97,7 +96,7 @@ def test_one_statement_serves_those_who_may_read_the_system_identifier_and_those
         "SELECT system_identifier::text FROM pg_control_system()"
     )
     server.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC", database="guarded")
-    with session(url, Resolver(url.host), 5) as asked:
+    with session(url, 5) as asked:
         assert asked.query(IDENTITY_SQL)[0]["systemIdentifier"] is None
     barred = wait_until_ready(url).identity
     assert barred == replace(allowed, system_identifier=None)

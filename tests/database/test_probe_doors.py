@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.database import probe
-from dbswitch.database.failures import AttemptError, FailureKind as K, failure
-from dbswitch.database.host_lookup import Resolver
+from dbswitch.database.failures import AttemptError, FailureKind as K
 from dbswitch.database.identity import Identity
 from dbswitch.database.login import CAN_TRACE, session
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
@@ -71,7 +70,7 @@ def test_a_listener_that_closes_every_connection_is_waited_for(door):
 @pytest.mark.parametrize("trace", sorted({CAN_TRACE, False}))
 def test_a_web_server_on_the_port_is_named_and_given_up(door, query, trace):
     url = at(door(http), query)
-    with pytest.raises(AttemptError) as caught, session(url, Resolver(url.host), 5, trace=trace):
+    with pytest.raises(AttemptError) as caught, session(url, 5, trace=trace):
         pass
     assert caught.value.failure.kind is K.NOT_POSTGRES
     with pytest.raises(DatabaseRejectedError, match="other than a Postgres server"):
@@ -92,7 +91,7 @@ FAKES = [
 @pytest.mark.parametrize(("sqlstate", "text", "after_password", "kind"), FAKES)
 def test_a_fake_german_server_is_understood(door, sqlstate, text, after_password, kind):
     url = at(door(fakes.failing(sqlstate, text, severity="SCHWERWIEGEND", after_password=after_password)))
-    with pytest.raises(AttemptError) as caught, session(url, Resolver(url.host), 5):
+    with pytest.raises(AttemptError) as caught, session(url, 5):
         pass
     assert caught.value.failure.kind is kind
 
@@ -116,6 +115,7 @@ def test_a_fake_server_that_repeats_the_password_cannot_make_us_show_it(door):
     [
         (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), K.NAME_LOOKUP),
         (socket.gaierror(socket.EAI_NONAME, "unknown"), K.NAME_UNKNOWN),
+        (socket.gaierror(socket.EAI_NODATA, "no addresses"), K.NAME_UNKNOWN),
         (UnicodeError("label too long"), K.NAME_UNKNOWN),
     ],
 )
@@ -190,41 +190,35 @@ class Clock:
         self.now += seconds
 
 
-IDENTITY = Identity("d", "1", "1", None, "18.4", in_recovery=False, read_only=False)
+def ready(started: str = "1", uptime: float = 3600) -> probe.Ready:
+    identity = Identity("d", "1", started, None, "18.4", in_recovery=False, read_only=False)
+    return probe.Ready(identity, 1, 0.0, (), uptime=uptime)
 
 
 def on_a_still_clock(monkeypatch, kinds, limits, *, seconds_each=0.001):
     """Run a wait whose attempts end as `kinds` say, the last for ever."""
     clock = Clock()
     sleeps = []
+    tried = []
 
-    def ask(self):
-        self.attempts += 1
+    def ask_once(url, seconds, scripts):
         clock.now += seconds_each
-        kind = kinds[min(self.attempts, len(kinds)) - 1]
-        if kind is None:
-            return probe._Answer(IDENTITY, 1, 0.0, encrypted=False, migrations=None)
-        raise AttemptError(failure(kind))
-
-    plan = probe._Wait.pause
-
-    def pause(self, state):
-        sleeps.append(plan(self, state))
-        return sleeps[-1]
+        tried.append(kinds[min(len(tried), len(kinds) - 1)])
+        if tried[-1] is None:
+            return ready()
+        raise AttemptError(tried[-1])
 
     with monkeypatch.context() as patch:
         patch.setattr(probe, "time", clock)
-        patch.setattr(probe._Wait, "_ask", ask)
-        patch.setattr(probe._Wait, "pause", pause)
-        tries = []
+        patch.setattr(probe, "ask_once", ask_once)
         try:
-            tries.append(wait_until_ready(at(1), limits))
+            ended = wait_until_ready(at(1), limits, on_retry=lambda _a, _f, pause: sleeps.append(pause))
         except DatabaseNotReadyError as error:
-            tries.append(error)
-    return sleeps, clock.now - 1000.0, tries[0]
+            ended = error
+    return sleeps, clock.now - 1000.0, ended
 
 
-RETRIED = [kind for kind in K if failure(kind).retry]
+RETRIED = [kind for kind in K if kind.retry]
 
 
 @given(
@@ -234,9 +228,7 @@ RETRIED = [kind for kind in K if failure(kind).retry]
 def test_whatever_happens_there_are_no_more_than_20_attempts_in_15_seconds(kinds, deadline):
     with pytest.MonkeyPatch.context() as patch:
         sleeps, took, error = on_a_still_clock(patch, kinds, ProbeLimits(deadline=deadline))
-    assert (
-        len(sleeps) <= 20 * deadline / 15
-    )  # the last pause is planned, and then there is no time left for it
+    assert len(sleeps) + 1 <= 20 * deadline / 15
     assert took <= deadline
     assert isinstance(error, DatabaseNotReadyError)
 
@@ -255,22 +247,17 @@ def test_the_waits_grow_to_the_cap_and_the_last_attempt_is_just_before_the_deadl
 
 def test_news_starts_the_waits_from_the_beginning(monkeypatch):
     kinds = [K.CLOSED] * 7 + [K.STARTING_UP] * 2 + [None]
-    sleeps, _, ready = on_a_still_clock(monkeypatch, kinds, ProbeLimits(deadline=15))
+    sleeps, _, ended = on_a_still_clock(monkeypatch, kinds, ProbeLimits(deadline=15))
     assert sleeps[6] > 1
     assert sleeps[7] < 0.06
-    assert ready.attempts == 10
+    assert ended.attempts == 10
 
 
 def test_a_server_that_restarts_between_two_answers_has_to_answer_again(monkeypatch):
     started = iter(("1", "2", "2", "2"))
 
-    def ask(self, needed=2):
-        self.attempts += 1
-        seen = Identity("d", "1", next(started), None, "18.4", in_recovery=False, read_only=False)
-        return probe._Answer(seen, needed, 0.0, encrypted=False, migrations=None)
-
-    monkeypatch.setattr(probe._Wait, "_ask", ask)
+    monkeypatch.setattr(probe, "ask_once", lambda *_: ready(next(started), uptime=1))
     seen = []
-    ready = wait_until_ready(at(1), SHORT, on_retry=lambda _a, found, _w: seen.append(found.kind))
+    found = wait_until_ready(at(1), SHORT, on_retry=lambda _a, failure, _w: seen.append(failure.kind))
     assert seen == [K.RESTARTED]
-    assert (ready.attempts, ready.identity.started_at) == (4, "2")
+    assert (found.attempts, found.identity.started_at) == (4, "2")

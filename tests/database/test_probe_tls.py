@@ -11,7 +11,6 @@ import threading
 import pytest
 
 from dbswitch.database.failures import AttemptError, FailureKind as K
-from dbswitch.database.host_lookup import Resolver
 from dbswitch.database.login import CAN_TRACE, session
 from dbswitch.database.url import DatabaseUrl
 from tests.database import fakes
@@ -85,7 +84,7 @@ def test_tls_is_used_and_checked_as_the_url_says(port, certificate, query, expec
     query = query.replace("CERTIFICATE", str(certificate / "cert.pem"))
     url = DatabaseUrl.parse(f"postgresql://app:s3cret@127.0.0.1:{port}/shop{query}")
     try:
-        with session(url, Resolver(url.host), 10, trace=trace) as asked:
+        with session(url, 10, trace=trace) as asked:
             found = asked.encrypted
     except AttemptError as error:
         found = error.failure.kind
@@ -96,6 +95,6 @@ def test_tls_is_used_and_checked_as_the_url_says(port, certificate, query, expec
 def test_a_wrong_password_behind_tls_is_a_wrong_password(port, trace):
     # sslmode=prefer tries again without TLS, and the answer to that must not hide the first.
     url = DatabaseUrl.parse(f"postgresql://app:wrong@127.0.0.1:{port}/shop")
-    with pytest.raises(AttemptError) as caught, session(url, Resolver(url.host), 10, trace=trace):
+    with pytest.raises(AttemptError) as caught, session(url, 10, trace=trace):
         pass
     assert caught.value.failure.kind is K.WRONG_PASSWORD

@@ -163,7 +163,7 @@ def _serve(address: str) -> None:
     for found in pkgutil.walk_packages(dbswitch.__path__, "dbswitch."):
         if not found.name.endswith("__main__"):
             importlib.import_module(found.name)
-    for name in ("psycopg", "rich.console", "rich.table", "tenacity", "psutil", "typer", "dotenv"):
+    for name in ("psycopg", "rich.console", "rich.table", "psutil", "typer", "dotenv"):
         importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # attendants are not waited for
     with socket.socket(socket.AF_UNIX) as listener:

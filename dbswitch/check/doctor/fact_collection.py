@@ -170,8 +170,8 @@ def ask(
     try:
         ready = ask_once(url, seconds, scripts)
     except AttemptError as error:
-        found, told = error.failure, explain(error.failure, str(url))
-        what = f"{found.text} ({found.prisma_code})" if found.retry else told.what
+        kind, told = error.failure.kind, explain(error.failure, str(url))
+        what = f"{kind.text} ({kind.prisma_code})" if kind.retry else told.what
         return Trouble(what, told.facts, told.fix), None
     state = ready.migrations
     compared = Trouble.of(explain(state, str(url))) if isinstance(state, Failure) else state
