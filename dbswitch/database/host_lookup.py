@@ -50,6 +50,8 @@ def addresses(host: str, until: float) -> tuple[str, ...]:
 def _look_up(host: str, future: Future[tuple[str, ...]]) -> None:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "no addresses")
     except (OSError, UnicodeError) as error:
         future.set_exception(error)
     else:
