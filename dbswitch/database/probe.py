@@ -193,7 +193,7 @@ def _identify(open_session: Session, schema: str | None) -> tuple[Identity, floa
     def ask(sql: str, marker: str = "NULL") -> Mapping[str, str | None]:
         return open_session.query(
             f'SELECT i.*, {_UPTIME} AS "uptime", {marker} AS "environment"{more} FROM ({sql}) i'
-        )[0]  # noqa: S608  # constants and the above
+        )[0]  # constants and the above
 
     try:
         row = ask(IDENTITY_SQL, MARKER_SQL)
