@@ -191,9 +191,8 @@ def _identify(open_session: Session, schema: str | None) -> tuple[Identity, floa
         more = f', ({usable}) AS "usable", {open_session.literal(schema)}::text AS "modelSchema"'
 
     def ask(sql: str, marker: str = "NULL") -> Mapping[str, str | None]:
-        return open_session.query(
-            f'SELECT i.*, {_UPTIME} AS "uptime", {marker} AS "environment"{more} FROM ({sql}) i'
-        )[0]  # constants and the above
+        statement = f'SELECT i.*, {_UPTIME} AS "uptime", {marker} AS "environment"{more} FROM ({sql}) i'  # noqa: S608  # constants and the above
+        return open_session.query(statement)[0]
 
     try:
         row = ask(IDENTITY_SQL, MARKER_SQL)
