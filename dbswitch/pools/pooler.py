@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from dbswitch.database.url import DatabaseUrl
 
 ANSWER_TIMEOUT: Final = 5.0  # seconds; login and each command of the console
+_LOGIN_WAIT: Final = 1.0  # seconds
+_LOGIN_POLL: Final = 0.005
 _DOWN: Final = frozenset({FailureKind.REFUSED, FailureKind.NO_SOCKET})
 
 
@@ -92,8 +95,21 @@ class Console:
         self.rows(f'RESUME "{self.pooler.database}"')
         return True
 
+    def set_login_retry(self, seconds: str) -> str:
+        """Set for how long PgBouncer waits after a failed login to a server; return what it was."""
+        settings = {row["key"]: row["value"] for row in self.rows("SHOW CONFIG")}
+        self.rows(f"SET server_login_retry = '{seconds}'")
+        return settings["server_login_retry"] or ""
+
     def send_pause(self) -> None:
-        """Begin to pause the database: new transactions wait from now on."""
+        """Begin to pause the database: new transactions wait from now on.
+
+        PAUSE cuts off a login to the server and counts it as a failed one, after which new clients are refused. So one that is
+        in progress is waited for, if it does not take long.
+        """
+        until = time.monotonic() + _LOGIN_WAIT
+        while any(int(row["sv_login"] or 0) for row in self._pools()) and time.monotonic() < until:
+            time.sleep(_LOGIN_POLL)
         with _errors(self.pooler):
             self._session.send(f'PAUSE "{self.pooler.database}"')
 
@@ -119,8 +135,10 @@ class Console:
 
     def pool_modes(self) -> frozenset[str]:
         """Return the pooling modes of the database's pools."""
-        rows = self.rows("SHOW POOLS")
-        return frozenset(row["pool_mode"] or "" for row in rows if row["database"] == self.pooler.database)
+        return frozenset(row["pool_mode"] or "" for row in self._pools())
+
+    def _pools(self) -> list[Mapping[str, str | None]]:
+        return [row for row in self.rows("SHOW POOLS") if row["database"] == self.pooler.database]
 
     def rows(self, command: str) -> list[Mapping[str, str | None]]:
         """Run one command and return its rows."""

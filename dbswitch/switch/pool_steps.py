@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 # Seconds of a pause beyond the wait for transactions: writing, RELOAD and RESUME take milliseconds.
 WORK_LIMIT: Final = 5.0
+LOGIN_RETRY: Final = "0.05"  # seconds
 _SHORTEST_WAIT: Final = 0.05  # seconds; an answer that is there already is read
 
 
@@ -63,6 +64,7 @@ class PoolApply:
         self._url = url
         self._files = files
         self._undo = UndoStack()
+        self._login_retry: dict[Pooler, str] = {}
         self._watchdog = PauseWatchdog(pool.poolers, pool.pause_timeout + WORK_LIMIT)
 
     @contextmanager
@@ -81,6 +83,7 @@ class PoolApply:
             with self._session.interrupts.rolling_back():
                 self._go_back(cause)
             raise
+        self._retry_logins_as_before()
         pool_record.remove(self._folder)
 
     def pause(self) -> None:
@@ -95,6 +98,8 @@ class PoolApply:
             pool_record.write(self._folder, record)
             self._undo.register(Part.PAUSE, self._lift)
             self._watchdog.begin()
+            for opened in consoles:
+                self._retry_logins_soon(opened)
             until = time.monotonic() + self._pool.pause_timeout
             for opened in consoles:
                 opened.send_pause()
@@ -130,7 +135,7 @@ class PoolApply:
         """
         with self._reporter.phase(Phase.RELOAD), self._watchdog.step():
             for member in self._members:
-                _reload(member, route_of(member.entry, self._url))
+                self._reload(member, route_of(member.entry, self._url))
 
     def resume(self) -> None:
         """Lift the pause on every pooler. Raises PoolerError."""
@@ -163,6 +168,7 @@ class PoolApply:
                 note.detail = "; ".join(self._undo.done)
         except (DbswitchError, OSError) as error:
             raise self._not_rolled_back(cause, error) from cause
+        self._retry_logins_as_before()
         pool_record.remove(self._folder)
         failed_run.tell_interruption(cause, self._undo.done, None)
         if not isinstance(cause, DbswitchError):
@@ -176,8 +182,25 @@ class PoolApply:
         return "the pause was lifted"
 
     def _reload_previous(self) -> str:
-        self._undo.done += _each(self._members, lambda member: _reload(member, member.entry.route))
+        self._undo.done += _each(self._members, lambda member: self._reload(member, member.entry.route))
         return "the poolers lead to the previous database"
+
+    def _reload(self, member: Member, expected: Route) -> str:
+        with console(member.pooler) as opened:
+            opened.reload()  # this also undoes SET
+            self._retry_logins_soon(opened)
+            require_route(opened, expected)
+        return ""
+
+    def _retry_logins_soon(self, opened: Console) -> None:
+        """Have PgBouncer log in again soon after a failed login: by default it waits for 15 s, and the clients with it."""
+        self._login_retry[opened.pooler] = opened.set_login_retry(LOGIN_RETRY)
+
+    def _retry_logins_as_before(self) -> None:
+        for pooler, seconds in self._login_retry.items():
+            # A pooler that has ended since reads its configuration when it starts.
+            with suppress(PoolerError), console(pooler) as opened:
+                opened.set_login_retry(seconds)
 
     def _put_back(self) -> str:
         left = config_files.put_back(self._files, self._folder / pool_record.JOURNAL)
@@ -224,13 +247,6 @@ def _resume(member: Member) -> str:
 def _is_back(member: Member) -> str:
     with console(member.pooler):  # tells a pooler that is not running from a database that does not answer
         return member.client.is_back()
-
-
-def _reload(member: Member, expected: Route) -> str:
-    with console(member.pooler) as opened:
-        opened.reload()
-        require_route(opened, expected)
-    return ""
 
 
 def require_route(opened: Console, expected: Route) -> None:

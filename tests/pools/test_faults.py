@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,13 +17,15 @@ import pytest
 
 from dbswitch.demo import shop
 from dbswitch.demo.postgres import free_port
+from dbswitch.pools import pooler as pooler_module
 from dbswitch.switch import pool_steps
 from dbswitch.switch.events import Outcome, PhaseChanged
 from tests.cli import running
-from tests.support.fleet import CONSOLE, PASSWORD_VARIABLE
+from tests.database.conftest import open_door, pump
+from tests.support.fleet import CONSOLE, PASSWORD_VARIABLE, line_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.support.fleet import Fleet
 
@@ -342,3 +345,84 @@ def test_no_secret_is_shown_or_stored(fleet: Fleet) -> None:
     for secret in (CONSOLE[1], shop.LOCAL.password, shop.PROD.password):
         assert secret not in "".join(output)
     shutil.rmtree(fleet.root / "state")
+
+
+@pytest.fixture
+def slow_login(fleet_of: Callable[..., Fleet]) -> Iterator[Fleet]:
+    """A fleet whose pooler takes 0.4 s for a login to its present server, and waits 15 s after one that failed."""
+
+    def answer(client: socket.socket, _number: int) -> None:
+        time.sleep(0.4)
+        client.settimeout(None)
+        with socket.create_connection(("127.0.0.1", port)) as server:
+            back = threading.Thread(target=pump, args=(server, client))
+            back.start()
+            pump(client, server)
+            back.join()
+
+    fleet = fleet_of(server_login_retry="15")
+    port = fleet.local.server.port
+    with open_door(answer) as door:
+        [pooler] = fleet.poolers
+        pooler.write(line_to(fleet.local).replace(f"port={port}", f"port={door}"))
+        pooler.console("RELOAD")
+        yield fleet
+        pooler.kill()
+
+
+def logging_in(fleet: Fleet) -> tuple[threading.Thread, list[str]]:
+    """Begin a query for which the pooler has to log in to its server; return its thread and what it will have been told."""
+    [pooler] = fleet.poolers
+    told: list[str] = []
+
+    def ask() -> None:
+        try:
+            told.append(pooler.asked())
+        except psycopg.Error as error:
+            told.append(str(error))
+
+    client = threading.Thread(target=ask)
+    client.start()
+    wait_for(lambda: any(row["sv_login"] for row in pooler.console("SHOW POOLS")), "there is no login")
+    return client, told
+
+
+def drop_servers(fleet: Fleet) -> None:
+    [pooler] = fleet.poolers
+    pooler.console('RECONNECT "app"')
+    wait_for(lambda: not pooler.console("SHOW SERVERS"), "it keeps its connections")
+
+
+def test_a_login_to_the_server_is_not_cut_off_by_the_pause(slow_login: Fleet) -> None:
+    clients = []
+
+    def begin() -> None:
+        drop_servers(slow_login)
+        clients.append(logging_in(slow_login))
+
+    result = slow_login.switch_here("prod", at("pause", "started", begin))
+    assert result.exit == 0, result
+    [(client, told)] = clients
+    client.join(DEADLINE)
+    assert told == ["shop_dev"]
+
+
+def test_after_a_login_that_the_pause_cut_off_clients_wait_no_longer(
+    slow_login: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [pooler] = slow_login.poolers
+    monkeypatch.setattr(pooler_module, "_LOGIN_WAIT", 0.0)
+    clients = []
+
+    def begin() -> None:
+        drop_servers(slow_login)
+        clients.append(logging_in(slow_login))
+
+    result = slow_login.switch_here("prod", at("pause", "started", begin))
+    assert result.exit == 0, result
+    assert result.seconds < 5
+    [(client, told)] = clients
+    client.join(DEADLINE)
+    assert told == ["shop"]
+    [setting] = [row for row in pooler.console("SHOW CONFIG") if row["key"] == "server_login_retry"]
+    assert float(setting["value"]) == 15
