@@ -88,11 +88,12 @@ def import_lines(
         return f"import {{ {own}{', prisma' if needs_prisma else ''} }} from {source};"
     sql = json.dumps(" ".join(IDENTITY_SQL.split()))
     if client.export == ANYWHERE:
-        lines = [
-            f"import * as exported from {source};",
-            "",
-            *_finder(client.path, typescript=style.typescript),
-        ]
+        missing = json.dumps(f"{client.path} exports no Prisma client")
+        # The client is recognised by its interface, not by its export name.
+        finder = fill(
+            read_template(f"own-client.{style.extension}"), {"missing": f"const MISSING = {missing};"}
+        )
+        lines = [f"import * as exported from {source};", "", finder]
         asked = f"await clientIn(exported).$queryRawUnsafe({sql})"
         if needs_prisma:
             parameter = "sql: string" if style.typescript else "sql"
@@ -100,34 +101,12 @@ def import_lines(
                 f"const prisma = {{ $queryRawUnsafe: ({parameter}) => clientIn(exported).$queryRawUnsafe(sql) }};"
             )
     else:
-        names = {"default": "prisma", "prisma": "{ prisma }"}.get(
-            client.export, f"{{ {client.export} as prisma }}"
-        )
-        lines = [f"import {names} from {source};", ""]
+        names = {"default": "prisma", "prisma": "{ prisma }"}
+        name = names.get(client.export, f"{{ {client.export} as prisma }}")
+        lines = [f"import {name} from {source};", ""]
         asked = f"await prisma.$queryRawUnsafe({sql})"
     if style.typescript:
         lines.append(f"const {ask} = async (): Promise<unknown> => (({asked}) as unknown[])[0];")
     else:
         lines.append(f"const {ask} = async () => ({asked})[0];")
     return "\n".join(lines)
-
-
-def _finder(path: str, *, typescript: bool) -> list[str]:
-    """Return the lines of `clientIn`: the client is recognised by its interface, not by its export name."""
-    client = "{ $queryRawUnsafe(sql: string): Promise<unknown> }"
-    head = f"function clientIn(found: unknown): {client} {{" if typescript else "function clientIn(found) {"
-    record = "(found ?? {}) as Record<string, unknown>" if typescript else "found ?? {}"
-    is_client = f"(one: any): one is {client}" if typescript else "(one)"
-    return [
-        "// The client among the exports of that file, or among the properties of an object that it exports.",
-        head,
-        f'  const isClient = {is_client} => typeof one?.$queryRawUnsafe === "function";',
-        f"  const all = {record};",
-        "  const exports = [all.prisma, all.db, all.default, ...Object.values(all)];",
-        '  const inside = exports.flatMap((one) => (one !== null && typeof one === "object" ? Object.values(one) : []));',
-        "  const client = [...exports, ...inside].find(isClient);",
-        f"  if (client === undefined) throw new TypeError({json.dumps(path + ' exports no Prisma client')});",
-        "  return client;",
-        "}",
-        "",
-    ]
