@@ -19,7 +19,7 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 20 </dev/null
 BENCH ?= $(patsubst tests/benchmarks/bench_%.py,%,$(sort $(wildcard tests/benchmarks/bench_*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format javascript test test-all test-root sweeps bench demo pictures release-notes clean node compiled
+.PHONY: help venv check format javascript test test-all test-root sweeps bench demo golden pictures release-notes clean node compiled
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench: $(STAMP) node compiled ## measure; BENCH=NAME picks one of tests/benchmar
 
 demo: $(STAMP) node ## see it work: two databases, a real app, two switches (ARGS=--keep leaves it running)
 	@$(BIN)/dbswitch demo $(ARGS)
+
+golden: $(STAMP) ## write the screens in tests/golden anew; read the difference before you commit it
+	DBSWITCH_GOLDEN=1 $(BIN)/pytest -q -n 2 tests/cli/test_screens.py </dev/null
 
 pictures: $(STAMP) node compiled ## take the pictures of docs/images again, on a machine with nothing else to do
 	DBSWITCH_SCREENSHOTS=docs/images $(BIN)/pytest tests/e2e/test_admin_page.py $(ARGS) </dev/null
