@@ -48,7 +48,7 @@ class Interrupts:
             for number in _SIGNALS:
                 before = signal.getsignal(number)
                 if before not in {signal.SIG_IGN, None}:
-                    self._restore.callback(signal.signal, number, before)
+                    self._restore.callback(self._put_back, number, before)
                     signal.signal(number, self._handle)
         return self
 
@@ -93,6 +93,10 @@ class Interrupts:
         finally:
             self._pending = None
             self._rolling_back -= 1
+
+    def _put_back(self, number: signal.Signals, before: Callable[..., None] | int) -> None:
+        if signal.getsignal(number) == self._handle:  # else somebody has decided otherwise meanwhile
+            signal.signal(number, before)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         came = signal.Signals(number)

@@ -38,7 +38,9 @@ def masked(text: str, folder: Folder) -> str:
     text = re.sub(r"\b(localhost:|127\.0\.0\.1:|port )\d{4,5}\b", r"\1PORT", text)
     text = re.sub(r"\b\d+(\.\d+)? (ms|s|min|attempts)\b", r"N \2", text)
     text = re.sub(r"  +", "  ", text)  # the width of a column depends on what stands in it
-    text = re.sub(r"(?<![.\d])\d+\.\d+\.\d+\b(?!\.)", "VERSION", text).replace(f" {getpass.getuser()} ", " OWNER ")
+    text = re.sub(r"(?<![.\d])\d+\.\d+\.\d+\b(?!\.)", "VERSION", text).replace(
+        f" {getpass.getuser()} ", " OWNER "
+    )
     text = re.sub(r"^(Node\.js|npm|libpq)  .*", r"\1  ...", text, flags=re.MULTILINE)
     text = re.sub(r"^(.+\n)\1+", r"\1", text, flags=re.MULTILINE)  # what is said again while it waits
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
