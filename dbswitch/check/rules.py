@@ -24,8 +24,8 @@ class RuleId(StrEnum):
     summary: str
     why: str
 
-    def __new__(cls, value: str, severity: Severity, summary: str, why: str) -> Self:
-        """Make a member of id, severity, summary and reason."""
+    def __new__(cls, value: str, summary: str, why: str, severity: Severity = Severity.ERROR) -> Self:
+        """Make a member of id, summary, reason and severity."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.severity, member.summary, member.why = severity, summary, why
@@ -33,99 +33,90 @@ class RuleId(StrEnum):
 
     ENV_FILE_TRACKED = (
         "env-file-tracked",
-        Severity.ERROR,
         "An env file with secrets is tracked or staged",
         "Anyone who can read the repository can use the secret, and it stays in the history.",
     )
     PROTECTED_SECRET = (
         "protected-secret",
-        Severity.ERROR,
         "A secret of a protected target is in the content",
         "Anyone who can read the repository can write to the protected database.",
     )
     PROTECTED_HOST = (
         "protected-host",
-        Severity.ERROR,
         "The host of a protected target is in the content",
         "Code that names the protected database connects to it whichever target is active.",
     )
     URL_WITH_PASSWORD = (
         "url-with-password",
-        Severity.ERROR,
         "A Postgres URL with a password is in the source",
         "The password stays in the history, and the code connects to this database whichever target is active.",
     )
     PUBLIC_SECRET = (
         "public-secret",
-        Severity.ERROR,
         "A variable that Next.js sends to every browser holds a secret",
         "`next build` writes the value of every NEXT_PUBLIC_ variable that code reads into the files for browsers.",
     )
     ACTIVE_PROTECTED = (
         "active-protected",
-        Severity.WARNING,
         "The active target is protected",
         "Tests, seeds and migrations that run now change the protected database.",
+        Severity.WARNING,
     )
     NOT_IGNORED = (
         "not-ignored",
-        Severity.ERROR,
         "A private file is not ignored by git",
         "The next `git add .` would commit it.",
     )
     MALFORMED_LINE = (
         "malformed-line",
-        Severity.ERROR,
         "A line of an env file is not a KEY=value line",
         "Readers ignore it or misread it.",
     )
     DUPLICATE_BINDING = (
         "duplicate-binding",
-        Severity.WARNING,
         "A variable is bound twice in one file",
         "Editing the one that is not used has no effect.",
+        Severity.WARNING,
     )
     READERS_DISAGREE = (
         "readers-disagree",
-        Severity.WARNING,
         "Readers get different values from the same line",
         "Next.js, the Prisma CLI and the shell would not use the same value.",
+        Severity.WARNING,
     )
     SHADOWED_VARIABLE = (
         "shadowed-variable",
-        Severity.WARNING,
         "A variable is shadowed with a different value",
         "The value in this file is not the one that is used.",
+        Severity.WARNING,
     )
     UNDEFINED_VARIABLE = (
         "undefined-variable",
-        Severity.WARNING,
         "A variable is needed and no file defines it",
         "An undefined database URL silently means 127.0.0.1:5432; anything else fails when it is first used.",
+        Severity.WARNING,
     )
     EXAMPLE_OUT_OF_STEP = (
         "example-out-of-step",
-        Severity.WARNING,
         "The example env file lacks a variable",
         "An app that is set up from it fails.",
+        Severity.WARNING,
     )
     UNUSABLE_URL = (
         "unusable-url",
-        Severity.ERROR,
         "A database URL cannot be used",
         "Prisma or libpq would refuse it, or they would read it differently.",
     )
     SPLIT_DATABASES = (
         "split-databases",
-        Severity.ERROR,
         "The Prisma CLI and Next.js are on different databases",
         "A migration would change one database while the app uses the other.",
     )
     PLACEHOLDER_PASSWORD = (
         "placeholder-password",
-        Severity.WARNING,
         "A database that is not local has a placeholder password",
         "Attackers try such passwords first.",
+        Severity.WARNING,
     )
 
 

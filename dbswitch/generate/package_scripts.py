@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SCRIPTS = re.compile(r'"scripts"\s*:\s*(?=\{)')
-_OURS = r'"db:((?:[^"\\]|\\.)*)"\s*:\s*"dbswitch \1"'
+_OURS = r'"db:(?P<name>(?:[^"\\]|\\.)*)"\s*:\s*"dbswitch (?P=name)"'
+_LATER = re.compile(rf",\s*{_OURS}")
+_ONLY = re.compile(rf"(?<=\{{)\s*{_OURS}\s*(?=\}})")
+_FIRST = re.compile(rf"(?<=\{{)(?P<space>\s*){_OURS}\s*,\s*")
 
 
 def add_scripts(text: str, scripts: Mapping[str, str]) -> str | None:
@@ -47,7 +50,7 @@ def remove_scripts(text: str) -> str:
         kept = {name: line for name, line in value["scripts"].items() if not _is_ours(name, line)}
     except (ValueError, TypeError, AttributeError, KeyError):
         return text
-    new = re.sub(rf"(?<=\{{)\s*{_OURS}(?:\s*,|\s*)", "", re.sub(rf",\s*{_OURS}", "", text))
+    new = _FIRST.sub(r"\g<space>", _ONLY.sub("", _LATER.sub("", text)))
     return new if _parses_as(new, {**value, "scripts": kept}) else text
 
 

@@ -125,3 +125,19 @@ def test_removing_the_scripts_gives_the_very_text_before_they_were_added(text: s
     assert added != text
     assert remove_scripts(added) == text
     assert remove_scripts(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('{"scripts": {"db:a": "dbswitch a", "dev": "x"}}', '{"scripts": {"dev": "x"}}'),
+        ('{\n  "scripts": {\n    "db:a": "dbswitch a"\n  }\n}\n', '{\n  "scripts": {}\n}\n'),
+        (
+            '{"scripts": {"db:a": "dbswitch b", "dev": "x"}}',
+            '{"scripts": {"db:a": "dbswitch b", "dev": "x"}}',
+        ),
+        ('{"x": {"db:a": "dbswitch a"}, "scripts": {}}', '{"x": {"db:a": "dbswitch a"}, "scripts": {}}'),
+    ],
+)
+def test_only_scripts_of_dbswitch_are_removed_wherever_they_stand(text: str, left: str) -> None:
+    assert remove_scripts(text) == left

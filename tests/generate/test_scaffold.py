@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 import dbswitch.generate
 from dbswitch.errors import ConfigError
 from dbswitch.generate.package_scripts import add_scripts
-from dbswitch.generate.scaffold import apply_init, plan_init
+from dbswitch.generate.scaffold import apply_init, ensure_token, plan_init
 from dbswitch.generate.writing import FileAction
 from dbswitch.project.config import Config, parse
 from dbswitch.project.discovery import discover
@@ -209,6 +209,10 @@ def test_the_templates_of_this_repository_are_those_that_init_writes(name):
             '{\r\n  "scripts": {\r\n    "a": "b"\r\n  },\r\n  "name": "n"\r\n}\r\n',
         ),
         ('{ "scripts": { "a": "mine" } }', '{ "scripts": { "a": "mine" } }'),
+        (
+            '{"x": {"scripts": {}}, "y": "\\"scripts\\": {", "scripts": {"dev": "z"}}',
+            '{"x": {"scripts": {}}, "y": "\\"scripts\\": {", "scripts": {"dev": "z", "a": "b"}}',
+        ),
         ('{"x": {"scripts": {}}}', None),
         ("[]", None),
         ("{", None),
@@ -265,3 +269,17 @@ def test_the_templates_of_a_project_with_other_variable_names_use_them(app):
     text = (app / "env" / "local.env.example").read_text()
     assert "DATABASE_URL" not in text
     assert re.findall(r"^(\w+)=", text, re.MULTILINE) == ["POOLED", "DIRECT"]
+
+
+def test_the_token_is_private_random_and_kept(tmp_path):
+    state = tmp_path / ".dbswitch"
+    assert ensure_token(state)
+    path = state / "token"
+    first = path.read_text()
+    assert len(first.strip()) >= 40
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (state / ".gitignore").read_text() == "*\n"
+    assert not ensure_token(state)
+    assert path.read_text() == first
+    assert ensure_token(tmp_path / "other")
+    assert (tmp_path / "other" / "token").read_text() != first
