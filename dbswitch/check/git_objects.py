@@ -53,11 +53,7 @@ def in_index(root: Path, paths: list[str]) -> list[tuple[str, str]]:
 
 
 def contents(root: Path, entries: list[tuple[str, str]]) -> list[bytes]:
-    """Return the contents of (path, object name) pairs, in their order.
-
-    Raises:
-        GitError: an object is missing or damaged.
-    """
+    """Return the contents of (path, object name) pairs, in order. Raises GitError if an object is missing or damaged."""
     if not entries:
         return []
     names = "".join(f"{name}\n" for _, name in entries)

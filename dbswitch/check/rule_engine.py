@@ -28,11 +28,7 @@ _ONLY_COMMENT = re.compile(rb"\s*(?:#|//|/\*|\*|<!--|--|;)")
 
 
 def severities(configured: Iterable[tuple[str, str]]) -> dict[RuleId, Severity]:
-    """Return the severity of every rule, given `[check.rules]`.
-
-    Raises:
-        ConfigError: an unknown rule; the error names the closest one.
-    """
+    """Return the severity of every rule, given `[check.rules]`. Raises ConfigError for an unknown rule."""
     known = {rule.value: rule for rule in RuleId}
     found = {rule: rule.severity for rule in RuleId}
     for name, severity in configured:

@@ -1,7 +1,4 @@
-"""The admin page, its client components with their style, and the banner; with the route that they ask.
-
-For the command line: `plan_admin_page(project)`, with `dbswitch.generate.writing` as for the client.
-"""
+"""The admin page, its client components with their style, and the banner; with the route that they ask."""
 
 from __future__ import annotations
 
@@ -30,11 +27,7 @@ _COMPONENTS: Final = "components"
 
 
 def plan_admin_page(project: Project) -> tuple[GeneratedFile, ...]:
-    """Return the page's files and the route's, as this project needs them.
-
-    Raises:
-        ConfigError: the project has no Prisma client that the route could ask, or its route has no URL.
-    """
+    """Return the page's files and the route's. Raises ConfigError without a Prisma client, or if the route has no URL."""
     route = route_facts(project)
     known = {kind: path for path, kind in find(project).files}
     extension = "tsx" if route.style.typescript else "js"

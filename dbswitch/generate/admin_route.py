@@ -1,7 +1,4 @@
-"""The admin route: `<app>/api/admin/database/route.ts` and the three files beside it.
-
-For the command line: `plan_admin_route(project)`, with `dbswitch.generate.writing` as for the client.
-"""
+"""The admin route: `<app>/api/admin/database/route.ts` and the three files beside it."""
 
 from __future__ import annotations
 
@@ -52,11 +49,7 @@ class RouteFacts(Struct, frozen=True):
 
 
 def plan_admin_route(project: Project) -> tuple[GeneratedFile, ...]:
-    """Return the files as this project needs them; without `authorize` where the project has changed it.
-
-    Raises:
-        ConfigError: the project has no Prisma client that the route could ask.
-    """
+    """Return the files, without `authorize` where the project changed it. Raises ConfigError without a Prisma client."""
     facts = route_facts(project)
     files = render(facts)
     known = current_content(project.root / facts.authorize)

@@ -1,7 +1,4 @@
-"""The generated Prisma client: whether this project supports it, its path, and its text.
-
-For the command line: `plan_client(project)` gives the file, `dbswitch.generate.writing` compares or writes it.
-"""
+"""The generated Prisma client: whether this project supports it, its path, and its text."""
 
 from __future__ import annotations
 

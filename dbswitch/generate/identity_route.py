@@ -28,11 +28,7 @@ ANYWHERE: Final = "*"
 
 
 def plan_identity_route(project: Project) -> GeneratedFile:
-    """Return the route as this project needs it.
-
-    Raises:
-        ConfigError: the project has no Prisma client that the route could ask.
-    """
+    """Return the route as this project needs it. Raises ConfigError without a Prisma client that it could ask."""
     style = read_style(project.root)
     known = next((path for path, kind in find(project).files if kind == KIND), None)
     return render(style, project_client(project, style), known)
@@ -59,11 +55,7 @@ class ProjectClient(Struct, frozen=True):
 
 
 def project_client(project: Project, style: Style) -> ProjectClient:
-    """Return the generated client, else the one the project made itself.
-
-    Raises:
-        ConfigError: there is none with a recognisable export.
-    """
+    """Return the generated client, else the project's own. Raises ConfigError without one."""
     generated = find(project).client
     if generated is not None:
         return ProjectClient(generated)

@@ -48,11 +48,7 @@ class RemovalPlan(Struct, frozen=True):
 
 
 def plan_removal(project: Project) -> RemovalPlan:
-    """Return what dbswitch wrote into the project. Changes nothing.
-
-    Raises:
-        ConfigError: a file that may be dbswitch's cannot be read.
-    """
+    """Return what dbswitch wrote. Changes nothing. Raises ConfigError for a file that cannot be read."""
     root = project.root
     generated = [_generated(root, path, kind) for path, kind in find(project).files]
     folders = {".dbswitch": "the token, logs and history"}

@@ -56,11 +56,7 @@ class InitPlan(Struct, frozen=True):
 
 
 def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
-    """Return what is missing in the project. Changes nothing.
-
-    Args:
-        project_root: the app's folder, as :func:`dbswitch.project.discovery.discover` finds it.
-        scripts: also add `db:NAME` scripts to package.json.
+    """Return what is missing in the project. Changes nothing; with `scripts` also plan `db:NAME` scripts.
 
     Raises:
         ConfigError: dbswitch.toml or package.json cannot be read, or a target's name cannot be used.
@@ -131,11 +127,7 @@ def new_token() -> bytes:
 
 
 def ensure_token(state_dir: Path) -> bool:
-    """Write the token (0600) where there is none; return whether it was written.
-
-    Raises:
-        OSError: the state folder or the file cannot be written.
-    """
+    """Write the token (0600) where there is none; return whether it was written. Raises OSError."""
     ensure_state_dir(state_dir)
     path = state_dir / "token"
     if path.exists():

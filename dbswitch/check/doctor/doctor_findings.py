@@ -117,19 +117,13 @@ class FindingId(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """One finding. It contains no secret.
-
-    Attributes:
-        what: one sentence.
-        facts: short lines with what was seen.
-        fix: the command or edit that helps; empty if there is nothing to do.
-    """
+    """One finding. It contains no secret."""
 
     id: FindingId
     level: Level
-    what: str
-    facts: tuple[str, ...] = ()
-    fix: str = ""
+    what: str  # one sentence
+    facts: tuple[str, ...] = ()  # short lines with what was seen
+    fix: str = ""  # the command or edit that helps; empty if there is nothing to do
 
 
 def worst(findings: tuple[Finding, ...]) -> Level:

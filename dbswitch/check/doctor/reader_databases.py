@@ -27,11 +27,7 @@ def read_readers(
     ambient: Mapping[str, str],
     launched_with: Mapping[str, str] | None,
 ) -> tuple[ReaderFacts, ...]:
-    """Return one row for each reader; `launched_with` is the environment of the running server, None without one.
-
-    Raises:
-        EnvFileError: an env file cannot be read.
-    """
+    """Return a row for each reader; `launched_with`: the running server's environment, if any. Raises EnvFileError."""
     profiles = {one.reader: one for one in all_profiles(project)}
     names = dict.fromkeys(name for profile in profiles.values() for name in profile.files)
     files = read_env_files(project.root, tuple(names))
