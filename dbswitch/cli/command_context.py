@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.cli.renderer import Style
 from dbswitch.errors import UsageError
 from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets
@@ -69,7 +68,7 @@ class CommandContext:
         def ask(question: Question) -> str:
             try:
                 return self.renderer.question(
-                    [((question.text, Style.DANGER),)], f"Type {question.expected} to continue: "
+                    [question.text], f"Type {question.expected} to continue: "
                 ).strip()
             except EOFError:
                 return ""

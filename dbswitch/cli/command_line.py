@@ -17,7 +17,7 @@ from dbswitch import __version__
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.error_boundary import complete_streams, flush_stdout, guard
 from dbswitch.cli.json_renderer import JsonRenderer
-from dbswitch.cli.text_renderer import for_people
+from dbswitch.cli.text_renderer import TextRenderer
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.discovery import discover
 from dbswitch.project.names import COMMANDS
@@ -145,7 +145,7 @@ def command(
             renderer = (
                 JsonRenderer(run_id=arguments.get("run_id") or "")
                 if json
-                else for_people(quiet=quiet, verbose=verbose)
+                else TextRenderer(quiet=quiet, verbose=verbose)
             )
             return run_command(body, CommandContext(renderer, json, quiet, verbose, project), arguments)
 
@@ -209,7 +209,7 @@ def run(argv: Sequence[str]) -> int:
     def first_renderer() -> Renderer:
         # The flags could not be parsed; what follows `--` belongs to another program.
         own = argv[: argv.index("--")] if "--" in argv else argv
-        return JsonRenderer() if "--json" in own else for_people(quiet=False, verbose=False)
+        return JsonRenderer() if "--json" in own else TextRenderer(quiet=False, verbose=False)
 
     try:
         body = _complete if "_DBSWITCH_COMPLETE" in os.environ else parse_and_run

@@ -1,15 +1,16 @@
-"""The texts for people: phases, plans, verdicts and errors as styled lines. Pure."""
+"""The texts for people: phases, plans, verdicts and errors, as lines. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from dbswitch.cli.renderer import Line, Style, labelled, plain
 from dbswitch.switch.events import ErrorInfo, Outcome, Phase, PhaseState, Planned, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from dbswitch.project.target_sources import TargetRef
     from dbswitch.switch.events import Notice, PhaseChanged
 
 CONFIRMED = "confirmed by the app"
@@ -43,6 +44,18 @@ _USUALLY_QUICK = frozenset(
     {Phase.LOCK, Phase.RECOVER, Phase.OBSERVE, Phase.PLAN, Phase.GUARD, Phase.PORTS, Phase.UNLOCK}
 )
 _SLOW = 0.3  # seconds
+_FAILED = frozenset(
+    {
+        Outcome.REFUSED,
+        Outcome.BUSY,
+        Outcome.OVERTAKEN,
+        Outcome.FAILED,
+        Outcome.ROLLED_BACK,
+        Outcome.ROLLBACK_FAILED,
+        Outcome.INTERRUPTED,
+        Outcome.BUG,
+    }
+)
 
 
 def duration(seconds: float) -> str:
@@ -53,132 +66,111 @@ def duration(seconds: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 
 
-def dim(text: str) -> Line:
-    """Return a line in one dim piece."""
-    return ((text, Style.DIM),)
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return each row as a line, its cells aligned with those of the other rows."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
-def phase_line(event: PhaseChanged, *, verbose: bool) -> Line | None:
+def target_rows(
+    refs: Sequence[TargetRef], databases: Mapping[str, str | None] = MappingProxyType({})
+) -> list[tuple[str, str, str]]:
+    """Return name, place and source of each target, for people."""
+    return [
+        (
+            ref.name,
+            ", ".join(sorted({place.text for place in ref.places}))
+            or databases.get(ref.name)
+            or "not known before it is used",
+            f"from {ref.source}{', protected' if ref.protected else ''}",
+        )
+        for ref in refs
+    ]
+
+
+def phase_line(event: PhaseChanged, *, verbose: bool) -> str | None:
     """Return the line that stays on the screen, or None if there is nothing to say."""
     doing, done = _PHASES[event.phase]
+    took = duration(event.seconds)
     tail = f" ({event.detail})" if event.detail else ""
     match event.state:
         case PhaseState.STARTED:
             return None
         case PhaseState.SKIPPED:
-            return dim(f"- {doing}: skipped{tail}") if verbose else None
+            return f"- {doing}: skipped{tail}" if verbose else None
         case PhaseState.FAILED:
-            return labelled("✗ ", f"{doing}: failed after {duration(event.seconds)}{tail}", Style.BAD)
+            return f"✗ {doing}: failed after {took}{tail}"
         case PhaseState.DONE:
             if event.phase in _USUALLY_QUICK and event.seconds < _SLOW and not verbose:
                 return None
-            return (("✓ ", Style.GOOD), (done, Style.PLAIN), (f" {duration(event.seconds)}{tail}", Style.DIM))
+            return f"✓ {done} {took}{tail}"
 
 
-def target_style(name: str | None, protected: Container[str]) -> Style:
-    """Return the style of a target's name: protected ones are unmistakable."""
-    return Style.DANGER if name in protected else Style.BOLD
-
-
-def plan_lines(planned: Planned, target: str, protected: Container[str], *, dry: bool) -> list[Line]:
+def plan_lines(planned: Planned, target: str, *, dry: bool) -> list[str]:
     """Return what is going to be done, or with `dry` what would be."""
-    files = ", ".join(planned.files) or "none has to change"
+    pool = planned.mode == "pool"
     first, *others = planned.changes or planned.variables or ("none has to change",)
-    head, what = (
-        ("  files:     ", "  lines:     ") if planned.mode == "pool" else ("  env files: ", "  variables: ")
-    )
     return [
-        (
-            ("would switch " if dry else "switching ", Style.PLAIN),
-            (planned.previous or "(none of the known targets)", target_style(planned.previous, protected)),
-            (" -> ", Style.PLAIN),
-            (target, target_style(target, protected)),
-        ),
-        labelled(head, files),
-        labelled(what, first),
-        *(plain(f"             {text}") for text in others),
-        labelled("  poolers:   " if planned.mode == "pool" else "  server:    ", planned.server),
+        f"{'would switch' if dry else 'switching'} {planned.previous or '(none of the known targets)'} -> {target}",
+        f"  {'files:     ' if pool else 'env files: '}{', '.join(planned.files) or 'none has to change'}",
+        f"  {'lines:     ' if pool else 'variables: '}{first}",
+        *(f"             {text}" for text in others),
+        f"  {'poolers:   ' if pool else 'server:    '}{planned.server}",
     ]
 
 
-def verdict(result: Result, protected: Container[str], notices: Sequence[Notice] = ()) -> list[Line]:
+def verdict(result: Result, notices: Sequence[Notice] = ()) -> list[str]:
     """Return the last lines of a run: one line when it went well, the error's parts when it did not.
 
     `notices` are those of the run: why nothing was done, why the app could not be asked, how the migrations differ.
     """
-    return [
-        *_outcome(result, protected, notices),
-        *(
-            (("warning: ", Style.WARN), (one.text, Style.PLAIN))
-            for one in notices
-            if one.code == "migrations"
-        ),
-    ]
+    if result.outcome in _FAILED:
+        error = result.error or ErrorInfo(str(result.outcome), f"the command ended as {result.outcome}")
+        lines = failure_lines(error)
+    else:
+        lines = [_success(result, notices)]
+    return [*lines, *(f"warning: {one.text}" for one in notices if one.code == "migrations")]
 
 
-def _outcome(result: Result, protected: Container[str], notices: Sequence[Notice]) -> list[Line]:
-    who: Line = ((result.target, target_style(result.target, protected)), (": ", Style.PLAIN))
-    place = _place(result.identity)
-    took = f" in {duration(result.seconds)}"
+def _success(result: Result, notices: Sequence[Notice]) -> str:
+    told = {one.code: one.text for one in reversed(notices)}
+    place, took = _place(result.identity), duration(result.seconds)
+    confirmed = CONFIRMED_BY_CLIENT if result.mode == "pool" else CONFIRMED
+    text = ""
     match result.outcome:
+        case Outcome.SWITCHED if result.verified:
+            text = f"{place}, {confirmed} ({result.mode}, {took})"
+        case Outcome.SWITCHED if result.verified is False:
+            text = f"{place}, but the app answers from another database ({result.mode}, {took})"
+        case Outcome.SWITCHED if result.mode == "none":
+            text = f"{place}; {told.get('no-server', 'no app was asked')} ({took})"
         case Outcome.SWITCHED:
-            return [_switched(result, who, place, notices)]
-        case Outcome.UNCHANGED if not result.identity:
-            why = next((one.text for one in notices if one.code in NOTHING_DONE), None)
-            if why is not None:
-                return [plain(why)]
-            return [((who if result.target else ()) + (("nothing to do", Style.PLAIN),))]
+            advice = (
+                "" if "not-asked" in told else ": `dbswitch generate route` adds the check"
+            )  # it says why
+            return (
+                f"Switched to {result.target} ({place}). The app could not confirm it{advice}."
+                f" ({result.mode}, {took})"
+            )
+        case Outcome.UNCHANGED if result.identity:
+            text = f"nothing to do, already on {place}" + (f", {confirmed}" if result.verified else "")
         case Outcome.UNCHANGED:
-            confirmed = f", {_confirmed(result)}" if result.verified else ""
-            return [(*who, (f"nothing to do, already on {place}{confirmed}", Style.PLAIN))]
+            if why := next((one.text for one in notices if one.code in NOTHING_DONE), ""):
+                return why
+            text = "nothing to do"
         case Outcome.READY:
-            return [(*who, (f"{place}, ", Style.PLAIN), ("ready", Style.GOOD), (took, Style.PLAIN))]
+            text = f"{place}, ready in {took}"
         case Outcome.PLANNED:
-            return [(*who, ("dry run, nothing was changed", Style.PLAIN))]
-        case Outcome.STARTED | Outcome.STOPPED | Outcome.RESTARTED:
-            head = who if result.target and result.outcome is not Outcome.STOPPED else ()
-            return [(*head, (f"server {result.outcome}", Style.GOOD), (took, Style.PLAIN))]
+            text = "dry run, nothing was changed"
+        case Outcome.STOPPED:
+            return f"server {result.outcome} in {took}"
         case Outcome.REPAIRED:
-            return [(("an unfinished switch was put in order", Style.PLAIN), (took, Style.PLAIN))]
-        case (
-            Outcome.REFUSED
-            | Outcome.BUSY
-            | Outcome.OVERTAKEN
-            | Outcome.FAILED
-            | Outcome.ROLLED_BACK
-            | Outcome.ROLLBACK_FAILED
-            | Outcome.INTERRUPTED
-            | Outcome.BUG
-        ):
-            error = result.error or ErrorInfo(str(result.outcome), f"the command ended as {result.outcome}")
-            return failure_lines(error)
+            return f"an unfinished switch was put in order in {took}"
         case _:
-            assert_never(result.outcome)
-
-
-def _confirmed(result: Result) -> str:
-    return CONFIRMED_BY_CLIENT if result.mode == "pool" else CONFIRMED
-
-
-def _switched(result: Result, who: Line, place: str, notices: Sequence[Notice]) -> Line:
-    aside = (f" ({result.mode}, {duration(result.seconds)})", Style.DIM)
-    if result.verified:
-        return (*who, (f"{place}, ", Style.PLAIN), (_confirmed(result), Style.GOOD), aside)
-    if result.verified is False:
-        text = f"{place}, but the app answers from another database"
-        return (*who, (text, Style.BAD), aside)
-    if result.mode == "none":
-        absent = next((one.text for one in notices if one.code == "no-server"), "no app was asked")
-        return (*who, (f"{place}; {absent}", Style.PLAIN), (f" ({duration(result.seconds)})", Style.DIM))
-    told = any(one.code == "not-asked" for one in notices)  # it says why
-    advice = "" if told else ": `dbswitch generate route` adds the check"
-    return (
-        ("Switched to ", Style.PLAIN),
-        who[0],
-        (f" ({place}). ", Style.PLAIN),
-        (f"The app could not confirm it{advice}.", Style.WARN),
-        aside,
-    )
+            text = f"server {result.outcome} in {took}"
+    return f"{result.target}: {text}" if result.target else text
 
 
 def _place(identity: dict[str, str]) -> str:
@@ -187,11 +179,11 @@ def _place(identity: dict[str, str]) -> str:
     return f"{place}, read-only" if identity.get("readOnly") == "true" else place
 
 
-def failure_lines(error: ErrorInfo) -> list[Line]:
+def failure_lines(error: ErrorInfo) -> list[str]:
     """Return the four parts of an error, each where it is always found."""
     return [
-        labelled("error: ", error.what, Style.BAD, Style.BOLD),
-        *(plain(f"  {fact}") for fact in error.facts),
-        *([labelled("  why: ", error.why)] if error.why else ()),
-        *([labelled("  fix: ", error.fix)] if error.fix else ()),
+        f"error: {error.what}",
+        *(f"  {fact}" for fact in error.facts),
+        *([f"  why: {error.why}"] if error.why else ()),
+        *([f"  fix: {error.fix}"] if error.fix else ()),
     ]

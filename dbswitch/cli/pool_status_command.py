@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
-from dbswitch.cli.renderer import Answer, Line, Style
+from dbswitch.cli.renderer import Answer
 from dbswitch.switch import pool_status
 
 if TYPE_CHECKING:
@@ -22,21 +22,16 @@ def status(context: CommandContext, pool: str) -> int:
     project = context.find_project()
     found = pool_status.status(project, pool, os.environ)
     fields: dict[str, Any] = to_builtins(found)
-    context.renderer.answer(Answer("pool_status", fields, tuple(_lines(found))))
+    context.renderer.answer(Answer("pool_status", fields, _lines(found)))
     return 0
 
 
-def _lines(found: PoolStatus) -> Iterable[Line]:
-    known = found.target or "no known target, or not all poolers on one"
-    yield (("pool:    ", Style.DIM), (f"{found.name} on ", Style.PLAIN), (known, Style.BOLD))
+def _lines(found: PoolStatus) -> Iterable[str]:
+    yield f"pool:    {found.name} on {found.target or 'no known target, or not all poolers on one'}"
     for one in found.poolers:
         where = one.running or one.configured or "unknown"
-        yield (
-            (f"  {one.name}  ", Style.DIM),
-            (f"{one.database} -> {where}", Style.PLAIN),
-            (" paused" if one.paused else "", Style.WARN),
-        )
+        yield f"  {one.name}  {one.database} -> {where}{' paused' if one.paused else ''}"
         if one.problem:
-            yield (("    ", Style.PLAIN), (one.problem, Style.WARN))
+            yield f"    {one.problem}"
     if found.unfinished is not None:
-        yield (("warning: ", Style.WARN), (found.unfinished, Style.PLAIN))
+        yield f"warning: {found.unfinished}"

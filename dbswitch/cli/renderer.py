@@ -1,8 +1,7 @@
-"""What commands print to: styled lines, and the interface of the two renderers (for people, for programs)."""
+"""What commands print to: the interface of the two renderers (for people, for programs)."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -13,47 +12,12 @@ if TYPE_CHECKING:
     from dbswitch.switch.events import ErrorInfo, Event
 
 
-class Style(StrEnum):
-    """What a piece of text means; the values are styles of rich."""
-
-    PLAIN = ""
-    DIM = "dim"
-    BOLD = "bold"
-    GOOD = "green"
-    WARN = "yellow"
-    BAD = "bold red"
-    DANGER = "red bold"  # a protected target
-
-
-Line = tuple[tuple[str, Style], ...]
-
-
-def plain(text: str) -> Line:
-    """Return a line in one plain piece."""
-    return ((text, Style.PLAIN),)
-
-
-def labelled(label: str, text: str, style: Style = Style.DIM, text_style: Style = Style.PLAIN) -> Line:
-    """Return a line of a label (with its own spaces) and a text."""
-    return ((label, style), (text, text_style))
-
-
-def note(text: str) -> Line:
-    """Return a note."""
-    return labelled("note: ", text)
-
-
-def warning(text: str) -> Line:
-    """Return a warning."""
-    return labelled("warning: ", text, Style.WARN)
-
-
 class Answer(Struct, frozen=True):
     """The output of a read-only command: one JSON object, and the same as lines for people."""
 
     event: str
     fields: dict[str, Any] = field(default_factory=dict)
-    lines: Iterable[Line] = ()
+    lines: Iterable[str] = ()
 
 
 class Failure(Struct, frozen=True):
@@ -82,9 +46,9 @@ class Renderer:
     def failure(self, failure: Failure) -> None:
         """Print an error."""
 
-    def question(self, lines: Iterable[Line], prompt: str) -> str:  # noqa: ARG002  for subclasses
+    def question(self, lines: Iterable[str], prompt: str) -> str:  # noqa: ARG002  for subclasses
         """Ask on the terminal and return the answer without its line end. Raises EOFError when the input ends."""
         raise EOFError
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Remove the live line."""

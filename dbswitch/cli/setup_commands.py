@@ -11,7 +11,7 @@ import typer
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
 from dbswitch.cli.options import DryRun, Yes
-from dbswitch.cli.renderer import Answer, Line, Style, labelled, plain
+from dbswitch.cli.renderer import Answer
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES
@@ -80,19 +80,10 @@ def _plan_fields(plan: InitPlan, written: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _plan_lines(plan: InitPlan) -> Iterable[Line]:
-    for sentence in (*plan.summary, ""):
-        yield plain(sentence)
-    for item in plan.items:
-        yield _item_line(item.action.value.ljust(7), item.name, item.detail, Style.GOOD)
-    for text in plan.notices:
-        yield labelled("note: ", text, Style.WARN)
-
-
-def _item_line(action: str, name: str, detail: str, style: Style) -> Line:
-    if action.strip() == "keep":
-        return ((f"{action}{name}  {detail}", Style.DIM),)
-    return ((action, style), (name, Style.BOLD), (f"  {detail}", Style.DIM))
+def _plan_lines(plan: InitPlan) -> Iterable[str]:
+    yield from (*plan.summary, "")
+    yield from (f"{item.action.value:7}{item.name}  {item.detail}" for item in plan.items)
+    yield from (f"note: {text}" for text in plan.notices)
 
 
 @command()
@@ -167,17 +158,12 @@ def _remove(
     shutil.rmtree(project.private_dir, ignore_errors=True)
 
 
-def _removal_lines(project: Project, plan: RemovalPlan, changes: Sequence[FileChange]) -> Iterable[Line]:
-    for item in plan.items:
-        yield _item_line(item.action.value.ljust(8), item.name, item.detail, Style.WARN)
-    for change in changes:
-        yield _item_line(
-            "edit    ", change.path.name, "the comments of dbswitch; every value stays", Style.WARN
-        )
+def _removal_lines(project: Project, plan: RemovalPlan, changes: Sequence[FileChange]) -> Iterable[str]:
+    yield from (f"{item.action.value:8}{item.name}  {item.detail}" for item in plan.items)
+    yield from (f"edit    {one.path.name}  the comments of dbswitch; every value stays" for one in changes)
     if project.private_dir.exists():
-        yield _item_line("remove  ", str(project.private_dir), "the state of this project", Style.WARN)
-    for text in plan.notices:
-        yield labelled("note: ", text, Style.WARN)
+        yield f"remove  {project.private_dir}  the state of this project"
+    yield from (f"note: {text}" for text in plan.notices)
 
 
 def _removal_fields(

@@ -10,9 +10,9 @@ import typer
 
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
-from dbswitch.cli.messages import duration, target_style
+from dbswitch.cli.messages import columns, duration, target_rows
 from dbswitch.cli.options import Pool
-from dbswitch.cli.renderer import Answer, Line, Style, labelled, note, plain, warning
+from dbswitch.cli.renderer import Answer
 from dbswitch.project.active import active
 from dbswitch.project.targets import list_targets
 from dbswitch.server.state import ServerState
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.status import Status
 
 _INDENT = " " * 9
+NO_TARGETS = "none yet; `dbswitch init` says how to add them"
 
 
 @command()
@@ -40,7 +41,7 @@ def status(context: CommandContext, pool: Pool = None) -> int:
     found = project_status.status(project, os.environ)
     lines = [*_status_lines(found, verbose=context.verbose)]
     if project.git_error is not None:
-        lines += [warning(str(project.git_error)), plain(_INDENT + project.git_error.fix)]
+        lines += [f"warning: {project.git_error}", _INDENT + project.git_error.fix]
     context.renderer.answer(Answer("status", _status_fields(project, found), lines))
     return 0
 
@@ -90,47 +91,42 @@ def _status_fields(project: Project, found: Status) -> dict[str, Any]:
     }
 
 
-def _status_lines(found: Status, *, verbose: bool) -> Iterable[Line]:
-    protected = frozenset(target.name for target in found.targets if target.protected)
-    active = found.active
-    yield labelled("active:  ", active.text, text_style=target_style(active.target, protected))
-    yield from _reader_lines(found, protected)
-    yield labelled("server:  ", _server(found))
+def _status_lines(found: Status, *, verbose: bool) -> Iterable[str]:
+    yield f"active:  {found.active.text}"
+    states = found.active.readers
+    rows = [
+        (
+            f"  {state.reader.value}",
+            state.target or ("?" if state.database else "-"),
+            f"{state.database} from {state.source}" if state.database else "no database URL",
+        )
+        for state in states
+    ]
+    remarks_at = max((len(row[0]) for row in rows), default=0)
+    for state, line in zip(states, columns(rows), strict=True):
+        yield line
+        yield from (f"{' ' * remarks_at}  {remark}" for remark in state.remarks)
+    yield f"server:  {_server(found)}"
     for text in found.server.hidden or [listener.describe() for listener in found.server.foreign]:
-        yield ((_INDENT + text, Style.WARN),)
+        yield _INDENT + text
     client = "hot client" if found.hot_client else "no hot client (a switch restarts the server)"
     route = "identity route" if found.identity_route else "no identity route (`dbswitch generate route`)"
-    yield labelled("app:     ", f"{client}, {route}")
+    yield f"app:     {client}, {route}"
     if found.script_exports:
-        text = found.server.script_exports_text(found.script_exports)
-        yield ((f"{_INDENT}{text}: a switch restarts it", Style.WARN),)
-    yield (("targets: ", Style.DIM), *_names(found.targets, protected))
+        yield f"{_INDENT}{found.server.script_exports_text(found.script_exports)}: a switch restarts it"
+    names = (f"{ref.name} (protected)" if ref.protected else ref.name for ref in found.targets)
+    yield f"targets: {', '.join(names) or NO_TARGETS}"
     if found.holder is not None:
-        yield labelled("running: ", found.holder.text, text_style=Style.WARN)
+        yield f"running: {found.holder.text}"
     if found.unfinished is not None:
-        yield warning(found.unfinished)
-    yield from (warning(one.text) for one in found.exported)
+        yield f"warning: {found.unfinished}"
+    yield from (f"warning: {one.text}" for one in found.exported)
     for state in found.here:
         where = state.target or state.database or "no database"
-        yield warning(f"started from this shell, {state.reader} is on {where}")
-    yield from (note(f"{name} was not compared: {why}") for name, why in active.unresolved)
+        yield f"warning: started from this shell, {state.reader} is on {where}"
+    yield from (f"note: {name} was not compared: {why}" for name, why in found.active.unresolved)
     if verbose:
-        yield from (note(text) for text in found.notices)
-
-
-def _reader_lines(found: Status, protected: frozenset[str]) -> Iterable[Line]:
-    states = found.active.readers
-    wide = max((len(state.reader.value) for state in states), default=0)
-    names = [state.target or ("?" if state.database else "-") for state in states]
-    column = max((len(name) for name in names), default=0)
-    for state, name in zip(states, names, strict=True):
-        where = f"{state.database} from {state.source}" if state.database else "no database URL"
-        yield (
-            (f"  {state.reader.value.ljust(wide)}  ", Style.DIM),
-            (name, target_style(state.target, protected) if state.target else Style.WARN),
-            (f"{' ' * (column - len(name))}  {where}", Style.PLAIN),
-        )
-        yield from (((f"  {' ' * wide}  {remark}", Style.WARN),) for remark in state.remarks)
+        yield from (f"note: {text}" for text in found.notices)
 
 
 def _server(found: Status) -> str:
@@ -147,15 +143,6 @@ def _server(found: Status) -> str:
     return f"{server.state.value}{where}, pid {pid}, {origin}"
 
 
-def _names(refs: Sequence[TargetRef], protected: frozenset[str]) -> Iterable[tuple[str, Style]]:
-    if not refs:
-        yield ("none yet; `dbswitch init` says how to add them", Style.WARN)
-    for index, ref in enumerate(refs):
-        yield (", " if index else "", Style.PLAIN)
-        yield (ref.name, target_style(ref.name, protected))
-        yield (" (protected)" if ref.protected else "", Style.PLAIN)
-
-
 @command()
 def targets(context: CommandContext) -> int:
     """List the targets: where each leads, and where it is defined."""
@@ -164,7 +151,11 @@ def targets(context: CommandContext) -> int:
     found = active(project, os.environ)
     databases = dict(found.databases)
     fields = {"target": found.target, "targets": _target_fields(refs, databases)}
-    context.renderer.answer(Answer("targets", fields, _target_lines(refs, found.target, databases)))
+    lines = [
+        f"{'*' if ref.name == found.target else ' '} {line}"
+        for ref, line in zip(refs, columns(target_rows(refs, databases)), strict=True)
+    ]
+    context.renderer.answer(Answer("targets", fields, lines or [NO_TARGETS]))
     return 0
 
 
@@ -180,22 +171,6 @@ def _target_fields(refs: Sequence[TargetRef], databases: Mapping[str, str | None
         }
         for ref in refs
     ]
-
-
-def _target_lines(
-    refs: Sequence[TargetRef], current: str | None, databases: Mapping[str, str | None]
-) -> Iterable[Line]:
-    if not refs:
-        yield plain("none yet; `dbswitch init` says how to add them")
-    wide = max((len(ref.name) for ref in refs), default=0)
-    for ref in refs:
-        places = ", ".join(sorted({place.text for place in ref.places}))
-        yield (
-            ("* " if ref.name == current else "  ", Style.GOOD),
-            (ref.name.ljust(wide), Style.DANGER if ref.protected else Style.BOLD),
-            (f"  {places or databases.get(ref.name) or 'not known before it is used'}", Style.PLAIN),
-            (f"  from {ref.source}{', protected' if ref.protected else ''}", Style.DIM),
-        )
 
 
 @command()
@@ -220,20 +195,16 @@ def history(
             for one in entries
         ]
     }
-    context.renderer.answer(Answer("history", fields, _history_lines(entries)))
+    lines = columns([_history_row(one) for one in entries]) or ["nothing was switched here yet"]
+    context.renderer.answer(Answer("history", fields, lines))
     return 0
 
 
-def _history_lines(entries: Sequence[Past]) -> Iterable[Line]:
-    if not entries:
-        yield plain("nothing was switched here yet")
-    for one in entries:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.at))
-        proof = {True: ", verified", False: ", not on it", None: ""}[one.verified]
-        good = one.outcome.value in {"switched", "unchanged"}
-        yield (
-            (f"{when}  ", Style.DIM),
-            (f"{one.previous or '?'} -> {one.target}  ", Style.BOLD),
-            (f"{one.outcome.value}{proof}", Style.PLAIN if good else Style.BAD),
-            (f"  {duration(one.seconds)}  {one.mode}", Style.DIM),
-        )
+def _history_row(one: Past) -> tuple[str, ...]:
+    return (
+        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.at)),
+        f"{one.previous or '?'} -> {one.target}",
+        one.outcome.value + {True: ", verified", False: ", not on it", None: ""}[one.verified],
+        duration(one.seconds),
+        one.mode,
+    )

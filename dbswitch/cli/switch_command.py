@@ -11,8 +11,8 @@ import typer
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import SWITCH, command
 from dbswitch.cli.json_renderer import JsonRenderer, object_line, write_line
+from dbswitch.cli.messages import columns, target_rows
 from dbswitch.cli.options import Confirm, DryRun, Pool, TakePort, Timeout, Yes
-from dbswitch.cli.renderer import Line, Style
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import UsageError
 from dbswitch.project.active import active
@@ -23,10 +23,9 @@ from dbswitch.switch.plan import Mode
 from dbswitch.switch.run_lock import unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
 
 
 @command(SWITCH, usage="TARGET [OPTIONS]")
@@ -138,9 +137,13 @@ def _picked(context: CommandContext, project: Project) -> str:
             fix="dbswitch TARGET; `dbswitch targets` lists them",
         )
     current = active(project, os.environ).target
+    rows = [
+        (f"{number:3}", *target_row, "(in use)" if target_row[0] == current else "")
+        for number, target_row in enumerate(target_rows(refs), 1)
+    ]
     try:
         typed = context.renderer.question(
-            _choices(refs, current), "Switch to (number or name; Enter leaves it): "
+            columns(rows), "Switch to (number or name; Enter leaves it): "
         ).strip()
     except EOFError:
         typed = ""
@@ -148,18 +151,6 @@ def _picked(context: CommandContext, project: Project) -> str:
         raise UsageError("no target was chosen", facts=("nothing was changed",), fix="dbswitch TARGET")
     number = int(typed) if typed.isdecimal() else 0
     return refs[number - 1].name if 0 < number <= len(refs) else typed
-
-
-def _choices(refs: Sequence[TargetRef], current: str | None) -> Iterable[Line]:
-    wide = max(len(ref.name) for ref in refs)
-    for number, ref in enumerate(refs, 1):
-        places = ", ".join(sorted({place.text for place in ref.places}))
-        yield (
-            (f"{number:3}  ", Style.PLAIN),
-            (ref.name.ljust(wide), Style.DANGER if ref.protected else Style.BOLD),
-            (f"  {places}", Style.PLAIN),
-            ("  (in use)" if ref.name == current else "", Style.GOOD),
-        )
 
 
 def _detach(project: Project, target: str, flags: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The renderer for people: text on stderr, results on stdout; one live line where stderr is a terminal.
+"""The renderer for people: text on stderr, results on stdout; colours and one live line where it is a terminal.
 
 A pipe, a CI log and a dumb terminal get plain lines. rich is imported only for a terminal: 60 ms.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any, assert_never
 
 from dbswitch.cli import messages
-from dbswitch.cli.renderer import Answer, Failure, Line, Renderer, note, plain, warning
+from dbswitch.cli.renderer import Answer, Failure, Renderer
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch.events import (
     Notice,
@@ -33,6 +34,16 @@ if TYPE_CHECKING:
     from dbswitch.switch.events import Event
 
 REPEAT_AFTER = 10.0  # seconds between two lines about the same wait, where there is no live line
+_LABELS = "active|app|env files|files|fix|lines|next|note|pool|poolers|running|server|targets|variables|why"
+_STYLES = {  # pattern in a line: style of rich
+    r"^(- |… |keep |current ).*": "dim",
+    rf"^ *({_LABELS}): ": "dim",
+    r" \d[\d.]*( min \d+)? s( \(.*\))?$": "dim",
+    r"^✓|confirmed (by the app|through the pool)|\(in use\)|^\* |^(write|edit|written) ": "green",
+    r"^ *warning: |^remove |could not confirm it.*?\.": "yellow",
+    r"^error: .*": "bold",
+    r"^✗|^error: |but the app answers from another database": "bold red",
+}
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -48,21 +59,24 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\n    " if c == "\n" else "?" for c in text)
 
 
-class PlainRenderer(Renderer):
-    """Plain lines, no escape sequence."""
+class TextRenderer(Renderer):
+    """Prints what `messages` says."""
 
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
-        self.quiet = quiet
-        self.verbose = verbose
-        self._protected: frozenset[str] = frozenset()
+        self._quiet = quiet
+        self._verbose = verbose
+        self._styles = _STYLES
         self._target = ""
         self._planned: Planned | None = None
         self._notices: list[Notice] = []
         self._waited: tuple[str, float] = ("", 0.0)
+        self._live: Any = None
+        self._current: _CurrentPhase | None = None
 
     def protect(self, names: Iterable[str]) -> None:
-        """Set which targets are protected."""
-        self._protected = frozenset(names)
+        """Set which targets are protected: their names are red."""
+        if words := "|".join(map(re.escape, names)):
+            self._styles = {**_STYLES, rf"(?<![\w.-])({words})(?![\w.-])": "bold red"}
 
     def emit(self, event: Event) -> None:
         """Print one event; a closed terminal must not stop a switch halfway."""
@@ -75,151 +89,71 @@ class PlainRenderer(Renderer):
                 self._target = target
             case Planned():
                 self._planned = event
-                if self.verbose:
-                    self.say(*messages.plan_lines(event, self._target, self._protected, dry=False))
+                if self._verbose:
+                    self._say(*messages.plan_lines(event, self._target, dry=False))
+            case PhaseChanged(phase=phase, state=PhaseState.STARTED):
+                self._waited = ("", 0.0)
+                self._begin(messages.DOING[phase])
             case PhaseChanged():
-                self.phase(event, messages.phase_line(event, verbose=self.verbose))
+                # Without a line of its own, the live one stays for the next phase: quick ones must not flicker.
+                if (line := messages.phase_line(event, verbose=self._verbose)) is not None:
+                    self.close()
+                    self._say(line)
             case Waiting():
-                self.waiting(event, self._waiting_for(event))
-            case Notice(code="stop", text=text) if not self.verbose:
-                self.step(text)
-            case Notice(code=code) if code in messages.IN_VERDICT:
-                self._notices.append(event)  # it becomes part of the verdict
-            case Notice(text=text, level=level):
+                self._wait(event)
+            case Notice(code="stop", text=text) if not self._verbose:
+                if self._current is not None:
+                    self._current.reason = text
+            case Notice(code=code, text=text, level=level):
                 self._notices.append(event)
-                self.say(warning(text) if level == "warning" else note(text))
+                if code not in messages.IN_VERDICT:
+                    self._say(f"{'warning' if level == 'warning' else 'note'}: {text}")
             case Result():
-                self._result(event)
+                self.close()
+                if self._planned is not None and event.outcome is Outcome.PLANNED:
+                    self._print(*messages.plan_lines(self._planned, event.target, dry=True))
+                self._print(*messages.verdict(event, self._notices))
             case _:
                 assert_never(event)
 
-    def _waiting_for(self, event: Waiting) -> str:
-        harmless = event.phase is Phase.PROBE and self._planned is not None
-        return messages.DOING[event.phase] + (" (Ctrl-C changes nothing)" if harmless else "")
-
-    def _result(self, event: Result) -> None:
-        self.close()
-        lines = messages.verdict(event, self._protected, self._notices)
-        if self._planned is not None and event.outcome is Outcome.PLANNED:
-            lines = [*messages.plan_lines(self._planned, event.target, self._protected, dry=True), *lines]
-        for line in lines:
-            self.line(line)
-
-    def phase(self, event: PhaseChanged, line: Line | None) -> None:
-        """Print that a phase began or ended."""
-        if event.state is PhaseState.STARTED:
-            self._waited = ("", 0.0)
-        if line is not None:
-            self.say(line)
-
-    def waiting(self, event: Waiting, label: str) -> None:
-        """Print what is waited for once, and again now and then."""
+    def _wait(self, event: Waiting) -> None:
+        label = messages.DOING[event.phase]
+        if event.phase is Phase.PROBE and self._planned is not None:
+            label += " (Ctrl-C changes nothing)"
+        if self._current is not None:
+            self._current.label, self._current.reason = label, event.reason
+            return
         said, at = self._waited
-        text = f"{label}: {event.reason}"
+        text = f"… {label}: {event.reason}"
         if said != text or time.monotonic() - at >= REPEAT_AFTER:
             self._waited = (text, time.monotonic())
-            self.say(messages.dim(f"… {text}"))
-
-    def step(self, text: str) -> None:
-        """Print a small step inside a phase, on the live line only."""
+            self._say(text)
 
     def answer(self, answer: Answer) -> None:
         """Print the result of a command on stdout. Raises BrokenPipeError."""
         self.close()
         with writing_to_stdout():
-            for line in answer.lines:
-                sys.stdout.write(_text(line, sys.stdout) + "\n")
-            sys.stdout.flush()
+            self._write(sys.stdout, answer.lines)
 
     def note(self, text: str) -> None:
         """Print a remark."""
-        self.say(plain(text))
+        self._say(text)
 
     def failure(self, failure: Failure) -> None:
         """Print an error."""
         self.close()
-        for line in messages.failure_lines(failure.error):
-            self.line(line)
+        self._print(*messages.failure_lines(failure.error))
 
-    def question(self, lines: Iterable[Line], prompt: str) -> str:
+    def question(self, lines: Iterable[str], prompt: str) -> str:
         """Ask on stderr, read from stdin. Raises EOFError when the input ends."""
         self.close()
-        for line in lines:
-            self.line(line)
+        self._print(*lines)
         sys.stderr.write(prompt)
         sys.stderr.flush()
         typed = sys.stdin.readline()
         if not typed:
             raise EOFError
         return typed.rstrip("\r\n")
-
-    def say(self, *lines: Line) -> None:
-        """Print lines unless quiet."""
-        if not self.quiet:
-            for line in lines:
-                self.line(line)
-
-    def line(self, line: Line) -> None:
-        """Print one line on stderr."""
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(_text(line, sys.stderr) + "\n")
-            sys.stderr.flush()
-
-
-def _text(line: Line, stream: TextIO) -> str:
-    text = "".join(printable(text) for text, _ in line)
-    encoding = stream.encoding or "ascii"
-    return text.encode(encoding, "replace").decode(encoding)
-
-
-class TerminalRenderer(PlainRenderer):
-    """Colours unless NO_COLOR is set, and one live line for the current phase."""
-
-    def __init__(self, *, quiet: bool, verbose: bool) -> None:
-        super().__init__(quiet=quiet, verbose=verbose)
-        from rich.console import Console
-
-        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._live: Any = None
-        self._current: _CurrentPhase | None = None
-
-    def phase(self, event: PhaseChanged, line: Line | None) -> None:
-        """Show the phase on the live line; print a line when it ends."""
-        if event.state is PhaseState.STARTED and not self.quiet:
-            self._begin(messages.DOING[event.phase])
-        elif line is not None:  # else the live line stays for the next phase: quick ones must not flicker
-            self.close()
-            self.say(line)
-
-    def waiting(self, event: Waiting, label: str) -> None:
-        """Show on the live line what is waited for."""
-        if self._current is None:
-            super().waiting(event, label)
-        else:
-            self._current.label, self._current.reason = label, event.reason
-
-    def step(self, text: str) -> None:
-        """Show it on the live line."""
-        if self._current is not None:
-            self._current.reason = text
-
-    def line(self, line: Line) -> None:
-        """Print one line above the live one."""
-        with contextlib.suppress(OSError, ValueError):
-            self._console.print(_rich_text(line), overflow="fold")
-
-    def answer(self, answer: Answer) -> None:
-        """Print the result of a command on stdout, in colour where that is a terminal too."""
-        if not is_terminal(sys.stdout):
-            super().answer(answer)
-            return
-        from rich.console import Console
-
-        self.close()
-        console = Console(highlight=False, markup=False, emoji=False)
-        for line in answer.lines:
-            console.print(_rich_text(line), overflow="fold")
-        sys.stdout.flush()
 
     def close(self) -> None:
         """Remove the live line."""
@@ -228,22 +162,54 @@ class TerminalRenderer(PlainRenderer):
             with contextlib.suppress(OSError, ValueError):
                 live.stop()
 
+    def _say(self, *lines: str) -> None:
+        if not self._quiet:
+            self._print(*lines)
+
+    def _print(self, *lines: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._write(sys.stderr, lines)
+
+    def _write(self, stream: TextIO, lines: Iterable[str]) -> None:
+        if is_terminal(stream):
+            from rich.text import Text
+
+            console = (
+                self._live.console if self._live is not None and stream is sys.stderr else _console(stream)
+            )
+            for line in lines:
+                text = Text(printable(line))
+                for pattern, style in self._styles.items():
+                    text.highlight_regex(pattern, style)
+                console.print(text, overflow="fold")
+        else:
+            encoding = stream.encoding or "ascii"
+            for line in lines:
+                stream.write(printable(line).encode(encoding, "replace").decode(encoding) + "\n")
+        stream.flush()
+
     def _begin(self, label: str) -> None:
+        if self._quiet or not is_terminal(sys.stderr):
+            return
         from rich.live import Live
 
-        self._current = _CurrentPhase(label, plain_spinner=not self._console.encoding.startswith("utf"))
-        if self._live is not None:
-            self._live.update(self._current)
-            return
-        self._live = Live(
-            self._current,
-            console=self._console,
-            transient=True,
-            refresh_per_second=10,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._live.start()
+        self._current = _CurrentPhase(label, plain_spinner=not sys.stderr.encoding.startswith("utf"))
+        if self._live is None:
+            self._live = Live(
+                console=_console(sys.stderr),
+                transient=True,
+                refresh_per_second=10,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+        self._live.update(self._current)
+
+
+def _console(stream: TextIO) -> Any:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
 class _CurrentPhase:
@@ -260,22 +226,11 @@ class _CurrentPhase:
 
         elapsed = time.monotonic() - self._began
         frame = self._frames[int(elapsed * 10) % len(self._frames)]
-        text = Text(no_wrap=True, overflow="ellipsis")
-        text.append(frame, style="cyan")
-        text.append(f" {self.label} ")
-        text.append(messages.duration(elapsed), style="dim")
-        if self.reason:
-            text.append(f" {printable(self.reason)}".replace("\n", " "), style="dim")
-        return text
-
-
-def _rich_text(line: Line) -> Any:
-    from rich.text import Text
-
-    return Text.assemble(*((printable(text), style.value) for text, style in line))
-
-
-def for_people(*, quiet: bool, verbose: bool) -> PlainRenderer:
-    """Return the renderer that suits this process's stderr."""
-    kind = TerminalRenderer if is_terminal(sys.stderr) else PlainRenderer
-    return kind(quiet=quiet, verbose=verbose)
+        reason = printable(self.reason).replace("\n", " ")
+        return Text.assemble(
+            (frame, "cyan"),
+            f" {self.label} ",
+            (f"{messages.duration(elapsed)} {reason}", "dim"),
+            no_wrap=True,
+            overflow="ellipsis",
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from dbswitch.cli import messages
-from dbswitch.cli.renderer import Style
 from dbswitch.switch.events import (
     ErrorInfo,
     Notice,
@@ -35,17 +34,17 @@ def result(**changes: object) -> Result:
     return Result(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def text(lines: list[tuple[tuple[str, Style], ...]]) -> str:
-    return "\n".join("".join(piece for piece, _ in line) for line in lines)
+def text(lines: list[str]) -> str:
+    return "\n".join(lines)
 
 
 def test_the_verdict_names_target_place_proof_way_and_time() -> None:
-    said = text(messages.verdict(result(mode="hot", seconds=0.3), frozenset()))
+    said = text(messages.verdict(result(mode="hot", seconds=0.3)))
     assert said == "prod: db.example.com:5432/shop_prod, confirmed by the app (hot, 0.3 s)"
 
 
 def test_an_unverified_switch_is_never_rounded_up_and_says_what_adds_the_check() -> None:
-    said = text(messages.verdict(result(verified=None), frozenset()))
+    said = text(messages.verdict(result(verified=None)))
     assert said == (
         "Switched to prod (db.example.com:5432/shop_prod)."
         " The app could not confirm it: `dbswitch generate route` adds the check. (restart, 3.1 s)"
@@ -54,24 +53,24 @@ def test_an_unverified_switch_is_never_rounded_up_and_says_what_adds_the_check()
 
 def test_an_app_that_could_not_be_asked_is_not_advised_to_get_the_route_it_has() -> None:
     notices = [Notice("not-asked", "the app refused the token", "warning")]
-    said = text(messages.verdict(result(verified=None), frozenset(), notices))
+    said = text(messages.verdict(result(verified=None), notices))
     assert "The app could not confirm it. (" in said
 
 
 def test_a_switch_without_a_server_says_so_and_does_not_advise_a_route() -> None:
     notices = [Notice("no-server", "no dev server is running")]
-    said = text(messages.verdict(result(verified=None, mode="none"), frozenset(), notices))
+    said = text(messages.verdict(result(verified=None, mode="none"), notices))
     assert said == "prod: db.example.com:5432/shop_prod; no dev server is running (3.1 s)"
 
 
 def test_an_app_that_answers_from_elsewhere_is_said_to() -> None:
-    said = text(messages.verdict(result(verified=False), frozenset()))
+    said = text(messages.verdict(result(verified=False)))
     assert "but the app answers from another database" in said
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_every_outcome_has_words(outcome: Outcome) -> None:
-    said = text(messages.verdict(result(outcome=outcome, verified=None), frozenset()))
+    said = text(messages.verdict(result(outcome=outcome, verified=None)))
     assert said.strip()
 
 
@@ -95,21 +94,15 @@ def test_quick_internal_steps_are_shown_only_with_verbose() -> None:
     assert messages.phase_line(PhaseChanged(Phase.LOCK, PhaseState.FAILED, 0.01), verbose=False) is not None
 
 
-def test_a_protected_target_is_styled_as_a_danger_and_others_are_not() -> None:
-    protected = frozenset({"prod"})
-    assert messages.verdict(result(), protected)[0][0] == ("prod", Style.DANGER)
-    assert messages.verdict(result(target="local"), protected)[0][0] == ("local", Style.BOLD)
-
-
 def test_an_error_has_its_four_parts_in_order() -> None:
     error = ErrorInfo("x", "It failed", ("seen one", "seen two"), "it matters", "run this")
-    said = text(messages.verdict(result(outcome=Outcome.FAILED, error=error), frozenset())).splitlines()
+    said = text(messages.verdict(result(outcome=Outcome.FAILED, error=error))).splitlines()
     assert said == ["error: It failed", "  seen one", "  seen two", "  why: it matters", "  fix: run this"]
 
 
 def test_a_dry_run_shows_files_variables_and_the_server() -> None:
     planned = Planned("restart", "local", (".env.local",), ("DATABASE_URL",), "restart the dev server")
-    said = text(messages.plan_lines(planned, "prod", frozenset(), dry=True))
+    said = text(messages.plan_lines(planned, "prod", dry=True))
     for part in ("local -> prod", ".env.local", "DATABASE_URL", "restart the dev server"):
         assert part in said
 
@@ -117,7 +110,7 @@ def test_a_dry_run_shows_files_variables_and_the_server() -> None:
 def test_a_dry_run_shows_before_and_after_of_each_variable_on_a_line_of_its_own() -> None:
     changes = ("DATABASE_URL: a:1/x -> b:2/y", "prod has no BLOB: it is removed")
     planned = Planned("restart", "local", (".env.local",), ("BLOB", "DATABASE_URL"), "restart it", changes)
-    said = text(messages.plan_lines(planned, "prod", frozenset(), dry=True)).splitlines()
+    said = text(messages.plan_lines(planned, "prod", dry=True)).splitlines()
     assert "  variables: DATABASE_URL: a:1/x -> b:2/y" in said
     assert "             prod has no BLOB: it is removed" in said
 
