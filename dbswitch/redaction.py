@@ -35,7 +35,7 @@ _URL_PASSWORD = re.compile(r"^[A-Za-z][\w+.-]*://[^:/?#@]*:(?P<password>[^/?#]*)
 # Values that say nothing, and that a log is full of.
 _PLAIN = re.compile(
     r"\d{1,5}|true|false|yes|no|on|off|null|none|local|localhost|127\.0\.0\.1|development|production|staging|test|public"
-    r"|require|disable|prefer",
+    r"|require|disable|prefer|https?://(?:localhost|127\.0\.0\.1)(?::\d{1,5})?/?",
     re.IGNORECASE,
 )
 _SHORTEST = 4
@@ -56,6 +56,11 @@ def redact(text: str) -> str:
     text = _AUTHORIZATION.sub(rf"\g<head>{MASK}", text)
     text = _BEARER.sub(rf"\g<head>{MASK}", text)
     return _NAMED.sub(rf"\g<name>\g<sep>{MASK}", text)
+
+
+def redact_values(text: str, values: frozenset[str]) -> str:
+    """Return `text` without these values and without the password of any URL; everything else stays as it is."""
+    return _CREDENTIALS.sub(rf"\g<scheme>{MASK}@", _exact(values).sub(MASK, text))
 
 
 @lru_cache(maxsize=2)

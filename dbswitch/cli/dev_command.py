@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
-from dbswitch.cli.log_command import show_log
+from dbswitch.cli.log_command import secret_values, show_log
 from dbswitch.cli.options import TakePort, Timeout, Yes
 from dbswitch.cli.renderer import Failure
 from dbswitch.errors import ExitCode, InterruptedSwitchError, UsageError
@@ -96,7 +96,8 @@ def dev(
                 return result.exit
             if result.outcome is Outcome.STARTED:
                 context.renderer.note("showing its log; Ctrl-C stops the server")
-            show_log(log.follow(spec.log_path, since=begin, stop=watch.gone), as_json=context.json)
+            new = log.follow(spec.log_path, since=begin, stop=watch.gone)
+            show_log(new, secret_values(project), as_json=context.json)
         except InterruptedSwitchError as interruption:
             return leave(terminated=interruption.exit_code is ExitCode.TERMINATED)
         except (BrokenPipeError, UsageError):  # the reader or the terminal is gone

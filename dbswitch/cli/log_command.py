@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -13,14 +14,18 @@ from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
 from dbswitch.cli.json_renderer import object_line, write_line
 from dbswitch.durable import open_regular
-from dbswitch.errors import ConfigError, ExitCode
-from dbswitch.project import server_spec
+from dbswitch.errors import ConfigError, EnvFileError, ExitCode
+from dbswitch.project import server_spec, targets
+from dbswitch.project.target_values import bound_variables
+from dbswitch.redaction import redact_values
 from dbswitch.server import log
 from dbswitch.stdout_guard import writing_to_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from dbswitch.project.discovery import Project
 
 # ECMA-48: control sequences, operating system commands, two-byte escapes.
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[0-Z\\^_`-~])")
@@ -29,6 +34,7 @@ _COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
 # C0 except tab, line feed and carriage return; DEL; C1 in UTF-8.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
 _TAIL = 1 << 20  # bytes; of the log's end, searched for its last lines
+_LONGEST_LINE = 1 << 20  # bytes; an unfinished line that is longer is shown at once
 
 
 @command()
@@ -38,7 +44,8 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 100,
 ) -> int:
     """Show the dev server's log."""
-    path = server_spec.build(context.find_project()).log_path
+    project = context.find_project()
+    path = server_spec.build(project).log_path
     try:
         if not path.exists():
             context.renderer.note("there is no log yet; `dbswitch dev` starts the server")
@@ -52,10 +59,11 @@ def logs(
             why="it holds the server's output",
             fix=f"run it as the user that {path.parent} belongs to",
         ) from None
-    show_log([tail], as_json=context.json)
+    values = secret_values(project)
+    show_log([tail], values, as_json=context.json)
     if follow:
         try:
-            show_log(log.follow(path, since=position), as_json=context.json)
+            show_log(log.follow(path, since=position), values, as_json=context.json)
         except KeyboardInterrupt:  # how following ends; not an error
             return ExitCode.INTERRUPTED
     return ExitCode.OK
@@ -73,27 +81,48 @@ def _tail(path: Path, count: int) -> tuple[bytes, int]:
     return b"".join(lines[len(lines) - count :] if count < len(lines) else lines), position
 
 
-def show_log(chunks: Iterable[bytes], *, as_json: bool) -> None:
-    """Write log text to stdout as it comes, or as one JSON object per line. Raises BrokenPipeError."""
+def secret_values(project: Project) -> frozenset[str]:
+    """Return what the project's targets, and its env files for the same variables, hold, as far as they can be read."""
+    with contextlib.suppress(ConfigError, EnvFileError):
+        refs = targets.list_targets(project)
+        names = targets.variable_names(project, refs)
+        bound, _ = bound_variables(project.root)
+        known = targets.known_values(project, refs, os.environ)
+        return frozenset().union(*known.values(), (bound[name] for name in names if name in bound))
+    return frozenset()
+
+
+def show_log(chunks: Iterable[bytes], values: frozenset[str], *, as_json: bool) -> None:
+    """Write log text without `values` to stdout as it comes, or as one JSON object per line. Raises BrokenPipeError."""
     if as_json:
-        rest = b""
-        for chunk in chunks:
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                _json_line(line)
-        if rest:
-            _json_line(rest)
+        for chunk in redacted_lines(chunks, values):
+            for line in chunk.removesuffix(b"\n").split(b"\n"):
+                with writing_to_stdout():
+                    write_line(object_line("log", {"line": line.decode(errors="replace").rstrip("\r")}))
     else:
         coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        for chunk in without_escapes(chunks, keep_colours=coloured):
+        for chunk in redacted_lines(without_escapes(chunks, keep_colours=coloured), values):
             with writing_to_stdout():
                 sys.stdout.buffer.write(chunk)
                 sys.stdout.buffer.flush()
 
 
-def _json_line(line: bytes) -> None:
-    with writing_to_stdout():
-        write_line(object_line("log", {"line": line.decode(errors="replace").rstrip("\r")}))
+def redacted_lines(chunks: Iterable[bytes], values: frozenset[str]) -> Iterable[bytes]:
+    """Yield the text in whole lines, since a chunk may end in the middle of a value."""
+    rest = b""
+    for chunk in chunks:
+        lines, end, rest = (rest + chunk).rpartition(b"\n")
+        if end:
+            yield _redacted(lines + end, values)
+        if len(rest) > _LONGEST_LINE:
+            yield _redacted(rest, values)
+            rest = b""
+    if rest:
+        yield _redacted(rest, values)
+
+
+def _redacted(text: bytes, values: frozenset[str]) -> bytes:
+    return redact_values(text.decode(errors="surrogateescape"), values).encode(errors="surrogateescape")
 
 
 def without_escapes(chunks: Iterable[bytes], *, keep_colours: bool) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""Where a URL leads, whatever user, password and parameters it carries: host, port and database. Pure.
+"""Where a URL leads, whatever user, password and parameters it carries: host, port and database.
 
 A pooler and the database behind it are one place. Sources: Neon ("Connection pooling": `-pooler` behind the endpoint
 id), Supabase ("Connect to your database": the project is in the user name of the shared pooler, transaction mode listens
@@ -7,11 +7,16 @@ on 6543), Prisma Postgres ("Direct connections": one host for all customers, the
 
 from __future__ import annotations
 
+import functools
 import re
+import socket
+import time
 from typing import Final
 
 from msgspec import Struct
 
+from dbswitch.database.failures import AttemptError
+from dbswitch.database.host_lookup import addresses
 from dbswitch.database.url import DEFAULT_PORT, DatabaseUrl
 from dbswitch.errors import UrlError
 
@@ -19,6 +24,7 @@ _TRANSACTION_POOLER_PORT: Final = 6543
 _SUPABASE_POOLER: Final = re.compile(r"(?:[\w-]+\.)+pooler\.supabase\.(?:com|co)")
 _SUPABASE_DIRECT: Final = re.compile(r"db\.(?P<project>[a-z0-9]+)\.supabase\.(?:com|co)")
 _POOLER_LABEL: Final = re.compile(r"^(?P<endpoint>[^.]+)-pooler(?=\.)")
+_OWN_NAME: Final = 0.2  # seconds; /etc/hosts has the machine's own name, and no DNS server is waited for
 _SHARED_HOSTS: Final = {"db.prisma.io": "db.prisma.io", "pooled.db.prisma.io": "db.prisma.io"}
 
 
@@ -40,12 +46,12 @@ class Place(Struct, frozen=True):
 
 
 def place_of(url: DatabaseUrl) -> Place:
-    """Return where `url` leads; all addresses of this machine's loopback interface count as one."""
+    """Return where `url` leads; this machine's own name and all addresses of its loopback interface count as one."""
     host, port = url.host, url.port
     if url.is_socket:
         return Place(host, port, url.database)
     host = host.lower().rstrip(".")
-    if url.is_local:
+    if url.is_local or _is_own_name(host):
         return Place("localhost", port, url.database)
     if host in _SHARED_HOSTS:
         return Place(f"{url.user}.{_SHARED_HOSTS[host]}", port, url.database)
@@ -58,6 +64,27 @@ def place_of(url: DatabaseUrl) -> Place:
     return Place(
         f"db.{project}.supabase.co", DEFAULT_PORT if port == _TRANSACTION_POOLER_PORT else port, url.database
     )
+
+
+@functools.cache
+def _is_own_name(host: str) -> bool:
+    """Return whether this is the name of this machine, and leads to it."""
+    if host != socket.gethostname().lower():
+        return False
+    try:
+        return any(_is_own_address(one) for one in addresses(host, time.monotonic() + _OWN_NAME))
+    except AttemptError:
+        return False
+
+
+def _is_own_address(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as bound:
+            bound.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 def place_in(value: str) -> Place | None:

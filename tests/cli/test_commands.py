@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.cli.log_command import without_escapes
+from dbswitch.cli.log_command import redacted_lines, without_escapes
 from tests.cli.conftest import PASSWORD
 from tests.cli.running import REAL, environment, run
 
@@ -326,6 +326,30 @@ def test_logs_show_the_last_lines_as_they_are(folder: Folder) -> None:
     assert code == 0
     assert lines[0] == {"v": 1, "event": "log", "line": ""}
     assert lines[-1] == {"v": 1, "event": "log", "line": "three"}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_password_of_a_target_is_redacted_in_logs_and_other_text_is_not(
+    folder: Folder, as_json: bool
+) -> None:
+    folder.write("env/prod.env", 'DATABASE_URL="postgresql://shop:s3cret-w0rd@127.0.0.1:1/shop"\n')
+    folder.write(".env.local", 'DATABASE_URL="postgresql://me:by-hand-1@127.0.0.1:1/mine"\nLABEL="a label"\n')
+    (folder.root / ".dbswitch").mkdir(0o700)
+    (folder.root / ".dbswitch" / "server.log").write_text(
+        "pool for shop with s3cret-w0rd\n{ password: 'by-hand-1', key: 7 }\npostgres://x:other@h/d\na label\n"
+    )
+    done = folder.run("logs", *(["--json"] if as_json else []))
+    assert "pool for shop with ***" in done.stdout
+    assert "{ password: '***', key: 7 }" in done.stdout
+    assert "postgres://***@h/d" in done.stdout
+    assert "a label" in done.stdout
+    assert [secret for secret in ("s3cret", "by-hand", "other") if secret in done.stdout] == []
+
+
+def test_a_secret_that_two_parts_of_the_log_share_is_redacted():
+    parts = [b"a s3cret", b"-w0rd\nunfin", b"ished s3cret-w0rd"]
+    shown = b"".join(redacted_lines(parts, frozenset({"s3cret-w0rd"})))
+    assert shown == b"a ***\nunfinished ***"
 
 
 def test_a_reader_that_leaves_the_logs_early_is_no_error_message(folder: Folder) -> None:

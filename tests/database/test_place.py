@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
+
 import pytest
 
+from dbswitch.database import place
 from dbswitch.database.place import place_in
 
 NEON = "postgresql://u:p@ep-cool-1-pooler.eu-central-1.aws.neon.tech/app?sslmode=require"
@@ -68,3 +73,29 @@ def test_only_the_port_may_differ_beside_each_other() -> None:
     assert other is not None
     assert pooled.beside(direct)
     assert not pooled.beside(other)
+
+
+@pytest.fixture
+def own_name(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    place._is_own_name.cache_clear()
+    monkeypatch.setattr(socket, "gethostname", lambda: "Workstation")
+    return monkeypatch
+
+
+@pytest.mark.parametrize(("address", "same"), [("127.0.1.1", True), ("::1", True), ("192.0.2.7", False)])
+def test_this_machines_own_name_is_the_same_place_as_localhost_if_it_leads_to_this_machine(
+    own_name: pytest.MonkeyPatch, address: str, same: bool
+) -> None:
+    own_name.setattr(socket, "getaddrinfo", lambda *_a, **_k: [(0, 0, 0, "", (address, 0))])
+    local = place_in("postgresql://u:p@localhost/app")
+    assert (place_in("postgresql://u:p@workstation/app") == local) is same
+    assert place_in("postgresql://u:p@workstation.example/app") != local
+
+
+def test_a_slow_name_server_is_not_waited_for(own_name: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    own_name.setattr(socket, "getaddrinfo", lambda *_a, **_k: released.wait(20) and [])
+    began = time.monotonic()
+    assert place_in("postgresql://u:p@workstation/app") != place_in("postgresql://u:p@localhost/app")
+    assert time.monotonic() - began < 5
+    released.set()
