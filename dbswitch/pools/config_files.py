@@ -112,7 +112,7 @@ def _read(path: Path) -> str:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}",
             why="the pool is switched by changing its line in this file",
-            fix="correct `config` or `%include`, run dbswitch as a user who may read it, or set `run`",
+            fix="correct `config` or `%include`, or run dbswitch as a user who may read it",
         ) from None
     if "\0" in text:
         raise ConfigError(f"{path} is not a text file", fix="correct `config` of the pool")

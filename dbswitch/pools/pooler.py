@@ -31,14 +31,12 @@ class Pooler(Struct, frozen=True):
     Attributes:
         admin: its console, with the password.
         database: the name that clients connect to.
-        config: its main configuration file, absolute on its machine.
-        run: what is put in front of commands that read and replace that file; empty where it is on this machine.
+        config: its main configuration file, absolute.
     """
 
     admin: DatabaseUrl
     database: str
     config: str
-    run: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -40,7 +40,6 @@ class _Table(Struct, frozen=True, forbid_unknown_fields=True):
     config: str | None = None
     password_env: VariableName | None = None
     password_command: tuple[str, ...] = ()
-    run: tuple[str, ...] = ()
     pause_timeout: _Pause = 5.0
 
 
@@ -65,7 +64,7 @@ def find(project: Project, name: str, ambient: Mapping[str, str]) -> Pool:
         raise config_error(f": `{name}` cannot be a pool's name", fix=NAME_RULE)
     shared = dict(raw)
     members = shared.pop("members", [{}])
-    split_commands(shared, where, "password_command", "run")
+    split_commands(shared, where, "password_command")
     if not (isinstance(members, list) and members and all(isinstance(one, dict) for one in members)):
         raise config_error(f": {where}.members must be a list of tables", fix=f"write [[{where}.members]]")
     poolers = []
@@ -78,7 +77,7 @@ def find(project: Project, name: str, ambient: Mapping[str, str]) -> Pool:
 
 
 def _pooler(project: Project, where: str, raw: dict[str, object], ambient: Mapping[str, str]) -> Pooler:
-    split_commands(raw, where, "password_command", "run")
+    split_commands(raw, where, "password_command")
     table = convert(raw, _Table, where)
     for key in ("admin", "database", "config"):
         if not getattr(table, key):
@@ -102,8 +101,7 @@ def _pooler(project: Project, where: str, raw: dict[str, object], ambient: Mappi
     return Pooler(
         admin=replace(admin, password=Secret(password)),
         database=table.database,
-        config=table.config if table.run else str(project.root / Path(table.config).expanduser()),
-        run=table.run,
+        config=str(project.root / Path(table.config).expanduser()),
     )
 
 

@@ -216,32 +216,46 @@ class Fleet:
         return {pooler.asked() for pooler in self.poolers}
 
 
+def make(
+    stack: contextlib.ExitStack,
+    count: int,
+    root: Path,
+    home: Path,
+    local: ShopServer,
+    prod: ShopServer,
+    lines: tuple[str, ...] | None = None,
+    settings: dict[str, str] | None = None,
+) -> Fleet:
+    """Start so many poolers with a line to `local` (or with `lines`); the stack ends them."""
+    poolers = []
+    for _ in range(count):
+        port = free_port()
+        pooler = PgBouncer(home / f"pooler-{port}", settings or {}, port=port)
+        pooler.write(*(lines if lines is not None else (line_to(local),)))
+        stack.callback(pooler.kill)
+        pooler.start()
+        poolers.append(pooler)
+    fleet = Fleet(root, poolers, local, prod)
+    (root / "package.json").write_text('{"dependencies": {"next": "16.0.7"}}')
+    fleet.target("local", local.url)
+    fleet.target("prod", prod.url)
+    fleet.configure()
+    return fleet
+
+
 @pytest.fixture
 def fleet_of(
     tmp_path: Path, postgres_home: Path, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> Iterator[Callable[..., Fleet]]:
-    """A fleet of so many poolers, each started with a line to `local`; `lines` replaces that line."""
+    """Return a fleet of so many poolers; `lines` replaces the line of the pool, other keywords are settings."""
     if PROGRAM is None:
         pytest.fail("pgbouncer is not installed (apt-get install pgbouncer)")
-    started: list[PgBouncer] = []
+    with contextlib.ExitStack() as stack:
 
-    def make(count: int = 1, *, lines: tuple[str, ...] | None = None, **settings: str) -> Fleet:
-        for _ in range(count):
-            port = free_port()
-            pooler = PgBouncer(postgres_home / f"pooler-{port}", settings, port=port)
-            pooler.write(*(lines if lines is not None else (line_to(postgres_local),)))
-            started.append(pooler)
-            pooler.start()
-        fleet = Fleet(tmp_path, started[-count:], postgres_local, postgres_prod)
-        (tmp_path / "package.json").write_text('{"dependencies": {"next": "16.0.7"}}')
-        fleet.target("local", postgres_local.url)
-        fleet.target("prod", postgres_prod.url)
-        fleet.configure()
-        return fleet
+        def started(count: int = 1, *, lines: tuple[str, ...] | None = None, **settings: str) -> Fleet:
+            return make(stack, count, tmp_path, postgres_home, postgres_local, postgres_prod, lines, settings)
 
-    yield make
-    for pooler in started:
-        pooler.kill()
+        yield started
 
 
 @pytest.fixture
