@@ -17,7 +17,7 @@ from dbswitch.switch.events import Phase
 from dbswitch.switch.identity_request import Answer, EarlierAnswer, Question
 from dbswitch.switch.old_connections import remaining
 from dbswitch.switch.plan import is_running
-from dbswitch.switch.verify import Verification, read_token, verify
+from dbswitch.switch.verify import read_token, verify
 
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
@@ -55,7 +55,7 @@ class AppIdentity:
 
     def verify(
         self, base_url: str | None, goal: Destination, expected: Identity, *, started: bool = False
-    ) -> Verification | None:
+    ) -> Said | None:
         """Ask the app which database it is on; None where it cannot be asked (no route, no server).
 
         `started`: its server has just been started, so that everything has to be compiled.
@@ -75,7 +75,7 @@ class AppIdentity:
             note.detail = verification.detail
         return verification
 
-    def require(self, verification: Verification | None, goal: Destination) -> None:
+    def require(self, verification: Said | None, goal: Destination) -> None:
         """Let a restart pass only when the app answered as the target or could not be asked at all.
 
         Raises ServerError: the app is provably not on the target.
@@ -177,7 +177,7 @@ class AppIdentity:
             base_url, route, read_token(self._observed.project.state_dir), expected, target, origin
         )
 
-    def _asked(self, question: Question, phase: Phase, *, started: bool) -> Verification:
+    def _asked(self, question: Question, phase: Phase, *, started: bool) -> Said:
         earlier = self.earlier()
         limits = self._observed.project.config.verify
         verification = verify(
@@ -186,7 +186,7 @@ class AppIdentity:
             route_answered=earlier is not None and earlier.from_route,
             on_wait=lambda attempt, reason, pause: self._reporter.waiting(phase, attempt, reason, pause),
         )
-        if verification.said is not None and verification.said.fails_like(earlier):
+        if verification.fails_like(earlier):
             detail = f"{verification.detail}, as before the switch"
             return replace(verification, answer=Answer.CANNOT_ASK, detail=detail)
         return verification

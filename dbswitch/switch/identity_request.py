@@ -5,6 +5,7 @@ The generated route answers `GET <route>?identity=1` with the identity that the 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -41,12 +42,26 @@ NOT_ASKABLE = frozenset({Answer.INCOMPLETE, Answer.CANNOT_ASK, Answer.NO_ROUTE, 
 
 
 class Said(Struct, frozen=True):
-    """One answer of the app: its kind, as text, its HTTP status and the identity it gave."""
+    """One answer of the app: its kind, as text, the identity it gave, its HTTP status.
+
+    `seconds` is how long the app was asked until this was the answer that counts.
+    """
 
     answer: Answer
     detail: str
     seen: Identity | None = None
     status: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def verified(self) -> bool:
+        """Whether the app itself answered as the target."""
+        return self.answer is Answer.SAME
+
+    @property
+    def outcome(self) -> bool | None:
+        """True: it answered as the target; False: it did not; None: it could not be asked."""
+        return None if self.answer in NOT_ASKABLE else self.verified
 
     @property
     def from_route(self) -> bool:
@@ -67,9 +82,6 @@ class Question(Struct, frozen=True):
     """The app to ask, and what its answer is compared with.
 
     Attributes:
-        base_url: the server's address.
-        route: the path of the identity route.
-        token: the project's token.
         expected: what psycopg saw on the target; None while that is not known, then any identity is `Answer.OTHER`.
         target: the target for display: its name, database, host and port.
         origin: the same for where the app was before the switch, with the identity it gave then.
@@ -124,38 +136,33 @@ def ask(question: Question, connection: HTTPConnection) -> Said:
 
 def judge(status: int, body: bytes, question: Question) -> Said:
     """Return what a response means. Pure."""
-    payload = _payload(body)
-    if payload is None and status == NOT_FOUND:
-        return Said(Answer.NO_ROUTE, "the app has no identity route", status=status)
-    if payload is None:
-        return Said(
-            Answer.SILENT, f"the identity route answered HTTP {status} and no identity", status=status
-        )
+
+    def said(answer: Answer, detail: str, seen: Identity | None = None) -> Said:
+        return Said(answer, detail, seen, status)
+
+    payload: Any = None
+    with contextlib.suppress(ValueError):
+        payload = parse_json(body)
+    ours = isinstance(payload, dict) and payload.get("dbswitch") == 1
+    if not ours and status == NOT_FOUND:
+        return said(Answer.NO_ROUTE, "the app has no identity route")
+    if not ours:
+        return said(Answer.SILENT, f"the identity route answered HTTP {status} and no identity")
     if status in {UNAUTHORIZED, FORBIDDEN}:
-        return Said(
-            Answer.REFUSED, f"the identity route refused the project's token (HTTP {status})", status=status
-        )
+        return said(Answer.REFUSED, f"the identity route refused the project's token (HTTP {status})")
     if "identity" not in payload:
-        return _without_identity(status, payload)
+        why = payload.get("error", f"HTTP {status}")
+        if why != CANNOT_ASK:
+            return said(Answer.NO_DATABASE, f"the app cannot reach its database ({why})")
+        reason = payload.get("reason") or "it gives no reason"
+        return said(Answer.CANNOT_ASK, f"the identity route cannot ask: {reason}")
     try:
         seen = Identity.from_json(payload["identity"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        return Said(Answer.SILENT, "the identity route answered with an incomplete identity", status=status)
-    return _compare(seen, question, status)
-
-
-def _without_identity(status: int, payload: dict[str, Any]) -> Said:
-    why = payload.get("error", f"HTTP {status}")
-    if why == CANNOT_ASK:
-        reason = str(payload.get("reason") or "it gives no reason")
-        return Said(Answer.CANNOT_ASK, f"the identity route cannot ask: {reason}", status=status)
-    return Said(Answer.NO_DATABASE, f"the app cannot reach its database ({why})", status=status)
-
-
-def _compare(seen: Identity, question: Question, status: int) -> Said:
+        return said(Answer.SILENT, "the identity route answered with an incomplete identity")
     expected, version = question.expected, f"(PostgreSQL {seen.server_version})"
     if expected is None:
-        return Said(Answer.OTHER, f"the app answers from {seen.database} {version}", seen, status)
+        return said(Answer.OTHER, f"the app answers from {seen.database} {version}", seen)
     target = question.target or expected.database
     if not seen.same_as(expected):
         where = seen.database
@@ -163,15 +170,13 @@ def _compare(seen: Identity, question: Question, status: int) -> Said:
             where = question.origin[0]
         elif seen.database == expected.database:
             where = f"another database named {seen.database}"
-        return Said(
-            Answer.OTHER, f"the app still answers from {where} {version}, not from {target}", seen, status
-        )
+        return said(Answer.OTHER, f"the app still answers from {where} {version}, not from {target}", seen)
+    detail = f"the app answers from {target} {version}"
     if difference := seen.differs_in(expected):
-        return Said(Answer.OTHER, f"the app answers from {target} {version} {difference}", seen, status)
+        return said(Answer.OTHER, f"{detail} {difference}", seen)
     if untold := seen.leaves_open(expected):
-        detail = f"the app answers from {target} {version}, but {untold}; {REGENERATE}"
-        return Said(Answer.INCOMPLETE, detail, seen, status)
-    return Said(Answer.SAME, f"the app answers from {target} {version}", seen, status)
+        return said(Answer.INCOMPLETE, f"{detail}, but {untold}; {REGENERATE}", seen)
+    return said(Answer.SAME, detail, seen)
 
 
 class EarlierAnswer:
@@ -191,11 +196,3 @@ class EarlierAnswer:
         """Return the answer, None where there is none within `seconds`."""
         self._thread.join(seconds)
         return self._said
-
-
-def _payload(body: bytes) -> dict[str, Any] | None:
-    try:
-        value = parse_json(body)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) and value.get("dbswitch") == 1 else None

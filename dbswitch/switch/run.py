@@ -45,12 +45,12 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
     from dbswitch.switch.events import Event
+    from dbswitch.switch.identity_request import Said
     from dbswitch.switch.lock_file import Lease
     from dbswitch.switch.plan import Plan
     from dbswitch.switch.project_state import Destination, Observed
     from dbswitch.switch.request import Request
     from dbswitch.switch.session import PendingResult, Session
-    from dbswitch.switch.verify import Verification
 
 PREVIOUS = "-"
 NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no switch, so no history
@@ -222,7 +222,7 @@ def _confirmed(session: Session, request: Request) -> Planning | None:
     return planning
 
 
-def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResult) -> Verification | None:
+def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResult) -> Said | None:
     plan, goal, reporter = planning.plan, planning.goal, apply.reporter
     if plan.verify:
         apply.app.ask_earlier()
@@ -245,7 +245,7 @@ def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResul
             assert_never(plan.mode)
 
 
-def _restart(apply: Apply, goal: Destination) -> Verification | None:
+def _restart(apply: Apply, goal: Destination) -> Said | None:
     apply.app.earlier(EARLIER)
     apply.stop_server()
     if Part.FILES not in apply.undo.parts:  # a hot switch that goes on as a restart has written them
@@ -258,7 +258,7 @@ def _restart(apply: Apply, goal: Destination) -> Verification | None:
     return verification
 
 
-def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingResult) -> Verification | None:
+def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingResult) -> Said | None:
     # Its route may have to be compiled for the first answer, and is then there for the second.
     apply.app.earlier(apply.observed.project.config.verify.hot_deadline)
     apply.write(goal)
@@ -279,7 +279,7 @@ def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingRes
 
 def _quiet(
     apply: Apply, plan: Plan, goal: Destination, expected: Identity, ending: PendingResult
-) -> Verification | None:
+) -> Said | None:
     if not plan.unchanged:
         apply.write(goal)
     if not plan.verify:
@@ -296,9 +296,7 @@ def _quiet(
     return _restart(apply, goal)
 
 
-def _without_restart(
-    apply: Apply, goal: Destination, verification: Verification | None
-) -> Verification | None:
+def _without_restart(apply: Apply, goal: Destination, verification: Said | None) -> Said | None:
     if verification is None or not verification.verified:
         return verification
     remains = apply.app.old_connections(goal)

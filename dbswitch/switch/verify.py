@@ -14,7 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from dbswitch.durable import read_regular
 from dbswitch.switch.identity_request import NOT_ASKABLE, Answer, Question, Said, ask, connect
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from http.client import HTTPConnection
     from pathlib import Path
 
-    from dbswitch.database.identity import Identity
 
 TOKEN = "token"  # noqa: S105  a file's name
 FIRST_PAUSE = 0.01
@@ -40,36 +39,13 @@ SETTLED_ANSWERS = 8
 RESTARTED = 1.0  # seconds for an answer that differs in the start of the database server only
 
 
-class Verification(Struct, frozen=True):
-    """The answer that counts; `detail` is one line for display, `seconds` how long asking took.
-
-    `seen` is the identity the app gave, if it gave one.
-    """
-
-    answer: Answer
-    detail: str
-    seconds: float
-    seen: Identity | None = None
-    said: Said | None = None
-
-    @property
-    def verified(self) -> bool:
-        """Whether the app itself answered as the target."""
-        return self.answer is Answer.SAME
-
-    @property
-    def outcome(self) -> bool | None:
-        """True: it answered as the target; False: it did not; None: it could not be asked."""
-        return None if self.answer in NOT_ASKABLE else self.verified
-
-
 def verify(
     question: Question,
     *,
     deadline: float,
     route_answered: bool = False,
     on_wait: Callable[[int, str, float], None] = lambda _attempt, _reason, _pause: None,
-) -> Verification:
+) -> Said:
     """Ask until the app answers as `question.expected`, an answer is final, or `deadline` seconds have passed.
 
     What waiting cannot change ends it at once: a refused token, a route that cannot ask. With `route_answered` the route
@@ -113,7 +89,7 @@ class _Asking:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
 
-    def run(self) -> Verification:
+    def run(self) -> Said:
         attempt, pause, next_at = 0, FIRST_PAUSE, self._began
         while (now := time.monotonic()) < self._end or attempt == 0:
             if now >= next_at:
@@ -126,11 +102,11 @@ class _Asking:
             except queue.Empty:
                 continue
             if self._is_final(self._take(said)):
-                return self._result(self._last)
+                break
             self._on_wait(attempt, self._last.detail, pause)
             next_at = time.monotonic() + pause
             pause = min(pause * 2, LONGEST_PAUSE)
-        return self._result(self._last)
+        return replace(self._last, seconds=round(time.monotonic() - self._began, 3))
 
     def _send(self) -> None:
         # Until the deadline: further requests are sent in parallel, and an app that compiles or is busy may take long.
@@ -165,10 +141,6 @@ class _Asking:
         restarted = said.seen is not None and expected is not None and said.seen.restart_of(expected)
         enough = RESTARTED if restarted else SETTLED[said.answer]
         return self._repeated >= SETTLED_ANSWERS and time.monotonic() - self._since >= enough
-
-    def _result(self, said: Said) -> Verification:
-        seconds = round(time.monotonic() - self._began, 3)
-        return Verification(said.answer, said.detail, seconds, said.seen, said)
 
 
 def read_token(state_dir: Path) -> str:

@@ -14,7 +14,6 @@ from dbswitch.errors import DatabaseNotReadyError, ServerError
 from dbswitch.switch import app_identity
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.identity_request import Answer, Question, Said
-from dbswitch.switch.verify import Verification
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +50,9 @@ class Asked:
             project=SimpleNamespace(config=SimpleNamespace(verify=limits), state_dir=root),
         )
 
-    def verify(self, question: Question, **_options: object) -> Verification:
+    def verify(self, question: Question, **_options: object) -> Said:
         self.questions.append(question)
-        return Verification(self.again.answer, self.again.detail, 0.1, self.again.seen, self.again)
+        return self.again
 
     def after(self, earlier: Said | None) -> tuple[str, ...]:
         app = AppIdentity(cast("Observed", self.observed), cast("Reporter", None))
