@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from dbswitch.check.file_kinds import is_installed
 from dbswitch.project import git
 from dbswitch.project.git import NO_PROGRAMS, GitError
 
@@ -30,12 +31,15 @@ def run(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 
 
 def changed(root: Path, *arguments: str) -> list[tuple[str, str]]:
-    """Return (path, object name) of the regular files that `git diff --raw` or `git log --raw` lists. Raises GitError."""
+    """Return (path, object name) of the files that `git diff --raw` or `git log --raw` lists. Raises GitError.
+
+    Symlinks, submodules and what a package manager installed are left out.
+    """
     fields = run(root, *arguments).split(b"\0")
     return [
         (os.fsdecode(path), facts.split(b" ")[3].decode())
         for facts, path in zip(fields[::2], fields[1::2], strict=False)
-        if facts.split(b" ")[1].startswith(b"100")  # no symlink, no submodule
+        if facts.split(b" ")[1].startswith(b"100") and not is_installed(os.fsdecode(path))
     ]
 
 
@@ -52,13 +56,13 @@ def in_index(root: Path, paths: list[str]) -> list[tuple[str, str]]:
     ]
 
 
-def contents(root: Path, entries: list[tuple[str, str]]) -> list[bytes]:
-    """Return the contents of (path, object name) pairs, in order. Raises GitError if an object is missing or damaged."""
+def contents(root: Path, entries: list[tuple[str, str]]) -> list[tuple[str, bytes]]:
+    """Return path and content of (path, object name) pairs. Raises GitError if an object is missing or damaged."""
     if not entries:
         return []
     names = "".join(f"{name}\n" for _, name in entries)
     output = run(root, "cat-file", "--batch", stdin=names.encode())
-    found: list[bytes] = []
+    found: list[tuple[str, bytes]] = []
     at = 0
     for path, _ in entries:
         end = output.find(b"\n", at)
@@ -66,7 +70,7 @@ def contents(root: Path, entries: list[tuple[str, str]]) -> list[bytes]:
         if end < 0 or len(header) != 3:  # `NAME missing`
             raise GitError(f"git cannot read the content of {path}", "git fsck")
         size = int(header[2])
-        found.append(output[end + 1 : end + 1 + size])
+        found.append((path, output[end + 1 : end + 1 + size]))
         at = end + size + 2
     return found
 

@@ -11,8 +11,8 @@ _SYNTAX = re.compile(
 _LOCAL = re.compile(
     r"localhost|127(?:\.\d{1,3}){3}|\[?::1\]?|0\.0\.0\.0|host\.docker\.internal|.*\.localhost", re.IGNORECASE
 )
-# RFC 6762, 8375 and custom: names inside some network. Made up in most places, but `postgres.railway.internal` is not.
-_PRIVATE = re.compile(r"(?:.*\.)?(?:local|localdomain|internal|lan|home\.arpa)", re.IGNORECASE)
+# RFC 6761, 6762, 8375 and custom: names inside some network. Made up in most places, but `postgres.railway.internal` is not.
+_PRIVATE = re.compile(r"(?:.*\.)?(?:local|localdomain|internal|lan|home\.arpa|test)", re.IGNORECASE)
 # RFC 2606, 6761, 5737 and 3849: reserved names and addresses.
 _RESERVED = re.compile(
     r"(?:^|.*\.)(?:example|test|invalid)|(?:.*\.)?example\.(?:com|net|org|edu|io|dev|app)"

@@ -64,17 +64,16 @@ def collect(
     earlier: list[tuple[str, bytes]] = []
     if scope is Scope.RANGE:
         # What a commit of the range had and its end has not stays in the history.
-        before = _changed(root, *git_objects.ALONG, revisions.replace("...", ".."), "--")
-        earlier = [
-            one for one in _contents(root, list(dict.fromkeys(before))) if content.get(one[0]) != one[1]
-        ]
+        changed = git_objects.changed(root, *git_objects.ALONG, revisions.replace("...", ".."), "--")
+        before = git_objects.contents(root, list(dict.fromkeys(changed)))
+        earlier = [(path, data) for path, data in before if content.get(path) != data]
     projects = _projects(folder, root)
     apps = tuple(_app(project, root, in_git=work_tree is not None, ambient=ambient) for project in projects)
     others = {app.folder + name: data for app in apps for name, data in {**app.files, **app.examples}.items()}
     if scope is Scope.INDEX:
         # What the index holds of tracked files; their work tree may differ.
         tracked = [app.folder + name for app in apps for name in sorted(app.tracked)]
-        others.update(_contents(root, git_objects.in_index(root, tracked)))
+        others.update(git_objects.contents(root, git_objects.in_index(root, tracked)))
     given = CheckInput(
         scope=scope,
         content={path: as_utf8(data) for path, data in content.items() if not chosen or path in chosen},
@@ -99,30 +98,25 @@ def _prefix(folder: Path, root: Path) -> str:
 def _content(scope: Scope, root: Path, in_git: bool, revisions: str) -> dict[str, bytes]:  # noqa: FBT001  a fact, not a mode
     match scope:
         case Scope.INDEX:
-            return dict(_contents(root, _changed(root, *git_objects.STAGED)))
+            return dict(git_objects.contents(root, git_objects.changed(root, *git_objects.STAGED)))
         case Scope.RANGE:
+            # git compares a single commit with the work tree, whose content is not in the object database.
+            if ".." not in revisions.strip("."):
+                raise _unknown_range(revisions)
             try:
-                # git compares a single commit with the work tree, whose content is not in the object database.
-                ends = revisions if ".." in revisions.strip(".") else ".."
-                return dict(_contents(root, _changed(root, *git_objects.BETWEEN, ends, "--")))
+                changed = git_objects.changed(root, *git_objects.BETWEEN, revisions, "--")
             except GitError:
-                raise UsageError(
-                    f"git does not know the range {revisions}".rstrip(),
-                    fix="give two commits, for example --rev origin/main..HEAD",
-                ) from None
+                raise _unknown_range(revisions) from None
+            return dict(git_objects.contents(root, changed))
         case Scope.TREE:
             names = sorted(git_objects.work_tree(root)) if in_git else _walk(root)
             found = {name: _read(root / name) for name in names if not is_installed(name)}
             return {name: data for name, data in found.items() if data is not None}
 
 
-def _changed(root: Path, *arguments: str) -> list[tuple[str, str]]:
-    return [entry for entry in git_objects.changed(root, *arguments) if not is_installed(entry[0])]
-
-
-def _contents(root: Path, entries: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
-    """Return path and content of (path, object name) pairs."""
-    return zip((path for path, _ in entries), git_objects.contents(root, entries), strict=True)
+def _unknown_range(revisions: str) -> UsageError:
+    what = f"git does not know the range {revisions}".rstrip()
+    return UsageError(what, fix="give two commits, for example --rev origin/main..HEAD")
 
 
 def _walk(root: Path) -> list[str]:

@@ -303,6 +303,17 @@ def test_what_cannot_be_carried_out_exits_with_2(leak, capsys, words, says):
     assert "Traceback" not in error
 
 
+def test_a_missing_object_of_a_range_is_told_from_an_unknown_range(leak, capsys):
+    leak.commit({})
+    leak.commit({"src/new.ts": "export {};\n"})
+    name = leak.git("rev-parse", "HEAD:src/new.ts").strip()
+    (leak.root / ".git" / "objects" / name[:2] / name[2:]).unlink()
+    assert main(["--rev", "HEAD~1..HEAD"]) == 2
+    error = capsys.readouterr().err
+    assert "git cannot read the content of src/new.ts" in error
+    assert "git fsck" in error
+
+
 def test_outside_a_repository_only_all_works(tmp_path, monkeypatch, capsys):
     (tmp_path / "package.json").write_text(PACKAGE)
     (tmp_path / "a.ts").write_text(f"const u = '{REAL}'\n")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from dbswitch.check.host_kinds import is_private_host
 from dbswitch.database.place import place_of
 
 if TYPE_CHECKING:
@@ -230,10 +231,6 @@ class Distance(StrEnum):
     FAR = "elsewhere"
 
 
-# Suffixes of names that no public DNS has (RFC 6761, RFC 6762, RFC 8375; ICANN reserved `.internal` in 2024).
-_NEAR = (".local", ".lan", ".internal", ".test", ".home.arpa", ".localdomain")
-
-
 def same_database(facts: Facts, left: DatabaseUrl, right: DatabaseUrl) -> bool:
     """Say whether two URLs lead to one database: by the identities that answered, else by the URLs."""
     one, other = facts.identity(left), facts.identity(right)
@@ -262,5 +259,5 @@ def distance(url: DatabaseUrl) -> Distance:
     try:
         near = (address := ipaddress.ip_address(host)).is_private or address.is_link_local
     except ValueError:
-        near = "." not in host or host.endswith(_NEAR)
+        near = "." not in host or is_private_host(host)
     return Distance.NEAR if near else Distance.FAR
