@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from dbswitch.check import placeholders
+from dbswitch.check import url_kinds
 from dbswitch.check.file_kinds import is_test_or_docs
 from dbswitch.check.rules import Finding, RuleId
 from dbswitch.redaction import whole_word
@@ -69,11 +69,11 @@ def _logins(text: str, *, test_or_docs: bool) -> Iterator[tuple[int, str, str, s
     for found in URL.finditer(text):
         user = unquote(found["user"])
         for password, host in _splits(found["password"], found["host"]):
-            if placeholders.is_real_url(unquote(password), host, user, test_or_docs=test_or_docs):
+            if url_kinds.is_real_url(unquote(password), host, user, test_or_docs=test_or_docs):
                 yield found.start(), found[0], plain, host
                 break
     for found in KEYED_URL.finditer(text):
-        if placeholders.is_real_url(unquote(found["password"]), found["host"], "", test_or_docs=test_or_docs):
+        if url_kinds.is_real_url(unquote(found["password"]), found["host"], "", test_or_docs=test_or_docs):
             kind = "a Prisma URL with a key" if found[0].lower().startswith("prisma") else plain
             yield found.start(), found[0], kind, found["host"]
 

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from dbswitch.check import host_kinds, placeholders
+from dbswitch.check import url_kinds
 from dbswitch.check.content_rules import holds_login
 from dbswitch.check.rules import Finding, RuleId
 from dbswitch.database.url import DatabaseUrl
@@ -71,11 +71,11 @@ def _kind(key: str, value: str) -> str:
         return "a database URL with a password"
     url = _ANY_URL.match(value)
     if url is not None:
-        real = placeholders.is_real_url(url["password"], url["host"], url["user"], test_or_docs=False)
+        real = url_kinds.is_real_url(url["password"], url["host"], url["user"], test_or_docs=False)
         return "a URL with a password" if real else ""
     if value.startswith("encrypted:") or _PUBLIC_KEY.search(key) or not _SECRET_KEY.search(key):
         return ""
-    return "a key or token" if placeholders.looks_generated(value) else ""
+    return "a key or token" if url_kinds.looks_generated(value) else ""
 
 
 def _ignore_entries(path: str) -> tuple[str, ...]:
@@ -190,7 +190,7 @@ def _bad_urls(path: str, bindings: Sequence[Binding], app: App) -> Iterator[Find
             yield Finding(RuleId.UNUSABLE_URL, path, error.what, fix, line=binding.line)
             continue
         weak = url.password.reveal()
-        if weak and placeholders.is_placeholder(weak) and not url.is_local and host_kinds.is_public(url.host):
+        if weak and url_kinds.is_placeholder(weak) and not url.is_local and url_kinds.is_public(url.host):
             yield Finding(
                 RuleId.PLACEHOLDER_PASSWORD,
                 path,

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.check import git_objects, host_kinds, placeholders
+from dbswitch.check import git_objects, url_kinds
 from dbswitch.check.check_input import App, CheckInput, ProtectedTarget, Scope, Secret
 from dbswitch.check.content_rules import SHORTEST_SECRET
 from dbswitch.check.file_kinds import as_utf8, is_env_file, is_example, is_generated, is_installed
@@ -198,7 +198,7 @@ def _texts_of(target: Target) -> ProtectedTarget:
         if is_postgres(value):
             with contextlib.suppress(UrlError):  # the rules about env files say what is wrong with it
                 urls.append(DatabaseUrl.parse(value, name=key))
-        elif "://" not in value and placeholders.looks_generated(value):
+        elif "://" not in value and url_kinds.looks_generated(value):
             tokens.append(Secret(key, value))
     passwords = dict.fromkeys(url.password.reveal() for url in urls)
     secrets = [*(Secret("password", password) for password in passwords), *tokens]
@@ -208,9 +208,7 @@ def _texts_of(target: Target) -> ProtectedTarget:
         tuple(
             one
             for one in secrets
-            if len(one.text) >= SHORTEST_SECRET and not placeholders.is_placeholder(one.text)
+            if len(one.text) >= SHORTEST_SECRET and not url_kinds.is_placeholder(one.text)
         ),
-        tuple(
-            one for one in hosts if not host_kinds.is_local_host(one) and not host_kinds.is_shared_host(one)
-        ),
+        tuple(one for one in hosts if not url_kinds.is_local_host(one) and not url_kinds.is_shared_host(one)),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from dbswitch.check.host_kinds import is_private_host
+from dbswitch.check.url_kinds import is_private_host
 from dbswitch.database.place import place_of
 
 if TYPE_CHECKING:
