@@ -19,9 +19,9 @@ from dbswitch.pools.pause_watchdog import PauseWatchdog
 from dbswitch.pools.pgbouncer_ini import route_of
 from dbswitch.pools.pool_record import PoolRecord
 from dbswitch.pools.pooler import console
-from dbswitch.switch import failed_run
+from dbswitch.switch import rollback
 from dbswitch.switch.events import Phase
-from dbswitch.switch.undo_stack import Part, UndoStack
+from dbswitch.switch.rollback import Part, UndoStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -156,7 +156,7 @@ class PoolApply:
         """Undo everything; return if the caller should see `cause` itself."""
         touched = self._undo.parts
         if not touched:
-            failed_run.tell_interruption(cause, (), None)
+            rollback.tell_interruption(cause, (), None)
             return
         try:
             with self._reporter.phase(Phase.ROLLBACK) as note:
@@ -170,11 +170,11 @@ class PoolApply:
             raise self._not_rolled_back(cause, error) from cause
         self._retry_logins_as_before()
         pool_record.remove(self._folder)
-        failed_run.tell_interruption(cause, self._undo.done, None)
+        rollback.tell_interruption(cause, self._undo.done, None)
         if not isinstance(cause, DbswitchError):
             return
         if Part.FILES in touched:
-            raise failed_run.rolled_back(cause, self._undo.done) from cause
+            raise rollback.rolled_back(cause, self._undo.done) from cause
         cause.facts = (*cause.facts, *self._undo.done, "nothing was changed")
 
     def _lift(self) -> str:

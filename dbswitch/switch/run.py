@@ -34,9 +34,9 @@ from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import Answer
 from dbswitch.switch.plan import Mode, decide, with_exports
 from dbswitch.switch.planned_changes import changed_variables
+from dbswitch.switch.rollback import Part
 from dbswitch.switch.session import carry_out
 from dbswitch.switch.switch_steps import Apply
-from dbswitch.switch.undo_stack import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

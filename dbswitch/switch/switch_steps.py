@@ -14,14 +14,14 @@ from dbswitch.project import reader_profiles
 from dbswitch.server import environment, log, observation, starting, stopping
 from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.state import ServerState
-from dbswitch.switch import failed_run, own_command, project_state
+from dbswitch.switch import own_command, project_state, rollback
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
 from dbswitch.switch.recovery import JOURNAL
+from dbswitch.switch.rollback import Part, UndoStack
 from dbswitch.switch.start_checks import require_startable, tell_started
 from dbswitch.switch.switch_record import RecordFile, SwitchRecord
-from dbswitch.switch.undo_stack import Part, UndoStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -108,9 +108,9 @@ class Apply:
         touched = self.undo.parts
         if not touched:
             self._record.withdraw()
-            failed_run.tell_interruption(cause, (), self.observed.previous)
+            rollback.tell_interruption(cause, (), self.observed.previous)
             return
-        as_it_is = failed_run.is_told_as_it_is(cause, touched)
+        as_it_is = rollback.is_told_as_it_is(cause, touched)
         try:
             with self.reporter.phase(Phase.ROLLBACK) as note:
                 self.undo.unwind()
@@ -118,7 +118,7 @@ class Apply:
                     self.undo.done += self.app.ask_after_rollback(restarted=Part.SERVER in touched)
                 note.detail = "; ".join(self.undo.done)
         except (DbswitchError, OSError) as error:
-            raise failed_run.not_rolled_back(
+            raise rollback.not_rolled_back(
                 cause, error, self.undo.parts, self.undo.done, self.observed.previous
             ) from cause
         except Exception as bug:
@@ -129,9 +129,9 @@ class Apply:
         finally:
             if not self.undo.parts:
                 self._record.end()
-        failed_run.tell_interruption(cause, self.undo.done, self.observed.previous)
+        rollback.tell_interruption(cause, self.undo.done, self.observed.previous)
         if not as_it_is:
-            raise failed_run.rolled_back(cause, self.undo.done) from cause
+            raise rollback.rolled_back(cause, self.undo.done) from cause
 
     def stop_server(self, *, just_seen: bool = False) -> None:
         """Stop the server and everything that belongs to it, free its ports, remove Next's lock.
