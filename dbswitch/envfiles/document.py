@@ -39,11 +39,7 @@ _LINE_END = re.compile("\r\n|\n|\r")
 class Binding:
     """One `KEY=value` of a file.
 
-    Attributes:
-        key: the variable.
-        value: what Node's dotenv reads, before any expansion.
-        line: 1-based line of the key.
-        quote: how the value is quoted.
+    `value` is what Node's dotenv reads, before any expansion; `line` is that of the key and starts at 1.
     """
 
     key: str

@@ -41,8 +41,6 @@ class Site(Struct, frozen=True):
     """One binding as the expression matches it; offsets count characters of the text that was searched.
 
     Attributes:
-        key: the variable.
-        start: of `export` or of the key.
         after_sign: just after `=`, or after `:` and its first space.
         value_start: of the trimmed value with its quotes.
         value_end: the same as `value_start` if there is no value.

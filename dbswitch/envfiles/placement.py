@@ -285,18 +285,10 @@ def plan_edits(
 ) -> EditPlan:
     """Return the edits that bring every reader to `variables`; an empty plan if they have them already.
 
-    Args:
-        files: name and content of the env files that exist; only those of `DEV_FILES` are ever edited.
-        variables: what the target sets; URLs percent-encoded already.
-        absent: variables of other targets that this one lacks; commented out with a marker until set again, or replaced
-            by the user's own value that a target had displaced.
-        profiles: the readers that must agree.
-        tracked: names of env files that git tracks.
-        protected: whether the target is protected; its values are not written where git would see them.
-        knowledge: what is known about the values in the files.
-        git_error: why git did not report the tracked files, and what helps; `tracked` then names all of them.
-
-    Raises EnvFileError or ProtectedError.
+    Of `files` (name to content) only those of `DEV_FILES` are ever edited. `variables` are what the target sets, URLs
+    percent-encoded already. `absent` are those of other targets that this one lacks: they are commented out until set again,
+    or replaced by the user's own value that a target had displaced. `git_error` says why git did not report the `tracked`
+    files, which are then all of them, and what helps. Raises EnvFileError or ProtectedError: nothing has been written.
     """
     planning = _Planning(
         files,

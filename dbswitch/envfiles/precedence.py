@@ -55,7 +55,6 @@ class Effective:
     """What a reader gets for one variable.
 
     Attributes:
-        key: the variable.
         value: None if the reader gets none, or if only a running shell could tell.
         source: the file name or "process environment" that decided; None where nothing binds it.
         shadowed: the other places that bind it, in order of precedence.
@@ -134,12 +133,6 @@ def disagreements(
     Of the process environment only the variables of every process are used: a server is started with a clean one. A reader that gets no value at all
     disagrees only if it is Next.js dev; any other reader without a value uses no database, so not a wrong one.
     `next start` also reads files that a switch never changes; where one of those decides, it is not compared.
-
-    Args:
-        files: name and content of what the readers read.
-        variables: the wanted values.
-        absent: variables that no reader may get from a file.
-        profiles: the readers.
     """
     found = []
     for profile in profiles:

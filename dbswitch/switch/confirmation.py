@@ -34,14 +34,8 @@ def ask(
 ) -> None:
     """Make sure that a protected target is confirmed; ask where `--confirm` is missing, and once more after a mistake.
 
-    Args:
-        target: what is to be confirmed.
-        given: `--confirm`.
-        question: asks the user; None without a terminal.
-        who: what would use the database, for display.
-        command: the command line with the confirmation, for display; by default that of a switch.
-
-    Raises ProtectedError: it was not confirmed.
+    `given` is `--confirm`; `question` asks the user, None without a terminal; `who` would use the database, and `command`
+    is the command line with the confirmation, both for display. Raises ProtectedError.
     """
     if given is None and question is not None:
         place = f"{target.url.address}/{target.url.database}"
@@ -57,13 +51,7 @@ def ask(
 def require(plan: Plan, target: Target, given: str | None, confirmed: Target | None) -> str:
     """Make sure under the lock that the planned target is the confirmed one; return a description of the result.
 
-    Args:
-        plan: what will be done.
-        target: where it goes.
-        given: `--confirm`.
-        confirmed: the target as it was when the user confirmed it.
-
-    Raises ProtectedError: it is not.
+    `confirmed` is the target as it was when the user confirmed it. Raises ProtectedError.
     """
     if plan.confirm is None:
         return "not needed"

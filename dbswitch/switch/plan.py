@@ -33,16 +33,9 @@ class Situation(Struct, frozen=True):
     """The facts a plan is made from, all observed under the lock.
 
     Attributes:
-        target: the target's name.
-        database: its database name.
-        protected: whether it must be confirmed.
         previous: the target that is active now; None when it is none of the known ones.
-        edits: which env files get which bytes.
-        server: the dev server's state.
         stopped_by_switch: a killed switch had stopped a server and not started it again.
         stale: the server started before the env files got their current values.
-        hot_client: the project uses the generated client.
-        identity_route: the app can be asked which database it is on.
         configured: `[switch] mode` of the configuration; None is automatic.
         overridden: why the running app does not follow the env files (its environment holds other values); empty if it does.
         leaving_protected: the app is on the database of a protected target, and the switch leads elsewhere, or to
@@ -68,7 +61,6 @@ class Plan(Struct, frozen=True):
     """What a switch will do.
 
     Attributes:
-        mode: how the app follows.
         unchanged: no env file needs a new value.
         confirm: its database name where it has to be confirmed first, or None.
         verify: the app will be asked afterwards.

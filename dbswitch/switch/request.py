@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
 
 class Question(Struct, frozen=True):
-    """A name that the user has to type before a protected target is used.
-
-    Attributes:
-        text: why it is asked, masked.
-        expected: what to type, for the prompt; the caller may accept more.
-    """
+    """A name that the user has to type before a protected target is used; `text` says why it is asked, masked."""
 
     text: str
     expected: str

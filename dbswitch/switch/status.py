@@ -35,11 +35,8 @@ class Status(Struct, frozen=True):
             from counts for its own row only.
         here: the readers that get something else when they are started from this shell.
         exported: the variables that this shell exports with another value than the env files.
-        hot_client: the project uses the generated Prisma client.
-        identity_route: the app can be asked which database it is on.
         script_exports: the targets' variables that the dev script exports to the running app, which then cannot follow
             a change of the env files.
-        holder: the run that holds the lock right now.
         unfinished: what a killed run left and which command finishes it; None if it left nothing.
     """
 

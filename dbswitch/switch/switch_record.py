@@ -27,8 +27,6 @@ class SwitchRecord(Struct, frozen=True):
     """A switch that has begun and not ended.
 
     Attributes:
-        id: the run's id.
-        target: where it was going.
         previous: the target that was active; None when it was none of the known ones.
         server_down: a running server was being stopped and has not been started again yet.
         files_written: the env files hold the target's values.
