@@ -26,6 +26,7 @@ _TASK_RUNNERS = frozenset({"turbo", "nx"})
 _ENV_LOADERS = frozenset({"dotenv", "dotenv-cli", "dotenvx", "env-cmd", "direnv"})
 _ENV_FILE_OPTION = re.compile(r"--env-file(-if-exists)?(=|$)")
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh", "fish", "busybox"})
+# Editors, terminals, ways to log in, agents.
 _PERSONAL = frozenset(
     [
         "code",

@@ -11,8 +11,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import read_regular
-from dbswitch.json_text import parse_json
+from dbswitch.durable import read_json
 from dbswitch.server.state import Reply
 
 if TYPE_CHECKING:
@@ -151,9 +150,7 @@ def judge_status(status: int, *, next_app: bool) -> Reply:
 def base_path(spec: ServerSpec) -> str:
     """Return Next's `basePath`, as the development server recorded it; empty if there is none."""
     for manifest in (spec.dist_dir / "dev" / "routes-manifest.json", spec.dist_dir / "routes-manifest.json"):
-        try:
-            value = parse_json(read_regular(manifest)).get("basePath", "")
-        except (OSError, ValueError, AttributeError):
-            continue
-        return value if isinstance(value, str) else ""
+        if isinstance(recorded := read_json(manifest), dict):
+            value = recorded.get("basePath", "")
+            return value if isinstance(value, str) else ""
     return ""

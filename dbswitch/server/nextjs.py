@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.durable import read_regular, read_regular_text
-from dbswitch.json_text import parse_json
+from dbswitch.durable import read_json, read_regular_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,14 +70,11 @@ def lock_holders(path: Path) -> frozenset[int]:
             return frozenset()
     except OSError:
         return frozenset()
-    holders = _proc_locks(status)
-    if holders is None:
-        named = lock_content(path).get("pid")
-        # In another pid namespace the number is another process's, so it has to have the file open.
-        if isinstance(named, int) and named > 1 and _has_open(named, status):
-            return frozenset({named})
-        return frozenset()
-    return holders
+    if holders := _proc_locks(status):
+        return holders
+    named = lock_content(path).get("pid")
+    # In another pid namespace the number is another process's, so it has to have the file open.
+    return frozenset({named} if isinstance(named, int) and named > 1 and _has_open(named, status) else ())
 
 
 def _has_open(pid: int, status: os.stat_result) -> bool:
@@ -93,23 +89,19 @@ def _has_open(pid: int, status: os.stat_result) -> bool:
 
 def lock_content(path: Path) -> dict[str, object]:
     """Return what newer versions write into the lock (pid, port, appUrl); empty for older ones."""
-    try:
-        value = parse_json(read_regular(path))
-    except (OSError, ValueError):
-        return {}
+    value = read_json(path)
     return value if isinstance(value, dict) else {}
 
 
-def _proc_locks(status: os.stat_result) -> frozenset[int] | None:
+def _proc_locks(status: os.stat_result) -> frozenset[int]:
     try:
         text = Path("/proc/locks").read_text(encoding="ascii")
     except OSError:
-        return None
+        return frozenset()
     found = set()
     for line in text.splitlines():
-        fields = (
-            line.split()
-        )  # 1: FLOCK ADVISORY WRITE 9145 fe:00:123 0 EOF; a waiter has "->" in second place
+        # 1: FLOCK ADVISORY WRITE 9145 fe:00:123 0 EOF; a waiter has "->" in second place.
+        fields = line.split()
         if len(fields) < 6 or fields[1] != "FLOCK":
             continue
         major, minor, inode = fields[5].split(":")
@@ -120,7 +112,7 @@ def _proc_locks(status: os.stat_result) -> frozenset[int] | None:
         ):
             found.add(int(fields[4]))
     # Pid 0 or negative: the holder is in another pid namespace.
-    return frozenset(pid for pid in found if pid > 1) or None
+    return frozenset(pid for pid in found if pid > 1)
 
 
 def remove_lock(path: Path) -> bool:
@@ -157,17 +149,7 @@ class DevCommand(Struct, frozen=True):
     port: int | None = None
     hostname: str | None = None
     https: bool = False
-    plain: bool = False
     is_next: bool = True
-
-
-def entry_point(root: Path) -> Path | None:
-    """Return Next's own program, looked for as Node does: here, then in the folders above (a workspace)."""
-    for folder in (root, *root.parents):
-        entry = folder / _ENTRY
-        if entry.is_file():
-            return entry
-    return None
 
 
 def dev_command(
@@ -181,41 +163,34 @@ def dev_command(
     text = scripts.get(script, "").strip()
     port = _PORT.search(text) or _PORT_VARIABLE.search(f" {text}")
     host = _HOST.search(text)
-    https = "--experimental-https" in text
-    is_next = _NEXT_IN_SCRIPT.search(text) is not None
+    node, entry = shutil.which("node"), _entry_point(root)
     arguments = _plain_arguments(root, scripts, script, text)
-    node, entry = shutil.which("node"), entry_point(root)
-    found_port = int(port[1]) if port else None
-    if arguments is not None and node is not None and entry is not None:
-        return DevCommand(
-            argv=(node, str(entry), "dev", *arguments),
-            port_flag=True,
-            port=found_port,
-            hostname=host[1] if host else None,
-            https=https,
-            plain=True,
-        )
+    plain = arguments is not None and node is not None and entry is not None
     return DevCommand(
-        argv=(manager, "run", script),
-        port_flag=False,
-        port=found_port,
+        argv=(str(node), str(entry), "dev", *(arguments or ())) if plain else (manager, "run", script),
+        port_flag=plain,
+        port=int(port[1]) if port else None,
         hostname=host[1] if host else None,
-        https=https,
-        is_next=is_next,
+        https="--experimental-https" in text,
+        is_next=_NEXT_IN_SCRIPT.search(text) is not None,
     )
+
+
+def _entry_point(root: Path) -> Path | None:
+    """Return Next's own program, looked for as Node does: here, then in the folders above (a workspace)."""
+    return next((entry for folder in (root, *root.parents) if (entry := folder / _ENTRY).is_file()), None)
 
 
 def _plain_arguments(root: Path, scripts: Mapping[str, str], script: str, text: str) -> list[str] | None:
     """Return what follows `next dev`, without the port; None if the script does more than that."""
-    words = text.split()
-    if not words or words[0] != "next" or _SHELL_SYNTAX.search(text.replace("=", "")):
+    command, *words = text.split() or [""]
+    if command != "next" or _SHELL_SYNTAX.search(text.replace("=", "")):
         return None
     if f"pre{script}" in scripts or f"post{script}" in scripts:
         return None
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if _MANAGER_OPTIONS.search(read_regular_text(root / ".npmrc")):
             return None
-    words = words[1:]
     if words and words[0] == "dev":
         words = words[1:]
     elif words and not words[0].startswith(("-", ".", "/")):

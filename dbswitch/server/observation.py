@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch.server import hidden_server, http_requests, ports
-from dbswitch.server.command_lines import env_file_loader, is_next_dev, is_next_server, is_package_manager
+from dbswitch.server import http_requests, ports
+from dbswitch.server.command_lines import (
+    env_file_loader,
+    is_next_dev,
+    is_next_server,
+    is_node,
+    is_package_manager,
+)
 from dbswitch.server.environment import without_next_options
-from dbswitch.server.nextjs import lock_content, lock_holders, lock_path, own_lock_path
+from dbswitch.server.nextjs import lock_content, lock_holders, lock_is_held, lock_path, own_lock_path
 from dbswitch.server.ownership import Claims, Evidence, Owned, claim
-from dbswitch.server.processes import ProcessId, age, environment_of, snapshot
+from dbswitch.server.processes import ProcessId, age, environment_of, look_at, snapshot
 from dbswitch.server.server_record import ServerRecord, marker_prefix, read_record
 from dbswitch.server.state import Reply, ServerFacts, ServerState, derive
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 
 _INSPECTOR_PORTS = frozenset({9229, 9230})  # node --inspect, of `next dev` and of its server
 _MIB = 1024 * 1024
+_NO_ANSWER = 400  # the first status that is no answer of Next's own path
 # Seconds: a process's start is known to a clock tick only, a file's time to the kernel's; the env files are read later.
 _START_GRAIN = 0.1
 
@@ -141,10 +148,8 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
         reply = http_requests.judge(spec, port, spec.limits.ask, http_requests.base_path(spec))
     top = _top(owned, record)
     needed = {spec.port, spec.port if record is None else record.port}
-    held = None if owned else hidden_server.held_lock(spec)
-    answering = (
-        None if owned else hidden_server.answering(spec, [one for one in foreign if one.port in needed])
-    )
+    held = None if owned else _held_lock(spec)
+    answering = None if owned else _answering(spec, [one for one in foreign if one.port in needed])
     if held is not None:
         named = lock_content(lock_path(spec.dist_dir)).get("port")
         port = answering.port if answering is not None else named if isinstance(named, int) else port
@@ -172,10 +177,46 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
         top=top,
         reply=reply,
         hidden=(
-            *((hidden_server.port_fact(answering),) if answering is not None else ()),
+            *(
+                (f"{answering.describe()}; a Next.js development server answers there",)
+                if answering is not None
+                else ()
+            ),
             *((held,) if held is not None else ()),
         ),
     )
+
+
+def _held_lock(spec: ServerSpec) -> str | None:
+    """Return one line for display if Next's lock is held but no process that holds it can be seen."""
+    path = own_lock_path(spec.dist_dir, spec.cwd)
+    try:
+        if path is not None and lock_is_held(path) and not lock_holders(path):
+            return f"{path}: Next's lock is held, but no process that holds it can be seen"
+    except OSError:
+        return None
+    return None
+
+
+def _answering(spec: ServerSpec, listeners: Iterable[Listener]) -> Listener | None:
+    """Return the first listener that is not Node.js itself and through which a Next.js development server answers.
+
+    That is a process of another namespace or user, or a forwarder in front of it (docker-proxy, ssh). Whether the server
+    belongs to this project is unknown.
+    """
+    if spec.alive_path is None:
+        return None
+    for listener in listeners:
+        process = look_at(listener.pid) if listener.pid is not None else None
+        if process is not None and is_node(process.argv):
+            continue
+        path = http_requests.base_path(spec) + spec.alive_path
+        try:
+            if http_requests.get(spec, listener.port, path, spec.limits.ask) < _NO_ANSWER:
+                return listener
+        except http_requests.NoAnswerError:
+            continue
+    return None
 
 
 def _unread_listener(

@@ -1,4 +1,4 @@
-"""The server record `server.json` in the user's state folder: the server that dbswitch started, enough to identify it later, no secrets."""
+"""The server record `server.json` in the user's state folder: identifies the server that dbswitch started; no secrets."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert, to_builtins
 
 from dbswitch import state_folder
 from dbswitch.durable import read_json, write_json
-from dbswitch.server.processes import ProcessId
+from dbswitch.server.processes import ProcessId  # noqa: TC001  msgspec reads the annotation
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_VERSION = 1
 
 
 class ServerRecord(Struct, frozen=True):
@@ -46,39 +44,16 @@ def new_marker(root: Path) -> str:
 
 def read_record(path: Path) -> ServerRecord | None:
     """Return the record, or None if there is none in a known format."""
-    value = read_json(path)
-    if not isinstance(value, dict) or value.get("v") != _VERSION:
+    try:
+        return convert(read_json(path), ServerRecord)
+    except ValidationError:
         return None
-    match value:
-        case {
-            "pid": int(pid),
-            "started": str(started),
-            "marker": str(marker),
-            "port": int(port),
-            "url": str(url),
-            "began": int() | float() as began,
-        }:
-            return ServerRecord(ProcessId(pid, started), marker, port, url, float(began))
-        case _:
-            return None
 
 
 def write_record(path: Path, record: ServerRecord, root: Path) -> None:
     """Write the record of the server of the project in `root` in one piece. Raises OSError."""
     state_folder.ensure(path.parent, root)
-    write_json(
-        path,
-        {
-            "v": _VERSION,
-            "pid": record.process.pid,
-            "started": record.process.started,
-            "pgid": record.process.pid,
-            "marker": record.marker,
-            "port": record.port,
-            "url": record.url,
-            "began": record.began,
-        },
-    )
+    write_json(path, to_builtins(record))
 
 
 def remove_record(path: Path) -> None:

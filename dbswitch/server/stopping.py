@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import ports
 from dbswitch.server.command_lines import is_next_dev, masked_command, program_name
-from dbswitch.server.hidden_server import cannot_be_stopped
 from dbswitch.server.nextjs import lock_path, remove_lock
 from dbswitch.server.observation import Observation, find, find_claims
 from dbswitch.server.ownership import Owned, Proof
@@ -211,7 +210,13 @@ def require_visible(observation: Observation, *, or_port: bool = False) -> None:
         ServerError: as said.
     """
     if observation.state is ServerState.HIDDEN or (or_port and observation.hidden):
-        raise cannot_be_stopped(observation.hidden)
+        raise ServerError(
+            "a dev server runs where its processes cannot be seen, so it cannot be stopped from here",
+            facts=[*observation.hidden, "nothing was stopped"],
+            why="only processes proven to be the project's server are ended, and this one is in another pid"
+            " namespace (a container) or belongs to another user",
+            fix="stop it where it was started, for example `docker compose exec SERVICE dbswitch stop`, or stop the container",
+        )
 
 
 def _line(owned: Owned) -> str:

@@ -178,7 +178,6 @@ def package(root, **scripts: str) -> dict[str, str]:
 def test_a_plain_script_runs_node_on_the_entry_point_of_next(tmp_path, text, arguments, port):
     command = nextjs.dev_command(tmp_path, package(tmp_path, dev=text))
     assert command.argv[1:] == (str(tmp_path / "node_modules/next/dist/bin/next"), "dev", *arguments)
-    assert command.plain
     assert command.port_flag
     assert command.port == port
 
@@ -214,7 +213,7 @@ def test_a_workspace_finds_next_where_node_would(tmp_path):
 def test_npm_settings_that_change_how_scripts_run_are_respected(tmp_path):
     scripts = package(tmp_path, dev="next dev")
     (tmp_path / ".npmrc").write_text("node-options=--inspect\n")
-    assert not nextjs.dev_command(tmp_path, scripts).plain
+    assert not nextjs.dev_command(tmp_path, scripts).port_flag
 
 
 def test_the_record_survives_being_written_and_read_and_holds_no_environment(tmp_path):

@@ -58,7 +58,7 @@ export function GET() {
 def spec_for(root: Path, *more_ports: int) -> ServerSpec:
     scripts = json.loads((root / "package.json").read_text())["scripts"]
     command = dev_command(root, scripts)
-    assert command.plain
+    assert command.port_flag
     assert command.port is not None
     return ServerSpec(
         argv=command.argv,
