@@ -57,11 +57,6 @@ class Interrupts:
         self._deferred += 1  # an exception from here would leave a handler behind
         self._restore.close()
 
-    @property
-    def pending(self) -> bool:
-        """Whether a signal is deferred and not raised yet."""
-        return self._pending is not None
-
     def check(self) -> None:
         """Raise for a remembered signal. Raises InterruptedSwitchError."""
         if self._pending is not None and not self._deferred and not self._rolling_back:

@@ -57,7 +57,6 @@ def test_a_deferred_section_is_finished_first():
             signal.raise_signal(signal.SIGTERM)
             with interrupts.deferred():
                 done.append("inner")
-            assert interrupts.pending
             done.append("outer")
         done.append("never")
 
@@ -89,7 +88,6 @@ def test_while_rolling_back_signals_are_acknowledged_and_change_nothing():
             with interrupts.deferred():
                 signal.raise_signal(signal.SIGTERM)
         interrupts.check()
-        assert not interrupts.pending
     assert heard == [1, 1]
 
 
