@@ -69,30 +69,20 @@ class Knowledge:
 EVERYTHING_KNOWN = Knowledge()
 
 
+@dataclass(slots=True)
 class _Planning:
     """The files as they will be, while the plan grows."""
 
-    def __init__(
-        self,
-        files: Mapping[str, bytes],
-        profiles: Sequence[ReaderProfile],
-        tracked: frozenset[str],
-        *,
-        family: frozenset[str],
-        protected: bool,
-        knowledge: Knowledge,
-        git_error: tuple[str, str],
-    ) -> None:
-        # Other files in `files` (`.env.test`, `.env.production`, `.env.example`) are never changed.
-        self.documents = {name: Document.parse(files[name], name) for name in DEV_FILES if name in files}
-        self.profiles = profiles
-        self.tracked = tracked
-        self.family = family
-        self.protected = protected
-        self.knowledge = knowledge
-        self.git_error, self.git_fix = git_error
-        self.touched: dict[str, list[str]] = {}
-        self.notices: list[str] = []
+    documents: dict[str, Document]
+    profiles: Sequence[ReaderProfile]
+    tracked: frozenset[str]
+    family: frozenset[str]
+    protected: bool
+    knowledge: Knowledge
+    git_error: str
+    git_fix: str
+    touched: dict[str, list[str]] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
 
     @property
     def tracked_text(self) -> str:
@@ -161,19 +151,14 @@ class _Planning:
         if name in self.documents and key in self.documents[name].keys and not deciding:
             return False
         who = " and ".join(deciding) or "every reader"
-        if self.protected and self.git_error:
-            raise ProtectedError(
-                f"{name} may be tracked by git, and {who} would take {key} from it.",
-                facts=(self.git_error, f"{name} would carry a protected target's {key}"),
-                why="A secret in a tracked file is one commit away from everyone.",
-                fix=self.git_fix,
-            )
         if self.protected:
+            carries = f"{name} would carry a protected target's {key}"
+            untrack = f"Move the {key} line from {name} to .env.local, or untrack it: git rm --cached {name}"
             raise ProtectedError(
-                f"{name} is tracked by git, and {who} would take {key} from it.",
-                facts=(f"{name} would carry a protected target's {key} into the repository",),
+                f"{name} {'may be' if self.git_error else 'is'} tracked by git, and {who} would take {key} from it.",
+                facts=(self.git_error, carries) if self.git_error else (f"{carries} into the repository",),
                 why="A secret in a tracked file is one commit away from everyone.",
-                fix=f"Move the {key} line from {name} to .env.local, or untrack it: git rm --cached {name}",
+                fix=self.git_fix if self.git_error else untrack,
             )
         self.notice(f"{name} {self.tracked_text} and gets the new {key}, because {who} reads it there")
         return True
@@ -290,15 +275,9 @@ def plan_edits(
     or replaced by the user's own value that a target had displaced. `git_error` says why git did not report the `tracked`
     files, which are then all of them, and what helps. Raises EnvFileError or ProtectedError: nothing has been written.
     """
-    planning = _Planning(
-        files,
-        profiles,
-        tracked,
-        family=frozenset(variables),
-        protected=protected,
-        knowledge=knowledge,
-        git_error=git_error,
-    )
+    # Other files in `files` (`.env.test`, `.env.production`, `.env.example`) are never changed.
+    documents = {name: Document.parse(files[name], name) for name in DEV_FILES if name in files}
+    planning = _Planning(documents, profiles, tracked, frozenset(variables), protected, knowledge, *git_error)
     for key, value in variables.items():
         planning.set(key, value)
         if "://" in value:

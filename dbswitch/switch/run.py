@@ -32,8 +32,7 @@ from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.database_start import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import Answer
-from dbswitch.switch.plan import Mode, decide, with_exports
-from dbswitch.switch.planned_changes import changed_variables
+from dbswitch.switch.plan import Mode, changed_variables, decide, with_exports
 from dbswitch.switch.rollback import Part
 from dbswitch.switch.session import carry_out
 from dbswitch.switch.switch_steps import Apply
