@@ -24,7 +24,7 @@ from dbswitch.server.command_lines import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
     from dbswitch.server.processes import Process, ProcessId
 
@@ -81,213 +81,193 @@ def claim(snapshot: Mapping[int, Process], evidence: Evidence) -> Claims:
 
     An inherited marker alone is a hint: it counts together with the port, the lock, or Node.js in the project's folder.
     """
-    dbswitch = _dbswitch(snapshot, evidence)
-    spared = dbswitch | {pid for pid, process in snapshot.items() if is_personal(process.argv)}
-    claims: dict[int, Proof] = {}
-    for pid, process in snapshot.items():
-        if pid not in spared and (proof := _direct_proof(process, snapshot, evidence)) is not None:
-            claims[pid] = proof
-    for pid in _below_personal(claims, snapshot, evidence):
-        del claims[pid]
-    _add_session_mates(claims, snapshot, evidence, spared)
-    detached = _add_children(claims, snapshot, evidence, spared)
-    for pid in [pid for pid, proof in claims.items() if proof in _ANCHORS]:
-        for parent in _climb(snapshot[pid], snapshot, spared, claims):
-            claims.setdefault(parent, Proof.PARENT)
-    left = {pid for pid, process in snapshot.items() if _is_marked(process, evidence)} | detached
-    left -= claims.keys() | dbswitch
-    return Claims(
-        owned=_parents_first([Owned(snapshot[pid], proof) for pid, proof in claims.items()]),
-        left_alone=tuple(snapshot[pid] for pid in sorted(left) if snapshot[pid].parent not in left),
-    )
+    return _Claiming(snapshot, evidence).run()
 
 
-def _is_marked(process: Process, evidence: Evidence) -> bool:
-    return process.marker is not None and process.marker.startswith(evidence.marker_prefix)
+class _Claiming:
+    """The state of one call of :func:`claim`: what is claimed so far, and what is spared whatever it carries."""
 
+    def __init__(self, snapshot: Mapping[int, Process], evidence: Evidence) -> None:
+        self.snapshot = snapshot
+        self.evidence = evidence
+        self.children: dict[int, list[int]] = {}
+        for process in snapshot.values():
+            self.children.setdefault(process.parent, []).append(process.pid)
+        self.dbswitch = self._dbswitch()
+        self.spared = self.dbswitch | {pid for pid, one in snapshot.items() if is_personal(one.argv)}
+        self.claims: dict[int, Proof] = {}
 
-def _direct_proof(process: Process, snapshot: Mapping[int, Process], evidence: Evidence) -> Proof | None:
-    marked = _is_marked(process, evidence)
-    leader = evidence.leader
-    if leader is not None and leader.pid in {process.session, process.group}:
-        # The kernel gives the number to another process only once the session is empty. Where the leader is dead, a
-        # later session of that number is told apart by the marker.
-        living = snapshot.get(leader.pid)
-        if living.id == leader if living is not None else marked:
-            return Proof.SESSION
-    if process.pid in evidence.lock_pids:
-        return Proof.LOCK
-    if process.folder == evidence.root and _is_development_server(process):
-        return Proof.FOLDER
-    if marked and process.pid in evidence.port_pids:
-        return Proof.PORT
-    if marked and _is_project_node(process, evidence.root):
-        return Proof.NODE
-    return None
+    def run(self) -> Claims:
+        direct = {
+            pid: proof for pid, one in self._unclaimed() if (proof := self._direct_proof(one)) is not None
+        }
+        self.claims.update(self._without_personal(direct))
+        self.claims.update(self._session_mates())
+        detached = self._add_children()
+        for pid in [pid for pid, proof in self.claims.items() if proof in _ANCHORS]:
+            for parent in self._climb(self.snapshot[pid]):
+                self.claims.setdefault(parent, Proof.PARENT)
+        left = {pid for pid, process in self.snapshot.items() if self._is_marked(process)} | detached
+        left -= self.claims.keys() | self.dbswitch
+        return Claims(
+            owned=_parents_first([Owned(self.snapshot[pid], proof) for pid, proof in self.claims.items()]),
+            left_alone=tuple(
+                self.snapshot[pid] for pid in sorted(left) if self.snapshot[pid].parent not in left
+            ),
+        )
 
+    def _unclaimed(self) -> Iterator[tuple[int, Process]]:
+        return ((i, one) for i, one in self.snapshot.items() if i not in self.spared and i not in self.claims)
 
-def _is_development_server(process: Process) -> bool:
-    # `next start` has the same title as the server of `next dev`, which is forked with NEXT_PRIVATE_WORKER.
-    return is_next_dev(process.argv) or (is_next_server(process.argv) and process.next_worker)
+    def _is_marked(self, process: Process) -> bool:
+        return process.marker is not None and process.marker.startswith(self.evidence.marker_prefix)
 
+    def _direct_proof(self, process: Process) -> Proof | None:
+        marked = self._is_marked(process)
+        leader = self.evidence.leader
+        if leader is not None and leader.pid in {process.session, process.group}:
+            # The kernel gives the number to another process only once the session is empty. Where the leader is dead, a
+            # later session of that number is told apart by the marker.
+            living = self.snapshot.get(leader.pid)
+            if living.id == leader if living is not None else marked:
+                return Proof.SESSION
+        if process.pid in self.evidence.lock_pids:
+            return Proof.LOCK
+        # `next start` has the same title as the server of `next dev`, which is forked with NEXT_PRIVATE_WORKER.
+        is_dev = is_next_dev(process.argv) or (is_next_server(process.argv) and process.next_worker)
+        if process.folder == self.evidence.root and is_dev:
+            return Proof.FOLDER
+        if marked and process.pid in self.evidence.port_pids:
+            return Proof.PORT
+        return Proof.NODE if marked and self._is_project_node(process) else None
 
-def _is_project_node(process: Process, root: str) -> bool:
-    inside = f"{root}/"
-    places = [process.folder or "", *(word for word in process.argv[1:] if word.startswith("/"))]
-    return is_node(process.argv, process.executable) and any(
-        place == root or place.startswith(inside) for place in places
-    )
+    def _is_project_node(self, process: Process) -> bool:
+        root = self.evidence.root
+        places = [process.folder or "", *(word for word in process.argv[1:] if word.startswith("/"))]
+        return is_node(process.argv, process.executable) and any(
+            place == root or place.startswith(f"{root}/") for place in places
+        )
 
+    def _without_personal(self, claims: Mapping[int, Proof]) -> dict[int, Proof]:
+        """Leave out what the user started in an editor or terminal which the server had opened."""
+        leader = self.evidence.leader.pid if self.evidence.leader is not None else None
 
-def _below_personal(
-    claims: Mapping[int, Proof], snapshot: Mapping[int, Process], evidence: Evidence
-) -> tuple[int, ...]:
-    """Return the claimed processes that the user started in an editor or terminal which the server had opened."""
-    leader = evidence.leader.pid if evidence.leader is not None else None
-
-    def is_below(pid: int) -> bool:
-        seen: set[int] = set()
-        while pid in snapshot and pid not in seen:
-            if pid == leader or claims.get(pid) in _ANCHORS:
-                return False
-            if is_personal(snapshot[pid].argv):
-                return _is_marked(snapshot[pid], evidence)
-            seen.add(pid)
-            pid = snapshot[pid].parent
-        return False
-
-    return tuple(pid for pid in claims if is_below(pid))
-
-
-def _add_session_mates(
-    claims: dict[int, Proof],
-    snapshot: Mapping[int, Process],
-    evidence: Evidence,
-    spared: set[int],
-) -> None:
-    """Claim the rest of a session that dbswitch started, also when its record was lost.
-
-    dbswitch makes the server the leader of a session and group of its own; a job of an interactive shell has a group
-    that is not its session's.
-    """
-
-    def started(process: Process) -> tuple[str | None, int] | None:
-        same = process.group == process.session and _is_marked(process, evidence)
-        return (process.marker, process.session) if same else None
-
-    proven = {started(snapshot[pid]) for pid, proof in claims.items() if proof in _STRONG} - {None}
-    mates = {
-        pid: Proof.SESSION
-        for pid, process in snapshot.items()
-        if pid not in spared and pid not in claims and started(process) in proven
-    }
-    for pid in _below_personal(mates, snapshot, evidence):
-        del mates[pid]
-    claims.update(mates)
-
-
-def _add_children(
-    claims: dict[int, Proof],
-    snapshot: Mapping[int, Process],
-    evidence: Evidence,
-    spared: set[int],
-) -> set[int]:
-    """Claim the children that stayed in a claimed parent's session or group, or are Node.js in the project's folder.
-
-    Returns:
-        the children that left and are something else, such as a database or a browser.
-    """
-    children = _children(snapshot)
-    detached = set()
-    queue = list(claims)
-    while queue:
-        parent = snapshot[queue.pop()]
-        for pid in children.get(parent.pid, ()):
-            if pid in claims or pid in spared:
-                continue
-            child = snapshot[pid]
-            stayed = child.session == parent.session or child.group == parent.group
-            if stayed or _is_project_node(child, evidence.root):
-                claims[pid] = Proof.CHILD
-                queue.append(pid)
-            else:
-                detached.add(pid)
-    return detached
-
-
-def _dbswitch(snapshot: Mapping[int, Process], evidence: Evidence) -> set[int]:
-    """Return dbswitch itself, its children, and the processes between it and the server; never claimed, never named."""
-    dbswitch = {pid for pid, process in snapshot.items() if is_dbswitch(process.argv)} | {evidence.self_pid}
-    spared = set(dbswitch)
-    for pid in dbswitch & snapshot.keys():
-        # What it runs (git, docker) inherits the marker of the server above it; a server it starts gets another one.
-        inherited = snapshot[pid].marker
-        below = _descendants(pid, snapshot) if inherited is not None else ()
-        spared.update(child for child in below if snapshot[child].marker == inherited)
-    me = snapshot.get(evidence.self_pid)
-    parent = snapshot.get(me.parent) if me is not None else None
-    while me is not None and parent is not None and parent.pid not in spared and not is_personal(parent.argv):
-        # A wrapper (npx, uv run, sh -c) that a route handler put around dbswitch shares its session.
-        chain = is_next_server(parent.argv) or is_next_dev(parent.argv)
-        leads = evidence.leader is not None and parent.id == evidence.leader
-        if chain or leads or parent.session != me.session:
-            break
-        spared.add(parent.pid)
-        parent = snapshot.get(parent.parent)
-    return spared
-
-
-def _climb(
-    process: Process,
-    snapshot: Mapping[int, Process],
-    spared: set[int],
-    claims: Mapping[int, Proof],
-) -> tuple[int, ...]:
-    """Return the package managers and script shells above a server; none if they run other programs too.
-
-    `pnpm -r --parallel run dev` ends with its other packages when one of the shells it started is killed. Left alone,
-    such a parent ends or goes on by itself when the server has ended.
-    """
-    children = _children(snapshot)
-    chain: list[int] = []
-    walked: list[int] = []  # also the shells that a task runner such as concurrently puts around its tasks
-    parent = snapshot.get(process.parent)
-    while parent is not None and parent.pid not in spared and parent.pid not in walked:
-        if parent.marker != process.marker:
-            break  # the process that launched dbswitch's own server is not part of it
-        above = snapshot.get(parent.parent)
-        is_link = is_chain_parent(parent.argv, above.argv if above is not None else ())
-        # A task runner above the chain (concurrently, a script) has its jobs in its own session; turbo and nx may not.
-        others = set(children.get(parent.pid, ())) - {process.pid, *walked, *claims}
-        runs_it = is_link or parent.session == process.session or is_task_runner(parent.argv)
-        if others and runs_it:
-            return ()
-        if not is_link and not is_script_shell(parent.argv):
-            break
-        if is_link and chain == walked and parent.pid != 1:
-            chain.append(parent.pid)
-        walked.append(parent.pid)
-        parent = above
-    return tuple(chain)
-
-
-def _children(snapshot: Mapping[int, Process]) -> dict[int, list[int]]:
-    children: dict[int, list[int]] = {}
-    for process in snapshot.values():
-        children.setdefault(process.parent, []).append(process.pid)
-    return children
-
-
-def _descendants(root: int, snapshot: Mapping[int, Process]) -> Iterable[int]:
-    children = _children(snapshot)
-    queue = [root]
-    seen = set(queue)
-    while queue:
-        for pid in children.get(queue.pop(), ()):
-            if pid not in seen:
+        def is_below(pid: int) -> bool:
+            seen: set[int] = set()
+            while pid in self.snapshot and pid not in seen:
+                if pid == leader or claims.get(pid) in _ANCHORS:
+                    return False
+                if is_personal(self.snapshot[pid].argv):
+                    return self._is_marked(self.snapshot[pid])
                 seen.add(pid)
-                queue.append(pid)
-                yield pid
+                pid = self.snapshot[pid].parent
+            return False
+
+        return {pid: proof for pid, proof in claims.items() if not is_below(pid)}
+
+    def _session_mates(self) -> dict[int, Proof]:
+        """Return the rest of a session that dbswitch started, also when its record was lost.
+
+        dbswitch makes the server the leader of a session and group of its own; a job of an interactive shell has a group
+        that is not its session's.
+        """
+
+        def started(process: Process) -> tuple[str | None, int] | None:
+            same = process.group == process.session and self._is_marked(process)
+            return (process.marker, process.session) if same else None
+
+        strong = (self.snapshot[pid] for pid, proof in self.claims.items() if proof in _STRONG)
+        proven = {started(one) for one in strong} - {None}
+        mates = {pid: Proof.SESSION for pid, one in self._unclaimed() if started(one) in proven}
+        return self._without_personal(mates)
+
+    def _add_children(self) -> set[int]:
+        """Claim the children that stayed in a claimed parent's session or group, or are Node.js in the project's folder.
+
+        Returns:
+            the children that left and are something else, such as a database or a browser.
+        """
+        detached = set()
+        queue = list(self.claims)
+        while queue:
+            parent = self.snapshot[queue.pop()]
+            for pid in self.children.get(parent.pid, ()):
+                if pid in self.claims or pid in self.spared:
+                    continue
+                child = self.snapshot[pid]
+                stayed = child.session == parent.session or child.group == parent.group
+                if stayed or self._is_project_node(child):
+                    self.claims[pid] = Proof.CHILD
+                    queue.append(pid)
+                else:
+                    detached.add(pid)
+        return detached
+
+    def _dbswitch(self) -> set[int]:
+        """Return dbswitch itself, its children, and the processes between it and the server; never claimed, never named."""
+        snapshot, evidence = self.snapshot, self.evidence
+        dbswitch = {pid for pid, process in snapshot.items() if is_dbswitch(process.argv)} | {
+            evidence.self_pid
+        }
+        spared = set(dbswitch)
+        for pid in dbswitch & snapshot.keys():
+            # What it runs (git, docker) inherits the marker of the server above it; a server it starts gets another one.
+            inherited = snapshot[pid].marker
+            if inherited is not None:
+                spared.update(one for one in self._descendants(pid) if snapshot[one].marker == inherited)
+        me = snapshot.get(evidence.self_pid)
+        parent = snapshot.get(me.parent) if me is not None else None
+        while (
+            me is not None
+            and parent is not None
+            and parent.pid not in spared
+            and not is_personal(parent.argv)
+        ):
+            # A wrapper (npx, uv run, sh -c) that a route handler put around dbswitch shares its session.
+            chain = is_next_server(parent.argv) or is_next_dev(parent.argv)
+            if chain or parent.id == evidence.leader or parent.session != me.session:
+                break
+            spared.add(parent.pid)
+            parent = snapshot.get(parent.parent)
+        return spared
+
+    def _descendants(self, root: int) -> set[int]:
+        found: set[int] = set()
+        queue = [root]
+        while queue:
+            new = set(self.children.get(queue.pop(), ())) - found
+            found |= new
+            queue += new
+        return found
+
+    def _climb(self, process: Process) -> list[int]:
+        """Return the package managers and script shells above a server; none if they run other programs too.
+
+        `pnpm -r --parallel run dev` ends with its other packages when one of the shells it started is killed. Left alone,
+        such a parent ends or goes on by itself when the server has ended.
+        """
+        chain: list[int] = []
+        walked: list[
+            int
+        ] = []  # also the shells that a task runner such as concurrently puts around its tasks
+        parent = self.snapshot.get(process.parent)
+        while parent is not None and parent.pid not in self.spared and parent.pid not in walked:
+            if parent.marker != process.marker:
+                break  # the process that launched dbswitch's own server is not part of it
+            above = self.snapshot.get(parent.parent)
+            is_link = is_chain_parent(parent.argv, above.argv if above is not None else ())
+            # A task runner above the chain (concurrently, a script) has its jobs in its own session; turbo and nx may not.
+            others = set(self.children.get(parent.pid, ())) - {process.pid, *walked, *self.claims}
+            runs_it = is_link or parent.session == process.session or is_task_runner(parent.argv)
+            if others and runs_it:
+                return []
+            if not is_link and not is_script_shell(parent.argv):
+                break
+            if is_link and chain == walked and parent.pid != 1:
+                chain.append(parent.pid)
+            walked.append(parent.pid)
+            parent = above
+        return chain
 
 
 def _parents_first(owned: list[Owned]) -> tuple[Owned, ...]:
