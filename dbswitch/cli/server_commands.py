@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,7 +71,7 @@ def wait(
         deadline=settings.start_deadline if timeout is None else timeout,
         attempt_timeout=settings.attempt_timeout,
     )
-    reporter.emit(Started(run_id, found.name, run_event_files.now()))
+    reporter.emit(Started(run_id, found.name, time.time()))
     with reporter.phase(Phase.PROBE) as phase:
         ready = wait_until_ready(
             found.url,

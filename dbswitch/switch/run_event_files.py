@@ -15,7 +15,6 @@ from dbswitch.switch.events import Event, to_line
 from dbswitch.switch.history import append_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 FOLDER = "runs"
@@ -28,11 +27,6 @@ def new_id() -> str:
     nanoseconds = time.time_ns()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(nanoseconds // 1_000_000_000))
     return f"{stamp}{nanoseconds // 1_000_000 % 1000:03d}Z-{os.urandom(4).hex()}"
-
-
-def now() -> float:
-    """Return the current time as in the events, in seconds since the epoch."""
-    return time.time()
 
 
 def path_of(state_dir: Path, run_id: str) -> Path:
@@ -67,7 +61,13 @@ def read(state_dir: Path, run_id: str) -> tuple[dict[str, Any], ...]:
         content = durable.read_regular(path_of(state_dir, run_id))
     except OSError:
         return ()
-    return tuple(_whole(content))
+    found = []
+    for line in content.splitlines(keepends=True):
+        with contextlib.suppress(ValueError):
+            value = parse_json(line)
+            if line.endswith(b"\n") and isinstance(value, dict):
+                found.append(value)
+    return tuple(found)
 
 
 def prune(state_dir: Path) -> None:
@@ -85,13 +85,3 @@ def prune(state_dir: Path) -> None:
     for name in names[:-KEPT]:
         with contextlib.suppress(OSError):
             (folder / name).unlink()
-
-
-def _whole(content: bytes) -> Iterator[dict[str, Any]]:
-    for line in content.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            return
-        with contextlib.suppress(ValueError):
-            value = parse_json(line)
-            if isinstance(value, dict):
-                yield value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 
 import pytest
 from hypothesis import given, strategies as st
@@ -51,7 +52,7 @@ def test_events_are_seen_at_once_and_a_half_written_one_not_yet(tmp_path):
     run_id = run_event_files.new_id()
     assert run_event_files.read(tmp_path, run_id) == ()
     write = run_event_files.RunFile(tmp_path, run_id)
-    first, second = Started(run_id, "prod", run_event_files.now()), Notice("c", "a text\nof two lines")
+    first, second = Started(run_id, "prod", time.time()), Notice("c", "a text\nof two lines")
     write(first)
     assert run_event_files.read(tmp_path, run_id) == (to_wire(first),)
     path = run_event_files.path_of(tmp_path, run_id)
@@ -80,10 +81,10 @@ def test_after_the_clock_was_set_back_the_present_run_keeps_its_events(tmp_path,
     monkeypatch.setattr(run_event_files.time, "time_ns", lambda: now + 3_600_000_000_000)
     future = [run_event_files.new_id() for _ in range(run_event_files.KEPT)]
     for run_id in future:
-        run_event_files.RunFile(tmp_path, run_id)(Started(run_id, "prod", run_event_files.now()))
+        run_event_files.RunFile(tmp_path, run_id)(Started(run_id, "prod", time.time()))
     monkeypatch.setattr(run_event_files.time, "time_ns", lambda: now)
     mine = run_event_files.new_id()
-    run_event_files.RunFile(tmp_path, mine)(Started(mine, "prod", run_event_files.now()))
+    run_event_files.RunFile(tmp_path, mine)(Started(mine, "prod", time.time()))
     monkeypatch.setattr(run_event_files.time, "time_ns", lambda: now + 1_000_000)
 
     run_event_files.prune(tmp_path)
