@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.envfiles.precedence import effective
@@ -109,8 +108,10 @@ def is_running(state: ServerState) -> bool:
             assert_never(state)
 
 
-def decide(situation: Situation, asked: Mode | None) -> Plan:
+def decide(situation: Situation, asked: Mode | None, exported: Sequence[str] = ()) -> Plan:
     """Return the plan for `situation`; `asked` is `--restart`, `--hot`, `--no-restart` or None.
+
+    `exported` describes each variable that the caller's shell exports with another value.
 
     Raises UsageError: `--hot` in a project without the generated client.
     """
@@ -136,13 +137,12 @@ def decide(situation: Situation, asked: Mode | None) -> Plan:
         and (mode is not Mode.NONE or (running and (unchanged or situation.hot_client))),
         server=server,
         edits=situation.edits,
-        notices=(*(Notice("env-files", text) for text in situation.edits.notices), *notices),
+        notices=(
+            *(Notice("env-files", text) for text in situation.edits.notices),
+            *notices,
+            *(Notice("exported", text, "warning") for text in exported),
+        ),
     )
-
-
-def with_exports(plan: Plan, texts: Sequence[str]) -> Plan:
-    """Return the plan with a warning for every variable that the caller's shell exports differently."""
-    return replace(plan, notices=(*plan.notices, *(Notice("exported", text, "warning") for text in texts)))
 
 
 def _follow(

@@ -32,7 +32,7 @@ from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.database_start import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import Answer
-from dbswitch.switch.plan import Mode, changed_variables, decide, with_exports
+from dbswitch.switch.plan import Mode, changed_variables, decide
 from dbswitch.switch.rollback import Part
 from dbswitch.switch.session import carry_out
 from dbswitch.switch.switch_steps import Apply
@@ -178,7 +178,7 @@ def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
             observed, target, goal.url.database, edit_plan, stopped_by_switch=server_owed
         )
         shell = edits.exported_differently(project, target, observed.target_keys, ambient)
-        plan = with_exports(decide(situation, request.mode), [one.text for one in shell])
+        plan = decide(situation, request.mode, [one.text for one in shell])
         ending.mode = plan.mode.value
         note.detail = plan.server
         transaction.precheck(project_state.changes(observed, plan.edits))
