@@ -47,10 +47,13 @@ MODULES = {
     "generate": "generate_commands",
     "open": "generate_commands",
     "exec": "exec_command",
+    "guard": "exec_command",
     "mark": "mark_command",
     "demo": "demo_command",
 }
-_VALUE_FOLLOWS = frozenset({"--confirm", "--timeout", "--pool", "--project", "--run-id"})
+_VALUE_FOLLOWS = frozenset(
+    {"--allow-destructive", "--confirm", "--timeout", "--pool", "--project", "--run-id"}
+)
 _ONLY_SWITCH = frozenset(
     {"--dry-run", "--restart", "--hot", "--no-restart", "--detach", "--read-only", "--write"}
 )

@@ -1,11 +1,11 @@
-"""`dbswitch exec TARGET -- CMD`: become the command, with the target's variables in its environment."""
+"""`dbswitch exec TARGET -- CMD` and `dbswitch guard -- CMD`: become the command, unless it would destroy protected data."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,17 +13,37 @@ from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
 from dbswitch.cli.options import Confirm
 from dbswitch.errors import UsageError
+from dbswitch.project.active import active
 from dbswitch.project.command_environment import for_target
-from dbswitch.switch import confirmation
+from dbswitch.project.command_guard import judge
+from dbswitch.project.packages import read_manifest
+from dbswitch.switch import confirmation, destruction_guard
 from dbswitch.switch.edits import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dbswitch.project.destructive_commands import Judgement
+    from dbswitch.project.discovery import Project
+
+Command = Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its arguments.")]
+AllowDestructive = Annotated[
+    str | None,
+    typer.Option(
+        "--allow-destructive",
+        metavar="NAME",
+        help="Allow a command that destroys data of a protected target, by the target's name.",
+    ),
+]
 
 
 @command("exec", usage="exec [OPTIONS] TARGET -- CMD...")
 def execute(
     context: CommandContext,
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name.")],
-    command: Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its arguments.")],
+    command: Command,
     confirm: Confirm = None,
+    allow_destructive: AllowDestructive = None,
 ) -> int:
     """Run a command with a target's variables, changing no file."""
     project = context.find_project()
@@ -37,6 +57,9 @@ def execute(
             who="command",
             command=f"dbswitch exec {found.name} --confirm {found.name} -- CMD",
         )
+    judgement = _judge(context, project, command, protected=found.protected)
+    again = f"dbswitch exec {found.name} --confirm {found.name} --allow-destructive {found.name} -- CMD"
+    destruction_guard.permit(found, judgement, allow_destructive, context.asker(), again)
     environment = for_target(project, found, os.environ)
     if not context.quiet:
         if environment.removed:
@@ -48,17 +71,53 @@ def execute(
                 f"{found.name} does not set {', '.join(environment.emptied)}: empty for this command,"
                 " since the env files have another target's"
             )
+    return _become(context, command, environment.values)
+
+
+@command("guard", usage="guard [OPTIONS] -- CMD...")
+def guard_command(
+    context: CommandContext,
+    command: Command,
+    confirm: Confirm = None,
+    allow_destructive: AllowDestructive = None,
+) -> int:
+    """Run a command on the active target, unless it would destroy protected data."""
+    project = context.find_project()
+    context.tell_unfinished(project)
+    states = active(project, os.environ).readers
+    names = dict.fromkeys(state.target for state in states if state.target is not None)
+    on = [resolve(project, name, os.environ) for name in names]
+    judgement = _judge(context, project, command, protected=any(target.protected for target in on))
+    for target in on if judgement.destroys else ():
+        flags = f"--confirm {target.name} --allow-destructive {target.name}"
+        again = f"dbswitch guard {flags} -- CMD"
+        if target.protected:
+            confirmation.ask(target, confirm, context.asker(), who="command", command=again)
+        destruction_guard.permit(target, judgement, allow_destructive, context.asker(), again)
+    return _become(context, command, os.environ)
+
+
+def _judge(context: CommandContext, project: Project, command: list[str], *, protected: bool) -> Judgement:
+    judgement = judge(command, read_manifest(project.root).scripts)
+    if protected and not context.quiet:
+        for text in judgement.unseen:
+            context.renderer.note(text)
+    return judgement
+
+
+def _become(context: CommandContext, command: list[str], values: Mapping[str, str]) -> int:
+    """Replace this process by the command, so that its signals and its exit code are its own."""
     context.renderer.close()
     sys.stdout.flush()
     sys.stderr.flush()
     # Python ignores SIGPIPE, and what is ignored stays ignored in the new program.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        os.execvpe(command[0], command, environment.values)  # noqa: S606  no shell is the point
+        os.execvpe(command[0], command, values)  # noqa: S606  no shell is the point
     except (OSError, ValueError) as error:  # ValueError: a NUL in a variable, which no program can be given
         raise UsageError(
             f"cannot run {command[0]}",
-            facts=(getattr(error, "strerror", None) or f"a variable of {found.name} contains a NUL byte",),
+            facts=(getattr(error, "strerror", None) or "a variable contains a NUL byte",),
             why="nothing was run",
             fix="the command follows `--`: `dbswitch exec TARGET -- CMD`; shell syntax needs `sh -c '...'`",
         ) from None
