@@ -22,7 +22,7 @@ class Scope(StrEnum):
     RANGE = "range"
 
 
-class Secret(Struct, frozen=True):
+class SecretValue(Struct, frozen=True):
     """One hidden text of a protected target; `label` says what it is: "password" or a variable's name."""
 
     label: str
@@ -36,7 +36,7 @@ class ProtectedTarget(Struct, frozen=True):
     """The texts that must not appear anywhere: the secrets and hosts of one protected target."""
 
     target: str
-    secrets: tuple[Secret, ...]
+    secrets: tuple[SecretValue, ...]
     hosts: tuple[str, ...]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch.check import git_objects, url_kinds
-from dbswitch.check.check_input import App, CheckInput, ProtectedTarget, Scope, Secret
+from dbswitch.check.check_input import App, CheckInput, ProtectedTarget, Scope, SecretValue
 from dbswitch.check.content_rules import SHORTEST_SECRET
 from dbswitch.check.file_kinds import as_utf8, is_env_file, is_example, is_generated, is_installed
 from dbswitch.database.url import DatabaseUrl
@@ -193,15 +193,15 @@ def _protected(
 
 def _texts_of(target: Target) -> ProtectedTarget:
     urls = [target.url]
-    tokens: list[Secret] = []
+    tokens: list[SecretValue] = []
     for key, value in target.variables.items():
         if is_postgres(value):
             with contextlib.suppress(UrlError):  # the rules about env files say what is wrong with it
                 urls.append(DatabaseUrl.parse(value, name=key))
         elif "://" not in value and url_kinds.looks_generated(value):
-            tokens.append(Secret(key, value))
+            tokens.append(SecretValue(key, value))
     passwords = dict.fromkeys(url.password.reveal() for url in urls)
-    secrets = [*(Secret("password", password) for password in passwords), *tokens]
+    secrets = [*(SecretValue("password", password) for password in passwords), *tokens]
     hosts = dict.fromkeys(url.host for url in urls)
     return ProtectedTarget(
         target.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import importlib
 import inspect
@@ -137,7 +138,6 @@ def command(
     name: str | None = None,
     *,
     usage: str | None = None,
-    help_text: str | None = None,
     epilog: str | None = None,
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Register a command and add the flags that every command takes; `usage` replaces its usage line."""
@@ -159,7 +159,7 @@ def command(
         del called.__wrapped__  # typer would read the signature of `body`
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
         registered = name or body.__name__
-        single.command(registered, cls=_with_usage(usage), help=help_text, epilog=epilog)(called)
+        single.command(registered, cls=_with_usage(usage), epilog=epilog)(called)
         _commands[registered] = typer.main.get_command(single)
         return body
 
@@ -239,10 +239,10 @@ def parse_and_run(argv: Sequence[str]) -> int:
 
 
 def _complete(_argv: Sequence[str]) -> int:
+    importlib.import_module(f"dbswitch.cli.{MODULES[SWITCH]}")
     with contextlib.suppress(DbswitchError):  # no project: the commands alone are completed
-        from dbswitch.cli.switch_command import switch
-
         for target in list_targets(discover(Path.cwd())):
-            command(target.name, help_text="protected target" if target.protected else "target")(switch)
+            _commands[target.name] = shown = copy.copy(_commands[SWITCH])
+            shown.name, shown.help = target.name, "protected target" if target.protected else "target"
     _app(prog_name="dbswitch")
     return 0

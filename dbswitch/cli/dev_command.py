@@ -17,7 +17,7 @@ from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
 from dbswitch.cli.log_command import secret_values, show_log
 from dbswitch.cli.options import TakePort, Timeout, Yes
-from dbswitch.cli.renderer import Failure
+from dbswitch.cli.renderer import CommandFailure
 from dbswitch.errors import ExitCode, InterruptedSwitchError, UsageError
 from dbswitch.project import server_spec
 from dbswitch.server import log
@@ -192,5 +192,5 @@ class Watch:
             why="nothing answers for the app now",
             fix="its log is above; `dbswitch dev` starts it again",
         )
-        self.renderer.failure(Failure(error, code, Outcome.FAILED))
+        self.renderer.failure(CommandFailure(error, code, Outcome.FAILED))
         return code

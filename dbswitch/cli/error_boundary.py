@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch import __version__, durable
-from dbswitch.cli.renderer import Failure
+from dbswitch.cli.renderer import CommandFailure
 from dbswitch.errors import (
     DbswitchError,
     ExitCode,
@@ -56,18 +56,18 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer], folder: Pat
     return failure.exit
 
 
-def _expected(error: ReportedError) -> Failure:
-    return Failure(ErrorInfo.of(error), error.exit_code, outcome_of(error))
+def _expected(error: ReportedError) -> CommandFailure:
+    return CommandFailure(ErrorInfo.of(error), error.exit_code, outcome_of(error))
 
 
-def _bug(error: BaseException, folder: Path | None) -> Failure:
+def _bug(error: BaseException, folder: Path | None) -> CommandFailure:
     try:
         path = _write_traceback(error, folder)
         fix = f"please report it with the end of {path}"
     except (DbswitchError, OSError):
         fix = "please report it"
     info = ErrorInfo("bug", f"a bug in dbswitch ({type(error).__name__}), not something you did", fix=fix)
-    return Failure(info, ExitCode.BUG, Outcome.BUG)
+    return CommandFailure(info, ExitCode.BUG, Outcome.BUG)
 
 
 def _write_traceback(error: BaseException, folder: Path | None) -> Path:

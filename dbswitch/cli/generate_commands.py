@@ -11,7 +11,7 @@ import typer
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
 from dbswitch.cli.options import DryRun
-from dbswitch.cli.renderer import Answer
+from dbswitch.cli.renderer import CommandOutput
 from dbswitch.errors import ConfigError, ExitCode, UsageError
 from dbswitch.generate import writing
 from dbswitch.generate.admin_page import plan_admin_page
@@ -90,7 +90,7 @@ def generate(
         f"{'written' if writes and state is not FileState.CURRENT else state.value:9}{file.path}"
         for file, state in states
     ]
-    context.renderer.answer(Answer("generated", fields, lines))
+    context.renderer.answer(CommandOutput("generated", fields, lines))
     if check and changed:
         say(f"run `dbswitch generate {kind.value}`")
         return ExitCode.FOUND
@@ -110,7 +110,7 @@ def generate(
 def open_page(context: CommandContext) -> int:
     """Open the admin page in the browser and print its address."""
     url = _page_url(context.find_project())
-    context.renderer.answer(Answer("page", {"url": url}, (url,)))
+    context.renderer.answer(CommandOutput("page", {"url": url}, (url,)))
     if context.interactive and not webbrowser.open(url):
         context.renderer.note("no browser could be started here; open this address yourself")
     return ExitCode.OK

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from dbswitch.cli.renderer import Answer, Failure, Renderer
+from dbswitch.cli.renderer import CommandFailure, CommandOutput, Renderer
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch.events import VERSION, Outcome, Result, to_line
 
@@ -42,12 +42,12 @@ class JsonRenderer(Renderer):
             except (OSError, ValueError):
                 self._reader_left = True
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: CommandOutput) -> None:
         """Write one object. Raises BrokenPipeError."""
         with writing_to_stdout():
             write_line(object_line(answer.event, answer.fields))
 
-    def failure(self, failure: Failure) -> None:
+    def failure(self, failure: CommandFailure) -> None:
         """Write the error as the `result` that ends every run."""
         self.emit(
             Result(

@@ -11,7 +11,7 @@ import typer
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
 from dbswitch.cli.options import Confirm
-from dbswitch.cli.renderer import Answer
+from dbswitch.cli.renderer import CommandOutput
 from dbswitch.errors import ProtectedError
 from dbswitch.project import marker
 from dbswitch.switch import confirmation
@@ -50,7 +50,7 @@ def mark(
         marker.remember(project, found.url, environment)
     done = f"says that it is {environment}" if environment else "carries no mark"
     fields = {"target": found.name, "environment": environment, "before": identity.environment}
-    context.renderer.answer(Answer("mark", fields, (f"{found.url.place} {done}",)))
+    context.renderer.answer(CommandOutput("mark", fields, (f"{found.url.place} {done}",)))
     return 0
 
 

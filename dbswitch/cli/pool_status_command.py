@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
-from dbswitch.cli.renderer import Answer
+from dbswitch.cli.renderer import CommandOutput
 from dbswitch.switch import pool_status
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def status(context: CommandContext, pool: str) -> int:
     project = context.find_project()
     found = pool_status.status(project, pool, os.environ)
     fields: dict[str, Any] = to_builtins(found)
-    context.renderer.answer(Answer("pool_status", fields, _lines(found)))
+    context.renderer.answer(CommandOutput("pool_status", fields, _lines(found)))
     return 0
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.events import ErrorInfo, Event
 
 
-class Answer(Struct, frozen=True):
+class CommandOutput(Struct, frozen=True):
     """The output of a read-only command: one JSON object, and the same as lines for people."""
 
     event: str
@@ -20,7 +20,7 @@ class Answer(Struct, frozen=True):
     lines: Iterable[str] = ()
 
 
-class Failure(Struct, frozen=True):
+class CommandFailure(Struct, frozen=True):
     """An error that ends the command."""
 
     error: ErrorInfo
@@ -37,13 +37,13 @@ class Renderer:
     def emit(self, event: Event) -> None:
         """Print one event of a run."""
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: CommandOutput) -> None:
         """Print the result of a command on stdout. Raises BrokenPipeError."""
 
     def note(self, text: str) -> None:
         """Print a remark, for people only."""
 
-    def failure(self, failure: Failure) -> None:
+    def failure(self, failure: CommandFailure) -> None:
         """Print an error."""
 
     def question(self, lines: Iterable[str], prompt: str) -> str:  # noqa: ARG002  for subclasses

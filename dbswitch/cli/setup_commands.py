@@ -11,7 +11,7 @@ import typer
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
 from dbswitch.cli.options import DryRun, Yes
-from dbswitch.cli.renderer import Answer
+from dbswitch.cli.renderer import CommandOutput
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES
@@ -50,13 +50,13 @@ def init(
     written: tuple[str, ...] = ()
     agreed = True
     if not context.json:
-        context.renderer.answer(Answer("init", lines=_plan_lines(plan)))
+        context.renderer.answer(CommandOutput("init", lines=_plan_lines(plan)))
         if plan.changes and not yes and not dry_run and context.interactive:
             agreed = context.agrees("Write this? [Y/n] ", default=True)
     if plan.changes and agreed and not dry_run:
         written = apply_init(plan)
     if context.json:
-        context.renderer.answer(Answer("init", _plan_fields(plan, written)))
+        context.renderer.answer(CommandOutput("init", _plan_fields(plan, written)))
     elif written:
         context.renderer.note(f"written: {', '.join(written)}")
     else:
@@ -99,14 +99,16 @@ def uninstall(
     changes = _env_changes(project)
     done = False
     if not context.json:
-        context.renderer.answer(Answer("uninstall", lines=_removal_lines(project, plan, changes)))
+        context.renderer.answer(CommandOutput("uninstall", lines=_removal_lines(project, plan, changes)))
     if not plan.changes and not changes and not project.private_dir.exists():
         context.renderer.note("dbswitch has written nothing in this project")
     elif not dry_run and (yes or _agreed(context)):
         _remove(context, project, plan, changes, stop=stop)
         done = True
     if context.json:
-        context.renderer.answer(Answer("uninstall", _removal_fields(project, plan, changes, done=done)))
+        context.renderer.answer(
+            CommandOutput("uninstall", _removal_fields(project, plan, changes, done=done))
+        )
     elif done:
         context.renderer.note(
             "dbswitch has left this project; remove the program itself with `pipx uninstall dbswitch`"

@@ -12,7 +12,7 @@ from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
 from dbswitch.cli.messages import columns, duration, target_rows
 from dbswitch.cli.options import Pool
-from dbswitch.cli.renderer import Answer
+from dbswitch.cli.renderer import CommandOutput
 from dbswitch.project.active import active
 from dbswitch.project.targets import list_targets
 from dbswitch.server.state import ServerState
@@ -42,7 +42,7 @@ def status(context: CommandContext, pool: Pool = None) -> int:
     lines = [*_status_lines(found, verbose=context.verbose)]
     if project.git_error is not None:
         lines += [f"warning: {project.git_error}", _INDENT + project.git_error.fix]
-    context.renderer.answer(Answer("status", _status_fields(project, found), lines))
+    context.renderer.answer(CommandOutput("status", _status_fields(project, found), lines))
     return 0
 
 
@@ -155,7 +155,7 @@ def targets(context: CommandContext) -> int:
         f"{'*' if ref.name == found.target else ' '} {line}"
         for ref, line in zip(refs, columns(target_rows(refs, databases)), strict=True)
     ]
-    context.renderer.answer(Answer("targets", fields, lines or [NO_TARGETS]))
+    context.renderer.answer(CommandOutput("targets", fields, lines or [NO_TARGETS]))
     return 0
 
 
@@ -196,7 +196,7 @@ def history(
         ]
     }
     lines = columns([_history_row(one) for one in entries]) or ["nothing was switched here yet"]
-    context.renderer.answer(Answer("history", fields, lines))
+    context.renderer.answer(CommandOutput("history", fields, lines))
     return 0
 
 

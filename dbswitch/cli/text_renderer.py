@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, assert_never
 
 from dbswitch.cli import messages
-from dbswitch.cli.renderer import Answer, Failure, Renderer
+from dbswitch.cli.renderer import CommandFailure, CommandOutput, Renderer
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch.events import (
     Notice,
@@ -129,7 +129,7 @@ class TextRenderer(Renderer):
             self._waited = (text, time.monotonic())
             self._say(text)
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: CommandOutput) -> None:
         """Print the result of a command on stdout. Raises BrokenPipeError."""
         self.close()
         with writing_to_stdout():
@@ -139,7 +139,7 @@ class TextRenderer(Renderer):
         """Print a remark."""
         self._say(text)
 
-    def failure(self, failure: Failure) -> None:
+    def failure(self, failure: CommandFailure) -> None:
         """Print an error."""
         self.close()
         self._print(*messages.failure_lines(failure.error))

@@ -48,7 +48,7 @@ _FIXED: Final = {
 }
 
 
-class Session:
+class LoginSession:
     """A logged-in connection that runs plain statements within the attempt's time limit."""
 
     def __init__(self, pgconn: PGconn, until: float, secret: str) -> None:
@@ -120,7 +120,7 @@ class Session:
 
 
 @contextmanager
-def session(url: DatabaseUrl, seconds: float, *, trace: bool = CAN_TRACE) -> Iterator[Session]:
+def session(url: DatabaseUrl, seconds: float, *, trace: bool = CAN_TRACE) -> Iterator[LoginSession]:
     """Connect and log in; the connection is closed at the end.
 
     Args:
@@ -140,7 +140,7 @@ def session(url: DatabaseUrl, seconds: float, *, trace: bool = CAN_TRACE) -> Ite
         try:
             found = _log_in(pgconn, url, until, connected_by, trace=trace)
             if found is None:
-                yield Session(pgconn, until, url.password.reveal())
+                yield LoginSession(pgconn, until, url.password.reveal())
                 return
         finally:
             pgconn.finish()

@@ -13,7 +13,7 @@ from dbswitch.database.login import session
 from dbswitch.errors import DatabaseRejectedError
 
 if TYPE_CHECKING:
-    from dbswitch.database.login import Session
+    from dbswitch.database.login import LoginSession
     from dbswitch.database.url import DatabaseUrl
 
 SETTING: Final = "dbswitch.environment"
@@ -59,7 +59,7 @@ def write_marker(url: DatabaseUrl, database: str, environment: str | None, *, ti
         ) from None
 
 
-def _write_comment(open_session: Session, name: str, environment: str | None) -> None:
+def _write_comment(open_session: LoginSession, name: str, environment: str | None) -> None:
     """Take the mark out of the database's comment, and put `environment` in if there is one."""
     found = open_session.query(
         f"SELECT {_COMMENT} AS comment, substring({_COMMENT} FROM '{_LINE}') AS mark"  # noqa: S608  # constants

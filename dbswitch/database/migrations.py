@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dbswitch.database.failures import Failure
-    from dbswitch.database.login import Session
+    from dbswitch.database.login import LoginSession
 
 TABLE: Final = "_prisma_migrations"
 # Prisma's default for a URL without `schema`.
@@ -75,7 +75,7 @@ class MigrationState(Struct, frozen=True):
 
 
 def read_state(
-    open_session: Session, schema: str | None, scripts: Mapping[str, bytes]
+    open_session: LoginSession, schema: str | None, scripts: Mapping[str, bytes]
 ) -> MigrationState | Failure:
     """Compare the project's scripts with the database, in one query.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dbswitch.database.failures import Failure
-    from dbswitch.database.login import Session
+    from dbswitch.database.login import LoginSession
     from dbswitch.database.migrations import MigrationState
     from dbswitch.database.url import DatabaseUrl
 
@@ -180,7 +180,7 @@ def ask_once(url: DatabaseUrl, seconds: float, scripts: Mapping[str, bytes] | No
     return Ready(identity, 1, took, notices, took, encrypted, uptime, migrations)
 
 
-def _identify(open_session: Session, schema: str | None) -> tuple[Identity, float]:
+def _identify(open_session: LoginSession, schema: str | None) -> tuple[Identity, float]:
     """Return the identity and the server's uptime in seconds; `schema` is what the URL's `?schema=` names."""
     from dbswitch.database.marker_sql import MARKER_SQL  # with it comes the driver
 

@@ -18,7 +18,7 @@ _SESSIONS = """SELECT (datname = current_database())::text AS "here", usename::t
 FROM pg_catalog.pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"""
 
 
-class Session(Struct, frozen=True):
+class ServerSession(Struct, frozen=True):
     """One session: whether it is on the asked database, its role, and its client's port (None: not reported, or a socket)."""
 
     here: bool
@@ -36,7 +36,7 @@ def addresses(url: DatabaseUrl, seconds: float) -> tuple[str, ...] | None:
         return None
 
 
-def sessions(url: DatabaseUrl, seconds: float) -> tuple[Session, ...] | None:
+def sessions(url: DatabaseUrl, seconds: float) -> tuple[ServerSession, ...] | None:
     """Return the sessions of the URL's server but our own; None if it does not answer within `seconds`.
 
     A database that does not exist has no sessions.
@@ -48,7 +48,7 @@ def sessions(url: DatabaseUrl, seconds: float) -> tuple[Session, ...] | None:
             rows = asked.query(_SESSIONS)
     except AttemptError as error:
         return () if error.failure.kind is FailureKind.NO_SUCH_DATABASE else None
-    return tuple(Session(row["here"] == "true", row["role"] or "", _port(row["port"])) for row in rows)
+    return tuple(ServerSession(row["here"] == "true", row["role"] or "", _port(row["port"])) for row in rows)
 
 
 def _port(text: str | None) -> int | None:

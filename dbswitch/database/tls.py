@@ -23,7 +23,7 @@ class Encryption(StrEnum):
     ALWAYS = "always"
 
 
-class Verification(StrEnum):
+class CertificateCheck(StrEnum):
     """Which parts of the server's certificate are checked."""
 
     NOTHING = "nothing"
@@ -35,7 +35,7 @@ class TlsView(Struct, frozen=True):
     """What one client does."""
 
     encryption: Encryption
-    verification: Verification
+    verification: CertificateCheck
 
     def __str__(self) -> str:
         if self.encryption is Encryption.NEVER:
@@ -43,10 +43,10 @@ class TlsView(Struct, frozen=True):
         return f"encrypted {self.encryption}, checks {self.verification}"
 
 
-_PLAIN = TlsView(Encryption.NEVER, Verification.NOTHING)
-_UNVERIFIED = TlsView(Encryption.ALWAYS, Verification.NOTHING)
-_BY_AUTHORITY = TlsView(Encryption.ALWAYS, Verification.AUTHORITY)
-_FULL = TlsView(Encryption.ALWAYS, Verification.NAME)
+_PLAIN = TlsView(Encryption.NEVER, CertificateCheck.NOTHING)
+_UNVERIFIED = TlsView(Encryption.ALWAYS, CertificateCheck.NOTHING)
+_BY_AUTHORITY = TlsView(Encryption.ALWAYS, CertificateCheck.AUTHORITY)
+_FULL = TlsView(Encryption.ALWAYS, CertificateCheck.NAME)
 
 
 def libpq_view(url: DatabaseUrl) -> TlsView:
@@ -57,7 +57,7 @@ def libpq_view(url: DatabaseUrl) -> TlsView:
         case "disable":
             return _PLAIN
         case "allow" | "prefer":
-            return TlsView(Encryption.IF_OFFERED, Verification.NOTHING)
+            return TlsView(Encryption.IF_OFFERED, CertificateCheck.NOTHING)
         case "require":
             # With a root certificate libpq verifies even in this mode, for the sake of old installations.
             return _BY_AUTHORITY if url.parameter("sslrootcert") else _UNVERIFIED

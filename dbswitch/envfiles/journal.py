@@ -25,7 +25,7 @@ _MAGIC = b"dbswitch-journal 1 "
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Entry:
+class JournalEntry:
     """One file of a transaction; contents are secrets, so there is no repr. `real` is behind the symlinks of `path`.
 
     `old` or `new` None: the file is created or removed. `mode`, `uid` and `gid` are those of the new file; -1 is the user's.
@@ -50,7 +50,7 @@ class Journal:
     """All entries in the order in which they are written; `id` is part of the names of the temporary files."""
 
     id: str
-    entries: tuple[Entry, ...]
+    entries: tuple[JournalEntry, ...]
 
 
 def digest(content: bytes | None) -> str:

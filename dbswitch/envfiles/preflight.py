@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dbswitch import durable
 from dbswitch.envfiles.atomic_replace import read_file
-from dbswitch.envfiles.journal import Entry, digest
+from dbswitch.envfiles.journal import JournalEntry, digest
 from dbswitch.errors import EnvFileConflictError, EnvFileError
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def conflict(facts: Iterable[str]) -> EnvFileConflictError:
     )
 
 
-def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[Entry, ...]:
+def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[JournalEntry, ...]:
     """Return an entry for every file of a transaction, given as (path, old, new), that has not its new content yet.
 
     Raises EnvFileConflictError if a file has a third content, EnvFileError if it cannot be read or replaced.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[str, JournalEntry] = {}
     facts: list[str] = []
     for path, old, new in changes:
         entry, found = _examine(path, old, new)
@@ -63,7 +63,7 @@ def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[
     return tuple(entries.values())
 
 
-def _examine(path: str, old: bytes | None, new: bytes | None) -> tuple[Entry, bytes | None]:
+def _examine(path: str, old: bytes | None, new: bytes | None) -> tuple[JournalEntry, bytes | None]:
     try:
         real = os.path.realpath(path)
         folder = os.path.dirname(real)  # noqa: PTH120 - str in, str out
@@ -77,14 +77,16 @@ def _examine(path: str, old: bytes | None, new: bytes | None) -> tuple[Entry, by
         try:
             status = os.lstat(real)
         except FileNotFoundError:
-            return Entry(path, real, old, new, durable.PRIVATE_FILE, *owner), None
+            return JournalEntry(path, real, old, new, durable.PRIVATE_FILE, *owner), None
         _require_replaceable(path, status)
         found = read_file(real)
     except PermissionError as error:
         raise _refusal(path, "is not readable", fix=f"chmod u+r {shlex.quote(path)}") from error
     except OSError as error:
         raise _refusal(path, f"cannot be read: {error.strerror}") from error
-    return Entry(path, real, old, new, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid), found
+    return JournalEntry(
+        path, real, old, new, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
+    ), found
 
 
 def _require_project_file(path: str, real: str) -> None:

@@ -23,7 +23,7 @@ from dbswitch import durable
 from dbswitch.durable import NotAFileError
 from dbswitch.envfiles import atomic_replace, journal as journals
 from dbswitch.envfiles.atomic_replace import ChangedError, read_file
-from dbswitch.envfiles.journal import Entry, Journal, digest
+from dbswitch.envfiles.journal import Journal, JournalEntry, digest
 from dbswitch.envfiles.preflight import checked, conflict
 from dbswitch.errors import EnvFileConflictError, EnvFileError, RollbackFailedError
 
@@ -182,7 +182,7 @@ def _undo(transaction: Journal, journal: Path) -> dict[str, bytes | None]:
     return foreign
 
 
-def _put_back(transaction: Journal, entry: Entry) -> None:
+def _put_back(transaction: Journal, entry: JournalEntry) -> None:
     if read_file(entry.real) == entry.old:
         return
     temporary = _temporary(transaction, entry)
@@ -195,7 +195,9 @@ def _put_back(transaction: Journal, entry: Entry) -> None:
     atomic_replace.replace(temporary, entry.real, entry.new, entry.old)
 
 
-def _raise_for(error: BaseException, entries: Iterable[Entry], foreign: dict[str, bytes | None]) -> None:
+def _raise_for(
+    error: BaseException, entries: Iterable[JournalEntry], foreign: dict[str, bytes | None]
+) -> None:
     """Raise the error that is reported for `error`, or return if it has nothing to do with files."""
     if foreign or isinstance(error, ChangedError):
         facts = [
@@ -236,7 +238,7 @@ def _recover(transaction: Journal, journal: Path) -> Recovery:
     return Recovery(tuple(completed), tuple(conflicts), "; ".join([text, *facts]))
 
 
-def _roll_forward(transaction: Journal, entry: Entry) -> None:
+def _roll_forward(transaction: Journal, entry: JournalEntry) -> None:
     temporary = _temporary(transaction, entry)
     current = read_file(entry.real)
     if current == entry.new:
@@ -265,7 +267,7 @@ def _clean(transaction: Journal, journal: Path) -> None:
     journals.retire(journal)
 
 
-def _write(temporary: str, content: bytes, entry: Entry) -> None:
+def _write(temporary: str, content: bytes, entry: JournalEntry) -> None:
     durable.write_new_file(
         temporary, content, mode=entry.mode, owner=(entry.uid, entry.gid), attributes_of=entry.real
     )
@@ -278,11 +280,11 @@ def _read(path: Path) -> bytes | None:
         raise EnvFileError(f"{path.name} cannot be read: {error.strerror}.") from error
 
 
-def _temporary(transaction: Journal, entry: Entry) -> str:
+def _temporary(transaction: Journal, entry: JournalEntry) -> str:
     return temporary_name(transaction.id, entry.real)
 
 
-def _second_temporary(transaction: Journal, entry: Entry) -> str:
+def _second_temporary(transaction: Journal, entry: JournalEntry) -> str:
     # Not the first name: recovery takes unknown content under that one for another program's save.
     return _temporary(transaction, entry) + "~"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dbswitch.database.failures import Failure
-    from dbswitch.database.login import Session
+    from dbswitch.database.login import LoginSession
     from dbswitch.database.url import DatabaseUrl
 
 ANSWER_TIMEOUT: Final = 5.0  # seconds; login and each command of the console
@@ -58,7 +58,7 @@ class Console:
         PoolerError: it refused, or did not answer in time.
     """
 
-    def __init__(self, pooler: Pooler, session: Session) -> None:
+    def __init__(self, pooler: Pooler, session: LoginSession) -> None:
         self.pooler = pooler
         self._session = session
 

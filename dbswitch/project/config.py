@@ -31,7 +31,7 @@ ProjectPath = Annotated[str, Meta(pattern=_PROJECT_PATH)]
 VariableName = Annotated[str, Meta(pattern=_VARIABLE)]
 
 
-class Mode(StrEnum):
+class ServerMode(StrEnum):
     """How a switch treats the running app: `auto` swaps the client where the app can do it, else restarts."""
 
     AUTO = "auto"
@@ -93,7 +93,7 @@ class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class SwitchConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """`[switch]`."""
 
-    mode: Mode = Mode.AUTO
+    mode: ServerMode = ServerMode.AUTO
     drain_timeout: Seconds = 3.0  # that work may take to end on the old database after a hot switch
 
 
@@ -243,7 +243,7 @@ def convert(raw: object, kind: type[_T], where: str) -> _T:
             fix=close_names(unknown[1], known) or "remove it, or see docs/reference/config.md",
         )
     if problem.startswith("Invalid enum value"):
-        choices = Mode if place == "switch.mode" else get_args(Severity)
+        choices = ServerMode if place == "switch.mode" else get_args(Severity)
         problem = f"must be one of {', '.join(choices)}"
     problem = _EXPECTED.get(problem, _lower(problem).replace(" | null", ""))
     raise config_error(f": {place or 'this file'}: {problem}", fix="see docs/reference/config.md")

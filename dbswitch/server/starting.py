@@ -49,7 +49,7 @@ class Running(Struct, frozen=True):
         return self.record.port
 
 
-class Answer(Struct, frozen=True):
+class ServerAnswer(Struct, frozen=True):
     """The first answer. `failing`: the server is up and its page answers 404 or 5xx."""
 
     status: int
@@ -147,7 +147,7 @@ def wait_ready(
     *,
     on_wait: Callable[[int, str, float], None] = lambda _attempt, _reason, _pause: None,
     on_look: Callable[[], None] = lambda: None,
-) -> Answer:
+) -> ServerAnswer:
     """Wait for an HTTP answer from the server process, or, where the project names a page for it, from that page.
 
     `on_look` is called several times a second, and may raise to end the waiting. The server process answers Next's own
@@ -185,12 +185,12 @@ def wait_ready(
         else:
             reply = _judge(spec, running, status)
             if reply is Reply.ALIVE:
-                return Answer(status, failing=False, seconds=time.monotonic() - began)
+                return ServerAnswer(status, failing=False, seconds=time.monotonic() - began)
             reason = f"{path} answers {status}"
             if reply is Reply.ALIVE_FAILING:
                 failing_since = failing_since or time.monotonic()
                 if status < 500 or time.monotonic() - failing_since > _PAGE_GRACE:
-                    return Answer(status, failing=True, seconds=time.monotonic() - began)
+                    return ServerAnswer(status, failing=True, seconds=time.monotonic() - began)
         if time.monotonic() - told > _TELL:
             told = time.monotonic()
             on_wait(attempt, reason, _LOOK)

@@ -14,7 +14,7 @@ from dbswitch.server import observation
 from dbswitch.server.observation import find
 from dbswitch.switch.database_start import probe
 from dbswitch.switch.events import Phase
-from dbswitch.switch.identity_request import Answer, EarlierAnswer, Question
+from dbswitch.switch.identity_request import EarlierAnswer, IdentityAnswer, IdentityQuestion
 from dbswitch.switch.old_connections import remaining
 from dbswitch.switch.plan import is_running
 from dbswitch.switch.verify import read_token, verify
@@ -83,16 +83,21 @@ class AppIdentity:
         if verification is None or verification.verified:
             return
         match verification.answer:
-            case Answer.NO_ROUTE | Answer.REFUSED | Answer.CANNOT_ASK | Answer.INCOMPLETE:
+            case (
+                IdentityAnswer.NO_ROUTE
+                | IdentityAnswer.REFUSED
+                | IdentityAnswer.CANNOT_ASK
+                | IdentityAnswer.INCOMPLETE
+            ):
                 self._reporter.notice("not-asked", verification.detail, "warning")
-            case Answer.OTHER if exported := self._exported(goal):
+            case IdentityAnswer.OTHER if exported := self._exported(goal):
                 raise ServerError(
                     "the app is not on the target after the restart: its dev script exports other values",
                     facts=(verification.detail, exported),
                     why="the script takes them from a file that the switch did not change",
                     fix="remove these variables from the file that the script loads, or let it start Next.js without that file",
                 )
-            case Answer.OTHER if chosen := own_choices(
+            case IdentityAnswer.OTHER if chosen := own_choices(
                 self._observed.project.root, self._observed.project.url_variables
             ):
                 raise ServerError(
@@ -101,7 +106,12 @@ class AppIdentity:
                     why="a switch changes the env files; an app that reads another variable or file does not follow it",
                     fix=f"read {self._observed.project.primary_variable} in these places, or let `dbswitch generate client` write the client",
                 )
-            case Answer.SAME | Answer.OTHER | Answer.NO_DATABASE | Answer.SILENT:
+            case (
+                IdentityAnswer.SAME
+                | IdentityAnswer.OTHER
+                | IdentityAnswer.NO_DATABASE
+                | IdentityAnswer.SILENT
+            ):
                 raise ServerError(
                     "the app is not on the target after the restart",
                     facts=(verification.detail, f"asked for {verification.seconds:.1f} s"),
@@ -148,9 +158,9 @@ class AppIdentity:
             return (f"{unknown}: {error.what}",)
         question = self._question(url, self._observed.route, expected, self._origin)
         verification = self._asked(question, Phase.ROLLBACK, started=restarted)
-        if verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
+        if verification.answer in {IdentityAnswer.SAME, IdentityAnswer.INCOMPLETE}:
             return (f"everything is as it was: {verification.detail}",)
-        if verification.answer is not Answer.OTHER:
+        if verification.answer is not IdentityAnswer.OTHER:
             return (f"{unknown}: {verification.detail}",)
         if before is None or (verification.seen is not None and verification.seen.restart_of(before)):
             return (f"{verification.detail}; its database before the switch is not known",)
@@ -170,14 +180,16 @@ class AppIdentity:
         place = self._observed.present[0].place if self._observed.present else "its previous database"
         return place if self._observed.previous is None else f"{self._observed.previous}: {place}"
 
-    def _question(self, base_url: str, route: str, expected: Identity | None, target: str = "") -> Question:
+    def _question(
+        self, base_url: str, route: str, expected: Identity | None, target: str = ""
+    ) -> IdentityQuestion:
         earlier = self.earlier()
         origin = None if earlier is None or earlier.seen is None else (self._origin, earlier.seen)
-        return Question(
+        return IdentityQuestion(
             base_url, route, read_token(self._observed.project.state_dir), expected, target, origin
         )
 
-    def _asked(self, question: Question, phase: Phase, *, started: bool) -> Said:
+    def _asked(self, question: IdentityQuestion, phase: Phase, *, started: bool) -> Said:
         earlier = self.earlier()
         limits = self._observed.project.config.verify
         verification = verify(
@@ -188,5 +200,5 @@ class AppIdentity:
         )
         if verification.fails_like(earlier):
             detail = f"{verification.detail}, as before the switch"
-            return replace(verification, answer=Answer.CANNOT_ASK, detail=detail)
+            return replace(verification, answer=IdentityAnswer.CANNOT_ASK, detail=detail)
         return verification

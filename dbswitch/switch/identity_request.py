@@ -25,7 +25,7 @@ CANNOT_ASK = "cannot ask"  # the route reports an error that is not the database
 REGENERATE = "`dbswitch generate client` and `dbswitch generate route` bring the generated files up to date"
 
 
-class Answer(StrEnum):
+class IdentityAnswer(StrEnum):
     """The app's answer to one request."""
 
     SAME = "same"
@@ -38,7 +38,9 @@ class Answer(StrEnum):
     SILENT = "silent"
 
 
-NOT_ASKABLE = frozenset({Answer.INCOMPLETE, Answer.CANNOT_ASK, Answer.NO_ROUTE, Answer.REFUSED})
+NOT_ASKABLE = frozenset(
+    {IdentityAnswer.INCOMPLETE, IdentityAnswer.CANNOT_ASK, IdentityAnswer.NO_ROUTE, IdentityAnswer.REFUSED}
+)
 
 
 class Said(Struct, frozen=True):
@@ -47,7 +49,7 @@ class Said(Struct, frozen=True):
     `seconds` is how long the app was asked until this was the answer that counts.
     """
 
-    answer: Answer
+    answer: IdentityAnswer
     detail: str
     seen: Identity | None = None
     status: int | None = None
@@ -56,7 +58,7 @@ class Said(Struct, frozen=True):
     @property
     def verified(self) -> bool:
         """Whether the app itself answered as the target."""
-        return self.answer is Answer.SAME
+        return self.answer is IdentityAnswer.SAME
 
     @property
     def outcome(self) -> bool | None:
@@ -66,19 +68,19 @@ class Said(Struct, frozen=True):
     @property
     def from_route(self) -> bool:
         """Whether the identity route itself answered, and not Next.js in its place."""
-        return self.status is not None and self.answer not in {Answer.NO_ROUTE, Answer.SILENT}
+        return self.status is not None and self.answer not in {IdentityAnswer.NO_ROUTE, IdentityAnswer.SILENT}
 
     def fails_like(self, other: Said | None) -> bool:
         """Whether both are the same failure of the route itself, so that the switch is not its cause."""
         return (
             other is not None
             and self.status is not None
-            and self.answer in {Answer.NO_DATABASE, Answer.SILENT}
+            and self.answer in {IdentityAnswer.NO_DATABASE, IdentityAnswer.SILENT}
             and (self.answer, self.detail, self.status) == (other.answer, other.detail, other.status)
         )
 
 
-class Question(Struct, frozen=True):
+class IdentityQuestion(Struct, frozen=True):
     """The app to ask, and what its answer is compared with.
 
     Attributes:
@@ -95,7 +97,7 @@ class Question(Struct, frozen=True):
     origin: tuple[str, Identity] | None = None
 
 
-def connect(question: Question, timeout: float) -> HTTPConnection:
+def connect(question: IdentityQuestion, timeout: float) -> HTTPConnection:
     """Return a connection to the app, not opened yet; `timeout` in seconds bounds the connection and each read."""
     from http.client import HTTPConnection, HTTPSConnection
 
@@ -114,7 +116,7 @@ def connect(question: Question, timeout: float) -> HTTPConnection:
     )
 
 
-def ask(question: Question, connection: HTTPConnection) -> Said:
+def ask(question: IdentityQuestion, connection: HTTPConnection) -> Said:
     """Ask once over `connection`, which is closed afterwards."""
     from http.client import HTTPException
 
@@ -128,16 +130,16 @@ def ask(question: Question, connection: HTTPConnection) -> Said:
         HTTPException,
         ValueError,
     ) as error:  # ValueError: closed by another thread while it was read
-        return Said(Answer.SILENT, f"the app did not answer ({type(error).__name__})")
+        return Said(IdentityAnswer.SILENT, f"the app did not answer ({type(error).__name__})")
     finally:
         connection.close()
     return judge(response.status, body, question)
 
 
-def judge(status: int, body: bytes, question: Question) -> Said:
+def judge(status: int, body: bytes, question: IdentityQuestion) -> Said:
     """Return what a response means. Pure."""
 
-    def said(answer: Answer, detail: str, seen: Identity | None = None) -> Said:
+    def said(answer: IdentityAnswer, detail: str, seen: Identity | None = None) -> Said:
         return Said(answer, detail, seen, status)
 
     payload: Any = None
@@ -145,24 +147,24 @@ def judge(status: int, body: bytes, question: Question) -> Said:
         payload = parse_json(body)
     ours = isinstance(payload, dict) and payload.get("dbswitch") == 1
     if not ours and status == NOT_FOUND:
-        return said(Answer.NO_ROUTE, "the app has no identity route")
+        return said(IdentityAnswer.NO_ROUTE, "the app has no identity route")
     if not ours:
-        return said(Answer.SILENT, f"the identity route answered HTTP {status} and no identity")
+        return said(IdentityAnswer.SILENT, f"the identity route answered HTTP {status} and no identity")
     if status in {UNAUTHORIZED, FORBIDDEN}:
-        return said(Answer.REFUSED, f"the identity route refused the project's token (HTTP {status})")
+        return said(IdentityAnswer.REFUSED, f"the identity route refused the project's token (HTTP {status})")
     if "identity" not in payload:
         why = payload.get("error", f"HTTP {status}")
         if why != CANNOT_ASK:
-            return said(Answer.NO_DATABASE, f"the app cannot reach its database ({why})")
+            return said(IdentityAnswer.NO_DATABASE, f"the app cannot reach its database ({why})")
         reason = payload.get("reason") or "it gives no reason"
-        return said(Answer.CANNOT_ASK, f"the identity route cannot ask: {reason}")
+        return said(IdentityAnswer.CANNOT_ASK, f"the identity route cannot ask: {reason}")
     try:
         seen = Identity.from_json(payload["identity"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        return said(Answer.SILENT, "the identity route answered with an incomplete identity")
+        return said(IdentityAnswer.SILENT, "the identity route answered with an incomplete identity")
     expected, version = question.expected, f"(PostgreSQL {seen.server_version})"
     if expected is None:
-        return said(Answer.OTHER, f"the app answers from {seen.database} {version}", seen)
+        return said(IdentityAnswer.OTHER, f"the app answers from {seen.database} {version}", seen)
     target = question.target or expected.database
     if not seen.same_as(expected):
         where = seen.database
@@ -170,26 +172,28 @@ def judge(status: int, body: bytes, question: Question) -> Said:
             where = question.origin[0]
         elif seen.database == expected.database:
             where = f"another database named {seen.database}"
-        return said(Answer.OTHER, f"the app still answers from {where} {version}, not from {target}", seen)
+        return said(
+            IdentityAnswer.OTHER, f"the app still answers from {where} {version}, not from {target}", seen
+        )
     detail = f"the app answers from {target} {version}"
     if difference := seen.differs_in(expected):
-        return said(Answer.OTHER, f"{detail} {difference}", seen)
+        return said(IdentityAnswer.OTHER, f"{detail} {difference}", seen)
     if untold := seen.leaves_open(expected):
-        return said(Answer.INCOMPLETE, f"{detail}, but {untold}; {REGENERATE}", seen)
-    return said(Answer.SAME, detail, seen)
+        return said(IdentityAnswer.INCOMPLETE, f"{detail}, but {untold}; {REGENERATE}", seen)
+    return said(IdentityAnswer.SAME, detail, seen)
 
 
 class EarlierAnswer:
     """What the app answers before the switch changes anything, asked in the background while the database is probed."""
 
-    def __init__(self, question: Question, *, timeout: float) -> None:
+    def __init__(self, question: IdentityQuestion, *, timeout: float) -> None:
         self._said: Said | None = None
         self._thread = threading.Thread(
             target=self._ask, args=(question, timeout), name="dbswitch-earlier", daemon=True
         )
         self._thread.start()
 
-    def _ask(self, question: Question, timeout: float) -> None:
+    def _ask(self, question: IdentityQuestion, timeout: float) -> None:
         self._said = ask(question, connect(question, timeout))
 
     def wait(self, seconds: float) -> Said | None:

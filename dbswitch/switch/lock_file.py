@@ -72,7 +72,7 @@ UNKNOWN = Holder(ProcessId(0, ""), "", "", 0.0)
 class Lease:
     """The lock while it is held."""
 
-    def __init__(self, request: Request, fd: int, path: Path) -> None:
+    def __init__(self, request: LockRequest, fd: int, path: Path) -> None:
         self._request = request
         self._fd = fd
         self._path = path
@@ -97,7 +97,7 @@ class Lease:
             )
 
 
-class Request:
+class LockRequest:
     """This process's place in the order of requests; one at a time, since fcntl(2) locks belong to the process."""
 
     def __init__(self, fd: int, target: str) -> None:
@@ -150,7 +150,7 @@ def acquire(
     """
     durable.ensure_state_dir(state_dir)
     with _opened(state_dir / REQUESTS) as requests:
-        request = Request(requests, target)
+        request = LockRequest(requests, target)
         with _waited_for(state_dir / FILE_NAME, request, deadline, on_wait) as fd, _named(fd, request.record):
             yield Lease(request, fd, state_dir / FILE_NAME)
 
@@ -181,7 +181,7 @@ def peek(state_dir: Path) -> Holder | None:
 
 @contextlib.contextmanager
 def _waited_for(
-    path: Path, request: Request, deadline: float, on_wait: Callable[[Holder], None]
+    path: Path, request: LockRequest, deadline: float, on_wait: Callable[[Holder], None]
 ) -> Iterator[int]:
     """Hold the lock for the block."""
     end = time.monotonic() + deadline

@@ -18,7 +18,7 @@ from dbswitch.server import ports
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from dbswitch.database.sessions import Session
+    from dbswitch.database.sessions import ServerSession
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.server.ownership import Owned
     from dbswitch.server.ports import Connection
@@ -131,7 +131,7 @@ def _ask_postgres(
     )
 
 
-def _ports(found: Iterable[Session]) -> set[int]:
+def _ports(found: Iterable[ServerSession]) -> set[int]:
     return {one.port for one in found if one.port is not None}
 
 

@@ -43,7 +43,7 @@ MODE = "pool"
 PREVIOUS_FILE = "pool-previous.json"  # for each pool the two targets of its last switch
 
 
-class Planning(Struct, frozen=True):
+class PoolPlanning(Struct, frozen=True):
     """What is to be changed, and where the pool is now."""
 
     members: tuple[Member, ...]
@@ -168,7 +168,7 @@ def _confirm(session: Session, pool: Pool, target: Target, request: Request) -> 
         )
 
 
-def _plan(session: Session, pool: Pool, target: Target) -> Planning:
+def _plan(session: Session, pool: Pool, target: Target) -> PoolPlanning:
     """Look at every pooler and decide what to change; changes nothing.
 
     Raises:
@@ -206,4 +206,4 @@ def _plan(session: Session, pool: Pool, target: Target) -> Planning:
     reporter.emit(
         Planned(MODE, ending.previous, files.names, (), paused if files.changes else "nothing to do", lines)
     )
-    return Planning(tuple(members), files)
+    return PoolPlanning(tuple(members), files)

@@ -176,7 +176,7 @@ def situation(
         overridden=_overridden(observed, target),
         hot_client=observed.hot_client,
         identity_route=observed.route is not None,
-        configured=None if configured is configuration.Mode.AUTO else Mode(configured.value),
+        configured=None if configured is configuration.ServerMode.AUTO else Mode(configured.value),
         leaving_protected=_leaves_protected(observed, target),
     )
 

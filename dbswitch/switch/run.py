@@ -31,7 +31,7 @@ from dbswitch.switch import (
 from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.database_start import probe, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
-from dbswitch.switch.identity_request import Answer
+from dbswitch.switch.identity_request import IdentityAnswer
 from dbswitch.switch.plan import Mode, changed_variables, decide
 from dbswitch.switch.rollback import Part
 from dbswitch.switch.session import carry_out
@@ -265,7 +265,7 @@ def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingRes
     if verification is None:
         return None
     reason = verification.detail
-    if verification.answer in {Answer.SAME, Answer.INCOMPLETE}:
+    if verification.answer in {IdentityAnswer.SAME, IdentityAnswer.INCOMPLETE}:
         remains = apply.app.old_connections(goal)
         if remains is None:
             apply.app.require(verification, goal)
@@ -302,4 +302,4 @@ def _without_restart(apply: Apply, goal: Destination, verification: Said | None)
     if remains is None:
         return verification
     apply.reporter.notice("old-connections", f"{remains}; `dbswitch restart` ends them", "warning")
-    return replace(verification, answer=Answer.OTHER, detail=remains)
+    return replace(verification, answer=IdentityAnswer.OTHER, detail=remains)

@@ -260,7 +260,7 @@ class Apply:
 
     def _wait(
         self, running: Running, phase: Phase, on_look: Callable[[], None] = lambda: None
-    ) -> starting.Answer:
+    ) -> starting.ServerAnswer:
         reporter = self.reporter
         return starting.wait_ready(
             self._spec,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from msgspec.structs import replace
 
 from dbswitch.durable import read_regular
-from dbswitch.switch.identity_request import NOT_ASKABLE, Answer, Question, Said, ask, connect
+from dbswitch.switch.identity_request import NOT_ASKABLE, IdentityAnswer, IdentityQuestion, Said, ask, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,13 +34,13 @@ SLOW_OVERLAP = 1.0
 MOST_PENDING = 10
 # An answer that stays the same for this many seconds and requests is final. Once the env file is renamed the
 # generated client follows with its next query.
-SETTLED = {Answer.OTHER: 3.0, Answer.NO_DATABASE: 10.0, Answer.SILENT: 10.0}
+SETTLED = {IdentityAnswer.OTHER: 3.0, IdentityAnswer.NO_DATABASE: 10.0, IdentityAnswer.SILENT: 10.0}
 SETTLED_ANSWERS = 8
 RESTARTED = 1.0  # seconds for an answer that differs in the start of the database server only
 
 
 def verify(
-    question: Question,
+    question: IdentityQuestion,
     *,
     deadline: float,
     route_answered: bool = False,
@@ -60,7 +60,7 @@ class _Asking:
 
     def __init__(
         self,
-        question: Question,
+        question: IdentityQuestion,
         deadline: float,
         on_wait: Callable[[int, str, float], None],
         *,
@@ -73,7 +73,7 @@ class _Asking:
         self._route_answered = route_answered
         self._answers: queue.SimpleQueue[Said] = queue.SimpleQueue()
         self._pending: set[HTTPConnection] = set()
-        self._last = Said(Answer.SILENT, "the app did not answer (TimeoutError)")
+        self._last = Said(IdentityAnswer.SILENT, "the app did not answer (TimeoutError)")
         self._since = self._began  # of the answer that repeats
         self._repeated = 0
 
@@ -121,8 +121,10 @@ class _Asking:
         threading.Thread(target=work, name="dbswitch-identity", daemon=True).start()
 
     def _take(self, said: Said) -> Said:
-        if said.answer is Answer.NO_ROUTE and self._route_answered:
-            said = Said(Answer.SILENT, "the identity route answers HTTP 404, but answered before", None, 404)
+        if said.answer is IdentityAnswer.NO_ROUTE and self._route_answered:
+            said = Said(
+                IdentityAnswer.SILENT, "the identity route answers HTTP 404, but answered before", None, 404
+            )
         if said == self._last:
             self._repeated += 1
         else:
@@ -131,9 +133,9 @@ class _Asking:
         return said
 
     def _is_final(self, said: Said) -> bool:
-        if said.answer is Answer.NO_ROUTE:
+        if said.answer is IdentityAnswer.NO_ROUTE:
             return False
-        if said.answer is Answer.SAME or said.answer in NOT_ASKABLE:
+        if said.answer is IdentityAnswer.SAME or said.answer in NOT_ASKABLE:
             return True
         if said.status is None:  # no answer: it may be starting
             return False

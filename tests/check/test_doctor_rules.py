@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dbswitch.check.doctor import doctor_facts as f
 from dbswitch.check.doctor.doctor_facts import (
     Agreement,
-    Answer,
+    DatabaseAnswer,
     Distance,
     Facts,
     FileFacts,
@@ -21,7 +21,7 @@ from dbswitch.check.doctor.doctor_facts import (
     agreement,
     distance,
 )
-from dbswitch.check.doctor.doctor_findings import Finding, FindingId, Level, in_order, worst
+from dbswitch.check.doctor.doctor_findings import DoctorFinding, FindingId, Level, in_order, worst
 from dbswitch.check.doctor.doctor_report import as_text
 from dbswitch.check.doctor.doctor_rules import judge
 from dbswitch.database.identity import Identity
@@ -43,8 +43,8 @@ def who(system: str = "1", started: str = "100", **changes: object) -> Identity:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def answer(identity: Identity, milliseconds: float = 12.0) -> Answer:
-    return Answer(identity, milliseconds, encrypted=False)
+def answer(identity: Identity, milliseconds: float = 12.0) -> DatabaseAnswer:
+    return DatabaseAnswer(identity, milliseconds, encrypted=False)
 
 
 DOWN = f.Trouble("connection refused (P1001)", ("masked",), "start the database server")
@@ -517,7 +517,7 @@ def test_every_fact_and_the_fix_have_a_line_of_their_own_in_the_text():
 
 
 def test_the_worst_comes_first_and_gives_the_level():
-    several = tuple(Finding(FindingId.URL_NOTE, level, level.value) for level in Level)
+    several = tuple(DoctorFinding(FindingId.URL_NOTE, level, level.value) for level in Level)
     assert [one.level for one in in_order(several)] == list(Level)[::-1]
     assert worst(several) is Level.PROBLEM
     assert worst(()) is Level.OK

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dbswitch.database.tls import Encryption, TlsView, Verification, node_view
+from dbswitch.database.tls import CertificateCheck, Encryption, TlsView, node_view
 from dbswitch.database.url import DatabaseUrl, Secret
 from tests.support.npm import node_modules_for
 
@@ -67,10 +67,10 @@ def test_node_postgres_and_libpq_connect_to_the_same(read_in_node):
 
 
 VIEWS = {
-    "plain": TlsView(Encryption.NEVER, Verification.NOTHING),
-    "unverified": TlsView(Encryption.ALWAYS, Verification.NOTHING),
-    "authority": TlsView(Encryption.ALWAYS, Verification.AUTHORITY),
-    "full": TlsView(Encryption.ALWAYS, Verification.NAME),
+    "plain": TlsView(Encryption.NEVER, CertificateCheck.NOTHING),
+    "unverified": TlsView(Encryption.ALWAYS, CertificateCheck.NOTHING),
+    "authority": TlsView(Encryption.ALWAYS, CertificateCheck.AUTHORITY),
+    "full": TlsView(Encryption.ALWAYS, CertificateCheck.NAME),
 }
 
 

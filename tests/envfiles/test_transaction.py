@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from dbswitch.envfiles import atomic_replace, journal as journals, transaction
-from dbswitch.envfiles.journal import Entry, Journal
+from dbswitch.envfiles.journal import Journal, JournalEntry
 from dbswitch.envfiles.transaction import FileChange, apply, recover, reverse, roll_back
 from dbswitch.errors import EnvFileConflictError, EnvFileError, InterruptedSwitchError, RollbackFailedError
 from dbswitch.switch.interrupts import Interrupts
@@ -194,7 +194,7 @@ def test_the_journal_is_private_and_no_repr_shows_a_secret(project, monkeypatch)
     apply(_changes(project, new=SECRET), project / "state" / "journal")
     assert seen == [0o600] * 3
     change = FileChange(project / ".env", SECRET, SECRET)
-    entry = Entry("p", "r", SECRET, SECRET, 0o600, -1, -1)
+    entry = JournalEntry("p", "r", SECRET, SECRET, 0o600, -1, -1)
     assert SECRET.decode() not in f"{change!r}{entry!r}{Journal('i', (entry,))!r}"
 
 
@@ -683,7 +683,7 @@ def test_any_contents_can_be_applied_and_reversed_and_a_foreign_file_stays(
 
 @given(st.binary(max_size=300))
 def test_a_journal_decodes_to_what_was_encoded_and_nothing_else_decodes(noise):
-    entry = Entry("/p/\udcff", "/r", noise, None, 0o640, 5, -1)
+    entry = JournalEntry("/p/\udcff", "/r", noise, None, 0o640, 5, -1)
     written = journals.encode(Journal("id", (entry,)))
     assert journals.decode(written) == Journal("id", (entry,))
     assert journals.decode(written[:-1]) is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.errors import ConfigError
-from dbswitch.project.config import Config, FromVariable, Mode, ServerConfig, VerifyConfig, load, parse
+from dbswitch.project.config import Config, FromVariable, ServerConfig, ServerMode, VerifyConfig, load, parse
 
 
 def refused(text: str) -> ConfigError:
@@ -66,7 +66,7 @@ aliases = ["stage"]
     assert config.server.command == ("npm", "run", "dev")
     assert config.server.ports == (4000, 4001)
     assert (config.server.term_timeout, config.server.kill_timeout) == (1.0, 2.5)
-    assert config.switch.mode is Mode.HOT
+    assert config.switch.mode is ServerMode.HOT
     assert config.switch.drain_timeout == 7
     assert config.verify == VerifyConfig("/api/x", 4, 50)
     assert config.check.rules == {"DBS101": "off"}

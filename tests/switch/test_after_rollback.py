@@ -13,7 +13,7 @@ from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DatabaseNotReadyError, ServerError
 from dbswitch.switch import app_identity
 from dbswitch.switch.app_identity import AppIdentity
-from dbswitch.switch.identity_request import Answer, Question, Said
+from dbswitch.switch.identity_request import IdentityAnswer, IdentityQuestion, Said
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +32,9 @@ class Asked:
     """The app's answers: `earlier`, before the switch, and `again`, after the rollback."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-        self.questions: list[Question] = []
+        self.questions: list[IdentityQuestion] = []
         self.url: str | None = URL
-        self.again = Said(Answer.SAME, "the app answers from local: 127.0.0.1:5432/shop")
+        self.again = Said(IdentityAnswer.SAME, "the app answers from local: 127.0.0.1:5432/shop")
         monkeypatch.setattr(
             app_identity,
             "observation",
@@ -50,7 +50,7 @@ class Asked:
             project=SimpleNamespace(config=SimpleNamespace(verify=limits), state_dir=root),
         )
 
-    def verify(self, question: Question, **_options: object) -> Said:
+    def verify(self, question: IdentityQuestion, **_options: object) -> Said:
         self.questions.append(question)
         return self.again
 
@@ -66,7 +66,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
     return Asked(monkeypatch, tmp_path)
 
 
-BEFORE = Said(Answer.OTHER, "the app answers from shop", identity("shop"), 200)
+BEFORE = Said(IdentityAnswer.OTHER, "the app answers from shop", identity("shop"), 200)
 
 
 def test_everything_is_as_it_was_where_the_app_says_what_it_said_before(asked: Asked) -> None:
@@ -76,7 +76,7 @@ def test_everything_is_as_it_was_where_the_app_says_what_it_said_before(asked: A
 
 
 def test_an_app_that_is_provably_elsewhere_is_no_rollback(asked: Asked) -> None:
-    asked.again = Said(Answer.OTHER, "the app answers from shop_prod", identity("shop_prod"), 200)
+    asked.again = Said(IdentityAnswer.OTHER, "the app answers from shop_prod", identity("shop_prod"), 200)
     with pytest.raises(ServerError, match="not on its previous database"):
         asked.after(BEFORE)
 
@@ -84,9 +84,9 @@ def test_an_app_that_is_provably_elsewhere_is_no_rollback(asked: Asked) -> None:
 @pytest.mark.parametrize(
     "again",
     [
-        Said(Answer.SILENT, "the app did not answer"),
-        Said(Answer.NO_DATABASE, "the app cannot reach its database", status=503),
-        Said(Answer.REFUSED, "the identity route refused the token", status=401),
+        Said(IdentityAnswer.SILENT, "the app did not answer"),
+        Said(IdentityAnswer.NO_DATABASE, "the app cannot reach its database", status=503),
+        Said(IdentityAnswer.REFUSED, "the identity route refused the token", status=401),
     ],
 )
 def test_an_app_that_does_not_tell_leaves_it_unknown(asked: Asked, again: Said) -> None:
@@ -95,7 +95,7 @@ def test_an_app_that_does_not_tell_leaves_it_unknown(asked: Asked, again: Said) 
     assert text == f"it is not known which database the app is on: {again.detail}"
 
 
-NOT_TOLD = [None, Said(Answer.SILENT, "the app did not answer")]
+NOT_TOLD = [None, Said(IdentityAnswer.SILENT, "the app did not answer")]
 
 
 @pytest.mark.parametrize("earlier", NOT_TOLD)
@@ -107,7 +107,7 @@ def test_an_app_that_did_not_tell_before_is_compared_with_the_database_of_the_en
     (text,) = asked.after(earlier)
     assert text.startswith("everything is as it was")
     assert asked.questions[0].expected == found
-    asked.again = Said(Answer.OTHER, "the app answers from shop_prod", identity("shop_prod"), 200)
+    asked.again = Said(IdentityAnswer.OTHER, "the app answers from shop_prod", identity("shop_prod"), 200)
     (text,) = asked.after(earlier)
     assert text == "the app answers from shop_prod; its database before the switch is not known"
 

@@ -26,7 +26,7 @@ from dbswitch.errors import (
 from dbswitch.server.state import ServerState
 from dbswitch.switch import run, switch_record, switch_steps as steps
 from dbswitch.switch.events import Phase, PhaseChanged
-from dbswitch.switch.identity_request import Answer
+from dbswitch.switch.identity_request import IdentityAnswer
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.session import PendingResult
@@ -147,8 +147,8 @@ class World:
 
     def verify(self, *_arguments: object, started: bool = False) -> Any:
         if not started and self.kind == FALLBACK:
-            return SimpleNamespace(answer=Answer.OTHER, verified=False, detail="still on the old one")
-        return SimpleNamespace(answer=Answer.SAME, verified=True, detail="on it")
+            return SimpleNamespace(answer=IdentityAnswer.OTHER, verified=False, detail="still on the old one")
+        return SimpleNamespace(answer=IdentityAnswer.SAME, verified=True, detail="on it")
 
     def require(self, _verification: object, _goal: object) -> None:
         self.may_fail("verify", ServerError("not on the target"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch.envfiles import journal as journals
-from dbswitch.envfiles.journal import Entry, Journal
+from dbswitch.envfiles.journal import Journal, JournalEntry
 from tests.support.state import private_dir
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def test_a_looking_command_reports_a_killed_switch_and_finishes_nothing(
     (private / "switch.json").write_text(json.dumps({**RECORD, "server_down": True}))
     path = served.root / ".env.local"
     old = path.read_bytes()
-    entry = Entry(str(path), str(path), old, old + b"# new\n", 0o600, -1, -1)
+    entry = JournalEntry(str(path), str(path), old, old + b"# new\n", 0o600, -1, -1)
     journals.commit(private / "journal", Journal("deadbeef", (entry,)))
     before = tree(served.root), tree(private)
     done = served.run(*words)
@@ -99,7 +99,7 @@ def test_a_journal_in_the_checkout_is_not_replayed(
     path = folder.root / ".env.local"
     path.unlink()
     path.symlink_to(outside)
-    entry = Entry(str(path), str(outside), b"precious\n", b"evil\n", 0o600, -1, -1)
+    entry = JournalEntry(str(path), str(outside), b"precious\n", b"evil\n", 0o600, -1, -1)
     journals.commit(state(folder) / "journal", Journal("deadbeef", (entry,)))
     folder.run(*words)
     assert "evil" not in outside.read_text()
@@ -172,7 +172,7 @@ def test_a_journal_writes_nothing_but_the_projects_env_files(
 ) -> None:
     path = folder.root / name
     old = path.read_bytes() if path.exists() else None
-    entry = Entry(str(path), os.path.realpath(path), old, b"evil\n", 0o755, -1, -1)
+    entry = JournalEntry(str(path), os.path.realpath(path), old, b"evil\n", 0o755, -1, -1)
     journals.commit(private_dir(folder.root) / "journal", Journal(transaction, (entry,)))
     done = folder.run("stop")
     assert done.returncode == 8

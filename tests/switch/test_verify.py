@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from dbswitch.database.identity import Identity
-from dbswitch.switch.identity_request import Answer, Question, Said, judge
+from dbswitch.switch.identity_request import IdentityAnswer, IdentityQuestion, Said, judge
 from dbswitch.switch.verify import read_token, verify
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def app(reply: Callable[[int, str, str | None], Reply]) -> Iterator[str]:
 
 def test_the_same_identity_is_verified_at_the_first_answer() -> None:
     with app(lambda _n, _path, _token: identity(PROD)) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=5)
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=5)
     assert result.verified
     assert "shop_prod" in result.detail
 
@@ -89,7 +89,9 @@ def test_an_app_that_moves_over_after_some_answers_is_waited_for() -> None:
     waits: list[str] = []
     with app(lambda n, _path, _token: identity(LOCAL if n < 4 else PROD)) as url:
         result = verify(
-            Question(url, "/api/x", "t", PROD), deadline=10, on_wait=lambda _a, text, _p: waits.append(text)
+            IdentityQuestion(url, "/api/x", "t", PROD),
+            deadline=10,
+            on_wait=lambda _a, text, _p: waits.append(text),
         )
     assert result.verified
     assert len(waits) == 3
@@ -97,8 +99,8 @@ def test_an_app_that_moves_over_after_some_answers_is_waited_for() -> None:
 
 def test_an_app_that_stays_elsewhere_is_never_rounded_up() -> None:
     with app(lambda _n, _path, _token: identity(LOCAL)) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=0.2)
-    assert result.answer is Answer.OTHER
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=0.2)
+    assert result.answer is IdentityAnswer.OTHER
     assert not result.verified
     assert "shop_local" in result.detail
 
@@ -111,7 +113,7 @@ def test_the_token_goes_in_a_header_and_never_in_the_address() -> None:
         return identity(PROD)
 
     with app(reply) as url:
-        verify(Question(url, "/api/x", "very-secret", PROD), deadline=5)
+        verify(IdentityQuestion(url, "/api/x", "very-secret", PROD), deadline=5)
     assert seen == [("/api/x?identity=1", "very-secret")]
 
 
@@ -123,25 +125,25 @@ def test_a_refused_token_ends_the_asking_at_once() -> None:
         return 401, b'{"dbswitch":1,"error":"unauthorized"}'
 
     with app(reply) as url:
-        result = verify(Question(url, "/api/x", "wrong", PROD), deadline=10)
-    assert result.answer is Answer.REFUSED
+        result = verify(IdentityQuestion(url, "/api/x", "wrong", PROD), deadline=10)
+    assert result.answer is IdentityAnswer.REFUSED
     assert requests == [1]
 
 
 @pytest.mark.parametrize(
     ("reply", "answer"),
     [
-        ((404, b"<html>not found</html>"), Answer.NO_ROUTE),
-        ((503, b'{"dbswitch":1,"error":"P1001"}'), Answer.NO_DATABASE),
-        ((500, b"<html>oops</html>"), Answer.SILENT),
-        ((200, b"[1, 2]"), Answer.SILENT),
-        ((200, b'{"dbswitch":1,"identity":{"database":"x"}}'), Answer.SILENT),
-        ((200, b"\xff\xfe\x00"), Answer.SILENT),
+        ((404, b"<html>not found</html>"), IdentityAnswer.NO_ROUTE),
+        ((503, b'{"dbswitch":1,"error":"P1001"}'), IdentityAnswer.NO_DATABASE),
+        ((500, b"<html>oops</html>"), IdentityAnswer.SILENT),
+        ((200, b"[1, 2]"), IdentityAnswer.SILENT),
+        ((200, b'{"dbswitch":1,"identity":{"database":"x"}}'), IdentityAnswer.SILENT),
+        ((200, b"\xff\xfe\x00"), IdentityAnswer.SILENT),
     ],
 )
-def test_every_other_answer_has_its_name(reply: Reply, answer: Answer) -> None:
+def test_every_other_answer_has_its_name(reply: Reply, answer: IdentityAnswer) -> None:
     with app(lambda _n, _path, _token: reply) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=0.1)
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=0.1)
     assert result.answer is answer
     assert not result.verified
 
@@ -160,17 +162,17 @@ def test_a_request_that_hangs_does_not_keep_a_later_one_from_being_answered() ->
         return identity(PROD)
 
     with app(reply) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=10)
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=10)
     assert result.verified
     assert result.seconds < 1
 
 
 def test_a_404_of_a_route_that_answered_before_is_no_answer() -> None:
     with app(lambda n, _path, _token: (404, b"<html>") if n < 4 else identity(PROD)) as url:
-        assert verify(Question(url, "/api/x", "t", PROD), deadline=10, route_answered=True).verified
+        assert verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=10, route_answered=True).verified
     with app(lambda _n, _path, _token: (404, b"<html>")) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=0.3, route_answered=True)
-    assert result.answer is Answer.SILENT
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=0.3, route_answered=True)
+    assert result.answer is IdentityAnswer.SILENT
     assert "answered before" in result.detail
 
 
@@ -183,8 +185,8 @@ def test_no_more_than_a_few_requests_are_pending_at_once() -> None:
         return identity(PROD)
 
     with app(reply) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=2.5)
-    assert result.answer is Answer.SILENT
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=2.5)
+    assert result.answer is IdentityAnswer.SILENT
     assert 2 <= len(asked) <= 10
 
 
@@ -196,15 +198,15 @@ def test_an_app_that_needs_long_for_every_answer_is_given_the_whole_deadline() -
         return identity(PROD)
 
     with app(reply) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=60)
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=60)
     assert result.verified
     assert result.seconds < 20
 
 
 def test_the_same_wrong_identity_ends_the_asking_before_the_deadline() -> None:
     with app(lambda _n, _path, _token: identity(LOCAL)) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=60)
-    assert result.answer is Answer.OTHER
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=60)
+    assert result.answer is IdentityAnswer.OTHER
     assert 3 <= result.seconds < 10
 
 
@@ -213,8 +215,8 @@ def test_a_route_that_cannot_ask_ends_the_asking_at_once_with_its_reason() -> No
         b'{"dbswitch":1,"error":"cannot ask","reason":"TypeError: prisma.$queryRawUnsafe is not a function"}'
     )
     with app(lambda _n, _path, _token: (503, body)) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=60)
-    assert result.answer is Answer.CANNOT_ASK
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=60)
+    assert result.answer is IdentityAnswer.CANNOT_ASK
     assert result.outcome is None
     assert result.seconds < 5
     assert "is not a function" in result.detail
@@ -223,26 +225,26 @@ def test_a_route_that_cannot_ask_ends_the_asking_at_once_with_its_reason() -> No
 def test_the_same_database_as_another_role_or_in_another_schema_is_not_verified() -> None:
     for other in (replace(PROD, role="postgres"), replace(PROD, schema="staging")):
         with app(lambda _n, _path, _token, other=other: identity(other)) as url:
-            result = verify(Question(url, "/api/x", "t", PROD), deadline=0.2)
-        assert result.answer is Answer.OTHER
+            result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=0.2)
+        assert result.answer is IdentityAnswer.OTHER
         assert "postgres" in result.detail or "staging" in result.detail
 
 
 def test_a_route_of_an_older_dbswitch_is_not_verified_and_the_command_that_helps_is_named() -> None:
     with app(lambda _n, _path, _token: identity(replace(PROD, schema=None, role=None))) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=60)
-    assert (result.answer, result.outcome) == (Answer.INCOMPLETE, None)
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=60)
+    assert (result.answer, result.outcome) == (IdentityAnswer.INCOMPLETE, None)
     assert "dbswitch generate route" in result.detail
     with app(lambda _n, _path, _token: identity(replace(LOCAL, schema=None, role=None))) as url:
-        result = verify(Question(url, "/api/x", "t", PROD), deadline=0.2)
-    assert result.answer is Answer.OTHER, (
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=0.2)
+    assert result.answer is IdentityAnswer.OTHER, (
         "an incomplete answer from another database is still another database"
     )
 
 
 def test_the_texts_name_target_and_place_of_both_databases() -> None:
     target, origin = "prod: shop_prod at db.example.com:5432", "local: shop_local at localhost:5433"
-    question = Question("", "/api/x", "t", PROD, target, (origin, LOCAL))
+    question = IdentityQuestion("", "/api/x", "t", PROD, target, (origin, LOCAL))
     assert target in judge(*identity(PROD), question).detail
     still = judge(*identity(LOCAL), question).detail
     assert target in still
@@ -261,7 +263,7 @@ def test_the_texts_name_target_and_place_of_both_databases() -> None:
     ],
 )
 def test_only_the_very_same_failure_as_before_the_switch_is_not_its_doing(reply: Reply, alike: bool) -> None:
-    question = Question("", "/api/x", "t", PROD)
+    question = IdentityQuestion("", "/api/x", "t", PROD)
     now = judge(*reply, question)
     before = now if alike else judge(503, b'{"dbswitch":1,"error":"P1001"}', question)
     assert now.fails_like(before) is alike
@@ -269,14 +271,14 @@ def test_only_the_very_same_failure_as_before_the_switch_is_not_its_doing(reply:
 
 
 def test_silence_is_never_like_a_failure_of_the_route() -> None:
-    silent = Said(Answer.SILENT, "the app did not answer (TimeoutError)")
+    silent = Said(IdentityAnswer.SILENT, "the app did not answer (TimeoutError)")
     assert not silent.fails_like(silent)
 
 
 def test_nobody_there_is_silence() -> None:
     with app(lambda _n, _path, _token: identity(PROD)) as url:
         pass
-    assert verify(Question(url, "/api/x", "t", PROD), deadline=0.1).answer is Answer.SILENT
+    assert verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=0.1).answer is IdentityAnswer.SILENT
 
 
 def test_a_missing_or_unreadable_token_is_an_empty_one(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class ForeignVariable(Struct, frozen=True):
     on: str
 
 
-class Answer(Struct, frozen=True):
+class DatabaseAnswer(Struct, frozen=True):
     """A database that answered; `milliseconds` for login and one query."""
 
     identity: Identity
@@ -186,7 +186,7 @@ class Facts(Struct, frozen=True):
     targets: tuple[TargetFacts, ...] = ()
     targets_trouble: Trouble | None = None
     target_example: str = ""  # how two targets are written into an env file
-    answers: Mapping[DatabaseUrl, Answer | Trouble] = field(default_factory=dict)
+    answers: Mapping[DatabaseUrl, DatabaseAnswer | Trouble] = field(default_factory=dict)
     server: ServerView | Trouble | None = None
     files: tuple[FileFacts, ...] = ()
     generated: tuple[GeneratedFacts, ...] = ()
@@ -212,7 +212,7 @@ class Facts(Struct, frozen=True):
     def identity(self, url: DatabaseUrl | None) -> Identity | None:
         """Return the identity that answered."""
         found = None if url is None else self.answers.get(url)
-        return found.identity if isinstance(found, Answer) else None
+        return found.identity if isinstance(found, DatabaseAnswer) else None
 
 
 class Agreement(StrEnum):

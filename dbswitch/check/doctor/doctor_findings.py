@@ -34,9 +34,9 @@ class FindingId(StrEnum):
         member.level = level
         return member
 
-    def found(self, what: str, *facts: str, fix: str = "", level: Level | None = None) -> Finding:
-        """Return a finding; see :class:`Finding`. Empty facts are left out."""
-        return Finding(self, level or self.level, what.rstrip("."), tuple(filter(None, facts)), fix)
+    def found(self, what: str, *facts: str, fix: str = "", level: Level | None = None) -> DoctorFinding:
+        """Return a finding; see :class:`DoctorFinding`. Empty facts are left out."""
+        return DoctorFinding(self, level or self.level, what.rstrip("."), tuple(filter(None, facts)), fix)
 
     VERSIONS_FIT = "versions-fit", Level.OK
     NODE_MISSING = "node-missing", Level.PROBLEM
@@ -116,7 +116,7 @@ class FindingId(StrEnum):
     PROJECT_UNCLEAR = "project-unclear", Level.INFO
 
 
-class Finding(Struct, frozen=True):
+class DoctorFinding(Struct, frozen=True):
     """One finding. It contains no secret."""
 
     id: FindingId
@@ -126,11 +126,11 @@ class Finding(Struct, frozen=True):
     fix: str = ""  # the command or edit that helps; empty if there is nothing to do
 
 
-def worst(findings: tuple[Finding, ...]) -> Level:
+def worst(findings: tuple[DoctorFinding, ...]) -> Level:
     """Return the highest level among `findings`."""
     return max((one.level for one in findings), key=lambda level: level.rank, default=Level.OK)
 
 
-def in_order(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+def in_order(findings: tuple[DoctorFinding, ...]) -> tuple[DoctorFinding, ...]:
     """Return the findings with the worst first, otherwise in the order in which they were found."""
     return tuple(sorted(findings, key=lambda one: -one.level.rank))

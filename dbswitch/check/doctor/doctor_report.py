@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from dbswitch.check.doctor.doctor_facts import Agreement, Answer, ServerView, Trouble, agreement
+from dbswitch.check.doctor.doctor_facts import Agreement, DatabaseAnswer, ServerView, Trouble, agreement
 from dbswitch.check.doctor.doctor_findings import Level, in_order, worst
 from dbswitch.check.report_formats import printable
 from dbswitch.database.tls import libpq_view, node_view
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from dbswitch.check.doctor.doctor_facts import Facts, TargetFacts
-    from dbswitch.check.doctor.doctor_findings import Finding
+    from dbswitch.check.doctor.doctor_findings import DoctorFinding
 
 VERSION = 1
 _STYLES: Final = dict(zip(Level, ("green", "cyan", "yellow", "bold red"), strict=True))
@@ -33,12 +33,12 @@ _ENDLESS: Final = 10_000
 _Cell = str | tuple[str, str]  # a text, or a text and its style
 
 
-def is_failing(findings: Sequence[Finding]) -> bool:
+def is_failing(findings: Sequence[DoctorFinding]) -> bool:
     """Return whether a finding makes the exit code 1."""
     return worst(tuple(findings)).rank >= Level.WARNING.rank
 
 
-def as_json(facts: Facts, findings: tuple[Finding, ...]) -> str:
+def as_json(facts: Facts, findings: tuple[DoctorFinding, ...]) -> str:
     """Return the object's text."""
     view = facts.server
     report = {
@@ -82,7 +82,7 @@ def _shown(text: object) -> str | None:
 def _target(facts: Facts, target: TargetFacts) -> dict[str, Any]:
     url, state = target.url, target.migrations
     reply = facts.answers.get(url) if url is not None else None
-    answer = reply if isinstance(reply, Answer) else None
+    answer = reply if isinstance(reply, DatabaseAnswer) else None
     trouble = target.trouble or (reply if isinstance(reply, Trouble) else None)
     migrations = None
     if state is not None and not isinstance(state, Trouble):
@@ -102,7 +102,7 @@ def _target(facts: Facts, target: TargetFacts) -> dict[str, Any]:
 
 
 def as_text(
-    facts: Facts, findings: tuple[Finding, ...], *, colour: bool, width: int | None, tables: bool = True
+    facts: Facts, findings: tuple[DoctorFinding, ...], *, colour: bool, width: int | None, tables: bool = True
 ) -> str:
     """Return the report for display; without `tables` only warnings and problems.
 
@@ -211,7 +211,7 @@ def _targets(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
         if target.url is None:
             why = "its command was not run" if target.skipped else "cannot be used"
             yield name, ("-", "dim"), "", (why, "yellow"), ""
-        elif isinstance(answer, Answer):
+        elif isinstance(answer, DatabaseAnswer):
             server = f"PostgreSQL {answer.identity.server_version.split()[0]}"
             if answer.identity.system_identifier is not None:
                 server += f", system {answer.identity.system_identifier}"
@@ -224,7 +224,9 @@ def _tls(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
     for target in facts.targets:
         if (url := target.url) is not None:
             answer = facts.answers.get(url)
-            seen = ("encrypted" if answer.encrypted else "plain") if isinstance(answer, Answer) else "-"
+            seen = (
+                ("encrypted" if answer.encrypted else "plain") if isinstance(answer, DatabaseAnswer) else "-"
+            )
             yield target.name, str(libpq_view(url)), str(node_view(url)), seen, _migrations(target)
 
 

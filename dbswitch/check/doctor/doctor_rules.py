@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbswitch.check.doctor import reader_rules, server_and_file_rules, target_rules, version_rules
-from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id
+from dbswitch.check.doctor.doctor_findings import DoctorFinding, FindingId as Id
 
 if TYPE_CHECKING:
     from dbswitch.check.doctor.doctor_facts import Facts
 
 
-def judge(facts: Facts) -> tuple[Finding, ...]:
+def judge(facts: Facts) -> tuple[DoctorFinding, ...]:
     """Return all findings, area by area; an area with nothing worse than info also gets an ok finding."""
-    found: list[Finding] = []
+    found: list[DoctorFinding] = []
     for area in (
         version_rules.versions,
         reader_rules.readers,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from msgspec.structs import replace
 
 from dbswitch.check.doctor import installed_versions, reader_databases, server_and_files
-from dbswitch.check.doctor.doctor_facts import Answer, Facts, TargetFacts, Trouble
+from dbswitch.check.doctor.doctor_facts import DatabaseAnswer, Facts, TargetFacts, Trouble
 from dbswitch.database.failures import AttemptError, Failure, explain
 from dbswitch.database.migrations import read_scripts
 from dbswitch.database.probe import ask_once
@@ -165,7 +165,7 @@ def _migrating_url(project: Project, target: TargetFacts) -> DatabaseUrl | None:
 
 def ask(
     url: DatabaseUrl, seconds: float = DEADLINE, *, scripts: Mapping[str, bytes] | None = None
-) -> tuple[Answer | Trouble, MigrationState | Trouble | None]:
+) -> tuple[DatabaseAnswer | Trouble, MigrationState | Trouble | None]:
     """Log in and query the identity, in one attempt of at most `seconds`."""
     try:
         ready = ask_once(url, seconds, scripts)
@@ -175,12 +175,12 @@ def ask(
         return Trouble(what, told.facts, told.fix), None
     state = ready.migrations
     compared = Trouble.of(explain(state, str(url))) if isinstance(state, Failure) else state
-    return Answer(ready.identity, ready.latency * 1000, ready.encrypted, ready.notices), compared
+    return DatabaseAnswer(ready.identity, ready.latency * 1000, ready.encrypted, ready.notices), compared
 
 
 def _ask_both(
     url: DatabaseUrl, migrations: Path | None
-) -> tuple[Answer | Trouble, MigrationState | Trouble | None]:
+) -> tuple[DatabaseAnswer | Trouble, MigrationState | Trouble | None]:
     scripts = _or_trouble(lambda: read_scripts(migrations)) if migrations is not None else None
     if isinstance(scripts, Trouble):
         return ask(url)[0], scripts

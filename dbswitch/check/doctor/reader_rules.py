@@ -13,7 +13,7 @@ from dbswitch.check.doctor.doctor_facts import (
     Agreement,
     agreement,
 )
-from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id, Level
+from dbswitch.check.doctor.doctor_findings import DoctorFinding, FindingId as Id, Level
 from dbswitch.check.doctor.version_rules import major
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _PRODUCTION_FILES: Final = (".env.production.local", ".env.production")
 _ADAPTERS_SINCE: Final = 7
 
 
-def readers(facts: Facts) -> Iterator[Finding]:
+def readers(facts: Facts) -> Iterator[DoctorFinding]:
     """Judge the readers."""
     if facts.readers_trouble is not None:
         trouble = facts.readers_trouble
@@ -50,7 +50,7 @@ def _from(row: ReaderFacts) -> str:
     return f"{row.reader}: {_called(row)}, {row.variable}{where}{shadowed}"
 
 
-def _unusable(facts: Facts) -> Iterator[Finding]:
+def _unusable(facts: Facts) -> Iterator[DoctorFinding]:
     seen: set[tuple[str, str | None]] = set()
     for row in facts.readers:
         if row.unusable and (row.variable, row.source) not in seen:
@@ -60,7 +60,7 @@ def _unusable(facts: Facts) -> Iterator[Finding]:
             yield Id.URL_UNUSABLE.found(what, f"{row.reader} takes {row.variable} from {row.source}", fix=fix)
 
 
-def _without_url(facts: Facts) -> Iterator[Finding]:
+def _without_url(facts: Facts) -> Iterator[DoctorFinding]:
     base = facts.base
     if base is not None and base.url is None and not base.unusable:
         yield Id.NEXT_WITHOUT_URL.found(
@@ -76,7 +76,7 @@ def _without_url(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _elsewhere(facts: Facts) -> Iterator[Finding]:
+def _elsewhere(facts: Facts) -> Iterator[DoctorFinding]:
     base = facts.base
     if base is None or base.url is None:
         return
@@ -104,7 +104,7 @@ def _elsewhere(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _foreign(facts: Facts) -> Iterator[Finding]:
+def _foreign(facts: Facts) -> Iterator[DoctorFinding]:
     protected = {target.name for target in facts.targets if target.protected}
     readers: dict[tuple[str, str, str], list[str]] = {}
     for one in facts.foreign:
@@ -118,7 +118,7 @@ def _foreign(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _shell(facts: Facts) -> Iterator[Finding]:
+def _shell(facts: Facts) -> Iterator[DoctorFinding]:
     row = facts.reader(SHELL)
     base = facts.base
     if row is None or (row.url is None and not row.unusable):
@@ -132,7 +132,7 @@ def _shell(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _unnamed(facts: Facts) -> Iterator[Finding]:
+def _unnamed(facts: Facts) -> Iterator[DoctorFinding]:
     base = facts.base
     if base is None or base.url is None or base.targets or not facts.targets:
         return
@@ -148,7 +148,7 @@ def _unnamed(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _prisma_url(facts: Facts) -> Iterator[Finding]:
+def _prisma_url(facts: Facts) -> Iterator[DoctorFinding]:
     row = facts.reader(PRISMA_CLI)
     if row is not None and row.url is not None and _is_pooled(row.url):
         yield Id.PRISMA_POOLED.found(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dbswitch.check.doctor.doctor_facts import NextLock, Trouble
-from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id, Level
+from dbswitch.check.doctor.doctor_findings import DoctorFinding, FindingId as Id, Level
 from dbswitch.project.generated import GeneratedState
 from dbswitch.server.state import ServerState
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COMMAND_OF: Final = {"client": "client", "identity": "route", "route": "route"}
 
 
-def server(facts: Facts) -> Iterator[Finding]:
+def server(facts: Facts) -> Iterator[DoctorFinding]:
     """Judge the server, the ports and the locks."""
     view = facts.server
     if view is None:
@@ -38,7 +38,7 @@ def _state_text(view: ServerView) -> str:
     return f"No dev server runs, and port {view.port} is free for one"
 
 
-def _state(view: ServerView) -> Iterator[Finding]:
+def _state(view: ServerView) -> Iterator[DoctorFinding]:
     if view.state is ServerState.HALF_DEAD:
         what = "The dev server runs but does not answer; the next switch restarts it"
         yield Id.SERVER_HALF_DEAD.found(what, f"pid {', '.join(map(str, view.pids))}", fix="dbswitch restart")
@@ -51,7 +51,7 @@ def _state(view: ServerView) -> Iterator[Finding]:
         yield Id.SERVER_EXITED.found(what, fix="`dbswitch logs` shows why; `dbswitch dev` starts it")
 
 
-def _ports(view: ServerView) -> Iterator[Finding]:
+def _ports(view: ServerView) -> Iterator[DoctorFinding]:
     for port, text in view.foreign if view.state is not ServerState.HIDDEN else ():
         what = f"Port {port} is held by a program that is not this project's"
         if port != view.port or view.pids:
@@ -65,7 +65,7 @@ def _ports(view: ServerView) -> Iterator[Finding]:
         )
 
 
-def _locks(view: ServerView) -> Iterator[Finding]:
+def _locks(view: ServerView) -> Iterator[DoctorFinding]:
     if view.next_lock is NextLock.HELD and view.lock_holders:
         what = "Next's lock is held by a process that is not this project's server"
         fix = "end that process; do not delete the lock: a second server would then corrupt the build folder"
@@ -76,13 +76,13 @@ def _locks(view: ServerView) -> Iterator[Finding]:
         yield Id.SWITCH_UNFINISHED.found("A killed switch has not been finished", fix="dbswitch restart")
 
 
-def _stale(facts: Facts, view: ServerView) -> Iterator[Finding]:
+def _stale(facts: Facts, view: ServerView) -> Iterator[DoctorFinding]:
     if view.stale and not facts.hot_client:
         what = "Env files changed after the dev server started: its Prisma client may still be on the previous database"
         yield Id.SERVER_STALE.found(what, *view.stale, fix="dbswitch restart")
 
 
-def files(facts: Facts) -> Iterator[Finding]:
+def files(facts: Facts) -> Iterator[DoctorFinding]:
     """Judge who may read and change the files that hold secrets."""
     found = [one for file in facts.files for one in _file(file)]
     yield from found
@@ -90,7 +90,7 @@ def files(facts: Facts) -> Iterator[Finding]:
         yield Id.FILES_PRIVATE.found("No other user can change the env files or read a remote password")
 
 
-def _file(file: FileFacts) -> Iterator[Finding]:
+def _file(file: FileFacts) -> Iterator[DoctorFinding]:
     name = file.name
     seen = f"{name}: mode {file.mode:04o}, owner {file.owner}"
     if file.private_place:
@@ -111,7 +111,7 @@ def _file(file: FileFacts) -> Iterator[Finding]:
         yield Id.FILE_TRACKED.found(what, fix="`dbswitch check --all` has the details")
 
 
-def generated(facts: Facts) -> Iterator[Finding]:
+def generated(facts: Facts) -> Iterator[DoctorFinding]:
     """Judge the files of `dbswitch generate`, and the lack of them."""
     found = []
     for one in facts.generated:

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from dbswitch.check.doctor.doctor_facts import Distance, Trouble, distance, same_database
-from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id, Level
+from dbswitch.check.doctor.doctor_findings import DoctorFinding, FindingId as Id, Level
 from dbswitch.database.migrations import count
 from dbswitch.database.tls import Encryption, advice, libpq_view, node_view
 from dbswitch.project.marker import contradicts
@@ -22,7 +22,7 @@ _SLOW: Final = 1000.0  # milliseconds for login and one query
 _PACKAGE_RUNNERS: Final = {"npm": "npx", "pnpm": "pnpm exec", "yarn": "yarn", "bun": "bunx"}
 
 
-def targets(facts: Facts) -> Iterator[Finding]:
+def targets(facts: Facts) -> Iterator[DoctorFinding]:
     """Judge the targets and what they lead to."""
     if facts.targets_trouble is not None:
         trouble = facts.targets_trouble
@@ -46,7 +46,7 @@ def targets(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _one(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
+def _one(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
     if target.skipped:
         what = f"{target.name} was not checked: its command was not run"
         yield Id.TARGET_SKIPPED.found(what, target.source, fix="dbswitch doctor --run-commands")
@@ -62,7 +62,7 @@ def _one(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
             yield Id.URL_NOTE.found(f"{target.name}: {text}")
 
 
-def _reachable(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
+def _reachable(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
     level = Level.PROBLEM if target.name in facts.active else Level.WARNING
     for number, (variable, url) in enumerate(target.urls):
         answer = facts.answers.get(url)
@@ -96,7 +96,7 @@ def _reachable(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
             yield Id.DIRECT_ELSEWHERE.found(what, f"{variable}: {first}", f"{other}: {url}", fix=fix)
 
 
-def _is_what_it_says(target: TargetFacts) -> Iterator[Finding]:
+def _is_what_it_says(target: TargetFacts) -> Iterator[DoctorFinding]:
     url = target.url
     if url is None:
         return
@@ -118,7 +118,7 @@ def _is_what_it_says(target: TargetFacts) -> Iterator[Finding]:
         yield Id.PROTECTED_HERE.found(f"{target.name} is protected and on this machine", str(url))
 
 
-def _tls(target: TargetFacts) -> Iterator[Finding]:
+def _tls(target: TargetFacts) -> Iterator[DoctorFinding]:
     url = target.url
     if url is None:
         return
@@ -133,7 +133,7 @@ def _tls(target: TargetFacts) -> Iterator[Finding]:
         yield Id.TLS_OFF.found(what, str(url), fix=fix)
 
 
-def _unknown_databases(facts: Facts) -> Iterator[Finding]:
+def _unknown_databases(facts: Facts) -> Iterator[DoctorFinding]:
     """Report databases that readers would use and no target names."""
     named = {url for target in facts.targets for _, url in target.urls}
     unnamed: dict[DatabaseUrl, ReaderFacts] = {}
@@ -148,7 +148,7 @@ def _unknown_databases(facts: Facts) -> Iterator[Finding]:
             yield Id.TARGET_UNREACHABLE.found(what, *answer.facts, fix=answer.fix, level=level)
 
 
-def _names(facts: Facts) -> Iterator[Finding]:
+def _names(facts: Facts) -> Iterator[DoctorFinding]:
     for one, other in combinations(facts.targets, 2):
         if one.url is None or other.url is None or not same_database(facts, one.url, other.url):
             continue
@@ -166,7 +166,7 @@ def _names(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _server_versions(facts: Facts) -> Iterator[Finding]:
+def _server_versions(facts: Facts) -> Iterator[DoctorFinding]:
     found: dict[str, list[str]] = {}
     for target in facts.targets:
         if (who := facts.identity(target.url)) is not None:
@@ -178,7 +178,7 @@ def _server_versions(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def migrations(facts: Facts) -> Iterator[Finding]:
+def migrations(facts: Facts) -> Iterator[DoctorFinding]:
     """Judge the migrations of every target that was compared."""
     compared = [target for target in facts.targets if target.migrations is not None]
     found = [one for target in compared for one in _migrations(facts, target)]
@@ -187,7 +187,7 @@ def migrations(facts: Facts) -> Iterator[Finding]:
         yield Id.MIGRATIONS_IN_STEP.found(f"Migrations are in step: {', '.join(t.name for t in compared)}")
 
 
-def _migrations(facts: Facts, target: TargetFacts) -> Iterator[Finding]:
+def _migrations(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
     state = target.migrations
     if isinstance(state, Trouble):
         what = f"The migrations of {target.name} could not be compared: {state.what}"

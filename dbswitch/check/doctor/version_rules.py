@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from semantic_version import NpmSpec, Version
 
-from dbswitch.check.doctor.doctor_findings import Finding, FindingId as Id, Level
+from dbswitch.check.doctor.doctor_findings import DoctorFinding, FindingId as Id, Level
 from dbswitch.project.packages import LOCK_FILES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _PRISMA_PARTS: Final = ("@prisma/client", "@prisma/adapter-pg", "@prisma/adapter
 _GAP: Final = re.compile(r"([<>=^~]+)\s+")  # npm allows `>= 18`, the library does not
 
 
-def versions(facts: Facts) -> Iterator[Finding]:
+def versions(facts: Facts) -> Iterator[DoctorFinding]:
     """Judge programs, packages and the caller's environment."""
     found = [one for part in (_node, _packages, _prisma, _shell) for one in part(facts.machine)]
     yield from found
@@ -68,7 +68,7 @@ def major(machine: MachineFacts, package: str) -> int | None:
     return triple[0] if triple is not None else None
 
 
-def _node(machine: MachineFacts) -> Iterator[Finding]:
+def _node(machine: MachineFacts) -> Iterator[DoctorFinding]:
     if machine.node is None:
         what = "Node.js was not found, or did not report its version"
         fix = "install Node.js 20.19 or newer; with nvm, fnm or volta: open a shell where `node --version` works"
@@ -99,7 +99,7 @@ def _differs(version: str, pinned: str) -> bool:
     return version.split(".")[: len(parts)] != parts
 
 
-def _packages(machine: MachineFacts) -> Iterator[Finding]:
+def _packages(machine: MachineFacts) -> Iterator[DoctorFinding]:
     missing = [
         name for name in ("next", "prisma") if name in machine.wanted and name not in machine.installed
     ]
@@ -134,7 +134,7 @@ def _packages(machine: MachineFacts) -> Iterator[Finding]:
             yield Id.TYPESCRIPT_VERSION.found(both.format("is untested with"), level=Level.INFO)
 
 
-def _prisma(machine: MachineFacts) -> Iterator[Finding]:
+def _prisma(machine: MachineFacts) -> Iterator[DoctorFinding]:
     number = major(machine, "prisma") or major(machine, "@prisma/client")
     if number is None:
         return
@@ -162,7 +162,7 @@ def _prisma(machine: MachineFacts) -> Iterator[Finding]:
         )
 
 
-def _shell(machine: MachineFacts) -> Iterator[Finding]:
+def _shell(machine: MachineFacts) -> Iterator[DoctorFinding]:
     if machine.inside_next:
         what = "This shell was started by Next.js: a server started from it by hand loads no env file"
         fix = "open a new terminal, or start the server with `dbswitch dev`, which removes those variables"
