@@ -21,6 +21,8 @@ from dbswitch.database.migrations import read_state
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tenacity import RetryCallState
+
     from dbswitch.database.failures import Failure
     from dbswitch.database.login import LoginSession
     from dbswitch.database.migrations import MigrationState
@@ -110,13 +112,15 @@ def wait_until_ready(
         DatabaseRejectedError: waiting cannot help.
         DatabaseNotReadyError: the deadline has passed.
     """
-    # Do not count the driver's import (a quarter of a second) as database latency.
+    # Do not count these imports (a quarter of a second) as database latency.
+    from tenacity import Retrying, retry_if_exception
+
     import dbswitch.database.login  # noqa: F401
 
     limits = limits or ProbeLimits()
     began = time.monotonic()
     last_attempt = min(_LAST_ATTEMPT, limits.deadline / 10)
-    attempts, repeats = 0, 0
+    attempts, repeats = 0, -1
     kind: FailureKind | None = None
 
     def left() -> float:
@@ -127,26 +131,42 @@ def wait_until_ready(
         attempts += 1
         return ask_once(url, max(0.001, min(limits.attempt_timeout, left())), scripts)
 
-    while True:
-        try:
-            first = ready = ask()
-            for _ in range(limits.successes - 1 if first.uptime < limits.young else 0):
-                time.sleep(min(limits.settle, max(0.0, left())))
-                ready = ask()
-                if not ready.identity.same_as(first.identity):
-                    raise AttemptError(FailureKind.RESTARTED)  # noqa: TRY301
-            return replace(ready, attempts=attempts, seconds=time.monotonic() - began)
-        except AttemptError as error:
-            failure = error.failure
-        if not failure.kind.retry or left() <= last_attempt:
-            tried = f"{attempts} attempt{'' if attempts == 1 else 's'} in {time.monotonic() - began:.1f} s"
-            raise explain(failure, str(url), tried)
+    def ask_until_settled() -> Ready:
+        first = ready = ask()
+        for _ in range(limits.successes - 1 if first.uptime < limits.young else 0):
+            time.sleep(min(limits.settle, max(0.0, left())))
+            ready = ask()
+            if not ready.identity.same_as(first.identity):
+                raise AttemptError(FailureKind.RESTARTED)
+        return ready
+
+    def pause(state: RetryCallState) -> float:
+        nonlocal kind, repeats
         # A new kind of failure is progress (refused, then starting up): begin with short waits again.
-        repeats = repeats + 1 if failure.kind is kind else 0
-        kind = failure.kind
-        pause = min(_pause(kind, repeats, attempts, left(), limits), max(0.0, left() - last_attempt))
-        on_retry(attempts, failure, pause)
-        time.sleep(pause)
+        failed = _failure(state).kind
+        repeats = repeats + 1 if failed is kind else 0
+        kind = failed
+        return min(_pause(failed, repeats, attempts, left(), limits), max(0.0, left() - last_attempt))
+
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, AttemptError) and error.failure.kind.retry),
+        stop=lambda _: left() <= last_attempt,
+        wait=pause,
+        before_sleep=lambda state: on_retry(attempts, _failure(state), state.upcoming_sleep),
+        reraise=True,
+    )
+    try:
+        ready = retrying(ask_until_settled)
+    except AttemptError as error:
+        tried = f"{attempts} attempt{'' if attempts == 1 else 's'} in {time.monotonic() - began:.1f} s"
+        raise explain(error.failure, str(url), tried) from None
+    return replace(ready, attempts=attempts, seconds=time.monotonic() - began)
+
+
+def _failure(state: RetryCallState) -> Failure:
+    error = state.outcome and state.outcome.exception()
+    assert isinstance(error, AttemptError)  # what `retry` lets through
+    return error.failure
 
 
 def _pause(kind: FailureKind, repeats: int, attempts: int, left: float, limits: ProbeLimits) -> float:
