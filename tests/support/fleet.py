@@ -145,6 +145,9 @@ class Fleet:
     prod: ShopServer
     pool: str = "shop"
     environment: dict[str, str] = field(default_factory=dict)
+    port: int = field(
+        default_factory=free_port
+    )  # of a dev server that does not run; 3000 may be somebody else's
 
     def target(self, name: str, url: str) -> None:
         (self.root / "env").mkdir(exist_ok=True)
@@ -168,7 +171,9 @@ class Fleet:
                 *(f"{key} = {json.dumps(value)}" for key, value in member.items()),
             ]
         (self.root / "dbswitch.toml").write_text(
-            "[targets.prod]\nprotected = false\n" + "\n".join(tables) + "\n"
+            f"[server]\nport = {self.port}\nports = [{self.port}]\n[targets.prod]\nprotected = false\n"
+            + "\n".join(tables)
+            + "\n"
         )
 
     def env(self) -> dict[str, str]:
