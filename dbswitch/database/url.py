@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 from urllib.parse import quote
 
 from dbswitch.database.url_host import checked_host, is_this_machine
+from dbswitch.database.url_problems import UrlProblem
 from dbswitch.database.url_split import split
 from dbswitch.errors import UrlError
 
@@ -291,25 +292,12 @@ def _from_pieces(pieces: Pieces, name: str) -> DatabaseUrl:
             kept.append((key, value))
     sslmode = next((value for key, value in reversed(kept) if key == "sslmode"), None)
     if sslmode is not None and sslmode not in {*SSLMODES, "no-verify"}:
-        raise UrlError(
-            f"{name} has an unknown sslmode.",
-            facts=(f"known are {', '.join(SSLMODES)}, no-verify",),
-            why="libpq refuses it, node-postgres ignores it and may connect without TLS",
-            fix="write sslmode=require (or what the provider says), or leave it out",
-        )
+        raise UrlProblem.UNKNOWN_SSLMODE.error(name, f"known are {', '.join(SSLMODES)}, no-verify")
     if pieces.database in {".", ".."}:
-        raise UrlError(
-            f"The database name in {name} is a relative path.",
-            why="URL parsers remove it",
-            fix="end the URL with /DATABASE",
-        )
+        raise UrlProblem.RELATIVE_DATABASE.error(name)
     port = moved["port"]
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise UrlError(
-            f"The port in {name} is not between 1 and 65535.",
-            why="other port numbers do not exist",
-            fix="write host:5432, or leave the port out",
-        )
+        raise UrlProblem.PORT_OUT_OF_RANGE.error(name)
     return DatabaseUrl(
         user=moved["user"],
         password=Secret(moved["password"]),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from dbswitch.database.url_problems import SUPPORTED, UrlProblem
 from dbswitch.errors import UrlError
 
 SCHEMES: Final = ("postgresql", "postgres")
@@ -52,8 +53,6 @@ _NOT_POSTGRES: Final = {
     "http": "a web address",
     "https": "a web address",
 }
-SUPPORTED: Final = "dbswitch supports postgresql:// and postgres:// URLs that lead to the server itself"
-_FORM: Final = "write it like postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -84,21 +83,14 @@ def split(text: str, name: str) -> Pieces:
     ends = [end for end, char in enumerate(rest) if char == "@"]
     readings = [(end, match) for end in ends if (match := _PLACE.fullmatch(rest, end + 1))]
     if len(readings) > 1:
-        raise UrlError(
-            f"{name} can be read in {len(readings)} ways.",
-            facts=("more than one @ could be the one before the host",),
-            why="the text before the last such @ may be the password, or a host and its parameters",
-            fix="write the @ that belongs to the password or to a parameter's value as %40",
+        raise UrlProblem.AMBIGUOUS.error(
+            name, "more than one @ could be the one before the host", count=len(readings)
         )
     if readings:
         end, place = readings[0]
         user, colon, password = rest[:end].partition(":")
         if colon and not user:
-            raise UrlError(
-                f"{name} has a password but no user.",
-                why="each program would use a different default user",
-                fix="write the user before the first colon",
-            )
+            raise UrlProblem.NO_USER.error(name)
     else:
         whole = _PLACE.fullmatch(rest) if not ends else None
         if whole is None:
@@ -123,26 +115,17 @@ def unescape(text: str, what: str) -> str:
     """
     if _LONE_PERCENT.search(text):
         if _ESCAPE.search(text):
-            raise UrlError(
-                f"The % signs in {what} are ambiguous.",
-                facts=("some are followed by two hexadecimal digits, some are not",),
-                why="the value may or may not be encoded already",
-                fix="write every literal % as %25",
+            raise UrlProblem.AMBIGUOUS_PERCENT.error(
+                what, "some are followed by two hexadecimal digits, some are not"
             )
         decoded = text
     else:
         try:
             decoded = unquote_to_bytes(text).decode()
         except UnicodeError:
-            raise UrlError(
-                f"The % escapes in {what} are not UTF-8.",
-                why="programs decode such bytes differently",
-                fix="encode the value again as UTF-8",
-            ) from None
+            raise UrlProblem.ESCAPES_NOT_UTF8.error(what) from None
     if "\0" in decoded:
-        raise UrlError(
-            f"There is a zero byte in {what}.", why="no Postgres client can send one", fix="remove the %00"
-        )
+        raise UrlProblem.ZERO_BYTE.error(what)
     return decoded
 
 
@@ -156,25 +139,13 @@ def _query(query: str, name: str) -> list[tuple[str, str]]:
 
 def _scheme(text: str, name: str) -> tuple[str, str]:
     if not text:
-        raise UrlError(
-            f"{name} is empty.",
-            why="for node-postgres an empty URL means 127.0.0.1:5432, without an error",
-            fix="write the database's URL",
-        )
+        raise UrlProblem.EMPTY.error(name)
     if _CONTROL.search(text):
-        raise UrlError(
-            f"{name} contains a control character.",
-            why="URL parsers drop it silently",
-            fix="remove line breaks and tabs",
-        )
+        raise UrlProblem.CONTROL_CHARACTER.error(name)
     try:
         text.encode()
     except UnicodeError:
-        raise UrlError(
-            f"{name} is not UTF-8.",
-            why="programs read such bytes differently",
-            fix="write it with % escapes",
-        ) from None
+        raise UrlProblem.NOT_UTF8.error(name) from None
     match = _SCHEME.match(text)
     if match is None:
         raise _no_scheme(text, name)
@@ -182,11 +153,7 @@ def _scheme(text: str, name: str) -> tuple[str, str]:
     if scheme in SCHEMES and match[2]:
         return scheme, text[match.end() :]
     if scheme in SCHEMES:
-        raise UrlError(
-            f"{name} lacks the // behind {scheme}:",
-            why="URL parsers then find no host in it",
-            fix=f"start it with {scheme}://",
-        )
+        raise UrlProblem.NO_SLASHES.error(name, scheme=scheme)
     kind = _NOT_POSTGRES.get(scheme)
     if kind is None and scheme.split("+", maxsplit=1)[0] in SCHEMES:
         kind = "a URL for another language's driver"
@@ -202,26 +169,14 @@ def _scheme(text: str, name: str) -> tuple[str, str]:
 
 def _no_scheme(text: str, name: str) -> UrlError:
     if text[0] in "'\"`":
-        return UrlError(
-            f"{name} starts with a quote.",
-            why=SUPPORTED,
-            fix="remove the quotes that became part of the value",
-        )
+        return UrlProblem.QUOTED.error(name)
     if text.startswith(("$", "env(")):
-        return UrlError(
-            f"{name} is a reference, not a URL.",
-            why="not every reader of env files follows it",
-            fix="write the URL itself",
-        )
+        return UrlProblem.REFERENCE.error(name)
     if text.startswith("psql "):
-        return UrlError(
-            f"{name} is a psql command, not a URL.",
-            why=SUPPORTED,
-            fix="keep only the part between the quotes",
-        )
+        return UrlProblem.PSQL_COMMAND.error(name)
     if re.match(r"[a-z_]+ *=", text):
-        return UrlError(f"{name} is in libpq's key=value form.", why="Prisma reads URLs only", fix=_FORM)
-    return UrlError(f"{name} is not a URL.", why=SUPPORTED, fix=_FORM)
+        return UrlProblem.KEY_VALUE_FORM.error(name)
+    return UrlProblem.NOT_A_URL.error(name)
 
 
 def _diagnosis(rest: str, name: str) -> UrlError:
@@ -230,49 +185,20 @@ def _diagnosis(rest: str, name: str) -> UrlError:
     authority, slash, path = place.partition("/")
     address = authority.partition("?")[0]
     if re.match(r"\[[^\]]*%", authority):
-        return UrlError(
-            f"The address in {name} has a zone id.",
-            why="node-postgres cannot connect to one",
-            fix="use a global address or a host name",
-        )
+        return UrlProblem.ZONE_ID.error(name)
     if re.match(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::\d*)?,", authority):
-        return UrlError(
-            f"{name} names several hosts.",
-            facts=(f"{authority.count(',') + 1} hosts, separated by commas",),
-            why="libpq would try them in turn, node-postgres cannot read such a URL",
-            fix="name the one host to use",
-        )
+        return UrlProblem.SEVERAL_HOSTS.error(name, f"{authority.count(',') + 1} hosts, separated by commas")
     if re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*)(?::\d{0,5})?", address):
         database, _, query = path.partition("?")
         if not slash or not database:
-            return UrlError(
-                f"{name} names no database.",
-                why="each program would use a different default database",
-                fix="end it with /DATABASE (before any ?)",
-            )
+            return UrlProblem.NO_DATABASE.error(name)
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", database):
-            return UrlError(
-                f"The database name in {name} has characters other than A-Z a-z 0-9 _ . -",
-                why="node-postgres, Prisma and libpq decode such names differently",
-                fix="rename the database; or, if this is part of the password, percent-encode the password",
-            )
+            return UrlProblem.DATABASE_CHARACTERS.error(name)
         problem = "a #, which must be %23" if "#" in query else "parameters that are not key=value pairs"
-        return UrlError(
-            f"After the database name, {name} has {problem}.",
-            why="URL parsers cut it there or drop it",
-            fix="percent-encode the values",
-        )
+        return UrlProblem.BAD_QUERY.error(name, problem=problem)
     if re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]*):.*", address):
-        return UrlError(
-            f"The port in {name} is not a number.",
-            why="that text may be part of a password that is not percent-encoded",
-            fix="write host:5432, or leave the port out; percent-encode the password",
-        )
-    return UrlError(
-        f"The host in {name} cannot be determined.",
-        why="a host consists of A-Z a-z 0-9 . _ - or is an IPv6 address in brackets",
-        fix="percent-encode the password (@ is %40, / is %2F, # is %23, ? is %3F) and the host's special characters",
-    )
+        return UrlProblem.PORT_NOT_A_NUMBER.error(name)
+    return UrlProblem.NO_CERTAIN_HOST.error(name)
 
 
 def _query_start(rest: str) -> int:
