@@ -77,7 +77,7 @@ class EnvFileError(DbswitchError):
 
 
 class EnvFileConflictError(EnvFileError):
-    """An env file was changed by someone else between planning and writing. It was left as it is."""
+    """An env file was changed by another program between planning and writing. It was left as it is."""
 
 
 class DatabaseNotReadyError(DbswitchError):

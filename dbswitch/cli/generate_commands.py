@@ -50,7 +50,7 @@ def generate(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that were edited by hand.")] = False,
     identity_only: Annotated[
         bool,
-        typer.Option("--identity-only", help="A route that only tells which database the app is on."),
+        typer.Option("--identity-only", help="Write a route that only reports which database the app is on."),
     ] = False,
     path: Annotated[
         str | None,

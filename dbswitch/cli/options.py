@@ -34,7 +34,7 @@ Timeout = Annotated[
 Pool = Annotated[
     str | None,
     typer.Option(
-        "--pool", metavar="NAME", help="The clients of this pool of PgBouncers, not the project's app."
+        "--pool", metavar="NAME", help="Act on the clients of this PgBouncer pool, not on the project's app."
     ),
 ]
 TakePort = Annotated[

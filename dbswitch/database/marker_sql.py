@@ -1,6 +1,6 @@
 """The SQL of `dbswitch mark`: the name of an environment in the catalogue of the server, without a table.
 
-A superuser stores it as a setting of the database. Postgres lets nobody else store a setting that it does not know, as on
+A superuser stores it as a setting of the database. Postgres lets no other role store a setting that it does not know, as on
 managed servers; there it is a line of the database's comment, which its owner may change. Every role can read both.
 """
 

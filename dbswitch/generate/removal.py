@@ -1,6 +1,6 @@
 """`dbswitch uninstall`: find what dbswitch wrote into the project, and remove it.
 
-:func:`plan_removal` decides and changes nothing; :func:`apply_removal` does what the plan shows. What a person has
+:func:`plan_removal` decides and changes nothing; :func:`apply_removal` does what the plan shows. What the user has
 written or edited stays. Env files are not in the plan: they are changed by their own transaction.
 """
 

@@ -90,7 +90,7 @@ class Interrupts:
             self._rolling_back -= 1
 
     def _put_back(self, number: signal.Signals, before: Callable[..., None] | int) -> None:
-        if signal.getsignal(number) == self._handle:  # else somebody has decided otherwise meanwhile
+        if signal.getsignal(number) == self._handle:  # else another handler was installed in the meantime
             signal.signal(number, before)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:

@@ -31,7 +31,7 @@ class Request:
         timeout: seconds to wait for the database; None is the configured deadline.
         ask: asks the user and returns the answer; None without a terminal.
         read_only: `--read-only` (True), `--write` (False), or None for what dbswitch.toml says.
-        take_port: end a foreign process on the port the server needs (the caller has asked the person).
+        take_port: end a foreign process on the port the server needs (the caller has asked the user).
         ambient: the caller's process environment.
     """
 

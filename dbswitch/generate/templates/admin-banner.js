@@ -8,7 +8,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "react";
 
 const ROUTE = "/api/admin/database"; // {route}
 const PAGE = "/admin/configuration"; // {page}
-const EVERY = 30_000; // ms; and whenever somebody comes back to the page
+const EVERY = 30_000; // ms; and when the page becomes visible again
 
 export function DatabaseBanner() {
     return process.env.NODE_ENV === "development" ? <Banner /> : null;

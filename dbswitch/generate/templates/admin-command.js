@@ -79,7 +79,7 @@ function executable() {
     });
 }
 
-// What Next.js put into its own process would pass for the person's own choice in the program that is started.
+// What Next.js put into its own process would look like the user's own choice to the program that is started.
 function environment() {
     const env = { ...process.env };
     const bound = [".env", ".env.local", ".env.development", ".env.development.local"].flatMap((name) => [...read(name).matchAll(/^\s*(?:export\s+)?([\w.-]+)\s*[=:]/gm)].map((match) => match[1]));

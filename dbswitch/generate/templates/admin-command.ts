@@ -81,7 +81,7 @@ function executable(): string[] | undefined {
   });
 }
 
-// What Next.js put into its own process would pass for the person's own choice in the program that is started.
+// What Next.js put into its own process would look like the user's own choice to the program that is started.
 function environment(): NodeJS.ProcessEnv {
   const env = { ...process.env };
   const bound = [".env", ".env.local", ".env.development", ".env.development.local"].flatMap((name) =>

@@ -27,7 +27,7 @@ function answer(code: number, body: object, headers: Record<string, string> = {}
 /** The body as JSON; nothing where it is none, is longer than any we take, or does not come. */
 async function read(request: Request): Promise<unknown> {
   const reader = request.body?.getReader();
-  // Its length may be said by nobody (chunks), so it is counted.
+  // Its length may not be declared (chunks), so it is counted.
   let late = false;
   const timer = setTimeout(() => {
     late = true; // what is there so far may look whole

@@ -52,7 +52,7 @@ interface Kept {
 const KEY = Symbol.for("dbswitch.admin.v2");
 const kept: Kept = ((globalThis as { [KEY]?: Kept })[KEY] ??= { asked: {} });
 
-/** Seconds on a clock that nobody sets. */
+/** Seconds on a clock that is never set. */
 const clock = () => performance.now() / 1_000;
 
 // --- Who may ask -------------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ export function isForeign(headers: Headers): boolean {
   return (headers.has("origin") && !isSameOrigin(headers)) || (site !== null && site !== "same-origin" && site !== "none");
 }
 
-/** A page inside a foreign one could be clicked by somebody who does not see it. */
+/** A page inside a foreign one could be clicked by a user who does not see it. */
 export function isFramed(headers: Headers): boolean {
   const inside = /^(?:i?frame|embed|object|fencedframe)$/.test(headers.get("sec-fetch-dest") ?? "");
   return inside && headers.get("sec-fetch-site") !== "same-origin";
@@ -308,7 +308,7 @@ function holder(): Running | undefined {
   return { target: String(record.target), since: Number(record.since), id };
 }
 
-/** The switch that is under way, whoever started it. */
+/** The switch in progress, also if another program started it. */
 export function busy(): Running | undefined {
   if (kept.starting) return kept.starting;
   const held = holder();

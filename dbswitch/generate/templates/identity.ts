@@ -1,5 +1,5 @@
 /* eslint-disable */
-// Tells dbswitch, and nobody else, which database this app is on. Written by `dbswitch generate route --identity-only`,
+// Tells only dbswitch which database this app is on. Written by `dbswitch generate route --identity-only`,
 // which also brings it up to date; do not edit it.
 
 import { createHash, timingSafeEqual } from "node:crypto";
