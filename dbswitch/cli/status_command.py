@@ -191,6 +191,10 @@ def history(
                 "seconds": one.seconds,
                 "mode": one.mode,
                 "verified": one.verified,
+                "user": one.user,
+                "origin": one.origin,
+                "away": one.away,
+                "lifted": list(one.lifted),
             }
             for one in entries
         ]
@@ -207,4 +211,7 @@ def _history_row(one: Past) -> tuple[str, ...]:
         one.outcome.value + {True: ", verified", False: ", not on it", None: ""}[one.verified],
         duration(one.seconds),
         one.mode,
+        f"{one.user or '?'}, {one.origin or '?'}",
+        "" if one.away is None else f"away {duration(one.away)}",
+        f"confirmed: {', '.join(one.lifted)}" if one.lifted else "",
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from dbswitch import durable
 from dbswitch.switch.events import Outcome
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dbswitch.switch.events import Result
+    from dbswitch.switch.run_origin import Origin
 
 FILE_NAME = "history.jsonl"
 PREVIOUS_FILE = "previous.json"
@@ -45,9 +47,13 @@ class Past(Struct, frozen=True, rename={"previous": "from", "target": "to"}):
     seconds: float
     mode: str
     verified: bool | None
+    user: str | None = None  # what follows is as in `Origin`; older lines lack it
+    origin: str | None = None
+    away: float | None = None
+    lifted: tuple[str, ...] = ()
 
 
-def append(state_dir: Path, result: Result) -> None:
+def append(state_dir: Path, result: Result, origin: Origin | None = None) -> None:
     """Add the line of a finished switch. Needs no lock of the caller's. Raises OSError."""
     path = state_dir / FILE_NAME
     past = Past(
@@ -59,6 +65,7 @@ def append(state_dir: Path, result: Result) -> None:
         result.seconds,
         result.mode,
         result.verified,
+        **({} if origin is None else asdict(origin)),
     )
     with _locked(path):  # a line added while another process shortens the file would be lost
         append_line(path, msgspec.json.encode(past).decode())

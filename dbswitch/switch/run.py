@@ -34,6 +34,7 @@ from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import IdentityAnswer
 from dbswitch.switch.plan import Mode, changed_variables, decide
 from dbswitch.switch.rollback import Part
+from dbswitch.switch.run_origin import OriginObserver
 from dbswitch.switch.session import carry_out
 from dbswitch.switch.switch_steps import Apply
 
@@ -67,6 +68,12 @@ class Planning(Struct, frozen=True):
 
 def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
     """Carry out `request`; every event goes to `emit`, the result last. A bug raises, after a rollback."""
+    observer = OriginObserver(
+        emit,
+        request.ambient,
+        terminal=request.ask is not None,
+        lifted=("read-only",) if request.read_only is False else (),
+    )
 
     def keep(result: Result) -> None:
         if not request.dry_run and result.exit not in NOT_BEGUN:
@@ -74,11 +81,11 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
             with contextlib.suppress(OSError):
                 history.remember(project.private_dir, result, unnamed=own_values.NAME)
             with contextlib.suppress(OSError):
-                history.append(project.state_dir, result)
+                history.append(project.state_dir, result, observer.found)
 
     return carry_out(
         project,
-        emit,
+        observer.emit,
         lambda session: _switch(session, request),
         run_id=request.run_id,
         target=request.target,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import itertools
 import json
 import stat
@@ -9,12 +10,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.switch import history
 from dbswitch.switch.events import Outcome, Result
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Folder
 
 SOURCES = Path(__file__).parent.parent.parent
 
@@ -42,7 +47,7 @@ def test_what_is_written_is_read_back_and_nothing_else_is_kept(tmp_path):
     assert (past.mode, past.verified) == ("hot", True)
     path = tmp_path / "history.jsonl"
     assert set(json.loads(path.read_text())) == {
-        "id", "at", "from", "to", "outcome", "seconds", "mode", "verified",
+        "id", "at", "from", "to", "outcome", "seconds", "mode", "verified", "user", "origin", "away", "lifted",
     }  # fmt: skip
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -134,3 +139,25 @@ def test_going_back_twice_ends_where_one_was(walk):
         if there is not None:
             history.remember(private, _result(there, here))
             assert history.previous_target(private, there) == here
+
+
+def test_the_history_tells_who_switched_from_where_and_which_guard_was_lifted(served: Folder) -> None:
+    assert served.json("prod", "--confirm", "prod")[0] == 0
+    assert served.json("local", env={"DBSWITCH_ORIGIN": "page"})[0] == 0
+    assert served.json("prod", "--write", "--confirm", "prod", env={"GIT_DIR": ".git"})[0] == 0
+    _, [answer] = served.json("history")
+    hook, page, program = answer["entries"]
+    assert {one["user"] for one in answer["entries"]} == {getpass.getuser()}
+    assert (program["origin"], program["lifted"], program["away"]) == ("program", ["protected"], None)
+    assert (page["origin"], page["lifted"]) == ("page", [])
+    assert (hook["origin"], hook["lifted"]) == ("hook", ["protected", "read-only"])
+    assert f"{getpass.getuser()}, page" in served.run("history").stdout
+
+
+def test_the_history_tells_how_long_the_server_was_away(served: Folder) -> None:
+    assert served.run("dev", "--detach").returncode == 0
+    assert served.json("prod", "--confirm", "prod")[0] == 0
+    _, [answer] = served.json("history")
+    [entry] = answer["entries"]
+    assert entry["mode"] == "restart"
+    assert 0 < entry["away"] <= entry["seconds"]

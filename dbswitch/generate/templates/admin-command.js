@@ -81,7 +81,7 @@ function executable() {
 
 // What Next.js put into its own process would look like the user's own choice to the program that is started.
 function environment() {
-    const env = { ...process.env };
+    const env = { ...process.env, DBSWITCH_ORIGIN: "page" };
     const bound = [".env", ".env.local", ".env.development", ".env.development.local"].flatMap((name) => [...read(name).matchAll(/^\s*(?:export\s+)?([\w.-]+)\s*[=:]/gm)].map((match) => match[1]));
     const needed = new Set(["PATH", "HOME", "USER", "LANG", "TMPDIR"]);
     for (const name of Object.keys(env))

@@ -83,7 +83,7 @@ function executable(): string[] | undefined {
 
 // What Next.js put into its own process would look like the user's own choice to the program that is started.
 function environment(): NodeJS.ProcessEnv {
-  const env = { ...process.env };
+  const env: NodeJS.ProcessEnv = { ...process.env, DBSWITCH_ORIGIN: "page" };
   const bound = [".env", ".env.local", ".env.development", ".env.development.local"].flatMap((name) =>
     [...read(name).matchAll(/^\s*(?:export\s+)?([\w.-]+)\s*[=:]/gm)].map((match) => match[1]!),
   );
