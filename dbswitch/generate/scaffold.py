@@ -27,8 +27,10 @@ from dbswitch.generate.init_report import active_target, found, next_steps, summ
 from dbswitch.generate.package_scripts import add_scripts
 from dbswitch.generate.template import read_template
 from dbswitch.generate.writing import READABLE, FileAction, PlannedFile, current_content
+from dbswitch.project.command_guard import judge_line
 from dbswitch.project.discovery import STATE_DIR, load
 from dbswitch.project.git import ignored_files
+from dbswitch.project.packages import read_manifest
 from dbswitch.project.targets import list_targets
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
         for name in (sorted(project.tracked) if project.git_error is None else ())
         if name in {*DEV_FILES, "prisma/.env"} or name.startswith("env/")
     ]
+    notices += _unguarded(project)
     if scripts:
         item = _scripts(project, targets)
         items.append(item)
@@ -83,6 +86,16 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
     on = active_target(project, targets)
     report = (found(project, targets, on), summary(project, targets, on), next_steps(project, targets, on))
     return InitPlan(project_root, report[0], tuple(items), (*notices, *project.notices), *report[1:])
+
+
+def _unguarded(project: Project) -> list[str]:
+    """Return advice for the scripts of package.json that destroy data themselves and have no guard."""
+    scripts = read_manifest(project.root).scripts
+    return [
+        f"the script {name} destroys data: with `dbswitch guard -- ` before its command it is refused on a protected target"
+        for name, line in scripts.items()
+        if "dbswitch guard" not in line and judge_line(line, {}).destroys
+    ]
 
 
 def apply_init(plan: InitPlan) -> tuple[str, ...]:

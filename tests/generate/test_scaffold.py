@@ -283,3 +283,15 @@ def test_the_token_is_private_random_and_kept(tmp_path):
     assert path.read_text() == first
     assert ensure_token(tmp_path / "other")
     assert (tmp_path / "other" / "token").read_text() != first
+
+
+def test_a_script_that_destroys_data_is_named_unless_it_has_a_guard(app):
+    scripts = {
+        "dev": "next dev",
+        "reset": "npx prisma migrate reset",
+        "again": "npm run reset",
+        "safe": "dbswitch guard -- prisma migrate reset",
+    }
+    (app / "package.json").write_text(json.dumps({"name": "app", "scripts": scripts}))
+    [notice] = [text for text in plan_init(app).notices if "destroys data" in text]
+    assert notice.startswith("the script reset destroys data: with `dbswitch guard -- `")

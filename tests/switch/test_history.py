@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from dbswitch.switch import history
 from dbswitch.switch.events import Outcome, Result
@@ -128,6 +128,7 @@ def test_a_history_that_came_with_the_checkout_does_not_say_where_to_go_back_to(
     assert history.previous_target(tmp_path, "local") is None
 
 
+@settings(deadline=None)  # it writes files, and a busy disk takes longer than 200 ms
 @given(st.lists(st.sampled_from("abc"), min_size=2, max_size=20))
 def test_going_back_twice_ends_where_one_was(walk):
     with tempfile.TemporaryDirectory() as name:
