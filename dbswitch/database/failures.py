@@ -77,13 +77,7 @@ class FailureKind(Enum):
 
 
 class Failure(Struct, frozen=True):
-    """One failed attempt.
-
-    Attributes:
-        kind: what went wrong.
-        said: the first line of what the server or libpq said, shortened; may be empty.
-        sqlstate: the server's five characters, if it sent an error.
-    """
+    """One failed attempt; `said` is the first line of what the server or libpq said, shortened, or empty."""
 
     kind: FailureKind
     said: str = ""
@@ -185,13 +179,7 @@ def classify(message: str, sqlstate: str | None = None, detail: str = "") -> Fai
 
 
 def explain(failure: Failure, where: str, tried: str = "") -> DatabaseRejectedError | DatabaseNotReadyError:
-    """Return the error to show to the user.
-
-    Args:
-        failure: the last one.
-        where: the masked URL.
-        tried: how often and how long, for a failure that was waited for.
-    """
+    """Return the error to show; `where` is the masked URL, `tried` how often and how long the failure was waited for."""
     kind = failure.kind
     said = (f"it says: {failure.said}",) if failure.said else ()
     if kind.retry:

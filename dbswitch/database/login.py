@@ -121,12 +121,9 @@ class LoginSession:
 
 @contextmanager
 def session(url: DatabaseUrl, seconds: float, *, trace: bool = CAN_TRACE) -> Iterator[LoginSession]:
-    """Connect and log in; the connection is closed at the end.
+    """Connect and log in within `seconds`, host lookup and statements included; the connection is closed at the end.
 
-    Args:
-        url: where to.
-        seconds: the limit for everything, host lookup and statements included.
-        trace: whether to read SQLSTATEs from libpq's trace.
+    With `trace` SQLSTATEs are read from libpq's trace.
 
     Raises:
         AttemptError: one of the steps failed.

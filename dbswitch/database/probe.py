@@ -70,8 +70,7 @@ class Ready(Struct, frozen=True):
     """A database that answered.
 
     Attributes:
-        identity: which one, and in what state.
-        attempts: how many attempts it took, the successful ones included.
+        attempts: how many it took, the successful ones included.
         seconds: from the call to the last answer.
         notices: what the user should know; one sentence each.
         latency: seconds of the last attempt, login and query together.
@@ -101,12 +100,8 @@ def wait_until_ready(
 
     A signal handler that raises ends the wait at once.
 
-    Args:
-        url: the database.
-        limits: how long and how hard to try.
-        on_retry: called before each wait with the number of attempts so far, what went wrong and the seconds to wait
-            at most.
-        scripts: the project's migrations, to be compared with those of the database.
+    Before each wait `on_retry` is called with the number of attempts so far, what went wrong and the seconds to wait at
+    most. `scripts` are the project's migrations, to be compared with those of the database.
 
     Raises:
         DatabaseRejectedError: waiting cannot help.

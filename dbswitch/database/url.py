@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NoReturn, final
 from urllib.parse import quote
 
-from dbswitch.database.url_host import checked_host, is_this_machine
 from dbswitch.database.url_problems import UrlProblem
-from dbswitch.database.url_split import split
+from dbswitch.database.url_split import checked_host, is_this_machine, split
 from dbswitch.errors import UrlError
 
 if TYPE_CHECKING:
@@ -96,15 +95,9 @@ class LibpqParameters(dict[str, str]):
 class DatabaseUrl:
     """A Postgres connection URL, decoded.
 
-    Attributes:
-        user: empty where the URL names none.
-        password: empty where the URL has none; an empty password counts as none, as it does for libpq and node-postgres.
-        host: a name, an address without brackets, or the folder of a Unix socket.
-        port: the port to connect to.
-        database: matches `[A-Za-z0-9_.-]+`.
-        parameters: the query in its order, without what went into the fields above.
-        scheme: `postgresql` or `postgres`, as written; does not count for equality.
-        port_written: whether :meth:`env_form` writes the port; does not count for equality.
+    User and password are empty where the URL has none; `host` is a name, an address without brackets, or the folder of a
+    Unix socket; `parameters` is the rest of the query in its order. `scheme` and whether the port is written do not count
+    for equality.
     """
 
     user: str
@@ -118,11 +111,7 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, text: str, *, name: str = "DATABASE_URL") -> DatabaseUrl:
-        """Parse a URL as users paste it.
-
-        Args:
-            text: the URL.
-            name: the variable it comes from, for messages.
+        """Parse a URL as users paste it; `name` is the variable it comes from, for messages.
 
         Raises:
             UrlError: not a Postgres URL, ambiguous, or something the readers disagree on. Neither the message nor this

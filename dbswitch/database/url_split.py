@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -23,7 +24,7 @@ from dbswitch.database.url_problems import SUPPORTED, UrlProblem
 from dbswitch.errors import UrlError
 
 SCHEMES: Final = ("postgresql", "postgres")
-SOCKET_HOSTS: Final = ("", "localhost")
+_SOCKET_HOSTS: Final = ("", "localhost")
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
 _QUERY: Final = r"(?:[A-Za-z_][A-Za-z0-9_.-]*=[^#&]*)?(?:&(?:[A-Za-z_][A-Za-z0-9_.-]*=[^#&]*)?)*"
@@ -33,6 +34,8 @@ _PLACE: Final = re.compile(
     r"/(?P<database>[A-Za-z0-9_.-]+)"
     rf"(?:\?(?P<query>{_QUERY}))?"
 )
+# A host whose last label is a number is an IPv4 address (WHATWG URL Standard, "ends in a number").
+_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _LONE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -69,11 +72,7 @@ class Pieces:
 
 
 def split(text: str, name: str) -> Pieces:
-    """Split `text` by the rule above.
-
-    Args:
-        text: the URL, white space at both ends allowed.
-        name: the variable it comes from, for messages.
+    """Split `text` by the rule above; `name` is the variable it comes from, for messages.
 
     Raises:
         UrlError: it is not a Postgres URL, or cannot be split with certainty.
@@ -205,3 +204,56 @@ def _query_start(rest: str) -> int:
     start = re.search(r"\?[A-Za-z_][A-Za-z0-9_]*=", rest)
     at = rest.find("@")
     return start.start() if start and 0 <= at < start.start() else len(rest)
+
+
+def checked_host(host: str, written: str, name: str) -> str:
+    """Return the host as every program writes it; `written` is what stood in front of the database.
+
+    Raises:
+        UrlError: not a host, or not one that node-postgres, Prisma and libpq all connect to.
+    """
+    if host.startswith("/"):
+        if written not in {*_SOCKET_HOSTS, host}:
+            raise UrlProblem.HOST_AND_SOCKET.error(name)
+        return host
+    if not host:
+        raise UrlProblem.NO_HOST.error(name)
+    if "," in host:
+        raise UrlProblem.SEVERAL_HOSTS.error(name)
+    if "%" in host:
+        raise UrlProblem.ZONE_ID.error(name)
+    if match := re.fullmatch(r"\[?([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]?", host):
+        return _address(match[1], name)
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
+        raise UrlProblem.HOST_CHARACTERS.error(name)
+    if _NUMBER.search(host):
+        return _ipv4_address(host, name)
+    return host
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether an address or `localhost` is this machine: loopback, unspecified, or either embedded in IPv6."""
+    host = host.lower().removesuffix(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified  # connect(2) to 0.0.0.0 or :: reaches this machine
+
+
+def _ipv4_address(text: str, name: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except ValueError:
+        raise UrlProblem.IPV4_SPELLING.error(name) from None
+
+
+def _address(text: str, name: str) -> str:
+    try:
+        # The canonical form, as URL parsers in Node write it; an address with an embedded IPv4 one is also legal.
+        return str(IPv6Address(text))
+    except ValueError:
+        raise UrlProblem.BAD_IPV6.error(name) from None

@@ -36,14 +36,7 @@ class NoAnswerError(Exception):
 def get(
     spec: ServerSpec, port: int, path: str, seconds: float, *, go_on: Callable[[], bool] = lambda: True
 ) -> int:
-    """Return the status of one GET; redirects are answers.
-
-    Args:
-        spec: where the server listens.
-        port: its port.
-        path: what to ask for.
-        seconds: how long to wait for the status line.
-        go_on: called four times a second; waiting ends when it returns False.
+    """Return the status of one GET within `seconds`; redirects are answers. Waiting ends when `go_on` returns False.
 
     Raises:
         NoAnswerError: refused, closed, silent, or no longer worth waiting for.

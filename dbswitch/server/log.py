@@ -82,11 +82,7 @@ def follow(
 ) -> Iterator[bytes]:
     """Yield what is appended to the log until `stop()` says so; a rotated log is read from its new beginning.
 
-    Args:
-        path: the log; it may not be there yet.
-        since: the byte to begin with; None begins at the present end.
-        stop: asked whenever there is nothing new; what came before it said yes is still yielded.
-        look: seconds between two checks.
+    `since` is the byte to begin with, None the present end. What came before `stop()` said yes is still yielded.
     """
     position = size(path) if since is None else since
     while True:

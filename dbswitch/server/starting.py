@@ -58,11 +58,7 @@ class ServerAnswer(Struct, frozen=True):
 
 
 def require_command(spec: ServerSpec) -> None:
-    """Make sure that there is something to start.
-
-    Raises:
-        ServerError: the project has neither a command nor a dev script.
-    """
+    """Raise ServerError if the project has neither a command nor a dev script."""
     if not spec.argv:
         raise ServerError(
             "there is no dev server to start",
@@ -81,11 +77,7 @@ def start(
 ) -> Running:
     """Start the server in a new session, its output in the log; return once it runs and is recorded.
 
-    Args:
-        spec: how.
-        environment: what it gets besides `PORT` and the session marker.
-        port: where; default is the port of `spec`.
-        on_wait: told when the port is not free yet.
+    It gets `PORT` and the session marker besides `environment`. `on_wait` is told when the port is not free yet.
 
     Raises:
         PortTakenError: a foreign process holds the port.
@@ -150,10 +142,9 @@ def wait_ready(
 ) -> ServerAnswer:
     """Wait for an HTTP answer from the server process, or, where the project names a page for it, from that page.
 
-    `on_look` is called several times a second, and may raise to end the waiting. The server process answers Next's own
-    path without compiling anything. Of a page, any status below 400, and 401, 403 and similar, is an answer. For 404 the app may simply have no such page, and
-    for 5xx its page may fail: both count when Next's own path works (5xx only after a few seconds of grace), and both
-    mean half-dead when it does not.
+    `on_look` is called several times a second, and may raise to end the waiting. For 404 the app may simply have no such
+    page, and for 5xx its page may fail: both count when Next's own path works (5xx only after a few seconds of grace),
+    and both mean half-dead when it does not.
 
     Raises:
         ServerError: it died (at once, with its last log lines), or it did not answer in time.

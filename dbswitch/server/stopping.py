@@ -202,12 +202,9 @@ def stop(
 
 
 def require_visible(observation: Observation, *, or_port: bool = False) -> None:
-    """Refuse, before anything is stopped, if there is a server whose processes cannot be seen.
+    """Raise ServerError, before anything is stopped, if there is a server whose processes cannot be seen.
 
     `or_port`: also if the only evidence is its port, so that it may be another project's.
-
-    Raises:
-        ServerError: as said.
     """
     if observation.state is ServerState.HIDDEN or (or_port and observation.hidden):
         raise ServerError(
@@ -278,11 +275,8 @@ def require_ports_free(
 ) -> str:
     """Make sure that the port the server needs is free; describe the listeners on the other watched ports.
 
-    Args:
-        spec: which ports.
-        report: where the server was before.
-        take_port: end a foreign process on the needed port; the caller has asked the user.
-        on_step: called with a description of what happens to it.
+    `report` says where the server was before. With `take_port`, about which the caller has asked the user, a foreign
+    process on the needed port is ended.
 
     Raises:
         PortTakenError: a foreign process holds the needed port.
