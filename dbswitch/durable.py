@@ -42,11 +42,7 @@ def fsync_fd(fd: int) -> None:
 
 
 def fsync_dir(directory: Path) -> None:
-    """Flush a folder's entries.
-
-    Raises:
-        OSError: the folder cannot be opened or flushed.
-    """
+    """Flush a folder's entries. Raises OSError."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fsync_fd(fd)
@@ -55,11 +51,7 @@ def fsync_dir(directory: Path) -> None:
 
 
 def ensure_state_dir(directory: Path) -> Path:
-    """Create the state folder (0700) with a `.gitignore` in it, so that it is never committed.
-
-    Raises:
-        OSError: it cannot be created.
-    """
+    """Create the state folder (0700) with a `.gitignore` in it, so that it is never committed. Raises OSError."""
     ensure_own_dir(directory)
     ignore = directory / ".gitignore"
     if not ignore.exists():
@@ -120,10 +112,7 @@ def open_private(path: Path, flags: int) -> int:
 def owner_for_new_file(folder: str | Path) -> tuple[int, int]:
     """Return user and group id for what is created in `folder`; -1 for those that the kernel chooses.
 
-    Root in a project of another user (a container) creates files for the owner of the folder.
-
-    Raises:
-        OSError: the folder cannot be examined.
+    Root in a project of another user (a container) creates files for the owner of the folder. Raises OSError.
     """
     if os.geteuid() != 0:
         return -1, -1
@@ -132,11 +121,7 @@ def owner_for_new_file(folder: str | Path) -> tuple[int, int]:
 
 
 def give_to_owner(path: Path, fd: int | None = None) -> None:
-    """Give what root created at `path` to the owner of the parent directory, see :func:`owner_for_new_file`.
-
-    Raises:
-        OSError: it cannot be examined or given away.
-    """
+    """Give what root created at `path` to the owner of the parent directory. Raises OSError."""
     owner = owner_for_new_file(path.parent)
     if owner == (-1, -1):
         return
@@ -148,12 +133,7 @@ def give_to_owner(path: Path, fd: int | None = None) -> None:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading.
-
-    Raises:
-        NotAFileError: it is not a regular file.
-        OSError: it cannot be opened.
-    """
+    """Open a regular file for reading. Raises NotAFileError (it is not one) or OSError."""
     return os.fdopen(_open_regular(path, os.O_RDONLY), "rb")
 
 
