@@ -147,6 +147,7 @@ def wait_until_ready(
         retry=retry_if_exception(lambda error: isinstance(error, AttemptError) and error.failure.kind.retry),
         stop=lambda _: left() <= last_attempt,
         wait=pause,
+        sleep=time.sleep,
         before_sleep=lambda state: on_retry(attempts, _failure(state), state.upcoming_sleep),
         reraise=True,
     )
