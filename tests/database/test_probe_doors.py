@@ -139,7 +139,7 @@ def test_a_look_up_that_hangs_takes_no_longer_than_the_deadline_and_is_not_piled
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     began = time.monotonic()
     try:
-        kinds, _ = waited_for(DatabaseUrl.parse("postgresql://u:p@db.example.com/d"))
+        kinds, _ = waited_for(DatabaseUrl.parse("postgresql://u:p@hanging.example.com/d"))
     finally:
         released.set()
     assert kinds == {K.NAME_LOOKUP}
@@ -157,7 +157,7 @@ def test_a_signal_handler_that_raises_ends_the_wait_at_once(door, monkeypatch, w
     if where == "looking up":
         # Nothing is found in the end; by then nobody waits for it.
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: released.wait(30) and [])
-        url = DatabaseUrl.parse("postgresql://u:p@db.example.com/d")
+        url = DatabaseUrl.parse("postgresql://u:p@interrupted.example.com/d")
     else:
         url = at(door(deaf) if where == "connecting" else free_port())
 
