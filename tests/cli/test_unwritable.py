@@ -112,4 +112,4 @@ def test_a_variable_that_no_program_can_be_given_is_said(folder: Folder) -> None
     )
     done = folder.run("exec", "x", "--", "true")
     assert done.returncode == 2
-    assert "a variable of x contains a NUL byte" in done.stderr
+    assert "a variable contains a NUL byte" in done.stderr
