@@ -223,23 +223,6 @@ def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> Non
     fsync_dir(path.parent)
 
 
-def overwrite_file(path: Path, content: bytes) -> None:
-    """Write `content` over a file of the same length: needs no disk space, and is not safe against a power cut.
-
-    Raises:
-        OSError: it cannot be written; or it has another length or is not a regular file, and is unchanged.
-    """
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != len(content):
-            raise OSError(errno.EINVAL, "not a regular file of the expected length", str(path))
-        os.pwrite(fd, content, 0)
-        fsync_fd(fd)
-    finally:
-        os.close(fd)
-
-
 def _copy_attributes(source: str | Path, fd: int) -> None:
     if sys.platform != "linux":
         return

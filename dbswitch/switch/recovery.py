@@ -1,4 +1,7 @@
-"""Finish what a killed run left behind; called under the lock before anything else is read."""
+"""What a killed run left, and how it is finished; called under the lock before anything else is read.
+
+The journal of the env transaction tells which files were written, the record of the switch whether a server had been taken down.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from dbswitch import durable
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.precedence import DEV_FILES
-from dbswitch.errors import EnvFileError, RollbackFailedError
-from dbswitch.switch import switch_record
+from dbswitch.errors import ConfigError, DbswitchError, EnvFileError, RollbackFailedError
+from dbswitch.project.active import active
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
@@ -20,32 +24,58 @@ if TYPE_CHECKING:
 
     from dbswitch.project.discovery import Project
     from dbswitch.switch.reporter import Reporter
-    from dbswitch.switch.switch_record import SwitchRecord
-
 
 JOURNAL = "journal"
+RECORD = "switch.json"
+POOL_RECORD = "pool.json"  # of `dbswitch.pools`, which only a run with `--pool` or one that finds it imports
 
 
-class Recovered(Struct, frozen=True):
-    """What recovery found and did.
+class SwitchRecord(Struct, frozen=True):
+    """A switch that has begun and not ended; holds no value of an env file.
 
     Attributes:
-        killed: the record of a switch that did not end, None where there was none.
-        server_down: it had stopped a running server and not started it again.
+        previous: the target that was active; None when it was none of the known ones.
+        server_down: a running server was going to be stopped; it may have been started again.
     """
 
-    killed: SwitchRecord | None
-    server_down: bool
+    id: str
+    target: str
+    previous: str | None
+    server_down: bool = False
 
 
-POOL_RECORD = (
-    "pool.json"  # of `dbswitch.pools`, which only a run with `--pool` or one that finds this file imports
-)
+def write_record(private_dir: Path, record: SwitchRecord) -> None:
+    """Store the record of the running switch; call it before the step that it announces. Raises ConfigError."""
+    path = private_dir / RECORD
+    try:
+        durable.replace_file(path, msgspec.json.encode(record))
+    except OSError as error:
+        raise ConfigError(
+            "the record of the switch cannot be written",
+            facts=(f"{path}: {error.strerror}",),
+            why="without it a later command could not finish a switch that was killed",
+            fix=f"free disk space and make {private_dir} writable for you, then switch again",
+        ) from error
+
+
+def remove_record(private_dir: Path) -> None:
+    """Remove the record: the switch has ended. If that fails, a later command checks once more."""
+    with contextlib.suppress(OSError):
+        (private_dir / RECORD).unlink()
+        durable.fsync_dir(private_dir)
+
+
+def read_record(private_dir: Path) -> SwitchRecord | None:
+    """Return the record that a killed switch left, or None. The caller knows that no run holds the lock."""
+    try:
+        return msgspec.json.decode(durable.read_regular(private_dir / RECORD), type=SwitchRecord)
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def pending(private_dir: Path) -> bool:
     """Return whether a killed run left anything; cheap, and true as well while another switch is running."""
-    return any(os.path.exists(private_dir / name) for name in (JOURNAL, switch_record.FILE_NAME, POOL_RECORD))  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+    return any(os.path.exists(private_dir / name) for name in (JOURNAL, RECORD, POOL_RECORD))  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
 
 
 def unfinished(private_dir: Path) -> str | None:
@@ -60,26 +90,26 @@ def unfinished(private_dir: Path) -> str | None:
 
         if (text := pool_recovery.unfinished(private_dir)) is not None:
             return text
-    killed = switch_record.read(private_dir)
+    killed = read_record(private_dir)
     where = "A switch" if killed is None else f"A switch to {killed.target}"
     left = []
     if os.path.exists(private_dir / JOURNAL):  # noqa: PTH110 - as above
         left.append("some env files may hold the old values and some the new ones")
     if killed is not None and killed.server_down:
-        left.append("the dev server had been stopped and did not answer again yet")
+        left.append("the dev server was being restarted")
     state = " and ".join(left) or "nothing is half changed"
     return f"{where} was killed: {state}. `dbswitch restart` finishes it."
 
 
-def recover(project: Project, reporter: Reporter) -> Recovered:
-    """Finish a half-done env transaction and say what a killed switch left. Raises RollbackFailedError."""
+def recover(project: Project, reporter: Reporter) -> bool:
+    """Finish a half-done env transaction; return whether a killed switch owes a server. Raises RollbackFailedError."""
     private_dir = project.private_dir
     _sweep_drafts(private_dir)
     if os.path.exists(private_dir / POOL_RECORD):  # noqa: PTH110 - as above
         from dbswitch.switch import pool_recovery
 
         pool_recovery.recover(project, reporter)
-    killed = switch_record.read(private_dir)
+    killed = read_record(private_dir)
     with reporter.phase(Phase.RECOVER) as note:
         try:
             done = transaction.recover(
@@ -90,15 +120,19 @@ def recover(project: Project, reporter: Reporter) -> Recovered:
         if done is not None:
             note.detail = done.text
             reporter.notice("recovered", done.text, "warning")
-    if killed is not None:
-        files = "new" if killed.files_written or done is not None else "previous"
-        reporter.notice(
-            "killed-switch",
-            f"an earlier switch to {killed.target} did not finish; the env files hold the {files} values"
-            + ("; the dev server it had stopped did not answer again yet" if killed.server_down else ""),
-            "warning",
+    if killed is None:
+        return False
+    text = f"an earlier switch to {killed.target} did not finish"
+    with contextlib.suppress(
+        DbswitchError
+    ):  # env files that cannot be read are reported when they are needed
+        text += (
+            f"; the env files hold the values of {active(project, {}).nominal_target or 'no known target'}"
         )
-    return Recovered(killed, killed is not None and killed.server_down)
+    if killed.server_down:
+        text += "; it was restarting the dev server"
+    reporter.notice("killed-switch", text, "warning")
+    return killed.server_down
 
 
 def _sweep_drafts(private_dir: Path) -> None:

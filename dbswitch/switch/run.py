@@ -26,7 +26,6 @@ from dbswitch.switch import (
     own_values,
     project_state,
     recovery,
-    switch_record,
 )
 from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.database_start import probe, probe_or_start
@@ -100,8 +99,8 @@ def _switch(session: Session, request: Request) -> None:
         _dry_run(session, request)
         return
     first = _confirmed(session, request)
-    with session.locked(ending.target) as (lease, recovered):
-        planning = _plan(session, request, server_owed=recovered.server_down)
+    with session.locked(ending.target) as (lease, server_owed):
+        planning = _plan(session, request, server_owed=server_owed)
         plan = planning.plan
         if first is None or plan != first.plan:
             _announce(session, planning, first)
@@ -115,7 +114,7 @@ def _switch(session: Session, request: Request) -> None:
             session,
             planning.observed,
             request.ambient,
-            server_owed=recovered.server_down,
+            server_owed=server_owed,
             take_port=request.take_port,
             edits=plan.edits,
         )
@@ -134,7 +133,7 @@ def _dry_run(session: Session, request: Request) -> None:
     left = recovery.unfinished(project.private_dir) if idle else None
     if left is not None:
         session.reporter.notice("unfinished", left, "warning")
-    killed = switch_record.read(project.private_dir) if idle else None
+    killed = recovery.read_record(project.private_dir) if idle else None
     _announce(session, _plan(session, request, server_owed=killed is not None and killed.server_down))
     session.ending.outcome = Outcome.PLANNED
 

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
     from dbswitch.project.discovery import Project
     from dbswitch.switch.lock_file import Holder, Lease
-    from dbswitch.switch.recovery import Recovered
     from dbswitch.switch.reporter import Reporter
 
 _MARGIN = 10.0  # seconds; for process tables, files, a busy machine
 
 
 @contextmanager
-def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, Recovered]]:
+def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, bool]]:
     """Hold the project's lock for the block, as the newest request; `target` is shown to other runs.
+
+    Yields also whether a killed run owes a server.
 
     Raises BusyError, OvertakenError, ConfigError or RollbackFailedError.
     """
@@ -48,7 +49,7 @@ def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple
 
 
 @contextmanager
-def hold_if_free(project: Project, reporter: Reporter, *, target: str) -> Iterator[Recovered | None]:
+def hold_if_free(project: Project, reporter: Reporter, *, target: str) -> Iterator[bool | None]:
     """Hold the lock for the block unless another run does (then None). Raises as :func:`hold`."""
     with ExitStack() as stack:
         prepare_private_dir(project)

@@ -24,7 +24,6 @@ from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.run_lock import hold_if_free
 from dbswitch.switch.session import carry_out
-from dbswitch.switch.switch_record import RecordFile
 from dbswitch.switch.switch_steps import Apply
 
 BRIEF = 1.0  # seconds
@@ -57,7 +56,7 @@ def start_server(
     """
 
     def body(session: Session) -> None:
-        with session.locked("dev") as (lease, recovered):
+        with session.locked("dev") as (lease, server_owed):
             observed = session.observe()
             session.ending.target = observed.previous or ""
             state = observed.server.state
@@ -65,14 +64,14 @@ def start_server(
                 on = f" on {observed.previous}" if observed.previous is not None else ""
                 session.reporter.notice("already-running", f"Already running{on} at {observed.server.url}")
                 session.ending.outcome = Outcome.UNCHANGED
-                RecordFile(project.private_dir).end()
+                recovery.remove_record(project.private_dir)
                 return
             session.ending.outcome = Outcome.STARTED
             apply = Apply(
                 session,
                 observed,
                 ambient,
-                server_owed=recovered.server_down,
+                server_owed=server_owed,
                 take_port=take_port,
                 extra=extra,
             )
@@ -107,12 +106,12 @@ def restart(
     """Stop the dev server, whatever is left of it, and start it again on the active target."""
 
     def body(session: Session) -> None:
-        with session.locked("restart") as (lease, recovered):
+        with session.locked("restart") as (lease, server_owed):
             # It is stopped in any case, and asking a half-dead one may take seconds.
             observed = session.observe(ask=False)
             session.ending.target = observed.previous or ""
             session.ending.outcome, session.ending.mode = Outcome.RESTARTED, Mode.RESTART.value
-            apply = Apply(session, observed, ambient, server_owed=recovered.server_down, take_port=take_port)
+            apply = Apply(session, observed, ambient, server_owed=server_owed, take_port=take_port)
             lease.check()
 
             # The new server takes two seconds to boot, the database's answer is there long before; probing it first would add to the boot time.
@@ -144,7 +143,9 @@ def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str)
                     "env-files", f"{error.what.rstrip('.')}; the server is stopped anyway", "warning"
                 )
                 observed = project_state.server_alone(project)
-            RecordFile(project.private_dir).end()  # a stop starts no server, not even that of a killed switch
+            recovery.remove_record(
+                project.private_dir
+            )  # a stop starts no server, not even that of a killed switch
             stopped = Apply(session, observed, {}).stop_only()
             session.ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
             if not stopped:
@@ -196,16 +197,16 @@ def repair(
         return None
 
     def body(session: Session) -> None:
-        with hold_if_free(project, session.reporter, target="repair") as recovered:
+        with hold_if_free(project, session.reporter, target="repair") as server_owed:
             session.ending.outcome = (
                 Outcome.UNCHANGED
             )  # another run took the lock in the meantime and finishes it
-            if recovered is None:
+            if server_owed is None:
                 return
             session.ending.outcome = Outcome.REPAIRED
-            if recovered.server_down:
+            if server_owed:
                 _put_server_back(session, ambient)
-            RecordFile(project.private_dir).end()
+            recovery.remove_record(project.private_dir)
 
     return carry_out(project, emit, body, run_id=run_id)
 

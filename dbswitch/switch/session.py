@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from dbswitch.switch.events import Event
     from dbswitch.switch.lock_file import Lease
     from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.recovery import Recovered
 
 
 @dataclass(slots=True)
@@ -68,8 +67,8 @@ class Session:
     interrupts: Interrupts
     ending: PendingResult
 
-    def locked(self, target: str) -> AbstractContextManager[tuple[Lease, Recovered]]:
-        """Hold the lock for the block, after finishing what a killed run left; raises as `hold`."""
+    def locked(self, target: str) -> AbstractContextManager[tuple[Lease, bool]]:
+        """Hold the lock for the block; yields also whether a killed run owes a server. Raises as `hold`."""
         return hold(self.project, self.reporter, target=target)
 
     def observe(self, *, ask: bool = True, verify_later: bool = False) -> Observed:

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.envfiles import effective_values, transaction
-from dbswitch.errors import DbswitchError, EnvFileError, ServerError
+from dbswitch.errors import ConfigError, DbswitchError, EnvFileError, ServerError
 from dbswitch.project import reader_profiles
 from dbswitch.server import environment, log, observation, starting, stopping
 from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.state import ServerState
-from dbswitch.switch import own_command, project_state, rollback
+from dbswitch.switch import own_command, project_state, recovery, rollback
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
-from dbswitch.switch.recovery import JOURNAL
 from dbswitch.switch.rollback import Part, UndoStack
 from dbswitch.switch.start_checks import require_startable, tell_started
-from dbswitch.switch.switch_record import RecordFile, SwitchRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -76,8 +74,9 @@ class Apply:
         self._target = session.ending.target
         self._project = observed.project
         self._spec = observed.spec
-        self._record = RecordFile(observed.project.private_dir)
-        self._journal = observed.project.private_dir / JOURNAL
+        self._private_dir = observed.project.private_dir
+        self._recorded = False
+        self._journal = self._private_dir / recovery.JOURNAL
         self._changes = () if edits is None else project_state.changes(observed, edits)
         self._gone: frozenset[str] = frozenset() if edits is None else edits.gone
         self._take_port = take_port
@@ -101,13 +100,14 @@ class Apply:
             with self._interrupts.rolling_back():
                 self._go_back(cause)
             raise
-        self._record.end()
+        recovery.remove_record(self._private_dir)
 
     def _go_back(self, cause: BaseException) -> None:
         """Roll everything back; return if the caller should see `cause` itself."""
         touched = self.undo.parts
         if not touched:
-            self._record.withdraw()
+            if self._recorded:  # the record of an earlier run is still needed
+                recovery.remove_record(self._private_dir)
             rollback.tell_interruption(cause, (), self.observed.previous)
             return
         as_it_is = rollback.is_told_as_it_is(cause, touched)
@@ -128,7 +128,7 @@ class Apply:
             raise
         finally:
             if not self.undo.parts:
-                self._record.end()
+                recovery.remove_record(self._private_dir)
         rollback.tell_interruption(cause, self.undo.done, self.observed.previous)
         if not as_it_is:
             raise rollback.rolled_back(cause, self.undo.done) from cause
@@ -196,7 +196,6 @@ class Apply:
                 except EnvFileError:
                     self.undo.discard(Part.FILES)  # its promise: every file is as it was
                     raise
-                self._record.note(files_written=True)
             disagreements = effective_values.verify_on_disk(
                 self._project.root, destination.variables, reader_profiles.profiles(self._project), self._gone
             )
@@ -224,14 +223,13 @@ class Apply:
         with reporter.phase(Phase.START) as note:
             with self._interrupts.deferred():
                 running = starting.start(self._spec, clean, port=self._port)
-                self.undo.register(Part.NEW_SERVER, self._stop_new)
+                self.undo.register(Part.NEW_SERVER, self._stop_what_is_left)
             note.detail = f"pid {running.record.pid}, port {running.port}"
         tell_started(self._project, self.reporter, clean)
         meanwhile()
         with reporter.phase(Phase.ANSWER) as note:
             answer = self._wait(running, Phase.ANSWER, on_look)
             note.detail = running.url
-        self._record.note(server_down=False)
         if self.observed.server.processes and not self.observed.server.by_us:
             reporter.notice(
                 "taken-over",
@@ -280,23 +278,22 @@ class Apply:
 
     def _announce(self, *, server_down: bool = False) -> None:
         """Make the next step durable before it is taken, so that a killed run can be finished."""
-        if not self.undo.parts:
-            self._record.begin(
-                SwitchRecord(
-                    self.reporter.run_id, self._target, self.observed.previous, server_down=server_down
-                )
+        if self.undo.parts and not server_down:
+            return
+        before, self._recorded = self._recorded, True  # first: a signal may interrupt the call
+        try:
+            recovery.write_record(
+                self._private_dir,
+                recovery.SwitchRecord(
+                    self.reporter.run_id, self._target, self.observed.previous, server_down
+                ),
             )
-        elif server_down:
-            self._record.announce()
-
-    def _stop_new(self) -> str:
-        self._record.note(server_down=Part.SERVER in self.undo.parts)
-        self._stop_what_is_left()
-        return ""
+        except ConfigError:
+            self._recorded = before
+            raise
 
     def _put_files_back(self) -> str:
         foreign = transaction.roll_back(self._changes, self._journal)
-        self._record.note(files_written=False)
         if not foreign:
             return "the env files hold the previous values again"
         names = ", ".join(path.name for path in foreign)
@@ -313,5 +310,6 @@ class Apply:
         self._wait(running, Phase.ROLLBACK)
         return f"the dev server runs again at {running.url}"
 
-    def _stop_what_is_left(self) -> None:
+    def _stop_what_is_left(self) -> str:
         stopping.stop(self._spec, observation.observe(self._spec, ask=False))
+        return ""

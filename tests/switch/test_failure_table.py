@@ -5,6 +5,7 @@ The effects are fakes that keep the state of one env file and one server.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from dbswitch import durable
 from dbswitch.errors import (
     DatabaseNotReadyError,
     DbswitchError,
@@ -24,13 +26,13 @@ from dbswitch.errors import (
     ServerError,
 )
 from dbswitch.server.state import ServerState
-from dbswitch.switch import run, switch_record, switch_steps as steps
+from dbswitch.switch import run, switch_steps as steps
 from dbswitch.switch.events import Phase, PhaseChanged
 from dbswitch.switch.identity_request import IdentityAnswer
 from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.recovery import RECORD, SwitchRecord, read_record, write_record
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.session import PendingResult
-from dbswitch.switch.switch_record import FILE_NAME, RecordFile, SwitchRecord
 from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:
@@ -238,7 +240,7 @@ def test_a_failure_ends_as_the_table_says(
     assert state_of(world, error) == cell
     # What a later command needs to finish the work is kept exactly where there is work left; `dev` had no server before.
     assert bool(apply.undo.parts) == (error.exit_code == 8)
-    assert (tmp_path / FILE_NAME).exists() == (error.exit_code == 8 and kind != "dev")
+    assert (tmp_path / RECORD).exists() == (error.exit_code == 8 and kind != "dev")
     if error.exit_code == 8:
         assert "`dbswitch restart`" in error.fix
         assert ("some env files" in error.why) == (world.files == "mixed")
@@ -278,7 +280,7 @@ def test_a_run_without_a_failure_takes_nothing_back_and_leaves_no_record(
     assert not world.back
     assert world.files == ("new" if "switch" in kind else "previous")
     assert world.server == ("untouched" if kind == "hot switch" else "new")
-    assert not (tmp_path / FILE_NAME).exists()
+    assert not (tmp_path / RECORD).exists()
 
 
 def test_a_bug_on_the_way_back_of_an_interrupted_run_stays_a_bug(
@@ -302,9 +304,28 @@ def test_a_switch_that_is_overtaken_leaves_the_debt_of_a_killed_one_and_a_server
     execute: Execute, tmp_path: Path
 ) -> None:
     killed = SwitchRecord("earlier", "prod", "local", server_down=True)
-    RecordFile(tmp_path).begin(killed)
+    write_record(tmp_path, killed)
     world = World("restart switch", "overtaken", "")
     error, _ = execute(world, server_owed=True)
     assert isinstance(error, OvertakenError)
     assert (world.files, world.server, world.back) == ("previous", "untouched", False)
-    assert switch_record.read(tmp_path) == killed
+    assert read_record(tmp_path) == killed
+
+
+@pytest.mark.parametrize("kind", ["restart switch", FALLBACK])
+def test_no_server_is_taken_down_that_the_record_does_not_name(
+    execute: Execute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    write = durable.replace_file
+
+    def full(path: Path, content: bytes) -> None:
+        if b'"server_down":true' in content:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(durable, "replace_file", full)
+    world = World(kind, "", "")
+    error, _ = execute(world)
+    assert isinstance(error, DbswitchError)
+    assert (world.files, world.server) == ("previous", "untouched")
+    assert not (tmp_path / RECORD).exists()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Folder
 
-RECORD = {"id": "x", "target": "prod", "previous": None, "server_down": False, "files_written": False}
+RECORD = {"id": "x", "target": "prod", "previous": None, "server_down": False}
 
 
 def state(folder: Folder) -> Path:
