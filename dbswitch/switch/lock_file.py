@@ -41,6 +41,7 @@ class Holder(Struct, frozen=True):
         target: what follows `dbswitch` in words: a target's name, else the command (`stop`, `restart`, `repair` ...).
         since: seconds since the epoch.
         asked: nanoseconds since boot; orders the requests.
+        run: its id; the admin route reads `process`, `host`, `target`, `since` and this from the file.
     """
 
     process: ProcessId
@@ -48,6 +49,7 @@ class Holder(Struct, frozen=True):
     target: str
     since: float
     asked: int = 0
+    run: str = ""
 
     @property
     def pid(self) -> int:
@@ -100,11 +102,11 @@ class Lease:
 class LockRequest:
     """This process's place in the order of requests; one at a time, since fcntl(2) locks belong to the process."""
 
-    def __init__(self, fd: int, target: str) -> None:
+    def __init__(self, fd: int, target: str, run: str = "") -> None:
         self._fd = fd
         fcntl.lockf(fd, fcntl.LOCK_EX, 1)  # byte 0: records are written in the order of their times
         try:
-            self.record = _myself(target)
+            self.record = _myself(target, run)
             _write(fd, self.record)
             fcntl.lockf(fd, fcntl.LOCK_EX, 1, self.record.asked)
         finally:
@@ -136,6 +138,7 @@ def acquire(
     *,
     target: str,
     deadline: float,
+    run: str = "",
     on_wait: Callable[[Holder], None] = lambda _holder: None,
 ) -> Iterator[Lease]:
     """Hold the project's lock for the block; waits for at most `deadline` seconds.
@@ -144,13 +147,14 @@ def acquire(
         state_dir: `.dbswitch`; made where it is missing.
         target: what the run is going to do, shown to other runs.
         deadline: seconds to wait.
+        run: its id, shown to other runs.
         on_wait: called with the holder when waiting begins, and again when the holder is another one.
 
     Raises BusyError, OvertakenError or OSError.
     """
     durable.ensure_state_dir(state_dir)
     with _opened(state_dir / REQUESTS) as requests:
-        request = LockRequest(requests, target)
+        request = LockRequest(requests, target, run)
         with _waited_for(state_dir / FILE_NAME, request, deadline, on_wait) as fd, _named(fd, request.record):
             yield Lease(request, fd, state_dir / FILE_NAME)
 
@@ -235,9 +239,9 @@ def _is_still(fd: int, path: Path) -> bool:
         return False
 
 
-def _myself(target: str) -> Holder:
+def _myself(target: str, run: str = "") -> Holder:
     process = processes.identify(os.getpid()) or ProcessId(os.getpid(), "")
-    return Holder(process, os.uname().nodename, target, time.time(), time.monotonic_ns())
+    return Holder(process, os.uname().nodename, target, time.time(), time.monotonic_ns(), run)
 
 
 @contextlib.contextmanager

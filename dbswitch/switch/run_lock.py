@@ -42,7 +42,11 @@ def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple
         with reporter.phase(Phase.LOCK), _usable(project):
             lease = stack.enter_context(
                 lock_file.acquire(
-                    project.state_dir, target=target, deadline=lock_deadline(project), on_wait=told
+                    project.state_dir,
+                    target=target,
+                    deadline=lock_deadline(project),
+                    run=reporter.run_id,
+                    on_wait=told,
                 )
             )
         yield lease, recovery.recover(project, reporter)

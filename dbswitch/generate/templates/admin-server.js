@@ -258,19 +258,17 @@ function isDead(id, lines) {
     return holder() === undefined && quiet > (held ? QUIET_AFTER_LOCK : QUIET);
 }
 
-/** Who holds the project's lock. The record counts only as long as its process lives. */
+/** Who holds the project's lock (`switch/lock_file.py`). The record counts only as long as its process lives. */
 function holder() {
     const record = parsed(read(".dbswitch", "lock"));
-    if (!Number.isInteger(record?.pid) || record.pid <= 0)
+    const { pid, started } = record?.process ?? {};
+    if (!Number.isInteger(pid) || pid <= 0)
         return undefined;
-    if (record.host === hostname() && !lives(record.pid, record.started))
+    if (record.host === hostname() && !lives(pid, started))
         return undefined;
-    const current = parsed(read(".dbswitch", "switch.json"));
-    // A run that was started in a terminal has no file, and what this route started last may be over.
-    const id = [current?.id, kept.last?.id].find((one) => {
-        const lines = wire(one ?? "");
-        return lines.length > 0 && !isOver(lines);
-    });
+    // A run that was started in a terminal has no file.
+    const lines = wire(String(record.run));
+    const id = lines.length > 0 && !isOver(lines) ? record.run : undefined;
     return { target: String(record.target), since: Number(record.since), id };
 }
 
