@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from dbswitch.check.doctor import doctor_facts as f
+from dbswitch.check.doctor import doctor_facts as f, doctor_rules
 from dbswitch.check.doctor.doctor_facts import (
     Agreement,
-    DatabaseAnswer,
     Distance,
     Facts,
     FileFacts,
@@ -21,16 +21,20 @@ from dbswitch.check.doctor.doctor_facts import (
     agreement,
     distance,
 )
-from dbswitch.check.doctor.doctor_findings import DoctorFinding, FindingId, Level, in_order, worst
+from dbswitch.check.doctor.doctor_findings import DoctorFinding, Level, in_order, worst
 from dbswitch.check.doctor.doctor_report import as_text
 from dbswitch.check.doctor.doctor_rules import judge
 from dbswitch.database.identity import Identity
 from dbswitch.database.migrations import MigrationState
+from dbswitch.database.probe import Ready
 from dbswitch.database.url import DatabaseUrl
+from dbswitch.errors import ConfigError
 from dbswitch.project.generated import GeneratedState
 from dbswitch.server.state import ServerState
+from tests.cli.running import ROOT
 
 PASSWORD = "pa-ss-w0rd"
+_NAMED = re.compile(r"\.(?:found|failed)\(\s*\"([a-z-]+)\"")
 LOCAL = DatabaseUrl.parse(f"postgresql://app:{PASSWORD}@localhost:5432/shop")
 LOCAL_AGAIN = DatabaseUrl.parse(f"postgres://other:{PASSWORD}@127.0.0.1/shop")
 PROD = DatabaseUrl.parse(f"postgresql://app:{PASSWORD}@db.example.com:5432/shop?sslmode=verify-full")
@@ -43,11 +47,11 @@ def who(system: str = "1", started: str = "100", **changes: object) -> Identity:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def answer(identity: Identity, milliseconds: float = 12.0) -> DatabaseAnswer:
-    return DatabaseAnswer(identity, milliseconds, encrypted=False)
+def answer(identity: Identity, latency: float = 0.012) -> Ready:
+    return Ready(identity, 1, latency, (), latency, encrypted=False)
 
 
-DOWN = f.Trouble("connection refused (P1001)", ("masked",), "start the database server")
+DOWN = ConfigError("connection refused (P1001)", facts=("masked",), fix="start the database server")
 MACHINE = MachineFacts(
     node="22.12.0",
     needs=(("next 16.0.7", ">=20.9.0"), ("prisma 7.1.0", "^20.19 || ^22.12 || >=24.0")),
@@ -104,7 +108,7 @@ WELL = Facts(
 )
 
 
-def found(facts: Facts) -> dict[FindingId, Level]:
+def found(facts: Facts) -> dict[str, Level]:
     worse_last = reversed(in_order(judge(facts)))
     return {one.id: one.level for one in worse_last if one.level is not Level.OK}
 
@@ -112,7 +116,7 @@ def found(facts: Facts) -> dict[FindingId, Level]:
 def test_where_all_is_well_every_area_says_so_and_nothing_else_is_found():
     findings = judge(WELL)
     assert {one.level for one in findings} == {Level.OK}
-    assert {one.id.value for one in findings} == {
+    assert {one.id for one in findings} == {
         "versions-fit", "readers-agree", "targets-answer", "migrations-in-step", "server-well", "files-private",
         "generated-current",
     }  # fmt: skip
@@ -256,7 +260,7 @@ READER_CASES = {
         {"schema-ignored": "warning", "no-hot-client": "info"},
     ),
     "an env file that cannot be read": (
-        replace(WELL, readers=(), readers_trouble=f.Trouble(".env is not a regular file")),
+        replace(WELL, readers=(), readers_trouble=ConfigError(".env is not a regular file")),
         {"env-unreadable": "problem"},
     ),
 }  # fmt: skip
@@ -282,11 +286,11 @@ TARGET_CASES = {
     "another one is down": (answers(prod=DOWN), {"target-unreachable": "warning"}),
     "none at all": (replace(WELL, targets=()), {"targets-none": "warning"}),
     "the list cannot be made": (
-        replace(WELL, targets=(), targets_trouble=f.Trouble("two targets have the name `prod`")),
+        replace(WELL, targets=(), targets_trouble=ConfigError("two targets have the name `prod`")),
         {"targets-unreadable": "problem"},
     ),
     "one is broken": (
-        replace(WELL, targets=(*WELL.targets, target("qa", None, trouble=f.Trouble("no URL")))),
+        replace(WELL, targets=(*WELL.targets, target("qa", None, trouble=ConfigError("no URL")))),
         {"target-broken": "problem"},
     ),
     "a read-only standby": (
@@ -295,7 +299,7 @@ TARGET_CASES = {
     "local's database says that it is prod": (
         answers(local=answer(who("1", environment="prod"))), {"marker-contradicts": "problem"},
     ),
-    "slow": (answers(prod=answer(who("2"), 1500.0)), {"target-slow": "info"}),
+    "slow": (answers(prod=answer(who("2"), 1.5)), {"target-slow": "info"}),
     "prod's database under local's name": (
         answers(prod=answer(who("1"))), {"same-database": "problem"},
     ),
@@ -432,7 +436,7 @@ PROJECT_CASES = {
         replace(server(ServerState.READY, pids=(7,), stale=(".env",)), hot_client=False),
         {"server-stale": "warning", "no-hot-client": "info"},
     ),
-    "not to be looked at": (replace(WELL, server=f.Trouble("no dev script")), {"server-unread": "warning"}),
+    "not to be looked at": (replace(WELL, server=ConfigError("no dev script")), {"server-unread": "warning"}),
     "read by all, nothing secret": (one_file(readable=True), {}),
     "read by all, a remote password": (
         one_file(readable=True, secret=True), {"file-readable-by-others": "warning"},
@@ -457,13 +461,20 @@ CASES = {**MACHINES, **READER_CASES, **TARGET_CASES, **MIGRATION_CASES, **{f"pro
 
 @pytest.mark.parametrize(("facts", "wanted"), CASES.values(), ids=CASES)
 def test_exactly_this_is_found(facts, wanted):
-    assert {one.value: level.value for one, level in found(facts).items()} == wanted
+    assert {one: level.value for one, level in found(facts).items()} == wanted
 
 
-def test_every_finding_that_is_not_well_has_a_case():
+def test_every_finding_has_a_case_and_a_line_in_the_guide():
+    guide = (ROOT / "docs" / "how-to" / "doctor.md").read_text(encoding="utf-8").partition("## Findings")[2]
+    listed = {line.split("`")[1] for line in guide.splitlines() if line.startswith("| `")}
     seen = {one for facts, _ in CASES.values() for one in found(facts)}
-    well = {one.id for one in judge(WELL)}
-    assert seen | well == set(FindingId)
+    assert seen | {one.id for one in judge(WELL)} == listed
+    named = {
+        name
+        for path in Path(doctor_rules.__file__).parent.glob("*_rules.py")
+        for name in _NAMED.findall(path.read_text())
+    }
+    assert named <= listed
 
 
 def test_no_password_is_in_any_finding():
@@ -501,14 +512,14 @@ def test_nobody_is_sent_to_a_protected_database():
     readers = tuple(replace(one, targets=()) for one in READERS)
     for order in (WELL.targets, WELL.targets[::-1]):
         unnamed = replace(WELL, readers=readers, targets=order)
-        fixes = {one.fix for one in judge(unnamed) if one.id is FindingId.DATABASE_UNNAMED}
+        fixes = {one.fix for one in judge(unnamed) if one.id == "database-unnamed"}
         assert fixes == {"dbswitch local, or make it a target"}
     only = replace(WELL, readers=readers, targets=tuple(one for one in WELL.targets if one.protected))
-    assert {one.fix for one in judge(only) if one.id is FindingId.DATABASE_UNNAMED} == {"make it a target"}
+    assert {one.fix for one in judge(only) if one.id == "database-unnamed"} == {"make it a target"}
 
 
 def test_every_fact_and_the_fix_have_a_line_of_their_own_in_the_text():
-    facts = answers(local=replace(DOWN, facts=("one", "two")))
+    facts = answers(local=ConfigError(DOWN.what, facts=("one", "two"), fix=DOWN.fix))
     text = as_text(facts, judge(facts), colour=False, width=None)
     assert (
         "target-unreachable\n           one\n           two\n         fix: start the database server\n"
@@ -517,7 +528,7 @@ def test_every_fact_and_the_fix_have_a_line_of_their_own_in_the_text():
 
 
 def test_the_worst_comes_first_and_gives_the_level():
-    several = tuple(DoctorFinding(FindingId.URL_NOTE, level, level.value) for level in Level)
+    several = tuple(DoctorFinding("url-note", level, level.value) for level in Level)
     assert [one.level for one in in_order(several)] == list(Level)[::-1]
     assert worst(several) is Level.PROBLEM
     assert worst(()) is Level.OK

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from dbswitch.check.url_kinds import is_private_host
 from dbswitch.database.place import place_of
+from dbswitch.database.probe import Ready
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,19 +29,6 @@ PRISMA_CLI = "Prisma CLI"
 STUDIO = "Prisma Studio"
 SHELL = "shell"
 RUNNING = "running server"
-
-
-class Trouble(Struct, frozen=True):
-    """Why something could not be inspected: the parts of an error that a finding shows."""
-
-    what: str
-    facts: tuple[str, ...] = ()
-    fix: str = ""
-
-    @classmethod
-    def of(cls, error: DbswitchError) -> Trouble:
-        """Return the trouble that an error describes."""
-        return cls(error.what, error.facts, error.fix)
 
 
 class Version(Struct, frozen=True):
@@ -75,9 +63,7 @@ class ReaderFacts(Struct, frozen=True):
 
     reader: str
     variable: str  # the one that this reader takes its URL from
-    url: DatabaseUrl | None = (
-        None  # None where it gets none, or none that can be used (`unusable` then says why)
-    )
+    url: DatabaseUrl | None = None  # None where it gets none that can be used; `unusable` may say why
     unusable: str = ""
     targets: tuple[str, ...] = ()  # those that have this URL
     source: str | None = None  # the file, or "process environment"
@@ -93,15 +79,6 @@ class ForeignVariable(Struct, frozen=True):
     on: str
 
 
-class DatabaseAnswer(Struct, frozen=True):
-    """A database that answered; `milliseconds` for login and one query."""
-
-    identity: Identity
-    milliseconds: float
-    encrypted: bool
-    notices: tuple[str, ...] = ()
-
-
 class TargetFacts(Struct, frozen=True):
     """One target."""
 
@@ -110,14 +87,12 @@ class TargetFacts(Struct, frozen=True):
     source: str
     urls: tuple[tuple[str, DatabaseUrl], ...] = ()  # variable and URL, the one that the app uses first
     notes: tuple[str, ...] = ()
-    trouble: Trouble | None = None  # why it could not be resolved
+    trouble: DbswitchError | None = None  # why it could not be resolved
     skipped: bool = False  # it has a command, which was not run
     start: str = ""  # the command that starts its database; empty where there is none
     aliases: tuple[str, ...] = ()
     tunnel: str | None = None  # who listens at its local port, where that is a tunnel
-    migrations: MigrationState | Trouble | None = (
-        None  # compared with the project's; None where that was not done
-    )
+    migrations: MigrationState | DbswitchError | None = None  # compared with the project's, if that was done
 
     @property
     def url(self) -> DatabaseUrl | None:
@@ -176,18 +151,18 @@ class GeneratedFacts(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True):
-    """All facts. A `Trouble` replaces a part that could not be inspected."""
+    """All facts. A `DbswitchError` replaces a part that could not be inspected."""
 
     root: Path
     machine: MachineFacts = field(default_factory=MachineFacts)
     readers: tuple[ReaderFacts, ...] = ()
-    readers_trouble: Trouble | None = None
+    readers_trouble: DbswitchError | None = None
     foreign: tuple[ForeignVariable, ...] = ()
     targets: tuple[TargetFacts, ...] = ()
-    targets_trouble: Trouble | None = None
+    targets_trouble: DbswitchError | None = None
     target_example: str = ""  # how two targets are written into an env file
-    answers: Mapping[DatabaseUrl, DatabaseAnswer | Trouble] = field(default_factory=dict)
-    server: ServerView | Trouble | None = None
+    answers: Mapping[DatabaseUrl, Ready | DbswitchError] = field(default_factory=dict)
+    server: ServerView | DbswitchError | None = None
     files: tuple[FileFacts, ...] = ()
     generated: tuple[GeneratedFacts, ...] = ()
     hot_client: bool = False
@@ -212,7 +187,7 @@ class Facts(Struct, frozen=True):
     def identity(self, url: DatabaseUrl | None) -> Identity | None:
         """Return the identity that answered."""
         found = None if url is None else self.answers.get(url)
-        return found.identity if isinstance(found, DatabaseAnswer) else None
+        return found.identity if isinstance(found, Ready) else None
 
 
 class Agreement(StrEnum):

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from dbswitch.check.doctor.doctor_facts import Agreement, DatabaseAnswer, ServerView, Trouble, agreement
-from dbswitch.check.doctor.doctor_findings import Level, in_order, worst
+from dbswitch.check.doctor.doctor_facts import Agreement, ServerView, agreement
+from dbswitch.check.doctor.doctor_findings import INFO, PROBLEM, WARNING, Level, in_order, worst
 from dbswitch.check.report_formats import printable
+from dbswitch.database.migrations import MigrationState
+from dbswitch.database.probe import Ready
 from dbswitch.database.tls import libpq_view, node_view
+from dbswitch.errors import DbswitchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rich.table import Table
     from rich.text import Text
 
     from dbswitch.check.doctor.doctor_facts import Facts, TargetFacts
@@ -35,7 +38,7 @@ _Cell = str | tuple[str, str]  # a text, or a text and its style
 
 def is_failing(findings: Sequence[DoctorFinding]) -> bool:
     """Return whether a finding makes the exit code 1."""
-    return worst(tuple(findings)).rank >= Level.WARNING.rank
+    return worst(tuple(findings)).rank >= WARNING.rank
 
 
 def as_json(facts: Facts, findings: tuple[DoctorFinding, ...]) -> str:
@@ -49,7 +52,7 @@ def as_json(facts: Facts, findings: tuple[DoctorFinding, ...]) -> str:
         "versions": facts.machine.versions,
         "readers": [
             _fields(row, "reader", "variable", "source", "shadowed")
-            | {"target": next(iter(row.targets), None), "database": _shown(row.url)}
+            | {"target": next(iter(row.targets), None), "database": row.url and str(row.url)}
             | {"agreement": agreement(facts, row)}
             for row in facts.readers
         ],
@@ -75,29 +78,23 @@ def _fields(value: msgspec.Struct, *names: str) -> dict[str, Any]:
     return {name: getattr(value, name) for name in names}
 
 
-def _shown(text: object) -> str | None:
-    return None if text is None else str(text)
-
-
 def _target(facts: Facts, target: TargetFacts) -> dict[str, Any]:
     url, state = target.url, target.migrations
     reply = facts.answers.get(url) if url is not None else None
-    answer = reply if isinstance(reply, DatabaseAnswer) else None
-    trouble = target.trouble or (reply if isinstance(reply, Trouble) else None)
-    migrations = None
-    if state is not None and not isinstance(state, Trouble):
-        migrations = _fields(state, "pending", "rolled_back", "failed", "edited", "missing")
+    answer = reply if isinstance(reply, Ready) else None
+    trouble = target.trouble or (reply if isinstance(reply, DbswitchError) else None)
+    names = ("pending", "rolled_back", "failed", "edited", "missing")
     return _fields(target, "name", "protected", "source") | {
         "active": target.name in facts.active,
-        "database": _shown(url),
-        "reachable": answer is not None if reply is not None else None,
-        "milliseconds": round(answer.milliseconds, 1) if answer is not None else None,
-        "encrypted": answer.encrypted if answer is not None else None,
+        "database": url and str(url),
+        "reachable": reply and answer is not None,
+        "milliseconds": answer and round(answer.latency * 1000, 1),
+        "encrypted": answer and answer.encrypted,
         "identity": answer.identity.to_json() if answer is not None else {},
-        "tls_libpq": _shown(url and libpq_view(url)),
-        "tls_node": _shown(url and node_view(url)),
-        "migrations": migrations,
-        "trouble": trouble.what if trouble is not None else None,
+        "tls_libpq": url and str(libpq_view(url)),
+        "tls_node": url and str(node_view(url)),
+        "migrations": _fields(state, *names) if isinstance(state, MigrationState) else None,
+        "trouble": trouble and trouble.what,
     }
 
 
@@ -123,24 +120,26 @@ def as_text(
         markup=False,
         emoji=False,
     )
-    for title, table in _tables(facts) if tables else ():
-        console.print(_text((title, "bold")), table, "", sep="\n")
+    for title, heads, rows in _tables(facts) if tables else ():
+        if cells := [[_text(cell) for cell in row] for row in rows]:
+            table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")
+            for row in cells:
+                table.add_row(*row)
+            console.print(_text((title, "bold")), table, "", sep="\n")
     listed = Table.grid(padding=(0, 2, 0, 0))
     for one in in_order(findings):
-        if tables or one.level.rank >= Level.WARNING.rank:
+        if tables or one.level.rank >= WARNING.rank:
             lines = [
                 _text(f"{one.what}  ", (one.id, "dim")),
                 *(_text((f"  {fact}", "dim")) for fact in one.facts),
             ]
-            if one.fix:
-                lines.append(_text(("fix: ", "dim"), one.fix))
+            lines += [_text(("fix: ", "dim"), one.fix)] if one.fix else []
             listed.add_row(_text((one.level, _STYLES[one.level])), Text("\n").join(lines))
     console.print(listed)
-    counts = {level: sum(one.level is level for one in findings) for level in Level}
-    words = {Level.PROBLEM: "problem", Level.WARNING: "warning", Level.INFO: "note"}
+    counts = Counter(one.level for one in findings)
     parts = [
         f"{counts[level]} {word}{'' if counts[level] == 1 else 's'}"
-        for level, word in words.items()
+        for level, word in ((PROBLEM, "problem"), (WARNING, "warning"), (INFO, "note"))
         if counts[level]
     ]
     summary = f"dbswitch doctor: {', '.join(parts) or 'all well'} ({facts.seconds:.1f} s)"
@@ -155,44 +154,21 @@ def _text(*parts: _Cell) -> Text:
     return Text.assemble(*((printable(text), style) for text, style in pairs), overflow="fold")
 
 
-def _tables(facts: Facts) -> Iterator[tuple[str, Table]]:
+def _tables(facts: Facts) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[_Cell, ...]]]]:
+    """Yield title, heads and rows of each table."""
+    versions = facts.machine.versions
     yield (
         "versions",
-        _table(
-            (),
-            (
-                (one.name, one.version or ("-", "yellow"), (one.source, "dim"))
-                for one in facts.machine.versions
-            ),
-        ),
+        (),
+        ((one.name, one.version or ("-", "yellow"), (one.source, "dim")) for one in versions),
     )
-    if facts.readers:
-        heads = ("reader", "target", "database", "variable", "from")
-        yield "which database each reader would use", _table(heads, _readers(facts))
-    if facts.targets:
-        yield "targets", _table(("target", "answer", "server", "database", ""), _targets(facts))
-        yield (
-            "TLS and migrations",
-            _table(("target", "libpq", "node-postgres", "seen", "migrations"), _tls(facts)),
-        )
-    if isinstance(facts.server, ServerView):
-        yield "server", _table((), _server(facts.server))
-    if facts.files:
-        yield "files", _table(("file", "mode", "owner", "others", "git"), _files(facts))
-    if facts.generated:
-        yield (
-            "generated files",
-            _table((), ((one.path, (one.kind, "dim"), one.state) for one in facts.generated)),
-        )
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[_Cell, ...]]) -> Table:
-    from rich.table import Table
-
-    table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")
-    for row in rows:
-        table.add_row(*(_text(cell) for cell in row))
-    return table
+    heads = ("reader", "target", "database", "variable", "from")
+    yield "which database each reader would use", heads, _readers(facts)
+    yield "targets", ("target", "answer", "server", "database", ""), _targets(facts)
+    yield "TLS and migrations", ("target", "libpq", "node-postgres", "seen", "migrations"), _tls(facts)
+    yield "server", (), _server(facts.server) if isinstance(facts.server, ServerView) else ()
+    yield "files", ("file", "mode", "owner", "others", "git"), _files(facts)
+    yield "generated files", (), ((one.path, (one.kind, "dim"), one.state) for one in facts.generated)
 
 
 def _readers(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
@@ -211,11 +187,11 @@ def _targets(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
         if target.url is None:
             why = "its command was not run" if target.skipped else "cannot be used"
             yield name, ("-", "dim"), "", (why, "yellow"), ""
-        elif isinstance(answer, DatabaseAnswer):
+        elif isinstance(answer, Ready):
             server = f"PostgreSQL {answer.identity.server_version.split()[0]}"
             if answer.identity.system_identifier is not None:
                 server += f", system {answer.identity.system_identifier}"
-            yield name, (f"{answer.milliseconds:.0f} ms", "green"), server, str(target.url), active
+            yield name, (f"{answer.latency * 1000:.0f} ms", "green"), server, str(target.url), active
         else:
             yield name, ("no", "bold red"), "", str(target.url), active
 
@@ -224,9 +200,8 @@ def _tls(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
     for target in facts.targets:
         if (url := target.url) is not None:
             answer = facts.answers.get(url)
-            seen = (
-                ("encrypted" if answer.encrypted else "plain") if isinstance(answer, DatabaseAnswer) else "-"
-            )
+            encrypted = "encrypted" if isinstance(answer, Ready) and answer.encrypted else "plain"
+            seen = encrypted if isinstance(answer, Ready) else "-"
             yield target.name, str(libpq_view(url)), str(node_view(url)), seen, _migrations(target)
 
 
@@ -234,15 +209,15 @@ def _migrations(target: TargetFacts) -> _Cell:
     state = target.migrations
     if state is None:
         return ("-", "dim")
-    if isinstance(state, Trouble):
+    if isinstance(state, DbswitchError):
         return ("could not be compared", "yellow")
-    names = {
-        "failed": state.failed,
-        "edited": state.edited,
-        "pending": state.pending,
-        "unknown here": state.missing,
-    }
-    words = ", ".join(f"{len(one)} {word}" for word, one in names.items() if one)
+    kinds = (
+        (state.failed, "failed"),
+        (state.edited, "edited"),
+        (state.pending, "pending"),
+        (state.missing, "unknown here"),
+    )
+    words = ", ".join(f"{len(names)} {word}" for names, word in kinds if names)
     return (words, "bold red" if state.failed else "yellow") if words else ("in step", "green")
 
 
@@ -269,10 +244,5 @@ def _files(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
         if file.private_place and "/" in file.name and not rights:
             continue  # covered by the finding about the folder
         others: _Cell = (rights or "nothing", "yellow" if file.writable else "")
-        yield (
-            file.name,
-            f"{file.mode:04o}",
-            (file.owner, "dim"),
-            others,
-            ("tracked" if file.tracked else "", "yellow"),
-        )
+        git = ("tracked" if file.tracked else "", "yellow")
+        yield file.name, f"{file.mode:04o}", (file.owner, "dim"), others, git

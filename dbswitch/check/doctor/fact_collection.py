@@ -5,29 +5,35 @@ from __future__ import annotations
 import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec.structs import replace
 
-from dbswitch.check.doctor import installed_versions, reader_databases, server_and_files
-from dbswitch.check.doctor.doctor_facts import DatabaseAnswer, Facts, TargetFacts, Trouble
+from dbswitch.check.doctor import doctor_facts as f, installed_versions, server_and_files
 from dbswitch.database.failures import AttemptError, Failure, explain
 from dbswitch.database.migrations import read_scripts
+from dbswitch.database.place import place_in, place_of
 from dbswitch.database.probe import ask_once
 from dbswitch.database.tls import advice
-from dbswitch.database.url import DatabaseUrl
-from dbswitch.errors import DbswitchError, UrlError
+from dbswitch.database.url import DatabaseUrl, same_url
+from dbswitch.envfiles.effective_values import read_env_files
+from dbswitch.envfiles.precedence import Reader, ReaderProfile, effective
+from dbswitch.errors import DatabaseNotReadyError, DbswitchError, UrlError
 from dbswitch.project import generated
+from dbswitch.project.active import active
 from dbswitch.project.prisma import migrations_folder
+from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.targets import list_targets, resolve_ref
 from dbswitch.server.command_lines import masked_text
 from dbswitch.server.ports import listeners
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from dbswitch.database.migrations import MigrationState
+    from dbswitch.database.probe import Ready
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
     from dbswitch.project.targets import Target
@@ -41,75 +47,61 @@ _TUNNELS: Final = frozenset(
 )  # fmt: skip
 
 
-def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = False) -> Facts:
+def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = False) -> f.Facts:
     """Return all facts about `project` as seen with the process environment `ambient`.
 
-    A part that cannot be inspected is replaced by a `Trouble`.
+    A part that cannot be inspected is replaced by the error.
     """
     began = time.monotonic()
+    folder = migrations_folder(project.root, project.prisma)
+    scripts = _or_error(lambda: read_scripts(folder)) if folder is not None else None
+    replies: dict[DatabaseUrl, Future[Ready | DbswitchError]] = {}
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="dbswitch-doctor") as pool:
         node, manager = (
             pool.submit(installed_versions.program_version, name, DEADLINE)
             for name in ("node", project.package_manager)
         )
-        server = pool.submit(_or_trouble, lambda: server_and_files.look_at_server(project, ambient))
-        refs = _or_trouble(lambda: list_targets(project))
-        asked = [
-            pool.submit(_resolve, project, ref, ambient, run_commands=run_commands)
-            for ref in (() if isinstance(refs, Trouble) else refs)
-        ]
-        resolved = [one.result() for one in asked]
-        known = [target for target, _ in resolved if target is not None]
-        # Without the running server first: its row needs the server looked at, the databases need not wait for that.
-        rows = _or_trouble(lambda: reader_databases.read_readers(project, known, ambient, None))
-        migrations = migrations_folder(project.root, project.prisma)
-        wanted: dict[DatabaseUrl, Path | None] = {}
-        for _, facts in resolved:
-            through = _migrating_url(project, facts)
-            for _, url in facts.urls:
-                wanted[url] = migrations if url == through else wanted.get(url)
-        for row in () if isinstance(rows, Trouble) else rows:
-            if row.url is not None:
-                wanted.setdefault(row.url, None)
-        replies = {url: pool.submit(_ask_both, url, folder) for url, folder in wanted.items()}
-        local = [
-            facts.url for _, facts in resolved if facts.url and facts.url.is_local and not facts.url.is_socket
-        ]
-        tunnels = {url.port: pool.submit(_tunnel_at, url.port) for url in local}
-        files = server_and_files.look_at_files(project)
-        written = server_and_files.look_at_generated(project)
+        server = pool.submit(_or_error, partial(server_and_files.look_at_server, project, ambient))
+        refs = _or_error(lambda: list_targets(project))
+        resolve = partial(_resolve, project, ambient=ambient, run_commands=run_commands)
+        resolved = list(pool.map(resolve, () if isinstance(refs, DbswitchError) else refs))
+        migrating = {facts.name: _migrating_url(project, facts) for _, facts in resolved}
+        for url in dict.fromkeys(url for _, facts in resolved for _, url in facts.urls):
+            compared = scripts if url in migrating.values() and isinstance(scripts, dict) else None
+            replies[url] = pool.submit(ask, url, scripts=compared)
         seen = server.result()
-        if not isinstance(seen, Trouble) and seen[1] is not None:
-            rows = _or_trouble(lambda: reader_databases.read_readers(project, known, ambient, seen[1]))
-            for row in () if isinstance(rows, Trouble) else rows:
-                if row.url is not None and row.url not in replies:
-                    replies[row.url] = pool.submit(_ask_both, row.url, None)
+        launched_with = None if isinstance(seen, DbswitchError) else seen[1]
+        known = [target for target, _ in resolved if target is not None]
+        rows = _or_error(lambda: _readers(project, known, ambient, launched_with))
+        for row in () if isinstance(rows, DbswitchError) else rows:
+            if row.url is not None and row.url not in replies:
+                replies[row.url] = pool.submit(ask, row.url)
         machine = installed_versions.read_machine(project, node.result(), manager.result(), ambient)
+    answers = {url: reply.result() for url, reply in replies.items()}
     found = generated.find(project)
-    foreign = _or_trouble(lambda: reader_databases.foreign_variables(project, ambient))
-    return Facts(
+    foreign = _or_error(lambda: _foreign_variables(project, ambient))
+    return f.Facts(
         root=project.root,
         machine=machine,
-        readers=() if isinstance(rows, Trouble) else rows,
-        readers_trouble=rows if isinstance(rows, Trouble) else None,
-        foreign=() if isinstance(foreign, Trouble) else foreign,
+        readers=() if isinstance(rows, DbswitchError) else rows,
+        readers_trouble=rows if isinstance(rows, DbswitchError) else None,
+        foreign=() if isinstance(foreign, DbswitchError) else foreign,
         targets=tuple(
             replace(
                 facts,
-                tunnel=tunnels[facts.url.port].result() if facts.url in local else None,
-                migrations=replies[through].result()[1] if through is not None else None,
+                tunnel=_tunnel_at(facts.url),
+                migrations=scripts if isinstance(scripts, DbswitchError) else _migrations(through, answers),
             )
-            if facts.url is not None
+            if facts.url is not None and (through := migrating[facts.name]) is not None
             else facts
             for _, facts in resolved
-            for through in (_migrating_url(project, facts),)
         ),
-        targets_trouble=refs if isinstance(refs, Trouble) else None,
+        targets_trouble=refs if isinstance(refs, DbswitchError) else None,
         target_example=project.target_example,
-        answers={url: reply.result()[0] for url, reply in replies.items()},
-        server=seen if isinstance(seen, Trouble) else seen[0],
-        files=files,
-        generated=written,
+        answers=answers,
+        server=seen if isinstance(seen, DbswitchError) else seen[0],
+        files=server_and_files.look_at_files(project),
+        generated=server_and_files.look_at_generated(project, found),
         hot_client=found.client is not None,
         identity_route=found.identity_path is not None or project.config.verify.path is not None,
         notices=project.notices,
@@ -117,24 +109,23 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
     )
 
 
-def _or_trouble(body: Callable[[], T]) -> T | Trouble:
+def _or_error(body: Callable[[], T]) -> T | DbswitchError:
     try:
         return body()
     except DbswitchError as error:
-        return Trouble.of(error)
+        return error
 
 
 def _resolve(
-    project: Project, ref: TargetRef, ambient: Mapping[str, str], *, run_commands: bool
-) -> tuple[Target | None, TargetFacts]:
+    project: Project, ref: TargetRef, *, ambient: Mapping[str, str], run_commands: bool
+) -> tuple[Target | None, f.TargetFacts]:
     """Return a target with its values and what is known about it so far; a `command` runs only on request."""
     if ref.runs_command and not run_commands:
-        return None, TargetFacts(ref.name, ref.protected, ref.source, skipped=True)
-    try:
-        target = resolve_ref(project, ref, ambient=ambient)
-    except DbswitchError as error:
-        return None, TargetFacts(ref.name, ref.protected, ref.source, trouble=Trouble.of(error))
-    return target, TargetFacts(
+        return None, f.TargetFacts(ref.name, ref.protected, ref.source, skipped=True)
+    target = _or_error(lambda: resolve_ref(project, ref, ambient=ambient))
+    if isinstance(target, DbswitchError):
+        return None, f.TargetFacts(ref.name, ref.protected, ref.source, trouble=target)
+    return target, f.TargetFacts(
         name=target.name,
         protected=target.protected,
         source=target.source,
@@ -157,40 +148,99 @@ def _urls(project: Project, target: Target) -> tuple[tuple[str, DatabaseUrl], ..
     return tuple(found.items())
 
 
-def _migrating_url(project: Project, target: TargetFacts) -> DatabaseUrl | None:
+def _migrating_url(project: Project, target: f.TargetFacts) -> DatabaseUrl | None:
     """Return the URL through which the Prisma CLI would migrate this target."""
     urls = dict(target.urls)
     return next((urls[key] for key in project.cli_variables if key in urls), target.url)
 
 
 def ask(
-    url: DatabaseUrl, seconds: float = DEADLINE, *, scripts: Mapping[str, bytes] | None = None
-) -> tuple[DatabaseAnswer | Trouble, MigrationState | Trouble | None]:
+    url: DatabaseUrl, seconds: float = DEADLINE, scripts: Mapping[str, bytes] | None = None
+) -> Ready | DbswitchError:
     """Log in and query the identity, in one attempt of at most `seconds`."""
     try:
-        ready = ask_once(url, seconds, scripts)
+        return ask_once(url, seconds, scripts)
     except AttemptError as error:
         kind, told = error.failure.kind, explain(error.failure, str(url))
         what = f"{kind.text} ({kind.prisma_code})" if kind.retry else told.what
-        return Trouble(what, told.facts, told.fix), None
-    state = ready.migrations
-    compared = Trouble.of(explain(state, str(url))) if isinstance(state, Failure) else state
-    return DatabaseAnswer(ready.identity, ready.latency * 1000, ready.encrypted, ready.notices), compared
+        return DatabaseNotReadyError(what, facts=told.facts, fix=told.fix)
 
 
-def _ask_both(
-    url: DatabaseUrl, migrations: Path | None
-) -> tuple[DatabaseAnswer | Trouble, MigrationState | Trouble | None]:
-    scripts = _or_trouble(lambda: read_scripts(migrations)) if migrations is not None else None
-    if isinstance(scripts, Trouble):
-        return ask(url)[0], scripts
-    return ask(url, scripts=scripts)
+def _migrations(
+    url: DatabaseUrl, answers: Mapping[DatabaseUrl, Ready | DbswitchError]
+) -> MigrationState | DbswitchError | None:
+    answer = answers[url]
+    state = None if isinstance(answer, DbswitchError) else answer.migrations
+    return explain(state, str(url)) if isinstance(state, Failure) else state
 
 
-def _tunnel_at(port: int) -> str | None:
-    """Return a line about the program at a local port, if it forwards to another machine."""
-    for one in listeners((port,))[port]:
+def _tunnel_at(url: DatabaseUrl) -> str | None:
+    """Return a line about the program at the URL's local port, if it forwards to another machine."""
+    for one in listeners((url.port,))[url.port] if url.is_local and not url.is_socket else ():
         program = one.command.partition(" ")[0].rpartition("/")[2].rstrip(":")
         if program in _TUNNELS:
             return one.describe()
     return None
+
+
+def _readers(
+    project: Project,
+    targets: Sequence[Target],
+    ambient: Mapping[str, str],
+    launched_with: Mapping[str, str] | None,
+) -> tuple[f.ReaderFacts, ...]:
+    """Return a row for each reader; `launched_with`: the running server's environment, if any. Raises EnvFileError."""
+    profiles = {one.reader: one for one in all_profiles(project)}
+    names = dict.fromkeys(name for profile in profiles.values() for name in profile.files)
+    files = read_env_files(project.root, tuple(names))
+    own = (project.primary_variable,)
+    rows = (
+        (f.NEXT_DEV, Reader.NEXT_DEV, own, ambient),
+        (f.RUNNING, Reader.NEXT_DEV, own, launched_with),
+        (f.NEXT_START, Reader.NEXT_START, own, ambient),
+        (f.PRISMA_CLI, Reader.PRISMA, project.cli_variables, ambient),
+        (f.STUDIO, Reader.PRISMA, project.studio_variables, ambient),
+        (f.SHELL, Reader.SHELL, own, ambient),
+    )
+    return tuple(
+        _row(name, profiles[reader], variables, environment, files, targets)
+        for name, reader, variables, environment in rows
+        if reader in profiles and environment is not None
+    )
+
+
+def _row(
+    name: str,
+    profile: ReaderProfile,
+    variables: Sequence[str],
+    environment: Mapping[str, str],
+    files: Mapping[str, bytes],
+    targets: Sequence[Target],
+) -> f.ReaderFacts:
+    found = [effective(key, profile, files, environment) for key in variables]
+    chosen = next((one for one in found if one.value), found[0])
+    key, value = chosen.key, chosen.value
+    url, unusable = None, ""
+    try:
+        url = DatabaseUrl.parse(value, name=key) if value else None
+    except UrlError as error:
+        unusable = error.what
+    named = tuple(one.name for one in targets if value and url is not None and _has(one, key, value))
+    return f.ReaderFacts(name, key, url, unusable, named, chosen.source, chosen.shadowed)
+
+
+def _has(target: Target, key: str, value: str) -> bool:
+    own = target.variables.get(key)
+    # DIRECT_URL of a target that sets DATABASE_URL only: the same database is the same target.
+    return place_in(value) == place_of(target.url) if own is None else same_url(value, own)
+
+
+def _foreign_variables(project: Project, ambient: Mapping[str, str]) -> tuple[f.ForeignVariable, ...]:
+    """Return the variables that readers get from a target that they are not on."""
+    # `next start` reads the files of production on purpose, and the shell is judged by its own finding.
+    return tuple(
+        f.ForeignVariable(state.reader.value, variable, owner, state.target)
+        for state in active(project, ambient).readers
+        if state.target is not None
+        for variable, owner in state.foreign
+    )

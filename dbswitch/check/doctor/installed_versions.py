@@ -69,26 +69,32 @@ def read_machine(
     project: Project, node: str | None, manager: str | None, ambient: Mapping[str, str]
 ) -> MachineFacts:
     """Return the known versions, given those that Node and the package manager reported."""
+    from psycopg import pq
+
     wanted = project.manifest.dependencies
     manifests = {package: _installed_manifest(project.root, package) for package in _SHOWN}
     installed = {
         package: one["version"] for package, one in manifests.items() if isinstance(one.get("version"), str)
     }
     own = _json(project.root / "package.json")
+    pinned = own.get("packageManager")
+    chosen = f"chosen by {project.packages.manager_source}"
+    if isinstance(pinned, str):
+        chosen = f"package.json asks for {pinned.partition('+')[0]}"
+    libpq, name = pq.version(), project.package_manager
+    versions = [
+        Version("dbswitch", __version__, f"Python {platform.python_version()}"),
+        Version("libpq", f"{libpq // 10000}.{libpq % 10000}", "used for probes"),
+        Version("Node.js", node, _where("node")),
+        Version(name, manager, f"{_where(name)}; {chosen}"),
+    ]
+    for package, shown in _SHOWN.items():
+        if package in installed or package in wanted:
+            source = f", package.json asks for {wanted[package]}" if package in wanted else ""
+            versions.append(Version(shown, installed.get(package), f"{package}{source}"))
     asking = {f"{name} {installed[name]}": manifests[name] for name in _ASKING_FOR_NODE if name in installed}
     return MachineFacts(
-        versions=(
-            *_programs(project, node, manager, own.get("packageManager")),
-            *(
-                Version(
-                    name,
-                    installed.get(package),
-                    f"{package}, package.json asks for {wanted[package]}" if package in wanted else package,
-                )
-                for package, name in _SHOWN.items()
-                if package in installed or package in wanted
-            ),
-        ),
+        versions=tuple(versions),
         node=node,
         needs=tuple(
             (who, need) for who, one in {**asking, "package.json": own}.items() if (need := _engine(one))
@@ -104,22 +110,6 @@ def read_machine(
         accelerate="@prisma/extension-accelerate" in wanted,
         node_env=ambient.get("NODE_ENV") or None,
         inside_next="__NEXT_PROCESSED_ENV" in ambient,
-    )
-
-
-def _programs(project: Project, node: str | None, manager: str | None, pinned: object) -> tuple[Version, ...]:
-    from psycopg import pq
-
-    chosen = f"chosen by {project.packages.manager_source}"
-    if isinstance(pinned, str):
-        chosen = f"package.json asks for {pinned.partition('+')[0]}"
-    number = pq.version()
-    name = project.package_manager
-    return (
-        Version("dbswitch", __version__, f"Python {platform.python_version()}"),
-        Version("libpq", f"{number // 10000}.{number % 10000}", "used for probes"),
-        Version("Node.js", node, _where("node")),
-        Version(name, manager, f"{_where(name)}; {chosen}"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import stat
@@ -11,18 +12,18 @@ from msgspec.structs import replace
 
 from dbswitch import durable
 from dbswitch.check.doctor.doctor_facts import FileFacts, GeneratedFacts, NextLock, ServerView
-from dbswitch.check.doctor.reader_databases import env_file_names
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.envfiles import readers
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import UrlError
 from dbswitch.project import generated
+from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.server_spec import build
 from dbswitch.server import nextjs
 from dbswitch.server.observation import changed_since_start, observe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from dbswitch.project.discovery import Project
@@ -39,26 +40,24 @@ def look_at_server(
     spec = build(project, ambient)
     spec = replace(spec, limits=replace(spec.limits, ask=_ASK))
     seen = observe(spec)
-    own = {one.process.pid for one in seen.processes}
+    pids = tuple(one.process.pid for one in seen.processes)
     lock = nextjs.lock_path(spec.dist_dir)
-    holders = nextjs.lock_holders(lock)
+    env_files = [project.root / name for name in DEV_FILES]
     view = ServerView(
         state=seen.state,
         port=seen.port or spec.port,
         port_explicit=spec.port_explicit,
         url=seen.url,
-        pids=tuple(one.process.pid for one in seen.processes),
+        pids=pids,
         by_us=seen.by_us,
         listening=tuple(sorted(seen.listening)),
         watched=spec.watched_ports(seen.port),
         foreign=tuple((one.port, one.describe()) for one in seen.foreign),
         hidden=seen.hidden,
         next_lock=_next_lock(lock),
-        lock_holders=tuple(sorted(holders - own)),
-        stale=tuple(
-            path.name for path in changed_since_start(seen, [project.root / name for name in DEV_FILES])
-        ),
-        switch=_switch(project.state_dir),
+        lock_holders=tuple(sorted(nextjs.lock_holders(lock).difference(pids))),
+        stale=tuple(path.name for path in changed_since_start(seen, env_files)),
+        switch=_switch(project.state_dir / _SWITCH_LOCK),
         unfinished=any(os.path.lexists(project.private_dir / name) for name in _UNFINISHED),
     )
     if seen.top is None or not seen.processes or not spec.argv:
@@ -68,22 +67,23 @@ def look_at_server(
     return view, None if "__NEXT_PROCESSED_ENV" in found else found
 
 
+def _is_held(path: Path) -> bool:
+    try:
+        return nextjs.lock_is_held(path)
+    except OSError:
+        return False
+
+
 def _next_lock(path: Path) -> NextLock:
-    try:
-        if nextjs.lock_is_held(path):
-            return NextLock.HELD
-    except OSError:
-        return NextLock.NONE
-    return NextLock.FREE if os.path.lexists(path) else NextLock.NONE
+    if _is_held(path):
+        return NextLock.HELD
+    return NextLock.FREE if path.is_file() else NextLock.NONE
 
 
-def _switch(state_dir: Path) -> str | None:
-    try:
-        if not nextjs.lock_is_held(state_dir / _SWITCH_LOCK):
-            return None
-    except OSError:
+def _switch(lock: Path) -> str | None:
+    if not _is_held(lock):
         return None
-    match durable.read_json(state_dir / _SWITCH_LOCK):
+    match durable.read_json(lock):
         case {"target": str(target), "pid": int(pid)}:
             return f"dbswitch {target}, pid {pid}"
         case _:
@@ -92,24 +92,27 @@ def _switch(state_dir: Path) -> str | None:
 
 def look_at_files(project: Project) -> tuple[FileFacts, ...]:
     """Return the permissions of the env files and the state folder."""
-    found = [
-        *(_file(project, name, private_place=False) for name in env_file_names(project)),
-        *(_file(project, name, private_place=True) for name in _state_names(project.state_dir)),
-    ]
+    found = (*(_file(project, name) for name in _env_files(project)), *_state_files(project))
     return tuple(one for one in found if one is not None)
 
 
-def _state_names(folder: Path) -> Iterator[str]:
+def _env_files(project: Project) -> Iterable[str]:
+    """Return every env file that some reader or target may read, relative to the project."""
+    from_profiles = (name for profile in all_profiles(project) for name in profile.files)
+    of_targets = sorted(f"env/{path.name}" for path in (project.root / "env").glob("*.env"))
+    return dict.fromkeys((*DEV_FILES, *from_profiles, *of_targets))
+
+
+def _state_files(project: Project) -> Iterator[FileFacts | None]:
+    folder = project.state_dir
     if folder.is_dir():
-        yield folder.name
-        try:
-            names = sorted(path.name for path in folder.iterdir() if path.is_file())
-        except OSError:  # not readable
-            return
-        yield from (f"{folder.name}/{name}" for name in names)
+        yield _file(project, folder.name, private_place=True)
+        with contextlib.suppress(OSError):  # not readable
+            for path in sorted(path for path in folder.iterdir() if path.is_file()):
+                yield _file(project, f"{folder.name}/{path.name}", private_place=True)
 
 
-def _file(project: Project, name: str, *, private_place: bool) -> FileFacts | None:
+def _file(project: Project, name: str, *, private_place: bool = False) -> FileFacts | None:
     path = project.root / name
     try:
         status = path.stat()
@@ -140,11 +143,9 @@ def _may(path: Path, rights: int) -> bool:
 def _outsiders(status: os.stat_result, *, folder: bool) -> tuple[int, int]:
     """Return the rights of the group and of others; a group of the owner's alone counts as the owner."""
     group, other = (status.st_mode >> 3) & 0o7, status.st_mode & 0o7
-    try:
+    with contextlib.suppress(KeyError):
         if pwd.getpwuid(status.st_uid).pw_gid == status.st_gid:
             group = 0
-    except KeyError:
-        pass
     # In a folder with the sticky bit only the owner can rename a file.
     return (group & ~0o2, other & ~0o2) if folder and status.st_mode & stat.S_ISVTX else (group, other)
 
@@ -180,14 +181,12 @@ def _user(uid: int) -> str:
         return str(uid)
 
 
-def look_at_generated(project: Project) -> tuple[GeneratedFacts, ...]:
+def look_at_generated(project: Project, found: generated.Generated) -> tuple[GeneratedFacts, ...]:
     """Compare the files of `dbswitch generate` with this version."""
-    found = []
-    for name, kind in generated.find(project).files:
-        try:
+    seen = []
+    for name, kind in found.files:
+        with contextlib.suppress(OSError):
             state = generated.generated_state(durable.read_regular(project.root / name))
-        except OSError:
-            continue
-        # A header that is not at the very beginning is that of an edited file.
-        found.append(GeneratedFacts(name, kind, state or generated.GeneratedState.EDITED))
-    return tuple(found)
+            # A header that is not at the very beginning is that of an edited file.
+            seen.append(GeneratedFacts(name, kind, state or generated.GeneratedState.EDITED))
+    return tuple(seen)

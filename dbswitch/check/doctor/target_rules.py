@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.doctor_facts import Distance, Trouble, distance, same_database
-from dbswitch.check.doctor.doctor_findings import DoctorFinding, FindingId as Id, Level
+from dbswitch.check.doctor.doctor_facts import Distance, distance, same_database
+from dbswitch.check.doctor.doctor_findings import INFO, OK, PROBLEM, WARNING, DoctorFinding
 from dbswitch.database.migrations import count
 from dbswitch.database.tls import Encryption, advice, libpq_view, node_view
+from dbswitch.errors import DbswitchError
 from dbswitch.project.marker import contradicts
 from dbswitch.project.names import canonical
 
@@ -18,19 +19,20 @@ if TYPE_CHECKING:
     from dbswitch.check.doctor.doctor_facts import Facts, ReaderFacts, TargetFacts
     from dbswitch.database.url import DatabaseUrl
 
-_SLOW: Final = 1000.0  # milliseconds for login and one query
+_SLOW: Final = 1.0  # seconds for login and one query
 _PACKAGE_RUNNERS: Final = {"npm": "npx", "pnpm": "pnpm exec", "yarn": "yarn", "bun": "bunx"}
 
 
 def targets(facts: Facts) -> Iterator[DoctorFinding]:
     """Judge the targets and what they lead to."""
     if facts.targets_trouble is not None:
-        trouble = facts.targets_trouble
-        yield Id.TARGETS_UNREADABLE.found(trouble.what, *trouble.facts, fix=trouble.fix)
+        yield PROBLEM.failed("targets-unreadable", facts.targets_trouble)
         return
     if not facts.targets:
         what = "This project has no targets yet"
-        yield Id.TARGETS_NONE.found(what, fix=f"dbswitch init, or add to .env.local: {facts.target_example}")
+        yield WARNING.found(
+            "targets-none", what, fix=f"dbswitch init, or add to .env.local: {facts.target_example}"
+        )
         return
     found = [
         *(one for target in facts.targets for one in _one(facts, target)),
@@ -40,52 +42,50 @@ def targets(facts: Facts) -> Iterator[DoctorFinding]:
     ]
     yield from found
     count = sum(target.url is not None for target in facts.targets)
-    if count and not {Id.TARGET_UNREACHABLE, Id.TARGET_BROKEN} & {one.id for one in found}:
-        yield Id.TARGETS_ANSWER.found(
-            "Every target answers" if count > 1 else f"The target {facts.targets[0].name} answers"
+    if count and not {"target-unreachable", "target-broken"} & {one.id for one in found}:
+        yield OK.found(
+            "targets-answer",
+            "Every target answers" if count > 1 else f"The target {facts.targets[0].name} answers",
         )
 
 
 def _one(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
     if target.skipped:
         what = f"{target.name} was not checked: its command was not run"
-        yield Id.TARGET_SKIPPED.found(what, target.source, fix="dbswitch doctor --run-commands")
+        yield INFO.found("target-skipped", what, target.source, fix="dbswitch doctor --run-commands")
     elif target.trouble is not None:
-        trouble = target.trouble
-        what = f"The target {target.name} cannot be used: {trouble.what}"
-        yield Id.TARGET_BROKEN.found(what, *trouble.facts, fix=trouble.fix)
-    else:
+        yield PROBLEM.failed("target-broken", target.trouble, f"The target {target.name} cannot be used: ")
+    elif target.url is not None:
         yield from _reachable(facts, target)
-        yield from _is_what_it_says(target)
-        yield from _tls(target)
+        yield from _is_what_it_says(target, target.url)
+        yield from _tls(target.name, target.url)
         for text in target.notes:
-            yield Id.URL_NOTE.found(f"{target.name}: {text}")
+            yield INFO.found("url-note", f"{target.name}: {text}")
 
 
 def _reachable(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
-    level = Level.PROBLEM if target.name in facts.active else Level.WARNING
+    level = PROBLEM if target.name in facts.active else WARNING
     for number, (variable, url) in enumerate(target.urls):
         answer = facts.answers.get(url)
         name = target.name if number == 0 else f"{variable} of {target.name}"
-        if isinstance(answer, Trouble):
-            fix = (
-                f"start it: {target.start}" if target.start else answer.fix or f"dbswitch wait {target.name}"
-            )
-            what = f"{name} does not answer: {answer.what}"
-            yield Id.TARGET_UNREACHABLE.found(what, *answer.facts, fix=fix, level=level)
+        if isinstance(answer, DbswitchError):
+            start = f"start it: {target.start}" if target.start else ""
+            fix = start or answer.fix or f"dbswitch wait {target.name}"
+            yield level.failed("target-unreachable", answer, f"{name} does not answer: ", fix)
         elif answer is not None:
             said = answer.identity.environment
             if contradicts(said, target.name, target.aliases):
                 what = f"the database of {name} says that it is {said}"
                 fix = f"correct its URL in {target.source}; if it is a copy, `dbswitch mark {target.name}`"
-                yield Id.MARKER_CONTRADICTS.found(what, f"dbswitch.environment = '{said}' at {url}", fix=fix)
+                seen = f"dbswitch.environment = '{said}' at {url}"
+                yield PROBLEM.found("marker-contradicts", what, seen, fix=fix)
             if answer.identity.in_recovery or answer.identity.read_only:
                 # One of its notices speaks of TLS, which has findings of its own.
                 notices = (text for text in answer.notices if "TLS" not in text and "encrypted" not in text)
-                yield Id.TARGET_READ_ONLY.found(f"{name} can be read but not written", *notices)
-            if answer.milliseconds > _SLOW:
-                what = f"{name} took {answer.milliseconds / 1000:.1f} s for a login and one query"
-                yield Id.TARGET_SLOW.found(what, "a serverless database takes that long to wake")
+                yield WARNING.found("target-read-only", f"{name} can be read but not written", *notices)
+            if answer.latency > _SLOW:
+                what = f"{name} took {answer.latency:.1f} s for a login and one query"
+                yield INFO.found("target-slow", what, "a serverless database takes that long to wake")
     for other, url in target.urls[1:]:
         variable, first = target.urls[0]
         one, two = facts.identity(first), facts.identity(url)
@@ -93,44 +93,37 @@ def _reachable(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
         if one is not None and two is not None and not one.same_as(two):
             what = f"{other} of {target.name} leads to another database than its {variable}"
             fix = f"correct them in {target.source}"
-            yield Id.DIRECT_ELSEWHERE.found(what, f"{variable}: {first}", f"{other}: {url}", fix=fix)
+            yield PROBLEM.found("direct-elsewhere", what, f"{variable}: {first}", f"{other}: {url}", fix=fix)
 
 
-def _is_what_it_says(target: TargetFacts) -> Iterator[DoctorFinding]:
-    url = target.url
-    if url is None:
-        return
+def _is_what_it_says(target: TargetFacts, url: DatabaseUrl) -> Iterator[DoctorFinding]:
     where = distance(url)
     if canonical(target.name) == "local":
         if where is Distance.FAR:
             what = f"{target.name} is not local: it is on {url.host}"
             fix = "give it another name, or correct its URL"
-            yield Id.LOCAL_ELSEWHERE.found(what, str(url), f"from {target.source}", fix=fix)
+            yield WARNING.found("local-elsewhere", what, str(url), f"from {target.source}", fix=fix)
         elif where is Distance.NEAR:
-            yield Id.LOCAL_ELSEWHERE.found(
-                f"{target.name} is on {url.host}: {where.value}, not this machine", str(url), level=Level.INFO
-            )
+            what = f"{target.name} is on {url.host}: {where.value}, not this machine"
+            yield INFO.found("local-elsewhere", what, str(url))
         elif target.tunnel is not None:
             what = f"{target.name} is not local: a tunnel listens at its port"
             fix = "close the tunnel, or give the local database another port"
-            yield Id.LOCAL_TUNNEL.found(what, target.tunnel, fix=fix)
+            yield WARNING.found("local-tunnel", what, target.tunnel, fix=fix)
     elif target.protected and where is Distance.HERE and target.tunnel is None:
-        yield Id.PROTECTED_HERE.found(f"{target.name} is protected and on this machine", str(url))
+        yield INFO.found("protected-here", f"{target.name} is protected and on this machine", str(url))
 
 
-def _tls(target: TargetFacts) -> Iterator[DoctorFinding]:
-    url = target.url
-    if url is None:
-        return
+def _tls(name: str, url: DatabaseUrl) -> Iterator[DoctorFinding]:
     # A container on the same host usually has no TLS, and the app does not need it.
     unasked = distance(url) is Distance.NEAR and node_view(url).encryption is Encryption.NEVER
-    level = Level.INFO if unasked else Level.WARNING
+    level = INFO if unasked else WARNING
     for text in advice(url):
-        yield Id.TLS_DIFFERS.found(f"{target.name}: {text}", str(url), level=level)
+        yield level.found("tls-differs", f"{name}: {text}", str(url))
     if libpq_view(url).encryption is Encryption.NEVER and distance(url) is Distance.FAR:
-        what = f"{target.name} is reached without encryption: passwords and data can be intercepted"
+        what = f"{name} is reached without encryption: passwords and data can be intercepted"
         fix = "sslmode=verify-full, or sslmode=require&uselibpqcompat=true"
-        yield Id.TLS_OFF.found(what, str(url), fix=fix)
+        yield WARNING.found("tls-off", what, str(url), fix=fix)
 
 
 def _unknown_databases(facts: Facts) -> Iterator[DoctorFinding]:
@@ -142,10 +135,11 @@ def _unknown_databases(facts: Facts) -> Iterator[DoctorFinding]:
             unnamed.setdefault(row.url, row)
     for url, row in unnamed.items():
         answer = facts.answers.get(url)
-        if isinstance(answer, Trouble):
-            level = Level.PROBLEM if row == facts.base else Level.WARNING
-            what = f"The database of {row.reader} does not answer: {answer.what}"
-            yield Id.TARGET_UNREACHABLE.found(what, *answer.facts, fix=answer.fix, level=level)
+        if isinstance(answer, DbswitchError):
+            level = PROBLEM if row == facts.base else WARNING
+            yield level.failed(
+                "target-unreachable", answer, f"The database of {row.reader} does not answer: "
+            )
 
 
 def _names(facts: Facts) -> Iterator[DoctorFinding]:
@@ -155,14 +149,15 @@ def _names(facts: Facts) -> Iterator[DoctorFinding]:
         proven = facts.identity(one.url) is not None and facts.identity(other.url) is not None
         evades = one.protected is not other.protected
         unguarded = other if one.protected else one
-        yield Id.SAME_DATABASE.found(
+        level = PROBLEM if evades else WARNING
+        yield level.found(
+            "same-database",
             f"{one.name} and {other.name} are two names for one database",
             f"{one.name}: {one.url}",
             f"{other.name}: {other.url}",
             "the same server and database answered" if proven else "judged by host, port and database name",
             f"`dbswitch {unguarded.name}` reaches it without a confirmation" if evades else "",
             fix=f"correct or remove one of them ({one.source}; {other.source})",
-            level=Level.PROBLEM if evades else Level.WARNING,
         )
 
 
@@ -172,7 +167,8 @@ def _server_versions(facts: Facts) -> Iterator[DoctorFinding]:
         if (who := facts.identity(target.url)) is not None:
             found.setdefault(who.server_version.partition(".")[0], []).append(target.name)
     if len(found) > 1:
-        yield Id.SERVER_VERSIONS.found(
+        yield INFO.found(
+            "server-versions",
             "The targets' servers are of different major versions",
             *(f"PostgreSQL {number}: {', '.join(names)}" for number, names in sorted(found.items())),
         )
@@ -184,43 +180,44 @@ def migrations(facts: Facts) -> Iterator[DoctorFinding]:
     found = [one for target in compared for one in _migrations(facts, target)]
     yield from found
     if compared and not found:
-        yield Id.MIGRATIONS_IN_STEP.found(f"Migrations are in step: {', '.join(t.name for t in compared)}")
+        yield OK.found("migrations-in-step", f"Migrations are in step: {', '.join(t.name for t in compared)}")
 
 
 def _migrations(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
     state = target.migrations
-    if isinstance(state, Trouble):
-        what = f"The migrations of {target.name} could not be compared: {state.what}"
-        yield Id.MIGRATIONS_UNREAD.found(what, *state.facts, fix=state.fix)
+    if isinstance(state, DbswitchError):
+        yield WARNING.failed(
+            "migrations-unread", state, f"The migrations of {target.name} could not be compared: "
+        )
         return
     assert state is not None
     prisma = f"{_PACKAGE_RUNNERS.get(facts.machine.manager, 'npx')} prisma"
     run = prisma if target.name in facts.active else f"dbswitch exec {target.name} -- {prisma}"
     # An unused database may be behind; if the active one is, the app fails.
-    level = Level.WARNING if target.name in facts.active else Level.INFO
+    level = WARNING if target.name in facts.active else INFO
     if state.failed:
         what = (
             f"{target.name} has a failed migration: Prisma applies no further migrations until it is resolved"
         )
         fix = f"{run} migrate resolve --rolled-back {state.failed[0]} (or --applied)"
-        yield Id.MIGRATIONS_FAILED.found(what, *state.failed, fix=fix)
+        yield PROBLEM.found("migrations-failed", what, *state.failed, fix=fix)
     if state.edited:
         what = f"Migrations were edited after {target.name} had applied them: `migrate dev` will ask to reset a database"
         fix = "restore the files as they were applied, and put the change into a new migration"
-        yield Id.MIGRATIONS_EDITED.found(what, *state.edited, fix=fix)
+        yield WARNING.found("migrations-edited", what, *state.edited, fix=fix)
     if state.pending:
-        yield Id.MIGRATIONS_PENDING.found(
+        yield level.found(
+            "migrations-pending",
             f"{target.name} lacks {count(state.pending)}",
             "" if state.has_table else "Prisma Migrate was never used on this database",
             *_some(state.pending),
             *(f"{name} was rolled back" for name in state.rolled_back),
             fix=f"{run} migrate {'deploy' if target.protected else 'dev'}",
-            level=level,
         )
     if state.missing:
         what = f"{target.name} has applied {count(state.missing)} that this checkout does not have"
         fix = "git pull, or change to the branch that has them"
-        yield Id.MIGRATIONS_MISSING.found(what, *_some(state.missing), fix=fix, level=level)
+        yield level.found("migrations-missing", what, *_some(state.missing), fix=fix)
 
 
 def _some(names: tuple[str, ...]) -> tuple[str, ...]:

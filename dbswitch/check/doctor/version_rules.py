@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from semantic_version import NpmSpec, Version
 
-from dbswitch.check.doctor.doctor_findings import DoctorFinding, FindingId as Id, Level
+from dbswitch.check.doctor.doctor_findings import INFO, OK, PROBLEM, WARNING, DoctorFinding
 from dbswitch.project.packages import LOCK_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.doctor.doctor_facts import Facts, MachineFacts
+    from dbswitch.check.doctor.doctor_facts import MachineFacts
 
 _NEXT_TESTED: Final = 16
 _PRISMA_REWRITE: Final = 8
@@ -27,12 +27,12 @@ _PRISMA_PARTS: Final = ("@prisma/client", "@prisma/adapter-pg", "@prisma/adapter
 _GAP: Final = re.compile(r"([<>=^~]+)\s+")  # npm allows `>= 18`, the library does not
 
 
-def versions(facts: Facts) -> Iterator[DoctorFinding]:
+def versions(machine: MachineFacts) -> Iterator[DoctorFinding]:
     """Judge programs, packages and the caller's environment."""
-    found = [one for part in (_node, _packages, _prisma, _shell) for one in part(facts.machine)]
+    found = [one for part in (_node, _packages, _prisma, _shell) for one in part(machine)]
     yield from found
-    if all(one.level.rank < Level.WARNING.rank for one in found):
-        yield Id.VERSIONS_FIT.found("Node, the packages and the package manager fit together")
+    if all(one.level.rank < WARNING.rank for one in found):
+        yield OK.found("versions-fit", "Node, the packages and the package manager fit together")
 
 
 def parse_version(text: str) -> tuple[int, int, int] | None:
@@ -72,7 +72,7 @@ def _node(machine: MachineFacts) -> Iterator[DoctorFinding]:
     if machine.node is None:
         what = "Node.js was not found, or did not report its version"
         fix = "install Node.js 20.19 or newer; with nvm, fnm or volta: open a shell where `node --version` works"
-        yield Id.NODE_MISSING.found(what, "searched for `node` on the PATH", fix=fix)
+        yield PROBLEM.found("node-missing", what, "searched for `node` on the PATH", fix=fix)
         return
     needs = machine.needs
     if not needs:
@@ -85,18 +85,17 @@ def _node(machine: MachineFacts) -> Iterator[DoctorFinding]:
         if satisfies(machine.node, wanted) is False:
             what = f"Node.js {machine.node} does not satisfy {who}"
             fix = "install a Node.js in that range (22 LTS or 24 LTS suit Next.js 16 and Prisma 7)"
-            yield Id.NODE_VERSION.found(what, f"{who} asks for Node {wanted}", fix=fix)
+            yield PROBLEM.found("node-version", what, f"{who} asks for Node {wanted}", fix=fix)
     if machine.node_pin is not None and _differs(machine.node, machine.node_pin[1]):
         name, pinned = machine.node_pin
         what = f"{name} asks for Node.js {pinned}, this shell has {machine.node}"
-        yield Id.NODE_PIN.found(what, fix=f"run `nvm use` or `fnm use`, or change {name}")
+        yield WARNING.found("node-pin", what, fix=f"run `nvm use` or `fnm use`, or change {name}")
 
 
 def _differs(version: str, pinned: str) -> bool:
     parts = pinned.removeprefix("v").split(".")
-    if not all(part.isdecimal() for part in parts):
-        return False  # `lts/iron` and the like
-    return version.split(".")[: len(parts)] != parts
+    # `lts/iron` and the like are not compared.
+    return all(part.isdecimal() for part in parts) and version.split(".")[: len(parts)] != parts
 
 
 def _packages(machine: MachineFacts) -> Iterator[DoctorFinding]:
@@ -106,9 +105,10 @@ def _packages(machine: MachineFacts) -> Iterator[DoctorFinding]:
     if missing:
         what = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed"
         fix = f"{machine.manager} install"
-        yield Id.NOT_INSTALLED.found(what, "it is in package.json but not in node_modules", fix=fix)
+        yield WARNING.found("not-installed", what, "it is in package.json but not in node_modules", fix=fix)
     if not machine.manager_found:
-        yield Id.PACKAGE_MANAGER_MISSING.found(
+        yield PROBLEM.found(
+            "package-manager-missing",
             f"{machine.manager} is not on the PATH, but this project's scripts need it",
             f"chosen by {machine.manager_source}" if machine.manager_source else "",
             fix=f"install {machine.manager}, for example with `corepack enable`",
@@ -117,10 +117,11 @@ def _packages(machine: MachineFacts) -> Iterator[DoctorFinding]:
     if strangers:
         what = f"There are lock files of another package manager than {machine.manager}"
         fix = "keep one: two package managers install different versions"
-        yield Id.LOCK_FILES.found(what, *strangers, fix=fix)
+        yield WARNING.found("lock-files", what, *strangers, fix=fix)
     number = major(machine, "next")
     if number is not None and number < _NEXT_TESTED:
-        yield Id.NEXT_UNTESTED.found(
+        yield INFO.found(
+            "next-untested",
             f"dbswitch is tested with Next.js 16, this is {machine.installed['next']}",
             "older versions have no lock: a second server in the same folder goes unnoticed",
         )
@@ -129,9 +130,9 @@ def _packages(machine: MachineFacts) -> Iterator[DoctorFinding]:
         both = f"TypeScript {machine.installed['typescript']} {{}} Next.js {machine.installed['next']}"
         if (parse_version(machine.installed["next"]) or (0, 0, 0)) < (16, 1, 0):
             fix = f"{machine.manager} install --save-dev typescript@5.9.3"
-            yield Id.TYPESCRIPT_VERSION.found(both.format("breaks"), fix=fix)
+            yield PROBLEM.found("typescript-version", both.format("breaks"), fix=fix)
         else:
-            yield Id.TYPESCRIPT_VERSION.found(both.format("is untested with"), level=Level.INFO)
+            yield INFO.found("typescript-version", both.format("is untested with"))
 
 
 def _prisma(machine: MachineFacts) -> Iterator[DoctorFinding]:
@@ -141,21 +142,28 @@ def _prisma(machine: MachineFacts) -> Iterator[DoctorFinding]:
     version = machine.installed.get("prisma") or machine.installed.get("@prisma/client")
     if number >= _PRISMA_REWRITE:
         what = f"Prisma {version} is not supported: 8 is a rewrite"
-        yield Id.PRISMA_UNSUPPORTED.found(what, fix=f"{machine.manager} install prisma@7 @prisma/client@7")
+        yield PROBLEM.found(
+            "prisma-unsupported", what, fix=f"{machine.manager} install prisma@7 @prisma/client@7"
+        )
         return
     told = {name: machine.installed[name] for name in ("prisma", *_PRISMA_PARTS) if name in machine.installed}
     if len(set(told.values())) > 1:
         what = "The parts of Prisma have different versions"
         fix = "install them all in one version: the client and its adapter are made for each other"
-        yield Id.PRISMA_MISMATCH.found(what, *tuple(f"{name} {one}" for name, one in told.items()), fix=fix)
+        yield WARNING.found(
+            "prisma-mismatch", what, *tuple(f"{name} {one}" for name, one in told.items()), fix=fix
+        )
     if number < _PRISMA_REWRITE - 1:
         return
     adapters = [name for name in machine.wanted if name.startswith("@prisma/adapter-")]
     if not adapters and not machine.accelerate and "@prisma/client" in machine.wanted:
         what = f"Prisma {version} connects through an adapter, but no adapter is a dependency"
-        yield Id.PRISMA_ADAPTER.found(what, fix=f"{machine.manager} install @prisma/adapter-pg@{version}")
+        yield WARNING.found(
+            "prisma-adapter", what, fix=f"{machine.manager} install @prisma/adapter-pg@{version}"
+        )
     if machine.prisma_config is None:
-        yield Id.PRISMA_CONFIG.found(
+        yield WARNING.found(
+            "prisma-config",
             f"Prisma {version} takes its URL from prisma.config.ts, but there is none",
             "the Prisma CLI loads no env file by itself since version 7",
             fix="write prisma.config.ts with `import 'dotenv/config'` and `datasource: { url: env('DATABASE_URL') }`",
@@ -166,9 +174,10 @@ def _shell(machine: MachineFacts) -> Iterator[DoctorFinding]:
     if machine.inside_next:
         what = "This shell was started by Next.js: a server started from it by hand loads no env file"
         fix = "open a new terminal, or start the server with `dbswitch dev`, which removes those variables"
-        yield Id.SHELL_INSIDE_NEXT.found(what, "__NEXT_PROCESSED_ENV is set", fix=fix)
+        yield WARNING.found("shell-inside-next", what, "__NEXT_PROCESSED_ENV is set", fix=fix)
     if machine.node_env not in {None, "development", "test"}:
-        yield Id.SHELL_NODE_ENV.found(
+        yield WARNING.found(
+            "shell-node-env",
             "NODE_ENV is exported in this shell and is not `development`",
             "`next dev` then behaves in ways that Next.js calls inconsistent",
             fix="unset NODE_ENV",
