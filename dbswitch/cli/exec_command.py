@@ -23,7 +23,7 @@ from dbswitch.switch.edits import resolve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dbswitch.project.destructive_commands import Judgement
+    from dbswitch.project.command_guard import Judgement
     from dbswitch.project.discovery import Project
 
 Command = Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its arguments.")]

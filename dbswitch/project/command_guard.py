@@ -1,7 +1,6 @@
-"""What a command line would do to a database, looked at through its wrappers. Pure.
+"""Which commands destroy data of a database, recognised through their wrappers. Pure.
 
-Looked through: npx, pnpm exec, yarn, bun, `node_modules/.bin`, `sh -c`, `env`, and the scripts of package.json. A wrapper that is
-not understood is reported and never guessed.
+`docs/reference/guard.md` lists what is recognised; a test reads that list. What is not understood is reported and never guessed.
 """
 
 from __future__ import annotations
@@ -11,102 +10,211 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.project.destructive_commands import HARMLESS, PROGRAMS, Judgement
+from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-_ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
+
+class Judgement(Struct, frozen=True):
+    """What a command destroys, and what of it could not be examined; one line each."""
+
+    destroys: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+    def __or__(self, other: Judgement) -> Judgement:
+        """Return what two commands would do together."""
+        return Judgement(
+            tuple(dict.fromkeys(self.destroys + other.destroys)),
+            tuple(dict.fromkeys(self.unseen + other.unseen)),
+        )
+
+
+_HARMLESS: Final = Judgement()
+_HELP: Final = frozenset({"-h", "--help", "-?", "--version", "-V", "-v"})
+_PRISMA_VALUES: Final = frozenset({"--schema", "--config", "--name", "-n", "--url", "--file"})
+_LOSS: Final = frozenset({"--force-reset", "--accept-data-loss"})
+_STRINGS: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+# The short flags of psql and pg_restore that take a value, which may follow in the same word.
+_PSQL_VALUES: Final = "cdfFhLoPpRTUv"
+_RESTORE_VALUES: Final = "dfFhIjLnNpPStTU"
+
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 _RUN_ALL: Final = frozenset({"npm-run-all", "npm-run-all2", "run-s", "run-p", "concurrently"})
-# Programs that run the rest of their words, and their flags that take a value.
-_PREFIXES: Final = {
-    "env": ("-u", "-C", "--unset", "--chdir"), "cross-env": (), "cross-env-shell": (), "dotenv": ("-e", "-v", "-p", "-c"),
-    "env-cmd": ("-f", "-e", "--file", "--environments"), "nice": ("-n",), "nohup": (), "time": (), "exec": (), "command": (),
-    "sudo": ("-u", "-g"), "timeout": ("-k", "-s"), "xargs": ("-n", "-I", "-P", "-L"), "then": (), "do": (), "else": (), "if": (),
-    "elif": (), "while": (), "until": (), "!": (), "{": (),
-}  # fmt: skip
-_NPX_VALUES: Final = frozenset({"-p", "--package", "-w", "--workspace", "--prefix", "--cwd", "-C", "--dir"})
+# They run the rest of their words, behind flags, assignments and durations of their own.
+_WRAPPERS: Final = re.compile(
+    r"!|\{|command|cross-env|do|dotenvx?|elif|else|env|env-cmd|exec|if|nice|nohup|sudo|then|time|timeout|until|while|xargs"
+)
+_OWN_WORD: Final = re.compile(r"-.*|[A-Za-z_][A-Za-z0-9_]*=.*|[0-9.]+[smhd]?", re.DOTALL)
 _ELSEWHERE: Final = frozenset({"-w", "--workspace", "--prefix", "--cwd", "-C", "--dir", "--filter", "-F"})
-_SCRIPT_WORDS: Final = frozenset({"test", "t", "start", "stop", "restart"})
+_WITH_VALUE: Final = _ELSEWHERE | {
+    "-p", "--package", "-u", "-g", "--unset", "--chdir", "-e", "-v", "-f", "--file", "--environments", "-n", "-k", "-s", "-I",
+    "-P", "-L", "-c",
+}  # fmt: skip
+_MANAGERS: Final = frozenset({"npm", "pnpm", "yarn", "bun"})
 # Their own commands, as far as a script or a program is not more likely meant.
-_MANAGERS: Final = {
-    "npm": "",
-    "pnpm": "add audit config fetch i import init install list ls outdated prune publish rebuild remove rm store update why",
-    "yarn": "add audit cache config info init install link list outdated pack publish remove up upgrade why workspaces",
-    "bun": "add build create i init install link outdated pm remove test update upgrade",
-}
+_OWN_COMMANDS: Final = re.compile(
+    r"add|audit|build|cache|config|create|fetch|i|import|info|init|install|link|list|ls|outdated|pack|pm|prune|publish|rebuild"
+    r"|remove|rm|store|up|update|upgrade|why|workspaces"
+)
 # Their input is judged where it matters: what is piped into psql is reported there.
 _INTERNAL: Final = re.compile(
-    r"\[|cat|cd|done|echo|esac|exit|export|false|fi|for|hash|ls|mkdir|pg_dump|pg_isready|printf|pushd|pwd|read|set|sleep|test"
-    r"|true|unset|wait|\}"
+    r"\[|cat|cd|dbswitch|done|echo|esac|exit|export|false|fi|for|hash|ls|mkdir|pg_dump|pg_isready|printf|pushd|pwd|read|set"
+    r"|sleep|test|true|unset|wait|\}"
 )
-_DEPTH: Final = 12
+_DEPTH: Final = 12  # scripts that start one another
 
 
 def judge(argv: Sequence[str], scripts: Mapping[str, str]) -> Judgement:
-    """Return what a command would do.
-
-    Args:
-        argv: the command and its arguments.
-        scripts: the scripts of the package.json in the folder where it runs.
-    """
-    return _Guard(scripts).command(list(argv), 0)
+    """Return what a command would do; `scripts` are those of the package.json in the folder where it runs."""
+    return _Guard(scripts).command(list(argv))
 
 
 def judge_line(line: str, scripts: Mapping[str, str]) -> Judgement:
     """Return what a line of shell would do, such as a script of package.json."""
-    return _Guard(scripts).line(line, 0)
+    return _Guard(scripts).line(line)
+
+
+def _prisma(words: Sequence[str]) -> Judgement:
+    command = [one for one, before in zip(words, ["", *words], strict=False) if before not in _PRISMA_VALUES]
+    flags = {word.partition("=")[0] for word in command if word.startswith("-")}
+    if flags & _HELP:
+        return _HARMLESS
+    match [word for word in command if not word.startswith("-")][:2]:
+        case ["migrate", "reset"]:
+            return Judgement(("`prisma migrate reset` drops every table and applies all migrations again",))
+        case ["migrate", "dev"]:
+            return Judgement(
+                ("`prisma migrate dev` resets the database when it differs from the migrations",)
+            )
+        case ["db", "push"] if lost := sorted(flags & _LOSS):
+            return Judgement((f"`prisma db push {' '.join(lost)}` drops what the schema does not have",))
+        case ["db", "execute"]:
+            return Judgement(("`prisma db execute` runs SQL that is not examined",))
+        case ["db", "seed"]:
+            return _unseen("`prisma db seed` runs a program of the project")
+        case _:
+            return _HARMLESS
+
+
+def _psql(words: Sequence[str]) -> Judgement:
+    options = list(_options(words, _PSQL_VALUES))
+    if any(flag in _HELP or flag in {"-l", "--list"} for flag, _ in options):
+        return _HARMLESS
+    statements = [value for flag, value in options if flag in {"-c", "--command"}]
+    files = [f"the file {value}" for flag, value in options if flag in {"-f", "--file"}]
+    found = _HARMLESS
+    for text in statements:
+        found |= _sql(text)
+    if not statements or files:
+        found |= _unseen(f"psql runs {[*files, 'what is typed or piped in'][0]}, which is not examined")
+    return found
+
+
+def _sql(text: str) -> Judgement:
+    bare = _STRINGS.sub(" '' ", text).lower()
+    destroys = []
+    for statement in bare.split(";"):
+        if re.search(r"\bdrop\b", statement):
+            destroys.append("the SQL has a DROP")
+        if re.search(r"^\s*truncate\b|\btruncate\s+table\b", statement):
+            destroys.append("the SQL has a TRUNCATE")
+        if re.search(r"\bdelete\s+from\b", statement) and not re.search(r"\bwhere\b", statement):
+            destroys.append("the SQL has a DELETE without WHERE")
+    unseen = ("the SQL runs a file (\\i), which is not examined",) if re.search(r"\\ir?\b", bare) else ()
+    return Judgement(tuple(destroys), unseen)
+
+
+def _dropdb(words: Sequence[str]) -> Judgement:
+    return _HARMLESS if _HELP & set(words) else Judgement(("`dropdb` drops the whole database",))
+
+
+def _pg_restore(words: Sequence[str]) -> Judgement:
+    flags = {flag for flag, _ in _options(words, _RESTORE_VALUES)}
+    # Without a database it only prints.
+    restores = flags & {"-d", "--dbname"} and not flags & {"-l", "--list"}
+    if restores and flags & {"-c", "--clean"}:
+        return Judgement(("`pg_restore --clean` drops what it restores first",))
+    return _HARMLESS
+
+
+_PROGRAMS: Final[dict[str, Callable[[Sequence[str]], Judgement]]] = {
+    "prisma": _prisma,
+    "psql": _psql,
+    "dropdb": _dropdb,
+    "pg_restore": _pg_restore,
+}
+
+
+def _options(words: Sequence[str], with_value: str) -> Iterator[tuple[str, str]]:
+    """Yield flag and value as getopt reads them: `-c X`, `-cX`, `-Atc X`, `--command X`, `--command=X`."""
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word.startswith("--"):
+            flag, equals, value = word.partition("=")
+            takes = not equals and rest and not rest[0].startswith("-")
+            yield flag, value if equals else rest[0] if takes else ""
+            continue
+        for at, letter in enumerate(word[1:] if word.startswith("-") else "", 2):
+            if letter in with_value:
+                yield f"-{letter}", word[at:] or (rest.pop(0) if rest else "")
+                break
+            yield f"-{letter}", ""
 
 
 def _unseen(text: str) -> Judgement:
     return Judgement(unseen=(text,))
 
 
-class _Guard:
-    def __init__(self, scripts: Mapping[str, str]) -> None:
-        self._scripts = scripts
+def _inner(words: list[str]) -> list[str]:
+    """Return the command behind a wrapper's own words."""
+    while words and _OWN_WORD.fullmatch(words[0]):
+        if words[0] == "--":
+            return words[1:]
+        words = words[2 if words[0] in _WITH_VALUE else 1 :]
+    return words
 
-    def command(self, argv: list[str], depth: int) -> Judgement:
-        while argv and _ASSIGNMENT.fullmatch(argv[0]):
-            argv = argv[1:]
+
+class _Guard:
+    def __init__(self, scripts: Mapping[str, str], inside: tuple[str, ...] = ()) -> None:
+        self._scripts = scripts
+        self._inside = inside  # the scripts that lead here
+
+    def command(self, argv: list[str]) -> Judgement:
+        argv = _inner(argv)
         if not argv:
-            return HARMLESS
-        word, rest = argv[0], argv[1:]
-        name = re.split(r"[/\\]", word)[-1]
+            return _HARMLESS
+        name, rest = re.split(r"[/\\]", argv[0])[-1], argv[1:]
         name = re.sub(r"(?<=.)@[^/]*$|\.(?:cmd|exe)$", "", name)
-        if depth > _DEPTH:
-            return _unseen(f"{name}: too many wrappers")
-        if name in PROGRAMS:
-            return PROGRAMS[name](rest)
+        if name in _PROGRAMS:
+            return _PROGRAMS[name](rest)
         if name in _SHELLS:
-            return self._shell(name, rest, depth)
-        if name in _PREFIXES:
-            return self._prefixed(name, rest, depth)
-        if name in {"npx", "bunx", "pnpx"}:
-            return self._package_runner(rest, depth)
+            return self.shell(name, rest)
         if name in _MANAGERS:
-            return self._manager(name, rest, depth)
+            return self.manager(name, rest)
         if name in _RUN_ALL:
-            return self._all_of(rest, depth)
-        if name == "eval":
-            return self.line(" ".join(rest), depth + 1)
-        if name == "dotenvx":
-            return self.command(_behind_dashes(rest) or rest[1:], depth + 1)
-        if name == "dbswitch" and rest[:1] in (["guard"], ["exec"]):
-            return self.command(_behind_dashes(rest), depth + 1)
+            return self.all_of(rest)
+        if name in {"eval", "cross-env-shell"}:
+            return self.line(" ".join(_inner(rest)))
+        if name == "dotenvx" or (name == "dbswitch" and rest[:1] in (["guard"], ["exec"])):
+            return self.command(rest[rest.index("--") :] if "--" in rest else rest[1:])
+        if name in {"npx", "bunx", "pnpx"}:
+            return self.package_runner(rest)
+        if _WRAPPERS.fullmatch(name):
+            return self.wrapped(rest)
         if name == "node" and (
             found := [at for at, one in enumerate(rest) if "prisma/build/index.js" in one]
         ):
-            return PROGRAMS["prisma"](rest[found[0] + 1 :])
-        if _INTERNAL.fullmatch(name) or name == "dbswitch":
-            return HARMLESS
+            return _prisma(rest[found[0] + 1 :])
+        if _INTERNAL.fullmatch(name):
+            return _HARMLESS
         return _unseen(f"{name} is not known: what it does to the database cannot be seen")
 
-    def line(self, text: str, depth: int) -> Judgement:
+    def line(self, text: str) -> Judgement:
         lexer = shlex.shlex(text, posix=True, punctuation_chars="();<>|&\n")
         lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
-        found, guard, skip = HARMLESS, self, False
+        found, guard, skip = _HARMLESS, self, False
         words: list[str] = []
         try:
             for part in [*lexer, ";"]:
@@ -115,7 +223,7 @@ class _Guard:
                 elif set(part) <= set("<>") or part in {">&", "<&", ">|", "&>"}:
                     skip = True
                 elif set(part) <= set("();|&\n"):
-                    found |= guard.command(words, depth + 1)
+                    found |= guard.command(words)
                     if words[:1] in (["cd"], ["pushd"]):
                         guard = _Guard({})  # what follows runs in another folder, with other scripts
                     words = []
@@ -127,88 +235,61 @@ class _Guard:
             return found | _unseen("a quote of the shell command is not closed")
         return found
 
-    def _shell(self, name: str, rest: list[str], depth: int) -> Judgement:
+    def shell(self, name: str, rest: list[str]) -> Judgement:
         for at, word in enumerate(rest):
             if not word.startswith("-"):
                 return _unseen(f"{name} runs the file {word}, which is not examined")
             if "c" in word.lstrip("-") and not word.startswith("--"):
-                return self.line(rest[at + 1], depth + 1) if rest[at + 1 :] else HARMLESS
+                return self.line(rest[at + 1]) if rest[at + 1 :] else _HARMLESS
         return _unseen(f"{name} reads commands, which are not examined")
 
-    def _prefixed(self, name: str, rest: list[str], depth: int) -> Judgement:
-        values = _PREFIXES[name]
-        while rest and rest[0].startswith("-") and rest[0] != "--":
-            rest = rest[2:] if rest[0] in values else rest[1:]
-        rest = rest[1:] if rest[:1] == ["--"] else rest
-        if name == "timeout":
-            rest = rest[1:]
-        if name == "cross-env-shell" or (name == "cross-env" and len(rest) == 1 and " " in rest[0]):
-            return self.line(" ".join(rest), depth + 1)
-        return self.command(rest, depth + 1)
+    def package_runner(self, rest: list[str]) -> Judgement:
+        own = rest[: len(rest) - len(_inner(rest))]
+        for at, word in enumerate(own):
+            if word in {"-c", "--call"}:
+                return self.line(" ".join(rest[at + 1 : at + 2]))
+        return self.wrapped(rest)
 
-    def _package_runner(self, rest: list[str], depth: int) -> Judgement:
-        while rest and rest[0].startswith("-"):
-            if rest[0] in {"-c", "--call"} and rest[1:]:
-                return self.line(rest[1], depth + 1)
-            if rest[0] == "--":
-                return self.command(rest[1:], depth + 1)
-            rest = rest[2:] if rest[0] in _NPX_VALUES else rest[1:]
-        return self.command(rest, depth + 1)
+    def wrapped(self, rest: list[str]) -> Judgement:
+        inner = _inner(rest)
+        return self.line(inner[0]) if len(inner) == 1 and " " in inner[0] else self.command(inner)
 
-    def _manager(self, name: str, rest: list[str], depth: int) -> Judgement:
-        here = self
-        while rest and rest[0].startswith("-"):
-            if rest[0].partition("=")[0] in _ELSEWHERE:
-                here = _Guard({})  # the scripts of another package
-            takes = rest[0] in _NPX_VALUES | _ELSEWHERE
-            rest = rest[2:] if takes else rest[1:]
-        if not rest:
-            return HARMLESS
-        verb, words = rest[0], rest[1:]
+    def manager(self, name: str, rest: list[str]) -> Judgement:
+        # The scripts of another package are not known.
+        elsewhere = any(word.partition("=")[0] in _ELSEWHERE for word in rest)
+        here = _Guard({}, self._inside) if elsewhere else self
+        verb, *words = _inner(rest) or [""]
         if verb in {"exec", "x", "dlx"}:
-            return here._package_runner(words, depth + 1)
+            return here.package_runner(words)
         if verb in {"run", "run-script", "rum", "urn"}:
-            words = [word for at, word in enumerate(words) if not word.startswith("-") or any(
-                not one.startswith("-") for one in words[:at]
-            )]  # fmt: skip
-            if not words:
-                return HARMLESS
-            return here._script(name, words[0], words[1:], depth)
+            words = _inner(words)
+            return here.script(name, words[0], words[1:]) if words else _HARMLESS
         if name == "npm":
-            known = {"t": "test"}.get(verb, verb)
-            return here._script(name, known, words, depth) if verb in _SCRIPT_WORDS else HARMLESS
-        if verb in _MANAGERS[name].split() and verb not in self._scripts:
-            return HARMLESS
-        return here._script(name, verb, words, depth)
+            verb = {"t": "test"}.get(verb, verb)
+            own = verb not in {"test", "start", "stop", "restart"}
+        else:
+            own = not verb or (_OWN_COMMANDS.fullmatch(verb) is not None and verb not in self._scripts)
+        return _HARMLESS if own else here.script(name, verb, words)
 
-    def _script(self, manager: str, name: str, words: list[str], depth: int) -> Judgement:
+    def script(self, manager: str, name: str, words: list[str]) -> Judgement:
         text = self._scripts.get(name)
+        if text is None and manager != "npm":
+            return self.command([name, *words])  # a program of node_modules/.bin
         if text is None:
-            if manager == "npm":
-                return _unseen(f"`npm run {name}` is not a script of this package.json")
-            return self.command([name, *words], depth + 1)  # a program of node_modules/.bin
-        if words[:1] == ["--"]:
-            words = words[1:]
-        lines = (
-            self._scripts.get(f"pre{name}"),
-            f"{text} {shlex.join(words)}",
-            self._scripts.get(f"post{name}"),
-        )
-        found = HARMLESS
-        for line in lines:
-            found |= self.line(line, depth + 1) if line is not None else HARMLESS
-        return found
+            return _unseen(f"`npm run {name}` is not a script of this package.json")
+        if name in self._inside or len(self._inside) > _DEPTH:
+            return _unseen(f"`{manager} run {name}` starts itself")
+        inside = _Guard(self._scripts, (*self._inside, name))
+        words = words[1:] if words[:1] == ["--"] else words
+        before, after = (self._scripts.get(f"{when}{name}", "") for when in ("pre", "post"))
+        return inside.line(before) | inside.line(f"{text} {shlex.join(words)}") | inside.line(after)
 
-    def _all_of(self, rest: list[str], depth: int) -> Judgement:
-        found = HARMLESS
+    def all_of(self, rest: list[str]) -> Judgement:
+        found = _HARMLESS
         for word in (one for one in rest if not one.startswith("-")):
             names = fnmatch.filter(self._scripts, word.removeprefix("npm:").replace(":**", ":*"))
             for name in names:
-                found |= self._script("npm", name, [], depth + 1)
+                found |= self.script("npm", name, [])
             if not names:
-                found |= self.line(word, depth + 1)
+                found |= self.line(word)
         return found
-
-
-def _behind_dashes(words: list[str]) -> list[str]:
-    return words[words.index("--") + 1 :] if "--" in words else []

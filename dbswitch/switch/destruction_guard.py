@@ -13,7 +13,7 @@ from dbswitch.switch.request import Question
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dbswitch.project.destructive_commands import Judgement
+    from dbswitch.project.command_guard import Judgement
     from dbswitch.project.targets import Target
 
 _SHOWN = 5
