@@ -30,7 +30,7 @@ def mark(
     confirm: Confirm = None,
 ) -> int:
     """Store the target's name in its database, so that no other target can be mistaken for it."""
-    from dbswitch.database.marker_sql import write_marker
+    from dbswitch.database.catalogue import write_marker
     from dbswitch.database.probe import ProbeLimits, wait_until_ready
 
     project = context.find_project()

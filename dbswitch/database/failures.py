@@ -106,6 +106,7 @@ _BY_SQLSTATE: Final = {
     "57P05": _K.TERMINATED,
     "57014": _K.TIMED_OUT,
     "53300": _K.TOO_MANY_CONNECTIONS,
+    "08P01": _K.UNKNOWN,
     "0A000": _K.BAD_PARAMETER,
     "22023": _K.BAD_PARAMETER,
     "42704": _K.BAD_PARAMETER,
@@ -117,8 +118,20 @@ def _table(*rows: tuple[str, FailureKind]) -> tuple[tuple[re.Pattern[str], Failu
     return tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), kind) for pattern, kind in rows)
 
 
+# PgBouncer below 1.19 gives every error of its own 08P01, Supavisor XX000; their messages are never translated.
+_POOLER_TEXT: Final = _table(
+    (r"starting up|shutting down|cannot connect to server|server login (has been )?fail|server_login_retry", _K.POOLER_WAITING),
+    (r"query_wait_timeout|timeout|pgbouncer is|server conn crashed|client_login", _K.POOLER_WAITING),
+    (r"no more connections|too many (clients|connections)|max clients reached", _K.TOO_MANY_CONNECTIONS),
+    (r"no such database|database .* (does not exist|not found)", _K.NO_SUCH_DATABASE),
+    (r"no such user|(tenant or )?user not found|(password|SASL|SCRAM) authentication failed|auth(entication)? failed|wrong password", _K.WRONG_PASSWORD),
+    (r"unsupported startup parameter|invalid startup", _K.BAD_PARAMETER),
+    (r"SSL (is )?required", _K.TLS_REQUIRED),
+)  # fmt: skip
 # Refinements of one SQLSTATE; the first match counts.
 _BY_SERVER_TEXT: Final = {
+    "08P01": _POOLER_TEXT,
+    "XX000": _POOLER_TEXT,
     "28000": _table(
         (r"no encryption|SSL off|SSL (is )?required|hostssl", _K.TLS_REQUIRED),
         (r"(role|user) .* does not exist|Tenant or user not found", _K.NO_SUCH_ROLE),
@@ -131,16 +144,6 @@ _BY_SERVER_TEXT: Final = {
         (r"shutting down|herunter|en cours d'arrêt|apagando", _K.SHUTTING_DOWN),
     ),
 }
-# PgBouncer below 1.19 gives every error of its own 08P01, Supavisor XX000; their messages are never translated.
-_POOLER_TEXT: Final = _table(
-    (r"starting up|shutting down|cannot connect to server|server login (has been )?fail|server_login_retry", _K.POOLER_WAITING),
-    (r"query_wait_timeout|timeout|pgbouncer is|server conn crashed|client_login", _K.POOLER_WAITING),
-    (r"no more connections|too many (clients|connections)|max clients reached", _K.TOO_MANY_CONNECTIONS),
-    (r"no such database|database .* (does not exist|not found)", _K.NO_SUCH_DATABASE),
-    (r"no such user|(tenant or )?user not found|(password|SASL|SCRAM) authentication failed|auth(entication)? failed|wrong password", _K.WRONG_PASSWORD),
-    (r"unsupported startup parameter|invalid startup", _K.BAD_PARAMETER),
-    (r"SSL (is )?required", _K.TLS_REQUIRED),
-)  # fmt: skip
 _CLIENT_TEXT: Final = _table(
     (r"does not support SSL|SSL was required", _K.TLS_NOT_OFFERED),
     (r"certificate verify failed|server certificate for|host name .* certificate", _K.BAD_CERTIFICATE),
@@ -171,10 +174,7 @@ def classify(message: str, sqlstate: str | None = None, detail: str = "") -> Fai
     """Judge one failed attempt by libpq's or the server's message, the server's SQLSTATE and its DETAIL."""
     if sqlstate is None:
         return _first(_CLIENT_TEXT, message) or _K.UNKNOWN
-    text = f"{message}\n{detail}"
-    if sqlstate in {"08P01", "XX000"}:
-        return _first(_POOLER_TEXT, text) or _K.UNKNOWN
-    refined = _first(_BY_SERVER_TEXT.get(sqlstate, ()), text)
+    refined = _first(_BY_SERVER_TEXT.get(sqlstate, ()), f"{message}\n{detail}")
     return refined or _BY_SQLSTATE.get(sqlstate) or _BY_SQLSTATE_CLASS.get(sqlstate[:2]) or _K.UNKNOWN
 
 

@@ -35,11 +35,9 @@ class Identity(Struct, frozen=True, rename="camel"):
     """Which server and database answered, and in what state it was.
 
     Attributes:
-        database: its name.
         database_oid: its number in this cluster.
         started_at: when the postmaster started, microseconds since the epoch, decimal.
         system_identifier: the cluster's number, None if the role may not read it.
-        server_version: such as `18.4`.
         in_recovery: a standby, or a server replaying its log.
         read_only: a new transaction would be read-only.
         schema: the first schema of the search path, empty if none of it exists; None if it was not reported.
@@ -65,8 +63,7 @@ class Identity(Struct, frozen=True, rename="camel"):
         """Whether both answers came from one database of one running server.
 
         The start time always counts: a branch, a restored snapshot and a standby carry their origin's system identifier.
-        A server that restarted in between is therefore not recognised; ask both sides again then
-        (:meth:`restart_of` tells).
+        A server that restarted in between is not recognised (:meth:`restart_of`); ask both sides again then.
         """
         return self._same_place(other) and self.started_at == other.started_at
 
@@ -112,16 +109,14 @@ class Identity(Struct, frozen=True, rename="camel"):
 
     def to_json(self) -> dict[str, str]:
         """Return the identity with the names the generated route uses, all as text; what is not known is left out."""
-        known = {key: value for key, value in to_builtins(self).items() if value is not None}
-        return {key: str(value).lower() if isinstance(value, bool) else value for key, value in known.items()}
+        found = to_builtins(self).items()
+        return {
+            key: str(one).lower() if isinstance(one, bool) else one for key, one in found if one is not None
+        }
 
     @classmethod
     def from_json(cls, found: object) -> Identity:
-        """Read a row of :data:`IDENTITY_SQL`, or what the generated route answered.
-
-        Raises:
-            ValueError: a field is missing or of another type.
-        """
+        """Read a row of :data:`IDENTITY_SQL`, or what the generated route answered. Raises ValueError."""
         if isinstance(found, dict):
             found = {"systemIdentifier": None, **found}
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import select
 import sys
 import time
@@ -17,12 +18,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import psycopg
+from msgspec import Struct
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from dbswitch.database.failures import AttemptError, FailureKind, classify
 from dbswitch.database.host_lookup import addresses
-from dbswitch.database.libpq_trace import ErrorResponse, error_in_message, errors_in_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,6 +48,27 @@ _FIXED: Final = {
     "client_encoding": "UTF8",
 }
 
+# The format of libpq's PQtrace ("Control Functions").
+_ERROR: Final = re.compile(
+    rb'^B\t\d+\tErrorResponse\t.*? C "(?P<code>[0-9A-Z]{5})" M "(?P<message>.*?)"(?= [A-Z] "| \\x00|\n)(?P<rest>.*)$',
+    re.MULTILINE,
+)
+_DETAIL: Final = re.compile(rb' D "(.*?)"(?= [A-Z] "| \\x00|$)')
+
+_ENGLISH: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), sqlstate)
+    for pattern, sqlstate in (
+        (r"FATAL: .*password authentication failed", "28P01"),
+        (r"FATAL: .*database \".*\" does not exist", "3D000"),
+        (r"FATAL: .*permission denied for database", "42501"),
+        (r"FATAL: .*is not currently accepting connections", "55000"),
+        (r"FATAL: .*(no pg_hba\.conf entry|role \".*\" does not exist|is not permitted to log in)", "28000"),
+        (r"FATAL: .*the database system is", "57P03"),
+        (r"FATAL: .*(unrecognized configuration parameter|invalid value for parameter)", "42704"),
+        (r"FATAL: .*(too many clients|remaining connection slots|too many connections)", "53300"),
+    )
+)
+
 
 class LoginSession:
     """A logged-in connection that runs plain statements within the attempt's time limit."""
@@ -70,11 +92,7 @@ class LoginSession:
         return bytes(pq.Escaping(self._pgconn).escape_literal(text.encode())).decode()
 
     def query(self, sql: str) -> list[Mapping[str, str | None]]:
-        """Run one statement and return its rows, every value as text.
-
-        Raises:
-            AttemptError: it failed, or took longer than the limit.
-        """
+        """Run one statement and return its rows, every value as text. Raises AttemptError: it failed or took too long."""
         self.send(sql)
         return self.finish()
 
@@ -89,24 +107,18 @@ class LoginSession:
 
     def finish(self) -> list[Mapping[str, str | None]]:
         """Wait for the statement that was sent; return its rows. Raises AttemptError as :meth:`query`."""
+        results: list[PGresult] = []
         with self._failures():
-            result = self._result()
-        return _rows(result, self._secret)
+            while (result := self._next_result()) is not None:
+                results.append(result)
+        failed = [one for one in results if one.status == pq.ExecStatus.FATAL_ERROR]
+        return _rows([*failed, results[-1]][0], self._secret)
 
-    def _result(self) -> PGresult:
-        pgconn = self._pgconn
-        last: PGresult | None = None
-        while True:
-            while pgconn.is_busy():
-                _wait(pgconn.socket, select.POLLIN, self._until)
-                pgconn.consume_input()
-            result = pgconn.get_result()
-            if result is None:
-                break
-            if last is None or last.status != pq.ExecStatus.FATAL_ERROR:
-                last = result
-        assert last is not None
-        return last
+    def _next_result(self) -> PGresult | None:
+        while self._pgconn.is_busy():
+            _wait(self._pgconn.socket, select.POLLIN, self._until)
+            self._pgconn.consume_input()
+        return self._pgconn.get_result()
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -123,10 +135,7 @@ class LoginSession:
 def session(url: DatabaseUrl, seconds: float, *, trace: bool = CAN_TRACE) -> Iterator[LoginSession]:
     """Connect and log in within `seconds`, host lookup and statements included; the connection is closed at the end.
 
-    With `trace` SQLSTATEs are read from libpq's trace.
-
-    Raises:
-        AttemptError: one of the steps failed.
+    With `trace` SQLSTATEs are read from libpq's trace. Raises AttemptError.
     """
     until = time.monotonic() + seconds
     hosts = [None] if url.is_socket else list(addresses(url.host, until))
@@ -234,3 +243,30 @@ def _text(value: bytes | None) -> str | None:
 def _clean(message: str, secret: str) -> str:
     """Return the message without the password, should the server repeat it."""
     return message.replace(secret, "***") if secret else message
+
+
+class ErrorResponse(Struct, frozen=True):
+    """The fields of a server's ErrorResponse that decide what a failure means."""
+
+    sqlstate: str
+    message: str = ""
+    detail: str = ""
+
+
+def errors_in_trace(trace: bytes) -> tuple[ErrorResponse, ...]:
+    """Return the server's errors in a libpq trace, in their order."""
+    found = ((match, _DETAIL.search(match["rest"])) for match in _ERROR.finditer(trace))
+    return tuple(
+        ErrorResponse(
+            match["code"].decode(),
+            match["message"].decode(errors="replace"),
+            detail[1].decode(errors="replace") if detail else "",
+        )
+        for match, detail in found
+    )
+
+
+def error_in_message(message: str) -> tuple[ErrorResponse, ...]:
+    """Return the error that libpq's English `message` reports, for macOS, where libpq cannot trace into memory."""
+    known = next((sqlstate for pattern, sqlstate in _ENGLISH if pattern.search(message)), None)
+    return () if known is None else (ErrorResponse(known, message),)

@@ -15,7 +15,7 @@ from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dbswitch.database.failures import Failure
@@ -56,18 +56,15 @@ class MigrationState(Struct, frozen=True):
     rolled_back: tuple[str, ...] = ()
     has_table: bool = True
 
-    @property
-    def in_step(self) -> bool:
-        """Whether folder and database agree."""
-        return not (self.pending or self.failed or self.edited or self.missing)
-
     def describe(self, target: str) -> str:
         """Return one line about the target's database; empty if folder and database agree."""
         again = f" ({len(self.rolled_back)} of them rolled back)" if self.rolled_back else ""
         parts = (
             f"lacks {count(self.pending)} of this branch{again}" if self.pending else "",
             f"has {count(self.failed)} that failed" if self.failed else "",
-            f"has applied {count(self.edited)} that {_was(self.edited)} edited since" if self.edited else "",
+            f"has applied {count(self.edited)} that {'were' if self.edited[1:] else 'was'} edited since"
+            if self.edited
+            else "",
             f"has applied {count(self.missing)} that this branch does not have" if self.missing else "",
         )
         told = [part for part in parts if part]
@@ -77,16 +74,7 @@ class MigrationState(Struct, frozen=True):
 def read_state(
     open_session: LoginSession, schema: str | None, scripts: Mapping[str, bytes]
 ) -> MigrationState | Failure:
-    """Compare the project's scripts with the database, in one query.
-
-    Args:
-        open_session: a session on the database.
-        schema: what the URL's `?schema=` names, which is where the table is.
-        scripts: the migrations of the project, from :func:`read_scripts`.
-
-    Returns:
-        The state, or why the table could not be read.
-    """
+    """Compare the project's scripts with the table in `schema`, in one query; return why it could not be read if so."""
     table = f"{_quoted_name(schema or DEFAULT_SCHEMA)}.{_quoted_name(TABLE)}"
     columns = "(finished_at IS NOT NULL)::text AS finished, (rolled_back_at IS NOT NULL)::text AS rolled_back"
     statement = f"SELECT migration_name AS name, checksum, {columns} FROM {table} ORDER BY started_at"  # noqa: S608  # quoted
@@ -96,15 +84,22 @@ def read_state(
         if error.failure.sqlstate == _NO_TABLE:
             return MigrationState(pending=tuple(scripts), has_table=False)
         return error.failure
-    return compare(scripts, map(_applied, rows))
+    return compare(
+        scripts,
+        [
+            Applied(
+                row["name"] or "",
+                row["checksum"] or "",
+                finished=row["finished"] == "true",
+                rolled_back=row["rolled_back"] == "true",
+            )
+            for row in rows
+        ],
+    )
 
 
 def read_scripts(migrations_dir: Path) -> dict[str, bytes]:
-    """Return the migrations' scripts by name, sorted by name.
-
-    Raises:
-        ConfigError: one cannot be read.
-    """
+    """Return the migrations' scripts by name, sorted by name. Raises ConfigError: one cannot be read."""
     try:
         return {
             folder.name: read_regular(folder / "migration.sql")
@@ -121,14 +116,13 @@ def read_scripts(migrations_dir: Path) -> dict[str, bytes]:
         ) from None
 
 
-def compare(scripts: Mapping[str, bytes], applied: Iterable[Applied]) -> MigrationState:
+def compare(scripts: Mapping[str, bytes], applied: Sequence[Applied]) -> MigrationState:
     """Compare scripts by name, in Prisma's order, with the table's rows."""
-    every = tuple(applied)
-    rows = [row for row in every if not row.rolled_back]
+    rows = [row for row in applied if not row.rolled_back]
     done = {row.name: row for row in rows if row.finished}
     failed = dict.fromkeys(row.name for row in rows if not row.finished)
     pending = tuple(name for name in scripts if name not in done and name not in failed)
-    undone = {row.name for row in every if row.rolled_back}
+    undone = {row.name for row in applied if row.rolled_back}
     return MigrationState(
         pending=pending,
         rolled_back=tuple(name for name in pending if name in undone),
@@ -147,10 +141,6 @@ def count(names: tuple[str, ...]) -> str:
     return f"{len(names)} migration{'s' if len(names) > 1 else ''}"
 
 
-def _was(names: tuple[str, ...]) -> str:
-    return "were" if len(names) > 1 else "was"
-
-
 def _matches(script: bytes, checksum: str) -> bool:
     # Git may have changed the line endings, so the engine accepts both.
     spellings = (script, script.replace(b"\r\n", b"\n"), script.replace(b"\n", b"\r\n"))
@@ -159,15 +149,6 @@ def _matches(script: bytes, checksum: str) -> bool:
         # Early versions of the engine wrote each byte without its leading zero.
         return checksum in {"".join(f"{byte:x}" for byte in digest) for digest in digests}
     return checksum in {digest.hex() for digest in digests}
-
-
-def _applied(row: Mapping[str, str | None]) -> Applied:
-    return Applied(
-        name=row["name"] or "",
-        checksum=row["checksum"] or "",
-        finished=row["finished"] == "true",
-        rolled_back=row["rolled_back"] == "true",
-    )
 
 
 def _quoted_name(name: str) -> str:

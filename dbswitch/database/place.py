@@ -7,6 +7,7 @@ on 6543), Prisma Postgres ("Direct connections": one host for all customers, the
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import socket
@@ -72,26 +73,20 @@ def _is_own_name(host: str) -> bool:
     if host != socket.gethostname().lower():
         return False
     try:
-        return any(_is_own_address(one) for one in addresses(host, time.monotonic() + _OWN_NAME))
+        found = addresses(host, time.monotonic() + _OWN_NAME)
     except AttemptError:
         return False
-
-
-def _is_own_address(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as bound:
-            bound.bind((address, 0))
-    except OSError:
-        return False
-    return True
+    for address in found:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as bound:
+            bound.bind((address, 0))  # refused for an address that is not this machine's
+            return True
+    return False
 
 
 def place_in(value: str) -> Place | None:
     """Return where a variable's value leads; None where it is not a Postgres URL that can be used."""
-    if "://" not in value:
-        return None
     try:
-        return place_of(DatabaseUrl.parse(value))
+        return place_of(DatabaseUrl.parse(value)) if "://" in value else None
     except UrlError:
         return None

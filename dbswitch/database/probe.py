@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbswitch.database.catalogue import MARKER_SQL
 from dbswitch.database.failures import AttemptError, FailureKind, explain
 from dbswitch.database.identity import IDENTITY_SQL, PLAIN_IDENTITY_SQL, Identity
 from dbswitch.database.migrations import read_state
@@ -28,13 +29,10 @@ if TYPE_CHECKING:
     from dbswitch.database.migrations import MigrationState
     from dbswitch.database.url import DatabaseUrl
 
-# One statement for both questions; a second statement would be a second round trip to a remote server.
 _UPTIME: Final = "extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::bigint::text"
-
 _LAST_ATTEMPT: Final = 0.25  # seconds; an attempt that begins at the deadline could not even connect
 _GROWTH: Final = 2.0
-# A server that starts up usually answers within a fraction of a second.
-_STARTING_GROWTH: Final = 1.5
+_STARTING_GROWTH: Final = 1.5  # a server that starts up usually answers within a fraction of a second
 _SMALLEST_BUDGET: Final = 10
 # Seconds between attempts for which the budget always has enough attempts left; the rest may be used faster.
 _SPARSEST: Final = 2.0
@@ -47,13 +45,11 @@ class ProbeLimits(Struct, frozen=True):
     Attributes:
         deadline: for everything, name look-ups included.
         attempt_timeout: for one attempt; a serverless Postgres takes up to several seconds to wake.
-        successes: answers in a row that are needed from a server that started less than `young` ago: a container's
-            initialisation server answers once and then goes away. An older server needs one.
-        young: see `successes`.
-        first_wait: between the first two attempts; doubled each time, or grown by half while the server starts up.
-        longest_wait: the cap of that.
+        successes: answers in a row that are needed from a server that started less than `young` ago, `settle` between two:
+            a container's initialisation server answers once and then goes away. An older server needs one.
+        first_wait: between the first two attempts; doubled each time, or grown by half while the server starts up, up to
+            `longest_wait`.
         attempts_per_second: no more attempts than this times the deadline are made.
-        settle: between two successes.
     """
 
     deadline: float = 15.0
@@ -70,8 +66,7 @@ class Ready(Struct, frozen=True):
     """A database that answered.
 
     Attributes:
-        attempts: how many it took, the successful ones included.
-        seconds: from the call to the last answer.
+        attempts: how many it took, the successful ones included, and `seconds` in all.
         notices: what the user should know; one sentence each.
         latency: seconds of the last attempt, login and query together.
         encrypted: whether libpq used TLS.
@@ -96,16 +91,11 @@ def wait_until_ready(
     on_retry: Callable[[int, Failure, float], None] = lambda _attempt, _failure, _wait: None,
     scripts: Mapping[str, bytes] | None = None,
 ) -> Ready:
-    """Try until the database answers as often as `limits` ask for.
-
-    A signal handler that raises ends the wait at once.
+    """Try until the database answers as often as `limits` ask for; a signal handler that raises ends the wait at once.
 
     Before each wait `on_retry` is called with the number of attempts so far, what went wrong and the seconds to wait at
-    most. `scripts` are the project's migrations, to be compared with those of the database.
-
-    Raises:
-        DatabaseRejectedError: waiting cannot help.
-        DatabaseNotReadyError: the deadline has passed.
+    most. `scripts` are the project's migrations, to be compared with those of the database. Raises DatabaseRejectedError:
+    waiting cannot help. Raises DatabaseNotReadyError: the deadline has passed.
     """
     # Do not count these imports (a quarter of a second) as database latency.
     from tenacity import Retrying, retry_if_exception
@@ -178,8 +168,7 @@ def _pause(kind: FailureKind, repeats: int, attempts: int, left: float, limits: 
 def ask_once(url: DatabaseUrl, seconds: float, scripts: Mapping[str, bytes] | None = None) -> Ready:
     """Log in and query the identity, in one attempt of at most `seconds`; with `scripts` compare the migrations too.
 
-    Raises:
-        AttemptError: as for a wait; that the migrations could not be read is part of the answer.
+    That the migrations could not be read is part of the answer. Raises AttemptError.
     """
     from dbswitch.database.login import session
 
@@ -198,8 +187,6 @@ def ask_once(url: DatabaseUrl, seconds: float, scripts: Mapping[str, bytes] | No
 
 def _identify(open_session: LoginSession, schema: str | None) -> tuple[Identity, float]:
     """Return the identity and the server's uptime in seconds; `schema` is what the URL's `?schema=` names."""
-    from dbswitch.database.marker_sql import MARKER_SQL  # with it comes the driver
-
     more = ""
     if schema is not None:
         # Not by SET search_path: behind a transaction pooler it would stay on the connection for the next client.

@@ -31,10 +31,8 @@ def is_read_only(url: DatabaseUrl) -> bool:
 
 def asks_read_only(value: str) -> bool:
     """Return whether the value of a variable is a URL that asks for read-only sessions."""
-    if "read" not in value.lower():
-        return False
     try:
-        return is_read_only(DatabaseUrl.parse(value))
+        return "read" in value.lower() and is_read_only(DatabaseUrl.parse(value))
     except UrlError:
         return False
 

@@ -58,13 +58,12 @@ def libpq_view(url: DatabaseUrl) -> TlsView:
             return _PLAIN
         case "allow" | "prefer":
             return TlsView(Encryption.IF_OFFERED, CertificateCheck.NOTHING)
-        case "require":
-            # With a root certificate libpq verifies even in this mode, for the sake of old installations.
-            return _BY_AUTHORITY if url.parameter("sslrootcert") else _UNVERIFIED
-        case "verify-ca":
-            return _FULL if url.parameter("sslrootcert") == "system" else _BY_AUTHORITY
-        case _:
-            return _FULL
+        case mode:
+            return (
+                _FULL
+                if url.parameter("sslrootcert") == "system" and mode != "require"
+                else _as_libpq(mode, url)
+            )
 
 
 def node_view(url: DatabaseUrl) -> TlsView:
@@ -77,25 +76,18 @@ def node_view(url: DatabaseUrl) -> TlsView:
             return _PLAIN
         # Any other text is a true value in JavaScript, `false` included.
         return _UNVERIFIED if ssl == "no-verify" else _FULL
+    if mode == "disable":
+        return _PLAIN
     if url.parameter("uselibpqcompat") == "true":
-        match mode:
-            case "disable":
-                return _PLAIN
-            case "prefer":
-                return _UNVERIFIED
-            case "require":
-                return _BY_AUTHORITY if url.parameter("sslrootcert") else _UNVERIFIED
-            case "verify-ca":
-                return _BY_AUTHORITY
-            case _:
-                return _FULL
-    match mode:
-        case "disable":
-            return _PLAIN
-        case "no-verify":
-            return _UNVERIFIED
-        case _:
-            return _FULL
+        return _UNVERIFIED if mode == "prefer" else _as_libpq(mode, url)
+    return _UNVERIFIED if mode == "no-verify" else _FULL
+
+
+def _as_libpq(mode: str | None, url: DatabaseUrl) -> TlsView:
+    if mode == "require":
+        # With a root certificate libpq verifies even in this mode, for the sake of old installations.
+        return _BY_AUTHORITY if url.parameter("sslrootcert") else _UNVERIFIED
+    return _BY_AUTHORITY if mode == "verify-ca" else _FULL
 
 
 def advice(url: DatabaseUrl) -> tuple[str, ...]:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NoReturn, final
 from urllib.parse import quote
 
-from dbswitch.database.url_problems import UrlProblem
-from dbswitch.database.url_split import checked_host, is_this_machine, split
+from dbswitch.database.url_split import UrlProblem, checked_host, is_this_machine, split
 from dbswitch.errors import UrlError
 
 if TYPE_CHECKING:
@@ -44,10 +43,11 @@ _MISLEADING: Final = {
     "passfile": "libpq would read another file, node-postgres would not",
     "replication": "a replication connection cannot run an app",
 }
-_SHOWN: Final = frozenset({*APP_PARAMETERS, *_LIBPQ_PARAMETERS, "sslmode", "connect_timeout", "host"}) - {
-    "options",
-    "sslidentity",
-}
+_KNOWN: Final = (
+    APP_PARAMETERS | _LIBPQ_PARAMETERS | {"sslmode", "connect_timeout", "host", *_CLIENT_CERTIFICATE}
+)
+# The others may hold a secret.
+_SHOWN: Final = _KNOWN - {"options", "sslidentity", *_CLIENT_CERTIFICATE}
 
 
 @final
@@ -93,11 +93,10 @@ class LibpqParameters(dict[str, str]):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseUrl:
-    """A Postgres connection URL, decoded.
+    """A Postgres connection URL, decoded; user and password are empty where the URL has none.
 
-    User and password are empty where the URL has none; `host` is a name, an address without brackets, or the folder of a
-    Unix socket; `parameters` is the rest of the query in its order. `scheme` and whether the port is written do not count
-    for equality.
+    `host` is a name, an address without brackets, or the folder of a Unix socket; `parameters` is the rest of the query in
+    its order.
     """
 
     user: str
@@ -113,9 +112,8 @@ class DatabaseUrl:
     def parse(cls, text: str, *, name: str = "DATABASE_URL") -> DatabaseUrl:
         """Parse a URL as users paste it; `name` is the variable it comes from, for messages.
 
-        Raises:
-            UrlError: not a Postgres URL, ambiguous, or something the readers disagree on. Neither the message nor this
-                frame's locals hold the text.
+        Raises UrlError: not a Postgres URL, ambiguous, or something the readers disagree on. Neither the message nor this
+        frame's locals hold the text.
         """
         try:
             return _from_pieces(split(text, name), name)
@@ -157,10 +155,7 @@ class DatabaseUrl:
         return next((value for name, value in reversed(self.parameters) if name == key), None)
 
     def env_form(self) -> str:
-        """Return the URL for an env file: every reader of env files and of URLs sees the same.
-
-        Everything in user, password and query values but `A-Za-z0-9-._` is percent-encoded.
-        """
+        """Return the URL for an env file; all but `A-Za-z0-9-._` is percent-encoded in user, password and query values."""
         return self._written(self.password.reveal(), masked=False)
 
     def canonical_form(self) -> str:
@@ -209,10 +204,7 @@ class DatabaseUrl:
             found.append(
                 "The URL names no user: each program falls back to its own (PGUSER, the system's user name)."
             )
-        unknown = sorted({
-            key for key, _ in self.parameters
-            if key not in _SHOWN and key not in {"options", "sslidentity", *_CLIENT_CERTIFICATE}
-        })  # fmt: skip
+        unknown = sorted({key for key, _ in self.parameters} - _KNOWN)
         if unknown:
             found.append(
                 f"Unknown parameters are kept in the env file and not used by the probe: {', '.join(unknown)}."
@@ -251,10 +243,8 @@ class DatabaseUrl:
 
 def same_url(left: str, right: str) -> bool:
     """Return whether two spellings of a URL mean the same connection."""
-    if left == right:
-        return True
     try:
-        return DatabaseUrl.parse(left) == DatabaseUrl.parse(right)
+        return left == right or DatabaseUrl.parse(left) == DatabaseUrl.parse(right)
     except UrlError:
         return False
 

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from dbswitch.database.url_problems import SUPPORTED, UrlProblem
 from dbswitch.errors import UrlError
 
 SCHEMES: Final = ("postgresql", "postgres")
@@ -40,22 +40,94 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _LONE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
+SUPPORTED: Final = "dbswitch supports postgresql:// and postgres:// URLs that lead to the server itself"
+_FORM: Final = "write it like postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 _NOT_POSTGRES: Final = {
     "prisma": "a Prisma Accelerate URL",
     "prisma+postgres": "a Prisma Postgres or Accelerate URL",
-    "file": "an SQLite file",
-    "sqlite": "an SQLite file",
-    "mysql": "a MySQL URL",
-    "mariadb": "a MariaDB URL",
-    "sqlserver": "an SQL Server URL",
-    "mongodb": "a MongoDB URL",
-    "mongodb+srv": "a MongoDB URL",
-    "cockroachdb": "a CockroachDB URL",
-    "jdbc": "a JDBC URL",
     "socket": "node-postgres' own socket form",
-    "http": "a web address",
-    "https": "a web address",
+    **dict.fromkeys(("file", "sqlite"), "an SQLite file"),
+    **dict.fromkeys(("mongodb", "mongodb+srv"), "a MongoDB URL"),
+    **dict.fromkeys(("http", "https"), "a web address"),
+    **{
+        name.lower().replace(" ", ""): f"a {name} URL" for name in ("MySQL", "MariaDB", "CockroachDB", "JDBC")
+    },
+    "sqlserver": "an SQL Server URL",
 }
+
+
+class UrlProblem(Enum):
+    """A reason to refuse a URL: what is wrong with the variable `name`, why that matters and how to mend it."""
+
+    # fmt: off
+    AMBIGUOUS = ("{name} can be read in {count} ways.",
+        "the text before the last such @ may be the password, or a host and its parameters",
+        "write the @ that belongs to the password or to a parameter's value as %40")
+    AMBIGUOUS_PERCENT = ("The % signs in {name} are ambiguous.", "the value may or may not be encoded already",
+        "write every literal % as %25")
+    BAD_IPV6 = ("The IPv6 address in {name} is not valid.", "no program could connect to it",
+        "write it like [2001:db8::1]:5432")
+    BAD_QUERY = ("After the database name, {name} has {problem}.", "URL parsers cut it there or drop it",
+        "percent-encode the values")
+    CONTROL_CHARACTER = ("{name} contains a control character.", "URL parsers drop it silently",
+        "remove line breaks and tabs")
+    DATABASE_CHARACTERS = ("The database name in {name} has characters other than A-Z a-z 0-9 _ . -",
+        "node-postgres, Prisma and libpq decode such names differently",
+        "rename the database; or, if this is part of the password, percent-encode the password")
+    EMPTY = ("{name} is empty.", "for node-postgres an empty URL means 127.0.0.1:5432, without an error",
+        "write the database's URL")
+    ESCAPES_NOT_UTF8 = ("The % escapes in {name} are not UTF-8.", "programs decode such bytes differently",
+        "encode the value again as UTF-8")
+    HOST_AND_SOCKET = ("{name} names both a host and a socket's folder.",
+        "programs differ in which of them they connect to", "write @localhost/DATABASE?host=/FOLDER")
+    HOST_CHARACTERS = ("The host in {name} has characters other than A-Z a-z 0-9 . _ -",
+        "programs translate such names differently", "write it in its ASCII form")
+    IPV4_SPELLING = ("The IPv4 address in {name} is not four decimal numbers.",
+        "its other spellings (127.1, 0x7f000001, 0177.0.0.1) hide which machine it is", "write it like 192.0.2.1")
+    KEY_VALUE_FORM = "{name} is in libpq's key=value form.", "Prisma reads URLs only", _FORM
+    NOT_A_URL = "{name} is not a URL.", SUPPORTED, _FORM
+    NOT_UTF8 = "{name} is not UTF-8.", "programs read such bytes differently", "write it with % escapes"
+    NO_CERTAIN_HOST = ("The host in {name} cannot be determined.",
+        "a host consists of A-Z a-z 0-9 . _ - or is an IPv6 address in brackets",
+        "percent-encode the password (@ is %40, / is %2F, # is %23, ? is %3F) and the host's special characters")
+    NO_DATABASE = ("{name} names no database.", "each program would use a different default database",
+        "end it with /DATABASE (before any ?)")
+    NO_HOST = ("{name} names no host.", "libpq would take a Unix socket, node-postgres localhost",
+        "write localhost, or @localhost/DATABASE?host=/FOLDER for a Unix socket")
+    NO_SLASHES = ("{name} lacks the // behind {scheme}:", "URL parsers then find no host in it",
+        "start it with {scheme}://")
+    NO_USER = ("{name} has a password but no user.", "each program would use a different default user",
+        "write the user before the first colon")
+    PORT_NOT_A_NUMBER = ("The port in {name} is not a number.",
+        "that text may be part of a password that is not percent-encoded",
+        "write host:5432, or leave the port out; percent-encode the password")
+    PORT_OUT_OF_RANGE = ("The port in {name} is not between 1 and 65535.", "other port numbers do not exist",
+        "write host:5432, or leave the port out")
+    PSQL_COMMAND = "{name} is a psql command, not a URL.", SUPPORTED, "keep only the part between the quotes"
+    QUOTED = "{name} starts with a quote.", SUPPORTED, "remove the quotes that became part of the value"
+    REFERENCE = ("{name} is a reference, not a URL.", "not every reader of env files follows it",
+        "write the URL itself")
+    RELATIVE_DATABASE = ("The database name in {name} is a relative path.", "URL parsers remove it",
+        "end the URL with /DATABASE")
+    SEVERAL_HOSTS = ("{name} names several hosts.",
+        "libpq would try them in turn, node-postgres cannot read such a URL", "name the one host to use")
+    UNKNOWN_SSLMODE = ("{name} has an unknown sslmode.",
+        "libpq refuses it, node-postgres ignores it and may connect without TLS",
+        "write sslmode=require (or what the provider says), or leave it out")
+    ZERO_BYTE = "There is a zero byte in {name}.", "no Postgres client can send one", "remove the %00"
+    ZONE_ID = ("The address in {name} has a zone id.", "node-postgres cannot connect to one",
+        "use a global address or a host name")
+    # fmt: on
+
+    def __init__(self, what: str, why: str, fix: str) -> None:
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def error(self, name: str, *facts: str, **more: object) -> UrlError:
+        """Return the error for the variable, or the part of it, that is called `name`."""
+        more["name"] = name
+        return UrlError(self.what.format(**more), facts=facts, why=self.why, fix=self.fix.format(**more))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -72,11 +144,7 @@ class Pieces:
 
 
 def split(text: str, name: str) -> Pieces:
-    """Split `text` by the rule above; `name` is the variable it comes from, for messages.
-
-    Raises:
-        UrlError: it is not a Postgres URL, or cannot be split with certainty.
-    """
+    """Split `text` by the rule above; `name` is the variable it comes from, for messages. Raises UrlError."""
     text = text.strip()
     scheme, rest = _scheme(text, name)
     ends = [end for end, char in enumerate(rest) if char == "@"]
@@ -107,22 +175,16 @@ def split(text: str, name: str) -> Pieces:
 
 
 def unescape(text: str, what: str) -> str:
-    """Decode the `%` escapes of one piece; any other `%` is literal.
-
-    Raises:
-        UrlError: it holds both kinds of `%`, a zero byte, or bytes that are not UTF-8.
-    """
-    if _LONE_PERCENT.search(text):
-        if _ESCAPE.search(text):
-            raise UrlProblem.AMBIGUOUS_PERCENT.error(
-                what, "some are followed by two hexadecimal digits, some are not"
-            )
-        decoded = text
-    else:
-        try:
-            decoded = unquote_to_bytes(text).decode()
-        except UnicodeError:
-            raise UrlProblem.ESCAPES_NOT_UTF8.error(what) from None
+    """Decode the `%` escapes of one piece, or none if it has another `%`. Raises UrlError."""
+    lone = _LONE_PERCENT.search(text)
+    if lone and _ESCAPE.search(text):
+        raise UrlProblem.AMBIGUOUS_PERCENT.error(
+            what, "some are followed by two hexadecimal digits, some are not"
+        )
+    try:
+        decoded = text if lone else unquote_to_bytes(text).decode()
+    except UnicodeError:
+        raise UrlProblem.ESCAPES_NOT_UTF8.error(what) from None
     if "\0" in decoded:
         raise UrlProblem.ZERO_BYTE.error(what)
     return decoded
@@ -167,15 +229,14 @@ def _scheme(text: str, name: str) -> tuple[str, str]:
 
 
 def _no_scheme(text: str, name: str) -> UrlError:
-    if text[0] in "'\"`":
-        return UrlProblem.QUOTED.error(name)
-    if text.startswith(("$", "env(")):
-        return UrlProblem.REFERENCE.error(name)
-    if text.startswith("psql "):
-        return UrlProblem.PSQL_COMMAND.error(name)
-    if re.match(r"[a-z_]+ *=", text):
-        return UrlProblem.KEY_VALUE_FORM.error(name)
-    return UrlProblem.NOT_A_URL.error(name)
+    kinds = (
+        (r"['\"`]", UrlProblem.QUOTED),
+        (r"\$|env\(", UrlProblem.REFERENCE),
+        (r"psql ", UrlProblem.PSQL_COMMAND),
+        (r"[a-z_]+ *=", UrlProblem.KEY_VALUE_FORM),
+    )
+    found = (problem for pattern, problem in kinds if re.match(pattern, text))
+    return next(found, UrlProblem.NOT_A_URL).error(name)
 
 
 def _diagnosis(rest: str, name: str) -> UrlError:
@@ -209,8 +270,7 @@ def _query_start(rest: str) -> int:
 def checked_host(host: str, written: str, name: str) -> str:
     """Return the host as every program writes it; `written` is what stood in front of the database.
 
-    Raises:
-        UrlError: not a host, or not one that node-postgres, Prisma and libpq all connect to.
+    Raises UrlError: not a host, or not one that node-postgres, Prisma and libpq all connect to.
     """
     if host.startswith("/"):
         if written not in {*_SOCKET_HOSTS, host}:
@@ -222,13 +282,14 @@ def checked_host(host: str, written: str, name: str) -> str:
         raise UrlProblem.SEVERAL_HOSTS.error(name)
     if "%" in host:
         raise UrlProblem.ZONE_ID.error(name)
-    if match := re.fullmatch(r"\[?([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]?", host):
-        return _address(match[1], name)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
-        raise UrlProblem.HOST_CHARACTERS.error(name)
-    if _NUMBER.search(host):
-        return _ipv4_address(host, name)
-    return host
+    try:
+        if match := re.fullmatch(r"\[?([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]?", host):
+            return str(IPv6Address(match[1]))  # the canonical form, as URL parsers in Node write it
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", host):
+            raise UrlProblem.HOST_CHARACTERS.error(name)
+        return str(IPv4Address(host)) if _NUMBER.search(host) else host
+    except ValueError:
+        raise (UrlProblem.BAD_IPV6 if ":" in host else UrlProblem.IPV4_SPELLING).error(name) from None
 
 
 def is_this_machine(host: str) -> bool:
@@ -242,18 +303,3 @@ def is_this_machine(host: str) -> bool:
         return False
     address = getattr(address, "ipv4_mapped", None) or address
     return address.is_loopback or address.is_unspecified  # connect(2) to 0.0.0.0 or :: reaches this machine
-
-
-def _ipv4_address(text: str, name: str) -> str:
-    try:
-        return str(IPv4Address(text))
-    except ValueError:
-        raise UrlProblem.IPV4_SPELLING.error(name) from None
-
-
-def _address(text: str, name: str) -> str:
-    try:
-        # The canonical form, as URL parsers in Node write it; an address with an embedded IPv4 one is also legal.
-        return str(IPv6Address(text))
-    except ValueError:
-        raise UrlProblem.BAD_IPV6.error(name) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbswitch.database.table_sizes import table_sizes
+from dbswitch.database.catalogue import table_sizes
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError, ProtectedError
 from dbswitch.project import marker
 from dbswitch.switch.confirmation import accepted

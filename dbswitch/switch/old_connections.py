@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.database import sessions
+from dbswitch.database import catalogue
 from dbswitch.database.place import place_of
 from dbswitch.server import ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from dbswitch.database.sessions import ServerSession
+    from dbswitch.database.catalogue import ServerSession
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.server.ownership import Owned
     from dbswitch.server.ports import Connection
@@ -82,13 +82,13 @@ def remaining(
 def _addresses(left: tuple[DatabaseUrl, ...], kept: tuple[DatabaseUrl, ...]) -> _Addresses | str:
     old: set[Address] = set()
     for url in left:
-        found = sessions.addresses(url, ASK_TIMEOUT)
+        found = catalogue.addresses(url, ASK_TIMEOUT)
         if found is None:
             return f"the host of {url.place} cannot be looked up, so connections to it cannot be recognised"
         old |= _reach(url, found)
     new: set[Address] = set()
     for url in kept:
-        new |= _reach(url, sessions.addresses(url, ASK_TIMEOUT) or ())
+        new |= _reach(url, catalogue.addresses(url, ASK_TIMEOUT) or ())
     return _Addresses(frozenset(old - new), frozenset(old & new))
 
 
@@ -108,7 +108,7 @@ def _ask_postgres(
     )  # ports whose session is on another database than the old one, or another role's
     suspects: dict[DatabaseUrl, int] = {}
     for url in left:
-        found = sessions.sessions(url, ASK_TIMEOUT)
+        found = catalogue.sessions(url, ASK_TIMEOUT)
         if found is None:
             return f"{url.place} does not report who is connected to it, and the new database has the same address"
         mine = [one for one in found if one.here and (not roles - {""} or one.role in roles)]
@@ -120,7 +120,7 @@ def _ask_postgres(
     if not any(suspects.values()):
         return None
     for url in kept:
-        elsewhere |= _ports(one for one in sessions.sessions(url, ASK_TIMEOUT) or () if one.here)
+        elsewhere |= _ports(one for one in catalogue.sessions(url, ASK_TIMEOUT) or () if one.here)
     sockets = any(url.is_socket and count for url, count in suspects.items())
     if not sockets and ports.keys() <= elsewhere:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from dbswitch.database.libpq_trace import ErrorResponse, error_in_message, errors_in_trace
+from dbswitch.database.login import ErrorResponse, error_in_message, errors_in_trace
 
 TRACE = (
     b"F\t8\tSSLRequest\t 1234 5679\nB\t1\tSSLResponse\t N\n"
