@@ -21,18 +21,19 @@ from dbswitch.generate.template import fill, read_template
 from dbswitch.generate.writing import GeneratedFile, is_pristine, kept_copy, sign
 from dbswitch.project.client_file import find_client_file
 from dbswitch.project.generated import MARK, find
-from dbswitch.project.packages import installed_version
+from dbswitch.project.packages import PackageManager, installed_version
+from dbswitch.project.prisma import RUST_FREE
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
+    from dbswitch.project.prisma import PrismaInfo
 
 KIND: Final = "client"
 _ALIAS: Final = re.compile(r"^export \{ prisma as (\w+) \};$", re.MULTILINE)
 _RE_EXPORTED: Final = re.compile(r"^export .* from ['\"][^'\"]+['\"];$", re.MULTILINE)
 _SOURCE_FILE: Final = re.compile(r"\.[mc]?[tj]s$")
-_ENGINE_TYPE: Final = re.compile(r"^\s*engineType\s*=\s*\"client\"", re.MULTILINE)
-_RUST_FREE: Final = (6, 16)
 _NEXT_REWRITE: Final = 8
+_ADD: Final = {manager: "install" if manager is PackageManager.NPM else "add" for manager in PackageManager}
 
 
 class Adapter(StrEnum):
@@ -132,7 +133,7 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
     return ClientFacts(
         path=path,
         style=style,
-        adapters=_adapters(project.root),
+        adapters=_adapters(project, project.prisma.version if project.prisma is not None else ""),
         module=module,
         package=package,
         variable=project.primary_variable,
@@ -155,20 +156,15 @@ def _module(project: Project) -> tuple[str, bool]:
             f"no client generated: the Prisma schema is for {prisma.provider}",
             why="dbswitch is for Postgres.",
         )
-    version = tuple(int(part) for part in re.findall(r"\d+", prisma.version)[:2])
-    if version >= (_NEXT_REWRITE,):
+    release = prisma.release
+    if release >= (_NEXT_REWRITE,):
         raise ConfigError(
             f"no client generated: Prisma {prisma.version} is a rewrite that this dbswitch does not support",
             why="Its adapters and errors differ; a wrong retry could run a write twice.",
             fix="use Prisma 7, or switch with a restart: `dbswitch TARGET` works without the client",
         )
-    rust_free = version >= (7,) or (version >= _RUST_FREE and _engine_is_client(project))
-    if not rust_free:
-        raise ConfigError(
-            f"no client generated: Prisma {prisma.version} runs its queries in the old engine",
-            why="That engine owns its connections, so the client cannot move them to another database.",
-            fix='use Prisma 7, or Prisma 6.16 or newer with engineType = "client" in the generator',
-        )
+    if prisma.has_own_engine:
+        raise _own_engine(project, prisma)
     if prisma.output is None:
         if prisma.generator == "prisma-client":
             raise ConfigError(
@@ -183,24 +179,32 @@ def _module(project: Project) -> tuple[str, bool]:
     return ("@prisma/client" if installed and name == ".prisma/client" else name), bool(installed)
 
 
-def _engine_is_client(project: Project) -> bool:
-    schema = project.prisma.schema if project.prisma is not None else None
-    if schema is None:
-        return False
-    place = project.root / schema
-    files = place.rglob("*.prisma") if place.is_dir() else (place,)
-    return any(_ENGINE_TYPE.search(_text(file)) for file in files)
+def _own_engine(project: Project, prisma: PrismaInfo) -> ConfigError:
+    facts = []
+    if prisma.release >= RUST_FREE:
+        adapter = f"@prisma/adapter-pg@{prisma.version}"
+        facts.append(f'the engine can be left out: engineType = "client" in the generator, and {adapter}')
+    route = (
+        "" if find(project).identity_path else "; `dbswitch generate route` lets it prove the new database"
+    )
+    return ConfigError(
+        f"no client generated: Prisma {prisma.version} runs its queries in its own engine",
+        facts=facts,
+        why="That engine owns its connections, so no client can move them to another database.",
+        fix=f"nothing to change: `dbswitch TARGET` restarts the dev server on the new database{route}",
+    )
 
 
-def _adapters(root: Path) -> tuple[Adapter, ...]:
+def _adapters(project: Project, prisma_version: str) -> tuple[Adapter, ...]:
     """Return the installed adapters in the order of :class:`Adapter`."""
+    root = project.root
     installed = tuple(adapter for adapter in Adapter if installed_version(root, adapter.value) is not None)
     if not installed:
         raise ConfigError(
             "no client generated: no driver adapter is installed",
             facts=["searched for @prisma/adapter-pg and @prisma/adapter-neon in node_modules"],
-            why="Without one Prisma 7 cannot connect.",
-            fix="npm install @prisma/adapter-pg",
+            why=f"Prisma {prisma_version} has no engine of its own here and connects through an adapter.",
+            fix=f"{project.package_manager} {_ADD[project.packages.manager]} @prisma/adapter-pg@{prisma_version}",
         )
     return installed
 

@@ -32,6 +32,12 @@ _DECLARED: Final = re.compile(
     r"(?P<value>.*(?:\n(?:[ \t]+|[)}\].?|&]).*)*)",
     re.MULTILINE,
 )
+# Assigned later, usually in an if/else for production and a global for development.
+_UNASSIGNED: Final = re.compile(
+    r"^(?P<export>export\s+)?(?:let|var)\s+(?P<name>\w+)\s*(?::\s*(?P<type>[^=;\n]+?))?\s*;?[ \t]*$",
+    re.MULTILINE,
+)
+_CLIENT_TYPE: Final = re.compile(r"(?:\w+\.)?PrismaClient\b(?!.*=>)")
 _EXPORTED: Final = re.compile(
     r"^export\s+(?:declare\s+)?(?:async\s+)?(?:const|let|var|function\*?|class|abstract\s+class|type|interface|enum)\s+(\w+)",
     re.MULTILINE,
@@ -105,6 +111,9 @@ def exported_clients(plain: str) -> tuple[str, ...]:
     for match in _DECLARED.finditer(plain):
         if _is_client(match["value"], clients):
             clients[match["name"]] = match["export"] is not None
+    for match in _UNASSIGNED.finditer(plain):
+        if _is_assigned_client(plain, match, clients):
+            clients[match["name"]] = match["export"] is not None
     names = [name for name, exported in clients.items() if exported]
     for match in _LISTED.finditer(plain):
         for item in match["names"].split(","):
@@ -145,6 +154,15 @@ def _is_client(value: str, clients: dict[str, bool]) -> bool:
     return _CLIENT.search(value) is not None or any(
         re.search(rf"\b{name}\b(?!\s*[.(:])", value) for name in clients
     )
+
+
+def _is_assigned_client(plain: str, declared: re.Match[str], clients: dict[str, bool]) -> bool:
+    if _CLIENT_TYPE.match(declared["type"] or "") is not None:
+        return True
+    values = re.findall(
+        rf"^[ \t]*(?:\}}?\s*else\s+|if\s*\(.*\)\s*)?{declared['name']}\s*=(?!=)\s*(.+)", plain, re.MULTILINE
+    )
+    return any(_is_client(value, clients) for value in values)
 
 
 def _other_exports(plain: str) -> set[str]:

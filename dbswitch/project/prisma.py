@@ -34,6 +34,9 @@ _MIGRATIONS_PATH = re.compile(r"\bmigrations['\"]?\s*:\s*\{[^}]*?\bpath['\"]?\s*
 _ENV_CALL = re.compile(r"env\(\s*\"([^\"]+)\"\s*\)")
 
 
+RUST_FREE = (6, 16)  # the first Prisma whose engine can be left out in production
+
+
 class SchemaFacts(Struct, frozen=True):
     """The contents of a Prisma schema; `urls` are field and variable, as in `ConfigFacts`."""
 
@@ -41,6 +44,7 @@ class SchemaFacts(Struct, frozen=True):
     urls: tuple[tuple[str, str], ...]
     generator: str | None  # prisma-client, prisma-client-js
     output: str | None
+    engine_type: str | None = None
 
 
 class PrismaInfo(Struct, frozen=True):
@@ -69,6 +73,23 @@ class PrismaInfo(Struct, frozen=True):
     shadow_variables: tuple[str, ...] = ()
     overriding: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    engine_type: str | None = None  # what the generator's `engineType` says
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """Major and minor version; empty where it is not known."""
+        return tuple(int(part) for part in re.findall(r"\d+", self.version)[:2])
+
+    @property
+    def has_own_engine(self) -> bool:
+        """Whether Prisma's own engine connects to the database, and no driver adapter that an app could exchange.
+
+        Since Prisma 6.16 `engineType = "client"` does without it, Prisma 7 always does (Prisma documentation).
+        """
+        release = self.release
+        return bool(release) and not (
+            release >= (7,) or (release >= RUST_FREE and self.engine_type == "client")
+        )
 
 
 def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
@@ -102,6 +123,7 @@ def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
         or variables_of(said.urls, "shadowDatabaseUrl"),
         overriding=facts.overriding,
         notices=facts.notices,
+        engine_type=said.engine_type,
     )
 
 
@@ -129,7 +151,7 @@ def variables_of(urls: tuple[tuple[str, str], ...], *fields: str) -> tuple[str, 
 def parse_schema(text: str) -> SchemaFacts:
     """Parse the text of a schema. Pure."""
     plain = _COMMENT.sub(lambda match: match[0] if match[0].startswith('"') else "", text)
-    provider = generator = output = None
+    provider = generator = output = engine = None
     variables: dict[str, str] = {}
     for kind, _, body in _BLOCK.findall(plain):
         fields = dict(_FIELD.findall(body))
@@ -142,7 +164,8 @@ def parse_schema(text: str) -> SchemaFacts:
         elif (_literal(fields.get("provider")) or "").startswith("prisma-client"):
             generator = generator or _literal(fields.get("provider"))
             output = output or _literal(fields.get("output"))
-    return SchemaFacts(provider, tuple(variables.items()), generator, output)
+            engine = engine or _literal(fields.get("engineType"))
+    return SchemaFacts(provider, tuple(variables.items()), generator, output, engine)
 
 
 def _literal(text: str | None) -> str | None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 TOKEN_HEADER = "x-dbswitch-token"  # noqa: S105  the header's name, not a token
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+_OK = 200
+# A guard in front of the route: a redirect to a login page, or a refusal that is not the route's own.
+_INTERCEPTED = frozenset({301, 302, 303, 307, 308, UNAUTHORIZED, FORBIDDEN})
 CANNOT_ASK = "cannot ask"  # the route reports an error that is not the database's
 REGENERATE = "`dbswitch generate client` and `dbswitch generate route` bring the generated files up to date"
 
@@ -121,10 +124,18 @@ def ask(question: IdentityQuestion, connection: HTTPConnection) -> Said:
     from http.client import HTTPException
 
     headers = {TOKEN_HEADER: question.token, "Accept": "application/json"}
+    asked = f"{question.route}?identity=1"
     try:
-        connection.request("GET", f"{question.route}?identity=1", headers=headers)
+        connection.request("GET", asked, headers=headers)
         response = connection.getresponse()
         body = response.read(65_536)
+        leads_to = response.getheader("Location") or ""
+        if _is_same_path(leads_to, question.route):
+            connection.close()
+            connection.request("GET", f"{urlsplit(leads_to).path}?identity=1", headers=headers)
+            response = connection.getresponse()
+            body = response.read(65_536)
+            leads_to = response.getheader("Location") or ""
     except (
         OSError,
         HTTPException,
@@ -133,11 +144,20 @@ def ask(question: IdentityQuestion, connection: HTTPConnection) -> Said:
         return Said(IdentityAnswer.SILENT, f"the app did not answer ({type(error).__name__})")
     finally:
         connection.close()
-    return judge(response.status, body, question)
+    is_page = (response.getheader("Content-Type") or "").startswith("text/html")
+    return judge(response.status, body, question, leads_to=leads_to, is_page=is_page)
 
 
-def judge(status: int, body: bytes, question: IdentityQuestion) -> Said:
-    """Return what a response means. Pure."""
+def _is_same_path(location: str, route: str) -> bool:
+    """Whether a redirect leads to the route itself, as that of `trailingSlash: true` does (Next.js documentation)."""
+    path = urlsplit(location).path
+    return path != route and path.rstrip("/") == route.rstrip("/")
+
+
+def judge(
+    status: int, body: bytes, question: IdentityQuestion, *, leads_to: str = "", is_page: bool = False
+) -> Said:
+    """Return what a response means; `leads_to` is its Location header, `is_page` whether it is HTML. Pure."""
 
     def said(answer: IdentityAnswer, detail: str, seen: Identity | None = None) -> Said:
         return Said(answer, detail, seen, status)
@@ -148,6 +168,13 @@ def judge(status: int, body: bytes, question: IdentityQuestion) -> Said:
     ours = isinstance(payload, dict) and payload.get("dbswitch") == 1
     if not ours and status == NOT_FOUND:
         return said(IdentityAnswer.NO_ROUTE, "the app has no identity route")
+    if not ours and (status in _INTERCEPTED or (is_page and status == _OK)):
+        where = f" (to {urlsplit(leads_to).path or leads_to})" if leads_to else ""
+        return said(
+            IdentityAnswer.CANNOT_ASK,
+            f"the identity route was not reached: the app's middleware or proxy answered HTTP {status}{where}; "
+            f"except {question.route} from it",
+        )
     if not ours:
         return said(IdentityAnswer.SILENT, f"the identity route answered HTTP {status} and no identity")
     if status in {UNAUTHORIZED, FORBIDDEN}:

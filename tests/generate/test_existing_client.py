@@ -34,6 +34,16 @@ SINGLETON = """const prismaClientSingleton = () => {
 const prisma = globalThis.prismaGlobal ?? prismaClientSingleton()
 export default prisma
 """
+LATER = """import { PrismaClient } from "@prisma/client";
+%s
+if (process.env.NODE_ENV === "production") {
+  prisma = new PrismaClient();
+} else {
+  if (!global.prisma) global.prisma = new PrismaClient();
+  prisma = global.prisma;
+}
+export default prisma;
+"""
 
 
 @pytest.fixture
@@ -62,6 +72,15 @@ def add(root: Path, **files: str) -> None:
         ("export const kept = globalThis as unknown as { prisma: PrismaClient };\n", ()),
         ("export const make = function () { return new PrismaClient(); };\n", ()),
         ("const p = new PrismaClient();\nexport const user = p.user;\n", ()),
+        (LATER % "let prisma: PrismaClient;", ("default",)),
+        (LATER % "export let prisma: PrismaClient", ("prisma", "default")),
+        (LATER % "let prisma;", ("default",)),
+        (
+            "let orm;\nif (live) orm = new PrismaClient();\nelse orm = global.orm;\nexport { orm };\n",
+            ("orm",),
+        ),
+        ("let make: () => PrismaClient;\nmake = () => new PrismaClient();\nexport { make };\n", ()),
+        ("let made: boolean;\nmade = true;\nconst p = new PrismaClient();\nexport { made };\n", ()),
     ],
 )
 def test_the_exports_that_are_the_client_are_told_from_others(text: str, names: tuple[str, ...]) -> None:

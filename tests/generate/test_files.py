@@ -184,9 +184,9 @@ def test_the_identity_route_goes_where_the_app_is(app: Path) -> None:
     ("prisma", "schema", "adapters", "words"),
     [
         ("8.0.0", SCHEMA, ("pg",), "rewrite"),
-        ("6.15.0", RUST_FREE, ("pg",), "old engine"),
-        ("6.19.0", OLD_ENGINE, ("pg",), "old engine"),
-        ("5.22.0", OLD_ENGINE, ("pg",), "old engine"),
+        ("6.15.0", RUST_FREE, ("pg",), "its own engine"),
+        ("6.19.0", OLD_ENGINE, ("pg",), "its own engine"),
+        ("5.22.0", OLD_ENGINE, ("pg",), "its own engine"),
         ("7.1.0", SCHEMA, (), "no driver adapter"),
         ("7.1.0", SCHEMA.replace("postgresql", "mysql"), ("pg",), "for mysql"),
         ("7.1.0", SCHEMA.replace('  output = "../generated/prisma"\n', ""), ("pg",), "no output"),
@@ -197,6 +197,34 @@ def test_a_project_that_cannot_have_it_hears_why(
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         client.plan_client(load(make_app(tmp_path, prisma=prisma, schema=schema, adapters=adapters)))
+
+
+@pytest.mark.parametrize(
+    ("prisma", "schema", "adapter"),
+    [("5.22.0", OLD_ENGINE, False), ("6.10.0", RUST_FREE, False), ("6.19.2", OLD_ENGINE, True)],
+)
+def test_with_an_engine_of_its_own_the_restart_and_the_route_are_named_and_no_package_of_another_version(
+    tmp_path: Path, prisma: str, schema: str, adapter: bool
+) -> None:
+    app = make_app(tmp_path, prisma=prisma, schema=schema, adapters=())
+    with pytest.raises(ConfigError) as refused:
+        client.plan_client(load(app))
+    said = " ".join((refused.value.what, *refused.value.facts, refused.value.why, refused.value.fix))
+    assert f"Prisma {prisma} runs its queries in its own engine" in said
+    assert "`dbswitch TARGET` restarts the dev server" in refused.value.fix
+    assert "dbswitch generate route" in refused.value.fix
+    assert "Prisma 7" not in said
+    assert ("@prisma/adapter-pg@6.19.2" in said) is adapter
+    assert ("@prisma/" in said) is adapter
+
+
+def test_the_adapter_that_is_missing_is_named_in_the_version_of_the_projects_prisma(tmp_path: Path) -> None:
+    app = make_app(tmp_path, prisma="6.19.2", schema=RUST_FREE, adapters=())
+    (app / "pnpm-lock.yaml").write_text("")
+    with pytest.raises(ConfigError) as refused:
+        client.plan_client(load(app))
+    assert refused.value.fix == "pnpm add @prisma/adapter-pg@6.19.2"
+    assert "Prisma 7" not in refused.value.why
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,10 @@ LOCAL = Identity(
     schema="public",
     role="app",
 )
-Reply = tuple[int, bytes]
+Reply = tuple[int, bytes] | tuple[int, bytes, dict[str, str]]
 
 
-def identity(of: Identity) -> Reply:
+def identity(of: Identity) -> tuple[int, bytes]:
     return 200, json.dumps({"dbswitch": 1, "identity": of.to_json()}).encode()
 
 
@@ -58,8 +58,10 @@ def app(reply: Callable[[int, str, str | None], Reply]) -> Iterator[str]:
         def do_GET(self) -> None:
             nonlocal count
             count += 1
-            status, body = reply(count, self.path, self.headers.get("x-dbswitch-token"))
+            status, body, *more = reply(count, self.path, self.headers.get("x-dbswitch-token"))
             self.send_response(status)
+            for name, value in (more[0] if more else {}).items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -222,6 +224,63 @@ def test_a_route_that_cannot_ask_ends_the_asking_at_once_with_its_reason() -> No
     assert "is not a function" in result.detail
 
 
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ((307, b"", {"Location": "/login?next=%2Fapi%2Fx"}), "HTTP 307 (to /login)"),
+        ((302, b"", {"Location": "https://auth.example.com/sign-in"}), "HTTP 302 (to /sign-in)"),
+        ((308, b"", {"Location": "/en/api/x"}), "HTTP 308 (to /en/api/x)"),
+        ((401, b"Unauthorized"), "HTTP 401"),
+        ((403, b'{"error":"forbidden"}'), "HTTP 403"),
+        ((200, b"<html>sign in</html>", {"Content-Type": "text/html; charset=utf-8"}), "HTTP 200"),
+    ],
+)
+def test_a_guard_in_front_of_the_route_ends_the_asking_at_once_and_is_no_failure(
+    reply: Reply, reason: str
+) -> None:
+    requests: list[int] = []
+
+    def guard(n: int, _path: str, _token: str | None) -> Reply:
+        requests.append(n)
+        return reply
+
+    with app(guard) as url:
+        result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=60, route_answered=True)
+    assert (result.answer, result.outcome) == (IdentityAnswer.CANNOT_ASK, None)
+    assert reason in result.detail
+    assert "except /api/x" in result.detail
+    assert "database" not in result.detail
+    assert requests == [1]
+
+
+def test_the_redirect_to_the_same_path_with_a_slash_is_followed_with_the_token() -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def reply(_n: int, path: str, token: str | None) -> Reply:
+        seen.append((path, token))
+        if path.startswith("/api/x/"):
+            return identity(PROD)
+        return 308, b"/api/x/", {"Location": "/api/x/?identity=1"}
+
+    with app(reply) as url:
+        assert verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=5).verified
+    assert seen == [("/api/x?identity=1", "t"), ("/api/x/?identity=1", "t")]
+
+
+def test_a_redirect_to_the_same_path_of_another_host_does_not_get_the_token() -> None:
+    seen: list[str | None] = []
+
+    def other(_n: int, _path: str, token: str | None) -> Reply:
+        seen.append(token)
+        return identity(PROD)
+
+    with app(other) as elsewhere:
+        away = (308, b"", {"Location": f"{elsewhere}/api/x/"})
+        with app(lambda _n, _path, _token: away) as url:
+            verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=1)
+    assert seen == []
+
+
 def test_the_same_database_as_another_role_or_in_another_schema_is_not_verified() -> None:
     for other in (replace(PROD, role="postgres"), replace(PROD, schema="staging")):
         with app(lambda _n, _path, _token, other=other: identity(other)) as url:
@@ -264,7 +323,7 @@ def test_the_texts_name_target_and_place_of_both_databases() -> None:
 )
 def test_only_the_very_same_failure_as_before_the_switch_is_not_its_doing(reply: Reply, alike: bool) -> None:
     question = IdentityQuestion("", "/api/x", "t", PROD)
-    now = judge(*reply, question)
+    now = judge(reply[0], reply[1], question)
     before = now if alike else judge(503, b'{"dbswitch":1,"error":"P1001"}', question)
     assert now.fails_like(before) is alike
     assert not now.fails_like(None)
