@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.project.discovery import Project
+    from dbswitch.project.targets import Target
 
 FILE_NAME: Final = "markers.json"
 
@@ -31,25 +32,20 @@ def contradicts(environment: str | None, target: str, aliases: Iterable[str] = (
     return canonical(environment.lower()) not in {canonical(name.lower()) for name in (target, *aliases)}
 
 
-def require(
-    environment: str | None, target: str, aliases: Iterable[str], url: DatabaseUrl, source: str
-) -> None:
-    """Refuse a database that says it is another environment than the target.
-
-    Raises:
-        ProtectedError: it does.
-    """
-    if not contradicts(environment, target, aliases):
+def require(environment: str | None, target: Target) -> None:
+    """Raise ProtectedError if a database says that it is another environment than the target."""
+    name = target.name
+    if not contradicts(environment, name, target.settings.aliases if target.settings is not None else ()):
         return
     raise ProtectedError(
-        f"the database of {target} says that it is {environment}",
+        f"the database of {name} says that it is {environment}",
         facts=(
-            f"the target: {target} is {url.masked()} (from {source})",
+            f"the target: {name} is {target.url.masked()} (from {target.source})",
             f"the database: dbswitch.environment = '{environment}'",
             "nothing was changed",
         ),
         why="one of the two is wrong, and a command for one environment would run on the other",
-        fix=f"correct the URL of {target}; if its database is a copy of {environment}, `dbswitch mark {target}`",
+        fix=f"correct the URL of {name}; if its database is a copy of {environment}, `dbswitch mark {name}`",
     )
 
 

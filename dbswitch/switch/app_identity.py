@@ -21,8 +21,9 @@ from dbswitch.switch.verify import read_token, verify
 
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
+    from dbswitch.switch.database_start import Destination
     from dbswitch.switch.identity_request import Said
-    from dbswitch.switch.project_state import Destination, Observed
+    from dbswitch.switch.project_state import Observed
     from dbswitch.switch.reporter import Reporter
 
 EARLIER = 1.0  # seconds that a switch waits for the app's answer from before, beyond the time of the probe
@@ -65,7 +66,7 @@ class AppIdentity:
             self._reporter.skip(Phase.VERIFY, why)
             return None
         with self._reporter.phase(Phase.VERIFY) as note:
-            target = f"{goal.name}: {goal.url.place}"
+            target = f"{goal.target.name}: {goal.target.url.place}"
             question = self._question(base_url, self._observed.route, expected, target)
             verification = self._asked(question, Phase.VERIFY, started=started)
             if verification.seen is not None and verification.seen.restart_of(expected):
@@ -123,14 +124,16 @@ class AppIdentity:
         server = observation.observe(self._observed.spec, ask=False)
         env = server.next_env()
         other = [
-            key for key, value in sorted(goal.variables.items()) if not same_url(env.get(key) or value, value)
+            key
+            for key, value in sorted(goal.target.variables.items())
+            if not same_url(env.get(key) or value, value)
         ]
         return server.script_exports_text(other) if other else ""
 
     def old_connections(self, goal: Destination) -> str | None:
         """Return why the app may still be connected to the old database after a hot switch; None where it is not."""
-        new = [goal.url]
-        for key, value in goal.variables.items():
+        new = [goal.target.url]
+        for key, value in goal.target.variables.items():
             with contextlib.suppress(UrlError):
                 new.append(DatabaseUrl.parse(value, name=key))
         return remaining(

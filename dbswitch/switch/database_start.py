@@ -1,4 +1,8 @@
-"""Wait for a database, and start it first if it is down and the project has a command for it."""
+"""Wait for a target's database, and start it first if it is down and the project has a command for it.
+
+What answers must be the target's environment, read-only where that was asked for, and have the project's migrations where
+`require_migrated` is set.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +14,30 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
+from dbswitch.database.failures import Failure
+from dbswitch.database.read_only import role_sql
+from dbswitch.errors import ConfigError, DatabaseNotReadyError, DatabaseRejectedError, ProtectedError
 from dbswitch.project import marker
-from dbswitch.switch import migration_check, read_only_session
+from dbswitch.project.prisma import migrations_folder
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from dbswitch.database.failures import Failure
-    from dbswitch.database.probe import Ready
+    from dbswitch.database.identity import Identity
+    from dbswitch.database.migrations import MigrationState
+    from dbswitch.database.probe import ProbeLimits, Ready
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
-    from dbswitch.switch.project_state import Destination
     from dbswitch.switch.reporter import Reporter
 
 GLANCE = 1.5  # seconds; how long a database is tried before it is started
 START_TIMEOUT = 300.0  # seconds; a first start may pull an image
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _COMPOSE_TIMEOUT = 10.0  # seconds, for reading the file
+_BAD_PARAMETER = "P1013"
 
 
 class _Port(Struct):
@@ -47,16 +54,34 @@ class _ComposeFile(Struct):
     services: dict[str, _Service] = {}
 
 
-def probe(
-    destination: Destination,
-    reporter: Reporter,
-    phase: Phase,
-    *,
-    on_look: Callable[[], None] = lambda: None,
-) -> Ready:
-    """Wait until the destination answers; `on_look` is called between two attempts.
+class Destination(Struct, frozen=True):
+    """Where a run goes. `migrations` is the project's folder of them, to be compared with the database."""
 
-    Raises DatabaseNotReadyError or DatabaseRejectedError.
+    target: Target
+    limits: ProbeLimits
+    migrations: Path | None = None
+
+
+def destination(
+    project: Project, target: Target, *, timeout: float | None, first_start: bool = False
+) -> Destination:
+    """Return where a run to `target` goes; `timeout` in seconds replaces the configured deadline."""
+    from dbswitch.database.probe import ProbeLimits
+
+    database = project.config.database
+    configured = database.start_deadline if first_start else database.restart_deadline
+    limits = ProbeLimits(
+        deadline=configured if timeout is None else timeout, attempt_timeout=database.attempt_timeout
+    )
+    return Destination(target, limits, migrations_folder(project.root, project.prisma))
+
+
+def probe(
+    goal: Destination, reporter: Reporter, phase: Phase, *, on_look: Callable[[], None] = lambda: None
+) -> Ready:
+    """Wait until the database answers; `on_look` is called between two attempts.
+
+    Raises DatabaseNotReadyError, DatabaseRejectedError or ProtectedError.
     """
 
     def retry(attempt: int, failure: Failure, pause: float) -> None:
@@ -64,41 +89,88 @@ def probe(
         on_look()
 
     with reporter.phase(phase) as note:
-        ready = _ready(destination, phase, retry)
-        note.detail = f"{destination.url.place}, PostgreSQL {ready.identity.server_version}"
-        if destination.read_only:
+        ready = _ready(goal, phase, retry)
+        note.detail = f"{goal.target.url.place}, PostgreSQL {ready.identity.server_version}"
+        if goal.target.read_only:
             note.detail += ", read-only"
     for text in ready.notices if phase is Phase.PROBE else ():
         reporter.notice("database", text, "warning")
     return ready
 
 
-def _ready(destination: Destination, phase: Phase, retry: Callable[[int, Failure, float], None]) -> Ready:
+def _ready(goal: Destination, phase: Phase, retry: Callable[[int, Failure, float], None]) -> Ready:
     from dbswitch.database.probe import wait_until_ready
 
-    scripts = migration_check.scripts(destination) if phase is Phase.PROBE else None
+    target = goal.target
+    scripts = _migrations(goal) if phase is Phase.PROBE else None
     try:
-        ready = wait_until_ready(destination.url, destination.limits, on_retry=retry, scripts=scripts)
+        ready = wait_until_ready(target.url, goal.limits, on_retry=retry, scripts=scripts)
     except DatabaseRejectedError as error:
-        raise read_only_session.explained(destination, error) from None
-    marker.require(
-        ready.identity.environment,
-        destination.name,
-        destination.aliases,
-        destination.url,
-        destination.source,
+        if target.read_only and error.prisma_code == _BAD_PARAMETER:
+            raise _not_read_only(target, "refuses `options`", error.facts[1:], None) from None
+        raise
+    marker.require(ready.identity.environment, target)
+    if target.read_only and not ready.identity.read_only:
+        fact = "SHOW transaction_read_only answered off, although the URL asks for read-only sessions by `options`"
+        raise _not_read_only(target, "drops `options`", (fact,), ready.identity)
+    return ready
+
+
+def _not_read_only(
+    target: Target, does: str, facts: tuple[str, ...], identity: Identity | None
+) -> DatabaseRejectedError:
+    return DatabaseRejectedError(
+        f"{target.name} cannot be used read-only: what answers at {target.url.address} {does}",
+        facts=(str(target.url), *facts),
+        why="the app could write although you asked for a database that is only read; transaction poolers do this",
+        fix="use the direct URL instead of the pooler's, or in this target a role that can only read, without --read-only: "
+        + role_sql(identity, target.url.database),
     )
-    return read_only_session.required(destination, ready)
+
+
+def _migrations(goal: Destination) -> Mapping[str, bytes] | None:
+    """Return the project's migrations; None where it has none, or one of them cannot be read."""
+    from dbswitch.database.migrations import read_scripts
+
+    try:
+        return None if goal.migrations is None else read_scripts(goal.migrations) or None
+    except ConfigError:
+        return None
+
+
+def report_migrations(reporter: Reporter, target: Target, state: MigrationState | Failure | None) -> None:
+    """Say how the target's database and the project's migrations differ.
+
+    Raises ProtectedError: they differ, or were not compared, and the target has `require_migrated`.
+    """
+    names: tuple[str, ...] = ()
+    if state is None:
+        told = "the migrations were not compared: the project has none that can be read"
+    elif isinstance(state, Failure):
+        told = f"the migrations of {target.name} could not be read: {state.said or state.kind.text}"
+    else:
+        told = state.describe(target.name)
+        names = (*state.failed, *state.pending, *state.edited, *state.missing)
+    if told and target.settings is not None and target.settings.require_migrated:
+        raise ProtectedError(
+            told,
+            facts=(*names[:5], *(("...",) if len(names) > 5 else ()), "nothing was changed"),
+            why=f"`require_migrated` of {target.name} refuses a database that this branch does not fit",
+            fix="`dbswitch doctor` says what to do for each of them",
+        )
+    if told and state is not None:
+        reporter.notice("migrations", told, "warning")
 
 
 def probe_or_start(
-    project: Project, reporter: Reporter, goal: Destination, target: Target, *, on_look: Callable[[], None]
+    project: Project, reporter: Reporter, goal: Destination, *, on_look: Callable[[], None]
 ) -> Ready:
     """Wait until the target's database answers; start it if it is down and can be started.
 
     `on_look` is called between two attempts, and an exception from it ends the wait. Raises
     DatabaseNotReadyError or DatabaseRejectedError.
     """
+    target = goal.target
     file = next((name for name in COMPOSE_FILES if (project.root / name).is_file()), "")
     composed = file and target.url.is_local and shutil.which("docker") is not None
     if not target.start and not composed:

@@ -44,8 +44,7 @@ def permit(
         loss = described(tables)
     except (DatabaseNotReadyError, DatabaseRejectedError) as error:
         environment, loss = None, f"what would be lost is not known: {error.what}"
-    aliases = target.settings.aliases if target.settings is not None else ()
-    marker.require(environment, target.name, aliases, target.url, target.source)
+    marker.require(environment, target)
     if not target.protected:
         return
     if given is None and question is not None:

@@ -163,20 +163,25 @@ class ErrorInfo(Struct, frozen=True):
         return cls(error.code, error.what, error.facts, error.why, error.fix)
 
 
-class Result(Struct, frozen=True):
-    """The last event of every run."""
+class Result(Struct):
+    """The last event of every run, filled in while the run goes on."""
 
     id: str
-    outcome: Outcome
-    exit: int
-    target: str
-    previous: str | None
-    mode: str
-    seconds: float
+    outcome: Outcome = Outcome.SWITCHED
+    exit: int = 0
+    target: str = ""
+    previous: str | None = None
+    mode: str = "none"
+    seconds: float = 0.0
     verified: bool | None = None  # None: the app was not asked
     identity: dict[str, str] = field(default_factory=dict)
     error: ErrorInfo | None = None
     event: str = "result"
+
+    def fail(self, error: ReportedError) -> None:
+        """Take over an expected failure."""
+        self.outcome, self.exit, self.error = outcome_of(error), int(error.exit_code), ErrorInfo.of(error)
+        self.verified, self.identity = None, {}
 
 
 Event = Started | Planned | PhaseChanged | Waiting | Notice | Result

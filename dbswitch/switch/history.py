@@ -8,29 +8,33 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import getpass
 import os
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import msgspec
 from msgspec import Meta, Struct
-from msgspec.structs import asdict
 
 from dbswitch import durable
-from dbswitch.switch.events import Outcome
+from dbswitch.switch.events import Outcome, Phase, PhaseChanged, PhaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from dbswitch.switch.events import Result
-    from dbswitch.switch.run_origin import Origin
+    from dbswitch.switch.events import Event, Result
 
 FILE_NAME = "history.jsonl"
 PREVIOUS_FILE = "previous.json"
 KEPT = 500
 _PATIENCE = 1.0  # seconds
 _SLACK = 50  # lines over KEPT before the file is rewritten
+# what starts dbswitch for somebody, such as the admin page, names itself in it
+ORIGIN_VARIABLE = "DBSWITCH_ORIGIN"
+_NAMED_ORIGINS = frozenset({"page", "hook"})
+_OF_RESULT = ("id", "previous", "target", "outcome", "seconds", "mode", "verified")
+_OF_ORIGIN = ("user", "origin", "away", "lifted")
 
 
 class Past(Struct, frozen=True, rename={"previous": "from", "target": "to"}):
@@ -53,19 +57,57 @@ class Past(Struct, frozen=True, rename={"previous": "from", "target": "to"}):
     lifted: tuple[str, ...] = ()
 
 
+class Origin(Struct):
+    """Who asked for a run and from where, and what the run did that only its events tell.
+
+    Attributes:
+        user: the name of the operating system's user.
+        origin: `terminal`, `page` (the admin page), `hook` (git), or `program` for anything without a terminal.
+        away: seconds for which the server did not answer; None if it was not stopped.
+        lifted: the guards that were lifted: `protected`, `read-only`.
+    """
+
+    user: str | None = None
+    origin: str | None = None
+    away: float | None = None
+    lifted: tuple[str, ...] = ()
+    _stopped_at: float | None = None
+
+    @classmethod
+    def of(cls, ambient: Mapping[str, str], *, terminal: bool, lifted: tuple[str, ...] = ()) -> Self:
+        """Return who asks; `ambient` is the caller's process environment, `terminal`: the caller can be asked."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a container without an entry for the user
+            user = str(os.getuid())
+        if ambient.get(ORIGIN_VARIABLE) in _NAMED_ORIGINS:
+            origin = ambient[ORIGIN_VARIABLE]
+        elif "GIT_INDEX_FILE" in ambient or "GIT_DIR" in ambient:
+            origin = "hook"
+        else:
+            origin = "terminal" if terminal else "program"
+        return cls(user, origin, None, lifted)
+
+    def note(self, event: Event) -> None:
+        """Take note of what the history needs."""
+        match event:
+            case PhaseChanged(phase=Phase.STOP, state=PhaseState.STARTED) if self._stopped_at is None:
+                self._stopped_at = time.monotonic()
+            case PhaseChanged(phase=Phase.ANSWER | Phase.ROLLBACK, state=PhaseState.DONE) if self._stopped_at:
+                self.away = round(time.monotonic() - self._stopped_at, 3)
+            case PhaseChanged(phase=Phase.GUARD, state=PhaseState.DONE, detail="confirmed"):
+                self.lifted = ("protected", *self.lifted)
+            case _:
+                pass
+
+
 def append(state_dir: Path, result: Result, origin: Origin | None = None) -> None:
     """Add the line of a finished switch. Needs no lock of the caller's. Raises OSError."""
-    path = state_dir / FILE_NAME
+    path, by = state_dir / FILE_NAME, origin or Origin()
     past = Past(
-        result.id,
-        round(time.time(), 3),
-        result.previous,
-        result.target,
-        result.outcome,
-        result.seconds,
-        result.mode,
-        result.verified,
-        **({} if origin is None else asdict(origin)),
+        at=round(time.time(), 3),
+        **{name: getattr(result, name) for name in _OF_RESULT},
+        **{name: getattr(by, name) for name in _OF_ORIGIN},
     )
     with _locked(path):  # a line added while another process shortens the file would be lost
         append_line(path, msgspec.json.encode(past).decode())

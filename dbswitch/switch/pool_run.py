@@ -20,8 +20,8 @@ from dbswitch.pools.pgbouncer_ini import route_of
 from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config, targets
 from dbswitch.project.targets import with_access
-from dbswitch.switch import confirmation, edits, history, lock_file, pool_recovery, project_state, run
-from dbswitch.switch.database_start import probe_or_start
+from dbswitch.switch import confirmation, edits, history, lock_file, pool_recovery, run
+from dbswitch.switch.database_start import destination, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.pool_clients import PoolClient
 from dbswitch.switch.pool_steps import Member, PoolApply, require_route
@@ -107,8 +107,8 @@ def _switch(session: Session, name: str, request: Request) -> None:
     with session.locked(f"{target.name} --pool {name}") as (lease, _recovered):
         pool_recovery.require_finished(project)
         planning = _plan(session, pool, target)
-        goal = project_state.destination(project, target, timeout=request.timeout)
-        ready = probe_or_start(project, session.reporter, goal, target, on_look=lease.look_for_newer)
+        goal = destination(project, target, timeout=request.timeout)
+        ready = probe_or_start(project, session.reporter, goal, on_look=lease.look_for_newer)
         lease.check()  # the last moment at which giving way to a newer request costs nothing
         apply = PoolApply(session, pool, planning.members, target.url, planning.files)
         with apply.undone_on_failure():
@@ -121,7 +121,7 @@ def _switch(session: Session, name: str, request: Request) -> None:
                 ending.outcome = Outcome.UNCHANGED
             apply.verify(ready.identity)
         ending.verified = True
-        ending.identity, ending.address = ready.identity, goal.url.address
+        ending.identity = {**ready.identity.to_json(), "address": target.url.address}
 
 
 def _dry_run(session: Session, pool: Pool, target: Target) -> None:

@@ -18,16 +18,13 @@ from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import UrlError
 from dbswitch.project import config as configuration, entered, generated, server_spec, targets
 from dbswitch.project.active import active
-from dbswitch.project.prisma import migrations_folder
 from dbswitch.server import observation
 from dbswitch.server.observation import changed_since_start
 from dbswitch.switch.plan import Mode, Situation, is_running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from dbswitch.database.probe import ProbeLimits
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
     from dbswitch.project.entered import Entered
@@ -101,56 +98,11 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
     )
 
 
-def server_alone(project: Project, *, ask: bool = True) -> Observed:
+def server_alone(project: Project) -> Observed:
     """Observe the server only: a stop must not depend on readable env files."""
-    spec = server_spec.build(project)
-    return Observed(
-        project=project,
-        spec=spec,
-        server=observation.observe(spec, ask=ask),
-        files={},
-        env_file_keys=frozenset(),
-        target_keys=frozenset(),
-        entered=entered.load(project.private_dir),
-        previous=None,
-        hot_client=False,
-        route=None,
-    )
-
-
-class Destination(Struct, frozen=True):
-    """Where a run goes: the values to be effective and the database that must answer, in read-only sessions if asked."""
-
-    name: str
-    url: DatabaseUrl
-    variables: Mapping[str, str]
-    limits: ProbeLimits
-    read_only: bool = False
-    aliases: tuple[str, ...] = ()
-    source: str = ""
-    migrations: Path | None = None  # the project's, to be compared
-
-
-def destination(
-    project: Project, target: Target, *, timeout: float | None, first_start: bool = False
-) -> Destination:
-    """Return where a run to `target` goes; `timeout` in seconds replaces the configured deadline."""
-    from dbswitch.database.probe import ProbeLimits
-
-    database = project.config.database
-    configured = database.start_deadline if first_start else database.restart_deadline
-    return Destination(
-        name=target.name,
-        url=target.url,
-        variables=target.variables,
-        read_only=target.read_only,
-        aliases=target.settings.aliases if target.settings is not None else (),
-        source=target.source,
-        migrations=migrations_folder(project.root, project.prisma),
-        limits=ProbeLimits(
-            deadline=configured if timeout is None else timeout, attempt_timeout=database.attempt_timeout
-        ),
-    )
+    spec, written = server_spec.build(project), entered.load(project.private_dir)
+    none: frozenset[str] = frozenset()
+    return Observed(project, spec, observation.observe(spec), {}, none, none, written, None, False, None)
 
 
 def changes(observed: Observed, plan: EditPlan) -> tuple[FileChange, ...]:
@@ -159,14 +111,12 @@ def changes(observed: Observed, plan: EditPlan) -> tuple[FileChange, ...]:
     return tuple(FileChange(root / edit.name, edit.old, edit.new) for edit in plan.edits)
 
 
-def situation(
-    observed: Observed, target: Target, database: str, plan: EditPlan, *, stopped_by_switch: bool
-) -> Situation:
+def situation(observed: Observed, target: Target, plan: EditPlan, *, stopped_by_switch: bool) -> Situation:
     """Return the facts that :func:`dbswitch.switch.plan.decide` decides on."""
     configured = observed.project.config.switch.mode
     return Situation(
         target=target.name,
-        database=database,
+        database=target.url.database,
         protected=target.protected,
         previous=observed.previous,
         edits=plan,

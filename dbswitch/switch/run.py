@@ -22,18 +22,16 @@ from dbswitch.switch import (
     edits,
     history,
     lock_file,
-    migration_check,
     own_values,
     project_state,
     recovery,
 )
 from dbswitch.switch.app_identity import EARLIER
-from dbswitch.switch.database_start import probe, probe_or_start
+from dbswitch.switch.database_start import destination, probe, probe_or_start, report_migrations
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import IdentityAnswer
 from dbswitch.switch.plan import Mode, changed_variables, decide
 from dbswitch.switch.rollback import Part
-from dbswitch.switch.run_origin import OriginObserver
 from dbswitch.switch.session import carry_out
 from dbswitch.switch.switch_steps import Apply
 
@@ -43,13 +41,14 @@ if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
+    from dbswitch.switch.database_start import Destination
     from dbswitch.switch.events import Event
     from dbswitch.switch.identity_request import Said
     from dbswitch.switch.lock_file import Lease
     from dbswitch.switch.plan import Plan
-    from dbswitch.switch.project_state import Destination, Observed
+    from dbswitch.switch.project_state import Observed
     from dbswitch.switch.request import Request
-    from dbswitch.switch.session import PendingResult, Session
+    from dbswitch.switch.session import Session
 
 PREVIOUS = "-"
 NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no switch, so no history
@@ -58,7 +57,6 @@ NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no
 class Planning(Struct, frozen=True):
     """A plan and what it was made from."""
 
-    target: Target
     goal: Destination
     observed: Observed
     plan: Plan
@@ -67,12 +65,12 @@ class Planning(Struct, frozen=True):
 
 def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
     """Carry out `request`; every event goes to `emit`, the result last. A bug raises, after a rollback."""
-    observer = OriginObserver(
-        emit,
-        request.ambient,
-        terminal=request.ask is not None,
-        lifted=("read-only",) if request.read_only is False else (),
-    )
+    lifted = ("read-only",) if request.read_only is False else ()
+    origin = history.Origin.of(request.ambient, terminal=request.ask is not None, lifted=lifted)
+
+    def watched(event: Event) -> None:
+        origin.note(event)
+        emit(event)
 
     def keep(result: Result) -> None:
         if not request.dry_run and result.exit not in NOT_BEGUN:
@@ -80,11 +78,11 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
             with contextlib.suppress(OSError):
                 history.remember(project.private_dir, result, unnamed=own_values.NAME)
             with contextlib.suppress(OSError):
-                history.append(project.state_dir, result, observer.found)
+                history.append(project.state_dir, result, origin)
 
     return carry_out(
         project,
-        observer.emit,
+        watched,
         lambda session: _switch(session, request),
         run_id=request.run_id,
         target=request.target,
@@ -106,10 +104,10 @@ def _switch(session: Session, request: Request) -> None:
             _announce(session, planning, first)
         with session.reporter.phase(Phase.GUARD) as note:
             note.detail = confirmation.require(
-                plan, planning.target, request.confirm, None if first is None else first.target
+                plan, planning.goal.target, request.confirm, None if first is None else first.goal.target
             )
         if ending.target != own_values.NAME:  # these stay the user's own
-            edits.remember(project, planning.target)
+            edits.remember(project, planning.goal.target)
         apply = Apply(
             session,
             planning.observed,
@@ -176,20 +174,18 @@ def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
     observed = session.observe(verify_later=not request.dry_run)
     with reporter.phase(Phase.PLAN) as note:
         target = _resolve(project, ending.target, request)
-        goal = project_state.destination(project, target, timeout=request.timeout)
+        goal = destination(project, target, timeout=request.timeout)
         edit_plan = edits.planned(
             project, target, files=observed.files, written=observed.entered, ambient=ambient
         )
-        situation = project_state.situation(
-            observed, target, goal.url.database, edit_plan, stopped_by_switch=server_owed
-        )
+        situation = project_state.situation(observed, target, edit_plan, stopped_by_switch=server_owed)
         shell = edits.exported_differently(project, target, observed.target_keys, ambient)
         plan = decide(situation, request.mode, [one.text for one in shell])
         ending.mode = plan.mode.value
         note.detail = plan.server
         transaction.precheck(project_state.changes(observed, plan.edits))
     changes = changed_variables(target, plan.edits, observed.files, reader_profiles.profiles(project))
-    return Planning(target, goal, observed, plan, changes)
+    return Planning(goal, observed, plan, changes)
 
 
 def _announce(session: Session, planning: Planning, before: Planning | None = None) -> None:
@@ -223,21 +219,20 @@ def _confirmed(session: Session, request: Request) -> Planning | None:
         return None
     _announce(session, planning)
     with session.reporter.phase(Phase.GUARD), session.reporter.paused():
-        confirmation.ask(planning.target, request.confirm, request.ask)
+        confirmation.ask(planning.goal.target, request.confirm, request.ask)
     return planning
 
 
-def _follow(apply: Apply, planning: Planning, lease: Lease, ending: PendingResult) -> Said | None:
+def _follow(apply: Apply, planning: Planning, lease: Lease, ending: Result) -> Said | None:
     plan, goal, reporter = planning.plan, planning.goal, apply.reporter
     if plan.verify:
         apply.app.ask_earlier()
-    ready = probe_or_start(
-        planning.observed.project, reporter, goal, planning.target, on_look=lease.look_for_newer
-    )
-    ending.identity, ending.address = ready.identity, goal.url.address
+    project, url = planning.observed.project, goal.target.url
+    ready = probe_or_start(project, reporter, goal, on_look=lease.look_for_newer)
+    ending.identity = {**ready.identity.to_json(), "address": url.address}
     with contextlib.suppress(OSError):  # it is read again at the next probe
-        marker.remember(planning.observed.project, goal.url, ready.identity.environment)
-    migration_check.report(reporter, planning.target, ready.migrations)
+        marker.remember(project, url, ready.identity.environment)
+    report_migrations(reporter, goal.target, ready.migrations)
     lease.check()  # the last moment at which giving way to a newer request costs nothing
     match plan.mode:
         case Mode.RESTART:
@@ -263,7 +258,7 @@ def _restart(apply: Apply, goal: Destination) -> Said | None:
     return verification
 
 
-def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingResult) -> Said | None:
+def _hot(apply: Apply, goal: Destination, expected: Identity, ending: Result) -> Said | None:
     # Its route may have to be compiled for the first answer, and is then there for the second.
     apply.app.earlier(apply.observed.project.config.verify.hot_deadline)
     apply.write(goal)
@@ -282,9 +277,7 @@ def _hot(apply: Apply, goal: Destination, expected: Identity, ending: PendingRes
     return _restart(apply, goal)
 
 
-def _quiet(
-    apply: Apply, plan: Plan, goal: Destination, expected: Identity, ending: PendingResult
-) -> Said | None:
+def _quiet(apply: Apply, plan: Plan, goal: Destination, expected: Identity, ending: Result) -> Said | None:
     if not plan.unchanged:
         apply.write(goal)
     if not plan.verify:

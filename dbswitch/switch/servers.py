@@ -19,7 +19,7 @@ from dbswitch.project import targets
 from dbswitch.server import starting
 from dbswitch.server.state import ServerState
 from dbswitch.switch import lock_file, project_state, recovery
-from dbswitch.switch.database_start import probe
+from dbswitch.switch.database_start import destination, probe
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.run_lock import hold_if_free
@@ -177,7 +177,7 @@ def _wait_for_database(
         if briefly and target.url.is_local and accepts_connections(target.url, BRIEF):
             reporter.skip(Phase.PROBE, f"the server of {target.url.database} accepts connections")
             return
-        goal = project_state.destination(observed.project, target, timeout=timeout, first_start=first_start)
+        goal = destination(observed.project, target, timeout=timeout, first_start=first_start)
         probe(goal, reporter, Phase.PROBE, on_look=on_look)
     except (DatabaseNotReadyError, DatabaseRejectedError) as error:
         reporter.notice(

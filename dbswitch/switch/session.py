@@ -6,11 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dbswitch.errors import DbswitchError, ExitCode, InterruptedSwitchError, interruption_behind
+from dbswitch.errors import DbswitchError, InterruptedSwitchError, interruption_behind
 from dbswitch.switch import project_state
-from dbswitch.switch.events import ErrorInfo, Outcome, Phase, Result, Started, outcome_of
+from dbswitch.switch.events import Phase, Result, Started
 from dbswitch.switch.interrupts import Interrupts
-from dbswitch.switch.plan import Mode
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.run_lock import hold
 
@@ -18,44 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from dbswitch.database.identity import Identity
     from dbswitch.errors import ReportedError
     from dbswitch.project.discovery import Project
     from dbswitch.switch.events import Event
     from dbswitch.switch.lock_file import Lease
     from dbswitch.switch.project_state import Observed
-
-
-@dataclass(slots=True)
-class PendingResult:
-    """The result of a run while it is in progress; an expected failure is stored in `error`."""
-
-    target: str
-    previous: str | None = None
-    mode: str = Mode.NONE.value
-    outcome: Outcome = Outcome.SWITCHED
-    identity: Identity | None = None
-    address: str = ""  # of that database, for display
-    verified: bool | None = None
-    error: ReportedError | None = None
-
-    def result(self, reporter: Reporter) -> Result:
-        """Return the last event."""
-        error = self.error
-        return Result(
-            id=reporter.run_id,
-            outcome=self.outcome if error is None else outcome_of(error),
-            exit=int(ExitCode.OK if error is None else error.exit_code),
-            target=self.target,
-            previous=self.previous,
-            mode=self.mode,
-            seconds=reporter.seconds,
-            verified=self.verified if error is None else None,
-            identity={}
-            if self.identity is None or error is not None
-            else {**self.identity.to_json(), "address": self.address},
-            error=None if error is None else ErrorInfo.of(error),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +31,7 @@ class Session:
     project: Project
     reporter: Reporter
     interrupts: Interrupts
-    ending: PendingResult
+    ending: Result
 
     def locked(self, target: str) -> AbstractContextManager[tuple[Lease, bool]]:
         """Hold the lock for the block; yields also whether a killed run owes a server. Raises as `hold`."""
@@ -93,7 +59,8 @@ def carry_out(
 
     `keep` is given the result before it is emitted. Other exceptions than expected failures propagate.
     """
-    reporter, ending = Reporter(emit, run_id), PendingResult(target)
+    reporter, ending = Reporter(emit, run_id), Result(run_id, target=target)
+    failure: ReportedError | None = None
     with Interrupts(on_ignored=lambda: reporter.notice("rolling-back", "still rolling back")) as interrupts:
         reporter.emit(Started(run_id, target, time.time()))
         try:
@@ -102,15 +69,17 @@ def carry_out(
             finally:
                 interrupts.settle()  # only the report is left, which a signal must not interrupt
         except DbswitchError as error:
-            ending.error = error
+            failure = error
         except InterruptedSwitchError as error:
-            ending.error = error
+            failure = error
             error.facts = error.facts or ("nothing was changed",)
         except Exception as error:
-            ending.error = interruption_behind(error)
-            if ending.error is None:
+            failure = interruption_behind(error)
+            if failure is None:
                 raise
-        result = ending.result(reporter)
-        keep(result)
-        emit(result)
-        return result
+        ending.seconds = reporter.seconds
+        if failure is not None:
+            ending.fail(failure)
+        keep(ending)
+        emit(ending)
+        return ending

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from dbswitch.server.environment import CleanEnvironment
     from dbswitch.server.starting import Running
     from dbswitch.server.stopping import StopReport
-    from dbswitch.switch.project_state import Destination, Observed
+    from dbswitch.switch.database_start import Destination
+    from dbswitch.switch.project_state import Observed
     from dbswitch.switch.session import Session
 
 
@@ -197,7 +198,10 @@ class Apply:
                     self.undo.discard(Part.FILES)  # its promise: every file is as it was
                     raise
             disagreements = effective_values.verify_on_disk(
-                self._project.root, destination.variables, reader_profiles.profiles(self._project), self._gone
+                self._project.root,
+                destination.target.variables,
+                reader_profiles.profiles(self._project),
+                self._gone,
             )
             if disagreements:
                 raise EnvFileError(

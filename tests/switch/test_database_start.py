@@ -12,7 +12,7 @@ from dbswitch.errors import DatabaseNotReadyError
 from dbswitch.project.discovery import load
 from dbswitch.project.targets import resolve
 from dbswitch.switch import database_start
-from dbswitch.switch.project_state import Destination
+from dbswitch.switch.database_start import Destination
 from dbswitch.switch.reporter import Reporter
 from tests.project.conftest import Folder
 
@@ -49,11 +49,9 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, exit_co
     folder.write(".env", f"DATABASE_URL_LOCAL=postgresql://u:p@localhost:{PORT}/shop\n")
     project = load(root)
     target = resolve(project, "local", ambient={})
-    goal = Destination("local", target.url, target.variables, ProbeLimits(deadline=0.3))
+    goal = Destination(target, ProbeLimits(deadline=0.3))
     with pytest.raises(DatabaseNotReadyError):
-        database_start.probe_or_start(
-            project, Reporter(lambda _: None, "1"), goal, target, on_look=lambda: None
-        )
+        database_start.probe_or_start(project, Reporter(lambda _: None, "1"), goal, on_look=lambda: None)
     return log.read_text().splitlines() if log.exists() else []
 
 

@@ -27,12 +27,11 @@ from dbswitch.errors import (
 )
 from dbswitch.server.state import ServerState
 from dbswitch.switch import run, switch_steps as steps
-from dbswitch.switch.events import Phase, PhaseChanged
+from dbswitch.switch.events import Phase, PhaseChanged, Result
 from dbswitch.switch.identity_request import IdentityAnswer
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import RECORD, SwitchRecord, read_record, write_record
 from dbswitch.switch.reporter import Reporter
-from dbswitch.switch.session import PendingResult
 from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:
@@ -168,14 +167,14 @@ class World:
 @pytest.fixture
 def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
     def body(apply: Apply, world: World) -> None:
-        goal = cast("Any", SimpleNamespace(variables={}))
+        goal = cast("Any", SimpleNamespace(target=SimpleNamespace(variables={})))
         world.may_fail("overtaken", OvertakenError("a newer request"))
         match world.kind:
             case "restart switch":
                 run.probe(goal, apply.reporter, Phase.PROBE) if world.step == "probe" else None
                 run._restart(apply, goal)
             case "hot switch" | "hot switch going on as a restart":
-                run._hot(apply, goal, cast("Any", None), PendingResult("prod"))
+                run._hot(apply, goal, cast("Any", None), Result("id", target="prod"))
             case _:
                 apply.stop_server()
                 apply.start_server()
@@ -207,7 +206,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
             previous="local",
         )
         session = SimpleNamespace(
-            reporter=Reporter(world.emit, "id"), interrupts=Interrupts(), ending=PendingResult("prod")
+            reporter=Reporter(world.emit, "id"), interrupts=Interrupts(), ending=Result("id", target="prod")
         )
         apply = Apply(cast("Session", session), cast("Observed", observed), {}, server_owed=server_owed)
         apply.app = cast("Any", world)
