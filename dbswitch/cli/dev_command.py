@@ -24,9 +24,10 @@ from dbswitch.server import log
 from dbswitch.server.observation import find
 from dbswitch.server.processes import child_status, is_alive
 from dbswitch.server.server_record import read_record
-from dbswitch.switch import history, lock_file, recovery, run_event_files, servers
+from dbswitch.switch import history, lock_file, recovery, servers
 from dbswitch.switch.events import ErrorInfo, Notice, Outcome, Result
 from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.request import Request
 
 if TYPE_CHECKING:
     from dbswitch.cli.renderer import Renderer
@@ -73,23 +74,20 @@ def dev(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         code = ExitCode.TERMINATED if terminated else ExitCode.OK
         if outcomes[-1:] == [Outcome.STARTED]:
-            run_id = run_event_files.new_id()
-            return servers.stop_server(project, context.renderer.emit, run_id=run_id).exit or code
+            return servers.stop_server(project, context.renderer.emit).exit or code
         context.renderer.note("the server keeps running; `dbswitch stop` stops it")
         return code
 
     with Interrupts():  # around the start as well: Ctrl-C must never leave a server behind
         try:
-            result = servers.start_server(
-                project,
-                emit,
-                run_id=run_event_files.new_id(),
-                ambient=dict(os.environ),
+            request = Request(
                 timeout=timeout,
                 take_port=take_port,
+                ambient=dict(os.environ),
                 # Its output goes to a file, for which it would not print colours.
                 extra={"FORCE_COLOR": "1"} if sys.stdout.isatty() and "NO_COLOR" not in os.environ else {},
             )
+            result = servers.start_server(project, request, emit)
             if result.outcome is Outcome.UNCHANGED:
                 context.renderer.emit(result)
             if result.exit or detach:
@@ -176,7 +174,7 @@ class Watch:
             elif isinstance(event, Result) and event.error is not None:
                 self.renderer.note(f"an unfinished switch could not be recovered: {event.error.what}")
 
-        servers.repair(self.project, told, run_id=run_event_files.new_id(), ambient=dict(os.environ))
+        servers.repair(self.project, dict(os.environ), told)
 
     def verdict(self) -> int:
         """Say why the server has ended; return the exit code."""

@@ -19,6 +19,7 @@ from dbswitch.project.targets import list_targets, resolve
 from dbswitch.switch import run_event_files, servers
 from dbswitch.switch.events import Outcome, Phase, Result, Started
 from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.request import Request
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
@@ -31,7 +32,7 @@ def stop(context: CommandContext) -> int:
     project = discover(
         context.start_folder()
     )  # the targets are not listed: one that is wrong must not matter here
-    return servers.stop_server(project, context.renderer.emit, run_id=run_event_files.new_id()).exit
+    return servers.stop_server(project, context.renderer.emit).exit
 
 
 @command()
@@ -42,14 +43,8 @@ def restart(
     project = context.find_project()
     if take_port:
         context.agree_to_take_port(yes=yes)
-    return servers.restart(
-        project,
-        context.renderer.emit,
-        run_id=run_event_files.new_id(),
-        ambient=dict(os.environ),
-        timeout=timeout,
-        take_port=take_port,
-    ).exit
+    request = Request(ambient=dict(os.environ), timeout=timeout, take_port=take_port)
+    return servers.restart(project, request, context.renderer.emit).exit
 
 
 @command()

@@ -148,7 +148,7 @@ def _remove(
     stop: bool,
 ) -> None:
     if stop:
-        servers.stop_server(project, lambda _event: None, run_id=run_event_files.new_id())
+        servers.stop_server(project, lambda _event: None)
     elif find(server_spec.build(project)):
         context.renderer.note("the dev server keeps running (`dbswitch uninstall --stop` stops it first)")
     silent = Reporter(lambda _event: None, run_event_files.new_id())

@@ -71,11 +71,10 @@ def switch(project: Project, pool: str, request: Request, emit: Callable[[Event]
 
     return carry_out(
         project,
+        request,
         emit,
         lambda session: _switch(session, pool, request),
-        run_id=request.run_id,
-        target=request.target,
-        keep=keep,
+        keep,
     )
 
 

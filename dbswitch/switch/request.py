@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch.switch.run_event_files import new_id
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -22,21 +24,22 @@ class Question(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of `dbswitch TARGET`.
+    """One call of a command that changes something.
 
     Attributes:
-        target: the name as typed; aliases are resolved by the project.
+        target: the name as typed (aliases are resolved by the project); empty for `dev`, `stop` and `restart`.
         mode: `--restart`, `--hot`, `--no-restart`, or None for the project's setting.
         confirm: `--confirm`, the name of a protected target or of its database.
         timeout: seconds to wait for the database; None is the configured deadline.
         ask: asks the user and returns the answer; None without a terminal.
-        read_only: `--read-only` (True), `--write` (False), or None for what dbswitch.toml says.
         take_port: end a foreign process on the port the server needs (the caller has asked the user).
-        ambient: the caller's process environment.
+        read_only: `--read-only` (True), `--write` (False), or None for what dbswitch.toml says.
+        ambient: the caller's process environment, also for a server that has no living one's to start from.
+        extra: what the next server gets besides the cleaned environment.
     """
 
-    target: str
-    run_id: str
+    target: str = ""
+    run_id: str = field(default_factory=new_id)
     mode: Mode | None = None
     confirm: str | None = None
     timeout: float | None = None
@@ -45,3 +48,4 @@ class Request:
     take_port: bool = False
     read_only: bool | None = None
     ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra: Mapping[str, str] = field(default_factory=dict, repr=False)

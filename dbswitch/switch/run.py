@@ -80,25 +80,18 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
             with contextlib.suppress(OSError):
                 history.append(project.state_dir, result, origin)
 
-    return carry_out(
-        project,
-        watched,
-        lambda session: _switch(session, request),
-        run_id=request.run_id,
-        target=request.target,
-        keep=keep,
-    )
+    return carry_out(project, request, watched, _switch, keep)
 
 
-def _switch(session: Session, request: Request) -> None:
-    project, ending = session.project, session.ending
+def _switch(session: Session) -> None:
+    project, request, ending = session.project, session.request, session.ending
     ending.target = _named(project, request.target)  # fails before the run waits for anything
     if request.dry_run:
-        _dry_run(session, request)
+        _dry_run(session)
         return
-    first = _confirmed(session, request)
+    first = _confirmed(session)
     with session.locked(ending.target) as (lease, server_owed):
-        planning = _plan(session, request, server_owed=server_owed)
+        planning = _plan(session, server_owed=server_owed)
         plan = planning.plan
         if first is None or plan != first.plan:
             _announce(session, planning, first)
@@ -108,14 +101,7 @@ def _switch(session: Session, request: Request) -> None:
             )
         if ending.target != own_values.NAME:  # these stay the user's own
             edits.remember(project, planning.goal.target)
-        apply = Apply(
-            session,
-            planning.observed,
-            request.ambient,
-            server_owed=server_owed,
-            take_port=request.take_port,
-            edits=plan.edits,
-        )
+        apply = Apply(session, planning.observed, edits=plan.edits, server_owed=server_owed)
         with apply.undone_on_failure():
             verification = _follow(apply, planning, lease, ending)
         apply.tell_first_page()
@@ -124,7 +110,7 @@ def _switch(session: Session, request: Request) -> None:
             ending.outcome = Outcome.UNCHANGED
 
 
-def _dry_run(session: Session, request: Request) -> None:
+def _dry_run(session: Session) -> None:
     """Show the plan without the lock, and what a killed run left: it is not finished here, but the plan takes it into account."""
     project = session.project
     idle = lock_file.peek(project.state_dir) is None
@@ -132,7 +118,7 @@ def _dry_run(session: Session, request: Request) -> None:
     if left is not None:
         session.reporter.notice("unfinished", left, "warning")
     killed = recovery.read_record(project.private_dir) if idle else None
-    _announce(session, _plan(session, request, server_owed=killed is not None and killed.server_down))
+    _announce(session, _plan(session, server_owed=killed is not None and killed.server_down))
     session.ending.outcome = Outcome.PLANNED
 
 
@@ -166,9 +152,9 @@ def _ambient(request: Request) -> Mapping[str, str]:
     return {} if touched_by_next(request.ambient) else request.ambient
 
 
-def _plan(session: Session, request: Request, *, server_owed: bool) -> Planning:
+def _plan(session: Session, *, server_owed: bool) -> Planning:
     """Observe and decide; changes nothing."""
-    project, reporter, ending = session.project, session.reporter, session.ending
+    project, request, reporter, ending = session.project, session.request, session.reporter, session.ending
     ambient = _ambient(request)
     # A dry run verifies nothing later, so it asks now.
     observed = session.observe(verify_later=not request.dry_run)
@@ -199,13 +185,13 @@ def _announce(session: Session, planning: Planning, before: Planning | None = No
     )
 
 
-def _confirmed(session: Session, request: Request) -> Planning | None:
+def _confirmed(session: Session) -> Planning | None:
     """Have a protected target confirmed before the lock is taken, so that no other run waits for the answer.
 
     An unconfirmed request must not overtake others either. None: it needs no confirmation, or `--confirm` gives
     it. Raises ProtectedError.
     """
-    project, name = session.project, session.ending.target
+    project, request, name = session.project, session.request, session.ending.target
     if name != own_values.NAME:
         ref = targets.lookup(project, name)
         guarded = ref.protected or request.read_only is False
@@ -214,7 +200,7 @@ def _confirmed(session: Session, request: Request) -> Planning | None:
     target = _resolve(project, name, request)
     if not target.protected or confirmation.accepted(request.confirm, target):
         return None
-    planning = _plan(session, request, server_owed=False)
+    planning = _plan(session, server_owed=False)
     if planning.plan.confirm is None:
         return None
     _announce(session, planning)

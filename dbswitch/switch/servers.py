@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dbswitch.database.probe import accepts_connections
@@ -22,11 +21,10 @@ from dbswitch.switch import lock_file, project_state, recovery
 from dbswitch.switch.database_start import destination, probe
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
+from dbswitch.switch.request import Request
 from dbswitch.switch.run_lock import hold_if_free
 from dbswitch.switch.session import carry_out
 from dbswitch.switch.switch_steps import Apply
-
-BRIEF = 1.0  # seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,132 +32,108 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.switch.events import Event, Result
     from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.session import Session
 
+BRIEF = 1.0  # seconds
 
-def start_server(
-    project: Project,
-    emit: Callable[[Event], None],
-    *,
-    run_id: str,
-    ambient: Mapping[str, str],
-    timeout: float | None = None,
-    take_port: bool = False,
-    extra: Mapping[str, str] = MappingProxyType({}),
-) -> Result:
+
+def start_server(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
     """Start the dev server on the active target, or report that it is already running.
 
     A database that does not answer is waited for and then reported; the server is started anyway, since an app
     can be worked on while its database is down. A newer request is not kept waiting: the lock is released for it as soon
     as the server is started, whether or not its first page is ready.
     """
+    return carry_out(project, request, emit, _start)
 
-    def body(session: Session) -> None:
-        with session.locked("dev") as (lease, server_owed):
+
+def _start(session: Session) -> None:
+    reporter, ending = session.reporter, session.ending
+    with session.locked("dev") as (lease, server_owed):
+        observed = session.observe()
+        ending.target = observed.previous or ""
+        state = observed.server.state
+        if is_running(state) and state not in {ServerState.HALF_DEAD, ServerState.HIDDEN}:
+            on = f" on {observed.previous}" if observed.previous is not None else ""
+            reporter.notice("already-running", f"Already running{on} at {observed.server.url}")
+            ending.outcome = Outcome.UNCHANGED
+            recovery.remove_record(session.project.private_dir)
+            return
+        ending.outcome = Outcome.STARTED
+        apply = Apply(session, observed, server_owed=server_owed)
+        try:
+            _wait_for_database(session, observed, first_start=True, on_look=lease.look_for_newer)
+        except OvertakenError as newer:
+            _tell_newer(session, newer, "the database")
+        with apply.undone_on_failure():
+            apply.stop_server()
+            try:
+                up = apply.start_server(on_look=lease.look_for_newer)
+                apply.ask_for_first_page(up.port)
+            except OvertakenError as newer:
+                _tell_newer(session, newer, "the first page")
+
+
+def _tell_newer(session: Session, newer: OvertakenError, what: str) -> None:
+    session.reporter.notice(
+        "newer-request", f"{'; '.join(newer.facts)} is waiting: {what} was not waited for"
+    )
+
+
+def restart(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
+    """Stop the dev server, whatever is left of it, and start it again on the active target."""
+    return carry_out(project, request, emit, _restart)
+
+
+def _restart(session: Session) -> None:
+    with session.locked("restart") as (lease, server_owed):
+        # It is stopped in any case, and asking a half-dead one may take seconds.
+        observed = session.observe(ask=False)
+        session.ending.target = observed.previous or ""
+        session.ending.outcome, session.ending.mode = Outcome.RESTARTED, Mode.RESTART.value
+        apply = Apply(session, observed, server_owed=server_owed)
+        lease.check()
+
+        def meanwhile() -> None:  # the database's answer is there before the new server has booted
+            _wait_for_database(session, observed, briefly=True)
+
+        with apply.undone_on_failure():
+            apply.stop_server(just_seen=True)
+            up = apply.start_server(meanwhile=meanwhile)
+            apply.ask_for_first_page(up.port)
+        if apply.tell_first_page() or up.failing:  # the database may be the cause; the full probe finds out
+            _wait_for_database(session, observed)
+
+
+def stop_server(project: Project, emit: Callable[[Event], None]) -> Result:
+    """Stop the dev server and everything that belongs to it."""
+    return carry_out(project, Request(), emit, _stop)
+
+
+def _stop(session: Session) -> None:
+    project, reporter = session.project, session.reporter
+    with session.locked("stop"):
+        try:
             observed = session.observe()
             session.ending.target = observed.previous or ""
-            state = observed.server.state
-            if is_running(state) and state not in {ServerState.HALF_DEAD, ServerState.HIDDEN}:
-                on = f" on {observed.previous}" if observed.previous is not None else ""
-                session.reporter.notice("already-running", f"Already running{on} at {observed.server.url}")
-                session.ending.outcome = Outcome.UNCHANGED
-                recovery.remove_record(project.private_dir)
-                return
-            session.ending.outcome = Outcome.STARTED
-            apply = Apply(
-                session,
-                observed,
-                ambient,
-                server_owed=server_owed,
-                take_port=take_port,
-                extra=extra,
-            )
-            try:
-                _wait_for_database(observed, session, timeout, first_start=True, on_look=lease.look_for_newer)
-            except OvertakenError as newer:
-                _tell_newer(session.reporter, newer, "the database was not waited for")
-            with apply.undone_on_failure():
-                apply.stop_server()
-                try:
-                    up = apply.start_server(on_look=lease.look_for_newer)
-                    apply.ask_for_first_page(up.port)
-                except OvertakenError as newer:
-                    _tell_newer(session.reporter, newer, "the first page was not waited for")
-
-    return carry_out(project, emit, body, run_id=run_id)
-
-
-def _tell_newer(reporter: Reporter, newer: OvertakenError, what: str) -> None:
-    reporter.notice("newer-request", f"{'; '.join(newer.facts)} is waiting: {what}")
-
-
-def restart(
-    project: Project,
-    emit: Callable[[Event], None],
-    *,
-    run_id: str,
-    ambient: Mapping[str, str],
-    timeout: float | None = None,
-    take_port: bool = False,
-) -> Result:
-    """Stop the dev server, whatever is left of it, and start it again on the active target."""
-
-    def body(session: Session) -> None:
-        with session.locked("restart") as (lease, server_owed):
-            # It is stopped in any case, and asking a half-dead one may take seconds.
-            observed = session.observe(ask=False)
-            session.ending.target = observed.previous or ""
-            session.ending.outcome, session.ending.mode = Outcome.RESTARTED, Mode.RESTART.value
-            apply = Apply(session, observed, ambient, server_owed=server_owed, take_port=take_port)
-            lease.check()
-
-            # The new server takes two seconds to boot, the database's answer is there long before; probing it first would add to the boot time.
-            def meanwhile() -> None:
-                _wait_for_database(observed, session, timeout, first_start=False, briefly=True)
-
-            with apply.undone_on_failure():
-                apply.stop_server(just_seen=True)
-                up = apply.start_server(meanwhile=meanwhile)
-                apply.ask_for_first_page(up.port)
-            if (
-                apply.tell_first_page() or up.failing
-            ):  # the database may be the cause; the full probe finds out
-                _wait_for_database(observed, session, timeout, first_start=False)
-
-    return carry_out(project, emit, body, run_id=run_id)
-
-
-def stop_server(project: Project, emit: Callable[[Event], None], *, run_id: str) -> Result:
-    """Stop the dev server and everything that belongs to it."""
-
-    def body(session: Session) -> None:
-        with session.locked("stop"):
-            try:
-                observed = session.observe()
-                session.ending.target = observed.previous or ""
-            except (ConfigError, EnvFileError) as error:
-                session.reporter.notice(
-                    "env-files", f"{error.what.rstrip('.')}; the server is stopped anyway", "warning"
-                )
-                observed = project_state.server_alone(project)
-            recovery.remove_record(
-                project.private_dir
-            )  # a stop starts no server, not even that of a killed switch
-            stopped = Apply(session, observed, {}).stop_only()
-            session.ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
-            if not stopped:
-                session.reporter.notice("not-running", "no dev server was running")
-
-    return carry_out(project, emit, body, run_id=run_id)
+        except (ConfigError, EnvFileError) as error:
+            text = f"{error.what.rstrip('.')}; the server is stopped anyway"
+            reporter.notice("env-files", text, "warning")
+            observed = project_state.server_alone(project)
+        recovery.remove_record(
+            project.private_dir
+        )  # a stop starts no server, not even that of a killed switch
+        stopped = Apply(session, observed).stop_only()
+        session.ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
+        if not stopped:
+            reporter.notice("not-running", "no dev server was running")
 
 
 def _wait_for_database(
-    observed: Observed,
     session: Session,
-    timeout: float | None,
+    observed: Observed,
     *,
-    first_start: bool,
+    first_start: bool = False,
     briefly: bool = False,
     on_look: Callable[[], None] = lambda: None,
 ) -> None:
@@ -168,70 +142,62 @@ def _wait_for_database(
     `briefly`: a server on this machine that accepts connections is enough. Importing the driver while Next.js boots costs
     a third of a second on two processors.
     """
-    reporter = session.reporter
+    project, reporter = observed.project, session.reporter
     if observed.previous is None:
         reporter.skip(Phase.PROBE, "the env files hold no known target")
         return
     try:
-        target = targets.resolve(observed.project, observed.previous)
+        target = targets.resolve(project, observed.previous)
         if briefly and target.url.is_local and accepts_connections(target.url, BRIEF):
             reporter.skip(Phase.PROBE, f"the server of {target.url.database} accepts connections")
             return
-        goal = destination(observed.project, target, timeout=timeout, first_start=first_start)
+        goal = destination(project, target, timeout=session.request.timeout, first_start=first_start)
         probe(goal, reporter, Phase.PROBE, on_look=on_look)
     except (DatabaseNotReadyError, DatabaseRejectedError) as error:
-        reporter.notice(
-            "database-not-ready", f"{error.what.rstrip('.')}; the server is started anyway", "warning"
-        )
+        text = f"{error.what.rstrip('.')}; the server is started anyway"
+        reporter.notice("database-not-ready", text, "warning")
     except OvertakenError:
         raise
     except DbswitchError as error:
         reporter.notice("target-unusable", error.what, "warning")
 
 
-def repair(
-    project: Project, emit: Callable[[Event], None], *, run_id: str, ambient: Mapping[str, str]
-) -> Result | None:
+def repair(project: Project, ambient: Mapping[str, str], emit: Callable[[Event], None]) -> Result | None:
     """Finish what a killed run left, its stopped server included; None where there is nothing to finish."""
     if not recovery.pending(project.private_dir) or lock_file.peek(project.state_dir) is not None:
         return None
-
-    def body(session: Session) -> None:
-        with hold_if_free(project, session.reporter, target="repair") as server_owed:
-            session.ending.outcome = (
-                Outcome.UNCHANGED
-            )  # another run took the lock in the meantime and finishes it
-            if server_owed is None:
-                return
-            session.ending.outcome = Outcome.REPAIRED
-            if server_owed:
-                _put_server_back(session, ambient)
-            recovery.remove_record(project.private_dir)
-
-    return carry_out(project, emit, body, run_id=run_id)
+    return carry_out(project, Request(ambient=ambient), emit, _repair)
 
 
-def _put_server_back(session: Session, ambient: Mapping[str, str]) -> None:
+def _repair(session: Session) -> None:
+    with hold_if_free(session.project, session.reporter, target="repair") as server_owed:
+        # None: another run took the lock in the meantime and finishes it
+        session.ending.outcome = Outcome.UNCHANGED if server_owed is None else Outcome.REPAIRED
+        if server_owed:
+            _put_server_back(session)
+        if server_owed is not None:
+            recovery.remove_record(session.project.private_dir)
+
+
+def _put_server_back(session: Session) -> None:
     observed = session.observe()
     session.ending.target = observed.previous or ""
-    starting = observed.server.state is ServerState.STARTING
-    if is_running(observed.server.state) and not (
-        starting and not _becomes_ready(observed, session.reporter)
-    ):
+    state = observed.server.state
+    if is_running(state) and (state is not ServerState.STARTING or _becomes_ready(session, observed)):
         return
-    apply = Apply(session, observed, ambient, server_owed=True)
+    apply = Apply(session, observed, server_owed=True)
     with apply.undone_on_failure():
         apply.stop_server()
         apply.start_server()
 
 
-def _becomes_ready(observed: Observed, reporter: Reporter) -> bool:
+def _becomes_ready(session: Session, observed: Observed) -> bool:
     """Wait for a server that the killed run had just started."""
     record = observed.server.record
     if record is None:  # it was started by hand in the meantime
         return True
     try:
-        with reporter.phase(Phase.ANSWER) as note:
+        with session.reporter.phase(Phase.ANSWER) as note:
             starting.wait_ready(observed.spec, starting.Running(record, log_start=0))
             note.detail = record.url
     except ServerError:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.events import Event
     from dbswitch.switch.lock_file import Lease
     from dbswitch.switch.project_state import Observed
+    from dbswitch.switch.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Session:
     """What every command that changes something works with."""
 
     project: Project
+    request: Request
     reporter: Reporter
     interrupts: Interrupts
     ending: Result
@@ -48,24 +50,22 @@ class Session:
 
 def carry_out(
     project: Project,
+    request: Request,
     emit: Callable[[Event], None],
     body: Callable[[Session], None],
-    *,
-    run_id: str,
-    target: str = "",
     keep: Callable[[Result], None] = lambda _result: None,
 ) -> Result:
     """Do `body` with signals turned into errors, and return the result, which is also the last event.
 
     `keep` is given the result before it is emitted. Other exceptions than expected failures propagate.
     """
-    reporter, ending = Reporter(emit, run_id), Result(run_id, target=target)
+    reporter, ending = Reporter(emit, request.run_id), Result(request.run_id, target=request.target)
     failure: ReportedError | None = None
     with Interrupts(on_ignored=lambda: reporter.notice("rolling-back", "still rolling back")) as interrupts:
-        reporter.emit(Started(run_id, target, time.time()))
+        reporter.emit(Started(request.run_id, request.target, time.time()))
         try:
             try:
-                body(Session(project, reporter, interrupts, ending))
+                body(Session(project, request, reporter, interrupts, ending))
             finally:
                 interrupts.settle()  # only the report is left, which a signal must not interrupt
         except DbswitchError as error:

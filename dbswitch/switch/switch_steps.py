@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from contextlib import contextmanager
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,22 +15,26 @@ from dbswitch.project import reader_profiles
 from dbswitch.server import environment, log, observation, starting, stopping
 from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.state import ServerState
+from dbswitch.server.stopping import taken
 from dbswitch.switch import own_command, project_state, recovery, rollback
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
 from dbswitch.switch.rollback import Part, UndoStack
-from dbswitch.switch.start_checks import require_startable, tell_started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from dbswitch.envfiles.placement import EditPlan
+    from dbswitch.project.discovery import Project
     from dbswitch.server.environment import CleanEnvironment
+    from dbswitch.server.observation import Observation
+    from dbswitch.server.spec import ServerSpec
     from dbswitch.server.starting import Running
     from dbswitch.server.stopping import StopReport
     from dbswitch.switch.database_start import Destination
     from dbswitch.switch.project_state import Observed
+    from dbswitch.switch.reporter import Reporter
     from dbswitch.switch.session import Session
 
 
@@ -47,23 +52,17 @@ class Apply:
     Args:
         session: the run.
         observed: the project and its server as they were before the run touched them.
-        ambient: the caller's environment, for a server that has no living one's to start from.
         edits: the new env files, where the run changes them.
         server_owed: a killed run stopped a server and did not start it again.
-        take_port: end a foreign process on the port that the next server needs.
-        extra: what the next server gets besides the cleaned environment.
     """
 
     def __init__(
         self,
         session: Session,
         observed: Observed,
-        ambient: Mapping[str, str],
         *,
         edits: EditPlan | None = None,
         server_owed: bool = False,
-        take_port: bool = False,
-        extra: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         # A server that is switched hot for weeks never gets to the rotation at a start.
         log.rotate(observed.spec.log_path)
@@ -71,19 +70,14 @@ class Apply:
         self.reporter = session.reporter
         self.app = AppIdentity(observed, session.reporter)
         self.undo = UndoStack()
-        self._interrupts = session.interrupts
-        self._target = session.ending.target
-        self._project = observed.project
+        self._session = session
         self._spec = observed.spec
         self._private_dir = observed.project.private_dir
         self._recorded = False
-        self._journal = self._private_dir / recovery.JOURNAL
         self._changes = () if edits is None else project_state.changes(observed, edits)
         self._gone: frozenset[str] = frozenset() if edits is None else edits.gone
-        self._take_port = take_port
-        self._extra = extra
         running = is_running(observed.server.state)
-        self._launch = observed.server.launch_env() if running else ambient
+        self._launch = observed.server.launch_env() if running else session.request.ambient
         self._had_server = running or server_owed
         self._port = stopping.start_port(observed.spec, observed.server.port)
         self._first_page: PageRequest | None = None
@@ -94,11 +88,12 @@ class Apply:
 
         Raises RolledBackError, RollbackFailedError or DbswitchError.
         """
+        interrupts = self._session.interrupts
         try:
             yield
-            self._interrupts.settle()  # inside the block: a signal leads either to the rollback or to the end
+            interrupts.settle()  # inside the block: a signal leads either to the rollback or to the end
         except BaseException as cause:
-            with self._interrupts.rolling_back():
+            with interrupts.rolling_back():
                 self._go_back(cause)
             raise
         recovery.remove_record(self._private_dir)
@@ -139,31 +134,30 @@ class Apply:
 
         `just_seen`: no time has passed since the run looked at the server. Raises ServerError or ConfigError.
         """
-        with self.reporter.phase(Phase.STOP) as note:
-            observed = self.observed.server if just_seen else observation.observe(self._spec, ask=False)
-            require_startable(self._spec, observed, self._environment(), take_port=self._take_port)
+        reporter, take_port = self.reporter, self._session.request.take_port
+        with reporter.phase(Phase.STOP) as note:
+            seen = self.observed.server if just_seen else observation.observe(self._spec, ask=False)
+            require_startable(self._spec, seen, self._environment(), take_port=take_port)
             if self._had_server:
                 self._announce(server_down=True)
                 self.undo.register(Part.SERVER, self._start_again, last=True)
             try:
-                report = stopping.stop(
-                    self._spec, observed, on_step=lambda text: self.reporter.notice("stop", text)
-                )
+                report = self._stop(seen)
             except ServerError:
                 if observation.observe(self._spec).state is ServerState.READY:
                     self.undo.discard(Part.SERVER)  # it could not be stopped and still answers
                 raise
             note.detail = report.summary
         self._tell_left_alone(report)
-        with self.reporter.phase(Phase.PORTS) as note:
+        with reporter.phase(Phase.PORTS) as note:
             note.detail = stopping.require_ports_free(
                 self._spec,
                 report,
-                take_port=self._take_port,
-                on_step=lambda text: self.reporter.notice("port", text, "warning"),
+                take_port=take_port,
+                on_step=lambda text: reporter.notice("port", text, "warning"),
             )
             self._port = stopping.start_port(self._spec, report.port)
-        with self.reporter.phase(Phase.UNLOCK) as note:
+        with reporter.phase(Phase.UNLOCK) as note:
             removed = stopping.remove_lock_if_free(self._spec)
             note.detail = "stale lock removed" if removed else "no lock left behind"
 
@@ -171,37 +165,36 @@ class Apply:
         """Stop the server for good; return whether there was one. Raises ServerError."""
         with self.reporter.phase(Phase.STOP) as note:
             stopping.require_visible(self.observed.server, or_port=True)
-            report = stopping.stop(
-                self._spec, self.observed.server, on_step=lambda text: self.reporter.notice("stop", text)
-            )
+            report = self._stop(self.observed.server)
             note.detail = report.summary
         self._tell_left_alone(report)
         stopping.remove_lock_if_free(self._spec)
         return self._had_server
 
+    def _stop(self, seen: Observation) -> StopReport:
+        return stopping.stop(self._spec, seen, on_step=lambda text: self.reporter.notice("stop", text))
+
     def _tell_left_alone(self, report: StopReport) -> None:
         for text in report.left_alone_texts:
             self.reporter.notice("left-alone", text)
 
-    def write(self, destination: Destination) -> None:
+    def write(self, goal: Destination) -> None:
         """Change the env files in one transaction and read the result again as every reader would.
 
         Raises EnvFileError, RollbackFailedError or ConfigError.
         """
         with self.reporter.phase(Phase.WRITE) as note:
             self._announce()
-            with self._interrupts.deferred():
+            with self._session.interrupts.deferred():
                 self.undo.register(Part.FILES, self._put_files_back)
                 try:
-                    transaction.apply(self._changes, self._journal)
+                    transaction.apply(self._changes, self._private_dir / recovery.JOURNAL)
                 except EnvFileError:
                     self.undo.discard(Part.FILES)  # its promise: every file is as it was
                     raise
+            project = self.observed.project
             disagreements = effective_values.verify_on_disk(
-                self._project.root,
-                destination.target.variables,
-                reader_profiles.profiles(self._project),
-                self._gone,
+                project.root, goal.target.variables, reader_profiles.profiles(project), self._gone
             )
             if disagreements:
                 raise EnvFileError(
@@ -212,29 +205,25 @@ class Apply:
             note.detail = ", ".join(change.path.name for change in self._changes) or "nothing to change"
 
     def start_server(
-        self,
-        *,
-        meanwhile: Callable[[], None] = lambda: None,
-        on_look: Callable[[], None] = lambda: None,
+        self, *, meanwhile: Callable[[], None] = lambda: None, on_look: Callable[[], None] = lambda: None
     ) -> Up:
         """Start the server and wait for its HTTP answer.
 
         `meanwhile` runs while it boots; `on_look` is called repeatedly while waiting for its answer, and an exception
         from it ends the wait. Raises ServerError: it died, or did not answer before its deadline.
         """
-        reporter = self.reporter
-        clean = self._environment()
+        reporter, before, clean = self.reporter, self.observed.server, self._environment()
         with reporter.phase(Phase.START) as note:
-            with self._interrupts.deferred():
+            with self._session.interrupts.deferred():
                 running = starting.start(self._spec, clean, port=self._port)
                 self.undo.register(Part.NEW_SERVER, self._stop_what_is_left)
             note.detail = f"pid {running.record.pid}, port {running.port}"
-        tell_started(self._project, self.reporter, clean)
+        tell_started(self.observed.project, reporter, clean)
         meanwhile()
         with reporter.phase(Phase.ANSWER) as note:
             answer = self._wait(running, Phase.ANSWER, on_look)
             note.detail = running.url
-        if self.observed.server.processes and not self.observed.server.by_us:
+        if before.processes and not before.by_us:
             reporter.notice(
                 "taken-over",
                 "the dev server now runs in the background, not in the terminal where you started it:"
@@ -263,13 +252,10 @@ class Apply:
     def _wait(
         self, running: Running, phase: Phase, on_look: Callable[[], None] = lambda: None
     ) -> starting.ServerAnswer:
-        reporter = self.reporter
-        return starting.wait_ready(
-            self._spec,
-            running,
-            on_wait=lambda attempt, reason, pause: reporter.waiting(phase, attempt, reason, pause),
-            on_look=on_look,
-        )
+        def tell(attempt: int, reason: str, pause: float) -> None:
+            self.reporter.waiting(phase, attempt, reason, pause)
+
+        return starting.wait_ready(self._spec, running, on_wait=tell, on_look=on_look)
 
     def _environment(self) -> CleanEnvironment:
         """Return what the next server starts with."""
@@ -277,33 +263,31 @@ class Apply:
             self._launch,
             env_file_keys=self.observed.env_file_keys,
             target_keys=self.observed.target_keys,
-            extra={**own_command.for_server(), **self._extra},
+            extra={**own_command.for_server(), **self._session.request.extra},
         )
 
     def _announce(self, *, server_down: bool = False) -> None:
-        """Make the next step durable before it is taken, so that a killed run can be finished."""
+        """Make the next step durable before it is taken, so that a killed run can be finished. Raises ConfigError."""
         if self.undo.parts and not server_down:
             return
         before, self._recorded = self._recorded, True  # first: a signal may interrupt the call
+        target, previous = self._session.ending.target, self.observed.previous
         try:
             recovery.write_record(
                 self._private_dir,
-                recovery.SwitchRecord(
-                    self.reporter.run_id, self._target, self.observed.previous, server_down
-                ),
+                recovery.SwitchRecord(self.reporter.run_id, target, previous, server_down),
             )
         except ConfigError:
             self._recorded = before
             raise
 
     def _put_files_back(self) -> str:
-        foreign = transaction.roll_back(self._changes, self._journal)
+        foreign = transaction.roll_back(self._changes, self._private_dir / recovery.JOURNAL)
         if not foreign:
             return "the env files hold the previous values again"
         names = ", ".join(path.name for path in foreign)
-        self.reporter.notice(
-            "file-left-alone", f"{names}: changed by another program and left alone", "warning"
-        )
+        text = f"{names}: changed by another program and left alone"
+        self.reporter.notice("file-left-alone", text, "warning")
         return f"all env files except {names} hold the previous values again"
 
     def _start_again(self) -> str:
@@ -317,3 +301,40 @@ class Apply:
     def _stop_what_is_left(self) -> str:
         stopping.stop(self._spec, observation.observe(self._spec, ask=False))
         return ""
+
+
+def require_startable(
+    spec: ServerSpec, seen: Observation, clean: CleanEnvironment, *, take_port: bool
+) -> None:
+    """Before anything is stopped, refuse if the server could not be started again.
+
+    Raises PortTakenError or ServerError.
+    """
+    starting.require_command(spec)
+    stopping.require_visible(seen)
+    needed = stopping.start_port(spec, seen.port)
+    holders = tuple(one for one in seen.foreign if one.port == needed)
+    if holders and not take_port:
+        raise taken(needed, holders)
+    name = spec.argv[0]
+    program = name if "/" not in name else str(spec.cwd / name)
+    if shutil.which(program, path=clean.env.get("PATH")) is None:
+        raise ServerError(
+            "the dev server's command cannot be run",
+            facts=(f"{name}: not found, or not executable", "nothing was stopped"),
+            why="the server could not be started again after the stop",
+            fix="check the dev script in package.json, and that Node.js is on the PATH",
+        )
+
+
+def tell_started(project: Project, reporter: Reporter, clean: CleanEnvironment) -> None:
+    """Report the variables that are not passed to the new server, and whether its files will belong to root."""
+    if clean.removed:
+        names = ", ".join(clean.removed)
+        reporter.notice(
+            "environment", f"not passed on to the dev server, so that the env files decide: {names}"
+        )
+    root = project.root
+    if os.geteuid() == 0 != root.stat().st_uid:
+        text = f"the dev server runs as root, but {root.name} belongs to another user, who may not be able to write .next afterwards"
+        reporter.notice("runs-as-root", text, "warning")

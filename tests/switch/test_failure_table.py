@@ -32,6 +32,7 @@ from dbswitch.switch.identity_request import IdentityAnswer
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import RECORD, SwitchRecord, read_record, write_record
 from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.request import Request
 from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:
@@ -206,9 +207,12 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
             previous="local",
         )
         session = SimpleNamespace(
-            reporter=Reporter(world.emit, "id"), interrupts=Interrupts(), ending=Result("id", target="prod")
+            request=Request("prod", "id"),
+            reporter=Reporter(world.emit, "id"),
+            interrupts=Interrupts(),
+            ending=Result("id", target="prod"),
         )
-        apply = Apply(cast("Session", session), cast("Observed", observed), {}, server_owed=server_owed)
+        apply = Apply(cast("Session", session), cast("Observed", observed), server_owed=server_owed)
         apply.app = cast("Any", world)
         try:
             with apply.undone_on_failure():

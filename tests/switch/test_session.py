@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from dbswitch.errors import InterruptedSwitchError, UsageError, interruption_behind
+from dbswitch.switch.request import Request
 from dbswitch.switch.session import carry_out
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def run(body: Callable[[Session], None]) -> Result:
     events: list[Event] = []
-    result = carry_out(cast("Project", None), events.append, body, run_id="id", target="prod")
+    result = carry_out(cast("Project", None), Request("prod", "id"), events.append, body)
     assert events[-1] == result
     return result
 
