@@ -27,66 +27,14 @@ _ENV_LOADERS = frozenset({"dotenv", "dotenv-cli", "dotenvx", "env-cmd", "direnv"
 _ENV_FILE_OPTION = re.compile(r"--env-file(-if-exists)?(=|$)")
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh", "fish", "busybox"})
 # Editors, terminals, ways to log in, agents.
-_PERSONAL = frozenset(
-    [
-        "code",
-        "code-insiders",
-        "codium",
-        "vscodium",
-        "cursor",
-        "windsurf",
-        "zed",
-        "zeditor",
-        "subl",
-        "sublime_text",
-        "atom",
-        "idea",
-        "webstorm",
-        "phpstorm",
-        "pycharm",
-        "goland",
-        "rider",
-        "fleet",
-        "vim",
-        "nvim",
-        "vi",
-        "gvim",
-        "emacs",
-        "emacsclient",
-        "nano",
-        "hx",
-        "helix",
-        "kak",
-        "micro",
-        "kate",
-        "gedit",
-        "tmux",
-        "screen",
-        "zellij",
-        "kitty",
-        "alacritty",
-        "wezterm",
-        "wezterm-gui",
-        "konsole",
-        "xterm",
-        "iterm2",
-        "terminal",
-        "gnome-terminal",
-        "gnome-terminal-server",
-        "ghostty",
-        "sshd",
-        "ssh",
-        "login",
-        "su",
-        "sudo",
-        "electron",
-        "systemd",
-        "launchd",
-        "claude",
-        "codex",
-        "aider",
-    ]
-)
+_PERSONAL = frozenset({
+    "code", "code-insiders", "codium", "vscodium", "cursor", "windsurf", "zed", "zeditor", "subl",
+    "sublime_text", "atom", "idea", "webstorm", "phpstorm", "pycharm", "goland", "rider", "fleet", "vim",
+    "nvim", "vi", "gvim", "emacs", "emacsclient", "nano", "hx", "helix", "kak", "micro", "kate", "gedit",
+    "tmux", "screen", "zellij", "kitty", "alacritty", "wezterm", "wezterm-gui", "konsole", "xterm",
+    "iterm2", "terminal", "gnome-terminal", "gnome-terminal-server", "ghostty", "sshd", "ssh", "login",
+    "su", "sudo", "electron", "systemd", "launchd", "claude", "codex", "aider",
+})  # fmt: skip
 
 
 def _base(word: str) -> str:
@@ -121,9 +69,7 @@ def is_next_dev(argv: Sequence[str]) -> bool:
 
 def is_node(argv: Sequence[str], executable: str | None = None) -> bool:
     """Say whether this is Node.js, Bun or Deno, by its executable if it has set its own title (`next-server`, `npm run`)."""
-    names = {_base(words[0]) for words in (_words(argv),) if words}
-    if executable is not None:
-        names.add(_base(executable.removesuffix(" (deleted)")))
+    names = {_base(_words(argv)[0]) if argv else "", _base((executable or "").removesuffix(" (deleted)"))}
     return bool(names & _RUNTIMES) or is_next_server(argv) or is_package_manager(argv)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _NOT_FOUND = 404
 _FAILING = 500
 _SLICE = 0.25  # seconds between two checks whether to continue waiting
+_HANDSHAKE = 5.0  # seconds to connect with TLS
+_HEADERS = {"Accept": "text/html,*/*", "Connection": "close"}
 
 
 class NoAnswerError(Exception):
@@ -33,13 +35,32 @@ class NoAnswerError(Exception):
         self.connected = connected
 
 
+def connection_to(host: str, port: int, timeout: float, *, https: bool) -> HTTPConnection:
+    """Return a connection to the app, not opened yet; `timeout` in seconds bounds the connection and each read."""
+    from http.client import HTTPConnection, HTTPSConnection  # 30 ms that a stop need not pay
+
+    if not https:
+        return HTTPConnection(host, port, timeout=timeout)
+    import ssl
+
+    # `next dev --experimental-https` on this machine signs its certificate itself.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return HTTPSConnection(host, port, timeout=timeout, context=context)
+
+
+def _connection(spec: ServerSpec, port: int) -> HTTPConnection:
+    host = "localhost" if spec.hostname in {"0.0.0.0", "::"} else spec.hostname  # noqa: S104 - asked, not bound
+    return connection_to(host, port, _HANDSHAKE if spec.https else _SLICE, https=spec.https)
+
+
 def get(
     spec: ServerSpec, port: int, path: str, seconds: float, *, go_on: Callable[[], bool] = lambda: True
 ) -> int:
     """Return the status of one GET within `seconds`; redirects are answers. Waiting ends when `go_on` returns False.
 
-    Raises:
-        NoAnswerError: refused, closed, silent, or no longer worth waiting for.
+    Raises NoAnswerError: refused, closed, silent, or no longer worth waiting for.
     """
     from http.client import HTTPException
 
@@ -48,7 +69,7 @@ def get(
     try:
         connection.connect()
         connected = True
-        connection.request("GET", path, headers={"Accept": "text/html,*/*", "Connection": "close"})
+        connection.request("GET", path, headers=_HEADERS)
         _wait_for_bytes(connection, seconds, go_on)
         connection.sock.settimeout(max(_SLICE, seconds))
         return connection.getresponse().status
@@ -61,6 +82,20 @@ def get(
         connection.close()
 
 
+def _wait_for_bytes(connection: HTTPConnection, seconds: float, go_on: Callable[[], bool]) -> None:
+    """Wait until the answer begins. Raises TimeoutError, also when `go_on` says that waiting makes no sense."""
+    import select
+    import time
+
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([connection.sock], [], [], min(left, _SLICE))[0]:
+            return
+        if not go_on():
+            break
+    raise TimeoutError
+
+
 class PageRequest:
     """The first page, asked for in the background so that it is compiled before the user opens it."""
 
@@ -71,7 +106,7 @@ class PageRequest:
         try:
             connection = _connection(spec, port)
             connection.timeout = spec.limits.request
-            connection.request("GET", path, headers={"Accept": "text/html,*/*", "Connection": "close"})
+            connection.request("GET", path, headers=_HEADERS)
         except OSError:
             return
         # A daemon: a command that ends before the answer does not wait for it, and Next.js compiles all the same.
@@ -90,54 +125,26 @@ class PageRequest:
         return self._status if self._status is not None and self._status >= _FAILING else None
 
 
-def _connection(spec: ServerSpec, port: int) -> HTTPConnection:
-    from http.client import HTTPConnection, HTTPSConnection  # 30 ms that a stop need not pay
-
-    host = "localhost" if spec.hostname in {"0.0.0.0", "::"} else spec.hostname  # noqa: S104 - asked, not bound
-    if not spec.https:
-        return HTTPConnection(host, port, timeout=_SLICE)
-    # `next dev --experimental-https` makes its own certificate, which no authority has signed.
-    import ssl
-
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return HTTPSConnection(host, port, timeout=5.0, context=context)
+def alive(spec: ServerSpec, port: int) -> bool:
+    """Say whether a Next.js development server answers on its own path. Raises NoAnswerError."""
+    if spec.alive_path is None:
+        return False
+    return get(spec, port, base_path(spec) + spec.alive_path, spec.limits.ask) < _NOT_FOUND
 
 
-def _wait_for_bytes(connection: HTTPConnection, seconds: float, go_on: Callable[[], bool]) -> None:
-    """Wait until the answer begins. Raises TimeoutError, also when `go_on` says that waiting makes no sense."""
-    import select
-    import time
-
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        ready, _, _ = select.select([connection.sock], [], [], min(left, _SLICE))
-        if ready:
-            return
-        if not go_on():
-            break
-    raise TimeoutError
-
-
-def judge(spec: ServerSpec, port: int, seconds: float, base_path: str = "") -> Reply:
-    """Ask a server that should be up and classify its answers; Next's own path first, since it is cheap."""
-    try:
-        if spec.alive_path is not None and get(spec, port, base_path + spec.alive_path, seconds) < _NOT_FOUND:
-            return Reply.ALIVE
-        return judge_status(get(spec, port, spec.first_page, seconds), next_app=spec.alive_path is not None)
-    except NoAnswerError as error:
-        return Reply.SILENT if error.connected else Reply.REFUSED
-
-
-def judge_status(status: int, *, next_app: bool) -> Reply:
-    """Return what the ready path's status says when Next's own path failed or there is none.
+def judge(spec: ServerSpec, port: int) -> Reply:
+    """Ask a server that should be up and classify its answers; Next's own path first, since it is cheap.
 
     Without such a path a 404 is an answer like any other: the app may have no page there.
     """
-    if status >= _FAILING or (status == _NOT_FOUND and next_app):
-        return Reply.NOTHING_WORKS
-    return Reply.ALIVE
+    try:
+        if alive(spec, port):
+            return Reply.ALIVE
+        status = get(spec, port, spec.first_page, spec.limits.ask)
+    except NoAnswerError as error:
+        return Reply.SILENT if error.connected else Reply.REFUSED
+    failing = status >= _FAILING or (status == _NOT_FOUND and spec.alive_path is not None)
+    return Reply.NOTHING_WORKS if failing else Reply.ALIVE
 
 
 def base_path(spec: ServerSpec) -> str:

@@ -127,8 +127,7 @@ def remove_lock(path: Path) -> bool:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        here, there = os.fstat(fd), path.stat()
-        if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+        if not os.path.samestat(os.fstat(fd), path.stat()):
             return False
         path.unlink()
     except OSError:
@@ -184,9 +183,8 @@ def _entry_point(root: Path) -> Path | None:
 def _plain_arguments(root: Path, scripts: Mapping[str, str], script: str, text: str) -> list[str] | None:
     """Return what follows `next dev`, without the port; None if the script does more than that."""
     command, *words = text.split() or [""]
-    if command != "next" or _SHELL_SYNTAX.search(text.replace("=", "")):
-        return None
-    if f"pre{script}" in scripts or f"post{script}" in scripts:
+    hooked = f"pre{script}" in scripts or f"post{script}" in scripts
+    if command != "next" or hooked or _SHELL_SYNTAX.search(text.replace("=", "")):
         return None
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if _MANAGER_OPTIONS.search(read_regular_text(root / ".npmrc")):

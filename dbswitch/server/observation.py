@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _INSPECTOR_PORTS = frozenset({9229, 9230})  # node --inspect, of `next dev` and of its server
 _MIB = 1024 * 1024
-_NO_ANSWER = 400  # the first status that is no answer of Next's own path
 # Seconds: a process's start is known to a clock tick only, a file's time to the kernel's; the env files are read later.
 _START_GRAIN = 0.1
 
@@ -62,12 +62,10 @@ class Observation(Struct, frozen=True):
     def launch_env(self) -> Mapping[str, str]:
         """Return the environment the server was launched with; ours where there is no server. Full of secrets.
 
-        Read from the living process each time, never stored. What Next.js provably added to NODE_OPTIONS is taken out
-        here; everything else is done by :func:`dbswitch.server.environment.clean`. If the top process has died, the
-        rest of its chain is used, which inherited from it.
+        Without what Next.js provably added to NODE_OPTIONS. If the top process has died, the rest of its chain is used,
+        which inherited from it.
         """
-        candidates = [self.top] if self.top is not None else []
-        candidates += [one.id for one in self.processes]
+        candidates = [*([self.top] if self.top is not None else []), *(one.id for one in self.processes)]
         launch = next((found for one in candidates if (found := environment_of(one)) is not None), None)
         return without_next_options(os.environ if launch is None else launch, _memory_mib())
 
@@ -109,11 +107,10 @@ def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
     """Return these, and the processes that the server launched but that must not be ended."""
     record = record or read_record(spec.record_path)
     found = snapshot()
-    prefix = marker_prefix(spec.cwd)
     lock = own_lock_path(spec.dist_dir, spec.cwd)
     evidence = Evidence(
         root=str(spec.cwd.resolve()),
-        marker_prefix=prefix,
+        marker_prefix=(prefix := marker_prefix(spec.cwd)),
         self_pid=os.getpid(),
         leader=record.process if record is not None else None,
         lock_pids=frozenset() if lock is None else lock_holders(lock),
@@ -145,28 +142,28 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
         foreign = tuple(one for one in foreign if one is not unread)
     reply = Reply.NOT_ASKED
     if ask and port in listening:
-        reply = http_requests.judge(spec, port, spec.limits.ask, http_requests.base_path(spec))
-    top = _top(owned, record)
+        reply = http_requests.judge(spec, port)
     needed = {spec.port, spec.port if record is None else record.port}
-    held = None if owned else _held_lock(spec)
-    answering = None if owned else _answering(spec, [one for one in foreign if one.port in needed])
+    held = answering = None
+    if not owned:
+        held = _held_lock(spec)
+        answering = _answering(spec, [one for one in foreign if one.port in needed])
     if held is not None:
         named = lock_content(lock_path(spec.dist_dir)).get("port")
         port = answering.port if answering is not None else named if isinstance(named, int) else port
-    state = derive(
-        ServerFacts(
-            recorded=record is not None,
-            living=len(owned),
-            listening=port in listening,
-            reply=reply,
-            age=_age(owned),
-            start_limit=spec.limits.ready,
-            hidden=held is not None,
-            foreign_on_port=any(one.port in needed for one in foreign),
-        )
+    facts = ServerFacts(
+        recorded=record is not None,
+        living=len(owned),
+        listening=port in listening,
+        reply=reply,
+        age=_age(owned),
+        start_limit=spec.limits.ready,
+        hidden=held is not None,
+        foreign_on_port=any(one.port in needed for one in foreign),
     )
+    answers = f"{answering.describe()}; a Next.js development server answers there" if answering else None
     return Observation(
-        state=state,
+        state=derive(facts),
         record=record,
         processes=owned,
         port=port if owned or held else None,
@@ -174,16 +171,9 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
         by_us=any(one.process.marker is not None for one in owned),
         foreign=foreign,
         listening=listening,
-        top=top,
+        top=_top(owned, record),
         reply=reply,
-        hidden=(
-            *(
-                (f"{answering.describe()}; a Next.js development server answers there",)
-                if answering is not None
-                else ()
-            ),
-            *((held,) if held is not None else ()),
-        ),
+        hidden=tuple(text for text in (answers, held) if text is not None),
     )
 
 
@@ -204,18 +194,13 @@ def _answering(spec: ServerSpec, listeners: Iterable[Listener]) -> Listener | No
     That is a process of another namespace or user, or a forwarder in front of it (docker-proxy, ssh). Whether the server
     belongs to this project is unknown.
     """
-    if spec.alive_path is None:
-        return None
     for listener in listeners:
         process = look_at(listener.pid) if listener.pid is not None else None
-        if process is not None and is_node(process.argv):
-            continue
-        path = http_requests.base_path(spec) + spec.alive_path
-        try:
-            if http_requests.get(spec, listener.port, path, spec.limits.ask) < _NO_ANSWER:
+        with contextlib.suppress(http_requests.NoAnswerError):
+            if not (process is not None and is_node(process.argv)) and http_requests.alive(
+                spec, listener.port
+            ):
                 return listener
-        except http_requests.NoAnswerError:
-            continue
     return None
 
 
@@ -262,22 +247,18 @@ def _port(
 ) -> int | None:
     """Return the port the pages are on: a Next process may also listen for its debugger, an app for anything."""
     named = lock_content(lock_path(spec.dist_dir)).get("port")
-    likely = (record.port if record is not None else None, named, *spec.watched_ports())
+    likely = (None if record is None else record.port, named, *spec.watched_ports())
     for port in likely:
         if isinstance(port, int) and port in listening:
             return port
     others = sorted(listening.keys() - _INSPECTOR_PORTS)
-    if others:
-        return others[0]
-    return record.port if record is not None else None
+    return others[0] if others else None if record is None else record.port
 
 
 def _top(owned: Sequence[Owned], record: ServerRecord | None) -> ProcessId | None:
     living = [one.id for one in owned]
     if record is not None and record.process in living:
         return record.process
-    for one in owned:
-        argv = one.process.argv
-        if any(is_it(argv) for is_it in (is_package_manager, env_file_loader, is_next_dev, is_next_server)):
-            return one.id
-    return living[0] if living else None
+    kinds = (is_package_manager, env_file_loader, is_next_dev, is_next_server)
+    chain = (one.id for one in owned if any(is_it(one.process.argv) for is_it in kinds))
+    return next(chain, living[0] if living else None)

@@ -184,8 +184,7 @@ class _Claiming:
     def _add_children(self) -> set[int]:
         """Claim the children that stayed in a claimed parent's session or group, or are Node.js in the project's folder.
 
-        Returns:
-            the children that left and are something else, such as a database or a browser.
+        Return the children that left and are something else, such as a database or a browser.
         """
         detached = set()
         queue = list(self.claims)
@@ -217,15 +216,10 @@ class _Claiming:
                 spared.update(one for one in self._descendants(pid) if snapshot[one].marker == inherited)
         me = snapshot.get(evidence.self_pid)
         parent = snapshot.get(me.parent) if me is not None else None
-        while (
-            me is not None
-            and parent is not None
-            and parent.pid not in spared
-            and not is_personal(parent.argv)
-        ):
+        while me is not None and parent is not None and parent.pid not in spared:
             # A wrapper (npx, uv run, sh -c) that a route handler put around dbswitch shares its session.
-            chain = is_next_server(parent.argv) or is_next_dev(parent.argv)
-            if chain or parent.id == evidence.leader or parent.session != me.session:
+            other = any(is_it(parent.argv) for is_it in (is_personal, is_next_server, is_next_dev))
+            if other or parent.id == evidence.leader or parent.session != me.session:
                 break
             spared.add(parent.pid)
             parent = snapshot.get(parent.parent)
@@ -247,9 +241,7 @@ class _Claiming:
         such a parent ends or goes on by itself when the server has ended.
         """
         chain: list[int] = []
-        walked: list[
-            int
-        ] = []  # also the shells that a task runner such as concurrently puts around its tasks
+        walked: list[int] = []  # and the shells that a task runner such as concurrently puts around its tasks
         parent = self.snapshot.get(process.parent)
         while parent is not None and parent.pid not in self.spared and parent.pid not in walked:
             if parent.marker != process.marker:

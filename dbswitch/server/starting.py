@@ -18,7 +18,7 @@ from dbswitch.server.observation import find
 from dbswitch.server.processes import ProcessId, child_status, identify, is_alive, keep_child, reap_children
 from dbswitch.server.server_record import ServerRecord, new_marker, write_record
 from dbswitch.server.state import Reply
-from dbswitch.server.stopping import PORT_GRACE, already_there, comes_back, end_processes, taken
+from dbswitch.server.stopping import PORT_GRACE, Ended, already_there, comes_back, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,6 @@ class ServerAnswer(Struct, frozen=True):
 
     status: int
     failing: bool
-    seconds: float
 
 
 def require_command(spec: ServerSpec) -> None:
@@ -73,24 +72,18 @@ def start(
     environment: CleanEnvironment,
     *,
     port: int | None = None,
-    on_wait: Callable[[str], None] = lambda _text: None,
 ) -> Running:
     """Start the server in a new session, its output in the log; return once it runs and is recorded.
 
-    It gets `PORT` and the session marker besides `environment`. `on_wait` is told when the port is not free yet.
-
-    Raises:
-        PortTakenError: a foreign process holds the port.
-        ServerError: a server of this project is running, the program cannot be run, or the state folder not written.
+    It gets `PORT` and the session marker besides `environment`. Raises PortTakenError, or ServerError: a server of this
+    project is running, the program cannot be run, or the state folder not written.
     """
     require_command(spec)
     port = spec.port if port is None else port
     if living := find(spec):
         raise already_there(living)
-    if not ports.is_free(port):
-        on_wait(f"port {port} is not free yet")
-        if ports.wait_free([port], PORT_GRACE):
-            raise taken(port, ports.listeners([port])[port])
+    if ports.wait_free([port], PORT_GRACE):
+        raise taken(port, ports.listeners([port])[port])
     marker = new_marker(spec.cwd)
     argv = [*spec.argv, "-p", str(port)] if spec.port_flag else list(spec.argv)
     try:
@@ -125,7 +118,7 @@ def start(
     try:
         write_record(spec.record_path, record, spec.cwd)
     except OSError as error:
-        end_processes(lambda: find(spec, record), spec.limits, lambda _text: None)
+        Ended().end(lambda: find(spec, record), spec.limits, lambda _text: None)
         reap_children()
         raise ServerError(
             "the server record cannot be written", facts=[f"{spec.record_path}: {error.strerror}"]
@@ -146,12 +139,11 @@ def wait_ready(
     page, and for 5xx its page may fail: both count when Next's own path works (5xx only after a few seconds of grace),
     and both mean half-dead when it does not.
 
-    Raises:
-        ServerError: it died (at once, with its last log lines), or it did not answer in time.
+    Raises ServerError: it died (at once, with its last log lines), or it did not answer in time.
     """
-    began = time.monotonic()
-    deadline = began + spec.limits.ready
-    attempt, told, reason = 0, began, "not listening yet"
+    told = time.monotonic()
+    deadline = told + spec.limits.ready
+    attempt, reason = 0, "not listening yet"
     path = spec.ready_path or spec.alive_path or spec.first_page
     failing_since: float | None = None
 
@@ -164,24 +156,18 @@ def wait_ready(
             raise _died(spec, running, child_status(running.record.pid))
         attempt += 1
         try:
-            status = http_requests.get(
-                spec,
-                running.port,
-                path,
-                min(left, spec.limits.request),
-                go_on=lives,
-            )
+            status = http_requests.get(spec, running.port, path, min(left, spec.limits.request), go_on=lives)
         except http_requests.NoAnswerError as error:
             reason = f"connected, {error}" if error.connected else str(error)
         else:
             reply = _judge(spec, running, status)
             if reply is Reply.ALIVE:
-                return ServerAnswer(status, failing=False, seconds=time.monotonic() - began)
+                return ServerAnswer(status, failing=False)
             reason = f"{path} answers {status}"
             if reply is Reply.ALIVE_FAILING:
                 failing_since = failing_since or time.monotonic()
                 if status < 500 or time.monotonic() - failing_since > _PAGE_GRACE:
-                    return ServerAnswer(status, failing=True, seconds=time.monotonic() - began)
+                    return ServerAnswer(status, failing=True)
         if time.monotonic() - told > _TELL:
             told = time.monotonic()
             on_wait(attempt, reason, _LOOK)
@@ -203,8 +189,7 @@ def _judge(spec: ServerSpec, running: Running, status: int) -> Reply:
         return Reply.ALIVE
     if spec.alive_path is None:
         return Reply.NOTHING_WORKS
-    again = http_requests.judge(spec, running.port, spec.limits.ask, http_requests.base_path(spec))
-    if again is not Reply.ALIVE:
+    if http_requests.judge(spec, running.port) is not Reply.ALIVE:
         return Reply.NOTHING_WORKS
     # Without a page of its own it was Next's path that was asked first, outside of a `basePath`.
     return Reply.ALIVE if spec.ready_path is None else Reply.ALIVE_FAILING

@@ -60,9 +60,9 @@ def derive(facts: ServerFacts) -> ServerState:
         if facts.foreign_on_port:
             return ServerState.FOREIGN
         return ServerState.EXITED if facts.recorded else ServerState.STOPPED
-    young = facts.age < facts.start_limit
+    mute = ServerState.STARTING if facts.age < facts.start_limit else ServerState.HALF_DEAD
     if not facts.listening:
-        return ServerState.STARTING if young else ServerState.HALF_DEAD
+        return mute
     match facts.reply:
         case Reply.ALIVE | Reply.ALIVE_FAILING:
             return ServerState.READY
@@ -71,6 +71,6 @@ def derive(facts: ServerFacts) -> ServerState:
         case Reply.NOT_ASKED:
             return ServerState.RUNNING
         case Reply.REFUSED | Reply.SILENT:
-            return ServerState.STARTING if young else ServerState.HALF_DEAD
+            return mute
         case _:
             assert_never(facts.reply)

@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import ports
@@ -43,6 +42,7 @@ PORT_GRACE = 2.0  # seconds a port may stay taken after its last owner is dead
 ROUNDS = 3  # how often a server that something starts again is stopped before that is reported
 _LOOK = 0.25  # seconds until new processes are looked for while the known ones are ending
 _LINGER = 0.02  # seconds for Next's command line program once all others are dead
+_TWO_SERVERS = "two servers in the same folder corrupt the build that both use"
 
 
 class StopReport(Struct, frozen=True):
@@ -71,7 +71,7 @@ class StopReport(Struct, frozen=True):
         if not self.stopped:
             return "nothing was running"
         held = "; ".join(
-            f"port {port}: pid {', '.join(str(pid) for pid in sorted(pids))}"
+            f"port {port}: pid {', '.join(map(str, sorted(pids)))}"
             for port, pids in sorted(self.ports.items())
         )
         forced = f"; {len(self.killed)} needed KILL" if self.killed else ""
@@ -79,60 +79,56 @@ class StopReport(Struct, frozen=True):
         return f"{count} process{'es' if count > 1 else ''}{f' ({held})' if held else ''}{forced}"
 
 
-class Ended(Struct, frozen=True):
+class Ended(Struct):
     """Which processes were signalled, which needed KILL, which are left (`denied`: signalling them is not permitted)."""
 
-    signalled: dict[ProcessId, Owned]
-    killed: dict[ProcessId, Owned]
-    left: Sequence[Owned]
-    denied: set[ProcessId]
+    signalled: dict[ProcessId, Owned] = {}
+    killed: dict[ProcessId, Owned] = {}
+    left: Sequence[Owned] = ()
+    denied: set[ProcessId] = set()
 
+    def end(
+        self, find: Callable[[], Sequence[Owned]], limits: ServerLimits, on_step: Callable[[str], None]
+    ) -> None:
+        """End everything that `find` proves to be ours.
 
-def end_processes(
-    find: Callable[[], Sequence[Owned]], limits: ServerLimits, on_step: Callable[[str], None]
-) -> Ended:
-    """End everything that `find` proves to be ours.
+        `find` is called again before each round, so a respawned child or one that left the group is found too. What was
+        proven and signalled stays ours: the parent or leader that proved it may have ended first.
+        """
+        self.left = find()
+        for number, seconds in ((signal.SIGTERM, limits.term), (signal.SIGKILL, limits.kill)):
+            reached: dict[ProcessId, Owned] = {}
+            if self.left:
+                on_step(f"{_name(number)} to {', '.join(str(one.process.pid) for one in self.left)}")
+            deadline = time.monotonic() + seconds
+            while self.left:
+                for owned in self.left:
+                    if owned.id not in reached and owned.id not in self.denied:
+                        self._signal(owned, number, reached)
+                left = deadline - time.monotonic()
+                if left <= 0 or all(owned.id in self.denied for owned in self.left):
+                    break
+                _wait(self.left, left)
+                found = {one.id: one for one in find()}
+                gone_on = (one for one in reached.values() if one.id not in found and is_alive(one.id))
+                self.left = [*found.values(), *gone_on]
+            self.signalled |= reached
+            if number is signal.SIGKILL:
+                self.killed |= reached
 
-    `find` is called again before each round, so a respawned child or one that left the group is found too. What was proven
-    and signalled stays ours: the parent or leader that proved it may have ended first.
-    """
-    ended = Ended({}, {}, (), set())
-    living = find()
-    for number, seconds, reached in (
-        (signal.SIGTERM, limits.term, ended.signalled),
-        (signal.SIGKILL, limits.kill, ended.killed),
-    ):
-        if living:
-            on_step(f"{_name(number)} to {', '.join(str(one.process.pid) for one in living)}")
-        deadline = time.monotonic() + seconds
-        while living:
-            for owned in living:
-                if owned.id not in reached and owned.id not in ended.denied:
-                    _signal(owned, number, reached, ended.denied)
-            left = deadline - time.monotonic()
-            if left <= 0 or all(owned.id in ended.denied for owned in living):
-                break
-            _wait(living, left)
-            found = {one.id: one for one in find()}
-            living = [*found.values(), *(o for o in reached.values() if o.id not in found and is_alive(o.id))]
-    ended.signalled.update(ended.killed)
-    return replace(ended, left=living)
+    def _signal(self, owned: Owned, number: signal.Signals, reached: dict[ProcessId, Owned]) -> None:
+        if send(owned.id, number) is Sent.DENIED:
+            self.denied.add(owned.id)
+            return
+        reached[owned.id] = owned
+        if owned.process.suspended and number is signal.SIGTERM:
+            send(
+                owned.id, signal.SIGCONT
+            )  # a job stopped with Ctrl-Z keeps TERM pending until it is continued
 
 
 def _name(number: signal.Signals) -> str:
     return number.name.removeprefix("SIG")
-
-
-def _signal(
-    owned: Owned, number: signal.Signals, reached: dict[ProcessId, Owned], denied: set[ProcessId]
-) -> None:
-    if send(owned.id, number) is Sent.DENIED:
-        denied.add(owned.id)
-        return
-    reached[owned.id] = owned
-    if owned.process.suspended and number is signal.SIGTERM:
-        # A job stopped with Ctrl-Z keeps TERM pending until it is continued.
-        send(owned.id, signal.SIGCONT)
 
 
 def _wait(living: Sequence[Owned], left: float) -> None:
@@ -160,12 +156,10 @@ def stop(
 ) -> StopReport:
     """Stop every process of the server; only processes proven to be the server's at that moment get a signal.
 
-    Raises:
-        ServerError: something of it is still there, or its processes cannot be seen; the facts name it.
+    Raises ServerError: something of it is still there, or its processes cannot be seen; the facts name it.
     """
     require_visible(observation)
-    stopped: dict[ProcessId, Owned] = {}
-    killed: dict[ProcessId, Owned] = {}
+    ended = Ended()
     held: dict[int, frozenset[int]] = dict(observation.listening)
     launched: dict[ProcessId, Process] = {}
     living: tuple[Owned, ...] = ()
@@ -176,9 +170,7 @@ def stop(
         return claims.owned
 
     for _ in range(ROUNDS):
-        ended = end_processes(look, spec.limits, on_step)
-        stopped |= ended.signalled
-        killed |= ended.killed
+        ended.end(look, spec.limits, on_step)
         reap_children()
         if ended.left:
             raise _still_there(ended)
@@ -190,9 +182,10 @@ def stop(
     else:
         raise comes_back(living)
     remove_record(spec.record_path)
+    stopped = ended.signalled
     return StopReport(
         stopped=tuple(stopped.values()),
-        killed=tuple(killed.values()),
+        killed=tuple(ended.killed.values()),
         ports=held,
         port=observation.port,
         left_alone=tuple(
@@ -239,7 +232,7 @@ def already_there(living: tuple[Owned, ...]) -> ServerError:
         return ServerError(
             "a dev server of this project is still running",
             facts=[_line(one) for one in living],
-            why="two servers in the same folder corrupt the build that both use",
+            why=_TWO_SERVERS,
             fix="stop it with `dbswitch stop`, or end the processes named above yourself",
         )
     return comes_back(living)
@@ -256,7 +249,7 @@ def comes_back(living: tuple[Owned, ...]) -> ServerError:
             *(_line(one) for one in living),
             *(f"started by pid {process.pid} ({masked_command(process.argv)})" for process in above),
         ],
-        why="two servers in the same folder corrupt the build that both use",
+        why=_TWO_SERVERS,
         fix="stop the program that starts it (a supervisor such as nodemon or pm2), then run the command again",
     )
 
@@ -275,11 +268,9 @@ def require_ports_free(
 ) -> str:
     """Make sure that the port the server needs is free; describe the listeners on the other watched ports.
 
-    `report` says where the server was before. With `take_port`, about which the caller has asked the user, a foreign
-    process on the needed port is ended.
+    `report` says where the server was before. With `take_port` a foreign process on the needed port is ended.
 
-    Raises:
-        PortTakenError: a foreign process holds the needed port.
+    Raises PortTakenError: a foreign process holds the needed port.
     """
     needed = start_port(spec, report.port if report is not None else None)
     watched = ports.listeners(spec.watched_ports(needed))
@@ -297,15 +288,16 @@ def require_ports_free(
 def end_foreign(holders: Sequence[Listener], limits: ServerLimits, on_step: Callable[[str], None]) -> None:
     """End the foreign processes that hold a port (only with `--take-port`): TERM, wait, KILL, wait.
 
-    Each is verified to be the one that was named. Their other children are left alone: nothing is known about them.
-
-    Raises:
-        PortTakenError: one is unknown, not ours to signal, above us in the process tree, or outlived KILL.
+    Raises PortTakenError: one is unknown, not ours to signal, above us in the process tree, or outlived KILL.
     """
+    import psutil
+
+    me = psutil.Process()
+    above = {1, me.pid, *(one.pid for one in me.parents())}
     for holder in holders:
         if holder.process is None:
             raise _kept(holder, "the system does not reveal which process it is")
-        if holder.process.pid in _ancestors():
+        if holder.process.pid in above:
             raise _kept(holder, "this command is running below it")
         for number, seconds in ((signal.SIGTERM, limits.term), (signal.SIGKILL, limits.kill)):
             on_step(f"{_name(number)} to {holder.describe()}")
@@ -315,14 +307,6 @@ def end_foreign(holders: Sequence[Listener], limits: ServerLimits, on_step: Call
                 break
         else:
             raise _kept(holder, "it outlived KILL")
-
-
-def _ancestors() -> set[int]:
-    """Return this process and everything above it, process 1 included."""
-    import psutil
-
-    me = psutil.Process()
-    return {1, me.pid, *(one.pid for one in me.parents())}
 
 
 def _kept(holder: Listener, reason: str) -> PortTakenError:

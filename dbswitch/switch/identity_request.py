@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from dbswitch.database.identity import Identity
 from dbswitch.json_text import parse_json
+from dbswitch.server.http_requests import connection_to
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -102,21 +103,10 @@ class IdentityQuestion(Struct, frozen=True):
 
 def connect(question: IdentityQuestion, timeout: float) -> HTTPConnection:
     """Return a connection to the app, not opened yet; `timeout` in seconds bounds the connection and each read."""
-    from http.client import HTTPConnection, HTTPSConnection
-
     parts = urlsplit(question.base_url)
-    host = parts.hostname or "localhost"
-    if parts.scheme != "https":
-        return HTTPConnection(host, parts.port or 80, timeout=timeout)
-    import ssl
-
-    # `next dev --experimental-https` on this machine signs its certificate itself.
-    return HTTPSConnection(
-        host,
-        parts.port or 443,
-        timeout=timeout,
-        context=ssl._create_unverified_context(),  # noqa: S323, SLF001  loopback; the token is the project's own
-    )
+    https = parts.scheme == "https"
+    port = parts.port or (443 if https else 80)
+    return connection_to(parts.hostname or "localhost", port, timeout, https=https)
 
 
 def ask(question: IdentityQuestion, connection: HTTPConnection) -> Said:
@@ -136,11 +126,7 @@ def ask(question: IdentityQuestion, connection: HTTPConnection) -> Said:
             response = connection.getresponse()
             body = response.read(65_536)
             leads_to = response.getheader("Location") or ""
-    except (
-        OSError,
-        HTTPException,
-        ValueError,
-    ) as error:  # ValueError: closed by another thread while it was read
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: closed by another thread meanwhile
         return Said(IdentityAnswer.SILENT, f"the app did not answer ({type(error).__name__})")
     finally:
         connection.close()

@@ -497,7 +497,9 @@ def test_a_base_path_is_found_where_next_wrote_it_down(make_folder):
 def test_a_configured_ready_path_is_waited_for(make_folder):
     folder = make_folder(ready_path="/")
     running = folder.start(STANDIN_COMPILES="1.5")
-    assert wait_ready(folder.spec, running).seconds >= 1.5
+    began = time.monotonic()
+    wait_ready(folder.spec, running)
+    assert time.monotonic() - began >= 1.0
 
 
 def test_the_first_page_is_asked_for_in_the_background_and_its_failure_is_known_once_it_answers(make_folder):
