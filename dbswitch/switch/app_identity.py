@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -14,10 +15,16 @@ from dbswitch.server import observation
 from dbswitch.server.observation import find
 from dbswitch.switch.database_start import probe
 from dbswitch.switch.events import Phase
-from dbswitch.switch.identity_request import EarlierAnswer, IdentityAnswer, IdentityQuestion
+from dbswitch.switch.identity_request import (
+    NOT_ASKABLE,
+    IdentityAnswer,
+    IdentityQuestion,
+    ask_in_background,
+    read_token,
+    verify,
+)
 from dbswitch.switch.old_connections import remaining
 from dbswitch.switch.plan import is_running
-from dbswitch.switch.verify import read_token, verify
 
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
@@ -36,23 +43,23 @@ class AppIdentity:
     def __init__(self, observed: Observed, reporter: Reporter) -> None:
         self._observed = observed
         self._reporter = reporter
-        self._asked_earlier: EarlierAnswer | None = None
+        self._answers: queue.SimpleQueue[Said] | None = None
+        self._earlier: Said | None = None
 
     def ask_earlier(self) -> None:
         """Ask the app in the background where it is now; its later answers are compared with this one."""
-        if (
-            self._observed.route is not None
-            and self._observed.server.url is not None
-            and is_running(self._observed.server.state)
-        ):
-            question = self._question(self._observed.server.url, self._observed.route, None)
-            self._asked_earlier = EarlierAnswer(
-                question, timeout=self._observed.project.config.verify.hot_deadline
-            )
+        seen, route = self._observed.server, self._observed.route
+        if route is not None and seen.url is not None and is_running(seen.state):
+            self._answers = queue.SimpleQueue()
+            timeout = self._observed.project.config.verify.hot_deadline
+            ask_in_background(self._question(seen.url, route, None), timeout, self._answers)
 
     def earlier(self, seconds: float = 0.0) -> Said | None:
         """Return the answer to :meth:`ask_earlier`, waiting at most `seconds`; None if there is none."""
-        return self._asked_earlier.wait(seconds) if self._asked_earlier is not None else None
+        if self._answers is not None and self._earlier is None:
+            with contextlib.suppress(queue.Empty):
+                self._earlier = self._answers.get(timeout=seconds)
+        return self._earlier
 
     def verify(
         self, base_url: str | None, goal: Destination, expected: Identity, *, started: bool = False
@@ -83,42 +90,31 @@ class AppIdentity:
         """
         if verification is None or verification.verified:
             return
-        match verification.answer:
-            case (
-                IdentityAnswer.NO_ROUTE
-                | IdentityAnswer.REFUSED
-                | IdentityAnswer.CANNOT_ASK
-                | IdentityAnswer.INCOMPLETE
-            ):
-                self._reporter.notice("not-asked", verification.detail, "warning")
-            case IdentityAnswer.OTHER if exported := self._exported(goal):
-                raise ServerError(
-                    "the app is not on the target after the restart: its dev script exports other values",
-                    facts=(verification.detail, exported),
-                    why="the script takes them from a file that the switch did not change",
-                    fix="remove these variables from the file that the script loads, or let it start Next.js without that file",
-                )
-            case IdentityAnswer.OTHER if chosen := own_choices(
-                self._observed.project.root, self._observed.project.url_variables
-            ):
-                raise ServerError(
-                    "the app is not on the target after the restart: it chooses its database itself",
-                    facts=(verification.detail, *chosen),
-                    why="a switch changes the env files; an app that reads another variable or file does not follow it",
-                    fix=f"read {self._observed.project.primary_variable} in these places, or let `dbswitch generate client` write the client",
-                )
-            case (
-                IdentityAnswer.SAME
-                | IdentityAnswer.OTHER
-                | IdentityAnswer.NO_DATABASE
-                | IdentityAnswer.SILENT
-            ):
-                raise ServerError(
-                    "the app is not on the target after the restart",
-                    facts=(verification.detail, f"asked for {verification.seconds:.1f} s"),
-                    why="a switch is complete only when the app itself answers from the new database",
-                    fix="see `dbswitch logs`, fix the app, and switch again",
-                )
+        if verification.answer in NOT_ASKABLE:
+            self._reporter.notice("not-asked", verification.detail, "warning")
+            return
+        project, what = self._observed.project, "the app is not on the target after the restart"
+        elsewhere = verification.answer is IdentityAnswer.OTHER
+        if elsewhere and (exported := self._exported(goal)):
+            raise ServerError(
+                f"{what}: its dev script exports other values",
+                facts=(verification.detail, exported),
+                why="the script takes them from a file that the switch did not change",
+                fix="remove these variables from the file that the script loads, or let it start Next.js without that file",
+            )
+        if elsewhere and (chosen := own_choices(project.root, project.url_variables)):
+            raise ServerError(
+                f"{what}: it chooses its database itself",
+                facts=(verification.detail, *chosen),
+                why="a switch changes the env files; an app that reads another variable or file does not follow it",
+                fix=f"read {project.primary_variable} in these places, or let `dbswitch generate client` write the client",
+            )
+        raise ServerError(
+            what,
+            facts=(verification.detail, f"asked for {verification.seconds:.1f} s"),
+            why="a switch is complete only when the app itself answers from the new database",
+            fix="see `dbswitch logs`, fix the app, and switch again",
+        )
 
     def _exported(self, goal: Destination) -> str:
         server = observation.observe(self._observed.spec, ask=False)

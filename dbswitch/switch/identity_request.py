@@ -1,24 +1,34 @@
-"""One request to the identity route of the running app, and what its answer means.
+"""Ask the running app, through its own Prisma client, which database it is on, until the answer is final.
 
-The generated route answers `GET <route>?identity=1` with the identity that the app's own connection sees.
+The generated route answers `GET <route>?identity=1` with the identity that the app's own connection sees, which is compared
+with what psycopg saw on the target. Nothing else counts as proof: the env files only say where the app *should* be. After a
+change of an env file Next.js reloads its environment, and a request that arrives in that moment can be answered with 404
+seven seconds later, while requests sent 0.1 s after it are answered at once. So the app is asked again while an earlier
+request is still pending, and the first answer that is final counts.
 """
 
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
+import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dbswitch.database.identity import Identity
+from dbswitch.durable import read_regular
 from dbswitch.json_text import parse_json
 from dbswitch.server.http_requests import connection_to
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from http.client import HTTPConnection
+    from pathlib import Path
 
 TOKEN_HEADER = "x-dbswitch-token"  # noqa: S105  the header's name, not a token
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
@@ -42,6 +52,18 @@ class IdentityAnswer(StrEnum):
     SILENT = "silent"
 
 
+TOKEN = "token"  # noqa: S105  a file's name
+FIRST_PAUSE = 0.01
+LONGEST_PAUSE = 0.25
+OVERLAP = 0.15  # seconds after which the app is asked again although the last request is pending
+MANY_PENDING = 6  # from then on the app is asked once a second: more requests do not help a busy app
+SLOW_OVERLAP = 1.0
+MOST_PENDING = 10
+# An answer that stays the same for this many seconds and requests is final. Once the env file is renamed the
+# generated client follows with its next query.
+SETTLED = {IdentityAnswer.OTHER: 3.0, IdentityAnswer.NO_DATABASE: 10.0, IdentityAnswer.SILENT: 10.0}
+SETTLED_ANSWERS = 8
+RESTARTED = 1.0  # seconds for an answer that differs in the start of the database server only
 NOT_ASKABLE = frozenset(
     {IdentityAnswer.INCOMPLETE, IdentityAnswer.CANNOT_ASK, IdentityAnswer.NO_ROUTE, IdentityAnswer.REFUSED}
 )
@@ -196,20 +218,92 @@ def judge(
     return said(IdentityAnswer.SAME, detail, seen)
 
 
-class EarlierAnswer:
-    """What the app answers before the switch changes anything, asked in the background while the database is probed."""
+def ask_in_background(
+    question: IdentityQuestion,
+    timeout: float,
+    answers: queue.SimpleQueue[Said],
+    pending: set[HTTPConnection] | None = None,
+) -> None:
+    """Ask once on a thread of its own; the answer goes to `answers`, the connection is in `pending` until then."""
+    pending = set() if pending is None else pending
+    connection = connect(question, timeout)
+    pending.add(connection)
 
-    def __init__(self, question: IdentityQuestion, *, timeout: float) -> None:
-        self._said: Said | None = None
-        self._thread = threading.Thread(
-            target=self._ask, args=(question, timeout), name="dbswitch-earlier", daemon=True
-        )
-        self._thread.start()
+    def work() -> None:
+        said = ask(question, connection)
+        pending.discard(connection)
+        answers.put(said)
 
-    def _ask(self, question: IdentityQuestion, timeout: float) -> None:
-        self._said = ask(question, connect(question, timeout))
+    threading.Thread(target=work, name="dbswitch-identity", daemon=True).start()
 
-    def wait(self, seconds: float) -> Said | None:
-        """Return the answer, None where there is none within `seconds`."""
-        self._thread.join(seconds)
-        return self._said
+
+def verify(
+    question: IdentityQuestion,
+    *,
+    deadline: float,
+    route_answered: bool = False,
+    on_wait: Callable[[int, str, float], None] = lambda _attempt, _reason, _pause: None,
+) -> Said:
+    """Ask until the app answers as `question.expected`, an answer is final, or `deadline` seconds have passed.
+
+    What waiting cannot change ends it at once: a refused token, a route that cannot ask. With `route_answered` the route
+    is known to be there, and a 404 counts as no answer; else a missing route may still be compiling.
+    """
+    import socket
+
+    began = since = next_at = time.monotonic()
+    end = began + deadline
+    answers: queue.SimpleQueue[Said] = queue.SimpleQueue()
+    pending: set[HTTPConnection] = set()
+    last = Said(IdentityAnswer.SILENT, "the app did not answer (TimeoutError)")
+    attempt, repeated, pause = 0, 0, FIRST_PAUSE
+    try:
+        while (now := time.monotonic()) < end or attempt == 0:
+            if now >= next_at:
+                if len(pending) < MOST_PENDING:
+                    attempt += 1
+                    # Until the deadline: an app that compiles or is busy may take long, and is asked again meanwhile.
+                    ask_in_background(question, max(0.1, end - now), answers, pending)
+                next_at = now + (OVERLAP if len(pending) < MANY_PENDING else SLOW_OVERLAP)
+            try:
+                said = answers.get(timeout=max(0.001, min(next_at, end) - time.monotonic()))
+            except queue.Empty:
+                continue
+            if said.answer is IdentityAnswer.NO_ROUTE and route_answered:
+                text = "the identity route answers HTTP 404, but answered before"
+                said = Said(IdentityAnswer.SILENT, text, None, NOT_FOUND)
+            if said != last:
+                last, since, repeated = said, time.monotonic(), 0
+            repeated += 1
+            if _is_final(said, question.expected, repeated, time.monotonic() - since):
+                break
+            on_wait(attempt, said.detail, pause)
+            next_at = time.monotonic() + pause
+            pause = min(pause * 2, LONGEST_PAUSE)
+        return replace(last, seconds=round(time.monotonic() - began, 3))
+    finally:
+        for connection in tuple(
+            pending
+        ):  # shutting a socket down ends the read of the thread that waits on it
+            if (sock := connection.sock) is not None:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+
+def _is_final(said: Said, expected: Identity | None, repeated: int, seconds: float) -> bool:
+    if said.answer is IdentityAnswer.NO_ROUTE:
+        return False
+    if said.answer is IdentityAnswer.SAME or said.answer in NOT_ASKABLE:
+        return True
+    if said.status is None:  # no answer: it may be starting
+        return False
+    restarted = said.seen is not None and expected is not None and said.seen.restart_of(expected)
+    return repeated >= SETTLED_ANSWERS and seconds >= (RESTARTED if restarted else SETTLED[said.answer])
+
+
+def read_token(state_dir: Path) -> str:
+    """Return the project's token, or an empty string where `dbswitch init` has not written one."""
+    try:
+        return read_regular(state_dir / TOKEN).decode("ascii").strip()
+    except (OSError, ValueError):
+        return ""

@@ -57,7 +57,7 @@ class Asked:
     def after(self, earlier: Said | None) -> tuple[str, ...]:
         app = AppIdentity(cast("Observed", self.observed), cast("Reporter", None))
         if earlier is not None:
-            app._asked_earlier = cast("Any", SimpleNamespace(wait=lambda _seconds: earlier))
+            app._earlier = earlier
         return app.ask_after_rollback(restarted=True)
 
 

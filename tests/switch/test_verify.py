@@ -13,8 +13,14 @@ import pytest
 from msgspec.structs import replace
 
 from dbswitch.database.identity import Identity
-from dbswitch.switch.identity_request import IdentityAnswer, IdentityQuestion, Said, judge
-from dbswitch.switch.verify import read_token, verify
+from dbswitch.switch.identity_request import (
+    IdentityAnswer,
+    IdentityQuestion,
+    Said,
+    judge,
+    read_token,
+    verify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
