@@ -6,7 +6,7 @@ Everything shown before a change, and everything `--dry-run` prints, is read fro
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -91,21 +91,17 @@ class Plan(Struct, frozen=True):
         return tuple(sorted({key for edit in self.edits.edits for key in edit.keys}))
 
 
+# Where no server of this project runs, and what is said about it.
+_ABSENT = {
+    ServerState.STOPPED: "no dev server is running",
+    ServerState.EXITED: "no dev server is running (the last one has exited)",
+    ServerState.FOREIGN: "no dev server of this project can be seen (its port belongs to another program)",
+}
+
+
 def is_running(state: ServerState) -> bool:
     """Return whether a server of this project exists, healthy or not."""
-    match state:
-        case (
-            ServerState.READY
-            | ServerState.RUNNING
-            | ServerState.STARTING
-            | ServerState.HALF_DEAD
-            | ServerState.HIDDEN
-        ):
-            return True
-        case ServerState.STOPPED | ServerState.EXITED | ServerState.FOREIGN:
-            return False
-        case _:
-            assert_never(state)
+    return state not in _ABSENT
 
 
 def decide(situation: Situation, asked: Mode | None, exported: Sequence[str] = ()) -> Plan:
@@ -115,106 +111,71 @@ def decide(situation: Situation, asked: Mode | None, exported: Sequence[str] = (
 
     Raises UsageError: `--hot` in a project without the generated client.
     """
-    unchanged = not situation.edits.edits
-    mode, server, notices = _follow(situation, asked, unchanged=unchanged)
-    running = is_running(situation.server)
-    if running and mode is Mode.NONE and not unchanged and not situation.hot_client:
-        notices += (
-            Notice(
-                "app-not-restarted",
-                "the running app keeps its old connection until it is restarted (`dbswitch restart`)",
-                "warning",
-            ),
-        )
-    needs_guard = situation.protected and not (unchanged and mode is Mode.NONE)
-    return Plan(
-        target=situation.target,
-        previous=situation.previous,
-        mode=mode,
-        unchanged=unchanged,
-        confirm=situation.database if needs_guard else None,
-        verify=situation.identity_route
-        and (mode is not Mode.NONE or (running and (unchanged or situation.hot_client))),
-        server=server,
-        edits=situation.edits,
-        notices=(
-            *(Notice("env-files", text) for text in situation.edits.notices),
-            *notices,
-            *(Notice("exported", text, "warning") for text in exported),
-        ),
-    )
-
-
-def _follow(
-    situation: Situation, asked: Mode | None, *, unchanged: bool
-) -> tuple[Mode, str, tuple[Notice, ...]]:
     if asked is Mode.HOT and not situation.hot_client:
         raise UsageError(
             "--hot needs the generated Prisma client, and this project has none",
             why="without it the running app would stay on the old database while the env files name the new one",
             fix="run `dbswitch generate client`, or leave --hot out",
         )
-    if situation.stopped_by_switch and not is_running(situation.server):
-        return Mode.RESTART, "start the dev server again (a killed switch had stopped it)", ()
+    unchanged, running = not situation.edits.edits, is_running(situation.server)
+    mode, server = _follow(situation, asked, unchanged=unchanged)
+    notices = [Notice("env-files", text) for text in situation.edits.notices]
+    if not running and mode is Mode.NONE:
+        notices.append(Notice("no-server", server))
+    if asked is Mode.HOT and running and mode is Mode.RESTART and (reason := _cannot_be_hot(situation)):
+        text = f"{reason}, so it is restarted although --hot was given"
+        notices.append(Notice("hot-not-possible", text, "warning"))
+    if running and mode is Mode.NONE and not unchanged and not situation.hot_client:
+        text = "the running app keeps its old connection until it is restarted (`dbswitch restart`)"
+        notices.append(Notice("app-not-restarted", text, "warning"))
+    needs_guard = situation.protected and not (unchanged and mode is Mode.NONE)
+    asks = mode is not Mode.NONE or (running and (unchanged or situation.hot_client))
+    return Plan(
+        target=situation.target,
+        previous=situation.previous,
+        mode=mode,
+        unchanged=unchanged,
+        confirm=situation.database if needs_guard else None,
+        verify=situation.identity_route and asks,
+        server=server,
+        edits=situation.edits,
+        notices=(*notices, *(Notice("exported", text, "warning") for text in exported)),
+    )
+
+
+def _cannot_be_hot(situation: Situation) -> str:
+    return (
+        "the dev server does not answer"
+        if situation.server is ServerState.HALF_DEAD
+        else situation.overridden
+    )
+
+
+def _follow(situation: Situation, asked: Mode | None, *, unchanged: bool) -> tuple[Mode, str]:
+    """Return what happens to the server, and one line that says it."""
     if not is_running(situation.server):
-        return Mode.NONE, _absent(situation.server), (Notice("no-server", _absent(situation.server)),)
+        if situation.stopped_by_switch:
+            return Mode.RESTART, "start the dev server again (a killed switch had stopped it)"
+        return Mode.NONE, _ABSENT[situation.server]
     if situation.server is ServerState.HALF_DEAD and asked is not Mode.NONE:
-        text = "the dev server does not answer, so it is restarted although --hot was given"
-        notices = (Notice("hot-not-possible", text, "warning"),) if asked is Mode.HOT else ()
-        return Mode.RESTART, "restart the dev server (it runs but does not answer)", notices
+        return Mode.RESTART, "restart the dev server (it runs but does not answer)"
     if situation.overridden and asked is not Mode.NONE:
-        text = f"{situation.overridden}, so it is restarted although --hot was given"
-        notices = (Notice("hot-not-possible", text, "warning"),) if asked is Mode.HOT else ()
-        return Mode.RESTART, f"restart the dev server ({situation.overridden})", notices
-    if unchanged and asked is None:
-        if situation.stale and not situation.hot_client:
-            return Mode.RESTART, "restart the dev server (it is older than the env files)", ()
-        return Mode.NONE, "leave the dev server running", ()
-    wanted = asked or situation.configured or _automatic(situation)
+        return Mode.RESTART, f"restart the dev server ({situation.overridden})"
+    if unchanged and asked is None and situation.stale and not situation.hot_client:
+        return Mode.RESTART, "restart the dev server (it is older than the env files)"
+    # Without the route there is no proof that the client followed.
+    automatic = Mode.HOT if situation.hot_client and situation.identity_route else Mode.RESTART
+    wanted = asked or (Mode.NONE if unchanged else situation.configured or automatic)
+    if wanted is Mode.NONE:
+        return Mode.NONE, "leave the dev server running"
     if wanted is Mode.HOT and asked is None and situation.hot_client and situation.leaving_protected:
         # A client that is idle during a hot switch and connects later would write to the protected database.
         left = "writable sessions" if situation.previous == situation.target else "a protected target"
-        return Mode.RESTART, f"restart the dev server (it leaves {left}; --hot keeps it)", ()
-    match wanted:
-        case Mode.HOT if situation.hot_client:
-            return Mode.HOT, "keep the dev server; its Prisma client follows the env files", ()
-        case Mode.HOT | Mode.RESTART if situation.server is ServerState.HIDDEN:
-            return (
-                Mode.RESTART,
-                "restart the dev server (refused from here: no process of it can be seen)",
-                (),
-            )
-        case Mode.HOT | Mode.RESTART:
-            return Mode.RESTART, "restart the dev server", ()
-        case Mode.NONE:
-            return Mode.NONE, "leave the dev server running", ()
-        case _:
-            assert_never(wanted)
-
-
-def _automatic(situation: Situation) -> Mode:
-    # Without the route there is no proof that the client followed.
-    return Mode.HOT if situation.hot_client and situation.identity_route else Mode.RESTART
-
-
-def _absent(state: ServerState) -> str:
-    match state:
-        case ServerState.EXITED:
-            return "no dev server is running (the last one has exited)"
-        case ServerState.FOREIGN:
-            return "no dev server of this project can be seen (its port belongs to another program)"
-        case ServerState.STOPPED:
-            return "no dev server is running"
-        case (
-            ServerState.READY
-            | ServerState.RUNNING
-            | ServerState.STARTING
-            | ServerState.HALF_DEAD
-            | ServerState.HIDDEN
-        ):
-            return ""
-        case _:
-            assert_never(state)
+        return Mode.RESTART, f"restart the dev server (it leaves {left}; --hot keeps it)"
+    if wanted is Mode.HOT and situation.hot_client:
+        return Mode.HOT, "keep the dev server; its Prisma client follows the env files"
+    refused = " (refused from here: no process of it can be seen)"
+    return Mode.RESTART, f"restart the dev server{refused if situation.server is ServerState.HIDDEN else ''}"
 
 
 def changed_variables(
@@ -227,12 +188,8 @@ def changed_variables(
     after = {**files, **{edit.name: edit.new for edit in plan.edits}}
     lines: list[str] = []
     for key in sorted({key for edit in plan.edits for key in edit.keys}):
-        values = [
-            (effective(key, one, files, {}).value, effective(key, one, after, {}).value) for one in profiles
-        ]
-        old, new = next(
-            ((old, new) for old, new in values if old != new), values[0] if values else (None, None)
-        )
+        values = [tuple(effective(key, one, these, {}).value for these in (files, after)) for one in profiles]
+        old, new = next((pair for pair in values if pair[0] != pair[1]), (*values, (None, None))[0])
         if new is None and key not in target.variables:
             lines.append(f"{target.name} has no {key}: it is removed")
         else:
@@ -244,11 +201,10 @@ def _described(value: str | None, before: str | None = None) -> str:
     """Return a value without its secret: the place of a URL, else only whether it is set."""
     if not value:
         return "not set" if value is None else "empty"
-    place = _place(value)
+    place, place_before = _place(value), _place(before or "")
     if place is None:
-        return "set" if not before or _place(before) is not None else "set to another value"
-    same = before is not None and _place(before) == place
-    return f"{place} (other user, password or options)" if same else place
+        return "set to another value" if before and place_before is None else "set"
+    return f"{place} (other user, password or options)" if place == place_before else place
 
 
 def _place(value: str) -> str | None:
