@@ -170,8 +170,7 @@ class Document:
     def park(self, key: str) -> Document:
         """Return the document with every binding of `key` commented out; :meth:`unpark` undoes it.
 
-        Raises EnvFileError: `key` is not bound, or some reader would still get it, or another variable
-        differently.
+        Raises EnvFileError: `key` is not bound, or some reader would still get it, or another variable differently.
         """
         sites = self._bound_sites(key)
         spans = [self._lines_of(site) for site in sites]

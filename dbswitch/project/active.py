@@ -135,7 +135,8 @@ def active(
 ) -> Active:
     """Return the active target.
 
-    Variables of the shell alone, and those that `next start` reads from the production files, do not count.
+    Variables of the shell alone, and those that `next start` reads from the production files, do not count. Raises
+    ConfigError: as `list_targets`. Raises EnvFileError: an env file cannot be read.
 
     Args:
         project: where to look.
@@ -143,10 +144,6 @@ def active(
         run_commands: also compare with targets whose command has to be run (it may ask for a login).
         readers: the profiles to compute; None is :func:`dbswitch.project.reader_profiles.profiles`.
         server: the process environment of the dev server, where it has another one.
-
-    Raises:
-        ConfigError: as `list_targets`.
-        EnvFileError: an env file cannot be read.
     """
     environment = os.environ if ambient is None else ambient
     comparison = _Comparison(project, environment, run_commands=run_commands)

@@ -38,9 +38,8 @@ class CommandEnvironment:
 def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> CommandEnvironment:
     """Return the environment for a command on `target`.
 
-    Raises:
-        EnvFileError: an env file cannot be read; or one is loaded over the process environment and would lead the
-            command to another database.
+    Raises EnvFileError: an env file cannot be read; or one is loaded over the process environment and would lead the
+    command to another database.
     """
     origin = ValueOrigin(
         project, target, entered.load(project.private_dir), list_targets(project, ambient=ambient), ambient

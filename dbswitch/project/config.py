@@ -127,8 +127,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 def load(root: Path) -> Config:
     """Read `dbswitch.toml` of a project folder; the defaults where there is none.
 
-    Raises:
-        ConfigError: not TOML (with line and column), an unknown key, a wrong type or value; or it cannot be read.
+    Raises ConfigError: not TOML (with line and column), an unknown key, a wrong type or value; or it cannot be read.
     """
     path = root / FILE_NAME
     try:
@@ -148,8 +147,7 @@ def load(root: Path) -> Config:
 def parse(data: bytes) -> Config:
     """Return the settings in the bytes of a `dbswitch.toml`. Pure.
 
-    Raises:
-        ConfigError: as :func:`load`. No message contains a value: a target's values may be secrets.
+    Raises ConfigError: as :func:`load`. No message contains a value: a target's values may be secrets.
     """
     import tomllib
 
@@ -225,8 +223,7 @@ _T = TypeVar("_T", bound=Struct)
 def convert(raw: object, kind: type[_T], where: str) -> _T:
     """Return `raw` as `kind`; `where` is the table's name in dotted form.
 
-    Raises:
-        ConfigError: with the key, what is wrong with it, and for an unknown key the nearest known one.
+    Raises ConfigError: with the key, what is wrong with it, and for an unknown key the nearest known one.
     """
     try:
         return msgspec.convert(raw, kind)

@@ -117,11 +117,8 @@ class Project(Struct, frozen=True):
 def discover(start: Path) -> Project:
     """Return the project that `start` is in: the nearest folder, here or above, with a Next.js app or a dbswitch.toml.
 
-    The walk ends at the top of the git work tree, the home folder or the root of the file system.
-
-    Raises:
-        ConfigError: no project here (with what was looked for and the apps found below), or a file that decides
-            something cannot be read.
+    The walk ends at the top of the git work tree, the home folder or the root of the file system. Raises ConfigError: no
+    project here (with what was looked for and the apps found below), or a file that decides something cannot be read.
     """
     start = start.absolute()
     if not start.is_dir():

@@ -56,6 +56,9 @@ def run(
 ) -> bytes:
     """Run git in `folder` and return its stdout.
 
+    Raises NoRepositoryError: git cannot be started, or finds no repository. Raises DubiousOwnershipError: git refuses
+    because another user owns the repository. Raises GitError: any other failure.
+
     Args:
         folder: where git looks for the repository.
         arguments: the subcommand and its arguments.
@@ -64,11 +67,6 @@ def run(
             ignored: they need not belong to `folder`.
         deadline: seconds until git is killed.
         successes: the exit codes that are not errors.
-
-    Raises:
-        NoRepositoryError: git cannot be started, or finds no repository.
-        DubiousOwnershipError: git refuses because another user owns the repository.
-        GitError: any other failure.
     """
     # A relative entry of PATH (`./node_modules/.bin`) would let the checkout provide git.
     program = shutil.which("git", path=os.pathsep.join(filter(os.path.isabs, os.get_exec_path())))

@@ -63,8 +63,7 @@ class Packages(Struct, frozen=True):
 def read_manifest(folder: Path) -> Manifest:
     """Read `folder/package.json`.
 
-    Raises:
-        ConfigError: it is not JSON (with line and column), not an object, or cannot be read.
+    Raises ConfigError: it is not JSON (with line and column), not an object, or cannot be read.
     """
     path = folder / "package.json"
     try:

@@ -46,9 +46,7 @@ class _Table(Struct, frozen=True, forbid_unknown_fields=True):
 def find(project: Project, name: str, ambient: Mapping[str, str]) -> Pool:
     """Return a pool with the passwords of its consoles; runs `password_command`.
 
-    Raises:
-        UsageError: there is no such pool.
-        ConfigError: its table cannot be used, or a password cannot be had.
+    Raises UsageError: there is no such pool. Raises ConfigError: its table cannot be used, or a password cannot be had.
     """
     tables = project.config.pools
     raw = tables.get(name)

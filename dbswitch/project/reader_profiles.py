@@ -39,8 +39,7 @@ def url_variables(project: Project, reader: Reader) -> tuple[str, ...]:
 def read_files(project: Project) -> dict[str, bytes]:
     """Return name and content of all files that some reader reads; one of production that cannot be read is left out.
 
-    Raises:
-        EnvFileError: a file of Next.js dev or the Prisma CLI cannot be read.
+    Raises EnvFileError: a file of Next.js dev or the Prisma CLI cannot be read.
     """
     found: dict[str, bytes] = {}
     for profile in all_profiles(project):

@@ -166,11 +166,9 @@ def read_values(
 ) -> SecretValues:
     """Return what a target sets, as written. A `command` target runs its command.
 
-    `ambient` is the process environment for `url_from` and `from`; if `lenient`, a variable whose source is not set is empty.
-
-    Raises:
-        ConfigError: its source cannot be read, or its command failed.
-        EnvFileError: an env file cannot be read.
+    `ambient` is the process environment for `url_from` and `from`; if `lenient`, a variable whose source is not set is
+    empty. Raises ConfigError: its source cannot be read, or its command failed. Raises EnvFileError: an env file cannot
+    be read.
     """
     if ref.path is not None:
         return read_target_file(project.root / ref.path, ref.path)

@@ -63,8 +63,7 @@ def with_references(value: str, bound: Mapping[str, str]) -> str:
 def read_target_file(path: Path, shown: str) -> SecretValues:
     """Return what an `env/NAME.env` sets, as python-dotenv reads it, without interpolation.
 
-    Raises:
-        ConfigError: it cannot be read, is not UTF-8, or a line is no binding (its number is named, never its text).
+    Raises ConfigError: it cannot be read, is not UTF-8, or a line is no binding (its number is named, never its text).
     """
     try:
         text = read_regular(path).decode("utf-8-sig")
@@ -97,9 +96,8 @@ def parse_dotenv(text: str, shown: str) -> SecretValues:
 def run_command(argv: tuple[str, ...], folder: Path, timeout: float, owner: str) -> str:
     """Return what a command prints (`op read`, `vault`, `neon`). No shell; `timeout` in seconds, `owner` for messages.
 
-    Raises:
-        ConfigError: not found, failed, too slow, or its output is not UTF-8 or larger than 1 MiB. What the command
-            prints, also to stderr, is a secret and not shown.
+    Raises ConfigError: not found, failed, too slow, or its output is not UTF-8 or larger than 1 MiB. What the command
+    prints, also to stderr, is a secret and not shown.
     """
 
     def failed(what: str, fact: str, fix: str) -> ConfigError:

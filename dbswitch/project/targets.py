@@ -55,10 +55,8 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
 
     Of several sources of one name the first counts that sets the app's variable: a left-over `DIRECT_URL_PROD` does not
     displace `[targets.prod]`. `ambient` is the process environment for `url_from` and `from`; None is this process's own.
-
-    Raises:
-        ConfigError: a target or an alias has the same name as a command, or two targets have the same name.
-        EnvFileError: an env file cannot be read.
+    Raises ConfigError: a target or an alias has the same name as a command, or two targets have the same name. Raises
+    EnvFileError: an env file cannot be read.
     """
     environment = os.environ if ambient is None else ambient
     found: dict[str, TargetRef] = {}
@@ -96,13 +94,10 @@ def _sets_app_variable(project: Project, ref: TargetRef) -> bool:
 def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> Target:
     """Return the target that `name`, or an alias, means, with its values. A `command` target runs its command.
 
-    `ambient` is the process environment for `url_from` and `from`; None is this process's own.
-
-    Raises:
-        UsageError: no such target; the message has the close names and the list.
-        ConfigError: its source cannot be read, its command failed, or it sets no database URL.
-        UrlError: a URL in it cannot be used.
-        EnvFileError: an env file cannot be read.
+    `ambient` is the process environment for `url_from` and `from`; None is this process's own. Raises UsageError: no such
+    target; the message has the close names and the list. Raises ConfigError: its source cannot be read, its command
+    failed, or it sets no database URL. Raises UrlError: a URL in it cannot be used. Raises EnvFileError: an env file
+    cannot be read.
     """
     return resolve_ref(project, lookup(project, name, ambient=ambient), ambient=ambient)
 
@@ -110,9 +105,8 @@ def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = 
 def lookup(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> TargetRef:
     """Return the listed target that `name` means, without reading its values.
 
-    Raises:
-        UsageError: no such target; the message has the close names and the list.
-        DbswitchError: as :func:`list_targets`.
+    Raises UsageError: no such target; the message has the close names and the list. Raises DbswitchError: as
+    :func:`list_targets`.
     """
     targets = list_targets(project, ambient=ambient)
     wanted = name.lower()
