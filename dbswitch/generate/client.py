@@ -19,10 +19,9 @@ from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacem
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
 from dbswitch.generate.writing import GeneratedFile, is_pristine, kept_copy, sign
-from dbswitch.project.client_file import find_client_file
 from dbswitch.project.generated import MARK, find
 from dbswitch.project.packages import PackageManager, installed_version
-from dbswitch.project.prisma import RUST_FREE
+from dbswitch.project.prisma import RUST_FREE, find_client_file
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project

@@ -19,17 +19,15 @@ from dbswitch.durable import read_regular_text
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
 from dbswitch.project import config as configuration, names
-from dbswitch.project.client_file import variable_of_client
 from dbswitch.project.git import GitError, tracked_files
-from dbswitch.project.nextinfo import NextInfo, read_next
 from dbswitch.project.packages import Manifest, Packages, boundary, read_manifest, read_packages
-from dbswitch.project.prisma import PrismaInfo, read_prisma
+from dbswitch.project.prisma import PrismaInfo, read_prisma, variable_of_client
+from dbswitch.project.server_spec import NextInfo, read_next
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STATE_DIR = ".dbswitch"
-DEFAULT_PORT = 3000
 DEFAULT_VARIABLE = "DATABASE_URL"
 _BOUND = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 

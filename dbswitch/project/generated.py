@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+
+from dbswitch.durable import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,20 +118,7 @@ def source_files(root: Path) -> Iterator[str]:
 
 def _files(root: Path) -> Iterator[tuple[str, str]]:
     for name in source_files(root):
-        header = _HEADER.match(_head(f"{root}/{name}"))
-        if header is not None:
-            yield name, header["kind"].decode()
-
-
-def _head(path: str) -> bytes:
-    """Return the beginning of a file; empty for a FIFO, which may have no writer."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, _HEAD_BYTES)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
+        with contextlib.suppress(OSError), open_regular(root / name) as file:
+            header = _HEADER.match(file.read(_HEAD_BYTES))
+            if header is not None:
+                yield name, header["kind"].decode()

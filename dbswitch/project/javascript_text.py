@@ -13,46 +13,14 @@ _TOKENS = re.compile(
     r"|(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))",
     re.DOTALL,
 )
-STRING = r"(?:'((?:\\.|[^'\\\n])*)'|\"((?:\\.|[^\"\\\n])*)\"|`((?:\\.|[^`\\$])*)`)"
-_STRING = re.compile(STRING)
+STRING = r"(?:'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\$])*`)"
 
 
 def without_comments(text: str) -> str:
     """Return the text with comments blanked and every line where it was."""
-
-    def blank(match: re.Match[str]) -> str:
-        if match["string"] is not None:
-            return match["string"]
-        return "\n" * match["comment"].count("\n") or " "
-
-    return _TOKENS.sub(blank, text)
+    return _TOKENS.sub(lambda one: one["string"] or "\n" * one["comment"].count("\n") or " ", text)
 
 
 def strings(text: str) -> tuple[str, ...]:
     """Return the string literals in `text`, those of templates without `${}` included."""
-    return tuple(
-        next(group for group in match.groups() if group is not None) for match in _STRING.finditer(text)
-    )
-
-
-def items(text: str, start: int) -> list[str]:
-    """Return what stands between the bracket at `start` and the closing one, split at the commas of this level."""
-    found: list[str] = []
-    depth = 0
-    position = begin = start
-    while position < len(text):
-        token = _TOKENS.match(text, position)
-        if token is not None:
-            position = token.end()
-            continue
-        character = text[position]
-        depth += (character in "([{") - (character in ")]}")
-        if position == start or depth == 0 or (depth == 1 and character == ","):
-            found.append(text[begin:position].strip())
-            begin = position + 1
-            if depth == 0:
-                break
-        position += 1
-    else:
-        found.append(text[begin:].strip())
-    return [item for item in found if item]
+    return tuple(literal[1:-1] for literal in re.findall(STRING, text))

@@ -6,9 +6,11 @@ before that the CLI loads `.env` of the project and of the schema's folder, unle
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -18,6 +20,7 @@ from dbswitch.project.packages import installed_version
 from dbswitch.project.prisma_config import ConfigFacts, read_config
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from dbswitch.project.packages import Manifest
@@ -32,6 +35,15 @@ _BLOCK = re.compile(r"^\s*(datasource|generator)\s+(\w+)\s*\{(.*?)^\s*\}", re.DO
 _FIELD = re.compile(r"^\s*(\w+)\s*=\s*(.+?)\s*$", re.MULTILINE)
 _MIGRATIONS_PATH = re.compile(r"\bmigrations['\"]?\s*:\s*\{[^}]*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)")
 _ENV_CALL = re.compile(r"env\(\s*\"([^\"]+)\"\s*\)")
+
+# Where the documentation of Prisma, Next.js and the T3 stack put it.
+_FOLDERS: Final = (
+    "lib", "src/lib", "server", "src/server", "app/lib", "src/app/lib", "utils", "src/utils", "src", "db",
+)  # fmt: skip
+_NAMES: Final = ("prisma", "db", "prisma-client", "database")
+_EXTENSIONS: Final = ("ts", "js", "mts", "mjs")
+_CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
+_READS: Final = re.compile(r"\benv(?:\.(\w+)|\[\s*[\"'`](\w+)[\"'`]\s*\])")
 
 
 RUST_FREE = (6, 16)  # the first Prisma whose engine can be left out in production
@@ -219,3 +231,24 @@ def _env_files(
 
 def _folder_of(schema: Path) -> Path:
     return schema if schema.is_dir() else schema.parent
+
+
+def find_client_file(root: Path) -> tuple[str, str] | None:
+    """Return the path, relative to the project, and the text of the file that constructs the client."""
+    for folder, name, extension in product(_FOLDERS, _NAMES, _EXTENSIONS):
+        path = f"{folder}/{name}.{extension}"
+        with contextlib.suppress(OSError):
+            text = read_regular_text(root / path, errors="replace")
+            if _CONSTRUCTS.search(text) is not None:
+                return path, text
+    return None
+
+
+def variable_of_client(root: Path, known: Collection[str]) -> str | None:
+    """Return which of the `known` variables the app's client is made from, as far as its file says."""
+    found = find_client_file(root)
+    if found is None:
+        return None
+    plain = javascript_text.without_comments(found[1])
+    read = (match[1] or match[2] for match in _READS.finditer(plain))
+    return next((name for name in read if name in known), None)

@@ -12,7 +12,7 @@ import re
 
 from msgspec import Struct
 
-from dbswitch.project import javascript_text
+from dbswitch.project.javascript_text import STRING, strings, without_comments
 
 _NEXT_DEV = (".env.development.local", ".env.local", ".env.development", ".env")
 _NEXT_PRODUCTION = (".env.production.local", ".env.local", ".env.production", ".env")
@@ -30,7 +30,12 @@ _URL_FIELD = re.compile(
     r"\b(url|directUrl|shadowDatabaseUrl|connectionString)['\"]?\s*:\s*"
     r"((?:[^,}\n]|(?<=[?|:])\n|\n(?=\s*(?:\?|\|\||:)))+)"
 )
-_SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*([^,}}\n]*?{javascript_text.STRING})")
+# The arguments of a call, with calls among them.
+_ARGUMENTS = r"\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)"
+_FILE = rf"(?:{STRING}|[\w.]+\((?:[\w.\s,]|\(\)|{STRING})*{STRING}\s*\))"
+_PATH_OPTION = re.compile(rf"\bpath\b(?!\.)['\"]?\s*:?\s*({_FILE}\s*(?=[,}}])|\[[^\]]*\]|[^,}}]*)")
+_OVERRIDE = re.compile(r"\boverride['\"]?\s*:\s*true\b")
+_SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*({_FILE})")
 _LOOKS_LIKE_LOADING = re.compile(
     r"dotenv|loadEnv|env-?cmd|envfile|t3-oss|varlock|infisical|doppler", re.IGNORECASE
 )
@@ -61,7 +66,7 @@ class _Load(Struct, frozen=True):
 
 def read_config(text: str, name: str) -> ConfigFacts:
     """Return the facts in the source text of a Prisma config file called `name`."""
-    source = javascript_text.without_comments(text)
+    source = without_comments(text)
     loads = sorted(_loads(source), key=lambda load: load.position)
     notices: list[str] = []
     if any(load.files is None for load in loads) or (not loads and _LOOKS_LIKE_LOADING.search(source)):
@@ -88,8 +93,9 @@ def read_config(text: str, name: str) -> ConfigFacts:
                 f"{field} is computed in {name}: dbswitch does not know which variable the Prisma CLI uses"
             )
     schema = _SCHEMA.search(source)
+    path = _files(schema[1]) if schema is not None else None
     return ConfigFacts(
-        schema=_file(schema[1]) if schema is not None else None,
+        schema=path[0] if path else None,
         urls=tuple(urls),
         env_files=tuple(order),
         overriding=tuple(
@@ -111,43 +117,28 @@ def _loads(source: str) -> list[_Load]:
     names = ["loadEnvFile", "loadEnvConfig"]
     if _DOTENV.search(source):
         names += ["config", *_RENAMED.findall(source)]
-    for call in re.finditer(rf"(?<![\w$])({'|'.join(names)})\s*\(", source):
-        arguments = javascript_text.items(source, call.end() - 1)
-        match call[1]:
-            case "loadEnvConfig":
-                production = len(arguments) < 2 or arguments[1] in {"false", "undefined", "!1"}
-                loads.append(_Load(call.start(), _NEXT_PRODUCTION if production else _NEXT_DEV))
-            case "loadEnvFile":
-                loads.append(_Load(call.start(), _files(arguments[0] if arguments else "'.env'")))
-            case _:
-                options = _options(arguments)
-                files = None if options is None else _files(options.get("path", "'.env'"))
-                override = options is not None and options.get("override") == "true"
-                loads.append(_Load(call.start(), files, override))
+    for call in re.finditer(rf"(?<![\w$])({'|'.join(names)})\s*{_ARGUMENTS}", source):
+        arguments, override = call[2].strip(), False
+        if call[1] == "loadEnvConfig":
+            mode = re.sub(_ARGUMENTS, "", arguments).partition(",")[2].partition(",")[0].strip()
+            files: tuple[str, ...] | None = (
+                _NEXT_PRODUCTION if mode in {"", "false", "undefined", "!1"} else _NEXT_DEV
+            )
+        elif call[1] == "loadEnvFile" or not arguments:
+            files = _files(arguments or "'.env'")
+        else:
+            path = _PATH_OPTION.search(arguments)
+            known = arguments.startswith("{") and "..." not in arguments
+            files = _files(path[1] if path else "'.env'") if known else None
+            override = known and _OVERRIDE.search(arguments) is not None
+        loads.append(_Load(call.start(), files, override))
     return loads
 
 
-def _options(arguments: list[str]) -> dict[str, str] | None:
-    """Return the properties of the object literal that a call has as its argument; None if it is anything else."""
-    if not arguments:
-        return {}
-    if not arguments[0].startswith("{") or "..." in arguments[0]:
-        return None
-    pairs = (item.partition(":") for item in javascript_text.items(arguments[0], 0))
-    return {name.strip(" '\"\n"): value.strip() for name, _, value in pairs}
-
-
 def _files(expression: str) -> tuple[str, ...] | None:
-    """Return the paths that a string or an array gives; None if one of them is not known."""
-    written = javascript_text.items(expression, 0) if expression.startswith("[") else [expression]
-    files = tuple(file for one in written if (file := _file(one)) is not None)
-    return files if len(files) == len(written) else None
-
-
-def _file(expression: str) -> str | None:
-    """Return the path an expression gives, relative to the project: a literal, or path.resolve/join of literals."""
-    literals = javascript_text.strings(expression)
-    if not literals or "${" in expression or "?" in re.sub(javascript_text.STRING, "", expression):
+    """Return the paths that a string, path.resolve/join of strings, or an array of them gives; None if one is not known."""
+    if not re.fullmatch(rf"(?:{_FILE}|\[(?:\s*{_FILE}\s*,?)*\s*\])", expression.strip()):
         return None
-    path = posixpath.normpath(posixpath.join(*literals))
-    return path if not path.startswith("/") else None
+    files = (posixpath.normpath(posixpath.join(*strings(one[0]))) for one in re.finditer(_FILE, expression))
+    found = tuple(files)
+    return None if any(file.startswith("/") for file in found) else found

@@ -1,4 +1,4 @@
-"""The server's description for `dbswitch/server`, from the configuration and what the project's files say."""
+"""The project's Next.js and its dev server, as its files and the configuration describe them; nothing is run."""
 
 from __future__ import annotations
 
@@ -6,18 +6,61 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from dbswitch.project.discovery import DEFAULT_PORT
-from dbswitch.project.nextinfo import DEFAULT_DIST_DIR
+from msgspec import Struct
+
+from dbswitch.durable import read_regular_text
+from dbswitch.project.javascript_text import STRING, strings, without_comments
+from dbswitch.project.packages import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from dbswitch.project.discovery import Project
+    from dbswitch.project.packages import Manifest
     from dbswitch.server.nextjs import DevCommand
     from dbswitch.server.spec import ServerSpec
 
+DEFAULT_PORT = 3000
+DEFAULT_DIST_DIR = ".next"
+# The order in which Next.js itself looks (its constant CONFIG_FILES).
+_CONFIG_FILES = ("next.config.js", "next.config.mjs", "next.config.ts", "next.config.mts")
+_DIST_DIR = re.compile(rf"\bdistDir['\"]?\s*:\s*(?:({STRING})|\S)")
 _PORT = re.compile(r"[0-9]{1,5}")
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104  compared with, never listened on
+
+
+class NextInfo(Struct, frozen=True):
+    """The project's Next.js. `version` is the installed one, else the range asked for."""
+
+    version: str
+    installed: bool
+    dist_dir: str
+    notices: tuple[str, ...] = ()
+
+
+def read_next(root: Path, manifest: Manifest, configured_dist_dir: str | None) -> NextInfo | None:
+    """Return what is known of Next.js in `root`; None where the project does not use it."""
+    wanted = manifest.wants("next")
+    if wanted is None:
+        return None
+    version = installed_version(root, "next")
+    path = next((root / name for name in _CONFIG_FILES if (root / name).is_file()), None)
+    dist_dir = configured_dist_dir or (_literal_dist_dir(path) if path is not None else DEFAULT_DIST_DIR)
+    notice = f'distDir in {path and path.name} is not a plain string: assuming .next; set it with [server] dist_dir = "..."'
+    notices = () if dist_dir else (notice,)
+    return NextInfo(version or wanted, version is not None, dist_dir or DEFAULT_DIST_DIR, notices)
+
+
+def _literal_dist_dir(path: Path) -> str | None:
+    """Return the `distDir` of a Next config; None if it is an expression or cannot be read."""
+    try:
+        found = _DIST_DIR.search(without_comments(read_regular_text(path, errors="replace")))
+    except OSError:
+        return None
+    if found is None:
+        return DEFAULT_DIST_DIR
+    return strings(found[1])[0].removeprefix("./").rstrip("/") or DEFAULT_DIST_DIR if found[1] else None
 
 
 def build(project: Project, ambient: Mapping[str, str] | None = None) -> ServerSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ from dbswitch.durable import read_regular_text
 from dbswitch.errors import ConfigError
 from dbswitch.project import names
 from dbswitch.project.config import FromVariable, TargetConfig
-from dbswitch.project.secret import SecretValues
 from dbswitch.project.target_values import (
+    SecretValues,
     bound_variables,
     is_postgres,
     parse_dotenv,
@@ -24,6 +25,7 @@ from dbswitch.project.target_values import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from dbswitch.database.place import Place
     from dbswitch.project.discovery import Project
@@ -64,9 +66,8 @@ class TargetRef(Struct, frozen=True):
     @property
     def runs_command(self) -> bool:
         """Whether its values come from a program that has to be run."""
-        return (
-            not self.path and not self.suffixed and self.settings is not None and bool(self.settings.command)
-        )
+        configured = self.settings is not None and not self.path and not self.suffixed
+        return configured and bool(self.settings and self.settings.command)
 
 
 def find_targets(project: Project) -> tuple[TargetRef, ...]:
@@ -80,31 +81,21 @@ def find_targets(project: Project) -> tuple[TargetRef, ...]:
 
 def _in_folder(project: Project) -> list[TargetRef]:
     """Return the targets of `env/NAME.env`: those that bind a database URL, or have the name of a usual target."""
-    try:
+    files: list[Path] = []
+    with contextlib.suppress(OSError):
         files = sorted(path for path in (project.root / TARGET_FOLDER).glob("*.env") if path.is_file())
-    except OSError:
-        return []
     keys = "|".join(re.escape(key) for key in project.url_variables)
     binding = re.compile(rf"^\s*(?:export\s+)?(?:{keys})\s*=", re.MULTILINE)
     found = []
     for file in files:
-        name = file.name.removesuffix(".env")
-        if not names.valid_name(name):
-            continue
-        try:
-            binds_url = binding.search(read_regular_text(file, errors="replace")) is not None
-        except OSError:
-            binds_url = False
-        if binds_url or names.canonical(name) in {"prod", "local"}:
+        name, text = file.name.removesuffix(".env"), ""
+        with contextlib.suppress(OSError):
+            text = read_regular_text(file, errors="replace")
+        usual = names.canonical(name) in {"prod", "local"}
+        if names.valid_name(name) and (usual or binding.search(text)):
             path = f"{TARGET_FOLDER}/{name}.env"
             found.append(TargetRef(name, path, path=path))
     return found
-
-
-def other_env_files(project: Project, name: str) -> str | None:
-    """Return `env/NAME.env` where it exists; used to report why it is not a target."""
-    path = f"{TARGET_FOLDER}/{name}.env"
-    return path if names.valid_name(name) and (project.root / path).is_file() else None
 
 
 def _with_suffix(project: Project) -> list[TargetRef]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, final
 
+from dbswitch import redaction
 from dbswitch.durable import read_regular
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
-from dbswitch.project.secret import SecretValues
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 _POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
@@ -23,6 +23,35 @@ _REFERENCE = re.compile(r"(?<!\\)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _REFERENCE_DEPTH = 5
 _LONGEST_VALUE = 65_536  # characters
 _LARGEST_OUTPUT = 1 << 20  # bytes; far more than any target needs
+
+
+@final
+class SecretValues(Mapping[str, str]):
+    """Variables of a target: an immutable mapping whose repr gives the names and hides the values.
+
+    From then on the values are redacted in foreign text, such as the end of a server's log.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+        redaction.remember(self._values.values())
+
+    def __getitem__(self, key: str) -> str:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return "SecretValues(" + ", ".join(f"{key}=(hidden)" for key in self._values) + ")"
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
 
 
 def is_postgres(value: str) -> bool:
@@ -51,12 +80,9 @@ def with_references(value: str, bound: Mapping[str, str]) -> str:
     """
     text = value
     for _ in range(_REFERENCE_DEPTH):
-        replaced = _REFERENCE.sub(lambda match: bound.get(match[1], match[0]), text)
-        if replaced == text:
-            break
-        if len(replaced) > _LONGEST_VALUE:
+        text = _REFERENCE.sub(lambda match: bound.get(match[1], match[0]), text)
+        if len(text) > _LONGEST_VALUE:
             return value
-        text = replaced
     return text
 
 
@@ -100,36 +126,32 @@ def run_command(argv: tuple[str, ...], folder: Path, timeout: float, owner: str)
     prints, also to stderr, is a secret and not shown.
     """
 
-    def failed(what: str, fact: str, fix: str) -> ConfigError:
-        return ConfigError(
-            f"the command of {owner} {what}",
-            facts=(fact,),
-            why="The values come from this command.",
-            fix=fix,
-        )
+    def failed(what: str, fix: str, fact: str = argv[0]) -> ConfigError:
+        why = "The values come from this command."
+        return ConfigError(f"the command of {owner} {what}", facts=(fact,), why=why, fix=fix)
 
     program = argv[0]
     try:
         done = subprocess.run(argv, cwd=folder, capture_output=True, timeout=timeout, check=False)
     except FileNotFoundError:
-        raise failed("was not found", program, f"install {program}") from None
+        raise failed("was not found", f"install {program}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in one of the arguments
         reason = error.strerror if isinstance(error, OSError) else error
         fix = f"correct the command of {owner} in dbswitch.toml"
-        raise failed("cannot be run", f"{program}: {reason}", fix) from None
+        raise failed("cannot be run", fix, f"{program}: {reason}") from None
     except subprocess.TimeoutExpired:
         fix = "run it yourself once (it may be waiting for a login), or set command_timeout"
-        raise failed(f"did not finish within {timeout:g} s", program, fix) from None
+        raise failed(f"did not finish within {timeout:g} s", fix) from None
     if done.returncode != 0:
         raise failed(
             f"failed with exit code {done.returncode}",
-            f"{program}; its output is not shown because it may contain secrets",
             "run it yourself to see its output",
+            f"{program}; its output is not shown because it may contain secrets",
         )
     expected = "it must print one URL, or KEY=value lines, as UTF-8"
     if len(done.stdout) > _LARGEST_OUTPUT:
-        raise failed("printed more than 1 MiB", program, expected)
+        raise failed("printed more than 1 MiB", expected)
     try:
         return done.stdout.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise failed("printed output that is not UTF-8", program, expected) from None
+        raise failed("printed output that is not UTF-8", expected) from None

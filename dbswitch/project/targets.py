@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from typing import TYPE_CHECKING
@@ -14,9 +15,8 @@ from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project import marker, names
 from dbswitch.project.protection import leads_to_database, places_in, with_protection
-from dbswitch.project.secret import SecretValues
-from dbswitch.project.target_sources import TargetRef, find_targets, other_env_files, read_values
-from dbswitch.project.target_values import is_postgres
+from dbswitch.project.target_sources import TARGET_FOLDER, TargetRef, find_targets, read_values
+from dbswitch.project.target_values import SecretValues, is_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -162,30 +162,25 @@ def known_values(
 ) -> Mapping[str, set[str]]:
     """Return every value some target gives a variable, as written and as dbswitch writes it; full of secrets."""
     found: dict[str, set[str]] = {}
-    for ref in refs:
+    for ref in (one for one in refs if one.values is not None):
         forms: list[Mapping[str, str]] = [ref.values or {}]
-        if ref.values is not None:
-            try:
-                target = resolve_ref(project, ref, ambient=ambient)
-                forms += [target.variables, as_read_only(project, target).variables]
-            except (ConfigError, UrlError):  # a broken target must not block a switch between the others
-                pass
-        for form in forms:
-            for key, value in form.items():
-                found.setdefault(key, set()).add(value)
+        with contextlib.suppress(
+            ConfigError, UrlError
+        ):  # a broken target must not block a switch between the others
+            target = resolve_ref(project, ref, ambient=ambient)
+            forms += [target.variables, as_read_only(project, target).variables]
+        for key, value in (pair for form in forms for pair in form.items()):
+            found.setdefault(key, set()).add(value)
     return found
 
 
 def _with_settings(project: Project, ref: TargetRef, shown: tuple[str, ...]) -> TargetRef:
     tables = project.config.targets
-    settings = ref.settings or next(
-        (tables[name] for name in tables if name in {ref.name, *ref.aliases}), None
-    )
-    if settings is None:
-        # `[targets.prod]` also applies to env/production.env, unless the project has both.
-        canonical = names.canonical(ref.name)
-        meant = (name for name in tables if names.canonical(name) == canonical and name not in shown)
-        settings = next((tables[name] for name in meant), None)
+    own = [name for name in tables if name in {ref.name, *ref.aliases}]
+    # `[targets.prod]` also applies to env/production.env, unless the project has both.
+    canonical = names.canonical(ref.name)
+    meant = [name for name in tables if names.canonical(name) == canonical and name not in shown]
+    settings = ref.settings or next((tables[name] for name in (*own, *meant)), None)
     family = names.family(ref.name)
     aliases = (*ref.aliases, *(family if [name for name in shown if name in family] == [ref.name] else ()))
     protected = names.names_production(ref.name)
@@ -221,8 +216,8 @@ def _refuse_clashes(targets: tuple[TargetRef, ...]) -> None:
 def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> UsageError:
     listed = ", ".join(ref.name for ref in targets)
     facts = [f"targets: {listed}" if targets else "this project has no targets yet"]
-    empty = other_env_files(project, name)
-    if empty is not None:
+    empty = f"{TARGET_FOLDER}/{name}.env"
+    if names.valid_name(name) and (project.root / empty).is_file():
         facts.append(f"{empty} exists, but sets none of {', '.join(project.url_variables)}")
     # A target is named, and no switch to it suggested.
     known = {alias: f"the target `{ref.name}`" for ref in targets for alias in (ref.name, *ref.aliases)}
@@ -252,15 +247,9 @@ def with_access(project: Project, target: Target, *, asked: bool | None) -> Targ
 
 def as_read_only(project: Project, target: Target) -> Target:
     """Return the target with every URL of its own database in the form whose sessions are read-only."""
-    variables = {
-        key: _read_only(value) if leads_to_database(project, key) else value
-        for key, value in target.variables.items()
-    }
+    variables = dict(target.variables)
+    for key, value in target.variables.items():
+        if leads_to_database(project, key):
+            with contextlib.suppress(UrlError):  # not a Postgres URL
+                variables[key] = read_only(DatabaseUrl.parse(value)).env_form()
     return replace(target, variables=SecretValues(variables), url=read_only(target.url), read_only=True)
-
-
-def _read_only(value: str) -> str:
-    try:
-        return read_only(DatabaseUrl.parse(value)).env_form()
-    except UrlError:  # not a Postgres URL
-        return value

@@ -13,7 +13,7 @@ from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import UrlError, UsageError
 from dbswitch.project import reader_profiles, targets
 from dbswitch.project.protection import places_in
-from dbswitch.project.secret import SecretValues
+from dbswitch.project.target_values import SecretValues
 from dbswitch.project.targets import Target
 
 if TYPE_CHECKING:
