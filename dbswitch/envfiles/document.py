@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -102,24 +103,14 @@ class Document:
         return frozenset({*self.readings.dotenv, *self.readings.python, *self.readings.shell.values})
 
     @property
-    def parked_keys(self) -> tuple[str, ...]:
-        """The variables that are parked in the file, in order."""
-        return tuple(parked.key for parked in self._commented(PARKED))
-
-    @property
     def kept_values(self) -> tuple[tuple[str, str], ...]:
         """The variables of which a value is kept as a comment, each with the last one that dotenv would read."""
-        found = {}
-        for kept in self._commented(KEPT):
-            value = Document(kept.lines, self.name).get(kept.key)
-            if value:
-                found[kept.key] = value
-        return tuple(found.items())
+        found = {one.key: Document(one.lines, self.name).get(one.key) for one in self._commented(KEPT)}
+        return tuple((key, value) for key, value in found.items() if value)
 
     def get(self, key: str) -> str | None:
         """Return what dotenv reads for `key` (the last duplicate), or None if it is not bound."""
-        values = [binding.value for binding in self.bindings if binding.key == key]
-        return values[-1] if values else None
+        return next((one.value for one in reversed(self.bindings) if one.key == key), None)
 
     def notice(self, key: str) -> str:
         """Return why the shell may not get `key` as the other readers do, or "" if it does."""
@@ -224,18 +215,12 @@ class Document:
         sites = [site for site in self.readings.sites if site.key == key]
         if not kept or not sites:
             return None
-        copies: dict[int, _Commented] = {}
-        for index, site in enumerate(sites):
-            above = sites[index - 1].start if index else 0
-            between = [one for one in kept if above <= one.start < site.start]
-            if between:
-                copies[index] = between[-1]
-        last = len(sites) - 1
-        if last not in copies:
-            copies = {last: kept[-1]}
+        starts = [0, *(site.start for site in sites)]
+        between = [[one for one in kept if low <= one.start < high] for low, high in pairwise(starts)]
+        copies = [(site, copy[-1]) for site, copy in zip(sites, between, strict=True) if copy]
         splices = []
-        for index, copy in copies.items():
-            start, end = self._lines_of(sites[index])
+        for site, copy in copies if between[-1] else [(sites[-1], kept[-1])]:
+            start, end = self._lines_of(site)
             splices += [(copy.start, copy.end, ""), (start, end, copy.lines.rstrip("\r\n"))]
         edited = self._splice(sorted(splices))
         # The user's own lines come back even if the readers disagree on them: only the other variables are compared.
@@ -250,8 +235,8 @@ class Document:
         """
         splices = [(one.start, one.end, "") for one in self._commented(KEPT)]
         for one in self._commented(PARKED):
-            lines = [line for line in _LINE.findall(one.lines) if line]
-            splices.append((one.start, one.end, "".join(f"# {line}" for line in lines)))
+            plain = "".join(f"# {line}" for line in _LINE.findall(one.lines) if line)
+            splices.append((one.start, one.end, plain))
         edited = self._splice(sorted(splices))
         if not edit_check.unchanged(self.readings, edited.readings):
             raise self._refusal("A variable", 0, "it would be read differently without dbswitch's comments")

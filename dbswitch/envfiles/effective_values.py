@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from dbswitch.envfiles.precedence import ReaderProfile
 
 MAX_BYTES = 1 << 20  # no real env file is near one mebibyte
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO (a password manager may serve it)",
+    stat.S_IFSOCK: "a socket",
+}
 
 
 def read_env_files(root: Path, names: Sequence[str] = DEV_FILES) -> dict[str, bytes]:
@@ -23,12 +28,8 @@ def read_env_files(root: Path, names: Sequence[str] = DEV_FILES) -> dict[str, by
 
     A symlink is followed; a dangling one is an error, since writing it would create a file somewhere else.
     """
-    found = {}
-    for name in names:
-        data = _read(root / name, name)
-        if data is not None:
-            found[name] = data
-    return found
+    found = {name: _read(root / name, name) for name in names}
+    return {name: data for name, data in found.items() if data is not None}
 
 
 def verify_on_disk(
@@ -56,7 +57,12 @@ def _read(path: Path, name: str) -> bytes | None:
             ) from None
         return None
     except durable.NotAFileError:
-        raise _not_a_file(name, path.stat().st_mode) from None
+        raise EnvFileError(
+            f"{name} is not a regular file.",
+            facts=(f"it is {_KINDS.get(stat.S_IFMT(path.stat().st_mode), 'a device')}",),
+            why="dbswitch can only edit and restore regular files.",
+            fix=f"Replace {name} by a regular file.",
+        ) from None
     except OSError as error:
         raise EnvFileError(
             f"{name} cannot be read.",
@@ -70,17 +76,3 @@ def _read(path: Path, name: str) -> bytes | None:
             fix=f"Check the contents of {name}.",
         )
     return data
-
-
-def _not_a_file(name: str, mode: int) -> EnvFileError:
-    kinds = {
-        stat.S_IFDIR: "a directory",
-        stat.S_IFIFO: "a FIFO (a password manager may serve it)",
-        stat.S_IFSOCK: "a socket",
-    }
-    return EnvFileError(
-        f"{name} is not a regular file.",
-        facts=(f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}",),
-        why="dbswitch can only edit and restore regular files.",
-        fix=f"Replace {name} by a regular file.",
-    )

@@ -7,6 +7,7 @@ at the end.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from dbswitch.envfiles.atomic_replace import read_file
 if TYPE_CHECKING:
     from pathlib import Path
 
+TEMPORARY = ".dbswitch-"
 _MAGIC = b"dbswitch-journal 1 "
 
 
@@ -51,6 +53,14 @@ class Journal:
 
     id: str
     entries: tuple[JournalEntry, ...]
+
+    def temporary(self, entry: JournalEntry) -> str:
+        """Return the name of its temporary file: in the same folder, and covered by the usual `.env*` ignore rule."""
+        return f"{entry.real}{TEMPORARY}{self.id}"
+
+    def second_temporary(self, entry: JournalEntry) -> str:
+        """Return another name: recovery takes unknown content under the first for another program's save."""
+        return f"{self.temporary(entry)}~"
 
 
 def digest(content: bytes | None) -> str:
@@ -91,18 +101,13 @@ def read(path: Path) -> Journal | None:
 
 
 def retire(path: Path) -> None:
-    """Remove the journal and its drafts, and make that durable; one that cannot be unlinked is emptied first.
+    """Remove the journal and its drafts, and make that durable.
 
     Raises OSError: the journal is still there, or may come back after a power cut.
     """
     for name in (*_drafts(path), path):
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(name)  # noqa: PTH108 - the power-cut model of the tests records calls of `os`
-        except FileNotFoundError:
-            continue
-        except OSError:
-            _empty(name)
-            os.unlink(name)  # noqa: PTH108 - as above
     durable.fsync_dir(path.parent)
 
 
@@ -117,12 +122,3 @@ def _drafts(path: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     return [path.with_name(name) for name in names if name.startswith(f".{path.name}.draft-")]
-
-
-def _empty(path: Path) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.ftruncate(fd, 0)
-        durable.fsync_fd(fd)
-    finally:
-        os.close(fd)

@@ -100,22 +100,16 @@ class _Planning:
         if key not in keys:
             keys.append(key)
 
-    def notice(self, text: str) -> None:
-        if text not in self.notices:
-            self.notices.append(text)
-
     def decides_for(self, name: str, key: str) -> list[Reader]:
         """Return the readers that take `key` from the file `name`, as the files are now."""
         files = {other: document.render() for other, document in self.documents.items()}
         return [p.reader for p in self.profiles if deciding_file(key, p, files) == name]
 
-    def bring_back(self, key: str) -> None:
-        """Undo the parking of `key` wherever it is parked and not bound again."""
+    def bring_back(self, key: str, wanted: Callable[[str, str], bool] = _always) -> None:
+        """Undo the parking of `key` wherever it is parked and not bound again, if its value is `wanted`."""
         for name, document in list(self.documents.items()):
-            if key in document.keys:
-                continue
-            returned = document.unpark(key)
-            if returned is not None:
+            returned = document.unpark(key) if key not in document.keys else None
+            if returned is not None and wanted(key, returned.get(key) or ""):
                 self.put(name, key, returned)
 
     def set(self, key: str, value: str) -> None:
@@ -131,12 +125,14 @@ class _Planning:
             if name in self.tracked and not self.may_write(name, key):
                 continue
             if name not in self.documents:
-                self.notice(f"{name} is created for {key}: no env file sets it yet")
+                self.notices.append(f"{name} is created for {key}: no env file sets it yet")
             self.put(name, key, edited)
             if self.is_own(document, key):
-                self.notice(f"{name}: {key} had a value that no target has; it is kept there as a comment")
+                self.notices.append(
+                    f"{name}: {key} had a value that no target has; it is kept there as a comment"
+                )
             if trouble := edited.notice(key):
-                self.notice(f"{name}: a shell that sources it may not get {key} ({trouble})")
+                self.notices.append(f"{name}: a shell that sources it may not get {key} ({trouble})")
 
     def is_own(self, document: Document, key: str) -> bool:
         """Return whether the user wrote the current value, so that no target could restore it."""
@@ -160,7 +156,9 @@ class _Planning:
                 why="A secret in a tracked file is one commit away from everyone.",
                 fix=self.git_fix if self.git_error else untrack,
             )
-        self.notice(f"{name} {self.tracked_text} and gets the new {key}, because {who} reads it there")
+        self.notices.append(
+            f"{name} {self.tracked_text} and gets the new {key}, because {who} reads it there"
+        )
         return True
 
     def place_for(self, key: str) -> str:
@@ -190,7 +188,9 @@ class _Planning:
 
     def take_out(self, key: str) -> None:
         """Remove `key` from every reader, unless the user set it and it leads no reader to another database."""
-        self.bring_back_own(key)
+        self.bring_back(
+            key, lambda key, value: self.is_own_value(key, value) and self.knowledge.belongs(key, value)
+        )
         for name in self.bound_in(key):
             document = self.documents[name]
             present = document.get(key)
@@ -202,10 +202,12 @@ class _Planning:
             if self.is_own(document, key):
                 if not self.knowledge.misleads(key, present):
                     continue
-                self.notice(f"{name}: {key} leads to another database than the target; it is commented out")
+                self.notices.append(
+                    f"{name}: {key} leads to another database than the target; it is commented out"
+                )
             self.put(name, key, self.without(document, key, present))
             if name in self.tracked:
-                self.notice(f"{name} {self.tracked_text}, and {key} is commented out in it")
+                self.notices.append(f"{name} {self.tracked_text}, and {key} is commented out in it")
 
     def without(self, document: Document, key: str, present: str) -> Document:
         """Return the document with `key` commented out, or with the user's own value that it had displaced."""
@@ -221,18 +223,6 @@ class _Planning:
         # No target can set the value again (a command printed it): it must not stay in the file as a comment.
         return document.set(key, "").park(key)
 
-    def bring_back_own(self, key: str) -> None:
-        """Undo the parking of a user's own value if it leads to the target's database."""
-        for name, document in list(self.documents.items()):
-            returned = (
-                document.unpark(key) if key in document.parked_keys and key not in document.keys else None
-            )
-            value = returned.get(key) if returned is not None else None
-            if returned is None or not value or self.knowledge.known(key, value):
-                continue
-            if self.knowledge.belongs(key, value):
-                self.put(name, key, returned)
-
     def may_stay_outside(self, key: str, files: Mapping[str, bytes]) -> bool:
         """Return whether a file that is read but never edited binds `key` to a user's own harmless value."""
         for name, data in files.items():
@@ -246,15 +236,10 @@ class _Planning:
         files = {name: document.render() for name, document in self.documents.items()}
         for profile in self.profiles:
             # A profile may name files that are read but never edited; those are compared at the end.
-            mine = profile.files and set(profile.files) <= set(DEV_FILES)
-            if (
-                mine
-                and profile.reader is not Reader.NEXT_START
-                and deciding_file(key, profile, files) is None
-            ):
-                self.notice(
-                    f"{profile.reader} gets no {key}: none of its files ({', '.join(profile.files)}) sets it"
-                )
+            edited = profile.files and set(profile.files) <= set(DEV_FILES)
+            if edited and deciding_file(key, profile, files) is None:
+                names = ", ".join(profile.files)
+                self.notices.append(f"{profile.reader} gets no {key}: none of its files ({names}) sets it")
 
 
 def plan_edits(
@@ -302,4 +287,4 @@ def plan_edits(
         for name in reversed(DEV_FILES)
         if name in planning.touched and files.get(name) != after[name]
     )
-    return EditPlan(edits, tuple(planning.notices), gone)
+    return EditPlan(edits, tuple(dict.fromkeys(planning.notices)), gone)

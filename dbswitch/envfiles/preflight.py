@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 _ENV_NAME = re.compile(r"(^|[._-])env([._-]|$)", re.IGNORECASE)
 
 
-def conflict(facts: Iterable[str]) -> EnvFileConflictError:
-    """Return the error for files that another program changed; `facts` name each with both digests."""
+def conflict(changed: Iterable[tuple[JournalEntry, bytes | None]]) -> EnvFileConflictError:
+    """Return the error for files that another program changed, each with what was found."""
     return EnvFileConflictError(
         "An env file was changed by another program during the switch.",
-        facts=facts,
+        facts=[f"{one.name}: expected {digest(one.old)}, found {digest(found)}" for one, found in changed],
         why="That change was kept, and every other env file is as it was.",
         fix="Save what you are editing, then switch again.",
     )
@@ -41,7 +41,7 @@ def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[
     Raises EnvFileConflictError if a file has a third content, EnvFileError if it cannot be read or replaced.
     """
     entries: dict[str, JournalEntry] = {}
-    facts: list[str] = []
+    changed: list[tuple[JournalEntry, bytes | None]] = []
     for path, old, new in changes:
         entry, found = _examine(path, old, new)
         twin = entries.get(entry.real)
@@ -56,10 +56,10 @@ def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[
         if found == entry.new:
             continue
         if found != entry.old:
-            facts.append(f"{entry.name}: expected {digest(entry.old)}, found {digest(found)}")
+            changed.append((entry, found))
         entries[entry.real] = entry
-    if facts:
-        raise conflict(facts)
+    if changed:
+        raise conflict(changed)
     return tuple(entries.values())
 
 
@@ -100,32 +100,25 @@ def _require_project_file(path: str, real: str) -> None:
 
 
 def _require_replaceable(path: str, status: os.stat_result) -> None:
-    typed = shlex.quote(path)
-    user = os.geteuid()
+    typed, user, fix = shlex.quote(path), os.geteuid(), ""
     if stat.S_ISDIR(status.st_mode):
-        raise _refusal(path, "is a folder")
-    if not stat.S_ISREG(status.st_mode):
-        raise _refusal(path, "is not a regular file")
-    if status.st_nlink > 1:
-        raise _refusal(
-            path,
-            "has a second hard link, which would keep the old content",
-            fix=f"Break the hard link: cp -p {typed} {typed}.copy && mv {typed}.copy {typed}",
-        )
-    if user not in {0, status.st_uid}:
-        raise _refusal(
-            path,
-            f"belongs to another user (uid {status.st_uid}), and the new file could not",
-            fix=f"sudo chown {user} {typed}",
-        )
-    if user != 0 and status.st_gid not in {os.getegid(), *os.getgroups()}:
-        raise _refusal(
-            path,
-            f"belongs to a group that you are not a member of (gid {status.st_gid})",
-            fix=f"sudo chgrp {os.getegid()} {typed}",
-        )
-    if user != 0 and not status.st_mode & stat.S_IWUSR:
-        raise _refusal(path, "is not writable", fix=f"chmod u+w {typed}")
+        reason = "is a folder"
+    elif not stat.S_ISREG(status.st_mode):
+        reason = "is not a regular file"
+    elif status.st_nlink > 1:
+        reason = "has a second hard link, which would keep the old content"
+        fix = f"Break the hard link: cp -p {typed} {typed}.copy && mv {typed}.copy {typed}"
+    elif user not in {0, status.st_uid}:
+        reason = f"belongs to another user (uid {status.st_uid}), and the new file could not"
+        fix = f"sudo chown {user} {typed}"
+    elif user != 0 and status.st_gid not in {os.getegid(), *os.getgroups()}:
+        reason = f"belongs to a group that you are not a member of (gid {status.st_gid})"
+        fix = f"sudo chgrp {os.getegid()} {typed}"
+    elif user != 0 and not status.st_mode & stat.S_IWUSR:
+        reason, fix = "is not writable", f"chmod u+w {typed}"
+    else:
+        return
+    raise _refusal(path, reason, fix=fix)
 
 
 def _refusal(path: str, reason: str, *, fix: str = "") -> EnvFileError:

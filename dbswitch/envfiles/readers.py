@@ -72,9 +72,8 @@ def expand(parsed: Mapping[str, str], environment: Mapping[str, str]) -> dict[st
     """
     values = dict(parsed)
     # JavaScript walks keys that look like array indexes first.
-    for key in sorted((k for k in values if _INDEX.match(k)), key=int) + [
-        k for k in values if not _INDEX.match(k)
-    ]:
+    indexes = sorted(filter(_INDEX.match, values), key=int)
+    for key in dict.fromkeys((*indexes, *values)):
         source = environment[key] if key in environment else values[key]
         values[key] = _interpolate(source, environment, values).replace("\\$", "$")
     return values
@@ -112,10 +111,8 @@ def next_env(
     environment = dict(ambient)
     added: dict[str, str] = {}
     for values in next_env_by_file(files_in_precedence_order, ambient).values():
-        environment.update(values)
-        for key, value in values.items():
-            if key not in ambient:
-                added.setdefault(key, value)
+        environment |= values
+        added = {key: value for key, value in values.items() if key not in ambient} | added
     return environment | added
 
 

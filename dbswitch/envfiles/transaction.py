@@ -23,14 +23,13 @@ from dbswitch import durable
 from dbswitch.durable import NotAFileError
 from dbswitch.envfiles import atomic_replace, journal as journals
 from dbswitch.envfiles.atomic_replace import ChangedError, read_file
-from dbswitch.envfiles.journal import Journal, JournalEntry, digest
+from dbswitch.envfiles.journal import TEMPORARY, Journal, JournalEntry, digest
 from dbswitch.envfiles.preflight import checked, conflict
 from dbswitch.errors import EnvFileConflictError, EnvFileError, RollbackFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-_MARK = ".dbswitch-"
 _ID = re.compile(r"[0-9a-f]{8}")
 
 
@@ -134,20 +133,15 @@ def _require_own(committed: Journal, only: Collection[Path], journal: Path) -> N
         )
 
 
-def temporary_name(transaction: str, real: str) -> str:
-    """Return the name of the temporary file: in the same folder, and covered by the usual `.env*` ignore rule."""
-    return f"{real}{_MARK}{transaction}"
-
-
 def _apply(transaction: Journal, journal: Path) -> None:
     entries = transaction.entries
     try:
         journals.commit(journal, transaction)
         for entry in entries:
             if entry.new is not None:
-                _write(_temporary(transaction, entry), entry.new, entry)
+                _write(transaction.temporary(entry), entry.new, entry)
         for entry in entries:
-            atomic_replace.replace(_temporary(transaction, entry), entry.real, entry.old, entry.new)
+            atomic_replace.replace(transaction.temporary(entry), entry.real, entry.old, entry.new)
     except BaseException as error:
         foreign = _undo(transaction, journal)
         _raise_for(error, entries, foreign)
@@ -185,12 +179,12 @@ def _undo(transaction: Journal, journal: Path) -> dict[str, bytes | None]:
 def _put_back(transaction: Journal, entry: JournalEntry) -> None:
     if read_file(entry.real) == entry.old:
         return
-    temporary = _temporary(transaction, entry)
+    temporary = transaction.temporary(entry)
     if entry.old is not None:
         if read_file(temporary) == entry.old:
             os.utime(temporary)  # watchers overlook a rename that brings an old mtime back
         else:  # names cannot be exchanged here, so the old file is gone
-            temporary = _second_temporary(transaction, entry)
+            temporary = transaction.second_temporary(entry)
             _write(temporary, entry.old, entry)
     atomic_replace.replace(temporary, entry.real, entry.new, entry.old)
 
@@ -200,12 +194,8 @@ def _raise_for(
 ) -> None:
     """Raise the error that is reported for `error`, or return if it has nothing to do with files."""
     if foreign or isinstance(error, ChangedError):
-        facts = [
-            f"{e.name}: expected {digest(e.old)}, found {digest(foreign[e.path])}"
-            for e in entries
-            if e.path in foreign
-        ]
-        raise conflict(facts) from error
+        left = [(e, foreign[e.path]) for e in entries if e.path in foreign]
+        raise conflict(left) from error
     if isinstance(error, OSError):
         raise EnvFileError(
             "The env files could not be written.",
@@ -216,30 +206,26 @@ def _raise_for(
 
 
 def _recover(transaction: Journal, journal: Path) -> Recovery:
-    completed: list[Path] = []
-    conflicts: list[Path] = []
-    facts: list[str] = []
+    facts: dict[str, str] = {}
     for entry in transaction.entries:
         try:
             _roll_forward(transaction, entry)
-            completed.append(Path(entry.path))
         except ChangedError as changed:
-            conflicts.append(Path(entry.path))
-            facts.append(
+            facts[entry.path] = (
                 f"{entry.name} was changed by another program and keeps that change "
                 f"(old {digest(entry.old)}, new {digest(entry.new)}, found {digest(changed.found)})"
             )
         except NotAFileError:
-            conflicts.append(Path(entry.path))
-            facts.append(f"{entry.name} is not a regular file any more and was left untouched")
+            facts[entry.path] = f"{entry.name} is not a regular file any more and was left untouched"
     _clean(transaction, journal)
+    completed = tuple(Path(entry.path) for entry in transaction.entries if entry.path not in facts)
     names = ", ".join(path.name for path in completed) or "nothing was left to do"
     text = f"An interrupted change of the env files was finished: {names}"
-    return Recovery(tuple(completed), tuple(conflicts), "; ".join([text, *facts]))
+    return Recovery(completed, tuple(map(Path, facts)), "; ".join([text, *facts.values()]))
 
 
 def _roll_forward(transaction: Journal, entry: JournalEntry) -> None:
-    temporary = _temporary(transaction, entry)
+    temporary = transaction.temporary(entry)
     current = read_file(entry.real)
     if current == entry.new:
         # Killed between an exchange and the comparison of what it displaced: that may be another program's save.
@@ -260,8 +246,8 @@ def _roll_forward(transaction: Journal, entry: JournalEntry) -> None:
 def _clean(transaction: Journal, journal: Path) -> None:
     """Remove the temporary files, flush the folders, and only then remove the journal. Raises OSError."""
     for entry in transaction.entries:
-        atomic_replace.discard(_temporary(transaction, entry))
-        atomic_replace.discard(_second_temporary(transaction, entry))
+        atomic_replace.discard(transaction.temporary(entry))
+        atomic_replace.discard(transaction.second_temporary(entry))
     for folder in dict.fromkeys(os.path.dirname(entry.real) for entry in transaction.entries):  # noqa: PTH120 - str in, str out
         durable.fsync_dir(Path(folder))
     journals.retire(journal)
@@ -280,18 +266,9 @@ def _read(path: Path) -> bytes | None:
         raise EnvFileError(f"{path.name} cannot be read: {error.strerror}.") from error
 
 
-def _temporary(transaction: Journal, entry: JournalEntry) -> str:
-    return temporary_name(transaction.id, entry.real)
-
-
-def _second_temporary(transaction: Journal, entry: JournalEntry) -> str:
-    # Not the first name: recovery takes unknown content under that one for another program's save.
-    return _temporary(transaction, entry) + "~"
-
-
 def _describe(error: OSError) -> str:
     text = error.strerror or type(error).__name__
     if not isinstance(error.filename, (str, bytes)):
         return text
     name = os.path.basename(os.fsdecode(error.filename))  # noqa: PTH119 - str in, str out
-    return f"{name.partition(_MARK)[0]}: {text}"
+    return f"{name.partition(TEMPORARY)[0]}: {text}"

@@ -457,7 +457,7 @@ def test_recovery_leaves_a_folder_that_replaced_a_file(project):
 def test_recovery_restores_a_save_that_a_killed_run_had_displaced(project, way):
     """Killed between the exchange and the comparison of what it displaced."""
     _commit_only(project, _changes(project))
-    temporary = Path(transaction.temporary_name("abcd1234", str(project / ".env")))
+    temporary = Path(f"{project / '.env'}.dbswitch-abcd1234")
     (project / ".env").rename(temporary)
     temporary.write_bytes(b"theirs\n")
     (project / ".env").write_bytes(b"A=new\n")
