@@ -17,12 +17,13 @@ from dbswitch.generate import writing
 from dbswitch.generate.admin_page import plan_admin_page
 from dbswitch.generate.admin_route import plan_admin_route
 from dbswitch.generate.client import plan_client, replacement_advice
-from dbswitch.generate.identity_route import plan_identity_route
+from dbswitch.generate.identity_route import client_advice, plan_identity_route
 from dbswitch.generate.scaffold import ensure_token
 from dbswitch.generate.writing import FileState
 from dbswitch.project import server_spec
 from dbswitch.project.generated import find
 from dbswitch.server.server_record import read_record
+from dbswitch.switch.route_trial import try_route
 
 if TYPE_CHECKING:
     from dbswitch.generate.writing import GeneratedFile
@@ -73,8 +74,10 @@ def generate(
     advice: tuple[str, ...] = ()
     if kind is GeneratedKind.CLIENT and not check:
         advice = replacement_advice(project, files[0])
-        for text in advice:
-            say(text)
+    elif kind is GeneratedKind.ROUTE and not check:
+        advice = client_advice(project)
+    for text in advice:
+        say(text)
     writes = not check and not dry_run
     states = writing.write(project.root, files, force=force) if writes else writing.look(project.root, files)
     changed = [(file, state) for file, state in states if state is not FileState.CURRENT]
@@ -100,6 +103,8 @@ def generate(
                 say(f"your {file.path} was replaced; a copy is in {writing.kept_copy(file.path)}")
         if kind is not GeneratedKind.CLIENT:
             _ensure_token(project)
+        if kind is GeneratedKind.ROUTE and (said := try_route(project)) is not None:
+            say(f"the route was tried: {said.detail}")
         if kind is GeneratedKind.PAGE:
             say(f"the page: {_page_url(project)} (`dbswitch open` opens it while the app runs)")
             say("it asks once for the key: paste the output of `cat .dbswitch/token`")

@@ -47,6 +47,7 @@ class MigrationState(Struct, frozen=True):
         edited: applied, and changed in the folder since.
         missing: applied, but not in the folder.
         has_table: whether Prisma Migrate was ever used on this database.
+        tables: how many tables the schema has that it was never used on.
     """
 
     pending: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ class MigrationState(Struct, frozen=True):
     missing: tuple[str, ...] = ()
     rolled_back: tuple[str, ...] = ()
     has_table: bool = True
+    tables: int = 0
 
     def describe(self, target: str) -> str:
         """Return one line about the target's database; empty if folder and database agree."""
@@ -82,7 +84,7 @@ def read_state(
         rows = open_session.query(statement)
     except AttemptError as error:
         if error.failure.sqlstate == _NO_TABLE:
-            return MigrationState(pending=tuple(scripts), has_table=False)
+            return _without_history(open_session, schema, scripts)
         return error.failure
     return compare(
         scripts,
@@ -96,6 +98,18 @@ def read_state(
             for row in rows
         ],
     )
+
+
+def _without_history(
+    open_session: LoginSession, schema: str | None, scripts: Mapping[str, bytes]
+) -> MigrationState | Failure:
+    name = (schema or DEFAULT_SCHEMA).replace("'", "''")
+    statement = f"SELECT count(*) AS tables FROM pg_catalog.pg_tables WHERE schemaname = '{name}'"  # noqa: S608  # quoted
+    try:
+        [row] = open_session.query(statement)
+    except AttemptError as error:
+        return error.failure
+    return MigrationState(pending=tuple(scripts), has_table=False, tables=int(row["tables"] or 0))
 
 
 def read_scripts(migrations_dir: Path) -> dict[str, bytes]:

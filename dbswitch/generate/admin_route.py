@@ -89,7 +89,7 @@ def route_facts(project: Project) -> RouteFacts:
     return RouteFacts(
         style=style,
         folder=folder,
-        client=project_client(project, style),
+        client=project_client(project),
         migrations=_migrations(project),
     )
 

@@ -19,9 +19,10 @@ from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacem
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
 from dbswitch.generate.writing import GeneratedFile, is_pristine, kept_copy, sign
+from dbswitch.project.client_in_use import client_in_use
 from dbswitch.project.generated import MARK, find
 from dbswitch.project.packages import PackageManager, installed_version
-from dbswitch.project.prisma import RUST_FREE, find_client_file
+from dbswitch.project.prisma import RUST_FREE
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
@@ -79,9 +80,14 @@ def replacement_advice(project: Project, file: GeneratedFile) -> tuple[str, ...]
     found, text = file.path, _text(project.root / file.path)
     if not text:
         found, text = find_client(project, style)
-    if not text or is_pristine(text.encode()):
+    if text.startswith(MARK) and is_pristine(text.encode()):
+        used = client_in_use(project, find(project))
+        if used is None or used.generated or used.package:
+            return ()
+        found, text = used.path, used.text
+    if not text:
         return ()
-    existing = read_existing(project.root, style, found, text)
+    existing = read_existing(project.root, found, text)
     return replacement_notes(existing, file.path, style, kept_copy(found))
 
 
@@ -123,7 +129,7 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
     if text.startswith(MARK):
         names, re_exports = tuple(_ALIAS.findall(text)), tuple(_RE_EXPORTED.findall(text))
     elif text:
-        existing = read_existing(project.root, style, found, text)
+        existing = read_existing(project.root, found, text)
         if path is None and existing.missing:
             path = _beside(project.root, found)
         else:
@@ -213,9 +219,9 @@ def find_client(project: Project, style: Style) -> tuple[str, str]:
     known = find(project).client
     if known is not None:
         return known, _text(project.root / known)
-    own = find_client_file(project.root)
-    if own is not None:
-        return own
+    own = client_in_use(project, find(project))
+    if own is not None and not own.package:
+        return own.path, own.text
     return posixpath.join(style.source, f"lib/prisma.{style.extension}"), ""
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from dbswitch.durable import read_regular_text
 from dbswitch.project import javascript_text
-from dbswitch.project.generated import MARK, source_files
+from dbswitch.project.generated import MARK
+from dbswitch.project.source_imports import ImportedNames, SourceImports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,23 +51,6 @@ _RE_EXPORT: Final = re.compile(
 _FUNCTION: Final = re.compile(r"(?:async\s+)?(?:function\b|(?:\([^()]*\)|\w+)\s*(?::[^=]+)?=>)|class\b")
 _NO_CLIENT: Final = re.compile(r"[{\[]|\(?global(?:This)?\s+as\b")
 _CLIENT: Final = re.compile(r"\bnew\s+PrismaClient\b|\bprisma\b|\b\w*[pP]risma\w*\s*\(")
-_IMPORT: Final = re.compile(
-    r"\b(?:import|export)\s+(?P<what>[\w\s{},*$]+?)\s*from\s*['\"](?P<source>[^'\"\n]+)['\"]"
-    r"|(?:\{(?P<taken>[^{}]*)\}\s*=\s*)?(?:await\s+)?\b(?:import|require)\(\s*['\"](?P<called>[^'\"\n]+)['\"]\s*\)"
-)
-_NAMESPACE: Final = re.compile(r"\*\s*as\s+(\w+)")
-_EXTENSION: Final = re.compile(r"\.(?:[mc]?[tj]s|[tj]sx)$")
-
-
-class ImportedNames(Struct, frozen=True):
-    """The names that one import takes; `*` stands for the whole module."""
-
-    file: str
-    line: int
-    names: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} imports {', '.join(self.names)}"
 
 
 class ExistingClient(Struct, frozen=True):
@@ -86,7 +69,7 @@ class ExistingClient(Struct, frozen=True):
         return None if found is None else plain.count("\n", 0, found.start()) + 1
 
 
-def read_existing(root: Path, style: Style, path: str, text: str) -> ExistingClient:
+def read_existing(root: Path, path: str, text: str) -> ExistingClient:
     """Read the client in `path` and every file that imports it."""
     plain = javascript_text.without_comments(text)
     clients = exported_clients(plain)
@@ -97,7 +80,7 @@ def read_existing(root: Path, style: Style, path: str, text: str) -> ExistingCli
     everything = any(match["names"] is None for match in passed_on)
     own = _other_exports(plain) | {"default", "*"}
     missing = []
-    for one in imports_of(root, style, path):
+    for one in SourceImports(root).of(path):
         lacking = (name for name in one.names if name not in kept and (name in own or not everything))
         if names := tuple(lacking):
             missing.append(ImportedNames(one.file, one.line, names))
@@ -124,25 +107,6 @@ def exported_clients(plain: str) -> tuple[str, ...]:
     if default is not None and _is_client(default["value"], clients):
         names.append("default")
     return tuple(dict.fromkeys(names))
-
-
-def imports_of(root: Path, style: Style, path: str) -> Iterator[ImportedNames]:
-    """Yield what the other files of the project import from the file `path`."""
-    target = _module(path)
-    last = posixpath.basename(target) or path
-    for name in source_files(root):
-        if name == path:
-            continue
-        try:
-            text = read_regular_text(root / name, errors="replace")
-        except OSError:
-            continue
-        if last not in text:
-            continue
-        plain = javascript_text.without_comments(text)
-        for match in _IMPORT.finditer(plain):
-            if target in _candidates(name, match["source"] or match["called"], style):
-                yield ImportedNames(name, plain.count("\n", 0, match.start()) + 1, _names(match, plain))
 
 
 def _is_client(value: str, clients: dict[str, bool]) -> bool:
@@ -175,40 +139,6 @@ def _outer_names(listed: str) -> Iterator[str]:
     return (words[-1] for item in listed.split(",") if (words := item.split()))
 
 
-def _names(match: re.Match[str], plain: str) -> tuple[str, ...]:
-    if match["source"] is None:
-        taken = match["taken"]
-        if taken is None:
-            return ("*",)
-        return tuple(part.split(":")[0].strip() for part in taken.split(",") if part.strip())
-    what = re.sub(r"^type\s+(?=[\w{*])", "", match["what"].strip())
-    namespace = _NAMESPACE.search(what)
-    if namespace is not None:
-        used = re.findall(rf"\b{namespace[1]}\.(\w+)", plain)
-        return tuple(dict.fromkeys(used)) or ("*",)
-    if what == "*":
-        return ("*",)
-    before, _, listed = what.partition("{")
-    items = ([word for word in item.split() if word != "type"] for item in listed.rstrip("} \n").split(","))
-    return (*(("default",) if before.strip(" ,\n") else ()), *(words[0] for words in items if words))
-
-
-def _candidates(importer: str, source: str, style: Style) -> Iterator[str]:
-    if source.startswith("."):
-        yield _module(posixpath.normpath(posixpath.join(posixpath.dirname(importer), source)))
-        return
-    for prefix, folder in style.aliases:
-        if source.startswith(prefix):
-            yield _module(posixpath.normpath(folder + source.removeprefix(prefix)))
-    # `baseUrl`
-    yield _module(source)
-    yield _module(f"src/{source}")
-
-
-def _module(path: str) -> str:
-    return _EXTENSION.sub("", path).removesuffix("/index")
-
-
 _MOVED: Final = (
     (r"\$extends\(", "its extension"),
     (r"\bneonConfig\.", "the settings of Neon's driver"),
@@ -226,8 +156,13 @@ def replacement_notes(existing: ExistingClient, written: str, style: Style, kept
     if written != path:
         made_at = existing.line_of(r"\bnew\s+PrismaClient\b") or 1
         module = style.relative(path, written)
+        heading = f"{path} is not replaced, because other files import more than the client from it:"
+        if not existing.missing:
+            heading = (
+                f"the app uses the client of {path}, and none of its pages or routes leads to {written}:"
+            )
         return (
-            f"{path} is not replaced, because other files import more than the client from it:",
+            heading,
             *_shortened([f"  {one}" for one in existing.missing]),
             f"for hot switches change {path}:{made_at}: replace `new PrismaClient(...)` by `followingClient`",
             f'  and add: import {{ prisma as followingClient }} from "{module}";',

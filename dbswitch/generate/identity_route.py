@@ -12,18 +12,20 @@ from msgspec import Struct
 
 from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.errors import ConfigError
-from dbswitch.generate.client import find_client
 from dbswitch.generate.existing_client import exported_clients
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
 from dbswitch.generate.writing import GeneratedFile, sign
 from dbswitch.project import javascript_text
+from dbswitch.project.client_in_use import client_in_use
 from dbswitch.project.generated import find
+from dbswitch.project.packages import installed_folder
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
 KIND: Final = "identity"
+_EXAMPLE: Final = '"path/of/file.ts#export" or "package#export"'
 ANYWHERE: Final = "*"
 
 
@@ -31,7 +33,7 @@ def plan_identity_route(project: Project) -> GeneratedFile:
     """Return the route as this project needs it. Raises ConfigError without a Prisma client that it could ask."""
     style = read_style(project.root)
     known = next((path for path, kind in find(project).files if kind == KIND), None)
-    return render(style, project_client(project, style), known)
+    return render(style, project_client(project), known)
 
 
 def render(style: Style, client: ProjectClient, path: str | None = None) -> GeneratedFile:
@@ -49,32 +51,54 @@ class ProjectClient(Struct, frozen=True):
 
     path: str  # relative to the project, `/` between
     # The name it is exported by: `default` for the default export, `ANYWHERE` if only the running app can tell, such as
-    # a client that is a property of an exported object.
+    # a client that is a property of an exported object; `default.client` for such a property, if `dbswitch.toml` names it.
     export: str = "prisma"
     follows: bool = True  # it is the generated client, which reports its identity itself
+    package: bool = False  # `path` is the name of a package
 
 
-def project_client(project: Project, style: Style) -> ProjectClient:
-    """Return the generated client, else the project's own. Raises ConfigError without one."""
-    generated = find(project).client
-    if generated is not None:
-        return ProjectClient(generated)
-    path, text = find_client(project, style)
-    if not text:
+def project_client(project: Project) -> ProjectClient:
+    """Return the client that the app uses. Raises ConfigError without one."""
+    used = client_in_use(project, find(project))
+    named = project.config.verify.client
+    if used is None:
+        own_engine = project.prisma is not None and project.prisma.has_own_engine
+        first = "" if own_engine else "run `dbswitch generate client` first, or "
         raise ConfigError(
             "no route generated: it asks the project's Prisma client, and none was found",
-            facts=("searched for lib/prisma, lib/db and similar files",),
-            fix="run `dbswitch generate client` first",
+            facts=("searched the project's files for `new PrismaClient`",),
+            fix=f"{first}name it in dbswitch.toml: [verify] client = {_EXAMPLE}",
         )
-    exported = exported_clients(javascript_text.without_comments(text))
-    return ProjectClient(path, exported[0] if exported else ANYWHERE, follows=False)
+    if named is not None and used.package and installed_folder(project.root, used.path) is None:
+        raise ConfigError(
+            f"no route generated: {used.path} is neither a file of the project nor an installed package",
+            facts=(f"dbswitch.toml: verify.client = {json.dumps(named)}",),
+            fix="correct verify.client, or remove it: then the app's own imports decide",
+        )
+    if used.generated and not used.export:
+        return ProjectClient(used.path)
+    exported = (
+        (used.export,) if used.export else exported_clients(javascript_text.without_comments(used.text))
+    )
+    return ProjectClient(
+        used.path, exported[0] if exported else ANYWHERE, follows=False, package=used.package
+    )
+
+
+def client_advice(project: Project) -> tuple[str, ...]:
+    """Say which client the route asks, and which generated one the app does not use."""
+    used = client_in_use(project, find(project))
+    if used is None:
+        return ()
+    unused = f"{used.unused} is generated, but no page or route of the app leads to it: `dbswitch generate client` says what to change"
+    return (f"the route asks {used}", *((unused,) if used.unused is not None else ()))
 
 
 def import_lines(
     client: ProjectClient, style: Style, importer: str, *, ask: str, needs_prisma: bool = False
 ) -> str:
     """Return the lines that make `ask()` give the identity in the file `importer`, and import `prisma` where asked to."""
-    source = json.dumps(style.aliased(importer, client.path))
+    source = json.dumps(client.path if client.package else style.aliased(importer, client.path))
     if client.follows:
         own = "databaseIdentity" if ask == "databaseIdentity" else f"databaseIdentity as {ask}"
         return f"import {{ {own}{', prisma' if needs_prisma else ''} }} from {source};"
@@ -93,9 +117,15 @@ def import_lines(
                 f"const prisma = {{ $queryRawUnsafe: ({parameter}) => clientIn(exported).$queryRawUnsafe(sql) }};"
             )
     else:
-        names = {"default": "prisma", "prisma": "{ prisma }"}
-        name = names.get(client.export, f"{{ {client.export} as prisma }}")
-        lines = [f"import {name} from {source};", ""]
+        exported, _, inside = client.export.partition(".")
+        local = "exported" if inside else "prisma"
+        names = {"default": local, local: f"{{ {local} }}"}
+        name = names.get(exported, f"{{ {exported} as {local} }}")
+        lines = [
+            f"import {name} from {source};",
+            "",
+            *([f"const prisma = exported.{inside};"] if inside else ()),
+        ]
         asked = f"await prisma.$queryRawUnsafe({sql})"
     if style.typescript:
         lines.append(f"const {ask} = async (): Promise<unknown> => (({asked}) as unknown[])[0];")

@@ -14,9 +14,8 @@ from msgspec import Struct
 
 from dbswitch.durable import replace_file
 from dbswitch.errors import ConfigError
-from dbswitch.generate import existing_client, scaffold
+from dbswitch.generate import scaffold
 from dbswitch.generate.package_scripts import remove_scripts
-from dbswitch.generate.style import read_style
 from dbswitch.generate.writing import (
     REPLACED,
     FileAction,
@@ -26,6 +25,7 @@ from dbswitch.generate.writing import (
     kept_copy,
 )
 from dbswitch.project.generated import find
+from dbswitch.project.source_imports import SourceImports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,9 +123,9 @@ def _edited(root: Path) -> Iterator[PlannedFile]:
 
 def _broken_imports(root: Path, generated: list[PlannedFile]) -> Iterator[str]:
     gone = {item.name for item in generated if item.action is FileAction.REMOVE}
-    style = read_style(root)
+    sources = SourceImports(root)
     for name in sorted(gone):
-        for one in existing_client.imports_of(root, style, name):
+        for one in sources.of(name):
             if one.file not in gone:
                 yield f"{one.file}:{one.line} imports {name}, which is removed: remove that import too"
 

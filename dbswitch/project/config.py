@@ -25,9 +25,11 @@ Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 _URL_PATH = r"^/\S*$"
 _PROJECT_PATH = r"^(?!/)(?!(.*/)?\.\.(/|$)).+$"
+_CLIENT_PLACE = r"^(?!/)(?!\.\.?/)[^#\s]+(#[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*)?$"
 _VARIABLE = f"^{VARIABLE_PATTERN}$"
 UrlPath = Annotated[str, Meta(pattern=_URL_PATH)]
 ProjectPath = Annotated[str, Meta(pattern=_PROJECT_PATH)]
+ClientPlace = Annotated[str, Meta(pattern=_CLIENT_PLACE)]
 VariableName = Annotated[str, Meta(pattern=_VARIABLE)]
 
 
@@ -110,6 +112,8 @@ class VerifyConfig(Struct, frozen=True, forbid_unknown_fields=True):
     path: UrlPath | None = None  # None: the generated route's path, where one exists
     hot_deadline: Seconds = 10.0
     restart_deadline: Seconds = 60.0  # everything is compiled anew
+    # The app's client as `file#export.path` or `package#export.path`; None: found through the app's imports.
+    client: ClientPlace | None = None
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -215,6 +219,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _EXPECTED = {
     f"Expected `str` matching regex {_URL_PATH!r}": "must be a path on the app: it begins with / and has no spaces",
     f"Expected `str` matching regex {_PROJECT_PATH!r}": "must be a path inside the project, relative to its root",
+    f"Expected `str` matching regex {_CLIENT_PLACE!r}": "must be a file of the project or a package, and may name the export: `lib/prisma.ts#default.client`",
     f"Expected `str` matching regex {_VARIABLE!r}": "must be the name of a variable, not a value",
 }
 _T = TypeVar("_T", bound=Struct)

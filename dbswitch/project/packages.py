@@ -112,6 +112,12 @@ def boundary(start: Path) -> tuple[Path, ...]:
     return tuple(folders)
 
 
+def installed_folder(root: Path, package: str) -> Path | None:
+    """Return the package's folder in the nearest `node_modules`; None where it is not installed."""
+    places = (folder / "node_modules" / package for folder in boundary(root))
+    return next((place for place in places if place.is_dir()), None)
+
+
 def installed_version(root: Path, package: str) -> str | None:
     """Return the version found in the nearest `node_modules`, as Node's resolution walks it; None where not installed."""
     for folder in boundary(root):

@@ -42,7 +42,7 @@ _FOLDERS: Final = (
 )  # fmt: skip
 _NAMES: Final = ("prisma", "db", "prisma-client", "database")
 _EXTENSIONS: Final = ("ts", "js", "mts", "mjs")
-_CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
+CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
 _READS: Final = re.compile(r"\benv(?:\.(\w+)|\[\s*[\"'`](\w+)[\"'`]\s*\])")
 
 
@@ -239,7 +239,7 @@ def find_client_file(root: Path) -> tuple[str, str] | None:
         path = f"{folder}/{name}.{extension}"
         with contextlib.suppress(OSError):
             text = read_regular_text(root / path, errors="replace")
-            if _CONSTRUCTS.search(text) is not None:
+            if CONSTRUCTS.search(text) is not None:
                 return path, text
     return None
 

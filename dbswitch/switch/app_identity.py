@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.errors import DbswitchError, ServerError, UrlError
+from dbswitch.project import generated
+from dbswitch.project.client_in_use import asks_elsewhere
 from dbswitch.project.own_choice import own_choices
 from dbswitch.server import observation
 from dbswitch.server.observation import find
@@ -190,7 +192,8 @@ class AppIdentity:
 
     def _asked(self, question: IdentityQuestion, phase: Phase, *, started: bool) -> Said:
         earlier = self.earlier()
-        limits = self._observed.project.config.verify
+        project = self._observed.project
+        limits = project.config.verify
         verification = verify(
             question,
             deadline=limits.restart_deadline if started else limits.hot_deadline,
@@ -200,4 +203,7 @@ class AppIdentity:
         if verification.fails_like(earlier):
             detail = f"{verification.detail}, as before the switch"
             return replace(verification, answer=IdentityAnswer.CANNOT_ASK, detail=detail)
+        if verification.verified and (other := asks_elsewhere(project, generated.find(project))):
+            detail = f"{verification.detail}, but {other}; `dbswitch generate route` corrects that"
+            return replace(verification, answer=IdentityAnswer.INCOMPLETE, detail=detail)
         return verification

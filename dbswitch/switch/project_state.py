@@ -18,9 +18,11 @@ from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import UrlError
 from dbswitch.project import config as configuration, entered, generated, server_spec, targets
 from dbswitch.project.active import active
+from dbswitch.project.client_in_use import follows_env_files
 from dbswitch.server import observation
 from dbswitch.server.observation import changed_since_start
 from dbswitch.switch.plan import Mode, Situation, is_running
+from dbswitch.switch.route_trial import route_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,9 +79,9 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
     more. Raises EnvFileError or ConfigError.
     """
     found = generated.find(project)
-    route = project.config.verify.path or found.identity_path
-    hot_client = found.client is not None
+    hot_client = follows_env_files(project, found)
     spec = server_spec.build(project)
+    route = route_of(project, found, spec)
     files = effective_values.read_env_files(project.root)
     written = entered.load(project.private_dir)
     bound = frozenset(binding.key for data in files.values() for binding in Document.parse(data).bindings)

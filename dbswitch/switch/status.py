@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from dbswitch.envfiles.precedence import Reader, effective
 from dbswitch.project import generated, reader_profiles, server_spec, targets
 from dbswitch.project.active import active
+from dbswitch.project.client_in_use import follows_env_files
 from dbswitch.project.value_origin import exported
 from dbswitch.server import observation
 from dbswitch.server.environment import touched_by_next
@@ -83,7 +84,7 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
         targets=refs,
         server=server,
         port=spec.port,
-        hot_client=generated_files.client is not None,
+        hot_client=follows_env_files(project, generated_files),
         identity_route=generated_files.identity_path is not None or project.config.verify.path is not None,
         script_exports=_script_exports(server, launch, targets.variable_names(project, refs)),
         holder=holder,

@@ -453,6 +453,9 @@ PROJECT_CASES = {
         replace(WELL, generated=(), hot_client=False, identity_route=False),
         {"no-hot-client": "info", "no-identity-route": "info"},
     ),
+    "a route that asks an unused client": (
+        replace(WELL, asks_elsewhere="app/api/x/route.ts does not ask lib/db.ts"), {"route-elsewhere": "warning"},
+    ),
     "something unclear": (replace(WELL, notices=("assuming .env",)), {"project-unclear": "info"}),
 }  # fmt: skip
 
@@ -532,3 +535,31 @@ def test_the_worst_comes_first_and_gives_the_level():
     assert [one.level for one in in_order(several)] == list(Level)[::-1]
     assert worst(several) is Level.PROBLEM
     assert worst(()) is Level.OK
+
+
+def test_no_client_is_advised_where_prismas_own_engine_makes_it_impossible() -> None:
+    facts = replace(WELL, generated=(), hot_client=False)
+    [possible] = [one for one in judge(facts) if one.id == "no-hot-client"]
+    assert possible.fix == "dbswitch generate client"
+    [impossible] = [one for one in judge(replace(facts, own_engine=True)) if one.id == "no-hot-client"]
+    assert impossible.fix == ""
+    assert "own engine" in impossible.facts[0]
+
+
+def test_a_generated_client_that_the_app_does_not_use_is_named_with_the_one_that_it_uses() -> None:
+    unused = "lib/prisma-client.ts is generated, but the app uses lib/prisma.ts (app/page.tsx:1 imports it)"
+    [found] = [
+        one
+        for one in judge(replace(WELL, hot_client=False, unused_client=unused))
+        if one.id == "no-hot-client"
+    ]
+    assert unused in found.facts
+
+
+@pytest.mark.parametrize("target", ["local", "prod"])
+def test_a_database_with_tables_and_no_history_is_to_be_baselined_and_not_migrated(target: str) -> None:
+    state = MigrationState(pending=("1_init",), has_table=False, tables=4)
+    [pending] = [one for one in judge(migrations(**{target: state})) if one.id == "migrations-pending"]
+    assert "migrate resolve --applied" in pending.fix
+    assert "migrate dev" not in pending.fix
+    assert "which has 4 tables" in str(pending.facts)

@@ -119,3 +119,7 @@ def test_a_real_database_is_compared_in_the_urls_schema(server, tmp_path):
     assert migration_state(odd, tmp_path) == MigrationState(pending=("2_next",))
     nothing_yet = migration_state(url_for(server, "migrated"), tmp_path)
     assert nothing_yet == MigrationState(pending=("1_init", "2_next"), has_table=False)
+    with server.connect("migrated") as connection:
+        connection.execute("CREATE TABLE public.users (id int)")
+    pushed = migration_state(url_for(server, "migrated"), tmp_path)
+    assert pushed == MigrationState(pending=("1_init", "2_next"), has_table=False, tables=1)

@@ -9,10 +9,10 @@ import pytest
 
 from dbswitch.errors import ConfigError
 from dbswitch.generate import client, writing
-from dbswitch.generate.existing_client import exported_clients, imports_of
-from dbswitch.generate.style import read_style
+from dbswitch.generate.existing_client import exported_clients
 from dbswitch.generate.writing import FileState
 from dbswitch.project.discovery import load
+from dbswitch.project.source_imports import SourceImports
 from tests.generate.test_files import OLD_ENGINE, make_app
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def test_imports_are_found_with_file_line_and_names(app: Path) -> None:
             "lib/g.ts": 'export const p = async () => (await import("./prisma")).prisma;\n',
         },
     )
-    found = imports_of(app, read_style(app), "lib/prisma.ts")
+    found = SourceImports(app).of("lib/prisma.ts")
     assert sorted((one.file, one.line, one.names) for one in found) == [
         ("app/a.ts", 2, ("db", "Client")),
         ("app/b.tsx", 1, ("default", "initializePrisma")),

@@ -14,6 +14,7 @@ from dbswitch.generate.client import Adapter, ClientFacts
 from dbswitch.generate.identity_route import ProjectClient
 from dbswitch.generate.style import Style
 from dbswitch.generate.writing import FileState, is_pristine, sign, state_of
+from dbswitch.project import compiler_options
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find
 
@@ -177,6 +178,55 @@ def test_the_identity_route_goes_where_the_app_is(app: Path) -> None:
     assert find(load(app)).identity_path == "/api/dbswitch/identity"
 
 
+def test_the_route_asks_the_client_that_the_app_imports_and_not_an_unused_generated_one(app: Path) -> None:
+    generate(app)
+    (app / "src" / "server").mkdir(parents=True)
+    (app / "src" / "server" / "db.ts").write_text(SINGLETON)
+    (app / "app").mkdir()
+    (app / "app" / "page.tsx").write_text('import { db } from "../src/server/db";\n')
+    text = identity_route.plan_identity_route(load(app)).content.decode()
+    assert 'import { db as prisma } from "@/src/server/db";' in text
+    assert "lib/prisma" not in text
+
+
+@pytest.mark.parametrize(
+    ("client", "lines"),
+    [
+        (
+            "src/orm.ts#default.client",
+            ('import exported from "@/src/orm";', "const prisma = exported.client;"),
+        ),
+        (
+            "src/orm.ts#db.of.app",
+            ('import { db as exported } from "@/src/orm";', "const prisma = exported.of.app;"),
+        ),
+        ("src/orm.ts#orm", ('import { orm as prisma } from "@/src/orm";',)),
+        ("src/orm.ts", ("import * as exported from",)),
+        ("@acme/db#prisma", ('import { prisma } from "@acme/db";',)),
+        ("@acme/db", ('import * as exported from "@acme/db";',)),
+    ],
+)
+def test_the_configuration_can_name_the_client_by_file_or_package_and_export(
+    app: Path, client: str, lines: tuple[str, ...]
+) -> None:
+    (app / "src").mkdir()
+    (app / "src" / "orm.ts").write_text("export default make();\n")
+    (app / "node_modules" / "@acme" / "db").mkdir(parents=True)
+    (app / "dbswitch.toml").write_text(f'[verify]\nclient = "{client}"\n')
+    text = identity_route.plan_identity_route(load(app)).content.decode()
+    for line in lines:
+        assert line in text
+
+
+def test_a_client_in_the_configuration_that_is_nowhere_is_refused(app: Path) -> None:
+    (app / "dbswitch.toml").write_text('[verify]\nclient = "src/orm.ts#default"\n')
+    with pytest.raises(ConfigError, match="neither a file of the project nor an installed package"):
+        identity_route.plan_identity_route(load(app))
+    (app / "dbswitch.toml").write_text('[verify]\nclient = "../orm.ts"\n')
+    with pytest.raises(ConfigError, match=r"verify\.client"):
+        load(app)
+
+
 # What it refuses, and why
 
 
@@ -285,7 +335,7 @@ def test_a_tsconfig_is_read_with_comments_commas_and_what_it_extends(tmp_path: P
 
 @given(st.text())
 def test_any_text_for_a_tsconfig_gives_a_value(text: str) -> None:
-    assert isinstance(style.parse_jsonc(text), dict)
+    assert isinstance(compiler_options.parse_jsonc(text), dict)
 
 
 # Templates

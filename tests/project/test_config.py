@@ -49,6 +49,7 @@ attempt_timeout = 3
 mode = "hot"
 drain_timeout = 7
 [verify]
+client = "src/lib/prisma.ts#default.client"
 path = "/api/x"
 hot_deadline = 4
 restart_deadline = 50
@@ -68,7 +69,7 @@ aliases = ["stage"]
     assert (config.server.term_timeout, config.server.kill_timeout) == (1.0, 2.5)
     assert config.switch.mode is ServerMode.HOT
     assert config.switch.drain_timeout == 7
-    assert config.verify == VerifyConfig("/api/x", 4, 50)
+    assert config.verify == VerifyConfig("/api/x", 4, 50, "src/lib/prisma.ts#default.client")
     assert config.check.rules == {"DBS101": "off"}
     target = config.targets["staging"]
     assert (target.protected, target.url_from, target.aliases) == (True, "STAGING_URL", ("stage",))

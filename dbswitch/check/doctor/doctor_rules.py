@@ -137,7 +137,13 @@ def _generated(facts: Facts) -> Iterator[DoctorFinding]:
         yield OK.found("generated-current", "The generated files are current and unedited")
     if not facts.hot_client:
         what = "The app does not use the generated client: a switch restarts the server"
-        yield INFO.found("no-hot-client", what, fix="dbswitch generate client")
+        seen, fix = facts.unused_client, "dbswitch generate client"
+        if facts.own_engine:
+            seen, fix = "Prisma's own engine connects to the database, and no client can follow a switch", ""
+        yield INFO.found("no-hot-client", what, seen, fix=fix)
+    if facts.asks_elsewhere is not None:
+        what = "The identity route does not ask the app's client: a switch stays unverified"
+        yield WARNING.found("route-elsewhere", what, facts.asks_elsewhere, fix="dbswitch generate route")
     if not facts.identity_route:
         what = "The app cannot be asked which database it is on: a switch stays unverified"
         yield INFO.found("no-identity-route", what, fix="dbswitch generate route")

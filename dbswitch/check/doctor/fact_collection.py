@@ -22,6 +22,7 @@ from dbswitch.envfiles.precedence import Reader, ReaderProfile, effective
 from dbswitch.errors import DatabaseNotReadyError, DbswitchError, UrlError
 from dbswitch.project import generated
 from dbswitch.project.active import active
+from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files
 from dbswitch.project.prisma import migrations_folder
 from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.targets import list_targets, resolve_ref
@@ -102,11 +103,19 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         server=seen if isinstance(seen, DbswitchError) else seen[0],
         files=server_and_files.look_at_files(project),
         generated=server_and_files.look_at_generated(project, found),
-        hot_client=found.client is not None,
+        hot_client=follows_env_files(project, found),
+        unused_client=_unused_client(project, found),
+        own_engine=project.prisma is not None and project.prisma.has_own_engine,
+        asks_elsewhere=asks_elsewhere(project, found),
         identity_route=found.identity_path is not None or project.config.verify.path is not None,
         notices=project.notices,
         seconds=time.monotonic() - began,
     )
+
+
+def _unused_client(project: Project, found: generated.Generated) -> str:
+    used = client_in_use(project, found) if found.client is not None else None
+    return "" if used is None or used.generated else f"{found.client} is generated, but the app uses {used}"
 
 
 def _or_error(body: Callable[[], T]) -> T | DbswitchError:

@@ -206,13 +206,18 @@ def _migrations(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
         fix = "restore the files as they were applied, and put the change into a new migration"
         yield WARNING.found("migrations-edited", what, *state.edited, fix=fix)
     if state.pending:
+        with_tables = f", which has {state.tables} table{'s'[: state.tables > 1]}" if state.tables else ""
+        # Prisma documentation, "Baselining a database": `migrate dev` would offer to reset it.
+        baseline = (
+            f"baseline it: `{run} migrate resolve --applied NAME` for each migration whose tables it has"
+        )
         yield level.found(
             "migrations-pending",
             f"{target.name} lacks {count(state.pending)}",
-            "" if state.has_table else "Prisma Migrate was never used on this database",
+            "" if state.has_table else f"Prisma Migrate was never used on this database{with_tables}",
             *_some(state.pending),
             *(f"{name} was rolled back" for name in state.rolled_back),
-            fix=f"{run} migrate {'deploy' if target.protected else 'dev'}",
+            fix=baseline if state.tables else f"{run} migrate {'deploy' if target.protected else 'dev'}",
         )
     if state.missing:
         what = f"{target.name} has applied {count(state.missing)} that this checkout does not have"
