@@ -164,6 +164,8 @@ def parse(data: bytes) -> Config:
         raise config_error(": nested too deeply", fix=f"correct {FILE_NAME}") from None
     except tomllib.TOMLDecodeError as error:
         problem, place = _SYNTAX.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # matches any text
+        if (twice := _TWICE.fullmatch(problem)) is not None:
+            problem = f"the table [{'.'.join(re.findall(_QUOTED_KEY, twice[1]))}] is there twice"
         # The message may quote the line, and a literal of a target must not be shown.
         problem = _QUOTED.sub("...", problem)
         raise config_error(
@@ -213,6 +215,8 @@ def split_commands(table: object, where: str, *keys: str) -> None:
 
 
 _SYNTAX = re.compile(r"(.*?)(?: \(at (line \d+, column \d+|end of document)\))?", re.DOTALL)
+_TWICE = re.compile(r"Cannot declare \((.*)\) twice")
+_QUOTED_KEY = r"'([^']*)'"
 _QUOTED = re.compile(r"'[^']{3,}'|\"[^\"]{3,}\"")
 _INVALID = re.compile(r"(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -264,7 +268,7 @@ def close_names(name: str, known: Iterable[str]) -> str:
 def config_error(problem: str, *, facts: Iterable[str] = (), fix: str = "") -> ConfigError:
     """Return the error for a setting that cannot be used."""
     return ConfigError(
-        f"{FILE_NAME}: {problem}",
+        f"{FILE_NAME}{problem}",
         facts=facts,
         why="dbswitch does not guess the meaning of a setting.",
         fix=fix,

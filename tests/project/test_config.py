@@ -30,6 +30,11 @@ def test_a_project_without_the_file_works_with_the_defaults(tmp_path):
     assert load(tmp_path).database.restart_deadline == 15
 
 
+def test_a_table_that_is_there_twice_is_named_with_its_line():
+    error = refused("[server]\nport = 1\n[server]\nport = 2\n")
+    assert error.what == "dbswitch.toml, line 3, column 8: the table [server] is there twice"
+
+
 def test_every_key_is_read():
     config = parse(b"""
 [server]
