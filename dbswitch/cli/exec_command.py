@@ -17,7 +17,7 @@ from dbswitch.project.active import active
 from dbswitch.project.command_environment import for_target
 from dbswitch.project.command_guard import judge
 from dbswitch.project.packages import read_manifest
-from dbswitch.switch import confirmation, destruction_guard
+from dbswitch.switch import confirmation
 from dbswitch.switch.edits import resolve
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def execute(
         )
     judgement = _judge(context, project, command, protected=found.protected)
     again = f"dbswitch exec {found.name} --confirm {found.name} --allow-destructive {found.name} -- CMD"
-    destruction_guard.permit(found, judgement, allow_destructive, context.asker(), again)
+    confirmation.permit_destruction(found, judgement, allow_destructive, context.asker(), again)
     environment = for_target(project, found, os.environ)
     if not context.quiet:
         if environment.removed:
@@ -93,7 +93,7 @@ def guard_command(
         again = f"dbswitch guard {flags} -- CMD"
         if target.protected:
             confirmation.ask(target, confirm, context.asker(), who="command", command=again)
-        destruction_guard.permit(target, judgement, allow_destructive, context.asker(), again)
+        confirmation.permit_destruction(target, judgement, allow_destructive, context.asker(), again)
     return _become(context, command, os.environ)
 
 

@@ -1,4 +1,4 @@
-"""Plan a switch's changes to the env files, and remember them for the next switch."""
+"""Plan a switch's changes to the env files, and remember them for the next switch; the user's own values as a target."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import msgspec
 from msgspec.structs import replace
 
 from dbswitch import durable, state_folder
+from dbswitch.database.url import DatabaseUrl
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.placement import Knowledge, plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES
-from dbswitch.errors import ConfigError, EnvFileError
+from dbswitch.errors import ConfigError, EnvFileError, UrlError, UsageError
 from dbswitch.project import entered, reader_profiles, targets
 from dbswitch.project.protection import places_in
+from dbswitch.project.target_values import SecretValues
+from dbswitch.project.targets import Target
 from dbswitch.project.value_origin import ValueOrigin, exported, is_guarded, served_urls
 
 if TYPE_CHECKING:
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
     from dbswitch.project.entered import Entered
-    from dbswitch.project.targets import Target
     from dbswitch.project.value_origin import Exported, ServedUrl
+
+OWN = "(edited by hand)"  # no target can have this name
 
 
 def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
@@ -133,3 +137,52 @@ def exported_differently(
     """Return the variables of targets, `keys`, that the caller's shell exports and `target` does not set so."""
     wanted = {key: target.variables.get(key) for key in {*keys, *target.variables}}
     return exported(wanted, ambient, targets.list_targets(project, ambient=ambient))
+
+
+def keeps_own_values(project: Project) -> bool:
+    """Return whether the env files keep the user's own database URL."""
+    return any(key in project.url_variables for key in _kept(project))
+
+
+def own_values(project: Project, ambient: Mapping[str, str]) -> Target:
+    """Return the user's own values as a target, protected where they lead to the place of a protected one.
+
+    A switch keeps them as comments (`# dbswitch:kept`) in the env files. They have no name, so only `dbswitch -` leads to
+    them. Raises UsageError or ConfigError, EnvFileError.
+    """
+    kept = _kept(project)
+    primary = next((key for key in project.url_variables if key in kept), None)
+    if primary is None:
+        raise _unusable("no database URL is kept")
+    try:
+        variables = {
+            key: DatabaseUrl.parse(value, name=key).env_form() if key in project.url_variables else value
+            for key, value in kept.items()
+        }
+        url = DatabaseUrl.parse(kept[primary], name=primary)
+    except UrlError as error:
+        raise _unusable(error.what) from None
+    places = places_in(project, variables)
+    guarded = any(
+        ref.protected and not places.isdisjoint(ref.places)
+        for ref in targets.list_targets(project, ambient=ambient)
+    )
+    return Target(OWN, SecretValues(variables), guarded, "the env files", primary, url)
+
+
+def _unusable(fact: str) -> UsageError:
+    return UsageError(
+        "the values you had before cannot be switched back to",
+        facts=(fact,),
+        why="they are kept as comments (`# dbswitch:kept`) in the env files",
+        fix="name a target; `dbswitch targets` lists them",
+    )
+
+
+def _kept(project: Project) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, content in reader_profiles.read_files(project).items():
+        if name in DEV_FILES:
+            for key, value in Document.parse(content, name).kept_values:
+                found.setdefault(key, value)
+    return found

@@ -72,17 +72,43 @@ UNKNOWN = Holder(ProcessId(0, ""), "", "", 0.0)
 
 
 class Lease:
-    """The lock while it is held."""
+    """A request for the lock, and the lock once it is held; one at a time, since fcntl(2) locks belong to the process.
 
-    def __init__(self, request: LockRequest, fd: int, path: Path) -> None:
-        self._request = request
-        self._fd = fd
-        self._path = path
-        self.holder = request.record
+    Args:
+        requests: descriptor of the file of requests.
+        target: what the run is going to do, shown to other runs.
+        run: its id, shown to other runs.
+    """
+
+    def __init__(self, requests: int, target: str, run: str = "") -> None:
+        self._requests = requests
+        self.held: tuple[int, Path] | None = None  # the lock's descriptor and path
+        fcntl.lockf(requests, fcntl.LOCK_EX, 1)  # byte 0: records are written in the order of their times
+        try:
+            self.holder = _myself(target, run)
+            _write(requests, self.holder)
+            fcntl.lockf(requests, fcntl.LOCK_EX, 1, self.holder.asked)
+        finally:
+            fcntl.lockf(requests, fcntl.LOCK_UN, 1)
 
     def look_for_newer(self) -> None:
         """Raise OvertakenError if a newer request is waiting."""
-        self._request.give_way()
+        behind = self.holder.asked + 1
+        try:
+            fcntl.lockf(self._requests, fcntl.LOCK_SH | fcntl.LOCK_NB, 0, behind)
+        except OSError as error:
+            if error.errno not in {errno.EACCES, errno.EAGAIN}:  # POSIX allows both
+                raise
+        else:
+            fcntl.lockf(self._requests, fcntl.LOCK_UN, 0, behind)
+            return
+        newest = _read(self._requests)
+        raise OvertakenError(
+            "A newer request took over.",
+            facts=[(newest if newest.asked >= behind else UNKNOWN).text],
+            why="The newest request wins. This one has changed nothing.",
+            fix="`dbswitch status` shows the result.",
+        )
 
     def check(self) -> None:
         """Give way to a newer request; call this before anything has been changed.
@@ -90,46 +116,13 @@ class Lease:
         Raises OvertakenError or BusyError.
         """
         self.look_for_newer()
-        if not _is_still(self._fd, self._path):
+        if self.held is not None and not _is_still(*self.held):
             raise BusyError(
                 "The lock of this switch was deleted while it ran.",
-                facts=[f"{self._path} is not the file that was locked"],
+                facts=[f"{self.held[1]} is not the file that was locked"],
                 why="Another switch may be running. This one has changed nothing.",
                 fix="Do not delete .dbswitch while dbswitch runs; switch again.",
             )
-
-
-class LockRequest:
-    """This process's place in the order of requests; one at a time, since fcntl(2) locks belong to the process."""
-
-    def __init__(self, fd: int, target: str, run: str = "") -> None:
-        self._fd = fd
-        fcntl.lockf(fd, fcntl.LOCK_EX, 1)  # byte 0: records are written in the order of their times
-        try:
-            self.record = _myself(target, run)
-            _write(fd, self.record)
-            fcntl.lockf(fd, fcntl.LOCK_EX, 1, self.record.asked)
-        finally:
-            fcntl.lockf(fd, fcntl.LOCK_UN, 1)
-
-    def give_way(self) -> None:
-        """Raise OvertakenError if a newer request is waiting."""
-        behind = self.record.asked + 1
-        try:
-            fcntl.lockf(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB, 0, behind)
-        except OSError as error:
-            if error.errno not in {errno.EACCES, errno.EAGAIN}:  # POSIX allows both
-                raise
-        else:
-            fcntl.lockf(self._fd, fcntl.LOCK_UN, 0, behind)
-            return
-        newest = _read(self._fd)
-        raise OvertakenError(
-            "A newer request took over.",
-            facts=[(newest if newest.asked >= behind else UNKNOWN).text],
-            why="The newest request wins. This one has changed nothing.",
-            fix="`dbswitch status` shows the result.",
-        )
 
 
 @contextlib.contextmanager
@@ -143,20 +136,38 @@ def acquire(
 ) -> Iterator[Lease]:
     """Hold the project's lock for the block; waits for at most `deadline` seconds.
 
-    Args:
-        state_dir: `.dbswitch`; made where it is missing.
-        target: what the run is going to do, shown to other runs.
-        deadline: seconds to wait.
-        run: its id, shown to other runs.
-        on_wait: called with the holder when waiting begins, and again when the holder is another one.
-
-    Raises BusyError, OvertakenError or OSError.
+    `target` and `run`, its id, are shown to other runs. `on_wait` is called with the holder when waiting begins, and again when the holder is
+    another one. Raises BusyError, OvertakenError or OSError.
     """
     durable.ensure_state_dir(state_dir)
+    path = state_dir / FILE_NAME
     with _opened(state_dir / REQUESTS) as requests:
-        request = LockRequest(requests, target, run)
-        with _waited_for(state_dir / FILE_NAME, request, deadline, on_wait) as fd, _named(fd, request.record):
-            yield Lease(request, fd, state_dir / FILE_NAME)
+        lease, told = Lease(requests, target, run), UNKNOWN
+        end = time.monotonic() + deadline
+        while True:
+            with _opened(path) as fd:
+                if _lock(fd):
+                    if not _is_still(fd, path):
+                        continue
+                    lease.look_for_newer()
+                    lease.held = fd, path
+                    with _named(fd, lease.holder):
+                        yield lease
+                    return
+                holder = _read(fd)
+            lease.look_for_newer()
+            left = end - time.monotonic()
+            if left <= 0:
+                raise BusyError(
+                    "Another switch is running in this project.",
+                    facts=[f"waited {deadline:g} s for {(told if told.pid else holder).text}"],
+                    why="Two switches at once would leave env files and server on different databases. Nothing was changed.",
+                    fix="Run the command again when it has ended; `dbswitch status` shows it while it runs.",
+                )
+            if holder not in {told, UNKNOWN}:
+                told = holder
+                on_wait(holder)
+            time.sleep(min(_POLL, left))
 
 
 @contextlib.contextmanager
@@ -181,37 +192,6 @@ def peek(state_dir: Path) -> Holder | None:
             return None if _lock(fd, fcntl.LOCK_SH) else _read(fd)
     except OSError:
         return None
-
-
-@contextlib.contextmanager
-def _waited_for(
-    path: Path, request: LockRequest, deadline: float, on_wait: Callable[[Holder], None]
-) -> Iterator[int]:
-    """Hold the lock for the block."""
-    end = time.monotonic() + deadline
-    told: Holder | None = None
-    while True:
-        with _opened(path) as fd:
-            if _lock(fd):
-                if not _is_still(fd, path):
-                    continue
-                request.give_way()
-                yield fd
-                return
-            holder = _read(fd)
-        request.give_way()
-        left = end - time.monotonic()
-        if left <= 0:
-            raise BusyError(
-                "Another switch is running in this project.",
-                facts=[f"waited {deadline:g} s for {(told or holder).text}"],
-                why="Two switches at once would leave env files and server on different databases. Nothing was changed.",
-                fix="Run the command again when it has ended; `dbswitch status` shows it while it runs.",
-            )
-        if holder not in {told, UNKNOWN}:
-            told = holder
-            on_wait(holder)
-        time.sleep(min(_POLL, left))
 
 
 @contextlib.contextmanager

@@ -7,9 +7,8 @@ has none, Postgres is asked which database the session of each connection is on.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from dbswitch.database import catalogue
 from dbswitch.database.place import place_of
@@ -31,11 +30,6 @@ HTTPS = 443  # the serverless driver of Neon speaks to the database's host throu
 Address = tuple[str, int]
 
 
-class _Addresses(Struct, frozen=True):
-    old: frozenset[Address]  # of the old database only
-    shared: frozenset[Address]  # of the old and the new one
-
-
 def remaining(
     find: Callable[[], Iterable[Owned]],
     old: Iterable[DatabaseUrl],
@@ -45,11 +39,8 @@ def remaining(
 ) -> str | None:
     """Return why the server may still be connected to the old database, None where it provably is not.
 
-    Args:
-        find: returns the processes of the server.
-        old: the URLs that the app had.
-        new: the URLs that it has now.
-        grace: seconds that work which ends on the old database may take.
+    `find` returns the processes of the server; `old` and `new` are the URLs that the app had and has; `grace` the seconds
+    that work which ends on the old database may take.
     """
     kept = tuple(new)
     left = tuple(
@@ -57,17 +48,24 @@ def remaining(
     )
     if not left:
         return None
-    addresses = _addresses(left, kept)
-    if isinstance(addresses, str):
-        return addresses
+    old_addresses: set[Address] = set()
+    for url in left:
+        found = catalogue.addresses(url, ASK_TIMEOUT)
+        if found is None:
+            return f"the host of {url.place} cannot be looked up, so connections to it cannot be recognised"
+        old_addresses |= _reach(url, found)
+    new_addresses: set[Address] = set()
+    for url in kept:
+        new_addresses |= _reach(url, catalogue.addresses(url, ASK_TIMEOUT) or ())
     sockets = tuple(url for url in left if url.is_socket)
     until = time.monotonic() + grace
     asked_at = float("-inf")
     unsure: str | None = None
     while True:
         held = ports.established(find())
-        staying = [one for one in held if (one.host, one.port) in addresses.old]
-        shared = [one for one in held if (one.host, one.port) in addresses.shared]
+        to_old = [one for one in held if (one.host, one.port) in old_addresses]
+        shared = [one for one in to_old if (one.host, one.port) in new_addresses]
+        staying = [one for one in to_old if one not in shared]
         now = time.monotonic()
         if not staying and (shared or sockets) and (now - asked_at >= ASK or now >= until):
             asked_at = now
@@ -77,19 +75,6 @@ def remaining(
         if now >= until:
             return _describe(staying, left, grace) if staying else unsure
         time.sleep(LOOK)
-
-
-def _addresses(left: tuple[DatabaseUrl, ...], kept: tuple[DatabaseUrl, ...]) -> _Addresses | str:
-    old: set[Address] = set()
-    for url in left:
-        found = catalogue.addresses(url, ASK_TIMEOUT)
-        if found is None:
-            return f"the host of {url.place} cannot be looked up, so connections to it cannot be recognised"
-        old |= _reach(url, found)
-    new: set[Address] = set()
-    for url in kept:
-        new |= _reach(url, catalogue.addresses(url, ASK_TIMEOUT) or ())
-    return _Addresses(frozenset(old - new), frozenset(old & new))
 
 
 def _reach(url: DatabaseUrl, found: Iterable[str]) -> set[Address]:
@@ -103,9 +88,7 @@ def _ask_postgres(
     """Return why a connection to the shared address may be one to the old database; None where none is."""
     roles = {url.user for url in left}
     ports = {one.local_port: one for one in shared}
-    elsewhere: set[int] = (
-        set()
-    )  # ports whose session is on another database than the old one, or another role's
+    elsewhere: set[int] = set()  # ports whose session is another role's, or not on the old database
     suspects: dict[DatabaseUrl, int] = {}
     for url in left:
         found = catalogue.sessions(url, ASK_TIMEOUT)
@@ -137,10 +120,7 @@ def _ports(found: Iterable[ServerSession]) -> set[int]:
 
 def _describe(staying: list[Connection], left: tuple[DatabaseUrl, ...], grace: float | None) -> str:
     places = ", ".join(dict.fromkeys(url.place for url in left))
-    by_process: dict[str, int] = {}
-    for one in staying:
-        who = f"pid {one.pid} ({one.command})"
-        by_process[who] = by_process.get(who, 0) + 1
+    by_process = Counter(f"pid {one.pid} ({one.command})" for one in staying)
     each = "; ".join(f"{who} holds {_times(count, 'connection')}" for who, count in by_process.items())
     after = f" {grace:g} s after the switch" if grace is not None else ""
     return f"the app still uses the old database ({places}){after}: {each}"

@@ -22,7 +22,6 @@ from dbswitch.switch import (
     edits,
     history,
     lock_file,
-    own_values,
     project_state,
     recovery,
 )
@@ -76,7 +75,7 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
         if not request.dry_run and result.exit not in NOT_BEGUN:
             # A history that cannot be written must not turn a switch into a failure.
             with contextlib.suppress(OSError):
-                history.remember(project.private_dir, result, unnamed=own_values.NAME)
+                history.remember(project.private_dir, result, unnamed=edits.OWN)
             with contextlib.suppress(OSError):
                 history.append(project.state_dir, result, origin)
 
@@ -99,7 +98,7 @@ def _switch(session: Session) -> None:
             note.detail = confirmation.require(
                 plan, planning.goal.target, request.confirm, None if first is None else first.goal.target
             )
-        if ending.target != own_values.NAME:  # these stay the user's own
+        if ending.target != edits.OWN:  # these stay the user's own
             edits.remember(project, planning.goal.target)
         apply = Apply(session, planning.observed, edits=plan.edits, server_owed=server_owed)
         with apply.undone_on_failure():
@@ -129,8 +128,8 @@ def _named(project: Project, target: str) -> str:
     name = history.previous_target(project.private_dir, before)
     if name is not None:
         return targets.lookup(project, name).name
-    if before is not None and own_values.available(project):
-        return own_values.NAME
+    if before is not None and edits.keeps_own_values(project):
+        return edits.OWN
     raise UsageError(
         "there is no previous target",
         facts=("this project has not been switched yet",),
@@ -142,8 +141,8 @@ def _named(project: Project, target: str) -> str:
 
 def _resolve(project: Project, name: str, request: Request) -> Target:
     ambient = _ambient(request)
-    own = name == own_values.NAME
-    target = own_values.resolve(project, ambient) if own else edits.resolve(project, name, ambient)
+    own = name == edits.OWN
+    target = edits.own_values(project, ambient) if own else edits.resolve(project, name, ambient)
     return with_access(project, target, asked=request.read_only)
 
 
@@ -192,7 +191,7 @@ def _confirmed(session: Session) -> Planning | None:
     it. Raises ProtectedError.
     """
     project, request, name = session.project, session.request, session.ending.target
-    if name != own_values.NAME:
+    if name != edits.OWN:
         ref = targets.lookup(project, name)
         guarded = ref.protected or request.read_only is False
         if ref.runs_command and (request.confirm is not None or not guarded):

@@ -26,7 +26,7 @@ def main():
         sys.stdin.readline()
     if mode == "ask":
         with lock_file._opened(state / "requests") as requests:
-            lock_file.LockRequest(requests, target)
+            lock_file.Lease(requests, target)
             say("asked")
             sys.stdin.readline()
         return

@@ -21,7 +21,7 @@ import pytest
 from dbswitch.errors import BusyError, ExitCode, OvertakenError
 from dbswitch.server.processes import ProcessId
 from dbswitch.switch import lock_file
-from dbswitch.switch.lock_file import Holder, LockRequest
+from dbswitch.switch.lock_file import Holder, Lease
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parent.parent
@@ -391,9 +391,9 @@ def test_the_name_of_a_newer_request_is_unknown_if_the_disk_could_not_take_it(ch
     with lock_file.acquire(state, target="first", deadline=1):
         pass
     with (state / "requests").open("rb+") as stream:
-        request = LockRequest(stream.fileno(), "prod")
+        request = Lease(stream.fileno(), "prod")
         child("local", "ask").await_("asked")
         os.truncate(state / "requests", 0)
         with pytest.raises(OvertakenError) as caught:
-            request.give_way()
+            request.look_for_newer()
     assert caught.value.facts == ("another dbswitch",)
