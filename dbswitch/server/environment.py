@@ -51,11 +51,8 @@ def clean(
 ) -> CleanEnvironment:
     """Return what the next server starts with.
 
-    Args:
-        launch: the environment the old server was launched with, or ours where there was none.
-        env_file_keys: every key bound in any env file of the project.
-        target_keys: every variable of every target.
-        extra: set last, whatever was removed (for example `FORCE_COLOR`).
+    `launch` is the environment the old server was launched with, or ours; `env_file_keys` every key bound in any env file,
+    `target_keys` every variable of every target; `extra` is set last, whatever was removed.
     """
     from_next = touched_by_next(launch)
     from_npm = "npm_lifecycle_event" in launch

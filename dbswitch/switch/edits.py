@@ -17,15 +17,15 @@ from dbswitch.project import entered, reader_profiles, targets
 from dbswitch.project.protection import places_in
 from dbswitch.project.target_values import SecretValues
 from dbswitch.project.targets import Target
-from dbswitch.project.value_origin import ValueOrigin, exported, is_guarded, served_urls
+from dbswitch.project.value_origin import ValueOrigin, is_guarded, served_urls
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
     from dbswitch.project.entered import Entered
-    from dbswitch.project.value_origin import Exported, ServedUrl
+    from dbswitch.project.value_origin import ServedUrl
 
 OWN = "(edited by hand)"  # no target can have this name
 
@@ -72,14 +72,8 @@ def planned(
 ) -> EditPlan:
     """Return the new bytes of the env files for `target`; see `envfiles/placement.py` for what else it raises.
 
-    Args:
-        project: where to look.
-        target: what every reader will get.
-        files: the dev env files, name to content.
-        written: what earlier switches wrote.
-        ambient: the process environment for `url_from` and `from` of the other targets.
-
-    Raises EnvFileError: afterwards a reader would still be led to the database of another protected target.
+    `files` are the dev env files, name to content; `written` is what earlier switches wrote; `ambient` the process
+    environment for `url_from` and `from` of the other targets. Raises EnvFileError: afterwards a reader would still be led to the database of another protected target.
     """
     git_error = project.git_error
     origin = ValueOrigin(project, target, written, targets.list_targets(project, ambient=ambient), ambient)
@@ -129,14 +123,6 @@ def refuse_if_served(served: tuple[ServedUrl, ...], target: str) -> None:
         fix=f"remove {first.variable} from {first.source}, or rename it to {first.variable}_{first.owner.upper().replace('-', '_')}"
         f" so that it is set for {first.owner} only",
     )
-
-
-def exported_differently(
-    project: Project, target: Target, keys: Collection[str], ambient: Mapping[str, str]
-) -> tuple[Exported, ...]:
-    """Return the variables of targets, `keys`, that the caller's shell exports and `target` does not set so."""
-    wanted = {key: target.variables.get(key) for key in {*keys, *target.variables}}
-    return exported(wanted, ambient, targets.list_targets(project, ambient=ambient))
 
 
 def keeps_own_values(project: Project) -> bool:

@@ -76,23 +76,20 @@ class Outcome(StrEnum):
     BUG = "bug"
 
 
+_OUTCOMES = {
+    ExitCode.BUSY: Outcome.BUSY,
+    ExitCode.ROLLED_BACK: Outcome.ROLLED_BACK,
+    ExitCode.ROLLBACK_FAILED: Outcome.ROLLBACK_FAILED,
+    ExitCode.PROTECTED: Outcome.REFUSED,
+    ExitCode.INTERRUPTED: Outcome.INTERRUPTED,
+    ExitCode.TERMINATED: Outcome.INTERRUPTED,
+}
+
+
 def outcome_of(error: ReportedError) -> Outcome:
     """Return the outcome of an expected failure."""
-    if isinstance(error, OvertakenError):
-        return Outcome.OVERTAKEN
-    match error.exit_code:
-        case ExitCode.BUSY:
-            return Outcome.BUSY
-        case ExitCode.ROLLED_BACK:
-            return Outcome.ROLLED_BACK
-        case ExitCode.ROLLBACK_FAILED:
-            return Outcome.ROLLBACK_FAILED
-        case ExitCode.PROTECTED:
-            return Outcome.REFUSED
-        case ExitCode.INTERRUPTED | ExitCode.TERMINATED:
-            return Outcome.INTERRUPTED
-        case _:
-            return Outcome.FAILED
+    overtaken = isinstance(error, OvertakenError)
+    return Outcome.OVERTAKEN if overtaken else _OUTCOMES.get(error.exit_code, Outcome.FAILED)
 
 
 class Started(Struct, frozen=True):

@@ -7,7 +7,6 @@ state folder.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import getpass
 import os
 import time
@@ -18,9 +17,10 @@ from msgspec import Meta, Struct
 
 from dbswitch import durable
 from dbswitch.switch.events import Outcome, Phase, PhaseChanged, PhaseState
+from dbswitch.switch.lock_file import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dbswitch.switch.events import Event, Result
@@ -58,19 +58,13 @@ class Past(Struct, frozen=True, rename={"previous": "from", "target": "to"}):
 
 
 class Origin(Struct):
-    """Who asked for a run and from where, and what the run did that only its events tell.
+    """Who asked for a run and from where, and what the run did that only its events tell."""
 
-    Attributes:
-        user: the name of the operating system's user.
-        origin: `terminal`, `page` (the admin page), `hook` (git), or `program` for anything without a terminal.
-        away: seconds for which the server did not answer; None if it was not stopped.
-        lifted: the guards that were lifted: `protected`, `read-only`.
-    """
-
-    user: str | None = None
+    user: str | None = None  # the name of the operating system's user
+    # `terminal`, `page` (the admin page), `hook` (git), or `program` for anything without a terminal
     origin: str | None = None
-    away: float | None = None
-    lifted: tuple[str, ...] = ()
+    away: float | None = None  # seconds for which the server did not answer; None if it was not stopped
+    lifted: tuple[str, ...] = ()  # the guards that were lifted: `protected`, `read-only`
     _stopped_at: float | None = None
 
     @classmethod
@@ -109,7 +103,14 @@ def append(state_dir: Path, result: Result, origin: Origin | None = None) -> Non
         **{name: getattr(result, name) for name in _OF_RESULT},
         **{name: getattr(by, name) for name in _OF_ORIGIN},
     )
-    with _locked(path):  # a line added while another process shortens the file would be lost
+    end = time.monotonic() + _PATIENCE
+
+    def wait(_fd: int) -> None:
+        if time.monotonic() > end:
+            raise BlockingIOError
+        time.sleep(0.01)
+
+    with locked(path, wait):  # a line added while another process shortens the file would be lost
         append_line(path, msgspec.json.encode(past).decode())
         lines = durable.read_regular(path).splitlines(keepends=True)
         if len(lines) > KEPT + _SLACK:
@@ -157,23 +158,3 @@ def append_line(path: Path, line: str) -> None:
         os.write(fd, (b"\n" if cut else b"") + content + b"\n")
     finally:
         os.close(fd)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    end = time.monotonic() + _PATIENCE
-    while True:
-        fd = durable.open_private(path, os.O_RDWR | os.O_CREAT)
-        try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
-                continue
-            if os.path.samestat(os.fstat(fd), path.stat()):
-                yield
-                return
-        finally:
-            os.close(fd)

@@ -107,19 +107,16 @@ class Said(Struct, frozen=True):
 
 
 class IdentityQuestion(Struct, frozen=True):
-    """The app to ask, and what its answer is compared with.
-
-    Attributes:
-        expected: what psycopg saw on the target; None while that is not known, then any identity is `Answer.OTHER`.
-        target: the target for display: its name, database, host and port.
-        origin: the same for where the app was before the switch, with the identity it gave then.
-    """
+    """The app to ask, and what its answer is compared with."""
 
     base_url: str
     route: str
     token: str
-    expected: Identity | None
-    target: str = ""
+    expected: (
+        Identity | None
+    )  # what psycopg saw on the target; None while that is not known, then any identity is `Answer.OTHER`
+    target: str = ""  # the target for display: its name, database, host and port
+    # the same for where the app was before the switch, with the identity it gave then
     origin: tuple[str, Identity] | None = None
 
 

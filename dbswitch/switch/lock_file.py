@@ -34,21 +34,15 @@ _RECORD_SIZE = 1024
 
 
 class Holder(Struct, frozen=True):
-    """A request, as other runs see it.
+    """A request, as other runs see it."""
 
-    Attributes:
-        process: in the pid namespace of `host`.
-        target: what follows `dbswitch` in words: a target's name, else the command (`stop`, `restart`, `repair` ...).
-        since: seconds since the epoch.
-        asked: nanoseconds since boot; orders the requests.
-        run: its id; the admin route reads `process`, `host`, `target`, `since` and this from the file.
-    """
-
-    process: ProcessId
+    process: ProcessId  # in the pid namespace of `host`
     host: str
+    # what follows `dbswitch` in words: a target's name, else the command (`stop`, `restart`, `repair` ...)
     target: str
-    since: float
-    asked: int = 0
+    since: float  # seconds since the epoch
+    asked: int = 0  # nanoseconds since boot; orders the requests
+    # its id; the admin route reads `process`, `host`, `target`, `since` and this from the file
     run: str = ""
 
     @property
@@ -72,13 +66,7 @@ UNKNOWN = Holder(ProcessId(0, ""), "", "", 0.0)
 
 
 class Lease:
-    """A request for the lock, and the lock once it is held; one at a time, since fcntl(2) locks belong to the process.
-
-    Args:
-        requests: descriptor of the file of requests.
-        target: what the run is going to do, shown to other runs.
-        run: its id, shown to other runs.
-    """
+    """A request for the lock, and the lock once it is held; one at a time, since fcntl(2) locks belong to the process."""
 
     def __init__(self, requests: int, target: str, run: str = "") -> None:
         self._requests = requests
@@ -144,19 +132,11 @@ def acquire(
     with _opened(state_dir / REQUESTS) as requests:
         lease, told = Lease(requests, target, run), UNKNOWN
         end = time.monotonic() + deadline
-        while True:
-            with _opened(path) as fd:
-                if _lock(fd):
-                    if not _is_still(fd, path):
-                        continue
-                    lease.look_for_newer()
-                    lease.held = fd, path
-                    with _named(fd, lease.holder):
-                        yield lease
-                    return
-                holder = _read(fd)
+
+        def wait(fd: int) -> None:
+            nonlocal told
+            holder, left = _read(fd), end - time.monotonic()
             lease.look_for_newer()
-            left = end - time.monotonic()
             if left <= 0:
                 raise BusyError(
                     "Another switch is running in this project.",
@@ -168,6 +148,27 @@ def acquire(
                 told = holder
                 on_wait(holder)
             time.sleep(min(_POLL, left))
+
+        with locked(path, wait) as fd:
+            lease.look_for_newer()
+            lease.held = fd, path
+            with _named(fd, lease.holder):
+                yield lease
+
+
+@contextlib.contextmanager
+def locked(path: Path, on_busy: Callable[[int], None]) -> Iterator[int]:
+    """Hold an flock(2) on the file of that name for the block; `on_busy` waits before each further attempt, or raises.
+
+    Both get the descriptor. Raises OSError.
+    """
+    while True:
+        with _opened(path) as fd:
+            if not _lock(fd):
+                on_busy(fd)
+            elif _is_still(fd, path):
+                yield fd
+                return
 
 
 @contextlib.contextmanager

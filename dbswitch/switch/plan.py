@@ -33,50 +33,35 @@ class Mode(StrEnum):
 
 
 class Situation(Struct, frozen=True):
-    """The facts a plan is made from, all observed under the lock.
-
-    Attributes:
-        previous: the target that is active now; None when it is none of the known ones.
-        stopped_by_switch: a killed switch had stopped a server and not started it again.
-        stale: the server started before the env files got their current values.
-        configured: `[switch] mode` of the configuration; None is automatic.
-        overridden: why the running app does not follow the env files (its environment holds other values); empty if it does.
-        leaving_protected: the app is on the database of a protected target, and the switch leads elsewhere, or to
-            read-only sessions.
-    """
+    """The facts a plan is made from, all observed under the lock."""
 
     target: str
     database: str
     protected: bool
-    previous: str | None
+    previous: str | None  # the target that is active now; None when it is none of the known ones
     edits: EditPlan
     server: ServerState
-    stopped_by_switch: bool
-    stale: bool
+    stopped_by_switch: bool  # a killed switch had stopped a server and not started it again
+    stale: bool  # the server started before the env files got their current values
     hot_client: bool
     identity_route: bool
-    configured: Mode | None
+    configured: Mode | None  # `[switch] mode` of the configuration; None is automatic
+    # the app is on the database of a protected target, and the switch leads elsewhere, or to read-only sessions
     leaving_protected: bool = False
+    # why the running app does not follow the env files (its environment holds other values); empty if it does
     overridden: str = ""
 
 
 class Plan(Struct, frozen=True):
-    """What a switch will do.
-
-    Attributes:
-        unchanged: no env file needs a new value.
-        confirm: its database name where it has to be confirmed first, or None.
-        verify: the app will be asked afterwards.
-        server: one line that says what happens to the dev server.
-    """
+    """What a switch will do."""
 
     target: str
     previous: str | None
     mode: Mode
-    unchanged: bool
-    confirm: str | None
-    verify: bool
-    server: str
+    unchanged: bool  # no env file needs a new value
+    confirm: str | None  # its database name where it has to be confirmed first, or None
+    verify: bool  # the app will be asked afterwards
+    server: str  # one line that says what happens to the dev server
     edits: EditPlan
     notices: tuple[Notice, ...]
 

@@ -36,22 +36,15 @@ if TYPE_CHECKING:
 
 
 class Observed(Struct, frozen=True):
-    """The observed state of the project and its server.
-
-    Attributes:
-        files: the dev env files, name to content.
-        env_file_keys: every variable bound in one of them.
-        target_keys: every variable any target may set, or a switch wrote.
-        entered: what earlier switches wrote.
-    """
+    """The observed state of the project and its server."""
 
     project: Project
     spec: ServerSpec
     server: Observation
-    files: Mapping[str, bytes]
-    env_file_keys: frozenset[str]
-    target_keys: frozenset[str]
-    entered: Entered
+    files: Mapping[str, bytes]  # the dev env files, name to content
+    env_file_keys: frozenset[str]  # every variable bound in one of them
+    target_keys: frozenset[str]  # every variable any target may set, or a switch wrote
+    entered: Entered  # what earlier switches wrote
     previous: str | None
     hot_client: bool
     route: str | None

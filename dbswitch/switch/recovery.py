@@ -31,17 +31,12 @@ POOL_RECORD = "pool.json"  # of `dbswitch.pools`, which only a run with `--pool`
 
 
 class SwitchRecord(Struct, frozen=True):
-    """A switch that has begun and not ended; holds no value of an env file.
-
-    Attributes:
-        previous: the target that was active; None when it was none of the known ones.
-        server_down: a running server was going to be stopped; it may have been started again.
-    """
+    """A switch that has begun and not ended; holds no value of an env file."""
 
     id: str
     target: str
-    previous: str | None
-    server_down: bool = False
+    previous: str | None  # the target that was active; None when it was none of the known ones
+    server_down: bool = False  # a running server was going to be stopped; it may have been started again
 
 
 def write_record(private_dir: Path, record: SwitchRecord) -> None:

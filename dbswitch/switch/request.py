@@ -24,28 +24,22 @@ class Question(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of a command that changes something.
+    """One call of a command that changes something."""
 
-    Attributes:
-        target: the name as typed (aliases are resolved by the project); empty for `dev`, `stop` and `restart`.
-        mode: `--restart`, `--hot`, `--no-restart`, or None for the project's setting.
-        confirm: `--confirm`, the name of a protected target or of its database.
-        timeout: seconds to wait for the database; None is the configured deadline.
-        ask: asks the user and returns the answer; None without a terminal.
-        take_port: end a foreign process on the port the server needs (the caller has asked the user).
-        read_only: `--read-only` (True), `--write` (False), or None for what dbswitch.toml says.
-        ambient: the caller's process environment, also for a server that has no living one's to start from.
-        extra: what the next server gets besides the cleaned environment.
-    """
-
+    # the name as typed (aliases are resolved by the project); empty for `dev`, `stop` and `restart`
     target: str = ""
     run_id: str = field(default_factory=new_id)
-    mode: Mode | None = None
-    confirm: str | None = None
-    timeout: float | None = None
+    mode: Mode | None = None  # `--restart`, `--hot`, `--no-restart`, or None for the project's setting
+    confirm: str | None = None  # `--confirm`, the name of a protected target or of its database
+    timeout: float | None = None  # seconds to wait for the database; None is the configured deadline
     dry_run: bool = False
+    # asks the user and returns the answer; None without a terminal
     ask: Callable[[Question], str] | None = None
+    # end a foreign process on the port the server needs (the caller has asked the user)
     take_port: bool = False
+    # `--read-only` (True), `--write` (False), or None for what dbswitch.toml says
     read_only: bool | None = None
+    # the caller's process environment, also for a server that has no living one's to start from
     ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # what the next server gets besides the cleaned environment
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)

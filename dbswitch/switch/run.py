@@ -16,6 +16,7 @@ from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project import marker, reader_profiles, targets
 from dbswitch.project.active import active
 from dbswitch.project.targets import with_access
+from dbswitch.project.value_origin import exported
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import (
     confirmation,
@@ -164,7 +165,8 @@ def _plan(session: Session, *, server_owed: bool) -> Planning:
             project, target, files=observed.files, written=observed.entered, ambient=ambient
         )
         situation = project_state.situation(observed, target, edit_plan, stopped_by_switch=server_owed)
-        shell = edits.exported_differently(project, target, observed.target_keys, ambient)
+        wanted = {key: target.variables.get(key) for key in {*observed.target_keys, *target.variables}}
+        shell = exported(wanted, ambient, targets.list_targets(project, ambient=ambient))
         plan = decide(situation, request.mode, [one.text for one in shell])
         ending.mode = plan.mode.value
         note.detail = plan.server

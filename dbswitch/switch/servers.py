@@ -98,10 +98,10 @@ def _restart(session: Session) -> None:
             _wait_for_database(session, observed, briefly=True)
 
         with apply.undone_on_failure():
-            apply.stop_server(just_seen=True)
+            apply.stop_server()
             up = apply.start_server(meanwhile=meanwhile)
             apply.ask_for_first_page(up.port)
-        if apply.tell_first_page() or up.failing:  # the database may be the cause; the full probe finds out
+        if apply.tell_first_page():  # the database may be the cause; the full probe finds out
             _wait_for_database(session, observed)
 
 

@@ -29,29 +29,25 @@ if TYPE_CHECKING:
 
 
 class Status(Struct, frozen=True):
-    """What `dbswitch status` shows.
+    """What `dbswitch status` shows."""
 
-    Attributes:
-        active: the target according to the env files and the running server's own environment; the shell this was called
-            from counts for its own row only.
-        here: the readers that get something else when they are started from this shell.
-        exported: the variables that this shell exports with another value than the env files.
-        script_exports: the targets' variables that the dev script exports to the running app, which then cannot follow
-            a change of the env files.
-        unfinished: what a killed run left and which command finishes it; None if it left nothing.
-    """
-
+    # the target according to the env files and the running server's own environment; the shell this was called from
+    # counts for its own row only
     active: Active
+    # the readers that get something else when they are started from this shell
     here: tuple[ReaderState, ...]
+    # the variables that this shell exports with another value than the env files
     exported: tuple[Exported, ...]
     targets: tuple[TargetRef, ...]
     server: Observation
     port: int
     hot_client: bool
     identity_route: bool
+    # the targets' variables that the dev script exports to the running app, which then cannot follow a change of
+    # the env files
     script_exports: tuple[str, ...]
     holder: Holder | None
-    unfinished: str | None
+    unfinished: str | None  # what a killed run left and which command finishes it; None if it left nothing
     notices: tuple[str, ...]
 
 

@@ -7,8 +7,6 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from dbswitch.envfiles import effective_values, transaction
 from dbswitch.errors import ConfigError, DbswitchError, EnvFileError, ServerError
 from dbswitch.project import reader_profiles
@@ -38,23 +36,8 @@ if TYPE_CHECKING:
     from dbswitch.switch.session import Session
 
 
-class Up(Struct, frozen=True):
-    """A server that answers. `failing`: the requested page does not work."""
-
-    url: str
-    port: int
-    failing: bool
-
-
 class Apply:
-    """The steps of one run.
-
-    Args:
-        session: the run.
-        observed: the project and its server as they were before the run touched them.
-        edits: the new env files, where the run changes them.
-        server_owed: a killed run stopped a server and did not start it again.
-    """
+    """The steps of one run. `observed` is as it was before them; `server_owed`: a killed run left its server stopped."""
 
     def __init__(
         self,
@@ -81,6 +64,7 @@ class Apply:
         self._had_server = running or server_owed
         self._port = stopping.start_port(observed.spec, observed.server.port)
         self._first_page: PageRequest | None = None
+        self._page_fails = False
 
     @contextmanager
     def undone_on_failure(self) -> Iterator[None]:
@@ -129,14 +113,14 @@ class Apply:
         if not as_it_is:
             raise rollback.rolled_back(cause, self.undo.done) from cause
 
-    def stop_server(self, *, just_seen: bool = False) -> None:
+    def stop_server(self) -> None:
         """Stop the server and everything that belongs to it, free its ports, remove Next's lock.
 
-        `just_seen`: no time has passed since the run looked at the server. Raises ServerError or ConfigError.
+        Raises ServerError or ConfigError.
         """
         reporter, take_port = self.reporter, self._session.request.take_port
         with reporter.phase(Phase.STOP) as note:
-            seen = self.observed.server if just_seen else observation.observe(self._spec, ask=False)
+            seen = observation.observe(self._spec, ask=False)
             require_startable(self._spec, seen, self._environment(), take_port=take_port)
             if self._had_server:
                 self._announce(server_down=True)
@@ -206,7 +190,7 @@ class Apply:
 
     def start_server(
         self, *, meanwhile: Callable[[], None] = lambda: None, on_look: Callable[[], None] = lambda: None
-    ) -> Up:
+    ) -> Running:
         """Start the server and wait for its HTTP answer.
 
         `meanwhile` runs while it boots; `on_look` is called repeatedly while waiting for its answer, and an exception
@@ -231,7 +215,7 @@ class Apply:
             )
         if answer.failing:
             self._tell_failing(f"{running.url}{self._spec.first_page}", answer.status)
-        return Up(running.url, running.port, answer.failing)
+        return running
 
     def ask_for_first_page(self, port: int) -> None:
         """Have the first page compiled; in a switch only after the app was asked, since its answer would wait for the page."""
@@ -239,14 +223,14 @@ class Apply:
             self._first_page = PageRequest(self._spec, port)
 
     def tell_first_page(self) -> bool:
-        """Report a first page that is known to fail by now; return whether it does."""
+        """Report a first page that is known to fail by now; return whether a page was found to fail."""
         page = self._first_page
-        if page is None or page.failure is None:
-            return False
-        self._tell_failing(page.url, page.failure)
-        return True
+        if page is not None and page.failure is not None:
+            self._tell_failing(page.url, page.failure)
+        return self._page_fails
 
     def _tell_failing(self, url: str, status: int) -> None:
+        self._page_fails = True
         self.reporter.notice("page-fails", f"the server is up, but {url} answers {status}", "warning")
 
     def _wait(
