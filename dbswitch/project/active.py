@@ -189,40 +189,18 @@ class _Comparison:
         if chosen is None or chosen.value is None:
             return ReaderState(profile.reader, keys[0], None, None, None)
         key, value = chosen.key, chosen.value
-        here = ReaderState(
-            profile.reader,
-            key,
-            None,
-            _masked(value, key),
-            chosen.source,
-            place=place_in(value),
-            read_only=asks_read_only(value),
-        )
+        here = ReaderState(profile.reader, key, None, _masked(value, key), chosen.source)
+        here = replace(here, place=place_in(value), read_only=asks_read_only(value))
         # What a command printed is known from the switch that wrote it.
         names = [one for one in self._written.targets_of(key, value) if one in self.unresolved]
-        targets = self._setting(key, value)
+        targets = [one for one in self._targets if same_url(value, one.variables.get(key, ""))]
         if not targets and not names:
             targets, names = self._leading_to(key, value), self._remembered(key, value)
-        states = [
-            *(
-                replace(
-                    here,
-                    target=one.name,
-                    differing=self._differing(profile, one, key, found),
-                    foreign=self._foreign(one, found),
-                )
-                for one in targets
-            ),
-            *(replace(here, target=name, differing=self._changed(name, found)) for name in names),
-        ]
+        states = [replace(here, target=name, differing=self._changed(name, found)) for name in names]
+        for one in targets:
+            differing, foreign = self._differing(profile, one, key, found), self._foreign(one, found)
+            states.append(replace(here, target=one.name, differing=differing, foreign=foreign))
         return min(states, key=lambda one: (one.target != preferred, not one.whole), default=here)
-
-    def _setting(self, key: str, value: str) -> list[Target]:
-        return [
-            target
-            for target in self._targets
-            if key in target.variables and same_url(value, target.variables[key])
-        ]
 
     def _leading_to(self, key: str, value: str) -> list[Target]:
         """Return the targets that do not set `key`, and to whose database it leads: `DIRECT_URL` beside `DATABASE_URL`."""
@@ -234,42 +212,36 @@ class _Comparison:
     def _remembered(self, key: str, value: str) -> list[str]:
         """Return the targets that were not resolved, were entered without `key`, and to whose database it leads."""
         place = place_in(value)
-        return [
-            one
-            for one in sorted(self.unresolved)
-            if place is not None
-            and self._written.leads_to(one, place)
-            and key not in self._written.targets[one].last
+        led = [
+            one for one in sorted(self.unresolved) if place is not None and self._written.leads_to(one, place)
         ]
+        return [one for one in led if key not in self._written.targets[one].last]
 
     def _differing(
         self, profile: ReaderProfile, target: Target, key: str, found: Mapping[str, Effective]
     ) -> tuple[str, ...]:
         # A reader that gets a companion from none of its files has no wrong one; the app needs all of them.
         whole = profile.reader in {Reader.NEXT_DEV, Reader.NEXT_START}
-        return tuple(
+        wrong = (
             name
             for name, wanted in target.variables.items()
-            if name != key
-            and (whole or name in found)
-            and not (name in found and same_url(found[name].value or "", wanted))
-            and (wanted or name in found)
+            if (not same_url(found[name].value or "", wanted) if name in found else whole and wanted)
         )
+        return tuple(name for name in wrong if name != key)
 
     def _foreign(self, target: Target, found: Mapping[str, Effective]) -> tuple[tuple[str, str], ...]:
         origin = self._origin(target)
+        values = {key: got.value or "" for key, got in found.items() if key not in target.variables}
         owners = {
-            key: self._setter(key, got.value or "", target.name)
-            or origin.protected_owner(key, got.value or "")
-            for key, got in found.items()
-            if key not in target.variables and not origin.is_definition(key)
+            key: self._setter(key, value, target.name) or origin.protected_owner(key, value)
+            for key, value in values.items()
+            if not origin.is_definition(key)
         }
         return tuple((key, owner) for key, owner in owners.items() if owner is not None)
 
     def _setter(self, key: str, value: str, active_target: str) -> str | None:
         for target in self._targets:
-            own = target.variables.get(key)
-            if own and target.name != active_target and same_url(value, own):
+            if target.name != active_target and same_url(value, target.variables.get(key, "")):
                 return target.name
         written = self._written.targets_of(key, value)
         return None if active_target in written else next(iter(written), None)

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import os
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,16 +177,11 @@ def _uses_default(root: Path, config: configuration.Config, named: str) -> bool:
     """
     bound = {key for target in config.targets.values() for key in target.variables}
     for path in (*(root / name for name in DEV_FILES), *root.glob("env/*.env")):
-        try:
+        with contextlib.suppress(OSError):  # the code that edits the file reports why it cannot be read
             bound.update(_BOUND.findall(read_regular_text(path, errors="replace")))
-        except OSError:  # the code that edits the file reports why it cannot be read
-            continue
-    pairs = [names.split_url_key(key, (DEFAULT_VARIABLE, named)) for key in bound]
-    defaults, others = (
-        sum(pair is not None and pair[0] == variable for pair in pairs)
-        for variable in (DEFAULT_VARIABLE, named)
-    )
-    return DEFAULT_VARIABLE in bound or defaults >= max(1, others)
+    pairs = (names.split_url_key(key, (DEFAULT_VARIABLE, named)) for key in bound)
+    uses = Counter(pair[0] for pair in pairs if pair is not None)
+    return DEFAULT_VARIABLE in bound or uses[DEFAULT_VARIABLE] >= max(1, uses[named])
 
 
 def _is_next_app(folder: Path) -> bool:

@@ -71,11 +71,10 @@ class Entered(Struct, frozen=True, forbid_unknown_fields=True):
     def adding(self, target: str, values: Mapping[str, str], places: Iterable[Place]) -> Entered:
         """Return this with the values that a switch to `target` writes; itself if it has all of them."""
         before = self.targets.get(target, EnteredTarget())
-        found = dict(before.values)
+        found, led = dict(before.values), before.places
         for variable, value in values.items():
             digest = self._digest(variable, comparable(value))
             found[variable] = _newest(found.get(variable, ()), digest)
-        led = before.places
         for place in sorted(places, key=lambda one: one.text):
             led = _newest(led, self._digest("", place.text))
         after = EnteredTarget(found, led, tuple(sorted(values)))
@@ -99,10 +98,8 @@ def load(folder: Path) -> Entered:
 
 def comparable(value: str) -> str:
     """Return the form in which two spellings of one URL are equal; any other value as it is."""
-    if "://" not in value:
-        return value
     try:
-        return DatabaseUrl.parse(value).canonical_form()
+        return DatabaseUrl.parse(value).canonical_form() if "://" in value else value
     except UrlError:
         return value
 

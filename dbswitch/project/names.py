@@ -68,14 +68,10 @@ def shown_names(spelled: tuple[str, ...]) -> dict[str, str]:
     project keeps two databases apart, so each keeps its own name; `dev` becomes `development`, since `dbswitch dev`
     starts the server.
     """
-    shown: dict[str, str] = {}
-    for name in spelled:
-        siblings = [other for other in spelled if other in family(name)]
-        if len(siblings) == 1:
-            shown[name] = canonical(name)
-        else:
-            shown[name] = "development" if name == "dev" else name
-    return shown
+    apart = {name for name in spelled if sum(other in family(name) for other in spelled) > 1}
+    return {
+        name: {"dev": "development"}.get(name, name) if name in apart else canonical(name) for name in spelled
+    }
 
 
 def is_way_of(variable: str, base: str) -> bool:

@@ -28,13 +28,9 @@ class PackageManager(StrEnum):
 
 
 LOCK_FILES = (
-    ("pnpm-lock.yaml", PackageManager.PNPM),
-    ("yarn.lock", PackageManager.YARN),
-    ("bun.lock", PackageManager.BUN),
-    ("bun.lockb", PackageManager.BUN),
-    ("package-lock.json", PackageManager.NPM),
-    ("npm-shrinkwrap.json", PackageManager.NPM),
-)
+    ("pnpm-lock.yaml", PackageManager.PNPM), ("yarn.lock", PackageManager.YARN), ("bun.lock", PackageManager.BUN),
+    ("bun.lockb", PackageManager.BUN), ("package-lock.json", PackageManager.NPM), ("npm-shrinkwrap.json", PackageManager.NPM),
+)  # fmt: skip
 
 
 class Manifest(Struct, frozen=True):
@@ -100,16 +96,12 @@ def read_packages(root: Path, manifest: Manifest) -> Packages:
 
 def boundary(start: Path) -> tuple[Path, ...]:
     """Return `start` and the folders above it, up to the first that is a git work tree, the home folder or the root."""
-    try:
-        home: Path | None = Path.home()
-    except RuntimeError:  # no home folder is known for this user
-        home = None
-    folders: list[Path] = []
-    for folder in (start, *start.parents):
-        folders.append(folder)
-        if (folder / ".git").exists() or folder == home:
-            break
-    return tuple(folders)
+    home: Path | None = None
+    with contextlib.suppress(RuntimeError):  # no home folder is known for this user
+        home = Path.home()
+    folders = (start, *start.parents)
+    tops = (at for at, folder in enumerate(folders, 1) if (folder / ".git").exists() or folder == home)
+    return folders[: next(tops, None)]
 
 
 def installed_folder(root: Path, package: str) -> Path | None:
@@ -147,32 +139,19 @@ def _manager(root: Path, manifest: Manifest) -> tuple[PackageManager, str]:
 
 def _manifest(path: Path, value: Mapping[str, object]) -> Manifest:
     kinds = ("optionalDependencies", "peerDependencies", "devDependencies", "dependencies")
-    prisma = value.get("prisma")
-    schema = prisma.get("schema") if isinstance(prisma, dict) else None
+    engines = value.get("devEngines")
+    engine = _texts(engines.get("packageManager") if isinstance(engines, dict) else None).get("name", "")
+    manager = _texts(value).get("packageManager", engine).split("@", 1)[0]
     return Manifest(
         path=path,
         scripts=_texts(value.get("scripts")),
-        dependencies={
-            package: wanted for kind in kinds for package, wanted in _texts(value.get(kind)).items()
-        },
-        manager=_manager_field(value),
-        prisma_schema=schema if isinstance(schema, str) else None,
+        dependencies={name: wanted for kind in kinds for name, wanted in _texts(value.get(kind)).items()},
+        manager=PackageManager(manager) if manager in tuple(PackageManager) else None,
+        prisma_schema=_texts(value.get("prisma")).get("schema"),
     )
 
 
-def _manager_field(value: Mapping[str, object]) -> PackageManager | None:
-    named: object = value.get("packageManager")
-    if not isinstance(named, str):
-        engines = value.get("devEngines")
-        manager = engines.get("packageManager") if isinstance(engines, dict) else None
-        named = manager.get("name") if isinstance(manager, dict) else None
-    if not isinstance(named, str):
-        return None
-    program = named.split("@", 1)[0]
-    return PackageManager(program) if program in tuple(PackageManager) else None
-
-
 def _texts(value: object) -> dict[str, str]:
-    if not isinstance(value, dict):
-        return {}
-    return {str(key): text for key, text in value.items() if isinstance(text, str)}
+    """Return the texts of a JSON object; nothing for any other value."""
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {str(key): text for key, text in pairs if isinstance(text, str)}

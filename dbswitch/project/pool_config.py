@@ -35,9 +35,9 @@ class Pool(Struct, frozen=True):
 
 
 class _Table(Struct, frozen=True, forbid_unknown_fields=True):
-    admin: str | None = None
-    database: str | None = None
-    config: str | None = None
+    admin: str = ""
+    database: str = ""
+    config: str = ""
     password_env: VariableName | None = None
     password_command: tuple[str, ...] = ()
     pause_timeout: _Pause = 5.0
@@ -80,9 +80,6 @@ def _pooler(project: Project, where: str, raw: dict[str, object], ambient: Mappi
     for key in ("admin", "database", "config"):
         if not getattr(table, key):
             raise config_error(f": {where} has no `{key}`", fix="see docs/how-to/fleet.md")
-    assert table.admin is not None
-    assert table.database is not None
-    assert table.config is not None
     try:
         admin = DatabaseUrl.parse(table.admin, name=f"{where}.admin")
     except UrlError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.effective_values import read_env_files
@@ -41,14 +42,10 @@ def read_files(project: Project) -> dict[str, bytes]:
 
     Raises EnvFileError: a file of Next.js dev or the Prisma CLI cannot be read.
     """
-    found: dict[str, bytes] = {}
-    for profile in all_profiles(project):
-        for name in profile.files:
-            if name in found:
-                continue
-            try:
-                found |= read_env_files(project.root, (name,))
-            except EnvFileError:
-                if profile.reader is not Reader.NEXT_START:
-                    raise
+    found = read_env_files(project.root, [name for one in profiles(project) for name in one.files])
+    for name in START_FILES if project.next is not None else ():
+        if name in found:
+            continue
+        with contextlib.suppress(EnvFileError):
+            found |= read_env_files(project.root, (name,))
     return found

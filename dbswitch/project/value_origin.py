@@ -76,17 +76,12 @@ class ValueOrigin:
 
     def lasting(self, key: str, value: str) -> bool:
         """Return whether a target sets the variable to this value, as far as it can be known without running a command."""
-        own = self._target.variables.get(key)
-        return any(
-            same_url(value, one) for one in (*self._values.get(key, ()), *(() if own is None else (own,)))
-        )
+        own = {self._target.variables[key]} if key in self._target.variables else set()
+        return any(same_url(value, one) for one in own | self._values.get(key, set()))
 
     def misleads(self, key: str, value: str) -> bool:
         """Return whether a reader that takes its URL from the variable would not be on the target's database."""
-        place = place_in(value)
-        if key not in self._deciding or place is None:
-            return False
-        return not self.belongs(key, value)
+        return key in self._deciding and place_in(value) is not None and not self.belongs(key, value)
 
     def belongs(self, key: str, value: str) -> bool:
         """Return whether the variable leads to the target's database, perhaps through another port of its host."""
@@ -135,11 +130,9 @@ def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str
     urls = (*project.url_variables, *USUAL_URLS)
     found = {key for key in bound if has_suffix(key, suffixes) or split_url_key(key, urls)}
     for ref in refs:
-        found |= set(ref.suffixed)
-        if ref.settings is not None:
-            sources = ref.settings.variables.values()
-            found |= {one.source for one in sources if isinstance(one, FromVariable)}
-            found |= {ref.settings.url_from} if ref.settings.url_from else set()
+        sources = ref.settings.variables.values() if ref.settings is not None else ()
+        found |= {*ref.suffixed, *(one.source for one in sources if isinstance(one, FromVariable))}
+        found |= {ref.settings.url_from} if ref.settings is not None and ref.settings.url_from else set()
     return frozenset(found)
 
 
@@ -165,24 +158,18 @@ def served_urls(
 
     Values that `next start` takes from the production files, which no switch changes, are left out.
     """
-    found: dict[tuple[str, str, str], list[Reader]] = {}
+    found: dict[tuple[str, str, str], dict[Reader, None]] = {}
     for profile in profiles:
         for got in all_effective(profile, files, {}):
-            if not got.value or got.source is None:
-                continue
-            if profile.reader is Reader.NEXT_START and got.source not in DEV_FILES:
-                continue
-            name = owner(got.key, got.value)
-            if name is not None:
-                found.setdefault((got.key, name, got.source), []).append(profile.reader)
+            beyond_reach = profile.reader is Reader.NEXT_START and got.source not in DEV_FILES
+            name = owner(got.key, got.value) if got.value and not beyond_reach else None
+            if name is not None and got.source is not None:
+                found.setdefault((got.key, name, got.source), {})[profile.reader] = None
     return tuple(
-        ServedUrl(key, name, source, _line(files[source], key), tuple(dict.fromkeys(readers)))
+        ServedUrl(key, name, source, lines[key], tuple(readers))
         for (key, name, source), readers in sorted(found.items())
+        for lines in [{one.key: one.line for one in Document.parse(files[source]).bindings}]
     )
-
-
-def _line(data: bytes, key: str) -> int:
-    return [one.line for one in Document.parse(data).bindings if one.key == key][-1]
 
 
 class Exported(Struct, frozen=True):
