@@ -54,7 +54,6 @@ class Observation(Struct, frozen=True):
     foreign: tuple[Listener, ...]
     listening: Mapping[int, frozenset[int]]
     top: ProcessId | None
-    reply: Reply
     # Evidence of a server whose processes cannot be seen. If the only evidence is its port, it may belong to another
     # project, and the state is not HIDDEN.
     hidden: tuple[str, ...] = ()
@@ -172,7 +171,6 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
         foreign=foreign,
         listening=listening,
         top=_top(owned, record),
-        reply=reply,
         hidden=tuple(text for text in (answers, held) if text is not None),
     )
 

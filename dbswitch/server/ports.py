@@ -69,7 +69,9 @@ def listeners(ports: Iterable[int], likely: Collection[int] = ()) -> dict[int, t
 
     Where the `likely` pids explain every socket, no other process is looked at (10 ms, not 80).
     """
-    users = _listening_users() if LINUX else {}
+    users: dict[int, list[int]] = {}
+    for port, user, _ in _listening_sockets() if LINUX else ():
+        users.setdefault(port, []).append(user)
     holders = listening_of(likely)
     found: dict[int, tuple[Listener, ...]] = {}
     others: dict[int, frozenset[int]] | None = None
@@ -80,8 +82,8 @@ def listeners(ports: Iterable[int], likely: Collection[int] = ()) -> dict[int, t
                 others = listening_of(pid for pid in all_pids() if pid not in likely)
             pids |= others.get(port, frozenset())
             if not pids:
-                user = next(map(_user, users.get(port, ())), "")
-                found[port] = (Listener(port, None, "", user, None),)
+                hidden = next(map(_user, users.get(port, ())), "")
+                found[port] = (Listener(port, None, "", hidden, None),)
                 continue
         found[port] = tuple(one for pid in sorted(pids) if (one := _listener(port, pid)) is not None)
     return found
@@ -194,13 +196,6 @@ def _listening_sockets() -> list[tuple[int, int, int]]:
                 if row[3] == _LISTEN
             ]
     return found
-
-
-def _listening_users() -> dict[int, list[int]]:
-    users: dict[int, list[int]] = {}
-    for port, user, _ in _listening_sockets():
-        users.setdefault(port, []).append(user)
-    return users
 
 
 def _ports_linux(pid: int, sockets: dict[int, int]) -> set[int]:

@@ -18,7 +18,7 @@ from dbswitch.server.observation import find
 from dbswitch.server.processes import ProcessId, child_status, identify, is_alive, keep_child, reap_children
 from dbswitch.server.server_record import ServerRecord, new_marker, write_record
 from dbswitch.server.state import Reply
-from dbswitch.server.stopping import PORT_GRACE, Ended, already_there, comes_back, taken
+from dbswitch.server.stopping import PORT_GRACE, TWO_SERVERS, Ended, already_there, comes_back, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,28 +217,28 @@ def _last_lines(spec: ServerSpec, since: int) -> tuple[str, ...]:
 def _died(spec: ServerSpec, running: Running, status: int | None) -> ServerError:
     lines = _last_lines(spec, running.log_start)
     text = "\n".join(lines)
-    how = f"exit status {status}" if status is not None else "it is gone"
+    facts = (f"exit status {status}" if status is not None else "it is gone", *lines)
     if living := find(spec, running.record):
         error = comes_back(living)
-        return ServerError(error.what, facts=[*error.facts, how, *lines], why=error.why, fix=error.fix)
+        return ServerError(error.what, facts=[*error.facts, *facts], why=error.why, fix=error.fix)
     if "EADDRINUSE" in text:
         holders = ports.listeners([running.port])[running.port]
         return PortTakenError(
             f"the dev server died: port {running.port} was taken in the meantime",
-            facts=[*(holder.describe() for holder in holders), how, *lines],
+            facts=[*(holder.describe() for holder in holders), *facts],
             why="the server would use another port or not start, and dbswitch does not end foreign processes unasked",
             fix="end that process, or set another port",
         )
     if "Unable to acquire lock" in text or "server is already running" in text:
         return ServerError(
             "the dev server died: another one is running in the same folder",
-            facts=[how, *lines],
-            why="two servers in the same folder corrupt the build that both use",
+            facts=facts,
+            why=TWO_SERVERS,
             fix="stop the other one (`dbswitch stop`), then run the command again",
         )
     return ServerError(
         "the dev server died while it was starting",
-        facts=[how, *lines],
+        facts=facts,
         why="the app does not answer",
         fix="the lines above are the end of its log; `dbswitch logs` shows all of it",
     )

@@ -42,7 +42,7 @@ PORT_GRACE = 2.0  # seconds a port may stay taken after its last owner is dead
 ROUNDS = 3  # how often a server that something starts again is stopped before that is reported
 _LOOK = 0.25  # seconds until new processes are looked for while the known ones are ending
 _LINGER = 0.02  # seconds for Next's command line program once all others are dead
-_TWO_SERVERS = "two servers in the same folder corrupt the build that both use"
+TWO_SERVERS = "two servers in the same folder corrupt the build that both use"
 
 
 class StopReport(Struct, frozen=True):
@@ -232,7 +232,7 @@ def already_there(living: tuple[Owned, ...]) -> ServerError:
         return ServerError(
             "a dev server of this project is still running",
             facts=[_line(one) for one in living],
-            why=_TWO_SERVERS,
+            why=TWO_SERVERS,
             fix="stop it with `dbswitch stop`, or end the processes named above yourself",
         )
     return comes_back(living)
@@ -249,7 +249,7 @@ def comes_back(living: tuple[Owned, ...]) -> ServerError:
             *(_line(one) for one in living),
             *(f"started by pid {process.pid} ({masked_command(process.argv)})" for process in above),
         ],
-        why=_TWO_SERVERS,
+        why=TWO_SERVERS,
         fix="stop the program that starts it (a supervisor such as nodemon or pm2), then run the command again",
     )
 

@@ -44,17 +44,18 @@ class AppIdentity:
 
     def __init__(self, observed: Observed, reporter: Reporter) -> None:
         self._observed = observed
+        self._route = observed.route
         self._reporter = reporter
         self._answers: queue.SimpleQueue[Said] | None = None
         self._earlier: Said | None = None
 
     def ask_earlier(self) -> None:
         """Ask the app in the background where it is now; its later answers are compared with this one."""
-        seen, route = self._observed.server, self._observed.route
-        if route is not None and seen.url is not None and is_running(seen.state):
+        seen = self._observed.server
+        if self._route is not None and seen.url is not None and is_running(seen.state):
             self._answers = queue.SimpleQueue()
             timeout = self._observed.project.config.verify.hot_deadline
-            ask_in_background(self._question(seen.url, route, None), timeout, self._answers)
+            ask_in_background(self._question(seen.url, self._route, None), timeout, self._answers)
 
     def earlier(self, seconds: float = 0.0) -> Said | None:
         """Return the answer to :meth:`ask_earlier`, waiting at most `seconds`; None if there is none."""
@@ -70,13 +71,13 @@ class AppIdentity:
 
         `started`: its server has just been started, so that everything has to be compiled.
         """
-        if self._observed.route is None or base_url is None:
+        if self._route is None or base_url is None:
             why = "the project has no identity route" if base_url else "no server to ask"
             self._reporter.skip(Phase.VERIFY, why)
             return None
         with self._reporter.phase(Phase.VERIFY) as note:
             target = f"{goal.target.name}: {goal.target.url.place}"
-            question = self._question(base_url, self._observed.route, expected, target)
+            question = self._question(base_url, self._route, expected, target)
             verification = self._asked(question, Phase.VERIFY, started=started)
             if verification.seen is not None and verification.seen.restart_of(expected):
                 # The database itself was restarted after it had been probed: compare with what it is now.
@@ -86,46 +87,31 @@ class AppIdentity:
         return verification
 
     def require(self, verification: Said | None, goal: Destination) -> None:
-        """Let a restart pass only when the app answered as the target or could not be asked at all.
-
-        Raises ServerError: the app is provably not on the target.
-        """
+        """Raise ServerError if the app is provably not on the target after a restart; say so if it could not be asked."""
         if verification is None or verification.verified:
             return
         if verification.answer in NOT_ASKABLE:
             self._reporter.notice("not-asked", verification.detail, "warning")
             return
         project, what = self._observed.project, "the app is not on the target after the restart"
-        elsewhere = verification.answer is IdentityAnswer.OTHER
-        if elsewhere and (exported := self._exported(goal)):
-            raise ServerError(
-                f"{what}: its dev script exports other values",
-                facts=(verification.detail, exported),
-                why="the script takes them from a file that the switch did not change",
-                fix="remove these variables from the file that the script loads, or let it start Next.js without that file",
-            )
-        if elsewhere and (chosen := own_choices(project.root, project.url_variables)):
-            raise ServerError(
-                f"{what}: it chooses its database itself",
-                facts=(verification.detail, *chosen),
-                why="a switch changes the env files; an app that reads another variable or file does not follow it",
-                fix=f"read {project.primary_variable} in these places, or let `dbswitch generate client` write the client",
-            )
-        raise ServerError(
-            what,
-            facts=(verification.detail, f"asked for {verification.seconds:.1f} s"),
-            why="a switch is complete only when the app itself answers from the new database",
-            fix="see `dbswitch logs`, fix the app, and switch again",
-        )
+        facts: tuple[str, ...] = (f"asked for {verification.seconds:.1f} s",)
+        why = "a switch is complete only when the app itself answers from the new database"
+        fix = "see `dbswitch logs`, fix the app, and switch again"
+        if verification.answer is IdentityAnswer.OTHER:
+            if exported := self._exported(goal):
+                what, facts = f"{what}: its dev script exports other values", (exported,)
+                why = "the script takes them from a file that the switch did not change"
+                fix = "remove these variables from the file that the script loads, or let it start Next.js without that file"
+            elif chosen := own_choices(project.root, project.url_variables):
+                what, facts = f"{what}: it chooses its database itself", chosen
+                why = "a switch changes the env files; an app that reads another variable or file does not follow it"
+                fix = f"read {project.primary_variable} in these places, or let `dbswitch generate client` write the client"
+        raise ServerError(what, facts=(verification.detail, *facts), why=why, fix=fix)
 
     def _exported(self, goal: Destination) -> str:
         server = observation.observe(self._observed.spec, ask=False)
-        env = server.next_env()
-        other = [
-            key
-            for key, value in sorted(goal.target.variables.items())
-            if not same_url(env.get(key) or value, value)
-        ]
+        env, wanted = server.next_env(), sorted(goal.target.variables.items())
+        other = [key for key, value in wanted if not same_url(env.get(key) or value, value)]
         return server.script_exports_text(other) if other else ""
 
     def old_connections(self, goal: Destination) -> str | None:
@@ -134,22 +120,18 @@ class AppIdentity:
         for key, value in goal.target.variables.items():
             with contextlib.suppress(UrlError):
                 new.append(DatabaseUrl.parse(value, name=key))
-        return remaining(
-            lambda: find(self._observed.spec),
-            self._observed.present,
-            new,
-            grace=self._observed.project.config.switch.drain_timeout,
-        )
+        seen = self._observed
+        grace = seen.project.config.switch.drain_timeout
+        return remaining(lambda: find(seen.spec), seen.present, new, grace=grace)
 
     def ask_after_rollback(self, *, restarted: bool) -> tuple[str, ...]:
         """Return whether the app answers from its previous database; nothing if it has no route or is not running.
 
-        If it did not report its database before the switch, its answer is compared with the env files'
-        database. Raises ServerError.
+        If it did not report its database before the switch, the env files' database is compared. Raises ServerError.
         """
         earlier = self.earlier()
         url = observation.observe(self._observed.spec, ask=False).url
-        if self._observed.route is None or url is None:
+        if self._route is None or url is None:
             return ()
         unknown = "it is not known which database the app is on"
         before = earlier.seen if earlier is not None else None
@@ -157,7 +139,7 @@ class AppIdentity:
             expected = before or self._present_identity()
         except DbswitchError as error:
             return (f"{unknown}: {error.what}",)
-        question = self._question(url, self._observed.route, expected, self._origin)
+        question = self._question(url, self._route, expected, self._origin)
         verification = self._asked(question, Phase.ROLLBACK, started=restarted)
         if verification.answer in {IdentityAnswer.SAME, IdentityAnswer.INCOMPLETE}:
             return (f"everything is as it was: {verification.detail}",)

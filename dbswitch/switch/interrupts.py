@@ -27,11 +27,8 @@ class Interrupts:
     """Handles the signals of one switch while it is entered; previous handlers are restored at the end.
 
     A signal that the process was told to ignore (nohup, a background job of a shell) stays ignored. Outside the main
-    thread nothing is handled, since Python runs handlers only there.
-
-    Args:
-        on_ignored: called when a signal is ignored because a rollback is already running. It runs inside a
-            signal handler, so it may find a stream in the middle of a write; the resulting RuntimeError is ignored.
+    thread nothing is handled, since Python runs handlers only there. `on_ignored` is called when a signal is ignored because
+    a rollback is running: inside a signal handler, so perhaps in the middle of a write; a RuntimeError of it is ignored.
     """
 
     def __init__(self, on_ignored: Callable[[], None] = lambda: None) -> None:

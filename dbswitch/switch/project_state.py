@@ -127,18 +127,13 @@ def situation(observed: Observed, target: Target, plan: EditPlan, *, stopped_by_
 
 
 def _leaves_protected(observed: Observed, target: Target) -> bool:
-    guarded = {
-        place for ref in targets.list_targets(observed.project) if ref.protected for place in ref.places
-    }
-    previous = next(
-        (ref for ref in targets.list_targets(observed.project) if ref.name == observed.previous), None
-    )
-    if previous is not None and previous.protected and previous.name != target.name:
+    guarded = [ref for ref in targets.list_targets(observed.project) if ref.protected]
+    if observed.previous != target.name and any(ref.name == observed.previous for ref in guarded):
         return True
+    places = {place for ref in guarded for place in ref.places}
     if target.read_only:
-        return any(place_of(url) in guarded and not is_read_only(url) for url in observed.present)
-    here = {place_of(url) for url in observed.present}
-    return bool((here & guarded) - {place_of(target.url)})
+        return any(place_of(url) in places and not is_read_only(url) for url in observed.present)
+    return bool({place_of(url) for url in observed.present} & places - {place_of(target.url)})
 
 
 def _overridden(observed: Observed, target: Target) -> str:

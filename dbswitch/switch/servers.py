@@ -12,10 +12,8 @@ from dbswitch.errors import (
     DbswitchError,
     EnvFileError,
     OvertakenError,
-    ServerError,
 )
 from dbswitch.project import targets
-from dbswitch.server import starting
 from dbswitch.server.state import ServerState
 from dbswitch.switch import lock_file, project_state, recovery
 from dbswitch.switch.database_start import destination, probe
@@ -182,24 +180,8 @@ def _repair(session: Session) -> None:
 def _put_server_back(session: Session) -> None:
     observed = session.observe()
     session.ending.target = observed.previous or ""
-    state = observed.server.state
-    if is_running(state) and (state is not ServerState.STARTING or _becomes_ready(session, observed)):
-        return
-    apply = Apply(session, observed, server_owed=True)
-    with apply.undone_on_failure():
-        apply.stop_server()
-        apply.start_server()
-
-
-def _becomes_ready(session: Session, observed: Observed) -> bool:
-    """Wait for a server that the killed run had just started."""
-    record = observed.server.record
-    if record is None:  # it was started by hand in the meantime
-        return True
-    try:
-        with session.reporter.phase(Phase.ANSWER) as note:
-            starting.wait_ready(observed.spec, starting.Running(record, log_start=0))
-            note.detail = record.url
-    except ServerError:
-        return False
-    return True
+    if not is_running(observed.server.state):
+        apply = Apply(session, observed, server_owed=True)
+        with apply.undone_on_failure():
+            apply.stop_server()
+            apply.start_server()
