@@ -171,13 +171,10 @@ class DatabaseUrl:
         found = LibpqParameters(
             host=self.host, port=str(self.port), dbname=self.database, sslmode=self.libpq_sslmode
         )
-        if self.user:
-            found["user"] = self.user
-        if self.password:
-            found["password"] = self.password.reveal()
-        found.update((key, value) for key, value in self.parameters if key in _LIBPQ_PARAMETERS)
-        if self.parameter("sslkey"):
-            found.update((key, value) for key, value in self.parameters if key in _CLIENT_CERTIFICATE)
+        login = {"user": self.user, "password": self.password.reveal()}
+        found |= {key: value for key, value in login.items() if value}
+        known = {*_LIBPQ_PARAMETERS, *(_CLIENT_CERTIFICATE if self.parameter("sslkey") else ())}
+        found |= {key: value for key, value in self.parameters if key in known}
         if (self.parameter("connect_timeout") or "").isdecimal():
             found["connect_timeout"] = str(self.parameter("connect_timeout"))
         return found
@@ -217,11 +214,8 @@ class DatabaseUrl:
         login = _encoded(self.user)
         if password:
             login += ":" + (password if masked else _encoded(password))
-        host, parameters = self.host, self.parameters
-        if self.is_socket:
-            host, parameters = "localhost", (("host", self.host), *parameters)
-        elif ":" in host:
-            host = f"[{host}]"
+        host = "localhost" if self.is_socket else f"[{self.host}]" if ":" in self.host else self.host
+        parameters = (*((("host", self.host),) if self.is_socket else ()), *self.parameters)
         port = f":{self.port}" if self.port_written else ""
         query = "&".join(
             f"{key}={MASK if masked and key not in _SHOWN else _encoded(value)}" for key, value in parameters

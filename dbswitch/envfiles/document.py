@@ -135,7 +135,8 @@ class Document:
             tail = _TIGHT_TAIL.match(self._text, site.value_end) if not site.quoted else None
             end = tail.end() if tail and site.value_end > site.value_start else site.value_end
             spans.append((site.value_start, end))
-        if self._already(key, value):
+        already = all(binding.value == value for binding in self.bindings if binding.key == key)
+        if already and not edit_check.problem(self.readings, self.readings, key, value):
             return self
         problems = []
         for rank in range(3):
@@ -249,9 +250,7 @@ class Document:
         if "\0" in self._text:
             raise EnvFileError(
                 f"{self.name} contains NUL bytes and cannot be edited.",
-                facts=("an editor or shell may have saved it as UTF-16",)
-                if self._text.count("\0") > 1
-                else (),
+                facts=("an editor or shell may have saved it as UTF-16",) * (self._text.count("\0") > 1),
                 why="Each reader stops at a different place in such a file.",
                 fix=f"Save {self.name} as UTF-8.",
             )
@@ -291,10 +290,6 @@ class Document:
                 found.append(_Commented(sites[0].key, start, end, text))
             position = max(position, end)
         return found
-
-    def _already(self, key: str, value: str) -> bool:
-        every = all(binding.value == value for binding in self.bindings if binding.key == key)
-        return every and not edit_check.problem(self.readings, self.readings, key, value)
 
     def _form(self, value: str, start: int, end: int, rank: int) -> str:
         """Return what replaces the value between `start` and `end`: the form that is the `rank`-th most like it."""

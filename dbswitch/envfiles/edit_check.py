@@ -104,17 +104,16 @@ def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
     lost = new.shell.stop is not None and new.shell.stop.reason is StopReason.OPEN_QUOTE
     for other, before in old.shell.values.items():
         # `b` in an unquoted `KEY=postgres://h/db?a=1&b=2` is not a variable of the file: the shell misreads KEY.
-        wanted = {before, new.dotenv.get(other)}
-        if other != key and other in new.dotenv and known.get(other, "\0" if lost else before) not in wanted:
+        wanted = {before, new.dotenv.get(other, key)}
+        if other in new.dotenv.keys() - {key} and known.get(other, "\0" if lost else before) not in wanted:
             return "the shell would read another variable differently"
     return ""
 
 
 def others_unchanged(old: Readings, new: Readings, key: str) -> bool:
     """Return whether Next.js, dotenv and python-dotenv get every variable but `key` the same from both texts."""
-    return _without(old.dotenv, key) == _without(new.dotenv, key) and _without(old.python, key) == _without(
-        new.python, key
-    )
+    pairs = ((old.dotenv, new.dotenv), (old.python, new.python))
+    return all(_without(before, key) == _without(after, key) for before, after in pairs)
 
 
 def unchanged(old: Readings, new: Readings) -> bool:
@@ -155,12 +154,10 @@ def _shell_lines(readings: Readings, site: Site) -> ShellReading:
 def shell_notice(readings: Readings, key: str) -> str:
     """Return why the shell does not get `key` as the other readers do, or "" if it does."""
     known = readings.shell.values
+    if (known.get(key) or "").endswith("\r"):
+        return "lines end with CRLF, and the CR becomes part of the value"
     if key in known:
-        return (
-            "lines end with CRLF, and the CR becomes part of the value"
-            if (known[key] or "").endswith("\r")
-            else ""
-        )
+        return ""
     if readings.shell.stop is not None:
         return f"line {readings.shell.stop.line} has {readings.shell.stop.reason}"
     return "the shell needs `KEY=value` at the start of a line, without a space around `=`"

@@ -39,14 +39,11 @@ class Reader(StrEnum):
 class ReaderProfile(Struct, frozen=True):
     """A reader and the files it reads, highest precedence first.
 
-    Attributes:
-        ambient_wins: a variable of the process environment beats every file but those of `overriding`.
-        overriding: files that are loaded over the process environment (dotenv's `override: true`).
+    A variable of the process environment beats every file but those of `overriding` (dotenv's `override: true`).
     """
 
     reader: Reader
     files: tuple[str, ...]
-    ambient_wins: bool = True
     overriding: tuple[str, ...] = ()
 
 
@@ -107,11 +104,10 @@ def _decided(
 ) -> Effective:
     sources = [name for name in bound if key in bound[name]]
     if key in ambient:
-        beaten = sum(name in profile.overriding for name in sources) if profile.ambient_wins else len(sources)
-        sources.insert(beaten, AMBIENT)
-    if not sources:
+        sources.insert(sum(name in profile.overriding for name in sources), AMBIENT)
+    source = sources[0] if sources else None
+    if source is None:
         return Effective(key, None, None, ())
-    source = sources[0]
     if source != AMBIENT:
         value = bound[source][key]
     elif profile.reader in {Reader.NEXT_DEV, Reader.NEXT_START}:

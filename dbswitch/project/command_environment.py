@@ -52,17 +52,12 @@ def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> 
             return True
         return key in origin.absent and (origin.known(key, value) or origin.misleads(key, value))
 
-    removed = tuple(
-        sorted(
-            key
-            for key, value in ambient.items()
-            if key not in target.variables
-            and (
-                (key in origin.absent and not origin.belongs(key, value))
-                or origin.protected_owner(key, value) is not None
-            )
-        )
-    )
+    def leaves(key: str, value: str) -> bool:
+        absent = key in origin.absent and not origin.belongs(key, value)
+        return absent or origin.protected_owner(key, value) is not None
+
+    others = [pair for pair in ambient.items() if pair[0] not in target.variables]
+    removed = tuple(sorted(key for key, value in others if leaves(key, value)))
     values = {key: value for key, value in ambient.items() if key not in removed} | dict(target.variables)
     files = reader_profiles.read_files(project)
     profiles = all_profiles(project)

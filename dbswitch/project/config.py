@@ -139,12 +139,9 @@ def load(root: Path) -> Config:
     except FileNotFoundError:
         return Config()
     except OSError as error:
-        raise ConfigError(
-            f"{FILE_NAME} cannot be read",
-            facts=(f"{error.strerror}: {path}",),
-            why="Its settings determine what a switch does.",
-            fix=f"make {path} readable, or remove it",
-        ) from None
+        facts, fix = (f"{error.strerror}: {path}",), f"make {path} readable, or remove it"
+        why = "Its settings determine what a switch does."
+        raise ConfigError(f"{FILE_NAME} cannot be read", facts=facts, why=why, fix=fix) from None
     return parse(data)
 
 
@@ -187,9 +184,8 @@ def _target(name: str, raw: object) -> TargetConfig:
         raise config_error(f": `{name}` cannot be a target's name", fix=NAME_RULE)
     split_commands(raw, where, "command", "start")
     table = convert(raw, TargetConfig, where)
-    for key in ("command", "env_file"):
-        if key in table.sources and len(table.sources) > 1:
-            other = next(source for source in table.sources if source != key)
+    for key in {"command", "env_file"} & set(table.sources):
+        for other in [source for source in table.sources if source != key]:
             raise config_error(f": {where} has both `{key}` and `{other}`", fix="keep one of them")
     if table.url_from and "DATABASE_URL" in table.variables:
         raise config_error(f": {where} sets DATABASE_URL twice", fix="keep `url_from` or the variable")

@@ -122,13 +122,12 @@ def discover(start: Path) -> Project:
     start = start.absolute()
     if not start.is_dir():
         raise ConfigError(f"{start} is not a folder", fix="give --project the folder of the app")
-    looked: list[Path] = []
     # The app's processes report their folder without symlinks; the two must be comparable.
-    for folder in boundary(Path(os.path.realpath(start))):
-        looked.append(folder)
+    looked = boundary(Path(os.path.realpath(start)))
+    for folder in looked:
         if (folder / configuration.FILE_NAME).exists() or _is_next_app(folder):
             return load(folder)
-    raise _no_project(start, tuple(looked))
+    raise _no_project(start, looked)
 
 
 def load(root: Path) -> Project:
@@ -190,16 +189,17 @@ def _is_next_app(folder: Path) -> bool:
 
 def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
     below = apps_below(start) or apps_below(looked[-1])
-    facts = [
-        "looked for a package.json with `next`, or a dbswitch.toml",
-        f"from {start} up to {looked[-1]}" if len(looked) > 1 else f"in {start}",
-    ]
-    named = f"dbswitch --project {below[0]} ..." if below else ""
     return ConfigError(
         "no project here",
-        facts=(*facts, *(f"there is an app in {app}" for app in below)),
+        facts=(
+            "looked for a package.json with `next`, or a dbswitch.toml",
+            f"from {start} up to {looked[-1]}" if len(looked) > 1 else f"in {start}",
+            *(f"there is an app in {app}" for app in below),
+        ),
         why="dbswitch changes the env files and restarts the server of one app, so it has to know which one.",
-        fix=named or "cd into the app, or give its folder with --project DIR",
+        fix=f"dbswitch --project {below[0]} ..."
+        if below
+        else "cd into the app, or give its folder with --project DIR",
     )
 
 

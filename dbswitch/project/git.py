@@ -13,15 +13,9 @@ from dbswitch.durable import open_regular
 
 _DEADLINE = 10.0  # seconds; git answers in milliseconds, a hung file system must not hang a switch
 _HARDENING = (
-    "--no-pager",
-    "--no-replace-objects",
-    *("-c", "core.fsmonitor=false"),
-    *("-c", f"core.hooksPath={os.devnull}"),
-    *("-c", "protocol.allow=never"),
-    *("-c", "safe.bareRepository=explicit"),
-    *("-c", "log.showSignature=false"),
-    *("-c", "diff.external="),
-)
+    "--no-pager", "--no-replace-objects", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}",
+    "-c", "protocol.allow=never", "-c", "safe.bareRepository=explicit", "-c", "log.showSignature=false", "-c", "diff.external=",
+)  # fmt: skip
 # Further flags of `git diff` and `git log`: no external diff, no textconv, no gpg, no process in a submodule.
 NO_PROGRAMS = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=all")
 # What git tells a hook (`git rev-parse --local-env-vars`). GIT_DIR alone would make the current folder the work tree.
@@ -54,19 +48,11 @@ def run(
     deadline: float = _DEADLINE,
     successes: tuple[int, ...] = (0,),
 ) -> bytes:
-    """Run git in `folder` and return its stdout.
+    """Run git in `folder` with `stdin`, killed after `deadline` seconds; return its stdout.
 
-    Raises NoRepositoryError: git cannot be started, or finds no repository. Raises DubiousOwnershipError: git refuses
-    because another user owns the repository. Raises GitError: any other failure.
-
-    Args:
-        folder: where git looks for the repository.
-        arguments: the subcommand and its arguments.
-        stdin: what git reads.
-        from_hook: use the repository and the index that git named in the environment of a hook. Otherwise they are
-            ignored: they need not belong to `folder`.
-        deadline: seconds until git is killed.
-        successes: the exit codes that are not errors.
+    `from_hook`: use the repository and the index that git named in the environment of a hook; otherwise they are ignored, for
+    they need not belong to `folder`. `successes` are the exit codes that are not errors. Raises NoRepositoryError: git cannot
+    be started, or finds no repository. Raises DubiousOwnershipError: another user owns it. Raises GitError: any other failure.
     """
     # A relative entry of PATH (`./node_modules/.bin`) would let the checkout provide git.
     program = shutil.which("git", path=os.pathsep.join(filter(os.path.isabs, os.get_exec_path())))
@@ -105,10 +91,9 @@ def run(
 def top_level(folder: Path, *, from_hook: bool = False) -> Path | None:
     """Return the top of the git work tree that `folder` is in, None without one. Raises GitError as :func:`run`."""
     try:
-        output = run(folder, "rev-parse", "--show-toplevel", from_hook=from_hook)
+        top = Path(os.fsdecode(run(folder, "rev-parse", "--show-toplevel", from_hook=from_hook)[:-1]))
     except NoRepositoryError:
         return None
-    top = Path(os.fsdecode(output.removesuffix(b"\n")))
     # `core.worktree` can name any folder; findings are read from the work tree and --fix writes into it.
     named = from_hook and "GIT_WORK_TREE" in os.environ
     if not named and not (Path(os.path.realpath(folder)).is_relative_to(top) and (top / ".git").exists()):
@@ -170,15 +155,15 @@ def _ownership(folder: Path) -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
     here = Path(os.path.realpath(folder))
-    for parent in (here, *here.parents):
-        entry = parent / ".git"
-        if os.path.lexists(entry):
-            try:
-                owners = {path.lstat().st_uid for path in (here, parent, entry, _git_directory(entry))}
-            except (OSError, ValueError):  # ValueError: a path with NUL in a `.git` file
-                return ()
-            return ("-c", f"safe.directory={parent}") if len(owners) == 1 else ()
-    return ()
+    parent = next((one for one in (here, *here.parents) if os.path.lexists(one / ".git")), None)
+    if parent is None:
+        return ()
+    entry = parent / ".git"
+    try:
+        owners = {path.lstat().st_uid for path in (here, parent, entry, _git_directory(entry))}
+    except (OSError, ValueError):  # ValueError: a path with NUL in a `.git` file
+        return ()
+    return ("-c", f"safe.directory={parent}") if len(owners) == 1 else ()
 
 
 def _git_directory(entry: Path) -> Path:

@@ -6,7 +6,7 @@ from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, ReaderProfi
 
 NEXT = ReaderProfile(Reader.NEXT_DEV, DEV_FILES)
 PRISMA = ReaderProfile(Reader.PRISMA, (".env",))
-SHELL = ReaderProfile(Reader.SHELL, (".env",), ambient_wins=False)
+SHELL = ReaderProfile(Reader.SHELL, (".env",))
 FILES = {name: f"K={name}\n".encode() for name in DEV_FILES}
 
 
@@ -29,9 +29,7 @@ def test_prisma_reads_its_own_files_without_expansion() -> None:
     assert effective("K", NEXT, {".env": b'A=1\nK="x$A"\n'}, {}).value == "x1"
 
 
-def test_a_shell_that_sources_a_file_overrides_its_environment() -> None:
-    got = effective("K", SHELL, {".env": b"K=file\n"}, {"K": "before"})
-    assert (got.value, got.source, got.shadowed) == ("file", ".env", (AMBIENT,))
+def test_what_only_a_running_shell_knows_is_not_known() -> None:
     assert effective("K", SHELL, {".env": b"K=$X\n"}, {}).value is None
 
 
