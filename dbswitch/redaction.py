@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 MASK = "***"
 
 # Up to the last @ of a run without blanks or quotes: a password may itself hold an unencoded @, / or :.
-_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'`<>]*@")
+# In http(s) a / or ? ends the host: a path may hold an @ (`/css2?family=Geist:wght@100..900`, `/@vite/client`).
+_CREDENTIALS = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)"
+    r"(?:(?<!(?i:http)://)(?<!(?i:https)://)[^\s\"'`<>]*|[^\s\"'`<>/?#]*)@"
+)
 _AUTHORIZATION = re.compile(
     r"(?P<head>\b(?:proxy-)?authorization[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic|digest|token|apikey|negotiate)\s+)?)"
     r"[^\s\"',;]+",

@@ -30,6 +30,8 @@ SECRET = "s3cr3t"
         f"BLOB_READ_WRITE_TOKEN={SECRET}",
         f"x-dbswitch-token: {SECRET}",
         f"https://x:{SECRET}@example.test",
+        f"HTTPS://x:p@{SECRET}@example.test/a?b@c",
+        f"https://proxy.example/?to=postgres://u:p/{SECRET}@h/d",
         f"Authorization: Bearer {SECRET}",
         f"Authorization: BEARER {SECRET}",
         f"authorization: Basic {SECRET}==",
@@ -52,10 +54,15 @@ def test_no_password_survives_in_a_url_however_it_is_spelled(password: str) -> N
     assert "postgresql://***@" in redact(text)
 
 
-def test_text_without_secrets_is_left_alone() -> None:
-    text = (
-        'File "dbswitch/x.py", line 3, in main\n    keys = list(found)\nKeyError: 5432 at localhost:5432/shop'
-    )
+@pytest.mark.parametrize(
+    "text",
+    [
+        'File "dbswitch/x.py", line 3, in main\n    keys = list(found)\nKeyError: 5432 at localhost:5432/shop',
+        "requesting https://fonts.googleapis.com/css2?family=Geist:wght@100..900&display=swap",
+        "GET http://localhost:3000/@vite/client",
+    ],
+)
+def test_text_without_secrets_is_left_alone(text: str) -> None:
     assert redact(text) == text
 
 

@@ -25,6 +25,7 @@ _PHASES = {  # while it lasts, when it is done
     Phase.PLAN: ("planning", "planned"),
     Phase.GUARD: ("asking for confirmation", "confirmed"),
     Phase.PROBE: ("asking the database", "database is ready"),
+    Phase.BASELINE: ("asking the app where it is now", "app asked where it is now"),
     Phase.STOP: ("stopping the server", "server is down"),
     Phase.PORTS: ("waiting for the ports", "ports are free"),
     Phase.UNLOCK: ("removing the Next.js lock", "Next.js lock removed"),
@@ -41,7 +42,16 @@ _PHASES = {  # while it lasts, when it is done
 DOING = {phase: doing for phase, (doing, _) in _PHASES.items()}
 # These are shown only when slow: then they explain a wait.
 _USUALLY_QUICK = frozenset(
-    {Phase.LOCK, Phase.RECOVER, Phase.OBSERVE, Phase.PLAN, Phase.GUARD, Phase.PORTS, Phase.UNLOCK}
+    {
+        Phase.LOCK,
+        Phase.RECOVER,
+        Phase.OBSERVE,
+        Phase.PLAN,
+        Phase.GUARD,
+        Phase.BASELINE,
+        Phase.PORTS,
+        Phase.UNLOCK,
+    }
 )
 _SLOW = 0.3  # seconds
 _FAILED = frozenset(

@@ -64,6 +64,12 @@ class AppIdentity:
                 self._earlier = self._answers.get(timeout=seconds)
         return self._earlier
 
+    def await_earlier(self, seconds: float) -> None:
+        """Wait at most `seconds` for the answer to :meth:`ask_earlier`."""
+        if self._answers is not None and self.earlier() is None:
+            with self._reporter.phase(Phase.BASELINE) as note:
+                note.detail = "" if self.earlier(seconds) else "no answer yet"
+
     def verify(
         self, base_url: str | None, goal: Destination, expected: Identity, *, started: bool = False
     ) -> Said | None:

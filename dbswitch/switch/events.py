@@ -32,6 +32,7 @@ class Phase(StrEnum):
     PLAN = "plan"
     GUARD = "guard"
     PROBE = "probe"
+    BASELINE = "baseline"
     STOP = "stop"
     PORTS = "ports"
     UNLOCK = "unlock"

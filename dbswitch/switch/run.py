@@ -233,7 +233,7 @@ def _follow(apply: Apply, planning: Planning, lease: Lease, ending: Result) -> S
 
 
 def _restart(apply: Apply, goal: Destination) -> Said | None:
-    apply.app.earlier(EARLIER)
+    apply.app.await_earlier(EARLIER)
     apply.stop_server()
     if Part.FILES not in apply.undo.parts:  # a hot switch that goes on as a restart has written them
         apply.write(goal)
@@ -247,7 +247,7 @@ def _restart(apply: Apply, goal: Destination) -> Said | None:
 
 def _hot(apply: Apply, goal: Destination, expected: Identity, ending: Result) -> Said | None:
     # Its route may have to be compiled for the first answer, and is then there for the second.
-    apply.app.earlier(apply.observed.project.config.verify.hot_deadline)
+    apply.app.await_earlier(apply.observed.project.config.verify.hot_deadline)
     apply.write(goal)
     verification = apply.app.verify(apply.observed.server.url, goal, expected)
     if verification is None:

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 RUN = "20260101T120000000Z-0a1b2c3d"
 NEXT_RUN = "20260101T120005000Z-0a1b2c3e"
 _PAGE_ENTRY = """
+import { StrictMode } from "react"; // as Next.js renders in development
 import { createRoot } from "react-dom/client";
 import { DatabaseSwitch } from "./app/admin/configuration/database-switch";
-createRoot(document.getElementById("root")).render(<DatabaseSwitch route="/api/admin/database" token="" />);
+const page = <DatabaseSwitch route="/api/admin/database" token="" />;
+createRoot(document.getElementById("root")).render(<StrictMode>{page}</StrictMode>);
 """
 _BANNER_ENTRY = """
 import { createRoot } from "react-dom/client";

@@ -103,6 +103,12 @@ def not_switched(screen: Screen) -> None:
     screen.see("Not switched to staging: nothing was changed.")
 
 
+def test_a_link_with_the_key_opens_the_page_and_leaves_the_key_out_of_the_address(screen: Screen) -> None:
+    screen.open("/admin#token=key", key="", view=view())
+    screen.see("The app is on")
+    assert screen.run("return await page.evaluate(() => location.hash)") == ""
+
+
 def not_confirmed(screen: Screen) -> None:
     follow(screen, "prod")
     finish(screen, "prod", run(*plan("hot"), result("prod", verified=False)))

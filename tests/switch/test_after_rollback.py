@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,13 +15,14 @@ from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DatabaseNotReadyError, ServerError
 from dbswitch.switch import app_identity
 from dbswitch.switch.app_identity import AppIdentity
+from dbswitch.switch.events import Event, Phase, PhaseChanged, PhaseState
 from dbswitch.switch.identity_request import IdentityAnswer, IdentityQuestion, Said
+from dbswitch.switch.reporter import Reporter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.reporter import Reporter
 
 URL = "http://localhost:3000"
 
@@ -134,3 +137,15 @@ def test_without_a_route_or_a_server_nothing_is_said(asked: Asked, missing: str)
     else:
         asked.url = None
     assert asked.after(BEFORE) == ()
+
+
+def test_waiting_for_the_answer_from_before_the_switch_is_a_phase_of_its_own(asked: Asked) -> None:
+    events: list[Event] = []
+    app = AppIdentity(cast("Observed", asked.observed), Reporter(events.append, "id"))
+    app._answers = cast("Any", SimpleNamespace(get=Mock(side_effect=[queue.Empty, BEFORE])))
+    app.await_earlier(5.0)
+    app.await_earlier(5.0)  # now there is nothing to wait for
+    assert [(event.phase, event.state) for event in events if isinstance(event, PhaseChanged)] == [
+        (Phase.BASELINE, PhaseState.STARTED),
+        (Phase.BASELINE, PhaseState.DONE),
+    ]

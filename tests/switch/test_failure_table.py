@@ -155,7 +155,7 @@ class World:
     def require(self, _verification: object, _goal: object) -> None:
         self.may_fail("verify", ServerError("not on the target"))
 
-    def earlier(self, _seconds: float = 0.0) -> None:
+    def await_earlier(self, _seconds: float) -> None:
         return None
 
     def old_connections(self, _goal: object) -> None:

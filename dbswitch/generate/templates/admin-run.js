@@ -17,6 +17,7 @@ const LABELS = {
     plan: "Decide what to do",
     guard: "Check the confirmation",
     probe: "Ask the new database",
+    baseline: "Ask the app where it is now",
     stop: "Stop the server",
     ports: "Wait until its port is free",
     unlock: "Remove its lock",
@@ -33,7 +34,7 @@ const COMING = {
     restart: ["probe", "stop", "write", "reprobe", "start", "answer", "verify"],
 };
 // Before these are over nothing is stopped or changed.
-const HARMLESS = ["lock", "recover", "observe", "plan", "guard", "probe"];
+const HARMLESS = ["lock", "recover", "observe", "plan", "guard", "probe", "baseline"];
 
 export function stepsOf(events, away) {
     const found = new Map();
@@ -52,9 +53,9 @@ export function stepsOf(events, away) {
             step.note = reason;
     }
     // What takes no time when it goes well is shown only when it does not.
-    for (const phase of ["lock", "recover", "plan", "guard", "ports", "unlock"]) {
+    for (const phase of ["lock", "recover", "plan", "guard", "baseline", "ports", "unlock"]) {
         const step = found.get(phase);
-        if (step?.state === "done" && (phase !== "lock" || step.seconds < 0.1))
+        if (step?.state === "done" && (!["lock", "baseline"].includes(phase) || step.seconds < 0.1))
             found.delete(phase);
     }
     const list = [...found.values()];

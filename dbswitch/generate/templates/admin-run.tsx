@@ -18,6 +18,7 @@ const LABELS: Record<string, string> = {
   plan: "Decide what to do",
   guard: "Check the confirmation",
   probe: "Ask the new database",
+  baseline: "Ask the app where it is now",
   stop: "Stop the server",
   ports: "Wait until its port is free",
   unlock: "Remove its lock",
@@ -34,7 +35,7 @@ const COMING: Record<string, string[]> = {
   restart: ["probe", "stop", "write", "reprobe", "start", "answer", "verify"],
 };
 // Before these are over nothing is stopped or changed.
-const HARMLESS = ["lock", "recover", "observe", "plan", "guard", "probe"];
+const HARMLESS = ["lock", "recover", "observe", "plan", "guard", "probe", "baseline"];
 
 export interface Step {
   phase: string;
@@ -56,9 +57,9 @@ export function stepsOf(events: Event[], away: boolean): Step[] {
     if (step) step.note = reason;
   }
   // What takes no time when it goes well is shown only when it does not.
-  for (const phase of ["lock", "recover", "plan", "guard", "ports", "unlock"]) {
+  for (const phase of ["lock", "recover", "plan", "guard", "baseline", "ports", "unlock"]) {
     const step = found.get(phase);
-    if (step?.state === "done" && (phase !== "lock" || step.seconds < 0.1)) found.delete(phase);
+    if (step?.state === "done" && (!["lock", "baseline"].includes(phase) || step.seconds < 0.1)) found.delete(phase);
   }
   const list = [...found.values()];
   if (found.has("rollback")) return list;

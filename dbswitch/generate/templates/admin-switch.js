@@ -43,13 +43,15 @@ export function DatabaseSwitch({ route, token: given }) {
     const elsewhere = !following && Boolean(view?.running);
     const over = useRef(undefined); // the run whose end is shown
     const restored = useRef(undefined); // the run that a reload came back to
+    const linked = useRef(undefined); // the key of a link; React's StrictMode runs the effect below twice
 
     useEffect(() => {
         // `#token=` is never sent to a server, unlike a query.
-        const linked = /^#token=([\w-]+)$/.exec(location.hash)?.[1];
-        if (linked)
+        const found = /^#token=([\w-]+)$/.exec(location.hash)?.[1];
+        if (found)
             history.replaceState(null, "", location.pathname + location.search);
-        setToken(linked ?? (given || (load(key, () => localStorage) ?? "")));
+        linked.current = found ?? linked.current;
+        setToken(linked.current ?? (given || (load(key, () => localStorage) ?? "")));
         const kept = load(key, () => sessionStorage);
         if (!kept?.job || Date.now() - kept.job.at > REMEMBERED)
             return;

@@ -51,12 +51,14 @@ export function DatabaseSwitch({ route, token: given }: { route: string; token: 
   const elsewhere = !following && Boolean(view?.running);
   const over = useRef<string>(undefined); // the run whose end is shown
   const restored = useRef<string>(undefined); // the run that a reload came back to
+  const linked = useRef<string>(undefined); // the key of a link; React's StrictMode runs the effect below twice
 
   useEffect(() => {
     // `#token=` is never sent to a server, unlike a query.
-    const linked = /^#token=([\w-]+)$/.exec(location.hash)?.[1];
-    if (linked) history.replaceState(null, "", location.pathname + location.search);
-    setToken(linked ?? (given || (load<string>(key, () => localStorage) ?? "")));
+    const found = /^#token=([\w-]+)$/.exec(location.hash)?.[1];
+    if (found) history.replaceState(null, "", location.pathname + location.search);
+    linked.current = found ?? linked.current;
+    setToken(linked.current ?? (given || (load<string>(key, () => localStorage) ?? "")));
     const kept = load<Kept>(key, () => sessionStorage);
     if (!kept?.job || Date.now() - kept.job.at > REMEMBERED) return;
     restored.current = kept.job.id;
