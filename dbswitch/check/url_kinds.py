@@ -24,7 +24,7 @@ _RESERVED = re.compile(
     re.IGNORECASE,
 )
 _MADE_UP_HOST = re.compile(
-    r"(?:^|[.-])(?:your|my-?(?:host|server|db|database)|hostname|placeholder|xxx|project-?ref|abcdef|cool-(?:darkness|sound|base))"
+    r"(?:^|[.-])(?:your|my-?(?:host|server|db|database)|hostname|placeholder|xxx|project-?ref|abcdef|cool-(?:darkness|sound|base)-(?:1234|a1b2c3))"
     r"|(?:^|[.-])(?:foo|bar|acme)[0-9]*(?:[.-]|$)|^ep-(?:x+|example)|your-|your(?:host|db|domain|company|project)"
     r"|^(?:db|host|server|some)\.(?:host|server|com|example)$|(?:^|[.-])(?:domain\.(?:com|tld)|company\.(?:com|tld)|host\.(?:com|tld|domain))$",
     re.IGNORECASE,

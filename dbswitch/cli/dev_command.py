@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     from dbswitch.switch.events import Event
 
 CHECK_EVERY = 0.25  # seconds between two checks that the server is still there
+_ENDED = {
+    Outcome.FAILED: "failed",
+    Outcome.ROLLED_BACK: "failed and was rolled back",
+    Outcome.ROLLBACK_FAILED: "failed and could not be rolled back completely",
+    Outcome.INTERRUPTED: "was interrupted",
+    Outcome.UNCHANGED: "changed nothing",
+}
 SEARCH_EVERY = 1.0  # the same where all processes have to be searched for it
 
 
@@ -64,9 +71,12 @@ def dev(
             if event.outcome is Outcome.UNCHANGED:
                 return  # printed below: Ctrl-C has no effect before the run has ended, and the line says what it does
         if isinstance(event, Notice) and event.code == "already-running" and not detach:
-            log_is = "showing its log" if watch.lives() else "its log is where you started it"
-            ends = "Ctrl-C stops showing it, `dbswitch stop` stops the server"
-            event = replace(event, text=f"{event.text}; {log_is}. {ends}.")
+            told = (
+                "showing its log. Ctrl-C stops showing it"
+                if watch.lives()
+                else "its log is in the terminal where you started it. Ctrl-C ends this command"
+            )
+            event = replace(event, text=f"{event.text}; {told}, `dbswitch stop` stops the server.")
         context.renderer.emit(event)
 
     def leave(*, terminated: bool) -> int:
@@ -163,7 +173,8 @@ class Watch:
             return ""
         self._switched = last.id
         if last.outcome is not Outcome.SWITCHED:
-            return f"a switch to {last.target} ended as {last.outcome}; see `dbswitch history`"
+            how = _ENDED.get(last.outcome, f"ended as {last.outcome}")
+            return f"the switch to {last.target} {how}; see `dbswitch history`"
         proof = {True: ", confirmed by the app", False: "; the app answers from another database", None: ""}
         return f"switched to {last.target} ({last.mode}){proof[last.verified]}"
 

@@ -81,7 +81,7 @@ def guard_command(
     confirm: Confirm = None,
     allow_destructive: AllowDestructive = None,
 ) -> int:
-    """Run a command on the active target, unless it would destroy protected data."""
+    """Run a command unless it would destroy protected data."""
     project = context.find_project()
     context.tell_unfinished(project)
     states = active(project, os.environ).readers

@@ -29,7 +29,10 @@ def mark(
     remove: Annotated[bool, typer.Option("--remove", help="Remove the mark.")] = False,
     confirm: Confirm = None,
 ) -> int:
-    """Store the target's name in its database, so that no other target can be mistaken for it."""
+    """Store a target's name in its database.
+
+    No other target can then be mistaken for it.
+    """
     from dbswitch.database.catalogue import write_marker
     from dbswitch.database.probe import ProbeLimits, wait_until_ready
 

@@ -104,7 +104,7 @@ def phase_line(event: PhaseChanged, *, verbose: bool) -> str | None:
     """Return the line that stays on the screen, or None if there is nothing to say."""
     doing, done = _PHASES[event.phase]
     took = duration(event.seconds)
-    tail = f" ({event.detail})" if event.detail else ""
+    tail = f" ({event.detail})" if event.detail not in {"", done} else ""
     match event.state:
         case PhaseState.STARTED:
             return None

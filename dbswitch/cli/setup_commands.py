@@ -10,6 +10,7 @@ import typer
 
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command
+from dbswitch.cli.messages import columns
 from dbswitch.cli.options import DryRun, Yes
 from dbswitch.cli.renderer import CommandOutput
 from dbswitch.envfiles import transaction
@@ -161,10 +162,11 @@ def _remove(
 
 
 def _removal_lines(project: Project, plan: RemovalPlan, changes: Sequence[FileChange]) -> Iterable[str]:
-    yield from (f"{item.action.value:8}{item.name}  {item.detail}" for item in plan.items)
-    yield from (f"edit    {one.path.name}  the comments of dbswitch; every value stays" for one in changes)
+    rows = [(item.action.value, item.name, item.detail) for item in plan.items]
+    rows += [("edit", one.path.name, "the comments of dbswitch; every value stays") for one in changes]
+    yield from columns(rows)
     if project.private_dir.exists():
-        yield f"remove  {project.private_dir}  the state of this project"
+        yield f"remove   {project.private_dir}  the state of this project"
     yield from (f"note: {text}" for text in plan.notices)
 
 

@@ -199,19 +199,20 @@ def history(
             for one in entries
         ]
     }
-    lines = columns([_history_row(one) for one in entries]) or ["nothing was switched here yet"]
+    me = past_switches.current_user()
+    lines = columns([_history_row(one, me) for one in entries]) or ["nothing was switched here yet"]
     context.renderer.answer(CommandOutput("history", fields, lines))
     return 0
 
 
-def _history_row(one: Past) -> tuple[str, ...]:
+def _history_row(one: Past, me: str) -> tuple[str, ...]:
     return (
-        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.at)),
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(one.at)),
         f"{one.previous or '?'} -> {one.target}",
-        one.outcome.value + {True: ", verified", False: ", not on it", None: ""}[one.verified],
-        duration(one.seconds),
-        one.mode,
-        f"{one.user or '?'}, {one.origin or '?'}",
-        "" if one.away is None else f"away {duration(one.away)}",
+        one.outcome.value.replace("_", " ")
+        + {True: ", verified", False: ", app elsewhere", None: ""}[one.verified],
+        f"{one.mode}, {duration(one.seconds)}"
+        + ("" if one.away is None else f" ({duration(one.away)} down)"),
+        (one.origin or "?") if one.user == me else f"{one.user or '?'}, {one.origin or '?'}",
         f"confirmed: {', '.join(one.lifted)}" if one.lifted else "",
     )

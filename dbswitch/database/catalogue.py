@@ -115,7 +115,7 @@ def write_marker(url: DatabaseUrl, database: str, environment: str | None, *, ti
             raise explain(error.failure, str(url)) from None
         raise DatabaseRejectedError(
             f"the role {url.user} may not mark {database}",
-            facts=(str(url), f"it says: {error.failure.said}"),
+            facts=(str(url), f"message: {error.failure.said}"),
             why="the mark is a setting or the comment of the database, which its owner may change",
             fix="use the role of the database's owner for this command",
         ) from None

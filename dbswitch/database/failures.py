@@ -181,7 +181,8 @@ def classify(message: str, sqlstate: str | None = None, detail: str = "") -> Fai
 def explain(failure: Failure, where: str, tried: str = "") -> DatabaseRejectedError | DatabaseNotReadyError:
     """Return the error to show; `where` is the masked URL, `tried` how often and how long the failure was waited for."""
     kind = failure.kind
-    said = (f"it says: {failure.said}",) if failure.said else ()
+    told = not failure.said or failure.said.lower() in kind.text.lower()
+    said = () if told else (f"message: {failure.said}",)
     if kind.retry:
         return DatabaseNotReadyError(
             f"The database was not ready in time: {kind.text} ({kind.prisma_code}).",

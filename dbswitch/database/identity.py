@@ -59,6 +59,11 @@ class Identity(Struct, frozen=True, rename="camel"):
     model_schema: str | None = None
     environment: str | None = None
 
+    @property
+    def product(self) -> str:
+        """The server for display, such as `PostgreSQL 18.4`, without the packager's addition (`(Debian 18.4-1)`)."""
+        return f"PostgreSQL {self.server_version.split()[0]}"
+
     def same_as(self, other: Identity) -> bool:
         """Whether both answers came from one database of one running server.
 

@@ -68,7 +68,11 @@ def next_steps(project: Project, targets: tuple[TargetRef, ...], on: Active | st
         return (
             f"add a second database: {project.url_variables[0]}_STAGING=... beside the one in {targets[0].source}",
         )
-    server = ("`dbswitch dev` starts the dev server",) if project.dev_script else ()
+    server = (
+        ("`dbswitch dev` starts the dev server; one that already runs may stay",)
+        if project.dev_script
+        else ()
+    )
     return (
         *server,
         f"`dbswitch {others[0]} --dry-run` shows what a switch to {others[0]} would change, `dbswitch {others[0]}` does it",

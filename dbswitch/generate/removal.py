@@ -6,13 +6,14 @@ written or edited stays. Env files are not in the plan: they are changed by thei
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.durable import replace_file
+from dbswitch.durable import read_regular, replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.generate import scaffold
 from dbswitch.generate.package_scripts import remove_scripts
@@ -60,7 +61,7 @@ def plan_removal(project: Project) -> RemovalPlan:
         if os.path.lexists(root / name)
     ]
     items = (*generated, *_templates(project), *_edited(root), *existing)
-    return RemovalPlan(root, items, tuple(_broken_imports(root, generated)))
+    return RemovalPlan(root, items, (*_broken_imports(root, generated), *_callers(root)))
 
 
 def apply_removal(plan: RemovalPlan) -> None:
@@ -128,6 +129,15 @@ def _broken_imports(root: Path, generated: list[PlannedFile]) -> Iterator[str]:
         for one in sources.of(name):
             if one.file not in gone:
                 yield f"{one.file}:{one.line} imports {name}, which is removed: remove that import too"
+
+
+def _callers(root: Path) -> Iterator[str]:
+    """Name the hooks and scripts that run dbswitch: without it they fail."""
+    for name in (".git/hooks/pre-commit", ".husky/pre-commit", ".pre-commit-config.yaml", "package.json"):
+        with contextlib.suppress(OSError):  # no such file, or `.git` is one itself (a worktree)
+            text = read_regular(root / name).decode("utf-8", "replace")
+            if "dbswitch " in (remove_scripts(text) if name == "package.json" else text):
+                yield f"{name} runs dbswitch and is yours: remove that by hand"
 
 
 def _remove_empty_folders(folder: Path, root: Path) -> None:

@@ -160,7 +160,7 @@ def console(pooler: Pooler, seconds: float = ANSWER_TIMEOUT) -> Iterator[Console
 
 def failed(pooler: Pooler, failure: Failure) -> PoolerError:
     """Return the error for a console that did not do what it was asked."""
-    said = (f"it says: {failure.said}",) if failure.said else ()
+    said = (f"message: {failure.said}",) if failure.said else ()
     down = failure.kind in _DOWN
     return PoolerError(
         f"PgBouncer at {pooler.name} {'is not running' if down else 'did not do what it was asked'}: {failure.kind.text}",

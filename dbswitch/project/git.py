@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
 from dbswitch.durable import open_regular
 
 _DEADLINE = 10.0  # seconds; git answers in milliseconds, a hung file system must not hang a switch
+_IGNORING = frozenset({"check-ignore", "--exclude-standard"})  # arguments that make git read .gitignore
 _HARDENING = (
     "--no-pager", "--no-replace-objects", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}",
     "-c", "protocol.allow=never", "-c", "safe.bareRepository=explicit", "-c", "log.showSignature=false", "-c", "diff.external=",
@@ -58,6 +61,9 @@ def run(
     program = shutil.which("git", path=os.pathsep.join(filter(os.path.isabs, os.get_exec_path())))
     if program is None:
         raise NoRepositoryError("git is not installed")
+    named = next(one for one in arguments if not one.startswith("-"))
+    if not _IGNORING.isdisjoint(arguments):
+        _require_readable_ignore_file(folder)
     command = [program, "-C", os.fspath(folder), *_HARDENING, *_ownership(folder), *arguments]
     try:
         done = subprocess.run(
@@ -71,7 +77,7 @@ def run(
     except OSError as error:
         raise NoRepositoryError(f"git cannot be started ({error.strerror})") from error
     except subprocess.TimeoutExpired:
-        raise GitError(f"git {arguments[0]} did not finish within {deadline:g} s") from None
+        raise GitError(f"git {named} did not finish within {deadline:g} s") from None
     said = done.stderr.decode("utf-8", "replace")
     # `git ls-files` of a sparse index reports an unreadable tree, leaves out its files and exits with 0.
     if done.returncode in successes and re.search(r"^(?:error|fatal): ", said, re.MULTILINE) is None:
@@ -85,7 +91,18 @@ def run(
         )
     if "not a git repository" in said:
         raise NoRepositoryError("no git repository here")
-    raise GitError(f"git {arguments[0]} failed with exit code {done.returncode}")
+    raise GitError(f"git {named} failed with exit code {done.returncode}")
+
+
+def _require_readable_ignore_file(folder: Path) -> None:
+    """Raise GitError for a `.gitignore` that is a FIFO or a device: git would block on it until the deadline."""
+    for parent in (folder, *folder.parents):
+        path = parent / ".gitignore"
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+                raise GitError(f"{path} is not a regular file, and git would wait for it", f"remove {path}")
+        if os.path.lexists(parent / ".git"):
+            return
 
 
 def top_level(folder: Path, *, from_hook: bool = False) -> Path | None:

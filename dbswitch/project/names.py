@@ -16,6 +16,8 @@ COMMANDS = (
 RESERVED = frozenset({*COMMANDS, "help", "use", "version"})
 # The first of a family is the name shown; each family is one target unless a project keeps several apart.
 FAMILIES = (("prod", "production"), ("local", "development", "dev"))
+# Where one of these is not defined yet, an unknown word is meant as a target and not as a command.
+USUAL = frozenset({"prod", "production", "local", "staging", "preview", "test"})
 # A target with one of these parts in its name is protected: `eu-prod`, `live`, `production_2`.
 PROTECTED_WORDS = frozenset({"prod", "production", "live"})
 # `DATABASE_URL_UNPOOLED` is a second route to the same database (named so by Neon, Vercel, Supabase), not a target.

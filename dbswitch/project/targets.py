@@ -225,13 +225,14 @@ def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> Usa
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     if close:
         fix = f"did you mean {known[close[0]]}?"
+    elif targets and name.lower() in names.USUAL:
+        variable = f"{project.url_variables[0]}_{name.upper()}"
+        fix = f"to define it, add {variable}=... to .env.local (or write env/{name}.env)"
     elif targets:
         fix = "`dbswitch targets` lists the targets, `dbswitch --help` the commands"
     else:
         fix = f"dbswitch init, or add to .env.local: {project.target_example}"
-    return UsageError(
-        f"unknown target `{name}`", facts=facts, why="dbswitch can only switch to a known target.", fix=fix
-    )
+    return UsageError(f"unknown target `{name}`", facts=facts, fix=fix)
 
 
 def with_access(project: Project, target: Target, *, asked: bool | None) -> Target:

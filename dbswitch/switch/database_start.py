@@ -90,7 +90,7 @@ def probe(
 
     with reporter.phase(phase) as note:
         ready = _ready(goal, phase, retry)
-        note.detail = f"{goal.target.url.place}, PostgreSQL {ready.identity.server_version}"
+        note.detail = f"{goal.target.url.place}, {ready.identity.product}"
         if goal.target.read_only:
             note.detail += ", read-only"
     for text in ready.notices if phase is Phase.PROBE else ():

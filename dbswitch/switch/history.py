@@ -70,17 +70,13 @@ class Origin(Struct):
     @classmethod
     def of(cls, ambient: Mapping[str, str], *, terminal: bool, lifted: tuple[str, ...] = ()) -> Self:
         """Return who asks; `ambient` is the caller's process environment, `terminal`: the caller can be asked."""
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError):  # a container without an entry for the user
-            user = str(os.getuid())
         if ambient.get(ORIGIN_VARIABLE) in _NAMED_ORIGINS:
             origin = ambient[ORIGIN_VARIABLE]
         elif "GIT_INDEX_FILE" in ambient or "GIT_DIR" in ambient:
             origin = "hook"
         else:
             origin = "terminal" if terminal else "program"
-        return cls(user, origin, None, lifted)
+        return cls(current_user(), origin, None, lifted)
 
     def note(self, event: Event) -> None:
         """Take note of what the history needs."""
@@ -93,6 +89,14 @@ class Origin(Struct):
                 self.lifted = ("protected", *self.lifted)
             case _:
                 pass
+
+
+def current_user() -> str:
+    """Return the name of the operating system's user, or the number of one without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without an entry for the user
+        return str(os.getuid())
 
 
 def append(state_dir: Path, result: Result, origin: Origin | None = None) -> None:

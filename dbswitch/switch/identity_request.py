@@ -194,9 +194,9 @@ def judge(
         seen = Identity.from_json(payload["identity"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return said(IdentityAnswer.SILENT, "the identity route answered with an incomplete identity")
-    expected, version = question.expected, f"(PostgreSQL {seen.server_version})"
+    expected, version = question.expected, seen.product
     if expected is None:
-        return said(IdentityAnswer.OTHER, f"the app answers from {seen.database} {version}", seen)
+        return said(IdentityAnswer.OTHER, f"the app answers from {seen.database}, {version}", seen)
     target = question.target or expected.database
     if not seen.same_as(expected):
         where = seen.database
@@ -205,11 +205,11 @@ def judge(
         elif seen.database == expected.database:
             where = f"another database named {seen.database}"
         return said(
-            IdentityAnswer.OTHER, f"the app still answers from {where} {version}, not from {target}", seen
+            IdentityAnswer.OTHER, f"the app still answers from {where} ({version}), not from {target}", seen
         )
-    detail = f"the app answers from {target} {version}"
+    detail = f"the app answers from {target}, {version}"
     if difference := seen.differs_in(expected):
-        return said(IdentityAnswer.OTHER, f"{detail} {difference}", seen)
+        return said(IdentityAnswer.OTHER, f"{detail}, {difference}", seen)
     if untold := seen.leaves_open(expected):
         return said(IdentityAnswer.INCOMPLETE, f"{detail}, but {untold}; {REGENERATE}", seen)
     return said(IdentityAnswer.SAME, detail, seen)

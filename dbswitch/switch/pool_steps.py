@@ -156,7 +156,7 @@ class PoolApply:
         """Undo everything; return if the caller should see `cause` itself."""
         touched = self._undo.parts
         if not touched:
-            rollback.tell_interruption(cause, (), None)
+            rollback.tell_what_is_left(cause, (), None)
             return
         try:
             with self._reporter.phase(Phase.ROLLBACK) as note:
@@ -170,7 +170,7 @@ class PoolApply:
             raise self._not_rolled_back(cause, error) from cause
         self._retry_logins_as_before()
         pool_record.remove(self._folder)
-        rollback.tell_interruption(cause, self._undo.done, None)
+        rollback.tell_what_is_left(cause, self._undo.done, None)
         if not isinstance(cause, DbswitchError):
             return
         if Part.FILES in touched:

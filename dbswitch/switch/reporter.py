@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class PhaseNote:
-    """The text that a running phase reports when it ends."""
+    """What a running phase reports when it ends: a text, and whether there was nothing to do."""
 
     detail: str = ""
+    skipped: bool = False
 
 
 class Reporter:
@@ -53,7 +54,8 @@ class Reporter:
         except BaseException:
             self.emit(PhaseChanged(phase, PhaseState.FAILED, round(time.monotonic() - began, 3), note.detail))
             raise
-        self.emit(PhaseChanged(phase, PhaseState.DONE, round(time.monotonic() - began, 3), note.detail))
+        state = PhaseState.SKIPPED if note.skipped else PhaseState.DONE
+        self.emit(PhaseChanged(phase, state, round(time.monotonic() - began, 3), note.detail))
 
     def skip(self, phase: Phase, why: str) -> None:
         """Report that `phase` has nothing to do."""

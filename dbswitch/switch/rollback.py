@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dbswitch.errors import (
+    DatabaseNotReadyError,
+    DatabaseRejectedError,
     DbswitchError,
     InterruptedSwitchError,
     RollbackFailedError,
@@ -73,11 +75,13 @@ def is_told_as_it_is(cause: BaseException, touched: Sequence[Part]) -> bool:
     return isinstance(cause, ServerError) and Part.FILES not in touched
 
 
-def tell_interruption(cause: BaseException, done: Sequence[str], previous: str | None) -> None:
-    """Add to an interruption what it left: `done` says what was restored."""
+def tell_what_is_left(cause: BaseException, done: Sequence[str], previous: str | None) -> None:
+    """Add to an interruption, or to the failure of a database, what it left: `done` says what was restored."""
+    still = f"; the project is still on {previous}" if previous is not None else ""
     if isinstance(cause, InterruptedSwitchError):
-        still = f"; the project is still on {previous}" if previous is not None else ""
         cause.facts = (*done, "nothing is left changed" if done else f"nothing was changed{still}")
+    elif isinstance(cause, DatabaseNotReadyError | DatabaseRejectedError) and not done:
+        cause.facts = (*cause.facts, f"nothing was changed{still}")
 
 
 def rolled_back(cause: BaseException, done: Sequence[str]) -> RolledBackError:

@@ -88,7 +88,7 @@ class Apply:
         if not touched:
             if self._recorded:  # the record of an earlier run is still needed
                 recovery.remove_record(self._private_dir)
-            rollback.tell_interruption(cause, (), self.observed.previous)
+            rollback.tell_what_is_left(cause, (), self.observed.previous)
             return
         as_it_is = rollback.is_told_as_it_is(cause, touched)
         try:
@@ -109,7 +109,7 @@ class Apply:
         finally:
             if not self.undo.parts:
                 recovery.remove_record(self._private_dir)
-        rollback.tell_interruption(cause, self.undo.done, self.observed.previous)
+        rollback.tell_what_is_left(cause, self.undo.done, self.observed.previous)
         if not as_it_is:
             raise rollback.rolled_back(cause, self.undo.done) from cause
 
@@ -131,7 +131,7 @@ class Apply:
                 if observation.observe(self._spec).state is ServerState.READY:
                     self.undo.discard(Part.SERVER)  # it could not be stopped and still answers
                 raise
-            note.detail = report.summary
+            note.detail, note.skipped = report.summary, not report.stopped
         self._tell_left_alone(report)
         with reporter.phase(Phase.PORTS) as note:
             note.detail = stopping.require_ports_free(
@@ -150,7 +150,7 @@ class Apply:
         with self.reporter.phase(Phase.STOP) as note:
             stopping.require_visible(self.observed.server, or_port=True)
             report = self._stop(self.observed.server)
-            note.detail = report.summary
+            note.detail, note.skipped = report.summary, not report.stopped
         self._tell_left_alone(report)
         stopping.remove_lock_if_free(self._spec)
         return self._had_server

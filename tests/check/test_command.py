@@ -36,6 +36,23 @@ def findings(capsys, *words):
     ]
 
 
+@pytest.mark.parametrize("flags", [(), ("--all",)])
+def test_a_gitignore_that_is_a_fifo_is_named_at_once(leak, capsys, monkeypatch, flags):
+    def git_waits_for_it(*_arguments, **_options):
+        raise AssertionError("git was started")
+
+    (leak.root / ".gitignore").unlink(missing_ok=True)
+    os.mkfifo(leak.root / ".gitignore")
+    real = subprocess.run
+    monkeypatch.setattr(
+        subprocess,
+        "run",
+        lambda line, **options: (git_waits_for_it if "--exclude-standard" in line else real)(line, **options),
+    )
+    assert main([*flags]) == 2
+    assert f"{leak.root}/.gitignore is not a regular file" in capsys.readouterr().err
+
+
 def test_text_names_place_severity_rule_reason_and_fix(leak, capsys):
     assert main([]) == 1
     text = capsys.readouterr().out

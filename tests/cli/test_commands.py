@@ -277,7 +277,10 @@ def test_history_is_empty_at_first_and_lists_what_was_done(served: Folder, postg
         ("prod", "local", "switched"),
         ("local", "prod", "switched"),
     ]
-    assert served.run("history", "-n", "1").stdout.count("\n") == 1
+    told = served.run("history", "-n", "1", env={"COLUMNS": "80"}).stdout
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\d \d\d:\d\d  \S+ -> \S+  switched  none, \d.\d s  program.*\n", told
+    ), told
 
 
 def test_minus_goes_back_to_a_url_that_was_edited_by_hand_and_forth_again(

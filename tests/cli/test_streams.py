@@ -91,6 +91,12 @@ def test_json_ends_with_a_result_that_holds_the_error(project: Path, part: str) 
     assert last["error"]["facts"] == ["P1000"]
 
 
+def test_json_behind_two_dashes_belongs_to_the_other_program(project: Path) -> None:
+    done = run("exec", "--bogus", "prod", "--", "npx", "--json", cwd=project)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: No such option: --bogus")
+
+
 def test_a_usage_error_is_a_result_too(project: Path) -> None:
     done = run("--json", "prod", "--bogus", cwd=project)
     last = json.loads(done.stdout)

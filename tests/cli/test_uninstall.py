@@ -55,6 +55,16 @@ def test_after_init_and_uninstall_git_status_is_clean_and_the_state_folder_gone(
     assert (folder.root / ".env.local").read_bytes() == before
 
 
+def test_a_hook_or_script_that_would_fail_without_dbswitch_is_named(folder: Folder) -> None:
+    folder.write(".pre-commit-config.yaml", "- id: dbswitch-check\n  entry: dbswitch check --quiet\n")
+    folder.write(".husky/pre-commit", "npx lint-staged\n")
+    folder.write("package.json", '{"scripts": {"reset": "dbswitch guard -- prisma migrate reset"}}')
+    assert folder.json("uninstall", "--dry-run")[1][0]["notices"] == [
+        f"{name} runs dbswitch and is yours: remove that by hand"
+        for name in (".pre-commit-config.yaml", "package.json")
+    ]
+
+
 def test_a_dry_run_and_a_no_take_nothing_away_and_without_a_terminal_yes_is_needed(folder: Folder) -> None:
     folder.run("init", "--yes")
     before = sorted(folder.root.rglob("*"))

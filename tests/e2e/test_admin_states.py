@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow]
 WIDTHS = (390, 768, 1280)
 DOWN = {
     "what": "the database was not ready in time: connection refused: nothing listens there",
-    "facts": ["database shop", "it says: Connection refused", "5 attempts in 2.8 s"],
+    "facts": ["database shop", "message: Connection refused", "5 attempts in 2.8 s"],
     "why": "an app pointed at it now would fail",
     "fix": "start the database server, then `dbswitch staging`",
 }

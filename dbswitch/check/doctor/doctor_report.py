@@ -188,7 +188,7 @@ def _targets(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
             why = "its command was not run" if target.skipped else "cannot be used"
             yield name, ("-", "dim"), "", (why, "yellow"), ""
         elif isinstance(answer, Ready):
-            server = f"PostgreSQL {answer.identity.server_version.split()[0]}"
+            server = answer.identity.product
             if answer.identity.system_identifier is not None:
                 server += f", system {answer.identity.system_identifier}"
             yield name, (f"{answer.latency * 1000:.0f} ms", "green"), server, str(target.url), active

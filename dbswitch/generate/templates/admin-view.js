@@ -29,7 +29,7 @@ export function Notice({ tone, title, problem = { what: "" }, onClose, children 
     const heading = useLostFocus();
     const { what, facts = [], why, fix } = problem;
     // What the server said is often what the first sentence says.
-    const news = facts.filter((fact) => !what.toLowerCase().includes(fact.toLowerCase().replace(/^it says: /, "")));
+    const news = facts.filter((fact) => !what.toLowerCase().includes(fact.toLowerCase().replace(/^message: /, "")));
     return (<section className={`dbs-notice dbs-${tone}`}>
       <span className="dbs-sign" aria-hidden="true">
         {SIGNS[tone]}
@@ -70,7 +70,7 @@ export function Current({ view, active, children }) {
         ["Server", elsewhere ? null : active?.address],
         ["Database", identity.database],
         ["Access", `${identity.readOnly === "true" ? "read-only" : "read and write"}${identity.inRecovery === "true" ? ", a standby" : ""}`],
-        ["PostgreSQL", identity.serverVersion],
+        ["PostgreSQL", identity.serverVersion.split(" ")[0]],
     ];
     return (<section className={`dbs-current dbs-is-${active?.protected ? "protected" : active ? "open" : "unknown"}`} aria-labelledby="dbs-now">
       <h2 id="dbs-now" ref={heading} tabIndex={-1}>
