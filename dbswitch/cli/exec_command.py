@@ -81,7 +81,10 @@ def guard_command(
     confirm: Confirm = None,
     allow_destructive: AllowDestructive = None,
 ) -> int:
-    """Run a command unless it would destroy protected data."""
+    """Run a command unless it would destroy protected data.
+
+    It is judged by the active target.
+    """
     project = context.find_project()
     context.tell_unfinished(project)
     states = active(project, os.environ).readers

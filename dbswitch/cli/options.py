@@ -41,6 +41,7 @@ TakePort = Annotated[
     bool,
     typer.Option("--take-port", help="End the foreign program on the server's port (asks first)."),
 ]
-Yes = Annotated[
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YesUnlessProtected = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask. A protected target still needs --confirm.")
 ]

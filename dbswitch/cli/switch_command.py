@@ -12,7 +12,7 @@ from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import SWITCH, command
 from dbswitch.cli.json_renderer import JsonRenderer, object_line, write_line
 from dbswitch.cli.messages import columns, target_rows
-from dbswitch.cli.options import Confirm, DryRun, Pool, TakePort, Timeout, Yes
+from dbswitch.cli.options import Confirm, DryRun, Pool, TakePort, Timeout, YesUnlessProtected
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import UsageError
 from dbswitch.project.active import active
@@ -44,7 +44,7 @@ def switch(
         bool, typer.Option("--no-restart", help="Change the env files and leave the server alone.")
     ] = False,
     confirm: Confirm = None,
-    yes: Yes = False,
+    yes: YesUnlessProtected = False,
     timeout: Timeout = None,
     dry_run: DryRun = False,
     detach: Annotated[

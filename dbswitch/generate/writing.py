@@ -117,9 +117,9 @@ def write(
     own = [(file, _OWN[state]) for file, state in states if state in _OWN]
     if own and not force:
         raise ConfigError(
-            "not written: a file there is your own",
+            "nothing was written: a file of your own is in the way",
             facts=[f"{file.path} {said}" for file, said in own],
-            why="Your changes would be lost.",
+            why="overwriting it would lose your changes",
             fix=f"run it again with --force: your file is then kept in {REPLACED}/",
         )
     for file, state in states:

@@ -221,13 +221,13 @@ def test_dev_says_that_the_output_of_a_server_it_did_not_start_is_elsewhere(serv
         assert time.monotonic() < limit
         time.sleep(0.05)
     with dev(served) as process:
-        until(process, "its log is where you started it. Ctrl-C stops showing it")
+        until(process, "its log is in the terminal where you started it. Ctrl-C ends this command")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS)
     assert process.returncode == 0
     assert answer(served) == before
     with dev(served) as process:
-        until(process, "its log is where you started it")
+        until(process, "its log is in the terminal where you started it")
         mine.terminate()
         mine.wait(SECONDS)
         out, _ = process.communicate(timeout=SECONDS)
