@@ -113,7 +113,7 @@ def test_a_persons_edit_is_kept_unless_forced_and_then_a_copy_is(app: Path) -> N
 def test_the_usual_singleton_is_found_where_it_is_and_its_name_lives_on(app: Path) -> None:
     (app / "src" / "server").mkdir(parents=True)
     (app / "src" / "server" / "db.ts").write_text(SINGLETON)
-    with pytest.raises(ConfigError, match="is your own"):
+    with pytest.raises(ConfigError, match="a file of your own"):
         generate(app)
     assert generate(app, force=True) is FileState.FOREIGN
     text = (app / "src" / "server" / "db.ts").read_text()
