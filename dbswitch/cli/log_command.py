@@ -41,7 +41,9 @@ _LONGEST_LINE = 1 << 20  # bytes; an unfinished line that is longer is shown at 
 def logs(
     context: CommandContext,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", metavar="N", min=0, help="How many of the last lines.")] = 100,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", metavar="N", min=0, help="How many of the last lines.")
+    ] = 100,
 ) -> int:
     """Show the dev server's log."""
     project = context.find_project()

@@ -176,7 +176,9 @@ def _target_fields(refs: Sequence[TargetRef], databases: Mapping[str, str | None
 @command()
 def history(
     context: CommandContext,
-    count: Annotated[int, typer.Option("--count", "-n", metavar="N", min=1, help="How many of the last switches.")] = 10,
+    count: Annotated[
+        int, typer.Option("--count", "-n", metavar="N", min=1, help="How many of the last switches.")
+    ] = 10,
 ) -> int:
     """Show the last switches, newest first."""
     entries = past_switches.read(context.find_project().state_dir)[-count:][::-1]

@@ -152,7 +152,8 @@ def test_the_history_tells_who_switched_from_where_and_which_guard_was_lifted(se
     assert (program["origin"], program["lifted"], program["away"]) == ("program", ["protected"], None)
     assert (page["origin"], page["lifted"]) == ("page", [])
     assert (hook["origin"], hook["lifted"]) == ("hook", ["protected", "read-only"])
-    assert f"{getpass.getuser()}, page" in served.run("history").stdout
+    assert f"{getpass.getuser()}, page" in served.run("history", env={"LOGNAME": "somebody-else"}).stdout
+    assert "s  page\n" in served.run("history").stdout
 
 
 def test_the_history_tells_how_long_the_server_was_away(served: Folder) -> None:
