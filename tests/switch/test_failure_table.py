@@ -205,6 +205,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
                 launch_env=dict,
             ),
             previous="local",
+            route=None,
         )
         session = SimpleNamespace(
             request=Request("prod", "id"),
