@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import http_requests, log, ports
-from dbswitch.server.command_lines import masked_command, masked_text
+from dbswitch.server.command_lines import is_next_server, masked_command, masked_text
 from dbswitch.server.environment import MARKER
 from dbswitch.server.observation import find
 from dbswitch.server.processes import ProcessId, child_status, identify, is_alive, keep_child, reap_children
@@ -54,6 +56,7 @@ class ServerAnswer(Struct, frozen=True):
 
     status: int
     failing: bool
+    running: Running  # with the port that the server has, which the dev script may have set itself
 
 
 def require_command(spec: ServerSpec) -> None:
@@ -146,6 +149,7 @@ def wait_ready(
     attempt, reason = 0, "not listening yet"
     path = spec.ready_path or spec.alive_path or spec.first_page
     failing_since: float | None = None
+    look_at_ports = told + _TELL
 
     def lives() -> bool:
         on_look()
@@ -159,15 +163,18 @@ def wait_ready(
             status = http_requests.get(spec, running.port, path, min(left, spec.limits.request), go_on=lives)
         except http_requests.NoAnswerError as error:
             reason = f"connected, {error}" if error.connected else str(error)
+            if not error.connected and time.monotonic() > look_at_ports:
+                look_at_ports = time.monotonic() + _TELL
+                running = _on_its_own_port(spec, running)
         else:
             reply = _judge(spec, running, status)
             if reply is Reply.ALIVE:
-                return ServerAnswer(status, failing=False)
+                return ServerAnswer(status, failing=False, running=running)
             reason = f"{path} answers {status}"
             if reply is Reply.ALIVE_FAILING:
                 failing_since = failing_since or time.monotonic()
                 if status < 500 or time.monotonic() - failing_since > _PAGE_GRACE:
-                    return ServerAnswer(status, failing=True)
+                    return ServerAnswer(status, failing=True, running=running)
         if time.monotonic() - told > _TELL:
             told = time.monotonic()
             on_wait(attempt, reason, _LOOK)
@@ -178,6 +185,19 @@ def wait_ready(
         why="ready means an HTTP answer from the app, not an open port",
         fix="see `dbswitch logs`; for a slow first compilation raise `ready_timeout`",
     )
+
+
+def _on_its_own_port(spec: ServerSpec, running: Running) -> Running:
+    """Return the server with the port that it listens on, where its script did not take the `PORT` that it was given."""
+    servers = {one.process.pid for one in find(spec, running.record) if is_next_server(one.process.argv)}
+    listening = ports.listening_of(servers) if servers else {}
+    if len(listening) != 1 or running.port in listening:
+        return running
+    [port] = listening
+    record = replace(running.record, port=port, url=spec.url(port))
+    with contextlib.suppress(OSError):  # then the next command looks for the port again
+        write_record(spec.record_path, record, spec.cwd)
+    return replace(running, record=record)
 
 
 def _judge(spec: ServerSpec, running: Running, status: int) -> Reply:

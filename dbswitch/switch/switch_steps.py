@@ -206,6 +206,7 @@ class Apply:
         meanwhile()
         with reporter.phase(Phase.ANSWER) as note:
             answer = self._wait(running, Phase.ANSWER, on_look)
+            running = answer.running
             note.detail = running.url
         if before.processes and not before.by_us:
             reporter.notice(
@@ -279,7 +280,7 @@ class Apply:
         self._stop_what_is_left()
         stopping.remove_lock_if_free(self._spec)
         running = starting.start(self._spec, self._environment(), port=self._port)
-        self._wait(running, Phase.ROLLBACK)
+        running = self._wait(running, Phase.ROLLBACK).running
         return f"the dev server runs again at {running.url}"
 
     def _stop_what_is_left(self) -> str:

@@ -17,6 +17,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from dbswitch.demo.postgres import free_port
 from dbswitch.errors import PortTakenError, ServerError
@@ -66,6 +67,19 @@ def test_the_states_follow_the_facts(make_folder):
     assert len(seen.processes) == 2
     assert folder.stop().summary.startswith("2 processes (port ")
     assert folder.observe().state is ServerState.STOPPED
+
+
+def test_a_script_that_sets_a_port_of_its_own_is_found_on_that_port(make_folder):
+    folder = make_folder()
+    other = free_port()
+    folder.spec = replace(folder.spec, argv=(*folder.spec.argv, "-p", str(other)))
+    running = folder.start()
+    assert running.port != other
+    answer = wait_ready(folder.spec, running)
+    assert (answer.running.port, answer.running.url) == (other, folder.spec.url(other))
+    seen = folder.observe()
+    assert (seen.state, seen.port, seen.record) == (ServerState.READY, other, answer.running.record)
+    folder.stop()
 
 
 @pytest.mark.parametrize("seconds", [1, 59, 61, 600, 10 * 86400])
