@@ -19,6 +19,7 @@ from dbswitch.generate.admin_route import plan_admin_route
 from dbswitch.generate.client import plan_client, replacement_advice
 from dbswitch.generate.identity_route import client_advice, plan_identity_route
 from dbswitch.generate.scaffold import ensure_token
+from dbswitch.generate.style import read_style
 from dbswitch.generate.writing import FileState
 from dbswitch.project import server_spec
 from dbswitch.project.generated import find
@@ -76,6 +77,10 @@ def generate(
         advice = replacement_advice(project, files[0])
     elif kind is GeneratedKind.ROUTE and not check:
         advice = client_advice(project)
+        if not identity_only and read_style(project.root).pages is not None:
+            advice += (
+                "without an app/ folder only the identity route is written: the admin route needs the App Router",
+            )
     for text in advice:
         say(text)
     writes = not check and not dry_run
@@ -154,7 +159,7 @@ def _files(
     match kind:
         case GeneratedKind.CLIENT:
             return (plan_client(project, path),)
-        case GeneratedKind.ROUTE if identity_only:
+        case GeneratedKind.ROUTE if identity_only or read_style(project.root).pages is not None:
             return (plan_identity_route(project),)
         case GeneratedKind.ROUTE:
             return plan_admin_route(project)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from dbswitch.errors import ConfigError
 from dbswitch.generate.identity_route import ProjectClient, import_lines, project_client
 from dbswitch.generate.style import Style, read_style
 from dbswitch.generate.template import fill, read_template
@@ -83,6 +84,12 @@ def render(facts: RouteFacts) -> tuple[GeneratedFile, ...]:
 def route_facts(project: Project) -> RouteFacts:
     """Read the project. Raises ConfigError as :func:`plan_admin_route` does."""
     style = read_style(project.root)
+    if style.pages is not None:
+        raise ConfigError(
+            "not generated: the admin route and page need the App Router",
+            facts=(f"this project has {style.pages}/ and no app/ folder",),
+            fix="`dbswitch generate route --identity-only` writes a route for the Pages Router, with which a switch is verified",
+        )
     found = find(project)
     known = next((path for path, kind in found.files if kind == KIND), None)
     folder = posixpath.dirname(known) if known else f"{style.app}/{_FOLDER}"

@@ -18,7 +18,7 @@ from dbswitch.generate.template import fill, read_template
 from dbswitch.generate.writing import GeneratedFile, sign
 from dbswitch.project import javascript_text
 from dbswitch.project.client_in_use import client_in_use
-from dbswitch.project.generated import find
+from dbswitch.project.generated import IN_PAGES, find
 from dbswitch.project.packages import installed_folder
 
 if TYPE_CHECKING:
@@ -38,12 +38,50 @@ def plan_identity_route(project: Project) -> GeneratedFile:
 
 def render(style: Style, client: ProjectClient, path: str | None = None) -> GeneratedFile:
     """Return the route that asks `client`; `path` None is the usual place. Pure but for the template."""
+    if path is None and style.pages is not None:
+        path = f"{style.pages}/api/dbswitch/identity.{style.extension}"
     path = path or f"{style.app}/api/dbswitch/identity/route.{style.extension}"
     body = fill(
         read_template(f"identity.{style.extension}"),
         {"client": import_lines(client, style, path, ask="databaseIdentity")},
     )
+    if IN_PAGES.match(path) is not None:
+        typed = style.typescript
+        body = body.replace(_APP_GET[typed], _PAGES_GET[typed]) + _PAGES_HANDLER[typed]
     return sign(KIND, path, body)
+
+
+_APP_GET: Final = {
+    True: "export async function GET(request: Request): Promise<Response> {",
+    False: "export async function GET(request) {",
+}
+_PAGES_GET: Final = {
+    True: "async function identity(request: { headers: Headers }): Promise<Response> {",
+    False: "async function identity(request) {",
+}
+# The Pages Router hands over Node's own request and response.
+_PAGES_PARAMETERS: Final = {
+    True: """
+  request: { headers: Record<string, string | string[] | undefined> },
+  response: { statusCode: number; setHeader(name: string, value: string): unknown; end(text: string): unknown },
+): Promise<void> {""",
+    False: "request, response) {",
+}
+_PAGES_BODY: Final = """
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (typeof value === "string") headers.set(name, value);
+  }
+  const answered = await identity({ headers });
+  response.statusCode = answered.status;
+  answered.headers.forEach((value, name) => response.setHeader(name, value));
+  response.end(await answered.text());
+}
+"""
+_PAGES_HANDLER: Final = {
+    typescript: f"\nexport default async function handler({parameters}{_PAGES_BODY}"
+    for typescript, parameters in _PAGES_PARAMETERS.items()
+}
 
 
 class ProjectClient(Struct, frozen=True):

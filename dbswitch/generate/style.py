@@ -25,6 +25,7 @@ class Style(Struct, frozen=True):
     typescript: bool
     source: str = ""  # where folders such as `lib` go: "" or "src"
     app: str = "app"  # the App Router's folder
+    pages: str | None = None  # the Pages Router's folder, in a project that has no other
     aliases: Aliases = ()  # import prefixes and their folders, such as ("@/", "src/")
     suffix: str = ""  # what relative imports end with: "" or ".js"
 
@@ -58,9 +59,16 @@ def read_style(root: Path) -> Style:
         typescript=typescript,
         source=source,
         app=_app(root, source),
+        pages=_only_pages(root),
         aliases=path_aliases(options),
         suffix=".js" if resolution in _NODE_RESOLUTION else "",
     )
+
+
+def _only_pages(root: Path) -> str | None:
+    if any((root / name).is_dir() for name in ("app", "src/app")):
+        return None
+    return next((name for name in ("pages", "src/pages") if (root / name).is_dir()), None)
 
 
 def _app(root: Path, source: str) -> str:

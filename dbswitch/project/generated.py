@@ -32,6 +32,7 @@ _HEAD_BYTES = 256
 _SKIPPED = frozenset({"node_modules", "public", "dist", "build", "out", "coverage"})
 _DEPTH = 8
 _EXTENSIONS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
+IN_PAGES = re.compile(r"^(?:src/)?pages/(?P<path>api/.+?)(?:/index)?\.(?:tsx?|jsx?|mts|mjs)$")
 _ROUTE_FILE = re.compile(r"^(?:src/)?app/(?P<path>.+/)?(?:route|page)\.(?:tsx?|jsx?|mts|mjs)$")
 
 
@@ -94,7 +95,9 @@ def find(project: Project) -> Generated:
 
 
 def url_path(name: str) -> str | None:
-    """Return the URL path of an App Router route or page: `src/app/(admin)/api/x/route.ts` is `/api/x`. Pure."""
+    """Return the URL path of a route or page: `src/app/(admin)/api/x/route.ts` and `pages/api/x.ts` are `/api/x`. Pure."""
+    if (of_pages := IN_PAGES.match(name)) is not None:
+        return f"/{of_pages['path']}"
     match = _ROUTE_FILE.match(name)
     if match is None:
         return None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.errors import ConfigError
-from dbswitch.generate import client, identity_route, style, template, writing
+from dbswitch.generate import admin_route, client, identity_route, style, template, writing
 from dbswitch.generate.client import Adapter, ClientFacts
 from dbswitch.generate.identity_route import ProjectClient
 from dbswitch.generate.style import Style
@@ -187,6 +187,30 @@ def test_the_route_asks_the_client_that_the_app_imports_and_not_an_unused_genera
     text = identity_route.plan_identity_route(load(app)).content.decode()
     assert 'import { db as prisma } from "@/src/server/db";' in text
     assert "lib/prisma" not in text
+
+
+@pytest.mark.parametrize("folder", ["pages", "src/pages"])
+def test_a_project_with_the_pages_router_only_gets_a_pages_route_and_no_app_folder(
+    app: Path, folder: str
+) -> None:
+    (app / folder).mkdir(parents=True)
+    (app / "db.ts").write_text("export const prisma = new PrismaClient();\n")
+    (app / folder / "index.tsx").write_text(
+        f'import {{ prisma }} from "{"../" * (folder.count("/") + 1)}db";\n'
+    )
+    route = identity_route.plan_identity_route(load(app))
+    assert route.path == f"{folder}/api/dbswitch/identity.ts"
+    text = route.content.decode()
+    assert "export default async function handler(" in text
+    assert "export async function GET" not in text
+    writing.write(app, [route])
+    assert find(load(app)).identity_path == "/api/dbswitch/identity"
+    assert identity_route.plan_identity_route(load(app)) == route
+    with pytest.raises(ConfigError, match="need the App Router") as refused:
+        admin_route.plan_admin_route(load(app))
+    assert "--identity-only" in refused.value.fix
+    (app / "app").mkdir()
+    assert style.read_style(app).pages is None
 
 
 @pytest.mark.parametrize(
