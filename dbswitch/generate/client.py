@@ -151,6 +151,13 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
 def _module(project: Project) -> tuple[str, bool]:
     """Return where the project's PrismaClient is, and whether that is the name of a package."""
     prisma = project.prisma
+    used = client_in_use(project, find(project)) if prisma is None or prisma.schema is None else None
+    if used is not None and used.package:
+        raise ConfigError(
+            f"no client generated: the app's Prisma client is in the package {used.path}",
+            why="A client in this folder would not be the one that the app uses.",
+            fix=_restart_advice(project),
+        )
     if prisma is None or not prisma.installed:
         raise ConfigError(
             "no client generated: this project has no Prisma installed",
@@ -184,19 +191,23 @@ def _module(project: Project) -> tuple[str, bool]:
     return ("@prisma/client" if installed and name == ".prisma/client" else name), bool(installed)
 
 
+def _restart_advice(project: Project) -> str:
+    route = (
+        "" if find(project).identity_path else "; `dbswitch generate route` lets it prove the new database"
+    )
+    return f"nothing to change: `dbswitch TARGET` restarts the dev server on the new database{route}"
+
+
 def _own_engine(project: Project, prisma: PrismaInfo) -> ConfigError:
     facts = []
     if prisma.release >= RUST_FREE:
         adapter = f"@prisma/adapter-pg@{prisma.version}"
         facts.append(f'the engine can be left out: engineType = "client" in the generator, and {adapter}')
-    route = (
-        "" if find(project).identity_path else "; `dbswitch generate route` lets it prove the new database"
-    )
     return ConfigError(
         f"no client generated: Prisma {prisma.version} runs its queries in its own engine",
         facts=facts,
         why="That engine owns its connections, so no client can move them to another database.",
-        fix=f"nothing to change: `dbswitch TARGET` restarts the dev server on the new database{route}",
+        fix=_restart_advice(project),
     )
 
 

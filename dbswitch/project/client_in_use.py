@@ -14,6 +14,7 @@ from dbswitch.project import javascript_text
 from dbswitch.project.generated import MARK
 from dbswitch.project.prisma import CONSTRUCTS, find_client_file
 from dbswitch.project.source_imports import SourceImports
+from dbswitch.project.workspace_client import workspace_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +80,10 @@ def client_in_use(project: Project, found: Generated) -> ClientInUse | None:
         name = next((name for name, (_, by) in reached.items() if by is not None), generated[0])
         if reached[name][1] is not None or not imported:
             return ClientInUse(name, sources.text(name), generated=True, imported_by=reached[name][1])
+    for name, text in () if imported else workspace_clients(project):
+        from_page, by = _reached(sources, name, {name})
+        if from_page or by is not None:
+            return ClientInUse(name, text, package=True, imported_by=by)
     if imported:
         return imported[0]
     return ClientInUse(*own) if own is not None else None

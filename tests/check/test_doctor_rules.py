@@ -541,7 +541,7 @@ def test_no_client_is_advised_where_prismas_own_engine_makes_it_impossible() -> 
     facts = replace(WELL, generated=(), hot_client=False)
     [possible] = [one for one in judge(facts) if one.id == "no-hot-client"]
     assert possible.fix == "dbswitch generate client"
-    [impossible] = [one for one in judge(replace(facts, own_engine=True)) if one.id == "no-hot-client"]
+    [impossible] = [one for one in judge(replace(facts, no_client="own engine")) if one.id == "no-hot-client"]
     assert impossible.fix == ""
     assert "own engine" in impossible.facts[0]
 

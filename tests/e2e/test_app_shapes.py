@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 LONG = 240.0
-CONFIG = 'export default { basePath: "/shop", trailingSlash: true };\n'
+CONFIG = """
+export default { basePath: "/shop", trailingSlash: true, turbopack: { root: import.meta.dirname } };
+"""
 PAGE = """
 import { prisma } from "../lib/prisma";
 export const getServerSideProps = async () => ({ props: { ready: prisma !== undefined } });
@@ -62,9 +64,7 @@ def test_a_route_behind_a_login_is_not_asked_for_long_and_nothing_is_rolled_back
     ready(app, ("generate", "route", "--identity-only"))
     done = app.dbswitch("generate", "route", "--identity-only", timeout=LONG)
     assert "middleware or proxy answered HTTP 307 (to /login)" in done.stderr, done.stderr
-    code, events = app.events(
-        "prod", "--confirm", postgres_prod.shop.database, "--restart", timeout=LONG
-    )
+    code, events = app.events("prod", "--confirm", postgres_prod.shop.database, "--restart", timeout=LONG)
     assert (code, events[-1]["outcome"], events[-1]["verified"]) == (0, "switched", None), events
     [notice] = [event for event in events if event.get("code") == "not-asked"]
     assert "middleware or proxy answered HTTP 307 (to /login)" in notice["text"]

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbswitch.errors import ConfigError
+from dbswitch.generate.client import plan_client
+from dbswitch.generate.identity_route import plan_identity_route
 from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find, header_line
@@ -81,6 +84,42 @@ def test_the_client_is_the_one_that_pages_and_routes_lead_to(
     assert used is not None
     assert (used.path, used.generated) == (path, generated)
     assert follows_env_files(project, find(project)) is generated
+
+
+@pytest.mark.parametrize(
+    ("manifest", "entry"),
+    [
+        ('{"exports": {".": "./src/client.ts"}}', "src/client.ts"),
+        ('{"exports": {".": {"types": "./x.d.ts", "import": "./src/client.ts"}}}', "src/client.ts"),
+        ('{"main": "src/client.ts"}', "src/client.ts"),
+        ("{}", "index.ts"),
+    ],
+)
+def test_a_client_in_a_package_of_the_workspace_is_found_by_its_name(
+    tmp_path: Path, manifest: str, entry: str
+) -> None:
+    database, web = tmp_path / "packages" / "database", tmp_path / "apps" / "web"
+    web.mkdir(parents=True)
+    write(web, {"lib/users.ts": USE % "@acme/database", "app/page.tsx": USE % "@/lib/users"})
+    (web / "package.json").write_text(
+        '{"dependencies": {"next": "16.0.7", "@acme/database": "workspace:*", "@acme/ui": "workspace:*"}}'
+    )
+    (database / entry).parent.mkdir(parents=True)
+    (database / "package.json").write_text(manifest)
+    (database / entry).write_text(OWN)
+    (tmp_path / "packages" / "ui").mkdir()
+    (web / "node_modules" / "@acme").mkdir(parents=True)
+    for name in ("database", "ui"):
+        (web / "node_modules" / "@acme" / name).symlink_to(tmp_path / "packages" / name)
+    project = load(web)
+    used = client_in_use(project, find(project))
+    assert used is not None
+    assert (used.path, used.package, used.text) == ("@acme/database", True, OWN)
+    assert str(used) == "@acme/database (lib/users.ts:1 imports it)"
+    assert asks_elsewhere(project, find(project)) is None
+    assert 'import { prisma } from "@acme/database";' in plan_identity_route(project).content.decode()
+    with pytest.raises(ConfigError, match="is in the package @acme/database"):
+        plan_client(project)
 
 
 def test_no_client_at_all_is_none(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class MachineFacts(Struct, frozen=True):
     installed: Mapping[str, str] = field(default_factory=dict)  # package to installed version
     wanted: frozenset[str] = frozenset()  # the declared dependencies
     prisma_config: str | None = None
+    has_schema: bool = True  # False where Prisma is set up in another package
     accelerate: bool = False
     node_env: str | None = None  # NODE_ENV of the caller's environment
     inside_next: bool = False  # the caller's environment is that of a process started by Next.js
@@ -167,7 +168,7 @@ class Facts(Struct, frozen=True):
     generated: tuple[GeneratedFacts, ...] = ()
     hot_client: bool = False  # the app uses the generated client
     unused_client: str = ""  # which generated client the app does not use, and which it does
-    own_engine: bool = False  # Prisma's own engine connects; no generated client is possible
+    no_client: str = ""  # why `generate client` is impossible here
     asks_elsewhere: str | None = None  # which route asks another client than the app's
     identity_route: bool = False
     notices: tuple[str, ...] = ()

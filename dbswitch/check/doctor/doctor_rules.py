@@ -138,8 +138,8 @@ def _generated(facts: Facts) -> Iterator[DoctorFinding]:
     if not facts.hot_client:
         what = "The app does not use the generated client: a switch restarts the server"
         seen, fix = facts.unused_client, "dbswitch generate client"
-        if facts.own_engine:
-            seen, fix = "Prisma's own engine connects to the database, and no client can follow a switch", ""
+        if facts.no_client:
+            seen, fix = facts.no_client, ""
         yield INFO.found("no-hot-client", what, seen, fix=fix)
     if facts.asks_elsewhere is not None:
         what = "The identity route does not ask the app's client: a switch stays unverified"

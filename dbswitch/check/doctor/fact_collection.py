@@ -105,7 +105,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         generated=server_and_files.look_at_generated(project, found),
         hot_client=follows_env_files(project, found),
         unused_client=_unused_client(project, found),
-        own_engine=project.prisma is not None and project.prisma.has_own_engine,
+        no_client=_no_client(project, found),
         asks_elsewhere=asks_elsewhere(project, found),
         identity_route=found.identity_path is not None or project.config.verify.path is not None,
         notices=project.notices,
@@ -116,6 +116,13 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
 def _unused_client(project: Project, found: generated.Generated) -> str:
     used = client_in_use(project, found) if found.client is not None else None
     return "" if used is None or used.generated else f"{found.client} is generated, but the app uses {used}"
+
+
+def _no_client(project: Project, found: generated.Generated) -> str:
+    if project.prisma is not None and project.prisma.has_own_engine:
+        return "Prisma's own engine connects to the database, and no client can follow a switch"
+    used = client_in_use(project, found) if project.prisma is None or project.prisma.schema is None else None
+    return f"the client is in the package {used.path}" if used is not None and used.package else ""
 
 
 def _or_error(body: Callable[[], T]) -> T | DbswitchError:

@@ -106,6 +106,7 @@ def read_machine(
         lock_files=tuple(name for name, _ in LOCK_FILES if (project.root / name).is_file()),
         installed=installed,
         wanted=frozenset(wanted),
+        has_schema=project.prisma is None or project.prisma.schema is not None,
         prisma_config=project.prisma.config_file if project.prisma is not None else None,
         accelerate="@prisma/extension-accelerate" in wanted,
         node_env=ambient.get("NODE_ENV") or None,

@@ -161,7 +161,7 @@ def _prisma(machine: MachineFacts) -> Iterator[DoctorFinding]:
         yield WARNING.found(
             "prisma-adapter", what, fix=f"{machine.manager} install @prisma/adapter-pg@{version}"
         )
-    if machine.prisma_config is None:
+    if machine.prisma_config is None and machine.has_schema:
         yield WARNING.found(
             "prisma-config",
             f"Prisma {version} takes its URL from prisma.config.ts, but there is none",
