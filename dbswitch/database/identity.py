@@ -35,11 +35,9 @@ class Identity(Struct, frozen=True, rename="camel"):
     """Which server and database answered, and in what state it was.
 
     Attributes:
-        database_oid: its number in this cluster.
         started_at: when the postmaster started, microseconds since the epoch, decimal.
         system_identifier: the cluster's number, None if the role may not read it.
         in_recovery: a standby, or a server replaying its log.
-        read_only: a new transaction would be read-only.
         schema: the first schema of the search path, empty if none of it exists; None if it was not reported.
         role: the role that runs the statements; None if it was not reported.
         model_schema: the schema of Prisma's model queries: the URL's `?schema=` for the probe, what the generated client

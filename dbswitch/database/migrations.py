@@ -41,11 +41,9 @@ class MigrationState(Struct, frozen=True):
     """How a database and a folder of migrations differ; names in the order in which Prisma applies them.
 
     Attributes:
-        pending: in the folder, not applied.
         rolled_back: those of `pending` that were started, failed and were marked as rolled back.
         failed: started and neither finished nor marked as rolled back; Prisma applies nothing more until that is resolved.
-        edited: applied, and changed in the folder since.
-        missing: applied, but not in the folder.
+        edited, missing: applied, and changed in the folder since, or not in it.
         has_table: whether Prisma Migrate was ever used on this database.
         tables: how many tables the schema has that it was never used on.
     """

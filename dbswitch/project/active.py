@@ -40,14 +40,12 @@ class ReaderState(Struct, frozen=True):
     """What one reader gets.
 
     Attributes:
-        variable: the variable that this reader takes its URL from.
-        target: the target its URL belongs to, None where no target has that URL.
+        target: the target that the URL in `variable` belongs to, None where no target has that URL.
         database: the URL in its masked form, None where the reader has none.
         source: the file or "process environment" it comes from.
         differing: other variables of that target for which this reader gets another value.
         foreign: variable and target: variables of another target that this reader gets and this target does not set.
         place: where its URL leads; None where it cannot be used.
-        read_only: its URL asks for read-only sessions.
     """
 
     reader: Reader
@@ -138,12 +136,9 @@ def active(
     Variables of the shell alone, and those that `next start` reads from the production files, do not count. Raises
     ConfigError: as `list_targets`. Raises EnvFileError: an env file cannot be read.
 
-    Args:
-        project: where to look.
-        ambient: the process environment the readers would have; None is this process's own.
-        run_commands: also compare with targets whose command has to be run (it may ask for a login).
-        readers: the profiles to compute; None is :func:`dbswitch.project.reader_profiles.profiles`.
-        server: the process environment of the dev server, where it has another one.
+    `ambient` is the process environment the readers would have (None: this process's own), `server` that of the dev server
+    where it has another one. With `run_commands` also targets whose command has to be run are compared (it may ask for a
+    login). `readers` are the profiles to compute; None is :func:`dbswitch.project.reader_profiles.profiles`.
     """
     environment = os.environ if ambient is None else ambient
     comparison = _Comparison(project, environment, run_commands=run_commands)

@@ -29,13 +29,7 @@ _KEPT: Final = 50  # values remembered for one variable of one target, the newes
 
 
 class EnteredTarget(Struct, frozen=True, forbid_unknown_fields=True):
-    """What was written for one target.
-
-    Attributes:
-        values: digests by variable.
-        places: digests of the places of its database.
-        last: the variables that the last switch to it wrote.
-    """
+    """What was written for one target: digests by variable and of its places, and what the last switch to it wrote."""
 
     values: dict[str, tuple[str, ...]] = {}
     places: tuple[str, ...] = ()

@@ -39,15 +39,13 @@ class TargetRef(Struct, frozen=True):
     """A target that was found. Its values come from `path`, else from `suffixed`, else from `settings`.
 
     Attributes:
-        source: where it comes from, for display.
         path: of its file in dotenv format, relative to the project.
         suffixed: the variables of the env files that define its variables: `DATABASE_URL_PROD` to `DATABASE_URL`.
         shadowed: sources of the same name that are not used.
         values: what it sets, as written; empty where it is not set now. None: a command would have to be run, or the
             source cannot be read.
         places: where its URLs lead, as far as it can be known without running a command.
-        guarded: the places that make it protected, whatever its name.
-        protected_itself: it is protected by its name or by dbswitch.toml, not only by its place.
+        guarded: the places that make it protected, even if it is not `protected_itself`, by its name or dbswitch.toml.
     """
 
     name: str

@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 class Target(Struct, frozen=True):
     """A named database with its values, which are secrets.
 
-    Attributes:
-        variables: what it sets, URLs in the form that every reader reads alike.
-        primary: the variable that holds `url`.
-        read_only: its URLs ask for read-only sessions, although its source does not say so.
+    `variables` have URLs in the form that every reader reads alike; `primary` is the one that holds `url`. `read_only`: its URLs
+    ask for read-only sessions, although its source does not say so.
     """
 
     name: str
@@ -122,12 +120,10 @@ def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] 
     values = read_values(project, ref, os.environ if ambient is None else ambient)
     primary = next((key for key in project.url_variables if key in values), None)
     if primary is None:
+        found, wanted = ", ".join(sorted(values)) or "nothing", ", ".join(project.url_variables)
         raise ConfigError(
             f"the target {ref.name} has no database URL",
-            facts=(
-                f"{ref.source} sets {', '.join(sorted(values)) or 'nothing'}",
-                f"looked for {', '.join(project.url_variables)}",
-            ),
+            facts=(f"{ref.source} sets {found}", f"looked for {wanted}"),
             why="A target needs a database URL.",
             fix=f"set {project.url_variables[0]} in {ref.source}",
         )

@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 class ValueOrigin:
     """What is known about values for a switch to `target`.
 
-    Attributes:
-        absent: the variables that other targets set, that switches wrote, or that the Prisma schema or config names as a
-            URL, and that `target` lacks.
-        guardians: the targets to whose place `target` leads, where it is protected for that only.
+    `absent` are the variables that other targets set, that switches wrote, or that the Prisma schema or config names as a URL,
+    and that `target` lacks; `guardians` the targets to whose place it leads, where it is protected for that only.
     """
 
     def __init__(
