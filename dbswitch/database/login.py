@@ -161,7 +161,6 @@ def session(url: DatabaseUrl, seconds: float, *, trace: bool = CAN_TRACE) -> Ite
 def _start(url: DatabaseUrl, address: str | None) -> PGconn:
     try:
         keywords = {"application_name": "dbswitch", **url.libpq(), **_FIXED}
-        keywords.pop("connect_timeout", None)
         if address is not None:
             keywords["hostaddr"] = address
         return pq.PGconn.connect_start(make_conninfo("", **keywords).encode())

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 _UPTIME: Final = "extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::bigint::text"
 _LAST_ATTEMPT: Final = 0.25  # seconds; an attempt that begins at the deadline could not even connect
+_FIRST_WAIT, _LONGEST_WAIT, _SETTLE = 0.05, 1.25, 0.02  # seconds between two attempts, or two successes
 _GROWTH: Final = 2.0
 _STARTING_GROWTH: Final = 1.5  # a server that starts up usually answers within a fraction of a second
+_ATTEMPTS_PER_SECOND: Final = 20 / 15  # of the deadline; the budget of attempts
 _SMALLEST_BUDGET: Final = 10
 # Seconds between attempts for which the budget always has enough attempts left; the rest may be used faster.
 _SPARSEST: Final = 2.0
@@ -45,21 +47,14 @@ class ProbeLimits(Struct, frozen=True):
     Attributes:
         deadline: for everything, name look-ups included.
         attempt_timeout: for one attempt; a serverless Postgres takes up to several seconds to wake.
-        successes: answers in a row that are needed from a server that started less than `young` ago, `settle` between two:
-            a container's initialisation server answers once and then goes away. An older server needs one.
-        first_wait: between the first two attempts; doubled each time, or grown by half while the server starts up, up to
-            `longest_wait`.
-        attempts_per_second: no more attempts than this times the deadline are made.
+        successes: answers in a row that are needed from a server that started less than `young` ago: a container's
+            initialisation server answers once and then goes away. An older server needs one.
     """
 
     deadline: float = 15.0
     attempt_timeout: float = 5.0
     successes: int = 2
     young: float = 60.0
-    first_wait: float = 0.05
-    longest_wait: float = 1.25
-    attempts_per_second: float = 20 / 15
-    settle: float = 0.02
 
 
 class Ready(Struct, frozen=True):
@@ -119,7 +114,7 @@ def wait_until_ready(
     def ask_until_settled() -> Ready:
         first = ready = ask()
         for _ in range(limits.successes - 1 if first.uptime < limits.young else 0):
-            time.sleep(min(limits.settle, max(0.0, left())))
+            time.sleep(min(_SETTLE, max(0.0, left())))
             ready = ask()
             if not ready.identity.same_as(first.identity):
                 raise AttemptError(FailureKind.RESTARTED)
@@ -158,9 +153,9 @@ def _failure(state: RetryCallState) -> Failure:
 def _pause(kind: FailureKind, repeats: int, attempts: int, left: float, limits: ProbeLimits) -> float:
     """Return how long to wait: growing from the first wait up to the cap, within the budget of attempts."""
     growth = _STARTING_GROWTH if kind is FailureKind.STARTING_UP else _GROWTH
-    wait = min(limits.longest_wait, limits.first_wait * growth ** min(repeats, 30))
+    wait = min(_LONGEST_WAIT, _FIRST_WAIT * growth ** min(repeats, 30))
     wait *= random.uniform(0.9, 1.1)  # noqa: S311  # jitter, nothing to guess
-    budget = max(_SMALLEST_BUDGET, math.floor(limits.deadline * limits.attempts_per_second))
+    budget = max(_SMALLEST_BUDGET, math.floor(limits.deadline * _ATTEMPTS_PER_SECOND))
     attempts_left = budget - attempts - limits.successes
     return wait if attempts_left * _SPARSEST >= left else max(wait, left / max(1, attempts_left))
 

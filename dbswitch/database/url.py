@@ -175,8 +175,6 @@ class DatabaseUrl:
         found |= {key: value for key, value in login.items() if value}
         known = {*_LIBPQ_PARAMETERS, *(_CLIENT_CERTIFICATE if self.parameter("sslkey") else ())}
         found |= {key: value for key, value in self.parameters if key in known}
-        if (self.parameter("connect_timeout") or "").isdecimal():
-            found["connect_timeout"] = str(self.parameter("connect_timeout"))
         return found
 
     @property

@@ -231,7 +231,7 @@ def test_libpq_gets_only_what_it_knows_and_the_env_form_keeps_everything():
     )  # fmt: skip
     url = DatabaseUrl.parse(text)
     assert dict(url.libpq()) == {
-        "user": "u", "password": "p", "host": "h", "port": "5432", "dbname": "db", "sslmode": "require", "connect_timeout": "7",
+        "user": "u", "password": "p", "host": "h", "port": "5432", "dbname": "db", "sslmode": "require",
         "application_name": "shop", "options": "-c search_path=x", "channel_binding": "prefer",
     }  # fmt: skip
     assert url.search_path == "shop"
