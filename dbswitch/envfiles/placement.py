@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -38,35 +38,27 @@ class EditPlan(Struct, frozen=True):
     gone: frozenset[str] = frozenset()
 
 
-def _always(_key: str, _value: str) -> bool:
-    return True
-
-
-def _never(_key: str, _value: str) -> bool:
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(Protocol):
     """What is known about a variable and its value in a file.
 
-    Attributes:
-        known: some target sets it so, or a switch wrote it. Any other value is the user's own: it is kept as a comment
-            if a target's value replaces it, and left alone if the target does not set the variable, unless it `misleads`.
-        lasting: a target can set it again, so that a comment with the value is of use.
-        misleads: a user's own value that would put a reader on another database than the target's.
-        belongs: a user's own value that leads to the target's database, so that it is restored with the target.
-        forbidden: no reader may get this value after the switch.
+    A value that is not known is the user's own: it is kept as a comment if a target's value replaces it, and left alone if the
+    target does not set the variable, unless it misleads.
     """
 
-    known: Callable[[str, str], bool] = _always
-    lasting: Callable[[str, str], bool] = _always
-    misleads: Callable[[str, str], bool] = _never
-    belongs: Callable[[str, str], bool] = _never
-    forbidden: Callable[[str, str], bool] = _never
+    def known(self, key: str, value: str) -> bool:
+        """Return whether some target sets it so, or a switch wrote it."""
 
+    def lasting(self, key: str, value: str) -> bool:
+        """Return whether a target can set it again, so that a comment with the value is of use."""
 
-EVERYTHING_KNOWN = Knowledge()
+    def misleads(self, key: str, value: str) -> bool:
+        """Return whether it would put a reader on another database than the target's."""
+
+    def belongs(self, key: str, value: str) -> bool:
+        """Return whether it leads to the target's database, so that it is restored with the target."""
+
+    def protected_owner(self, key: str, value: str) -> str | None:
+        """Return the other protected target to which it leads; no reader may get it after the switch."""
 
 
 @dataclass(slots=True)
@@ -105,7 +97,7 @@ class _Planning:
         files = {other: document.render() for other, document in self.documents.items()}
         return [p.reader for p in self.profiles if deciding_file(key, p, files) == name]
 
-    def bring_back(self, key: str, wanted: Callable[[str, str], bool] = _always) -> None:
+    def bring_back(self, key: str, wanted: Callable[[str, str], bool] = lambda _key, _value: True) -> None:
         """Undo the parking of `key` wherever it is parked and not bound again, if its value is `wanted`."""
         for name, document in list(self.documents.items()):
             returned = document.unpark(key) if key not in document.keys else None
@@ -216,7 +208,7 @@ class _Planning:
         restored = document.restore(key)
         if restored is not None:
             value = restored.get(key) or ""
-            if not self.knowledge.misleads(key, value) and not self.knowledge.forbidden(key, value):
+            if not self.knowledge.misleads(key, value) and self.knowledge.protected_owner(key, value) is None:
                 return restored
         if self.knowledge.lasting(key, present):
             return document.park(key)
@@ -250,7 +242,7 @@ def plan_edits(
     profiles: Sequence[ReaderProfile],
     tracked: frozenset[str],
     protected: bool,
-    knowledge: Knowledge = EVERYTHING_KNOWN,
+    knowledge: Knowledge,
     git_error: tuple[str, str] = ("", ""),
 ) -> EditPlan:
     """Return the edits that bring every reader to `variables`; an empty plan if they have them already.

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dbswitch import durable, state_folder
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.envfiles.document import Document
-from dbswitch.envfiles.placement import Knowledge, plan_edits
+from dbswitch.envfiles.placement import plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, EnvFileError, UrlError, UsageError
 from dbswitch.project import entered, reader_profiles, targets
@@ -86,13 +86,7 @@ def planned(
         tracked=project.tracked,
         protected=target.protected,
         git_error=("", "") if git_error is None else (str(git_error), git_error.fix),
-        knowledge=Knowledge(
-            known=origin.known,
-            lasting=origin.lasting,
-            misleads=origin.misleads,
-            belongs=origin.belongs,
-            forbidden=lambda key, value: origin.protected_owner(key, value) is not None,
-        ),
+        knowledge=origin,
     )
     after = files | {edit.name: edit.new for edit in plan.edits}
     refuse_if_served(

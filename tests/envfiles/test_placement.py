@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbswitch.envfiles.placement import EditPlan, Knowledge, plan_edits
+from dbswitch.envfiles.placement import EditPlan, plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, disagreements
 from dbswitch.errors import EnvFileError, ProtectedError
 
@@ -12,6 +12,27 @@ NEW = "postgres://new:n@db/app?a=1&b=2"
 NEXT = ReaderProfile(Reader.NEXT_DEV, DEV_FILES)
 PRISMA = ReaderProfile(Reader.PRISMA, (".env",))
 PRISMA_LOCAL_FIRST = ReaderProfile(Reader.PRISMA, (".env.local", ".env"))
+
+
+class Known:
+    """What targets set: `values` by variable, None for everything; no value leads anywhere."""
+
+    def __init__(self, values: dict[str, set[str]] | None) -> None:
+        self.values = values
+
+    def known(self, key: str, value: str) -> bool:
+        return self.values is None or value in self.values.get(key, set())
+
+    def lasting(self, key: str, value: str) -> bool:
+        return True
+
+    def misleads(self, key: str, value: str) -> bool:
+        return False
+
+    belongs = misleads
+
+    def protected_owner(self, key: str, value: str) -> str | None:
+        return None
 
 
 def plan(
@@ -31,7 +52,7 @@ def plan(
         profiles=profiles,
         tracked=frozenset(tracked),
         protected=protected,
-        knowledge=Knowledge(known=lambda key, value: known is None or value in known.get(key, set())),
+        knowledge=Known(known),
     )
 
 
