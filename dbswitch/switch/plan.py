@@ -110,6 +110,10 @@ def decide(situation: Situation, asked: Mode | None, exported: Sequence[str] = (
     if asked is Mode.HOT and running and mode is Mode.RESTART and (reason := _cannot_be_hot(situation)):
         text = f"{reason}, so it is restarted although --hot was given"
         notices.append(Notice("hot-not-possible", text, "warning"))
+    if mode is Mode.RESTART and (left := _leaves(situation, asked)):
+        notices.append(
+            Notice("leaving-protected", f"leaving {left} restarts the server; --hot keeps it running")
+        )
     if running and mode is Mode.NONE and not unchanged and not situation.hot_client:
         text = "the running app keeps its old connection until it is restarted (`dbswitch restart`)"
         notices.append(Notice("app-not-restarted", text, "warning"))
@@ -136,6 +140,18 @@ def _cannot_be_hot(situation: Situation) -> str:
     )
 
 
+def _leaves(situation: Situation, asked: Mode | None) -> str:
+    """Return what an otherwise hot switch would leave, if it has to be a restart for that; else an empty text.
+
+    A client that is idle during a hot switch and connects later would write to the protected database.
+    """
+    possible = is_running(situation.server) and not _cannot_be_hot(situation) and situation.hot_client
+    configured = situation.configured or (Mode.HOT if situation.identity_route else Mode.RESTART)
+    if asked is not None or not possible or configured is not Mode.HOT or not situation.leaving_protected:
+        return ""
+    return "writable sessions" if situation.previous == situation.target else "a protected target"
+
+
 def _follow(situation: Situation, asked: Mode | None, *, unchanged: bool) -> tuple[Mode, str]:
     """Return what happens to the server, and one line that says it."""
     if not is_running(situation.server):
@@ -153,9 +169,7 @@ def _follow(situation: Situation, asked: Mode | None, *, unchanged: bool) -> tup
     wanted = asked or (Mode.NONE if unchanged else situation.configured or automatic)
     if wanted is Mode.NONE:
         return Mode.NONE, "leave the dev server running"
-    if wanted is Mode.HOT and asked is None and situation.hot_client and situation.leaving_protected:
-        # A client that is idle during a hot switch and connects later would write to the protected database.
-        left = "writable sessions" if situation.previous == situation.target else "a protected target"
+    if wanted is Mode.HOT and (left := _leaves(situation, asked)):
         return Mode.RESTART, f"restart the dev server (it leaves {left}; --hot keeps it)"
     if wanted is Mode.HOT and situation.hot_client:
         return Mode.HOT, "keep the dev server; its Prisma client follows the env files"

@@ -41,6 +41,9 @@ def test_leaving_a_protected_target_restarts_unless_hot_is_asked_for() -> None:
     plan = decide(leaving, None)
     assert plan.mode is Mode.RESTART
     assert "--hot" in plan.server
+    assert [one.code for one in plan.notices] == ["leaving-protected"]
+    assert decide(leaving, Mode.RESTART).notices == ()
+    assert decide(replace(leaving, hot_client=False), None).notices == ()
     assert decide(replace(leaving, configured=Mode.HOT), None).mode is Mode.RESTART
     assert decide(leaving, Mode.HOT).mode is Mode.HOT
     assert decide(leaving, Mode.NONE).mode is Mode.NONE
