@@ -207,6 +207,9 @@ def history(
     return 0
 
 
+_LIFTED = {"protected": "confirmed", "read-only": "made writable"}  # guards that were lifted, for people
+
+
 def _history_row(one: Past, me: str) -> tuple[str, ...]:
     return (
         time.strftime("%Y-%m-%d %H:%M", time.localtime(one.at)),
@@ -216,5 +219,5 @@ def _history_row(one: Past, me: str) -> tuple[str, ...]:
         f"{one.mode}, {duration(one.seconds)}"
         + ("" if one.away is None else f" ({duration(one.away)} down)"),
         (one.origin or "?") if one.user == me else f"{one.user or '?'}, {one.origin or '?'}",
-        f"confirmed: {', '.join(one.lifted)}" if one.lifted else "",
+        ", ".join(_LIFTED.get(guard, guard) for guard in one.lifted),
     )

@@ -37,6 +37,7 @@ _OK = 200
 _INTERCEPTED = frozenset({301, 302, 303, 307, 308, UNAUTHORIZED, FORBIDDEN})
 CANNOT_ASK = "cannot ask"  # the route reports an error that is not the database's
 REGENERATE = "`dbswitch generate client` and `dbswitch generate route` bring the generated files up to date"
+NOT_IN_TIME = "the app did not answer in time"
 
 
 class IdentityAnswer(StrEnum):
@@ -146,7 +147,10 @@ def ask(question: IdentityQuestion, connection: HTTPConnection) -> Said:
             body = response.read(65_536)
             leads_to = response.getheader("Location") or ""
     except (OSError, HTTPException, ValueError) as error:  # ValueError: closed by another thread meanwhile
-        return Said(IdentityAnswer.SILENT, f"the app did not answer ({type(error).__name__})")
+        if isinstance(error, TimeoutError):
+            return Said(IdentityAnswer.SILENT, NOT_IN_TIME)
+        why = getattr(error, "strerror", None) or type(error).__name__
+        return Said(IdentityAnswer.SILENT, f"the app did not answer ({why})")
     finally:
         connection.close()
     is_page = (response.getheader("Content-Type") or "").startswith("text/html")
@@ -252,7 +256,7 @@ def verify(
     end = began + deadline
     answers: queue.SimpleQueue[Said] = queue.SimpleQueue()
     pending: set[HTTPConnection] = set()
-    last = Said(IdentityAnswer.SILENT, "the app did not answer (TimeoutError)")
+    last = Said(IdentityAnswer.SILENT, NOT_IN_TIME)
     attempt, repeated, pause = 0, 0, FIRST_PAUSE
     try:
         while (now := time.monotonic()) < end or attempt == 0:

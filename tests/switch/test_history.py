@@ -153,7 +153,9 @@ def test_the_history_tells_who_switched_from_where_and_which_guard_was_lifted(se
     assert (page["origin"], page["lifted"]) == ("page", [])
     assert (hook["origin"], hook["lifted"]) == ("hook", ["protected", "read-only"])
     assert f"{getpass.getuser()}, page" in served.run("history", env={"LOGNAME": "somebody-else"}).stdout
-    assert "s  page\n" in served.run("history").stdout
+    told = served.run("history").stdout
+    assert "s  page\n" in told
+    assert "hook     confirmed, made writable\n" in told
 
 
 def test_the_history_tells_how_long_the_server_was_away(served: Folder) -> None:

@@ -336,14 +336,18 @@ def test_only_the_very_same_failure_as_before_the_switch_is_not_its_doing(reply:
 
 
 def test_silence_is_never_like_a_failure_of_the_route() -> None:
-    silent = Said(IdentityAnswer.SILENT, "the app did not answer (TimeoutError)")
+    silent = Said(IdentityAnswer.SILENT, "the app did not answer in time")
     assert not silent.fails_like(silent)
 
 
 def test_nobody_there_is_silence() -> None:
     with app(lambda _n, _path, _token: identity(PROD)) as url:
         pass
-    assert verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=0.1).answer is IdentityAnswer.SILENT
+    said = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=0.1)
+    assert (said.answer, said.detail) == (
+        IdentityAnswer.SILENT,
+        "the app did not answer (Connection refused)",
+    )
 
 
 def test_a_missing_or_unreadable_token_is_an_empty_one(tmp_path: Path) -> None:
