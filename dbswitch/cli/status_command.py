@@ -216,7 +216,7 @@ def _history_row(one: Past, me: str) -> tuple[str, ...]:
         f"{one.previous or '?'} -> {one.target}",
         one.outcome.value.replace("_", " ")
         + {True: ", verified", False: ", app elsewhere", None: ""}[one.verified],
-        f"{one.mode}, {duration(one.seconds)}"
+        f"{one.mode if one.pool is None else f'{one.mode} {one.pool}'}, {duration(one.seconds)}"
         + ("" if one.away is None else f" ({duration(one.away)} down)"),
         (one.origin or "?") if one.user == me else f"{one.user or '?'}, {one.origin or '?'}",
         ", ".join(_LIFTED.get(guard, guard) for guard in one.lifted),

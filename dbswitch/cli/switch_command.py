@@ -107,11 +107,8 @@ def switch(
         take_port=take_port,
         read_only=True if read_only else False if write else None,
         ambient=dict(os.environ),
+        pool=pool,
     )
-    if pool is not None:
-        from dbswitch.switch import pool_run
-
-        return pool_run.switch(project, pool, request, context.renderer.emit).exit
     return run.switch(project, request, context.renderer.emit).exit
 
 

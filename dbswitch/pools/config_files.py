@@ -1,7 +1,8 @@
-"""The configuration files of PgBouncers on this machine: read, and changed together in one crash-safe transaction."""
+"""The configuration files of a pool, here and on other machines: read, and changed together, all or none."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from dbswitch.durable import read_regular
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import ConfigError, EnvFileConflictError, EnvFileError
-from dbswitch.pools import pgbouncer_ini
+from dbswitch.pools import far_files, pgbouncer_ini
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,80 +25,142 @@ if TYPE_CHECKING:
 _ENCODING = ("utf-8", "surrogateescape")
 
 
-class ConfigFiles(Struct, frozen=True):
-    """The changed configuration files of a pool; `changes` holds passwords."""
+class ConfigChange(Struct, frozen=True):
+    """One configuration file and how it changes; `old` and `new` hold passwords.
 
-    changes: tuple[FileChange, ...]
+    On another machine `run` leads to it, `keeps` is its mode and owner, and `staged` is where the new file is prepared.
+    """
+
+    path: str
+    old: bytes
+    new: bytes
+    run: tuple[str, ...] = ()
+    keeps: str = ""
+    staged: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file as messages call it."""
+        return far_files.shown(self.run, self.path) if self.run else self.path
+
+    def discard(self) -> None:
+        """Remove what was staged. Raises ConfigError."""
+        far_files.discard(self.run, self.staged)
+
+    def turn(self, old: bytes, new: bytes) -> bool:
+        """Make sure that a far file whose content is `old` gets `new`; False if it has neither. Raises ConfigError."""
+        self.discard()
+        found = far_files.read(self.run, self.path)
+        if found == old != new:
+            again = far_files.second(self.staged)  # a delayed `mv` of the first one finds nothing
+            far_files.stage(self.run, self.path, again, new, self.keeps)
+            far_files.place(self.run, self.path, again, old)
+        return found in {old, new}
+
+
+class ConfigFiles(Struct, frozen=True):
+    """The changed configuration files of a pool."""
+
+    changes: tuple[ConfigChange, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The files, for display and for the record of the switch."""
-        return tuple(str(change.path) for change in self.changes)
+        """All of them, for display."""
+        return tuple(one.name for one in self.changes)
+
+    @property
+    def far(self) -> tuple[ConfigChange, ...]:
+        """Those on other machines."""
+        return tuple(one for one in self.changes if one.run)
+
+    @property
+    def near(self) -> tuple[FileChange, ...]:
+        """Those on this machine."""
+        return tuple(FileChange(Path(one.path), one.old, one.new) for one in self.changes if not one.run)
+
+    def stage(self) -> None:
+        """Prepare the far files, so that the pause does not wait for it. Raises ConfigError."""
+        try:
+            for one in self.far:
+                far_files.stage(one.run, one.path, one.staged, one.new, one.keeps)
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Remove what was staged, where that is possible."""
+        for one in self.far:
+            with contextlib.suppress(ConfigError):
+                one.discard()
+
+    def write(self, journal: Path) -> None:
+        """Replace all files.
+
+        Raises ConfigError: none was changed, but if there are far ones :meth:`put_back` is to be called; or
+        RollbackFailedError (the journal is kept).
+        """
+        try:
+            for one in self.far:
+                far_files.place(one.run, one.path, one.staged, one.old)
+            transaction.apply(self.near, journal)
+        except EnvFileError as error:
+            raise _told(error) from error
+
+    def put_back(self, journal: Path) -> tuple[str, ...]:
+        """Put back the previous files; return those that another program has changed since, which are left.
+
+        Raises ConfigError, or RollbackFailedError (the journal is kept).
+        """
+        try:
+            left = [one.name for one in self.far if not one.turn(one.new, one.old)]
+            return (*left, *map(str, transaction.roll_back(self.near, journal)))
+        except EnvFileError as error:
+            raise _told(error) from error
+
+    def finish(self, journal: Path) -> str:
+        """Finish what a killed run began; return what was done. The files have no content if it had changed no far one.
+
+        Raises ConfigError: a file cannot be written; the journal is kept.
+        """
+        try:
+            done = transaction.recover(journal, only=[one.path for one in self.near])
+            # Another program's content is left, as for far files.
+            transaction.roll_back(transaction.reverse([one for one in self.near if one.new]), journal)
+            for one in self.far:
+                one.turn(one.old, one.new)
+        except EnvFileError as error:
+            raise _told(error) from error
+        far = any(one.new for one in self.far)
+        return f"the change of {', '.join(self.names)} was finished" if done or far else ""
 
 
 def read_entry(pooler: Pooler) -> Entry:
-    """Return the entry of the pooler's database.
-
-    Raises:
-        ConfigError: a file cannot be read, or its entry cannot be understood.
-    """
-    return pgbouncer_ini.find(pooler.database, pooler.config, lambda path: _read(_absolute(path, pooler)))
+    """Return the entry of the pooler's database. Raises ConfigError: a file or the entry cannot be read."""
+    return pgbouncer_ini.find(
+        pooler.database, pooler.config, lambda path: _read(_absolute(path, pooler), pooler)
+    )
 
 
-def changed(entries: Sequence[tuple[Pooler, Entry]], url: DatabaseUrl) -> ConfigFiles:
+def changed(entries: Sequence[tuple[Pooler, Entry]], url: DatabaseUrl, run_id: str) -> ConfigFiles:
     """Return the configuration files with every entry leading to `url`; two poolers may share one file.
 
-    Raises:
-        ConfigError: an entry cannot be written, or a file cannot be replaced.
+    Raises ConfigError: an entry cannot be written, or a file cannot be replaced.
     """
-    changes = tuple(
-        FileChange(
-            _absolute(entry.path, pooler),
-            entry.text.encode(*_ENCODING),
-            pgbouncer_ini.edited(entry, url).encode(*_ENCODING),
-        )
-        for pooler, entry in entries
-    )
-    files = ConfigFiles(tuple(one for one in changes if one.old != one.new))
+    changes = []
+    for pooler, entry in entries:
+        path, keeps = str(_absolute(entry.path, pooler)), ""
+        if pooler.run:
+            path, keeps = far_files.examine(pooler.run, path)
+        old, new = (text.encode(*_ENCODING) for text in (entry.text, pgbouncer_ini.edited(entry, url)))
+        if old != new:
+            staged = f"{path}.dbswitch-{run_id}" if pooler.run else ""
+            changes.append(ConfigChange(path, old, new, pooler.run, keeps, staged))
+    files = ConfigFiles(tuple(dict.fromkeys(changes)))
     try:
-        transaction.precheck(files.changes)
+        transaction.precheck(files.near)
     except EnvFileError as error:
         raise _told(error) from None
     return files
-
-
-def write(files: ConfigFiles, journal: Path) -> None:
-    """Replace all files or none. Raises ConfigError (none was changed), or RollbackFailedError (the journal is kept)."""
-    try:
-        transaction.apply(files.changes, journal)
-    except EnvFileError as error:
-        raise _told(error) from error
-
-
-def put_back(files: ConfigFiles, journal: Path) -> tuple[str, ...]:
-    """Put back the previous files; return those that another program has changed since, which are left.
-
-    Raises:
-        ConfigError: a file cannot be written.
-        RollbackFailedError: as :func:`write`.
-    """
-    try:
-        return tuple(str(path) for path in transaction.roll_back(files.changes, journal))
-    except EnvFileError as error:
-        raise _told(error) from error
-
-
-def finish(names: Sequence[str], journal: Path) -> str:
-    """Finish the change of a killed run, which may name only `names`; return what was done, empty if nothing was left.
-
-    Raises:
-        ConfigError: a file cannot be written; the journal is kept.
-    """
-    try:
-        done = transaction.recover(journal, only=[Path(name) for name in names])
-    except EnvFileError as error:
-        raise _told(error) from error
-    return "" if done is None else f"the change of {', '.join(names)} was finished"
 
 
 def _absolute(path: str, pooler: Pooler) -> Path:
@@ -105,27 +168,26 @@ def _absolute(path: str, pooler: Pooler) -> Path:
     return Path(pooler.config).parent / path
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, pooler: Pooler) -> str:
     try:
-        text = read_regular(path).decode(*_ENCODING)
+        content = far_files.read(pooler.run, str(path)) if pooler.run else read_regular(path)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}",
             why="the pool is switched by changing its line in this file",
             fix="correct `config` or `%include`, or run dbswitch as a user who may read it",
         ) from None
-    if "\0" in text:
+    if b"\0" in content:
         raise ConfigError(f"{path} is not a text file", fix="correct `config` of the pool")
-    return text
+    return content.decode(*_ENCODING)
 
 
 def _told(error: EnvFileError) -> ConfigError:
     conflict = isinstance(error, EnvFileConflictError)
     what = "was changed by another program during the switch" if conflict else "could not be replaced"
-    facts = error.facts if conflict else (error.what, *error.facts)
     return ConfigError(
         f"the configuration of PgBouncer {what}",
-        facts=facts,
+        facts=error.facts if conflict and error.facts else (error.what, *error.facts),
         why="every configuration file is as it was",
         fix=error.fix,
     )

@@ -32,11 +32,13 @@ class Pooler(Struct, frozen=True):
         admin: its console, with the password.
         database: the name that clients connect to.
         config: its main configuration file, absolute.
+        run: the command that is put in front of reading and replacing it; empty: it is on this machine.
     """
 
     admin: DatabaseUrl
     database: str
     config: str
+    run: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 from dbswitch import redaction
@@ -38,9 +40,16 @@ class _Table(Struct, frozen=True, forbid_unknown_fields=True):
     admin: str = ""
     database: str = ""
     config: str = ""
+    run: tuple[str, ...] = ()
     password_env: VariableName | None = None
     password_command: tuple[str, ...] = ()
     pause_timeout: _Pause = 5.0
+
+
+def digest(project: Project, name: str) -> str:
+    """Return a digest of the pool's table, which tells whether its commands are still the same."""
+    text = msgspec.json.encode(project.config.pools.get(name), order="sorted")
+    return hashlib.sha256(text).hexdigest()
 
 
 def find(project: Project, name: str, ambient: Mapping[str, str]) -> Pool:
@@ -62,7 +71,7 @@ def find(project: Project, name: str, ambient: Mapping[str, str]) -> Pool:
         raise config_error(f": `{name}` cannot be a pool's name", fix=NAME_RULE)
     shared = dict(raw)
     members = shared.pop("members", [{}])
-    split_commands(shared, where, "password_command")
+    split_commands(shared, where, "password_command", "run")
     if not (isinstance(members, list) and members and all(isinstance(one, dict) for one in members)):
         raise config_error(f": {where}.members must be a list of tables", fix=f"write [[{where}.members]]")
     poolers = []
@@ -75,7 +84,7 @@ def find(project: Project, name: str, ambient: Mapping[str, str]) -> Pool:
 
 
 def _pooler(project: Project, where: str, raw: dict[str, object], ambient: Mapping[str, str]) -> Pooler:
-    split_commands(raw, where, "password_command")
+    split_commands(raw, where, "password_command", "run")
     table = convert(raw, _Table, where)
     for key in ("admin", "database", "config"):
         if not getattr(table, key):
@@ -96,8 +105,17 @@ def _pooler(project: Project, where: str, raw: dict[str, object], ambient: Mappi
     return Pooler(
         admin=replace(admin, password=Secret(password)),
         database=table.database,
-        config=str(project.root / Path(table.config).expanduser()),
+        config=_config(project, where, table.config, table.run),
+        run=table.run,
     )
+
+
+def _config(project: Project, where: str, path: str, run: tuple[str, ...]) -> str:
+    if not run:
+        return str(project.root / Path(path).expanduser())
+    if not path.startswith("/"):
+        raise config_error(f": {where}.config has to be absolute, since `run` leads to it", fix="correct it")
+    return path
 
 
 def _password(project: Project, where: str, table: _Table, ambient: Mapping[str, str]) -> str:

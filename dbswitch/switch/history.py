@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.events import Event, Result
 
 FILE_NAME = "history.jsonl"
-PREVIOUS_FILE = "previous.json"
+PREVIOUS = "-"
 KEPT = 500
 _PATIENCE = 1.0  # seconds
 _SLACK = 50  # lines over KEPT before the file is rewritten
@@ -55,6 +55,7 @@ class Past(Struct, frozen=True, rename={"previous": "from", "target": "to"}):
     origin: str | None = None
     away: float | None = None
     lifted: tuple[str, ...] = ()
+    pool: str | None = None  # the pool that was switched instead of the app
 
 
 class Origin(Struct):
@@ -99,11 +100,12 @@ def current_user() -> str:
         return str(os.getuid())
 
 
-def append(state_dir: Path, result: Result, origin: Origin | None = None) -> None:
+def append(state_dir: Path, result: Result, origin: Origin | None = None, *, pool: str | None = None) -> None:
     """Add the line of a finished switch. Needs no lock of the caller's. Raises OSError."""
     path, by = state_dir / FILE_NAME, origin or Origin()
     past = Past(
         at=round(time.time(), 3),
+        pool=pool,
         **{name: getattr(result, name) for name in _OF_RESULT},
         **{name: getattr(by, name) for name in _OF_ORIGIN},
     )
@@ -134,18 +136,22 @@ def read(state_dir: Path) -> tuple[Past, ...]:
     return tuple(found[-KEPT:])
 
 
-def remember(private_dir: Path, result: Result, *, unnamed: str = "") -> None:
-    """Keep the two targets of a finished switch for `dbswitch -`; `unnamed` is no target. Raises OSError."""
+def remember(private_dir: Path, result: Result, *, unnamed: str = "", pool: str | None = None) -> None:
+    """Keep the two targets of a finished switch, of the app or of a pool, for `-`; `unnamed` is no target. Raises OSError."""
     if result.outcome is Outcome.SWITCHED and result.previous != result.target:
         target = None if result.target == unnamed else result.target
-        durable.write_json(private_dir / PREVIOUS_FILE, [target, result.previous])
+        durable.write_json(private_dir / _previous_file(pool), [target, result.previous])
 
 
-def previous_target(private_dir: Path, active: str | None) -> str | None:
+def previous_target(private_dir: Path, active: str | None, pool: str | None = None) -> str | None:
     """Return where `dbswitch -` goes from `active`: the other one of the last switch's two targets."""
-    last = durable.read_json(private_dir / PREVIOUS_FILE)
+    last = durable.read_json(private_dir / _previous_file(pool))
     names = last if isinstance(last, list) else []
     return next((name for name in names if isinstance(name, str) and name != active), None)
+
+
+def _previous_file(pool: str | None) -> str:
+    return "previous.json" if pool is None else f"previous-of-pool-{pool}.json"
 
 
 def append_line(path: Path, line: str) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dbswitch.errors import DbswitchError, RollbackFailedError
-from dbswitch.pools import config_files, pool_record
+import msgspec
+from msgspec import Struct
+
+from dbswitch import durable
+from dbswitch.errors import ConfigError, DbswitchError, RollbackFailedError
+from dbswitch.pools.config_files import ConfigChange, ConfigFiles
 from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config
+from dbswitch.switch.recovery import POOL_RECORD, remove_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,10 +21,36 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.switch.reporter import Reporter
 
+JOURNAL = "pool-journal"
+
+
+class PoolRecord(Struct, frozen=True):
+    """A switch of a pool that has begun and not ended.
+
+    Attributes:
+        pool: its name; `target`: where it was going.
+        table: the digest of its table in dbswitch.toml.
+        files: the configuration files that it changes; with their content, which has passwords, from the moment in which
+            files on other machines are changed.
+    """
+
+    pool: str
+    target: str
+    table: str
+    files: tuple[ConfigChange, ...]
+
+
+def read(private_dir: Path) -> PoolRecord | None:
+    """Return the record of a switch that did not end, or None."""
+    try:
+        return msgspec.json.decode(durable.read_regular(private_dir / POOL_RECORD), type=PoolRecord)
+    except (OSError, ValueError, RecursionError):
+        return None
+
 
 def unfinished(private_dir: Path) -> str | None:
     """Return in one sentence what a killed run left and what finishes it; None if it left nothing. Reads only."""
-    record = pool_record.read(private_dir)
+    record = read(private_dir)
     if record is None:
         return None
     return (
@@ -29,53 +60,54 @@ def unfinished(private_dir: Path) -> str | None:
 
 
 def recover(project: Project, reporter: Reporter) -> None:
-    """Finish the change of the files, have every pooler reload them, and lift the pause; the caller holds the lock.
-
-    A failure is reported as a warning and the record is kept: commands that do not concern the pool go on.
-    """
-    private_dir = project.private_dir
-    record = pool_record.read(private_dir)
-    if record is None:
-        return
+    """Finish a killed switch under the lock. A failure is a warning: commands that do not concern the pool go on."""
     try:
-        done = config_files.finish(record.files, private_dir / pool_record.JOURNAL)
-        pool = pool_config.find(project, record.pool, os.environ)
-        said = []
-        for pooler in pool.poolers:
+        done = _finish(project)
+    except DbswitchError as error:
+        reporter.notice("unfinished", f"{error.what}; {error.fix}" if error.fix else error.what, "warning")
+    else:
+        if done:
+            reporter.notice("recovered", done, "warning")
+
+
+def require_finished(project: Project, named: str) -> None:
+    """Finish a killed switch of any pool for a command that names one. Raises RollbackFailedError."""
+    try:
+        _finish(project, named)
+    except DbswitchError as error:
+        raise RollbackFailedError(
+            error.what,
+            facts=(*error.facts, f"the record is kept: {project.private_dir / POOL_RECORD}"),
+            why="the pool may still be paused, and its poolers may lead to two databases",
+            fix=f"{error.fix}; then run the command again" if error.fix else "run the command again",
+        ) from error
+
+
+def _finish(project: Project, named: str = "") -> str:
+    """Finish the files, have every pooler reload them, and lift the pause; return what was done."""
+    record = read(project.private_dir)
+    if record is None:
+        return ""
+    try:
+        # A checkout must not make dbswitch run a command that the user has not asked for.
+        if named != record.pool and pool_config.digest(project, record.pool) != record.table:
+            raise ConfigError(
+                f"[pools.{record.pool}] has changed since",
+                fix=f"`dbswitch {record.target} --pool {record.pool}` finishes it",
+            )
+        said = [ConfigFiles(record.files).finish(project.private_dir / JOURNAL)]
+        for pooler in pool_config.find(project, record.pool, os.environ).poolers:
             try:
                 with console(pooler) as opened:
                     opened.reload()
-                    if opened.resume():
-                        said.append(f"the pause of {pooler.database} on {pooler.name} was lifted")
+                    said.append(f"the pause of {pooler.name} was lifted" if opened.resume() else "")
             except DbswitchError as error:
                 if not getattr(error, "down", False):
                     raise
                 said.append(f"PgBouncer at {pooler.name} is not running")
     except DbswitchError as error:
-        text = f"a killed switch of the pool {record.pool} could not be finished: {error.what}"
-        reporter.notice("unfinished", f"{text}; {error.fix}" if error.fix else text, "warning")
-        return
-    pool_record.remove(private_dir)
-    text = "; ".join([done, *said] if done else said) or "nothing was half changed"
-    reporter.notice(
-        "recovered", f"an earlier switch of the pool {record.pool} did not finish: {text}", "warning"
-    )
-
-
-def require_finished(project: Project) -> None:
-    """Make sure that recovery succeeded.
-
-    Raises:
-        RollbackFailedError: it did not; the record is still there.
-    """
-    record = pool_record.read(project.private_dir)
-    if record is not None:
-        raise RollbackFailedError(
-            f"a killed switch of the pool {record.pool} could not be finished",
-            facts=(
-                "the warning above says why",
-                f"the record is kept: {project.private_dir / pool_record.FILE_NAME}",
-            ),
-            why="the pool may still be paused, and its poolers may lead to two databases",
-            fix="fix the cause, then run the command again",
-        )
+        error.what = f"a killed switch of the pool {record.pool} could not be finished: {error.what}"
+        raise
+    remove_record(project.private_dir, POOL_RECORD)
+    text = "; ".join(filter(None, said)) or "nothing was half changed"
+    return f"an earlier switch of the pool {record.pool} did not finish: {text}"

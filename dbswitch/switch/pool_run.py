@@ -5,12 +5,8 @@ The order is in `docs/architecture.md`. Nothing of the project's own app or env 
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from dbswitch import durable
 from dbswitch.database.place import place_of
 from dbswitch.database.read_only import is_read_only
 from dbswitch.database.url import DatabaseUrl, Secret
@@ -20,78 +16,30 @@ from dbswitch.pools.pgbouncer_ini import route_of
 from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config, targets
 from dbswitch.project.targets import with_access
-from dbswitch.switch import confirmation, edits, history, lock_file, pool_recovery, run
+from dbswitch.switch import confirmation, edits, history, lock_file, pool_recovery
 from dbswitch.switch.database_start import destination, probe_or_start
-from dbswitch.switch.events import Outcome, Phase, Planned, Result
+from dbswitch.switch.events import Outcome, Phase, Planned
 from dbswitch.switch.pool_clients import PoolClient
-from dbswitch.switch.pool_steps import Member, PoolApply, require_route
-from dbswitch.switch.session import carry_out
+from dbswitch.switch.pool_steps import Member, PoolApply, PoolPlanning, require_route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dbswitch.pools.config_files import ConfigFiles
     from dbswitch.pools.pgbouncer_ini import Route
     from dbswitch.project.discovery import Project
     from dbswitch.project.pool_config import Pool
     from dbswitch.project.targets import Target
-    from dbswitch.switch.events import Event
-    from dbswitch.switch.request import Request
     from dbswitch.switch.session import Session
 
 MODE = "pool"
-PREVIOUS_FILE = "pool-previous.json"  # for each pool the two targets of its last switch
 
 
-class PoolPlanning(Struct, frozen=True):
-    """What is to be changed, and where the pool is now."""
-
-    members: tuple[Member, ...]
-    files: ConfigFiles
-
-
-def switch(project: Project, pool: str, request: Request, emit: Callable[[Event], None]) -> Result:
-    """Carry out `request` on the pool of that name; every event goes to `emit`, the result last.
-
-    Raises:
-        Exception: a bug only; what had been changed was rolled back first.
-    """
-
-    def keep(result: Result) -> None:
-        if request.dry_run or result.exit in run.NOT_BEGUN:
-            return
-        with contextlib.suppress(
-            OSError
-        ):  # a history that cannot be written must not turn a switch into a failure
-            history.append(project.state_dir, result)
-            if result.outcome is Outcome.SWITCHED and result.previous != result.target:
-                known = _last_switches(project)
-                known[pool] = [result.target, result.previous]
-                durable.write_json(project.private_dir / PREVIOUS_FILE, known)
-
-    return carry_out(
-        project,
-        request,
-        emit,
-        lambda session: _switch(session, pool, request),
-        keep,
-    )
-
-
-def target_of(project: Project, route: Route) -> str | None:
-    """Return the target whose database a route of the pooler leads to; None if it is none of the known ones."""
-    place = place_of(DatabaseUrl(route.user or "", Secret(""), route.host, route.port, route.database))
-    return next((ref.name for ref in targets.list_targets(project) if place in ref.places), None)
-
-
-def _switch(session: Session, name: str, request: Request) -> None:
-    project, ending = session.project, session.ending
+def switch(session: Session, name: str) -> None:
+    """Carry out the session's request on the pool of that name."""
+    project, request, ending = session.project, session.request, session.ending
     ending.mode = MODE
     pool = pool_config.find(project, name, request.ambient)
     ending.target = _named(project, pool, request.target)
-    target = with_access(
-        project, edits.resolve(project, ending.target, request.ambient), asked=request.read_only
-    )
+    resolved = edits.resolve(project, ending.target, request.ambient)
+    target = with_access(project, resolved, asked=request.read_only)
     if is_read_only(target.url):
         raise UsageError(
             "a pool cannot be switched to read-only sessions",
@@ -100,16 +48,24 @@ def _switch(session: Session, name: str, request: Request) -> None:
             fix="use a target whose role can only read; see docs/how-to/production.md",
         )
     if request.dry_run:
-        _dry_run(session, pool, target)
+        idle = lock_file.peek(project.state_dir) is None
+        if idle and (left := pool_recovery.unfinished(project.private_dir)):
+            session.reporter.notice("unfinished", left, "warning")
+        _plan(session, pool, target)
+        ending.outcome = Outcome.PLANNED
         return
-    _confirm(session, pool, target, request)
+    if target.protected and not confirmation.accepted(request.confirm, target):
+        command = f"dbswitch {target.name} --pool {name} --confirm {target.name}"
+        with session.reporter.phase(Phase.GUARD), session.reporter.paused():
+            who = f"clients of the pool {name}"
+            confirmation.ask(target, request.confirm, request.ask, who=who, command=command)
     with session.locked(f"{target.name} --pool {name}") as (lease, _recovered):
-        pool_recovery.require_finished(project)
+        pool_recovery.require_finished(project, name)
         planning = _plan(session, pool, target)
         goal = destination(project, target, timeout=request.timeout)
         ready = probe_or_start(project, session.reporter, goal, on_look=lease.look_for_newer)
         lease.check()  # the last moment at which giving way to a newer request costs nothing
-        apply = PoolApply(session, pool, planning.members, target.url, planning.files)
+        apply = PoolApply(session, planning)
         with apply.undone_on_failure():
             if planning.files.changes:
                 apply.pause()
@@ -123,20 +79,17 @@ def _switch(session: Session, name: str, request: Request) -> None:
         ending.identity = {**ready.identity.to_json(), "address": target.url.address}
 
 
-def _dry_run(session: Session, pool: Pool, target: Target) -> None:
-    project = session.project
-    if lock_file.peek(project.state_dir) is None and (left := pool_recovery.unfinished(project.private_dir)):
-        session.reporter.notice("unfinished", left, "warning")
-    _plan(session, pool, target)
-    session.ending.outcome = Outcome.PLANNED
+def target_of(project: Project, route: Route) -> str | None:
+    """Return the target whose database a route of the pooler leads to; None if it is none of the known ones."""
+    place = place_of(DatabaseUrl(route.user or "", Secret(""), route.host, route.port, route.database))
+    return next((ref.name for ref in targets.list_targets(project) if place in ref.places), None)
 
 
 def _named(project: Project, pool: Pool, target: str) -> str:
-    if target != run.PREVIOUS:
+    if target != history.PREVIOUS:
         return targets.lookup(project, target).name
     active = target_of(project, config_files.read_entry(pool.poolers[0]).route)
-    names = _last_switches(project).get(pool.name, [])
-    name = next((one for one in names if isinstance(one, str) and one != active), None)
+    name = history.previous_target(project.private_dir, active, pool.name)
     if name is None:
         raise UsageError(
             f"there is no previous target of the pool {pool.name}",
@@ -147,32 +100,11 @@ def _named(project: Project, pool: Pool, target: str) -> str:
     return targets.lookup(project, name).name
 
 
-def _last_switches(project: Project) -> dict[str, list[str | None]]:
-    found = durable.read_json(project.private_dir / PREVIOUS_FILE)
-    return (
-        {key: value for key, value in found.items() if isinstance(value, list)}
-        if isinstance(found, dict)
-        else {}
-    )
-
-
-def _confirm(session: Session, pool: Pool, target: Target, request: Request) -> None:
-    """Have a protected target confirmed, before the lock is taken. Raises ProtectedError."""
-    if not target.protected or confirmation.accepted(request.confirm, target):
-        return
-    with session.reporter.phase(Phase.GUARD), session.reporter.paused():
-        command = f"dbswitch {target.name} --pool {pool.name} --confirm {target.name}"
-        confirmation.ask(
-            target, request.confirm, request.ask, who=f"clients of the pool {pool.name}", command=command
-        )
-
-
 def _plan(session: Session, pool: Pool, target: Target) -> PoolPlanning:
     """Look at every pooler and decide what to change; changes nothing.
 
-    Raises:
-        PoolerError: one does not answer, or is paused already.
-        ConfigError: a configuration file is not the one in use, or cannot be edited; or there is no login.
+    Raises PoolerError: one does not answer, or is paused already; ConfigError: a file is not the one in use, or cannot be
+    edited, or there is no login.
     """
     reporter, ending = session.reporter, session.ending
     members: list[Member] = []
@@ -195,14 +127,13 @@ def _plan(session: Session, pool: Pool, target: Target) -> PoolPlanning:
         ending.previous = active.pop() if len(active) == 1 else None
         note.detail = f"{pool.name} on {ending.previous or 'no known target'}"
     with reporter.phase(Phase.PLAN):
-        files = config_files.changed([(member.pooler, member.entry) for member in members], target.url)
+        entries = [(member.pooler, member.entry) for member in members]
+        files = config_files.changed(entries, target.url, session.request.run_id)
     lines = tuple(
-        f"{member.pooler.name}: {member.pooler.database} {member.entry.route.text} -> "
-        f"{route_of(member.entry, target.url).text}"
-        for member in members
+        f"{one.pooler.name}: {one.pooler.database} {one.entry.route.text} -> {route_of(one.entry, target.url).text}"
+        for one in members
     )
     paused = f"{len(members)} PgBouncer{'s' if len(members) > 1 else ''} paused, reloaded and resumed"
-    reporter.emit(
-        Planned(MODE, ending.previous, files.names, (), paused if files.changes else "nothing to do", lines)
-    )
-    return PoolPlanning(tuple(members), files)
+    server = paused if files.changes else "nothing to do"
+    reporter.emit(Planned(MODE, ending.previous, files.names, (), server, lines))
+    return PoolPlanning(pool, target.url, tuple(members), files)

@@ -16,26 +16,24 @@ from dbswitch.switch.pool_run import target_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dbswitch.pools.pooler import Pooler
     from dbswitch.project.discovery import Project
 
 
-class PoolerStatus(Struct, frozen=True):
+class PoolerStatus(Struct):
     """One pooler. `configured` and `running` are None where they could not be asked; `problem` then says why."""
 
     name: str
     database: str
-    configured: str | None
-    running: str | None
-    target: str | None
-    paused: bool | None
-    problem: str
+    configured: str | None = None
+    running: str | None = None
+    target: str | None = None
+    paused: bool | None = None
+    problem: str = ""
 
 
 class PoolStatus(Struct, frozen=True):
-    """A pool; `target` is None unless every pooler leads to the same known one.
-
-    `unfinished` says what a killed run left.
-    """
+    """A pool. `target`: None unless every pooler leads to the same known one; `unfinished`: what a killed run left."""
 
     name: str
     target: str | None
@@ -44,46 +42,32 @@ class PoolStatus(Struct, frozen=True):
 
 
 def status(project: Project, name: str, ambient: Mapping[str, str]) -> PoolStatus:
-    """Ask every pooler of the pool.
-
-    Raises:
-        UsageError: there is no such pool.
-        ConfigError: its table cannot be used.
-    """
+    """Ask every pooler of the pool. Raises UsageError: there is no such pool; ConfigError: its table cannot be used."""
     pool = pool_config.find(project, name, ambient)
-    found = []
-    for pooler in pool.poolers:
-        configured = running = target = problem = None
-        paused = None
-        try:
-            configured = config_files.read_entry(pooler).route
-        except DbswitchError as error:
-            problem = error.what
-        try:
-            with console(pooler) as opened:
-                state = opened.state()
-            running, paused = state.route, state.paused
-            target = target_of(project, running)
-            if configured is not None and running != configured:
-                problem = "PgBouncer has not taken over its configuration"
-        except DbswitchError as error:
-            problem = error.what
-        found.append(
-            PoolerStatus(
-                pooler.name,
-                pooler.database,
-                None if configured is None else configured.text,
-                None if running is None else running.text,
-                target,
-                paused,
-                problem or "",
-            )
-        )
+    found = tuple(_ask(project, pooler) for pooler in pool.poolers)
     every = {one.target for one in found}
     idle = lock_file.peek(project.state_dir) is None
-    return PoolStatus(
-        name,
-        every.pop() if len(every) == 1 else None,
-        tuple(found),
-        pool_recovery.unfinished(project.private_dir) if idle else None,
+    left = pool_recovery.unfinished(project.private_dir) if idle else None
+    return PoolStatus(name, every.pop() if len(every) == 1 else None, found, left)
+
+
+def _ask(project: Project, pooler: Pooler) -> PoolerStatus:
+    found = PoolerStatus(pooler.name, pooler.database)
+    try:
+        found.configured = config_files.read_entry(pooler).route.text
+    except DbswitchError as error:
+        found.problem = error.what
+    try:
+        with console(pooler) as opened:
+            state = opened.state()
+    except DbswitchError as error:
+        found.problem = error.what
+        return found
+    found.running, found.paused, found.target = (
+        state.route.text,
+        state.paused,
+        target_of(project, state.route),
     )
+    if found.configured not in {None, found.running}:
+        found.problem = "PgBouncer has not taken over its configuration"
+    return found

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 JOURNAL = "journal"
 RECORD = "switch.json"
-POOL_RECORD = "pool.json"  # of `dbswitch.pools`, which only a run with `--pool` or one that finds it imports
+POOL_RECORD = "pool.json"  # of `pool_recovery`, which only a run with `--pool` or one that finds it imports
 
 
 class SwitchRecord(Struct, frozen=True):
@@ -39,9 +39,9 @@ class SwitchRecord(Struct, frozen=True):
     server_down: bool = False  # a running server was going to be stopped; it may have been started again
 
 
-def write_record(private_dir: Path, record: SwitchRecord) -> None:
+def write_record(private_dir: Path, record: Struct, name: str = RECORD) -> None:
     """Store the record of the running switch; call it before the step that it announces. Raises ConfigError."""
-    path = private_dir / RECORD
+    path = private_dir / name
     try:
         durable.replace_file(path, msgspec.json.encode(record))
     except OSError as error:
@@ -53,10 +53,10 @@ def write_record(private_dir: Path, record: SwitchRecord) -> None:
         ) from error
 
 
-def remove_record(private_dir: Path) -> None:
+def remove_record(private_dir: Path, name: str = RECORD) -> None:
     """Remove the record: the switch has ended. If that fails, a later command checks once more."""
     with contextlib.suppress(OSError):
-        (private_dir / RECORD).unlink()
+        (private_dir / name).unlink()
         durable.fsync_dir(private_dir)
 
 

@@ -43,3 +43,4 @@ class Request:
     ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
     # what the next server gets besides the cleaned environment
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pool: str | None = None  # the pool whose clients are switched instead of the app

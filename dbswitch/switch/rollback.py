@@ -109,18 +109,32 @@ def not_rolled_back(
     state = [_STATE[part] for part in left if part is not Part.SERVER or Part.NEW_SERVER not in left]
     if half:
         state[0] = "some env files may hold the new values and some the previous ones"
-    facts, fix = (error.facts, error.fix) if isinstance(error, DbswitchError) else ((), "")
+    fix = error.fix if isinstance(error, DbswitchError) else ""
     finishes = (
         "finishes the change of the env files and starts the server"
         if half
         else "starts the server on the values in the env files"
     )
     back = f"; `dbswitch {previous}` goes back to {previous}" if previous is not None else ""
+    return failed_twice(
+        cause,
+        error,
+        done,
+        why="; ".join(state) or "the app may be on another database than the env files say",
+        fix=f"{fix or 'fix the cause'}; then `dbswitch restart` {finishes}{back}",
+    )
+
+
+def failed_twice(
+    cause: BaseException, error: BaseException, done: Sequence[str], *, why: str, fix: str
+) -> RollbackFailedError:
+    """Return the error for a rollback after `cause` that failed with `error`."""
+    facts = error.facts if isinstance(error, DbswitchError) else ()
     return RollbackFailedError(
         "the switch failed, and so did the rollback",
         facts=(_sentence("first", cause), _sentence("then", error), *facts, *done),
-        why="; ".join(state) or "the app may be on another database than the env files say",
-        fix=f"{fix or 'fix the cause'}; then `dbswitch restart` {finishes}{back}",
+        why=why,
+        fix=fix,
     )
 
 

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from dbswitch.switch.request import Request
     from dbswitch.switch.session import Session
 
-PREVIOUS = "-"
 NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no switch, so no history
 
 
@@ -76,15 +75,20 @@ def switch(project: Project, request: Request, emit: Callable[[Event], None]) ->
         if not request.dry_run and result.exit not in NOT_BEGUN:
             # A history that cannot be written must not turn a switch into a failure.
             with contextlib.suppress(OSError):
-                history.remember(project.private_dir, result, unnamed=edits.OWN)
+                history.remember(project.private_dir, result, unnamed=edits.OWN, pool=request.pool)
             with contextlib.suppress(OSError):
-                history.append(project.state_dir, result, origin)
+                history.append(project.state_dir, result, origin, pool=request.pool)
 
     return carry_out(project, request, watched, _switch, keep)
 
 
 def _switch(session: Session) -> None:
     project, request, ending = session.project, session.request, session.ending
+    if request.pool is not None:
+        from dbswitch.switch import pool_run
+
+        pool_run.switch(session, request.pool)
+        return
     ending.target = _named(project, request.target)  # fails before the run waits for anything
     if request.dry_run:
         _dry_run(session)
@@ -123,7 +127,7 @@ def _dry_run(session: Session) -> None:
 
 
 def _named(project: Project, target: str) -> str:
-    if target != PREVIOUS:
+    if target != history.PREVIOUS:
         return targets.lookup(project, target).name
     before = active(project, {}).nominal_target
     name = history.previous_target(project.private_dir, before)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dbswitch.project.discovery import load
-from dbswitch.switch import pool_run
+from dbswitch.switch import run
 from dbswitch.switch.request import Request
 
 
@@ -22,8 +22,8 @@ def main(root: str, pool: str, target: str, number: str) -> int:
             print(getattr(event, "phase", event.event), getattr(event, "state", ""), flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    request = Request(target, "killed", confirm=target, ambient=dict(os.environ))
-    return int(pool_run.switch(load(Path(root)), pool, request, emit).exit)
+    request = Request(target, "killed", confirm=target, ambient=dict(os.environ), pool=pool)
+    return int(run.switch(load(Path(root)), request, emit).exit)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ def test_the_previous_target_is_one_dash_away_and_the_history_names_the_pool(fle
     assert (code, result["target"], result["previous"]) == (0, "local", "prod")
     assert fleet.switch("-")[1]["target"] == "prod"
     past = fleet.json("history")[1][-1]["entries"][0]
-    assert (past["to"], past["mode"], past["verified"]) == ("prod", "pool", True)
+    assert (past["to"], past["mode"], past["pool"], past["verified"]) == ("prod", "pool", "shop", True)
+    assert "pool shop" in fleet.run("history").stdout
 
 
 def test_a_switch_to_the_present_target_changes_nothing_and_is_verified(fleet: Fleet) -> None:

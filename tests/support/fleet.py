@@ -18,7 +18,7 @@ import pytest
 
 from dbswitch.demo.postgres import free_port, server_user
 from dbswitch.project.discovery import load
-from dbswitch.switch import pool_run
+from dbswitch.switch import run
 from dbswitch.switch.request import Request
 from tests.cli import running
 from tests.support.pgbouncer import PROGRAM
@@ -194,8 +194,8 @@ class Fleet:
 
     def switch_here(self, target: str, emit: Callable[[Any], None] = lambda _event: None) -> Any:
         """Switch in this process; return the result."""
-        request = Request(target, "test", confirm=target, ambient=self.env())
-        return pool_run.switch(load(self.root), self.pool, request, emit)
+        request = Request(target, "test", confirm=target, ambient=self.env(), pool=self.pool)
+        return run.switch(load(self.root), request, emit)
 
     def popen(self, *argv: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
