@@ -196,6 +196,7 @@ def history(
                 "user": one.user,
                 "origin": one.origin,
                 "away": one.away,
+                "pool": one.pool,
                 "lifted": list(one.lifted),
             }
             for one in entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from dbswitch.errors import ConfigError, DbswitchError, RollbackFailedError
 from dbswitch.pools.config_files import ConfigChange, ConfigFiles
 from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config
-from dbswitch.switch.recovery import POOL_RECORD, remove_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.reporter import Reporter
 
 JOURNAL = "pool-journal"
+RECORD = "pool.json"  # `recovery` looks for it without importing this module
 
 
 class PoolRecord(Struct, frozen=True):
@@ -43,9 +44,16 @@ class PoolRecord(Struct, frozen=True):
 def read(private_dir: Path) -> PoolRecord | None:
     """Return the record of a switch that did not end, or None."""
     try:
-        return msgspec.json.decode(durable.read_regular(private_dir / POOL_RECORD), type=PoolRecord)
+        return msgspec.json.decode(durable.read_regular(private_dir / RECORD), type=PoolRecord)
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def remove(private_dir: Path) -> None:
+    """Remove the record: the switch has ended. If that fails, the next command checks once more."""
+    with contextlib.suppress(OSError):
+        (private_dir / RECORD).unlink()
+        durable.fsync_dir(private_dir)
 
 
 def unfinished(private_dir: Path) -> str | None:
@@ -77,7 +85,7 @@ def require_finished(project: Project, named: str) -> None:
     except DbswitchError as error:
         raise RollbackFailedError(
             error.what,
-            facts=(*error.facts, f"the record is kept: {project.private_dir / POOL_RECORD}"),
+            facts=(*error.facts, f"the record is kept: {project.private_dir / RECORD}"),
             why="the pool may still be paused, and its poolers may lead to two databases",
             fix=f"{error.fix}; then run the command again" if error.fix else "run the command again",
         ) from error
@@ -108,6 +116,6 @@ def _finish(project: Project, named: str = "") -> str:
     except DbswitchError as error:
         error.what = f"a killed switch of the pool {record.pool} could not be finished: {error.what}"
         raise
-    remove_record(project.private_dir, POOL_RECORD)
+    remove(project.private_dir)
     text = "; ".join(filter(None, said)) or "nothing was half changed"
     return f"an earlier switch of the pool {record.pool} did not finish: {text}"

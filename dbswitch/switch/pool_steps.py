@@ -14,7 +14,7 @@ from dbswitch.pools.pause_watchdog import PauseWatchdog
 from dbswitch.pools.pgbouncer_ini import route_of
 from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config
-from dbswitch.switch import recovery, rollback
+from dbswitch.switch import pool_recovery, recovery, rollback
 from dbswitch.switch.events import Phase
 from dbswitch.switch.pool_recovery import JOURNAL, PoolRecord
 from dbswitch.switch.rollback import Part, UndoStack
@@ -149,14 +149,14 @@ class PoolApply:
             files = tuple(replace(one, old=b"", new=b"") for one in files)
         table = pool_config.digest(self._session.project, self._pool.name)
         record = PoolRecord(self._pool.name, self._session.ending.target, table, files)
-        recovery.write_record(self._folder, record, recovery.POOL_RECORD)
+        recovery.write_record(self._folder, record, pool_recovery.RECORD)
 
     def _end(self) -> None:
         for pooler, seconds in self._login_retry.items():
             # A pooler that has ended since reads its configuration when it starts.
             with suppress(PoolerError), console(pooler) as opened:
                 opened.set_login_retry(seconds)
-        recovery.remove_record(self._folder, recovery.POOL_RECORD)
+        pool_recovery.remove(self._folder)
 
     def _go_back(self, cause: BaseException) -> None:
         """Undo everything; return if the caller should see `cause` itself."""

@@ -53,10 +53,10 @@ def write_record(private_dir: Path, record: Struct, name: str = RECORD) -> None:
         ) from error
 
 
-def remove_record(private_dir: Path, name: str = RECORD) -> None:
+def remove_record(private_dir: Path) -> None:
     """Remove the record: the switch has ended. If that fails, a later command checks once more."""
     with contextlib.suppress(OSError):
-        (private_dir / name).unlink()
+        (private_dir / RECORD).unlink()
         durable.fsync_dir(private_dir)
 
 

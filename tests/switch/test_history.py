@@ -47,7 +47,7 @@ def test_what_is_written_is_read_back_and_nothing_else_is_kept(tmp_path):
     assert (past.mode, past.verified) == ("hot", True)
     path = tmp_path / "history.jsonl"
     assert set(json.loads(path.read_text())) == {
-        "id", "at", "from", "to", "outcome", "seconds", "mode", "verified", "user", "origin", "away", "lifted",
+        "id", "at", "from", "to", "outcome", "seconds", "mode", "verified", "user", "origin", "away", "lifted", "pool",
     }  # fmt: skip
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
