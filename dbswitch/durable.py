@@ -60,11 +60,9 @@ def ensure_state_dir(directory: Path) -> Path:
 
 
 def ensure_own_dir(directory: Path) -> None:
-    """Create a folder (0700), or make an existing one private.
+    """Create a folder (0700), or make an existing one private. Raises OSError, also for a symlink.
 
-    Raises:
-        OSError: it cannot be created; or it is a symlink, which a cloned repository may contain: the folder that it
-            leads to would be made private, and the files in it taken for those of dbswitch.
+    A cloned repository may contain one: the folder that it leads to would be made private and its files believed.
     """
     try:
         directory.mkdir(mode=PRIVATE_DIR)
@@ -88,12 +86,7 @@ def make_folders(directory: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open a regular file, or create it for its owner only; follow no symlink. Return the descriptor.
-
-    Raises:
-        NotAFileError: it is not a regular file.
-        OSError: it cannot be opened, or not be given to the owner of the folder.
-    """
+    """Open a regular file, or create it for its owner only; follow no symlink. Raises NotAFileError, OSError."""
     try:
         fd = _open_regular(path, flags | os.O_NOFOLLOW)
     except OSError as error:
@@ -156,12 +149,7 @@ def read_regular(path: Path) -> bytes:
 
 
 def read_regular_text(path: Path, *, encoding: str = "utf-8", errors: str = "strict") -> str:
-    """Return the text of a regular file with every line end as one LF.
-
-    Raises:
-        OSError: as :func:`read_regular`.
-        UnicodeDecodeError: it is not valid in this encoding.
-    """
+    """Return the text of a regular file with every line end as one LF. Raises OSError or UnicodeDecodeError."""
     text = read_regular(path).decode(encoding, errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -174,17 +162,10 @@ def write_new_file(
     owner: tuple[int, int] = (-1, -1),
     attributes_of: str | Path | None = None,
 ) -> None:
-    """Create `path`, which must not exist, and flush it to the disk.
+    """Create `path`, which must not exist, and flush it to the disk. Raises OSError: a partial file may be left there.
 
-    Args:
-        path: the file.
-        content: its content.
-        mode: its permissions, whatever the umask is.
-        owner: user and group id; -1 keeps the one the kernel gave it.
-        attributes_of: a file whose extended attributes (ACLs among them) are copied where the system allows it.
-
-    Raises:
-        OSError: a partial file may be left at `path`.
+    `mode` counts whatever the umask is; an `owner` of -1 is the kernel's choice. The extended attributes (ACLs among them)
+    of the file `attributes_of` are copied where the system allows it.
     """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
     try:
@@ -207,11 +188,7 @@ def write_new_file(
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> None:
-    """Replace `path` by `content`, all or nothing, also across a power cut.
-
-    Raises:
-        OSError: nothing was replaced, or the folder could not be flushed. No temporary file stays behind.
-    """
+    """Replace `path` by `content`, all or nothing, also across a power cut; no temporary file stays behind. Raises OSError."""
     draft = path.with_name(f".{path.name}.draft-{os.urandom(4).hex()}")
     try:
         write_new_file(draft, content, mode=mode, owner=owner_for_new_file(path.parent))

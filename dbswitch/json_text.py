@@ -7,12 +7,7 @@ from typing import Any
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text.
-
-    Raises:
-        UnicodeDecodeError: the bytes are no text.
-        json.JSONDecodeError: it is not JSON, or nested more deeply than Python's recursion limit allows.
-    """
+    """Return the value of a JSON text. Raises UnicodeDecodeError or JSONDecodeError, also for one nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError:

@@ -27,9 +27,7 @@ _HEX_DIGITS = 16
 def of_project(root: Path) -> Path:
     """Return the private folder for the project in `root`; it need not exist yet.
 
-    Raises:
-        ConfigError: a folder of that name exists and belongs to another user, or is a symlink; or the user has no
-            home folder.
+    Raises ConfigError: it exists and belongs to another user, or is a symlink; or the user has no home folder.
     """
     real = os.path.realpath(root)
     key = os.fsencode(real) + b"\0" + str(os.stat(real).st_ino).encode()  # noqa: PTH116 - str in, str out

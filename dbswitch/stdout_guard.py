@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def writing_to_stdout() -> Iterator[None]:
-    """Turn an error of the block's writes (ENOSPC, EIO) into an expected failure.
-
-    Raises:
-        UsageError: stdout cannot be written. BrokenPipeError: its reader has closed it.
-    """
+    """Raise UsageError where the block's writes fail (ENOSPC, EIO); BrokenPipeError, of a reader that left, passes."""
     try:
         yield
     except BrokenPipeError:

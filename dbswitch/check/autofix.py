@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.check.file_kinds import utf16_codec
+from dbswitch.check.text_kinds import utf16_codec
 from dbswitch.durable import read_regular, replace_file
+from dbswitch.errors import DbswitchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,7 @@ def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
     """Add the lines that the findings propose and return one line for each changed file.
 
     Files outside of `root` are left alone, and so are UTF-16 files, which lines in another encoding would damage.
-
-    Raises:
-        OSError: a file cannot be written.
+    Raises DbswitchError: a file cannot be written.
     """
     wanted: dict[str, list[str]] = {}
     for one in findings:
@@ -38,7 +37,12 @@ def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
         old = read_regular(path) if inside and path.exists() else b""
         new = with_lines(old, lines)
         if inside and new != old and not utf16_codec(old):
-            replace_file(path, new, mode=path.stat().st_mode & 0o777 if path.exists() else _NEW_FILE)
+            try:
+                replace_file(path, new, mode=path.stat().st_mode & 0o777 if path.exists() else _NEW_FILE)
+            except OSError as error:
+                facts = (f"{error.filename}: {error.strerror}",)
+                fix = "make the file writable"
+                raise DbswitchError("a fix could not be written", facts=facts, fix=fix) from None
             done.append(f"{name}: added {', '.join(lines)}")
     return tuple(done)
 

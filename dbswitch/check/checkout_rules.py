@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dbswitch.check.file_kinds import is_source, is_test_or_docs
+from msgspec.structs import replace
+
 from dbswitch.check.rules import Finding, RuleId
+from dbswitch.check.text_kinds import is_source, is_test_or_docs
 from dbswitch.database.url import same_url
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, ReaderProfile, effective
@@ -16,7 +18,7 @@ from dbswitch.project.protection import USUAL_URLS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.check_input import App
+    from dbswitch.check.rules import App
 
 # `process.env.X ?? y`, `|| y`, `if (process.env.X)`, `process.env.X === ...`: the code handles a missing X.
 _OPTIONAL = re.compile(rb"\s*\)?\s*(?:\?\?|\|\||&&|\?[^.]|[!=]==?|\)\s*(?:\{|return|throw|\?)|=[^=>])")
@@ -50,33 +52,19 @@ _AMBIENT_BEGINNINGS = (
 def not_ignored(app: App) -> Iterator[Finding]:
     """Find private files that git neither tracks nor ignores."""
     for name in sorted(app.unignored):
-        entry = _entry(name)
-        yield Finding(
-            RuleId.NOT_IGNORED,
-            app.folder + name,
-            f"{name} is not ignored",
-            f"add {entry} to {app.gitignore}",
-            entries=(entry,),
-            fix_path=app.gitignore,
-        )
-
-
-def _entry(name: str) -> str:
-    if name.startswith(".dbswitch/"):
-        return ".dbswitch/"
-    if name.startswith("env/"):
-        return "env/*.env"
-    return ".env*.local" if name.endswith(".local") else name
+        entry = ".env*.local" if name.endswith(".local") else name
+        if name.startswith((".dbswitch/", "env/")):
+            entry = ".dbswitch/" if name.startswith(".dbswitch/") else "env/*.env"
+        what, fix = f"{name} is not ignored", f"add {entry} to {app.gitignore}"
+        path = app.folder + name
+        yield Finding(RuleId.NOT_IGNORED, path, what, fix, entries=(entry,), fix_path=app.gitignore)
 
 
 def state_in_git(path: str) -> Finding:
     """Return the finding that a file of the state folder is in the content."""
-    return Finding(
-        RuleId.NOT_IGNORED,
-        path,
-        "the state folder .dbswitch/ is in git: it holds a token and, while env files are changed, their content",
-        "git rm -r --cached --ignore-unmatch .dbswitch, and ignore .dbswitch/",
-    )
+    what = "the state folder .dbswitch/ is in git: it holds a token and, while env files are changed, their content"
+    fix = "git rm -r --cached --ignore-unmatch .dbswitch, and ignore .dbswitch/"
+    return Finding(RuleId.NOT_IGNORED, path, what, fix)
 
 
 def active_protected(app: App) -> Iterator[Finding]:
@@ -152,10 +140,7 @@ def split_databases(app: App) -> Iterator[Finding]:
         return
     if not cli.place.beside(dev.place) and (cli.target is None or cli.target != dev.target):
         source = cli.source or AMBIENT
-        what = (
-            f"the Prisma CLI takes {cli.variable} from {source}, Next.js {dev.variable} from {dev.source}, "
-            "and the databases differ"
-        )
+        what = f"the Prisma CLI takes {cli.variable} from {source}, Next.js {dev.variable} from {dev.source}, and the databases differ"
         fix = f"dbswitch {dev.target or 'TARGET'}"
         yield _about(app, RuleId.SPLIT_DATABASES, source, cli.variable, what, fix)
 
@@ -175,15 +160,13 @@ def needed_by_code(app: App, path: str, data: bytes, *, every: bool) -> Iterator
         if data[line_start:start].lstrip().startswith((b"//", b"*", b"/*", b"#")):
             continue
         seen.add(key)
-        yield Finding(
-            RuleId.UNDEFINED_VARIABLE,
-            path,
+        what, fix = (
             f"{key} is read here, but no env file defines it",
             f"add {key} to .env.local and .env.example",
-            line=data.count(b"\n", 0, start) + 1,
-            column=len(data[line_start:start].decode("utf-8", "replace")) + 1,
-            variable=key,
         )
+        line = data.count(b"\n", 0, start) + 1
+        column = len(data[line_start:start].decode("utf-8", "replace")) + 1
+        yield Finding(RuleId.UNDEFINED_VARIABLE, path, what, fix, line, column, variable=key)
 
 
 def example_out_of_step(app: App, *, every: bool) -> Iterator[Finding]:
@@ -200,15 +183,9 @@ def example_out_of_step(app: App, *, every: bool) -> Iterator[Finding]:
     suffixes = tuple(key.removeprefix(base[:-1]) for key in bound for base in bases if key.startswith(base))
     for key in sorted(bound - listed):
         if _is_wanted(app, key, every=every) and not key.endswith(suffixes):
-            yield Finding(
-                RuleId.EXAMPLE_OUT_OF_STEP,
-                app.folder + name,
-                f"{name} lacks {key}, which your env files bind",
-                f'add {key}="" to {name}',
-                variable=key,
-                entries=(f'{key}=""',),
-                fix_path=app.folder + name,
-            )
+            what, fix = f"{name} lacks {key}, which your env files bind", f'add {key}="" to {name}'
+            found = Finding(RuleId.EXAMPLE_OUT_OF_STEP, app.folder + name, what, fix, variable=key)
+            yield replace(found, entries=(f'{key}=""',), fix_path=found.path)
 
 
 def _is_wanted(app: App, key: str, *, every: bool) -> bool:

@@ -7,15 +7,15 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from dbswitch.check import url_kinds
-from dbswitch.check.file_kinds import is_test_or_docs
+from dbswitch.check import text_kinds
 from dbswitch.check.rules import Finding, RuleId
+from dbswitch.check.text_kinds import is_test_or_docs
 from dbswitch.redaction import whole_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.check_input import ProtectedTarget
+    from dbswitch.check.rules import ProtectedTarget
 
 # Every repeat has a limit: a bundle can contain megabytes that look like the beginning of a URL.
 # `postgres://login@host`, also with JSON's `\/`. The login goes to the last @ of the unbroken run of characters.
@@ -36,7 +36,6 @@ KEYED_URL = re.compile(
 _ESCAPES = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))")
 SHORTEST_SECRET = 6  # characters; shorter ones match ordinary words
 _SHORTEST_RUN = 4
-_MOVE = "change the {0} at its provider, and keep it in an ignored env file only"
 _LOOSE_URL = re.compile(r"(?:prisma\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", re.IGNORECASE)
 
 
@@ -69,11 +68,11 @@ def _logins(text: str, *, test_or_docs: bool) -> Iterator[tuple[int, str, str, s
     for found in URL.finditer(text):
         user = unquote(found["user"])
         for password, host in _splits(found["password"], found["host"]):
-            if url_kinds.is_real_url(unquote(password), host, user, test_or_docs=test_or_docs):
+            if text_kinds.is_real_url(unquote(password), host, user, test_or_docs=test_or_docs):
                 yield found.start(), found[0], plain, host
                 break
     for found in KEYED_URL.finditer(text):
-        if url_kinds.is_real_url(unquote(found["password"]), found["host"], "", test_or_docs=test_or_docs):
+        if text_kinds.is_real_url(unquote(found["password"]), found["host"], "", test_or_docs=test_or_docs):
             kind = "a Prisma URL with a key" if found[0].lower().startswith("prisma") else plain
             yield found.start(), found[0], kind, found["host"]
 
@@ -90,24 +89,18 @@ def protected_content(path: str, data: bytes, guarded: tuple[ProtectedTarget, ..
     """Find secrets and hosts of protected targets."""
     by_url = "read the URL from process.env.DATABASE_URL; or allow this line with a comment"
     for one in guarded:
-        lines: set[int] = set()
-        found = (
-            *(
-                (RuleId.PROTECTED_SECRET, f"the {secret.label}", _MOVE.format(secret.label), place)
-                for secret in one.secrets
-                for place in _find_secret(data, secret.text)
-            ),
-            *(
-                (RuleId.PROTECTED_HOST, f"{host}, the host", by_url, place)
-                for host in one.hosts
-                for place in _find_host(data, host)
-            ),
-        )
-        for rule, what, fix, (line, column) in found:
-            if line not in lines:
-                lines.add(line)
-                what_of = f"{what} of the protected target {one.target}"
-                yield Finding(rule, path, what_of, fix, line=line, column=column)
+        found: dict[
+            int, tuple[int, RuleId, str, str]
+        ] = {}  # one finding for each line, a secret before a host
+        for secret in one.secrets:
+            for line, column in _find_secret(data, secret.text):
+                move = f"change the {secret.label} at its provider, and keep it in an ignored env file only"
+                found.setdefault(line, (column, RuleId.PROTECTED_SECRET, f"the {secret.label}", move))
+        for host in one.hosts:
+            for line, column in _find_host(data, host):
+                found.setdefault(line, (column, RuleId.PROTECTED_HOST, f"{host}, the host", by_url))
+        for line, (column, rule, text, fix) in found.items():
+            yield Finding(rule, path, f"{text} of the protected target {one.target}", fix, line, column)
 
 
 def _find_secret(data: bytes, secret: str) -> Iterator[tuple[int, int]]:

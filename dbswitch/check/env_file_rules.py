@@ -6,7 +6,9 @@ import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from dbswitch.check import url_kinds
+from msgspec.structs import replace
+
+from dbswitch.check import text_kinds
 from dbswitch.check.content_rules import holds_login
 from dbswitch.check.rules import Finding, RuleId
 from dbswitch.database.url import DatabaseUrl
@@ -19,7 +21,7 @@ from dbswitch.project.target_values import with_references
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dbswitch.check.check_input import App
+    from dbswitch.check.rules import App
     from dbswitch.envfiles.document import Binding
 
 _SECRET_KEY = re.compile(
@@ -51,18 +53,14 @@ def tracked_secrets(
     rows = list(first.values()) + [row for line, row in sorted(held.items()) if line not in first]
     more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
     width = max(len(key) for key, _ in rows)
-    return [
-        Finding(
-            RuleId.ENV_FILE_TRACKED,
-            path,
-            f"{path.rpartition('/')[2]} is {state} and holds {rows[0][1]} ({rows[0][0]}){more}",
-            f"git rm --cached {path}, add it to .gitignore, and change the secrets",
-            line=min(held),
-            details=tuple(f"{key.ljust(width)}  {kind}" for key, kind in rows) if more else (),
-            entries=_ignore_entries(path.removeprefix(ignore_in.removesuffix(".gitignore"))),
-            fix_path=ignore_in,
-        )
-    ]
+    details = tuple(f"{key.ljust(width)}  {kind}" for key, kind in rows) if more else ()
+    what = f"{path.rpartition('/')[2]} is {state} and holds {rows[0][1]} ({rows[0][0]}){more}"
+    fix = f"git rm --cached {path}, add it to .gitignore, and change the secrets"
+    entry = path.removeprefix(ignore_in.removesuffix(".gitignore"))
+    # gitignore(5): these begin a pattern, a comment or an exception; a line end cannot be written at all.
+    entries = (re.sub(r"[\\*?\[]|^[#!]|\s$", r"\\\g<0>", entry),) if entry.isprintable() else ()
+    found = Finding(RuleId.ENV_FILE_TRACKED, path, what, fix, line=min(held), details=details)
+    return [replace(found, entries=entries, fix_path=ignore_in)]
 
 
 def _kind(key: str, value: str) -> str:
@@ -71,16 +69,11 @@ def _kind(key: str, value: str) -> str:
         return "a database URL with a password"
     url = _ANY_URL.match(value)
     if url is not None:
-        real = url_kinds.is_real_url(url["password"], url["host"], url["user"], test_or_docs=False)
+        real = text_kinds.is_real_url(url["password"], url["host"], url["user"], test_or_docs=False)
         return "a URL with a password" if real else ""
     if value.startswith("encrypted:") or _PUBLIC_KEY.search(key) or not _SECRET_KEY.search(key):
         return ""
-    return "a key or token" if url_kinds.looks_generated(value) else ""
-
-
-def _ignore_entries(path: str) -> tuple[str, ...]:
-    # gitignore(5): these begin a pattern, a comment or an exception; a line end cannot be written at all.
-    return (re.sub(r"[\\*?\[]|^[#!]|\s$", r"\\\g<0>", path),) if path.isprintable() else ()
+    return "a key or token" if text_kinds.looks_generated(value) else ""
 
 
 def env_file(app: App | None, path: str, data: bytes, *, example: bool) -> Iterator[Finding]:
@@ -111,28 +104,21 @@ def _malformed_lines(path: str, data: bytes) -> Iterator[Finding]:
         # dotenv keeps a quote that is not closed as part of the value.
         if quote := opened.get(number):
             what, fix = f"the {quote} of this value is not closed", f"close it with {quote}"
+            yield Finding(RuleId.MALFORMED_LINE, path, what, fix, line=number)
         elif plain and not plain.startswith("#") and number not in covered:
             what, fix = "not a KEY=value line", "make it KEY=value, or a comment with #"
-        else:
-            continue
-        yield Finding(RuleId.MALFORMED_LINE, path, what, fix, line=number)
+            yield Finding(RuleId.MALFORMED_LINE, path, what, fix, line=number)
 
 
 def _duplicates(path: str, bindings: Sequence[Binding]) -> Iterator[Finding]:
     """Find variables that are bound more than once with different values."""
-    seen: dict[str, list[Binding]] = {}
-    for binding in bindings:
-        seen.setdefault(binding.key, []).append(binding)
-    for key, group in seen.items():
+    for key in dict.fromkeys(binding.key for binding in bindings):
+        group = [binding for binding in bindings if binding.key == key]
         if len({binding.value for binding in group}) > 1:
             *others, last = (binding.line for binding in group)
-            yield Finding(
-                RuleId.DUPLICATE_BINDING,
-                path,
-                f"{key} is bound again in line {last}; Next.js, Prisma, python-dotenv and the shell use line {last}",
-                f"remove line {', '.join(map(str, others))}",
-                line=others[0],
-            )
+            what = f"{key} is bound again in line {last}; Next.js, Prisma, python-dotenv and the shell use line {last}"
+            fix = f"remove line {', '.join(map(str, others))}"
+            yield Finding(RuleId.DUPLICATE_BINDING, path, what, fix, line=others[0])
 
 
 def _public_secrets(path: str, bindings: Sequence[Binding], secrets: Sequence[str]) -> Iterator[Finding]:
@@ -140,13 +126,9 @@ def _public_secrets(path: str, bindings: Sequence[Binding], secrets: Sequence[st
     for key, value, line in ((one.key, one.value, one.line) for one in bindings):
         if key.startswith("NEXT_PUBLIC_") and (holds_login(value) or any(one in value for one in secrets)):
             plain = key.removeprefix("NEXT_PUBLIC_")
-            yield Finding(
-                RuleId.PUBLIC_SECRET,
-                path,
-                f"{key} holds a secret, and Next.js sends it to every browser",
-                f"rename it to {plain}, read it in server code only, and change the secret if the app was deployed",
-                line=line,
-            )
+            what = f"{key} holds a secret, and Next.js sends it to every browser"
+            fix = f"rename it to {plain}, read it in server code only, and change the secret if the app was deployed"
+            yield Finding(RuleId.PUBLIC_SECRET, path, what, fix, line=line)
 
 
 def _disagreements(path: str, data: bytes, app: App) -> Iterator[Finding]:
@@ -190,11 +172,7 @@ def _bad_urls(path: str, bindings: Sequence[Binding], app: App) -> Iterator[Find
             yield Finding(RuleId.UNUSABLE_URL, path, error.what, fix, line=binding.line)
             continue
         weak = url.password.reveal()
-        if weak and url_kinds.is_placeholder(weak) and not url.is_local and url_kinds.is_public(url.host):
-            yield Finding(
-                RuleId.PLACEHOLDER_PASSWORD,
-                path,
-                f"{binding.key} has a placeholder password for {url.host}",
-                "give the role a generated password",
-                line=binding.line,
-            )
+        if weak and text_kinds.is_placeholder(weak) and not url.is_local and text_kinds.is_public(url.host):
+            what = f"{binding.key} has a placeholder password for {url.host}"
+            fix = "give the role a generated password"
+            yield Finding(RuleId.PLACEHOLDER_PASSWORD, path, what, fix, line=binding.line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dbswitch.check.file_kinds import is_installed
+from dbswitch.check.text_kinds import is_installed
 from dbswitch.project import git
 from dbswitch.project.git import NO_PROGRAMS, GitError
 

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.check import git_objects, url_kinds
-from dbswitch.check.check_input import App, CheckInput, ProtectedTarget, Scope, SecretValue
+from dbswitch.check import git_objects, text_kinds
 from dbswitch.check.content_rules import SHORTEST_SECRET
-from dbswitch.check.file_kinds import as_utf8, is_env_file, is_example, is_generated, is_installed
+from dbswitch.check.rules import App, CheckInput, ProtectedTarget, Scope, SecretValue
+from dbswitch.check.text_kinds import as_utf8, is_env_file, is_example, is_generated, is_installed
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError, DbswitchError, UrlError, UsageError
@@ -80,9 +80,7 @@ def collect(
         apps=apps,
         others={path: as_utf8(data) for path, data in others.items()},
         excluded=tuple(
-            _prefix(project.root, root) + pattern
-            for project in projects
-            for pattern in project.config.check.exclude
+            _prefix(one.root, root) + text for one in projects for text in one.config.check.exclude
         ),
         every_variable=every_variable,
         earlier=tuple((path, as_utf8(data)) for path, data in earlier if not chosen or path in chosen),
@@ -193,22 +191,23 @@ def _protected(
 
 def _texts_of(target: Target) -> ProtectedTarget:
     urls = [target.url]
-    tokens: list[SecretValue] = []
+    secrets: list[SecretValue] = []
     for key, value in target.variables.items():
         if is_postgres(value):
             with contextlib.suppress(UrlError):  # the rules about env files say what is wrong with it
                 urls.append(DatabaseUrl.parse(value, name=key))
-        elif "://" not in value and url_kinds.looks_generated(value):
-            tokens.append(SecretValue(key, value))
+        elif "://" not in value and text_kinds.looks_generated(value):
+            secrets.append(SecretValue(key, value))
     passwords = dict.fromkeys(url.password.reveal() for url in urls)
-    secrets = [*(SecretValue("password", password) for password in passwords), *tokens]
+    secrets = [
+        *(SecretValue("password", one) for one in passwords if not text_kinds.is_placeholder(one)),
+        *secrets,
+    ]
     hosts = dict.fromkeys(url.host for url in urls)
     return ProtectedTarget(
         target.name,
+        tuple(one for one in secrets if len(one.text) >= SHORTEST_SECRET),
         tuple(
-            one
-            for one in secrets
-            if len(one.text) >= SHORTEST_SECRET and not url_kinds.is_placeholder(one.text)
+            one for one in hosts if not text_kinds.is_local_host(one) and not text_kinds.is_shared_host(one)
         ),
-        tuple(one for one in hosts if not url_kinds.is_local_host(one) and not url_kinds.is_shared_host(one)),
     )

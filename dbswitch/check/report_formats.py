@@ -81,38 +81,31 @@ def sarif(findings: Sequence[Finding]) -> str:
     rules = [
         {
             "id": rule.value,
-            "shortDescription": {"text": rule.summary},
+            "shortDescription": {"text": rule.replace("-", " ")},
             "fullDescription": {"text": rule.why},
             "help": {"text": f"docs/rules.md#{rule.value}"},
             "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         }
         for rule in used
     ]
-    results = [
-        {
-            "ruleId": one.rule,
-            "ruleIndex": used.index(one.rule),
-            "level": _LEVELS[one.severity or Severity.INFO],
-            "message": {"text": _sentences(one)},
-            "locations": [
-                {
-                    "physicalLocation": {
-                        "artifactLocation": {"uri": quote(one.path, errors="replace")},
-                        "region": {"startLine": one.line, "startColumn": one.column},
-                    }
-                }
-            ],
-        }
-        for one in findings
-    ]
+    results = [_sarif_result(one, used.index(one.rule)) for one in findings]
     tool = {"driver": {"name": "dbswitch", "version": __version__, "rules": rules}}
+    runs = [{"tool": tool, "columnKind": "unicodeCodePoints", "results": results}]
     return _dump(
-        {
-            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-            "version": "2.1.0",
-            "runs": [{"tool": tool, "columnKind": "unicodeCodePoints", "results": results}],
-        }
+        {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": runs}
     )
+
+
+def _sarif_result(one: Finding, index: int) -> dict[str, Any]:
+    artifact = {"uri": quote(one.path, errors="replace")}
+    region = {"startLine": one.line, "startColumn": one.column}
+    return {
+        "ruleId": one.rule,
+        "ruleIndex": index,
+        "level": _LEVELS[one.severity or Severity.INFO],
+        "message": {"text": _sentences(one)},
+        "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
+    }
 
 
 def printable(words: str) -> str:

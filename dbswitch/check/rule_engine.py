@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from dbswitch.check import checkout_rules, content_rules, env_file_rules
-from dbswitch.check.check_input import App, CheckInput, Scope
-from dbswitch.check.file_kinds import is_binary, is_env_file, is_example, is_generated, is_state, matches
-from dbswitch.check.rules import Finding, RuleId, Severity, sort_key
+from dbswitch.check.rules import App, CheckInput, Finding, RuleId, Scope, Severity, sort_key
+from dbswitch.check.text_kinds import is_binary, is_env_file, is_example, is_generated, is_state, matches
 from dbswitch.errors import ConfigError
 from dbswitch.project.config import close_names
 
@@ -61,22 +60,21 @@ def judge(given: CheckInput, levels: Mapping[RuleId, Severity]) -> tuple[Finding
 
 def _one_per_file(findings: list[Finding]) -> tuple[Finding, ...]:
     """Put findings about undefined or unlisted variables of the same file together."""
-    kept: dict[tuple[object, ...], list[Finding]] = {}
+    groups: dict[tuple[object, ...], list[Finding]] = {}
     for one in findings:
-        key = (one.rule, one.path) if one.variable else sort_key(one)
-        kept.setdefault(key, []).append(one)
-    return tuple(_together(group) if len(group) > 1 else group[0] for group in kept.values())
+        groups.setdefault((one.rule, one.path) if one.variable else sort_key(one), []).append(one)
+    return tuple(_together(group) if len(group) > 1 else group[0] for group in groups.values())
 
 
 def _together(group: list[Finding]) -> Finding:
     what, fix = "bound by your env files but not listed here", "add them without their values"
-    details = [one.variable for one in group]
+    details = tuple(one.variable for one in group)
     if group[0].rule is RuleId.UNDEFINED_VARIABLE:
         what, fix = "read here, but no env file defines them", "add them to .env.local and .env.example"
-        details = [f"{one.variable} (line {one.line})" for one in group]
+        details = tuple(f"{one.variable} (line {one.line})" for one in group)
     entries = tuple(entry for one in group for entry in one.entries)
     what = f"{len(group)} variables are {what}"
-    return replace(group[0], what=what, details=tuple(details), fix=fix, entries=entries)
+    return replace(group[0], what=what, details=details, fix=fix, entries=entries)
 
 
 def _findings(given: CheckInput) -> Iterator[tuple[Finding, bytes]]:
@@ -102,17 +100,19 @@ def _of_content(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
     secrets: list[Finding] = []
     if is_env_file(path):
         if not is_example(path) and not unignored:
-            state = "staged" if given.scope is Scope.INDEX else "tracked"
-            secrets = _tracked(given, app, path, data, state)
+            secrets = _tracked(given, path, data, "staged" if given.scope is Scope.INDEX else "tracked")
             yield from secrets
         yield from env_file_rules.env_file(app, path, data, example=is_example(path))
     if not secrets and not unignored:
-        guarded = _protected(given, path, data)
-        yield from guarded
-        taken = {finding.line for finding in guarded}
-        yield from (one for one in content_rules.urls_with_password(path, data) if one.line not in taken)
+        yield from _unless_taken(_protected(given, path, data), content_rules.urls_with_password(path, data))
     if app is not None and (app.files or app.examples):
         yield from checkout_rules.needed_by_code(app, path, data, every=given.every_variable)
+
+
+def _unless_taken(guarded: list[Finding], urls: Iterable[Finding]) -> Iterator[Finding]:
+    yield from guarded
+    taken = {finding.line for finding in guarded}
+    yield from (one for one in urls if one.line not in taken)
 
 
 def _of_earlier(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
@@ -121,11 +121,9 @@ def _of_earlier(given: CheckInput, path: str, data: bytes) -> Iterator[Finding]:
         return
     secrets: list[Finding] = []
     if is_env_file(path) and not is_example(path):
-        secrets = _tracked(given, _app_of(given, path), path, data, "in the history")
-    secrets = secrets or _protected(given, path, data)
-    taken = {finding.line for finding in secrets}
-    urls = [] if is_generated(path) else content_rules.urls_with_password(path, data)
-    for one in (*secrets, *(one for one in urls if one.line not in taken)):
+        secrets = _tracked(given, path, data, "in the history")
+    urls = () if is_generated(path) else content_rules.urls_with_password(path, data)
+    for one in _unless_taken(secrets or _protected(given, path, data), urls):
         if one.rule is not RuleId.PROTECTED_HOST:
             what = f"{one.what} (in an earlier commit of the range)"
             yield replace(one, what=what, fix=_EARLIER_FIX, entries=())
@@ -138,7 +136,7 @@ def _of_apps(given: CheckInput) -> Iterator[Finding]:
         for name in sorted(app.tracked):
             path = app.folder + name
             if path not in given.content:
-                yield from _tracked(given, app, path, given.others.get(path, app.files[name]), "tracked")
+                yield from _tracked(given, path, given.others.get(path, app.files[name]), "tracked")
         if given.scope is Scope.TREE:
             for name, data in app.files.items():
                 if app.folder + name not in given.content:
@@ -148,7 +146,8 @@ def _of_apps(given: CheckInput) -> Iterator[Finding]:
             yield from checkout_rules.example_out_of_step(app, every=given.every_variable)
 
 
-def _tracked(given: CheckInput, app: App | None, path: str, data: bytes, state: str) -> list[Finding]:
+def _tracked(given: CheckInput, path: str, data: bytes, state: str) -> list[Finding]:
+    app = _app_of(given, path)
     ignore_in = app.gitignore if app is not None else ".gitignore"
     return env_file_rules.tracked_secrets(path, data, state, ignore_in, _protected(given, path, data))
 

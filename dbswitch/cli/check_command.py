@@ -1,21 +1,23 @@
-"""`dbswitch check`: collect what is judged, judge it, print it in the chosen format."""
+"""`dbswitch check` and `doctor`: collect what is judged, judge it, print it in the chosen format."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, assert_never
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dbswitch.check import autofix, report_formats, rule_engine
-from dbswitch.check.check_input import Scope
 from dbswitch.check.input_collection import collect
-from dbswitch.check.rules import Severity
+from dbswitch.check.rules import Scope, Severity
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import command
-from dbswitch.errors import DbswitchError, ExitCode, UsageError
+from dbswitch.cli.command_line import command, flag
+from dbswitch.errors import ExitCode, UsageError
+from dbswitch.project.discovery import discover
 from dbswitch.project.git import GitError, top_level
 from dbswitch.stdout_guard import writing_to_stdout
 
@@ -45,7 +47,7 @@ def check(
         typer.Argument(metavar="[FILE]...", help="Only these files of the selected content."),
     ] = None,
     work_tree: Annotated[
-        bool, typer.Option("--all", help="Check the work tree and the env files, not the staged content.")
+        bool, flag("--all", "Check the work tree and the env files, not the staged content.")
     ] = False,
     revisions: Annotated[
         str | None, typer.Option("--rev", metavar="A..B", help="Check what changed in a range of commits.")
@@ -53,11 +55,10 @@ def check(
     form: Annotated[
         CheckFormat | None, typer.Option("--format", help="The output format; default: text.")
     ] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Add missing ignore entries and example keys.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail the check too.")] = False,
+    fix: Annotated[bool, flag("--fix", "Add missing ignore entries and example keys.")] = False,
+    strict: Annotated[bool, flag("--strict", "Warnings fail the check too.")] = False,
     every_variable: Annotated[
-        bool,
-        typer.Option("--every-variable", help="Also report undefined variables that no target sets."),
+        bool, flag("--every-variable", "Also report undefined variables that no target sets.")
     ] = False,
 ) -> int:
     """Find database credentials before they are committed."""
@@ -83,7 +84,7 @@ def check(
     try:
         found = judge()
         if fix:
-            for line in _fix(found, folder):
+            for line in autofix.apply(found, top_level(folder, from_hook=True) or folder):
                 typer.echo(f"fixed {line}", err=True)
             found = judge()
     except GitError as error:
@@ -91,35 +92,55 @@ def check(
             f"{error}", why="The content of a commit is read through git.", fix=error.fix
         ) from None
     form = form or (CheckFormat.JSON if context.json else CheckFormat.TEXT)
-    _print(found, scope, form, quiet=context.quiet and not context.json)
+    if found or not context.quiet or form is not CheckFormat.TEXT:
+        # True: JSON and the like pass unchanged; None: colours where stdout is a terminal.
+        plain = form is CheckFormat.TEXT and bool(os.environ.get("NO_COLOR"))
+        with writing_to_stdout():
+            typer.echo(_output(found, scope, form), nl=False, color=False if plain else None)
     failing = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     return ExitCode.FOUND if any(one.severity in failing for one in found) else ExitCode.OK
 
 
-def _fix(found: Sequence[Finding], folder: Path) -> tuple[str, ...]:
-    try:
-        return autofix.apply(found, top_level(folder, from_hook=True) or folder)
-    except OSError as error:
-        raise DbswitchError(
-            "a fix could not be written",
-            facts=(f"{error.filename}: {error.strerror}",),
-            fix="make the file writable",
-        ) from None
-
-
-def _print(found: Sequence[Finding], scope: Scope, form: CheckFormat, *, quiet: bool) -> None:
-    colour: bool | None = True  # JSON and the like pass unchanged
+def _output(found: Sequence[Finding], scope: Scope, form: CheckFormat) -> str:
     match form:
         case CheckFormat.JSON:
-            output = report_formats.as_json(found, scope)
+            return report_formats.as_json(found, scope)
         case CheckFormat.SARIF:
-            output = report_formats.sarif(found)
+            return report_formats.sarif(found)
         case CheckFormat.GITHUB:
-            output = report_formats.github(found)
+            return report_formats.github(found)
         case CheckFormat.TEXT:
-            output = report_formats.text(found, scope) if found or not quiet else ""
-            colour = False if os.environ.get("NO_COLOR") else None  # None: where stdout is a terminal
-        case _:
-            assert_never(form)
+            return report_formats.text(found, scope)
+
+
+@command(
+    epilog="Exit codes: 0 nothing found, 1 a warning or a problem was found, 2 usage or configuration. Nothing is changed."
+)
+def doctor(
+    context: CommandContext,
+    run_commands: Annotated[
+        bool, flag("--run-commands", "Also run the commands of targets that have one.")
+    ] = False,
+) -> int:
+    """Examine the machine, the project and every target."""
+    from dbswitch.check.doctor import (
+        doctor_report,
+        doctor_rules,
+        fact_collection,
+    )  # 60 ms that a commit hook saves
+
+    facts = fact_collection.look(
+        discover(context.start_folder()), dict(os.environ), run_commands=run_commands
+    )
+    findings = doctor_rules.judge(facts)
+    if context.json:
+        report = doctor_report.as_json(facts, findings)
+    else:
+        terminal = sys.stdout.isatty()
+        colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        width = shutil.get_terminal_size().columns if terminal else None
+        report = doctor_report.as_text(facts, findings, colour=colour, width=width, tables=not context.quiet)
     with writing_to_stdout():
-        typer.echo(output, nl=False, color=colour)
+        sys.stdout.write(report)
+        sys.stdout.flush()
+    return ExitCode.FOUND if doctor_report.is_failing(findings) else ExitCode.OK

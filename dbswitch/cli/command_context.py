@@ -41,11 +41,7 @@ class CommandContext:
         return project
 
     def start_folder(self) -> Path:
-        """Return the folder to look for the project from.
-
-        Raises:
-            UsageError: the current folder has been removed.
-        """
+        """Return the folder to look for the project from. Raises UsageError: the current folder has been removed."""
         try:
             return self.folder or Path.cwd()
         except FileNotFoundError:
@@ -84,11 +80,7 @@ class CommandContext:
         return typed in {"y", "yes"} or (default and not typed)
 
     def agree_to_take_port(self, *, yes: bool) -> None:
-        """Ask before a foreign program is ended.
-
-        Raises:
-            UsageError: it was not confirmed.
-        """
+        """Ask before a foreign program is ended. Raises UsageError: it was not confirmed."""
         if yes:
             return
         if not self.interactive:

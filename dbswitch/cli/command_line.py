@@ -1,4 +1,4 @@
-"""From a command line to an exit code: the parser, the flags of every command, shell completion."""
+"""From a command line to an exit code: the parser, the flags of every command and those that several share, completion."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import copy
 import functools
 import importlib
 import inspect
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -17,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from dbswitch import __version__
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.error_boundary import complete_streams, flush_stdout, guard
-from dbswitch.cli.json_renderer import JsonRenderer
+from dbswitch.cli.renderer import JsonRenderer
 from dbswitch.cli.text_renderer import TextRenderer
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.discovery import discover
@@ -30,34 +31,60 @@ if TYPE_CHECKING:
 
     from dbswitch.cli.renderer import Renderer
 
+
+def flag(*names_and_help: str) -> Any:
+    """Return the declaration of a flag: its names, then its help text."""
+    *names, text = names_and_help
+    return typer.Option(*names, help=text)
+
+
+def _finite(seconds: float | None) -> float | None:
+    if seconds is not None and not math.isfinite(seconds):
+        raise typer.BadParameter("not a number of seconds")
+    return seconds
+
+
+DryRun = Annotated[bool, flag("--dry-run", "Show what would be done and do nothing.")]
+_CONFIRM_HELP = "Confirm a protected target by its name or its database's."
+Confirm = Annotated[str | None, typer.Option("--confirm", metavar="NAME", help=_CONFIRM_HELP)]
+_TIMEOUT_HELP = "How long to wait for the database."
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", min=0.1, callback=_finite, help=_TIMEOUT_HELP),
+]
+_POOL_HELP = "Act on the clients of this PgBouncer pool, not on the project's app."
+Pool = Annotated[str | None, typer.Option("--pool", metavar="NAME", help=_POOL_HELP)]
+TakePort = Annotated[bool, flag("--take-port", "End the foreign program on the server's port (asks first).")]
+Yes = Annotated[bool, flag("--yes", "-y", "Do not ask.")]
+YesUnlessProtected = Annotated[
+    bool, flag("--yes", "-y", "Do not ask. A protected target still needs --confirm.")
+]
+
+
 SWITCH = "switch"  # the command that a target's name stands for
 MODULES = {
     SWITCH: "switch_command",
     "status": "status_command",
     "targets": "status_command",
     "history": "status_command",
-    "dev": "dev_command",
+    "dev": "server_commands",
     "stop": "server_commands",
     "restart": "server_commands",
     "logs": "log_command",
     "wait": "server_commands",
     "check": "check_command",
-    "doctor": "doctor_command",
+    "doctor": "check_command",
     "init": "setup_commands",
     "uninstall": "setup_commands",
-    "generate": "generate_commands",
-    "open": "generate_commands",
+    "generate": "setup_commands",
+    "open": "setup_commands",
     "exec": "exec_command",
     "guard": "exec_command",
-    "mark": "mark_command",
-    "demo": "demo_command",
+    "mark": "exec_command",
+    "demo": "setup_commands",
 }
-_VALUE_FOLLOWS = frozenset(
-    {"--allow-destructive", "--confirm", "--timeout", "--pool", "--project", "--run-id"}
-)
-_ONLY_SWITCH = frozenset(
-    {"--dry-run", "--restart", "--hot", "--no-restart", "--detach", "--read-only", "--write"}
-)
+_VALUE_FOLLOWS = frozenset({"--allow-destructive", "--confirm", "--timeout", "--pool", "--project", "--run-id"})  # fmt: skip
+_ONLY_SWITCH = frozenset({"--dry-run", "--restart", "--hot", "--no-restart", "--detach", "--read-only", "--write"})  # fmt: skip
 _ABOUT_DBSWITCH = frozenset({"--help", "-h", "--version", "--install-completion", "--show-completion"})
 _HELP_WORDS = frozenset({"help", "version"})  # these stand for the flags of the same name
 # ClickException: typer carries its own copy of click, and only its leaves are public.
@@ -178,17 +205,15 @@ def _with_usage(text: str | None) -> type[TyperCommand]:
 
 
 def _every_command(
-    json: Annotated[
-        bool, typer.Option("--json", help="Print machine-readable JSON lines on stdout.")
-    ] = False,
+    json: Annotated[bool, flag("--json", "Print machine-readable JSON lines on stdout.")] = False,
     project: Annotated[
         Path | None,
         typer.Option(
             "--project", metavar="DIR", help="The project's folder; default: here, or the nearest above."
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and the result.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every phase and detail.")] = False,
+    quiet: Annotated[bool, flag("--quiet", "-q", "Print only errors and the result.")] = False,
+    verbose: Annotated[bool, flag("--verbose", "-v", "Print every phase and detail.")] = False,
 ) -> None:
     """Declare the flags that every command takes."""
 
@@ -222,11 +247,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def parse_and_run(argv: Sequence[str]) -> int:
-    """Parse and run a command, or show a help text; return the exit code.
-
-    Raises:
-        UsageError: the line cannot be parsed.
-    """
+    """Parse and run a command, or show a help text; return the exit code. Raises UsageError: the line cannot be parsed."""
     try:
         with writing_to_stdout():
             code: Any = _app(args=list(argv), prog_name="dbswitch", standalone_mode=False)

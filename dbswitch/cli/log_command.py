@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import command
-from dbswitch.cli.json_renderer import object_line, write_line
+from dbswitch.cli.command_line import command, flag
+from dbswitch.cli.renderer import object_line, write_line
 from dbswitch.durable import open_regular
 from dbswitch.errors import ConfigError, EnvFileError, ExitCode
 from dbswitch.project import server_spec, targets
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 # ECMA-48: control sequences, operating system commands, two-byte escapes.
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[0-Z\\^_`-~])")
-_OPEN_ESCAPE = re.compile(rb"(?:\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|\][^\x07\x1b]{0,256}\x1b?)?|\xc2)\Z")
 _COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
 # C0 except tab, line feed and carriage return; DEL; C1 in UTF-8.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
@@ -40,7 +39,7 @@ _LONGEST_LINE = 1 << 20  # bytes; an unfinished line that is longer is shown at 
 @command()
 def logs(
     context: CommandContext,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
+    follow: Annotated[bool, flag("--follow", "-f", "Keep printing new lines.")] = False,
     lines: Annotated[
         int, typer.Option("--lines", "-n", metavar="N", min=0, help="How many of the last lines.")
     ] = 100,
@@ -97,54 +96,49 @@ def secret_values(project: Project) -> frozenset[str]:
 def show_log(chunks: Iterable[bytes], values: frozenset[str], *, as_json: bool) -> None:
     """Write log text without `values` to stdout as it comes, or as one JSON object per line. Raises BrokenPipeError."""
     if as_json:
-        for chunk in redacted_lines(chunks, values):
-            for line in chunk.removesuffix(b"\n").split(b"\n"):
+        for text in redacted_lines(chunks, values):
+            for line in text.removesuffix(b"\n").split(b"\n"):
                 with writing_to_stdout():
                     write_line(object_line("log", {"line": line.decode(errors="replace").rstrip("\r")}))
     else:
         coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        for chunk in redacted_lines(without_escapes(chunks, keep_colours=coloured), values):
+        for text in redacted_lines(without_escapes(chunks, keep_colours=coloured), values):
             with writing_to_stdout():
-                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.write(text)
                 sys.stdout.buffer.flush()
 
 
 def redacted_lines(chunks: Iterable[bytes], values: frozenset[str]) -> Iterable[bytes]:
-    """Yield the text in whole lines, since a chunk may end in the middle of a value."""
+    """Yield the text without `values`, in whole lines."""
+    for text in _whole_lines(chunks):
+        yield redact_values(text.decode(errors="surrogateescape"), values).encode(errors="surrogateescape")
+
+
+def _whole_lines(chunks: Iterable[bytes]) -> Iterable[bytes]:
+    """Yield the text in whole lines, since a chunk may end in the middle of a value or an escape sequence."""
     rest = b""
     for chunk in chunks:
         lines, end, rest = (rest + chunk).rpartition(b"\n")
         if end:
-            yield _redacted(lines + end, values)
+            yield lines + end
         if len(rest) > _LONGEST_LINE:
-            yield _redacted(rest, values)
-            rest = b""
+            whole = rest.removesuffix(b"\xc2")  # half of a control character
+            yield whole
+            rest = rest[len(whole) :]
     if rest:
-        yield _redacted(rest, values)
-
-
-def _redacted(text: bytes, values: frozenset[str]) -> bytes:
-    return redact_values(text.decode(errors="surrogateescape"), values).encode(errors="surrogateescape")
+        yield rest
 
 
 def without_escapes(chunks: Iterable[bytes], *, keep_colours: bool) -> Iterable[bytes]:
-    """Yield the text without escape sequences and control characters; a sequence may be split between chunks.
+    """Yield the text without escape sequences and control characters.
 
     A checkout may contain a log, and the server logs what its clients send: neither may control the terminal.
     """
-    rest = b""
-    for chunk in chunks:
-        text = rest + chunk
-        cut = _OPEN_ESCAPE.search(text)
-        rest = b"" if cut is None else text[cut.start() :]
-        yield _cleaned(text[: len(text) - len(rest)], keep_colours=keep_colours)
-
-
-def _cleaned(text: bytes, *, keep_colours: bool) -> bytes:
-    parts, end = [], 0
-    for found in _ESCAPE.finditer(text):
-        parts.append(_CONTROL.sub(b"", text[end : found.start()]))
-        if keep_colours and _COLOUR.fullmatch(found[0]):
-            parts.append(found[0])
-        end = found.end()
-    return b"".join((*parts, _CONTROL.sub(b"", text[end:])))
+    for text in _whole_lines(chunks):
+        parts, end = [], 0
+        for found in _ESCAPE.finditer(text):
+            parts.append(_CONTROL.sub(b"", text[end : found.start()]))
+            if keep_colours and _COLOUR.fullmatch(found[0]):
+                parts.append(found[0])
+            end = found.end()
+        yield b"".join((*parts, _CONTROL.sub(b"", text[end:])))

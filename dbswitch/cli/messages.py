@@ -54,18 +54,6 @@ _USUALLY_QUICK = frozenset(
     }
 )
 _SLOW = 0.3  # seconds
-_FAILED = frozenset(
-    {
-        Outcome.REFUSED,
-        Outcome.BUSY,
-        Outcome.OVERTAKEN,
-        Outcome.FAILED,
-        Outcome.ROLLED_BACK,
-        Outcome.ROLLBACK_FAILED,
-        Outcome.INTERRUPTED,
-        Outcome.BUG,
-    }
-)
 
 
 def duration(seconds: float) -> str:
@@ -136,7 +124,7 @@ def verdict(result: Result, notices: Sequence[Notice] = ()) -> list[str]:
 
     `notices` are those of the run: why nothing was done, why the app could not be asked, how the migrations differ.
     """
-    if result.outcome in _FAILED:
+    if result.exit or result.error is not None:
         error = result.error or ErrorInfo(str(result.outcome), f"the command ended as {result.outcome}")
         lines = failure_lines(error)
     else:
@@ -157,13 +145,9 @@ def _success(result: Result, notices: Sequence[Notice]) -> str:
         case Outcome.SWITCHED if result.mode == "none":
             text = f"{place}; {told.get('no-server', 'no app was asked')} ({took})"
         case Outcome.SWITCHED:
-            advice = (
-                "" if "not-asked" in told else ": `dbswitch generate route` adds the check"
-            )  # it says why
-            return (
-                f"Switched to {result.target} ({place}). The app could not confirm it{advice}."
-                f" ({result.mode}, {took})"
-            )
+            # The notice `not-asked` has said why.
+            advice = "" if "not-asked" in told else ": `dbswitch generate route` adds the check"
+            return f"Switched to {result.target} ({place}). The app could not confirm it{advice}. ({result.mode}, {took})"
         case Outcome.UNCHANGED if result.identity:
             text = f"nothing to do, already on {place}" + (f", {confirmed}" if result.verified else "")
         case Outcome.UNCHANGED:
@@ -174,8 +158,6 @@ def _success(result: Result, notices: Sequence[Notice]) -> str:
             text = f"{place}, ready in {took}"
         case Outcome.PLANNED:
             text = "dry run, nothing was changed"
-        case Outcome.STOPPED:
-            return f"server {result.outcome} in {took}"
         case Outcome.REPAIRED:
             return f"an unfinished switch was put in order in {took}"
         case _:

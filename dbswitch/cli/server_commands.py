@@ -1,29 +1,211 @@
-"""`dbswitch stop`, `restart` and `wait`."""
+"""`dbswitch dev`, `stop`, `restart` and `wait`; `dev` keeps the server in the foreground across switches made elsewhere."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import command
-from dbswitch.cli.options import TakePort, Timeout, Yes
+from dbswitch.cli.command_line import TakePort, Timeout, Yes, command, flag
+from dbswitch.cli.log_command import secret_values, show_log
+from dbswitch.cli.renderer import CommandFailure
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
-from dbswitch.errors import ConfigError
+from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError, UsageError
+from dbswitch.project import server_spec
 from dbswitch.project.active import active
 from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets, resolve
-from dbswitch.switch import run_event_files, servers
-from dbswitch.switch.events import Outcome, Phase, Result, Started
+from dbswitch.server import log
+from dbswitch.server.observation import find
+from dbswitch.server.processes import child_status, is_alive
+from dbswitch.server.server_record import read_record
+from dbswitch.switch import history, lock_file, recovery, run_event_files, servers
+from dbswitch.switch.events import ErrorInfo, Notice, Outcome, Phase, Result, Started
+from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.request import Request
 
 if TYPE_CHECKING:
+    from dbswitch.cli.renderer import Renderer
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
+    from dbswitch.server.spec import ServerSpec
+    from dbswitch.switch.events import Event
+
+CHECK_EVERY = 0.25  # seconds between two checks that the server is still there
+_ENDED = {
+    Outcome.FAILED: "failed",
+    Outcome.ROLLED_BACK: "failed and was rolled back",
+    Outcome.ROLLBACK_FAILED: "failed and could not be rolled back completely",
+    Outcome.INTERRUPTED: "was interrupted",
+    Outcome.UNCHANGED: "changed nothing",
+}
+SEARCH_EVERY = 1.0  # the same where all processes have to be searched for it
+
+
+@command()
+def dev(
+    context: CommandContext,
+    detach: Annotated[
+        bool, flag("--detach", "Return once the server answers; it goes on in the background.")
+    ] = False,
+    take_port: TakePort = False,
+    yes: Yes = False,
+    timeout: Timeout = None,
+) -> int:
+    """Run the dev server and show its log; Ctrl-C stops it."""
+    project = context.find_project()
+    if take_port:
+        context.agree_to_take_port(yes=yes)
+    spec = server_spec.build(project)
+    begin = log.size(spec.log_path)
+    outcomes: list[Outcome] = []
+    watch = Watch(project, spec, context.renderer)
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Result):
+            outcomes.append(event.outcome)
+            if event.outcome is Outcome.UNCHANGED:
+                return  # printed below: Ctrl-C has no effect before the run has ended, and the line says what it does
+        if isinstance(event, Notice) and event.code == "already-running" and not detach:
+            told = "its log is in the terminal where you started it. Ctrl-C ends this command"
+            if watch.lives():
+                told = "showing its log. Ctrl-C stops showing it"
+            event = replace(event, text=f"{event.text}; {told}, `dbswitch stop` stops the server.")
+        context.renderer.emit(event)
+
+    def leave(*, terminated: bool) -> int:
+        # A terminal that is closed can send it several times: once from the shell, once from the kernel.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        code = ExitCode.TERMINATED if terminated else ExitCode.OK
+        if outcomes[-1:] == [Outcome.STARTED]:
+            return servers.stop_server(project, context.renderer.emit).exit or code
+        context.renderer.note("the server keeps running; `dbswitch stop` stops it")
+        return code
+
+    with Interrupts():  # around the start as well: Ctrl-C must never leave a server behind
+        try:
+            request = Request(
+                timeout=timeout,
+                take_port=take_port,
+                ambient=dict(os.environ),
+                # Its output goes to a file, for which it would not print colours.
+                extra={"FORCE_COLOR": "1"} if sys.stdout.isatty() and "NO_COLOR" not in os.environ else {},
+            )
+            result = servers.start_server(project, request, emit)
+            if result.outcome is Outcome.UNCHANGED:
+                context.renderer.emit(result)
+            if result.exit or detach:
+                return result.exit
+            if result.outcome is Outcome.STARTED:
+                context.renderer.note("showing its log; Ctrl-C stops the server")
+            new = log.follow(spec.log_path, since=begin, stop=watch.gone)
+            show_log(new, secret_values(project), as_json=context.json)
+        except InterruptedSwitchError as interruption:
+            return leave(terminated=interruption.exit_code is ExitCode.TERMINATED)
+        except (BrokenPipeError, UsageError):  # the reader or the terminal is gone
+            leave(terminated=True)
+            raise
+    return watch.verdict()
+
+
+@dataclass(slots=True)
+class Watch:
+    """Tells a server that has ended from one that a switch has stopped for a moment."""
+
+    project: Project
+    spec: ServerSpec
+    renderer: Renderer
+    status: int | None = None
+    stopped: bool = False
+    _next: float = 0.0
+    _switched: str | None = None  # id of the last switch that is known
+    _history_changed: int = 0  # nanoseconds: its modification time when it was last read
+
+    def __post_init__(self) -> None:
+        """Ignore the switches of the past."""
+        self._new_switch()
+
+    def gone(self) -> bool:
+        """Return whether the server has ended. Cheap to call often: it checks every `CHECK_EVERY` seconds."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + CHECK_EVERY
+        if text := self._new_switch():
+            self.renderer.note(text)
+        if self.lives() or lock_file.peek(self.project.state_dir) is not None:
+            return False
+        if recovery.pending(self.project.private_dir):
+            self._repair()  # the switch that stopped the server was killed
+            return False
+        if self.lives():  # a switch ended between the two checks
+            return False
+        record = read_record(self.spec.record_path)
+        if find(self.spec, record):  # its first process is gone or not known, the one that serves is there
+            self._next = time.monotonic() + SEARCH_EVERY
+            return False
+        self.stopped = record is None
+        self.status = None if record is None else child_status(record.pid)
+        return True
+
+    def lives(self) -> bool:
+        """Return whether the first process of a server that dbswitch started is alive."""
+        record = read_record(self.spec.record_path)
+        return record is not None and is_alive(record.process)
+
+    def _new_switch(self) -> str:
+        """Return one line about a switch that was made elsewhere since the last call, or an empty text."""
+        with contextlib.suppress(OSError):
+            changed = (self.project.state_dir / history.FILE_NAME).stat().st_mtime_ns
+            if changed == self._history_changed:
+                return ""
+            self._history_changed = changed
+        last = next(reversed(history.read(self.project.state_dir)), None)
+        if (
+            last is None or last.id == self._switched or last.mode == "pool"
+        ):  # which is not this server's database
+            return ""
+        self._switched = last.id
+        if last.outcome is not Outcome.SWITCHED:
+            how = _ENDED.get(last.outcome, f"ended as {last.outcome}")
+            return f"the switch to {last.target} {how}; see `dbswitch history`"
+        proof = {True: ", confirmed by the app", False: "; the app answers from another database", None: ""}
+        return f"switched to {last.target} ({last.mode}){proof[last.verified]}"
+
+    def _repair(self) -> None:
+        def told(event: Event) -> None:
+            if isinstance(event, Notice):
+                self.renderer.note(event.text)
+            elif isinstance(event, Result) and event.error is not None:
+                self.renderer.note(f"an unfinished switch could not be recovered: {event.error.what}")
+
+        servers.repair(self.project, dict(os.environ), told)
+
+    def verdict(self) -> int:
+        """Say why the server has ended; return the exit code."""
+        if self.stopped:
+            self.renderer.note("the server was stopped")
+            return ExitCode.OK
+        how = f"with status {self.status}" if self.status is not None else "(its exit status is not known)"
+        code = int(ExitCode.SERVER) if self.status is None else self.status
+        code = 128 - code if code < 0 else code
+        error = ErrorInfo(
+            "server",
+            f"the dev server ended by itself {how}",
+            why="nothing answers for the app now",
+            fix="its log is above; `dbswitch dev` starts it again",
+        )
+        self.renderer.failure(CommandFailure(error, code, Outcome.FAILED))
+        return code
 
 
 @command()

@@ -1,39 +1,46 @@
-"""`dbswitch init` and `uninstall`: show what would be written or removed, ask, do it."""
+"""Write into the project and remove it again: `dbswitch init`, `generate`, `open` and `uninstall`; and `dbswitch demo`."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from typing import TYPE_CHECKING, Annotated, Any
+import webbrowser
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import command
+from dbswitch.cli.command_line import DryRun, Yes, command, flag
 from dbswitch.cli.messages import columns
-from dbswitch.cli.options import DryRun, Yes
-from dbswitch.cli.renderer import CommandOutput
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.envfiles.transaction import FileChange
-from dbswitch.errors import ExitCode, UsageError
+from dbswitch.errors import ConfigError, ExitCode, UsageError
+from dbswitch.generate import writing
+from dbswitch.generate.client import plan_client, replacement_advice
 from dbswitch.generate.removal import apply_removal, plan_removal
-from dbswitch.generate.scaffold import apply_init, plan_init
-from dbswitch.project import reader_profiles, server_spec
+from dbswitch.generate.routes import client_advice, plan_admin_page, plan_admin_route, plan_identity_route
+from dbswitch.generate.scaffold import apply_init, ensure_token, plan_init
+from dbswitch.generate.style import read_style
+from dbswitch.generate.writing import FileAction, FileState, PlannedFile
+from dbswitch.project import generated, reader_profiles, server_spec
 from dbswitch.project.discovery import discover
-from dbswitch.server.observation import find
+from dbswitch.server import observation
+from dbswitch.server.server_record import read_record
 from dbswitch.switch import run_event_files, servers
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import JOURNAL
 from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.route_trial import try_route
 from dbswitch.switch.run_lock import hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dbswitch.generate.removal import RemovalPlan
-    from dbswitch.generate.scaffold import InitPlan
+    from dbswitch.generate.writing import GeneratedFile
     from dbswitch.project.discovery import Project
 
 
@@ -42,7 +49,7 @@ def init(
     context: CommandContext,
     dry_run: DryRun = False,
     yes: Yes = False,
-    scripts: Annotated[bool, typer.Option("--scripts", help="Also add scripts to package.json.")] = False,
+    scripts: Annotated[bool, flag("--scripts", "Also add scripts to package.json.")] = False,
 ) -> int:
     """Examine the project and write what is missing."""
     # The targets are not listed here: a bad name of one must not prevent `init` from explaining the project.
@@ -51,13 +58,23 @@ def init(
     written: tuple[str, ...] = ()
     agreed = True
     if not context.json:
-        context.renderer.answer(CommandOutput("init", lines=_plan_lines(plan)))
+        lines = [*plan.summary, "", *(f"{one.action.value:7}{one.name}  {one.detail}" for one in plan.items)]
+        lines += [f"note: {text}" for text in plan.notices]
+        context.renderer.answer("init", {}, lines)
         if plan.changes and not yes and not dry_run and context.interactive:
             agreed = context.agrees("Write this? [Y/n] ", default=True)
     if plan.changes and agreed and not dry_run:
         written = apply_init(plan)
     if context.json:
-        context.renderer.answer(CommandOutput("init", _plan_fields(plan, written)))
+        fields = {
+            "project": str(plan.root),
+            "found": [{"what": what, "value": value} for what, value in plan.found],
+            "items": _item_fields(plan.items),
+            "written": written,
+            "notices": plan.notices,
+            "next": plan.next_steps,
+        }
+        context.renderer.answer("init", fields, ())
     elif written:
         context.renderer.note(f"written: {', '.join(written)}")
     else:
@@ -68,23 +85,8 @@ def init(
     return ExitCode.OK
 
 
-def _plan_fields(plan: InitPlan, written: Sequence[str]) -> dict[str, Any]:
-    return {
-        "project": str(plan.root),
-        "found": [{"what": what, "value": value} for what, value in plan.found],
-        "items": [
-            {"name": item.name, "action": item.action.value, "detail": item.detail} for item in plan.items
-        ],
-        "written": list(written),
-        "notices": list(plan.notices),
-        "next": list(plan.next_steps),
-    }
-
-
-def _plan_lines(plan: InitPlan) -> Iterable[str]:
-    yield from (*plan.summary, "")
-    yield from (f"{item.action.value:7}{item.name}  {item.detail}" for item in plan.items)
-    yield from (f"note: {text}" for text in plan.notices)
+def _item_fields(items: Iterable[PlannedFile]) -> list[dict[str, str]]:
+    return [{"name": item.name, "action": item.action.value, "detail": item.detail} for item in items]
 
 
 @command()
@@ -92,24 +94,32 @@ def uninstall(
     context: CommandContext,
     dry_run: DryRun = False,
     yes: Yes = False,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop the dev server first.")] = False,
+    stop: Annotated[bool, flag("--stop", "Stop the dev server first.")] = False,
 ) -> int:
     """Remove what dbswitch wrote into this project (asks first)."""
     project = discover(context.start_folder())
     plan = plan_removal(project)
     changes = _env_changes(project)
+    edits = "the comments of dbswitch; every value stays"
+    items = [*plan.items, *(PlannedFile(one.path.name, FileAction.EDIT, edits) for one in changes)]
     done = False
     if not context.json:
-        context.renderer.answer(CommandOutput("uninstall", lines=_removal_lines(project, plan, changes)))
+        lines = columns([(one.action.value, one.name, one.detail) for one in items])
+        if project.private_dir.exists():
+            lines.append(f"remove   {project.private_dir}  the state of this project")
+        context.renderer.answer("uninstall", {}, [*lines, *(f"note: {text}" for text in plan.notices)])
     if not plan.changes and not changes and not project.private_dir.exists():
         context.renderer.note("dbswitch has written nothing in this project")
     elif not dry_run and (yes or _agreed(context)):
         _remove(context, project, plan, changes, stop=stop)
         done = True
     if context.json:
-        context.renderer.answer(
-            CommandOutput("uninstall", _removal_fields(project, plan, changes, done=done))
-        )
+        fields = {
+            "project": str(project.root),
+            "items": _item_fields(items),
+            "state": str(project.private_dir),
+        }
+        context.renderer.answer("uninstall", {**fields, "removed": done, "notices": plan.notices}, ())
     elif done:
         context.renderer.note(
             "dbswitch has left this project; remove the program itself with `pipx uninstall dbswitch`"
@@ -150,7 +160,7 @@ def _remove(
 ) -> None:
     if stop:
         servers.stop_server(project, lambda _event: None)
-    elif find(server_spec.build(project)):
+    elif observation.find(server_spec.build(project)):
         context.renderer.note("the dev server keeps running (`dbswitch uninstall --stop` stops it first)")
     silent = Reporter(lambda _event: None, run_event_files.new_id())
     with Interrupts() as interrupts, hold(project, silent, target="uninstall"), interrupts.deferred():
@@ -161,25 +171,148 @@ def _remove(
     shutil.rmtree(project.private_dir, ignore_errors=True)
 
 
-def _removal_lines(project: Project, plan: RemovalPlan, changes: Sequence[FileChange]) -> Iterable[str]:
-    rows = [(item.action.value, item.name, item.detail) for item in plan.items]
-    rows += [("edit", one.path.name, "the comments of dbswitch; every value stays") for one in changes]
-    yield from columns(rows)
-    if project.private_dir.exists():
-        yield f"remove   {project.private_dir}  the state of this project"
-    yield from (f"note: {text}" for text in plan.notices)
+@command()
+def demo(
+    context: CommandContext,
+    keep: Annotated[bool, flag("--keep", "Leave it running and print what to try.")] = False,
+    stop: Annotated[bool, flag("--stop", "Stop what --keep left running.")] = False,
+) -> int:
+    """Show a switch with two embedded databases and a real app."""
+    from dbswitch.demo import demo_run
+
+    del context
+    return demo_run.stop() if stop else demo_run.run(keep=keep)
 
 
-def _removal_fields(
-    project: Project, plan: RemovalPlan, changes: Sequence[FileChange], *, done: bool
-) -> dict[str, Any]:
-    return {
-        "project": str(project.root),
-        "items": [
-            *({"name": one.name, "action": one.action.value, "detail": one.detail} for one in plan.items),
-            *({"name": one.path.name, "action": "edit", "detail": "comments of dbswitch"} for one in changes),
+class GeneratedKind(StrEnum):
+    """What `dbswitch generate` can write."""
+
+    CLIENT = "client"
+    ROUTE = "route"
+    PAGE = "page"
+
+
+@command(usage="generate [OPTIONS] client|route|page")
+def generate(
+    context: CommandContext,
+    kind: Annotated[
+        GeneratedKind, typer.Argument(metavar="KIND", help="What to write: client, route or page.")
+    ],
+    check: Annotated[
+        bool, flag("--check", "Write nothing; exit 1 if the files differ from what would be written.")
+    ] = False,
+    force: Annotated[bool, flag("--force", "Overwrite files that were edited by hand.")] = False,
+    identity_only: Annotated[
+        bool, flag("--identity-only", "Write a route that only reports which database the app is on.")
+    ] = False,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            "--path",
+            metavar="FILE",
+            help="Where to write the client; default: where the project has its own.",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+) -> int:
+    """Write the hot client, the admin route or the admin page."""
+    if identity_only and kind is not GeneratedKind.ROUTE:
+        raise UsageError("--identity-only belongs to `dbswitch generate route`", fix="leave it out")
+    if path is not None and kind is not GeneratedKind.CLIENT:
+        raise UsageError("--path belongs to `dbswitch generate client`", fix="leave it out")
+    project = context.find_project()
+    say = context.renderer.note
+    files = _files(project, kind, path, identity_only=identity_only)
+    advice: tuple[str, ...] = ()
+    if kind is GeneratedKind.CLIENT and not check:
+        advice = replacement_advice(project, files[0])
+    elif kind is GeneratedKind.ROUTE and not check:
+        advice = client_advice(project)
+        if not identity_only and read_style(project.root).pages is not None:
+            advice += (
+                "without an app/ folder only the identity route is written: the admin route needs the App Router",
+            )
+    for text in advice:
+        say(text)
+    writes = not check and not dry_run
+    states = writing.write(project.root, files, force=force) if writes else writing.look(project.root, files)
+    changed = [(file, state) for file, state in states if state is not FileState.CURRENT]
+    fields = {
+        "kind": kind.value,
+        "files": [
+            {"path": file.path, "state": state.value, "written": writes and state is not FileState.CURRENT}
+            for file, state in states
         ],
-        "state": str(project.private_dir),
-        "removed": done,
-        "notices": list(plan.notices),
+        "notes": list(advice),
     }
+    lines = [
+        f"{'written' if writes and state is not FileState.CURRENT else state.value:9}{file.path}"
+        for file, state in states
+    ]
+    context.renderer.answer("generated", fields, lines)
+    if check and changed:
+        say(f"run `dbswitch generate {kind.value}`")
+        return ExitCode.FOUND
+    if writes:
+        for file, state in changed:
+            if state in {FileState.EDITED, FileState.FOREIGN}:
+                say(f"your {file.path} was replaced; a copy is in {writing.kept_copy(file.path)}")
+        if kind is not GeneratedKind.CLIENT:
+            _ensure_token(project)
+        if kind is GeneratedKind.ROUTE and (said := try_route(project)) is not None:
+            say(f"the route was tried: {said.detail}")
+        if kind is GeneratedKind.PAGE:
+            say(f"the page: {_page_url(project)} (`dbswitch open` opens it while the app runs)")
+            say("it asks once for the key: paste the output of `cat .dbswitch/token`")
+    return ExitCode.OK
+
+
+@command("open")
+def open_page(context: CommandContext) -> int:
+    """Open the admin page in the browser and print its address."""
+    url = _page_url(context.find_project())
+    context.renderer.answer("page", {"url": url}, (url,))
+    if context.interactive and not webbrowser.open(url):
+        context.renderer.note("no browser could be started here; open this address yourself")
+    return ExitCode.OK
+
+
+def _page_url(project: Project) -> str:
+    path = generated.find(project).page_path
+    if path is None:
+        raise UsageError(
+            "this project has no admin page",
+            why="`dbswitch open` opens the page that `dbswitch generate page` writes",
+            fix="dbswitch generate page",
+        )
+    spec = server_spec.build(project)
+    record = read_record(spec.record_path)
+    scheme = "https" if spec.https else "http"
+    base = record.url if record is not None else f"{scheme}://{spec.hostname}:{spec.port}"
+    return base.rstrip("/") + path
+
+
+def _ensure_token(project: Project) -> None:
+    try:
+        ensure_token(project.state_dir)
+    except OSError as error:
+        raise ConfigError(
+            "the key for the route cannot be written",
+            facts=(f"{error.filename or project.state_dir}: {error.strerror}",),
+            why="without it the route answers no request, not even dbswitch's",
+            fix=f"make {project.root} writable for you, then generate the route again",
+        ) from error
+
+
+def _files(
+    project: Project, kind: GeneratedKind, path: str | None, *, identity_only: bool
+) -> tuple[GeneratedFile, ...]:
+    match kind:
+        case GeneratedKind.CLIENT:
+            return (plan_client(project, path),)
+        case GeneratedKind.ROUTE if identity_only or read_style(project.root).pages is not None:
+            return (plan_identity_route(project),)
+        case GeneratedKind.ROUTE:
+            return plan_admin_route(project)
+        case GeneratedKind.PAGE:
+            return plan_admin_page(project)

@@ -7,12 +7,11 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import to_builtins
 
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import command
+from dbswitch.cli.command_line import Pool, command
 from dbswitch.cli.messages import columns, duration, target_rows
-from dbswitch.cli.options import Pool
-from dbswitch.cli.renderer import CommandOutput
 from dbswitch.project.active import active
 from dbswitch.project.targets import list_targets
 from dbswitch.server.state import ServerState
@@ -34,43 +33,31 @@ NO_TARGETS = "none yet; `dbswitch init` says how to add them"
 def status(context: CommandContext, pool: Pool = None) -> int:
     """Show the active target, each reader's view and the server."""
     if pool is not None:
-        from dbswitch.cli import pool_status_command
-
-        return pool_status_command.status(context, pool)
+        return _pool_status(context, pool)
     project = context.find_project()
     found = project_status.status(project, os.environ)
     lines = [*_status_lines(found, verbose=context.verbose)]
     if project.git_error is not None:
         lines += [f"warning: {project.git_error}", _INDENT + project.git_error.fix]
-    context.renderer.answer(CommandOutput("status", _status_fields(project, found), lines))
+    context.renderer.answer("status", _status_fields(project, found), lines)
     return 0
 
 
 def _status_fields(project: Project, found: Status) -> dict[str, Any]:
-    server = found.server
+    server, on = found.server, found.active
+    readers = to_builtins(on.readers)
+    for row, state in zip(readers, on.readers, strict=True):
+        del row["place"]
+        row["foreign"] = [{"variable": key, "target": owner} for key, owner in state.foreign]
     return {
         "project": str(project.root),
-        "target": found.active.target,
-        "active": found.active.kind.value,
-        "read_only": found.active.read_only,
-        "readers": [
-            {
-                "reader": state.reader.value,
-                "target": state.target,
-                "database": state.database,
-                "source": state.source,
-                "variable": state.variable,
-                "read_only": state.read_only,
-                "differing": list(state.differing),
-                "foreign": [{"variable": key, "target": owner} for key, owner in state.foreign],
-            }
-            for state in found.active.readers
-        ],
-        "exported": [
-            {"variable": one.variable, "place": one.place, "target": one.target} for one in found.exported
-        ],
-        "targets": _target_fields(found.targets, dict(found.active.databases)),
-        "unresolved": [{"target": name, "why": why} for name, why in found.active.unresolved],
+        "target": on.target,
+        "active": on.kind.value,
+        "read_only": on.read_only,
+        "readers": readers,
+        "exported": to_builtins(found.exported),
+        "targets": _target_fields(found.targets, dict(on.databases)),
+        "unresolved": [{"target": name, "why": why} for name, why in on.unresolved],
         "server": {
             "state": server.state.value,
             "url": server.url,
@@ -78,16 +65,15 @@ def _status_fields(project: Project, found: Status) -> dict[str, Any]:
             "pids": [one.process.pid for one in server.processes],
             "started_by_dbswitch": server.by_us,
             "foreign": [one.describe() for one in server.foreign],
-            "hidden": list(server.hidden),
-            "script_exports": list(found.script_exports),
+            "hidden": server.hidden,
+            "script_exports": found.script_exports,
         },
         "hot_client": found.hot_client,
         "identity_route": found.identity_route,
-        "running": None
-        if found.holder is None
-        else {"target": found.holder.target, "pid": found.holder.pid, "since": found.holder.since},
+        "running": found.holder
+        and {name: getattr(found.holder, name) for name in ("target", "pid", "since")},
         "unfinished": found.unfinished is not None,
-        "notices": list(found.notices),
+        "notices": found.notices,
     }
 
 
@@ -155,7 +141,7 @@ def targets(context: CommandContext) -> int:
         f"{'*' if ref.name == found.target else ' '} {line}"
         for ref, line in zip(refs, columns(target_rows(refs, databases)), strict=True)
     ]
-    context.renderer.answer(CommandOutput("targets", fields, lines or [NO_TARGETS]))
+    context.renderer.answer("targets", fields, lines or [NO_TARGETS])
     return 0
 
 
@@ -182,29 +168,10 @@ def history(
 ) -> int:
     """Show the last switches, newest first."""
     entries = past_switches.read(context.find_project().state_dir)[-count:][::-1]
-    fields = {
-        "entries": [
-            {
-                "id": one.id,
-                "at": one.at,
-                "from": one.previous,
-                "to": one.target,
-                "outcome": one.outcome.value,
-                "seconds": one.seconds,
-                "mode": one.mode,
-                "verified": one.verified,
-                "user": one.user,
-                "origin": one.origin,
-                "away": one.away,
-                "pool": one.pool,
-                "lifted": list(one.lifted),
-            }
-            for one in entries
-        ]
-    }
+    fields = {"entries": to_builtins(entries)}
     me = past_switches.current_user()
     lines = columns([_history_row(one, me) for one in entries]) or ["nothing was switched here yet"]
-    context.renderer.answer(CommandOutput("history", fields, lines))
+    context.renderer.answer("history", fields, lines)
     return 0
 
 
@@ -222,3 +189,17 @@ def _history_row(one: Past, me: str) -> tuple[str, ...]:
         (one.origin or "?") if one.user == me else f"{one.user or '?'}, {one.origin or '?'}",
         ", ".join(_LIFTED.get(guard, guard) for guard in one.lifted),
     )
+
+
+def _pool_status(context: CommandContext, pool: str) -> int:
+    from dbswitch.switch import pool_status
+
+    found = pool_status.status(context.find_project(), pool, os.environ)
+    lines = [f"pool:    {found.name} on {found.target or 'no known target, or not all poolers on one'}"]
+    for one in found.poolers:
+        where = one.running or one.configured or "unknown"
+        lines.append(f"  {one.name}  {one.database} -> {where}{' paused' if one.paused else ''}")
+        lines += [f"    {one.problem}"] if one.problem else []
+    lines += [f"warning: {found.unfinished}"] if found.unfinished is not None else []
+    context.renderer.answer("pool_status", to_builtins(found), lines)
+    return 0

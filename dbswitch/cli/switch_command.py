@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import SWITCH, command
-from dbswitch.cli.json_renderer import JsonRenderer, object_line, write_line
+from dbswitch.cli.command_line import (
+    SWITCH,
+    Confirm,
+    DryRun,
+    Pool,
+    TakePort,
+    Timeout,
+    YesUnlessProtected,
+    command,
+    flag,
+)
 from dbswitch.cli.messages import columns, target_rows
-from dbswitch.cli.options import Confirm, DryRun, Pool, TakePort, Timeout, YesUnlessProtected
+from dbswitch.cli.renderer import JsonRenderer, object_line, write_line
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import UsageError
 from dbswitch.project.active import active
@@ -28,37 +37,31 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
 
+_TARGET_HELP = "A target's name, or `-` for the previous one; without it a terminal offers a list."
+
+
 @command(SWITCH, usage="TARGET [OPTIONS]")
 def switch(
     context: CommandContext,
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[TARGET]",
-            help="A target's name, or `-` for the previous one; without it a terminal offers a list.",
-        ),
-    ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Restart the dev server.")] = False,
-    hot: Annotated[bool, typer.Option("--hot", help="Let the running app swap its Prisma client.")] = False,
+    target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help=_TARGET_HELP)] = None,
+    restart: Annotated[bool, flag("--restart", "Restart the dev server.")] = False,
+    hot: Annotated[bool, flag("--hot", "Let the running app swap its Prisma client.")] = False,
     no_restart: Annotated[
-        bool, typer.Option("--no-restart", help="Change the env files and leave the server alone.")
+        bool, flag("--no-restart", "Change the env files and leave the server alone.")
     ] = False,
     confirm: Confirm = None,
     yes: YesUnlessProtected = False,
     timeout: Timeout = None,
     dry_run: DryRun = False,
     detach: Annotated[
-        bool,
-        typer.Option(
-            "--detach", help="Go on in the background; stdout gets one JSON line with the run's id."
-        ),
+        bool, flag("--detach", "Go on in the background; stdout gets one JSON line with the run's id.")
     ] = False,
     take_port: TakePort = False,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Give the app a URL whose sessions cannot write.")
+        bool, flag("--read-only", "Give the app a URL whose sessions cannot write.")
     ] = False,
     write: Annotated[
-        bool, typer.Option("--write", help="Lift `read_only = true` of the target; asks for its name.")
+        bool, flag("--write", "Lift `read_only = true` of the target; asks for its name.")
     ] = False,
     pool: Pool = None,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
@@ -120,11 +123,7 @@ def _only_one(flags: dict[str, bool]) -> list[str]:
 
 
 def _picked(context: CommandContext, project: Project) -> str:
-    """Offer the targets in a list.
-
-    Raises:
-        UsageError: there is no terminal, nothing was chosen, or there are no targets.
-    """
+    """Offer the targets in a list. Raises UsageError: there is no terminal, nothing was chosen, or there are no targets."""
     refs = list_targets(project)
     if not refs or not context.interactive:
         raise UsageError(

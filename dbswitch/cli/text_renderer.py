@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, assert_never
 
 from dbswitch.cli import messages
-from dbswitch.cli.renderer import CommandFailure, CommandOutput, Renderer
+from dbswitch.cli.renderer import CommandFailure, Renderer
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch.events import (
     Notice,
@@ -129,11 +129,11 @@ class TextRenderer(Renderer):
             self._waited = (text, time.monotonic())
             self._say(text)
 
-    def answer(self, answer: CommandOutput) -> None:
+    def answer(self, event: str, fields: dict[str, Any], lines: Iterable[str]) -> None:  # noqa: ARG002  for programs
         """Print the result of a command on stdout. Raises BrokenPipeError."""
         self.close()
         with writing_to_stdout():
-            self._write(sys.stdout, answer.lines)
+            self._write(sys.stdout, lines)
 
     def note(self, text: str) -> None:
         """Print a remark."""

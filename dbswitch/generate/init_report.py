@@ -84,19 +84,16 @@ def found(
     project: Project, targets: tuple[TargetRef, ...], on: Active | str | None
 ) -> tuple[tuple[str, str], ...]:
     """Return the same as pairs of label and value, for programs."""
-    known = {"Next.js": project.next, "Prisma": project.prisma}
     prisma = project.prisma
+    pairs = [
+        (name, one.version + ("" if one.installed else " (not installed yet)"))
+        for name, one in (("Next.js", project.next), ("Prisma", prisma))
+        if one is not None
+    ]
+    if prisma is not None:
+        pairs.append(("Prisma CLI reads", ", ".join(prisma.env_files) or "no env file"))
     return (
-        *(
-            (name, one.version + ("" if one.installed else " (not installed yet)"))
-            for name, one in known.items()
-            if one is not None
-        ),
-        *(
-            (("Prisma CLI reads", ", ".join(prisma.env_files) or "no env file"),)
-            if prisma is not None
-            else ()
-        ),
+        *pairs,
         ("package manager", f"{project.package_manager} ({project.packages.manager_source})"),
         ("dev script", project.dev_script or "none"),
         ("env files", _env_files(project) or "none"),

@@ -55,12 +55,9 @@ def plan_removal(project: Project) -> RemovalPlan:
     folders = {".dbswitch": "the token, logs and history"}
     if all(one.action is not FileAction.KEEP for one in generated):
         folders[REPLACED] = "the copies of your files"
-    existing = [
-        PlannedFile(name, FileAction.REMOVE, detail)
-        for name, detail in folders.items()
-        if os.path.lexists(root / name)
-    ]
-    items = (*generated, *_templates(project), *_edited(root), *existing)
+    existing = [name for name in folders if os.path.lexists(root / name)]
+    removed = (PlannedFile(name, FileAction.REMOVE, folders[name]) for name in existing)
+    items = (*generated, *_templates(project), *_edited(root), *removed)
     return RemovalPlan(root, items, (*_broken_imports(root, generated), *_callers(root)))
 
 

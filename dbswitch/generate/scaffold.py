@@ -25,8 +25,7 @@ from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
 from dbswitch.generate.init_report import active_target, found, next_steps, summary
 from dbswitch.generate.package_scripts import add_scripts
-from dbswitch.generate.template import read_template
-from dbswitch.generate.writing import READABLE, FileAction, PlannedFile, current_content
+from dbswitch.generate.writing import READABLE, FileAction, PlannedFile, current_content, read_template
 from dbswitch.project.command_guard import judge_line
 from dbswitch.project.discovery import STATE_DIR, load
 from dbswitch.project.git import ignored_files
@@ -117,16 +116,13 @@ def apply_init(plan: InitPlan) -> tuple[str, ...]:
             else:
                 _replace(path, item.old, item.new)
         except OSError as error:
-            appeared = isinstance(error, FileExistsError)
-            reason = (
-                "it was created in the meantime" if appeared else error.strerror or "it cannot be written"
-            )
+            reason = error.strerror or "it cannot be written"
+            if isinstance(error, FileExistsError):
+                reason = "it was created in the meantime"
+            before = f"written before it: {', '.join(written)}" if written else "nothing was written"
             raise ConfigError(
                 f"{item.name} was not written",
-                facts=(
-                    reason,
-                    f"written before it: {', '.join(written)}" if written else "nothing was written",
-                ),
+                facts=(reason, before),
                 why="init never overwrites a file that it has not read.",
                 fix="dbswitch init",
             ) from None
@@ -227,7 +223,7 @@ def _ignore(project: Project) -> PlannedFile:
 
 
 def _ignore_entries(project: Project, gitignore: bytes) -> tuple[str, ...]:
-    """Return the entries that are missing: asked of git inside a repository, else judged by the file's lines."""
+    """Return the entries that are missing; git says what is ignored, outside of a repository the file's lines."""
     samples = {
         f"{STATE_DIR}/token": f"{STATE_DIR}/",
         "env/local.env": "env/*.env",
@@ -240,12 +236,7 @@ def _ignore_entries(project: Project, gitignore: bytes) -> tuple[str, ...]:
     lines = {line.strip().decode(errors="replace").lstrip("/") for line in gitignore.splitlines()}
     ignored = ignored_files(project.root, tuple(samples))
     if ignored is None:
-        pattern = {".env*"} & lines
-        ignored = frozenset(
-            name
-            for name, entry in samples.items()
-            if {entry, entry.rstrip("/"), name} & lines or (name.startswith(".env") and pattern)
-        )
+        ignored = frozenset(name for name in samples if name.startswith(".env") and ".env*" in lines)
     missing = (entry for name, entry in samples.items() if name not in ignored and entry not in lines)
     return tuple(dict.fromkeys(missing))
 

@@ -1,12 +1,16 @@
-"""Generated files: their header line, how they compare with the files on disk, and writing them.
+"""Generated files: their template and header line, how they compare with the files on disk, and writing them.
 
-The user's own file is replaced only with --force, and a copy is kept.
+A template is TypeScript that compiles as it stands: a line that ends in `// {name}` is a place that is replaced by a value,
+or nothing; in an import only the module is replaced. The user's own file is replaced only with --force; a copy is kept.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -16,12 +20,14 @@ from dbswitch.errors import ConfigError
 from dbswitch.project.generated import GeneratedState, generated_state, header_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 REPLACED: Final = "dbswitch-replaced"  # at the project's root: it holds the user's own files, not a cache
 _SUFFIX: Final = ".original"  # so that TypeScript and linters ignore the copies
 READABLE: Final = 0o644
+_PLACE = re.compile(r"^(?P<line>.*?) ?// \{(?P<name>[a-z]+)\}$\n?", re.MULTILINE)
+_SOURCE = re.compile(r'(?<=from )"[^"]*"')
 
 
 class FileAction(StrEnum):
@@ -163,3 +169,29 @@ def _place(root: Path, file: GeneratedFile, *, keep: bool) -> None:
         replace_file(copy, read_regular(place), mode=place.stat().st_mode & 0o777)
     make_folders(place.parent)
     replace_file(place, file.content, mode=place.stat().st_mode & 0o777 if place.exists() else READABLE)
+
+
+def read_template(name: str) -> str:
+    """Return the text of a template of this package."""
+    return package_files("dbswitch.generate").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def fill(template: str, values: Mapping[str, str], modules: Mapping[str, str] | None = None) -> str:
+    """Replace every marked line: by its value, or its module by the path in `modules`, which may have more names.
+
+    Raises:
+        ValueError: a place has no value, or a value no place; a mistake in dbswitch.
+    """
+    known = modules or {}
+    places = {match["name"] for match in _PLACE.finditer(template)}
+    if places - known.keys() != values.keys():
+        raise ValueError(f"the template has the places {sorted(places)}, not {sorted(values)}")
+
+    def exchange(match: re.Match[str]) -> str:
+        name = match["name"]
+        value = values.get(name)
+        if value is None:
+            value = _SOURCE.sub(lambda _: json.dumps(known[name]), match["line"])
+        return f"{value}\n" if value else ""
+
+    return _PLACE.sub(exchange, template)

@@ -25,8 +25,7 @@ from dbswitch.check.doctor import (
     doctor_report,
     doctor_rules,
     fact_collection,
-    installed_versions,
-    server_and_files,
+    local_facts,
 )
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.demo.postgres import free_port
@@ -64,7 +63,7 @@ NEEDS = {
     "prisma": "^20.19 || ^22.12 || >=24.0",
     "@prisma/client": "^20.19 || ^22.12 || >=24.0",
 }
-_VERSIONS = functools.cache(installed_versions.program_version)
+_VERSIONS = functools.cache(local_facts.program_version)
 SCRIPT = b"CREATE TABLE thing ();\n"
 
 
@@ -130,7 +129,7 @@ def examine(
 @pytest.fixture(autouse=True)
 def _ask_programs_once(monkeypatch):
     # npm takes a second to tell its version on a busy machine; it does not change between two tests.
-    monkeypatch.setattr(installed_versions, "program_version", _VERSIONS)
+    monkeypatch.setattr(local_facts, "program_version", _VERSIONS)
 
 
 def levels(report: dict[str, Any]) -> dict[str, str]:
@@ -407,7 +406,7 @@ def test_permissions_are_judged_by_what_others_can_really_do(open_place):
     (folder.root / ".dbswitch").chmod(0o755)
 
     def files() -> dict[str, tuple[bool, bool, bool]]:
-        seen = server_and_files.look_at_files(load(folder.root))
+        seen = local_facts.look_at_files(load(folder.root))
         return {one.name: (one.readable, one.writable, one.secret) for one in seen}
 
     (folder.root / ".env.local").chmod(0o644)
@@ -437,7 +436,7 @@ def test_the_owners_own_group_is_no_outsider_and_a_sticky_folder_is_not_to_be_ch
 ):
     group = pwd.getpwuid(os.getuid()).pw_gid + (0 if own_group else 1)
     status = os.stat_result((mode, 0, 0, 1, os.getuid(), group, 0, 0, 0, 0))
-    assert server_and_files._outsiders(status, folder=folder) == rights
+    assert local_facts._outsiders(status, folder=folder) == rights
 
 
 def test_a_running_switch_and_a_foreign_port_are_named(served):

@@ -12,16 +12,19 @@ from dbswitch.check.doctor import doctor_facts as f, doctor_rules
 from dbswitch.check.doctor.doctor_facts import (
     Agreement,
     Distance,
+    DoctorFinding,
     Facts,
     FileFacts,
+    Level,
     MachineFacts,
     ReaderFacts,
     ServerView,
     TargetFacts,
     agreement,
     distance,
+    in_order,
+    worst,
 )
-from dbswitch.check.doctor.doctor_findings import DoctorFinding, Level, in_order, worst
 from dbswitch.check.doctor.doctor_report import as_text
 from dbswitch.check.doctor.doctor_rules import judge
 from dbswitch.database.identity import Identity
@@ -135,10 +138,6 @@ def installed(**changes: str) -> Facts:
 MACHINES = {
     "no node": (machine(node=None), {"node-missing": "problem"}),
     "node 20.18 with Prisma 7": (machine(node="20.18.0"), {"node-version": "problem"}),
-    "node 18 and nothing that asks": (
-        machine(node="18.20.0", needs=()), {"node-version": "problem"},
-    ),
-    "node 21 and nothing that asks": (machine(node="21.0.0", needs=()), {"node-version": "problem"}),
     "an engines field not understood": (machine(needs=(("package.json", "lts/*"),)), {}),
     "another pinned node": (machine(node_pin=(".nvmrc", "v20")), {"node-pin": "warning"}),
     "the pinned node": (machine(node_pin=(".nvmrc", "22.12")), {}),

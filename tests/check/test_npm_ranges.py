@@ -31,7 +31,6 @@ PRISMA_7 = "^20.19 || ^22.12 || >=24.0"
         ("20.20.2", "lts/iron", None),
         ("unknown", ">=20", None),
         ("18.0.0", "lts/iron || >=20", None),
-        ("20.0.0", "lts/iron || >=20", True),
     ],
 )
 def test_a_version_is_inside_a_range_outside_or_not_to_be_told(version, wanted, inside):

@@ -6,7 +6,7 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from dbswitch.generate import admin_page
+from dbswitch.generate import routes
 from dbswitch.generate.writing import sign
 from dbswitch.project.discovery import load
 from tests.generate.conftest import SOURCE
@@ -75,7 +75,7 @@ def bundle(folder: Path) -> None:
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    for file in admin_page.plan_admin_page(load(folder)):
+    for file in routes.plan_admin_page(load(folder)):
         (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
         (folder / file.path).write_bytes(file.content)
     modules = npm.node_modules_for(SOURCE)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dbswitch.generate.identity_route import plan_identity_route
+from dbswitch.generate.routes import plan_identity_route
 from dbswitch.generate.writing import write
 from dbswitch.project.discovery import load as load_project
 from tests.generate.conftest import SUITE, place_client

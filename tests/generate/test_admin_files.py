@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch.errors import ConfigError
-from dbswitch.generate import admin_page, admin_route, writing
+from dbswitch.generate import routes, writing
 from dbswitch.generate.writing import FileState, GeneratedFile, is_pristine, sign
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find
@@ -18,7 +18,7 @@ from dbswitch.project.generated import find
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
-TEMPLATES = Path(admin_route.__file__).parent / "templates"
+TEMPLATES = Path(routes.__file__).parent / "templates"
 CLIENT = sign("client", "x", "export const prisma = 1;\n").content.decode()
 CLASSIC = "const kept = globalThis;\nexport const db = kept.prisma ?? new PrismaClient();\n"
 
@@ -39,7 +39,7 @@ def texts(files: tuple[GeneratedFile, ...]) -> dict[str, str]:
 def test_a_typescript_project_with_an_alias_gets_its_files_where_next_expects_them(tmp_path: Path) -> None:
     config = json.dumps({"compilerOptions": {"paths": {"@/*": ["./*"]}}})
     found = project(tmp_path, {"tsconfig.json": config, "lib/prisma.ts": CLIENT, "app/layout.tsx": ""})
-    files = texts(admin_page.plan_admin_page(found))
+    files = texts(routes.plan_admin_page(found))
     assert list(files) == [
         "app/api/admin/database/route.ts",
         "app/api/admin/database/server.ts",
@@ -67,7 +67,7 @@ def test_a_javascript_project_in_src_without_an_alias_gets_javascript_with_relat
     tmp_path: Path,
 ) -> None:
     found = project(tmp_path, {"src/lib/prisma.js": CLIENT, "src/app/layout.js": ""})
-    files = texts(admin_page.plan_admin_page(found))
+    files = texts(routes.plan_admin_page(found))
     assert "src/app/api/admin/database/route.js" in files
     assert "src/components/database-banner.js" in files
     server = files["src/app/api/admin/database/server.js"]
@@ -92,14 +92,14 @@ def test_a_project_with_a_client_of_its_own_is_asked_with_the_same_statement(
     tmp_path: Path, name: str, text: str, imported: str
 ) -> None:
     found = project(tmp_path, {"tsconfig.json": "{}", name: text, "app/layout.tsx": ""})
-    server = texts(admin_route.plan_admin_route(found))["app/api/admin/database/server.ts"]
+    server = texts(routes.plan_admin_route(found))["app/api/admin/database/server.ts"]
     assert imported in server
     assert re.search(r'ask = async .*\$queryRawUnsafe\("SELECT .*systemIdentifier', server)
 
 
 def test_without_any_client_nothing_is_generated_and_the_way_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        admin_route.plan_admin_route(project(tmp_path, {"app/layout.tsx": ""}))
+        routes.plan_admin_route(project(tmp_path, {"app/layout.tsx": ""}))
     assert "dbswitch generate client" in caught.value.fix
 
 
@@ -107,26 +107,26 @@ def test_the_projects_own_authorize_is_never_touched_and_keeps_nothing_else_from
     tmp_path: Path,
 ) -> None:
     found = project(tmp_path, {"tsconfig.json": "{}", "lib/prisma.ts": CLIENT, "app/layout.tsx": ""})
-    writing.write(tmp_path, admin_page.plan_admin_page(found))
+    writing.write(tmp_path, routes.plan_admin_page(found))
     own = tmp_path / "app/api/admin/database/authorize.ts"
     own.write_text(own.read_text().replace("return tokenMatches", "return false && tokenMatches"))
     mine = own.read_text()
     outdated = sign("route", "app/api/admin/database/route.ts", "// an older version\n")
     (tmp_path / outdated.path).write_bytes(outdated.content)
 
-    states = writing.write(tmp_path, admin_page.plan_admin_page(load(tmp_path)), force=True)
+    states = writing.write(tmp_path, routes.plan_admin_page(load(tmp_path)), force=True)
     assert {file.kind: state for file, state in states}["route"] is FileState.OUTDATED
     assert own.read_text() == mine
-    states = writing.look(tmp_path, admin_page.plan_admin_page(load(tmp_path)))
+    states = writing.look(tmp_path, routes.plan_admin_page(load(tmp_path)))
     assert {state for _, state in states} == {FileState.CURRENT}
 
 
 def test_a_route_that_was_moved_stays_where_it_is_and_is_found_for_verifying(tmp_path: Path) -> None:
     found = project(tmp_path, {"tsconfig.json": "{}", "lib/prisma.ts": CLIENT, "app/layout.tsx": ""})
-    writing.write(tmp_path, admin_route.plan_admin_route(found))
+    writing.write(tmp_path, routes.plan_admin_route(found))
     assert find(load(tmp_path)).identity_path == "/api/admin/database"
     (tmp_path / "app/(dev)/api").mkdir(parents=True)
     (tmp_path / "app/api/admin").rename(tmp_path / "app/(dev)/api/db")
-    files = texts(admin_page.plan_admin_page(load(tmp_path)))
+    files = texts(routes.plan_admin_page(load(tmp_path)))
     assert "app/(dev)/api/db/database/route.ts" in files
     assert 'const ROUTE = "/api/db/database";' in files["app/admin/configuration/page.tsx"]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.errors import ConfigError
-from dbswitch.generate import admin_route, client, identity_route, style, template, writing
+from dbswitch.generate import client, routes, style, writing
 from dbswitch.generate.client import Adapter, ClientFacts
-from dbswitch.generate.identity_route import ProjectClient
+from dbswitch.generate.routes import ProjectClient
 from dbswitch.generate.style import Style
 from dbswitch.generate.writing import FileState, is_pristine, sign, state_of
 from dbswitch.project import compiler_options
@@ -132,10 +132,10 @@ def test_hooks_beside_the_client_are_imported(app: Path) -> None:
 
 def test_the_identity_route_asks_a_client_the_project_made_itself(app: Path) -> None:
     with pytest.raises(ConfigError, match="none was found"):
-        identity_route.plan_identity_route(load(app))
+        routes.plan_identity_route(load(app))
     (app / "lib").mkdir(exist_ok=True)
     (app / "lib" / "db.ts").write_text("export const db = new PrismaClient();\n")
-    text = identity_route.plan_identity_route(load(app)).content.decode()
+    text = routes.plan_identity_route(load(app)).content.decode()
     assert "import { db as prisma } from" in text
     assert "const databaseIdentity = async (): Promise<unknown> =>" in text
 
@@ -165,13 +165,13 @@ def test_a_client_is_imported_by_name_only_where_the_export_surely_is_one(
 ) -> None:
     (app / "lib").mkdir(exist_ok=True)
     (app / "lib" / "prisma.ts").write_text(text)
-    assert imports in identity_route.plan_identity_route(load(app)).content.decode()
+    assert imports in routes.plan_identity_route(load(app)).content.decode()
 
 
 def test_the_identity_route_goes_where_the_app_is(app: Path) -> None:
     (app / "src" / "app").mkdir(parents=True)
     generate(app)
-    route = identity_route.plan_identity_route(load(app))
+    route = routes.plan_identity_route(load(app))
     assert route.path == "src/app/api/dbswitch/identity/route.ts"
     assert 'from "@/src/lib/prisma";' in route.content.decode()
     writing.write(app, [route])
@@ -184,7 +184,7 @@ def test_the_route_asks_the_client_that_the_app_imports_and_not_an_unused_genera
     (app / "src" / "server" / "db.ts").write_text(SINGLETON)
     (app / "app").mkdir()
     (app / "app" / "page.tsx").write_text('import { db } from "../src/server/db";\n')
-    text = identity_route.plan_identity_route(load(app)).content.decode()
+    text = routes.plan_identity_route(load(app)).content.decode()
     assert 'import { db as prisma } from "@/src/server/db";' in text
     assert "lib/prisma" not in text
 
@@ -198,16 +198,16 @@ def test_a_project_with_the_pages_router_only_gets_a_pages_route_and_no_app_fold
     (app / folder / "index.tsx").write_text(
         f'import {{ prisma }} from "{"../" * (folder.count("/") + 1)}db";\n'
     )
-    route = identity_route.plan_identity_route(load(app))
+    route = routes.plan_identity_route(load(app))
     assert route.path == f"{folder}/api/dbswitch/identity.ts"
     text = route.content.decode()
     assert "export default async function handler(" in text
     assert "export async function GET" not in text
     writing.write(app, [route])
     assert find(load(app)).identity_path == "/api/dbswitch/identity"
-    assert identity_route.plan_identity_route(load(app)) == route
+    assert routes.plan_identity_route(load(app)) == route
     with pytest.raises(ConfigError, match="need the App Router") as refused:
-        admin_route.plan_admin_route(load(app))
+        routes.plan_admin_route(load(app))
     assert "--identity-only" in refused.value.fix
     (app / "app").mkdir()
     assert style.read_style(app).pages is None
@@ -237,7 +237,7 @@ def test_the_configuration_can_name_the_client_by_file_or_package_and_export(
     (app / "src" / "orm.ts").write_text("export default make();\n")
     (app / "node_modules" / "@acme" / "db").mkdir(parents=True)
     (app / "dbswitch.toml").write_text(f'[verify]\nclient = "{client}"\n')
-    text = identity_route.plan_identity_route(load(app)).content.decode()
+    text = routes.plan_identity_route(load(app)).content.decode()
     for line in lines:
         assert line in text
 
@@ -245,7 +245,7 @@ def test_the_configuration_can_name_the_client_by_file_or_package_and_export(
 def test_a_client_in_the_configuration_that_is_nowhere_is_refused(app: Path) -> None:
     (app / "dbswitch.toml").write_text('[verify]\nclient = "src/orm.ts#default"\n')
     with pytest.raises(ConfigError, match="neither a file of the project nor an installed package"):
-        identity_route.plan_identity_route(load(app))
+        routes.plan_identity_route(load(app))
     (app / "dbswitch.toml").write_text('[verify]\nclient = "../orm.ts"\n')
     with pytest.raises(ConfigError, match=r"verify\.client"):
         load(app)
@@ -367,10 +367,10 @@ def test_any_text_for_a_tsconfig_gives_a_value(text: str) -> None:
 
 def test_a_template_with_a_place_too_many_or_too_few_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="places"):
-        template.fill("a // {one}\n", {})
+        writing.fill("a // {one}\n", {})
     with pytest.raises(ValueError, match="places"):
-        template.fill("a\n", {"one": "b"})
-    assert template.fill("x\na // {one}\ny // {two}\nz\n", {"one": "b", "two": ""}) == "x\nb\nz\n"
+        writing.fill("a\n", {"one": "b"})
+    assert writing.fill("x\na // {one}\ny // {two}\nz\n", {"one": "b", "two": ""}) == "x\nb\nz\n"
 
 
 @pytest.mark.parametrize("typescript", [True, False])
@@ -380,7 +380,7 @@ def test_no_place_is_left_in_what_is_generated(typescript: bool) -> None:
     )
     for file in (
         client.render(facts),
-        identity_route.render(Style(typescript), ProjectClient("lib/prisma.ts")),
+        routes.identity_route(Style(typescript), ProjectClient("lib/prisma.ts")),
     ):
         text = file.content.decode()
         assert "// {" not in text

@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from dbswitch.check.doctor.doctor_facts import Agreement, ServerView, agreement
-from dbswitch.check.doctor.doctor_findings import INFO, PROBLEM, WARNING, Level, in_order, worst
+from dbswitch.check.doctor.doctor_facts import (
+    INFO,
+    PROBLEM,
+    WARNING,
+    Agreement,
+    Level,
+    ServerView,
+    agreement,
+    in_order,
+    worst,
+)
 from dbswitch.check.report_formats import printable
 from dbswitch.database.migrations import MigrationState
 from dbswitch.database.probe import Ready
@@ -25,8 +34,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from dbswitch.check.doctor.doctor_facts import Facts, TargetFacts
-    from dbswitch.check.doctor.doctor_findings import DoctorFinding
+    from dbswitch.check.doctor.doctor_facts import DoctorFinding, Facts, TargetFacts
 
 VERSION = 1
 _STYLES: Final = dict(zip(Level, ("green", "cyan", "yellow", "bold red"), strict=True))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dbswitch.check.doctor import reader_rules, target_rules, version_rules
-from dbswitch.check.doctor.doctor_facts import NextLock
-from dbswitch.check.doctor.doctor_findings import INFO, OK, PROBLEM, WARNING, DoctorFinding
+from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding, NextLock
 from dbswitch.errors import DbswitchError
 from dbswitch.project.generated import GeneratedState
 from dbswitch.server.state import ServerState

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec.structs import replace
 
-from dbswitch.check.doctor import doctor_facts as f, installed_versions, server_and_files
+from dbswitch.check.doctor import doctor_facts as f, local_facts
 from dbswitch.database.failures import AttemptError, Failure, explain
 from dbswitch.database.migrations import read_scripts
 from dbswitch.database.place import place_in, place_of
@@ -59,10 +59,10 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
     replies: dict[DatabaseUrl, Future[Ready | DbswitchError]] = {}
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="dbswitch-doctor") as pool:
         node, manager = (
-            pool.submit(installed_versions.program_version, name, DEADLINE)
+            pool.submit(local_facts.program_version, name, DEADLINE)
             for name in ("node", project.package_manager)
         )
-        server = pool.submit(_or_error, partial(server_and_files.look_at_server, project, ambient))
+        server = pool.submit(_or_error, partial(local_facts.look_at_server, project, ambient))
         refs = _or_error(lambda: list_targets(project))
         resolve = partial(_resolve, project, ambient=ambient, run_commands=run_commands)
         resolved = list(pool.map(resolve, () if isinstance(refs, DbswitchError) else refs))
@@ -77,7 +77,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         for row in () if isinstance(rows, DbswitchError) else rows:
             if row.url is not None and row.url not in replies:
                 replies[row.url] = pool.submit(ask, row.url)
-        machine = installed_versions.read_machine(project, node.result(), manager.result(), ambient)
+        machine = local_facts.read_machine(project, node.result(), manager.result(), ambient)
     answers = {url: reply.result() for url, reply in replies.items()}
     found = generated.find(project)
     foreign = _or_error(lambda: _foreign_variables(project, ambient))
@@ -101,8 +101,8 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         target_example=project.target_example,
         answers=answers,
         server=seen if isinstance(seen, DbswitchError) else seen[0],
-        files=server_and_files.look_at_files(project),
-        generated=server_and_files.look_at_generated(project, found),
+        files=local_facts.look_at_files(project),
+        generated=local_facts.look_at_generated(project, found),
         hot_client=follows_env_files(project, found),
         unused_client=_unused_client(project, found),
         no_client=_no_client(project, found),

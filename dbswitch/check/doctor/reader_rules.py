@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dbswitch.check.doctor import doctor_facts as f
-from dbswitch.check.doctor.doctor_findings import INFO, OK, PROBLEM, WARNING, DoctorFinding
+from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding
 from dbswitch.check.doctor.version_rules import major
 
 if TYPE_CHECKING:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.doctor_facts import Distance, distance, same_database
-from dbswitch.check.doctor.doctor_findings import INFO, OK, PROBLEM, WARNING, DoctorFinding
+from dbswitch.check.doctor.doctor_facts import (
+    INFO,
+    OK,
+    PROBLEM,
+    WARNING,
+    Distance,
+    DoctorFinding,
+    distance,
+    same_database,
+)
 from dbswitch.database.migrations import count
 from dbswitch.database.tls import Encryption, advice, libpq_view, node_view
 from dbswitch.errors import DbswitchError

@@ -1,7 +1,6 @@
 """Versions and the combinations of them that are known to fail. Pure.
 
-Sources: `engines` of the installed packages; where none is installed, the requirements of Next.js 16 and Prisma 7 as their
-documentation gives them. TypeScript 7 with Next.js 16.0.7 was seen to fail.
+Sources: `engines` of the installed packages. TypeScript 7 with Next.js 16.0.7 was seen to fail.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from semantic_version import NpmSpec, Version
 
-from dbswitch.check.doctor.doctor_findings import INFO, OK, PROBLEM, WARNING, DoctorFinding
+from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding
 from dbswitch.project.packages import LOCK_FILES
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _NEXT_TESTED: Final = 16
 _PRISMA_REWRITE: Final = 8
 _TYPESCRIPT_REWRITE: Final = 7
-_NEEDS: Final = (("next", 16, ">=20.9.0"), ("prisma", 7, "^20.19 || ^22.12 || >=24.0"))
 _PRISMA_PARTS: Final = ("@prisma/client", "@prisma/adapter-pg", "@prisma/adapter-neon")
 _GAP: Final = re.compile(r"([<>=^~]+)\s+")  # npm allows `>= 18`, the library does not
 
@@ -45,21 +43,13 @@ def parse_version(text: str) -> tuple[int, int, int] | None:
 
 
 def satisfies(version: str, wanted: str) -> bool | None:
-    """Return whether `version` is inside the npm range; None where one of the two cannot be read.
-
-    Pre-release tags count as the release.
-    """
+    """Return whether `version`, as a release, is inside the npm range; None where one of the two cannot be read."""
     numbers = parse_version(version)
-    if numbers is None:
+    try:
+        spec = NpmSpec(_GAP.sub(r"\1", wanted.strip()) or "*")
+    except ValueError:
         return None
-    release = Version("{}.{}.{}".format(*numbers))
-    inside: list[bool | None] = []
-    for part in wanted.split("||"):
-        try:
-            inside.append(release in NpmSpec(_GAP.sub(r"\1", part.strip()) or "*"))
-        except ValueError:
-            inside.append(None)
-    return True if True in inside else None if None in inside else False
+    return None if numbers is None else Version("{}.{}.{}".format(*numbers)) in spec
 
 
 def major(machine: MachineFacts, package: str) -> int | None:
@@ -74,14 +64,7 @@ def _node(machine: MachineFacts) -> Iterator[DoctorFinding]:
         fix = "install Node.js 20.19 or newer; with nvm, fnm or volta: open a shell where `node --version` works"
         yield PROBLEM.found("node-missing", what, "searched for `node` on the PATH", fix=fix)
         return
-    needs = machine.needs
-    if not needs:
-        needs = tuple(
-            (f"{package} {least}", wanted)
-            for package, least, wanted in _NEEDS
-            if (number := major(machine, package)) is not None and number >= least
-        )
-    for who, wanted in needs:
+    for who, wanted in machine.needs:
         if satisfies(machine.node, wanted) is False:
             what = f"Node.js {machine.node} does not satisfy {who}"
             fix = "install a Node.js in that range (22 LTS or 24 LTS suit Next.js 16 and Prisma 7)"
