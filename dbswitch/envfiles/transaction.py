@@ -144,7 +144,15 @@ def _apply(transaction: Journal, journal: Path) -> None:
             atomic_replace.replace(transaction.temporary(entry), entry.real, entry.old, entry.new)
     except BaseException as error:
         foreign = _undo(transaction, journal)
-        _raise_for(error, entries, foreign)
+        if foreign or isinstance(error, ChangedError):
+            raise conflict([(e, foreign[e.path]) for e in entries if e.path in foreign]) from error
+        if isinstance(error, OSError):
+            raise EnvFileError(
+                "The env files could not be written.",
+                facts=[_describe(error)],
+                why="Every env file is as it was.",
+                fix="Fix the reported error (disk space, permissions), then switch again.",
+            ) from error
         raise
     # All files are new, and with the journal on the disk a power cut does not change that. If flushing and cleaning fail
     # twice, the journal stays, and the next run does both.
@@ -187,22 +195,6 @@ def _put_back(transaction: Journal, entry: JournalEntry) -> None:
             temporary = transaction.second_temporary(entry)
             _write(temporary, entry.old, entry)
     atomic_replace.replace(temporary, entry.real, entry.new, entry.old)
-
-
-def _raise_for(
-    error: BaseException, entries: Iterable[JournalEntry], foreign: dict[str, bytes | None]
-) -> None:
-    """Raise the error that is reported for `error`, or return if it has nothing to do with files."""
-    if foreign or isinstance(error, ChangedError):
-        left = [(e, foreign[e.path]) for e in entries if e.path in foreign]
-        raise conflict(left) from error
-    if isinstance(error, OSError):
-        raise EnvFileError(
-            "The env files could not be written.",
-            facts=[_describe(error)],
-            why="Every env file is as it was.",
-            fix="Fix the reported error (disk space, permissions), then switch again.",
-        ) from error
 
 
 def _recover(transaction: Journal, journal: Path) -> Recovery:

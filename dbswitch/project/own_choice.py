@@ -52,14 +52,11 @@ def _in(text: str, name: str, further: re.Pattern[str]) -> Iterator[str]:
         if _COMMENT.match(line) is not None:
             continue
         if (read := further.search(line)) is not None:
-            yield f"{name}:{number} reads {_variable(read[0])}"
+            variable = re.sub(r"(?:\$\{|[\"'`]\s*\+)$", "…", read[0])
+            yield f"{name}:{number} reads {variable}"
         elif (
             chooses
             and (state := _STATE_FILE.search(line)) is not None
             and Path(state["file"]).name not in _CONFIGURATION
         ):
             yield f"{name}:{number} reads {state['file']}"
-
-
-def _variable(text: str) -> str:
-    return re.sub(r"(?:\$\{|[\"'`]\s*\+)$", "…", text)

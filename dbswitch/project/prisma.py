@@ -113,7 +113,8 @@ def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
         return None
     facts = ConfigFacts() if config_file is None else read_config(_text(root / config_file), config_file)
     schema = _schema_path(root, manifest, facts.schema)
-    said = parse_schema(_schema_text(root / schema) if schema is not None else "")
+    places = [] if schema is None else [root / schema, *sorted((root / schema).rglob("*.prisma"))]
+    said = parse_schema("\n".join(map(_text, places)))
     version = installed_version(root, "prisma") or installed_version(root, "@prisma/client")
 
     # The config's datasource replaces the schema's.
@@ -144,8 +145,7 @@ def migrations_folder(root: Path, prisma: PrismaInfo | None) -> Path | None:
     if prisma is None:
         return None
     places: list[Path] = []
-    if prisma.config_file is not None:
-        # A plain path only: no code is run, also none of the project.
+    if prisma.config_file is not None:  # a plain path only: no code is run
         source = javascript_text.without_comments(_text(root / prisma.config_file))
         places += [root / path for path in _MIGRATIONS_PATH.findall(source)[:1]]
     if prisma.schema is not None:
@@ -187,18 +187,9 @@ def _literal(text: str | None) -> str | None:
 
 def _schema_path(root: Path, manifest: Manifest, configured: str | None) -> str | None:
     asked = configured or manifest.prisma_schema
-    if asked is not None:
-        return asked.removeprefix("./").rstrip("/") if (root / asked).exists() else None
-    for name in ("prisma/schema.prisma", "schema.prisma", "prisma/schema"):
-        if (root / name).exists():
-            return name
-    return None
-
-
-def _schema_text(path: Path) -> str:
-    if path.is_dir():
-        return "\n".join(_text(file) for file in sorted(path.rglob("*.prisma")))
-    return _text(path)
+    usual = ("prisma/schema.prisma", "schema.prisma", "prisma/schema")
+    names = usual if asked is None else (asked.removeprefix("./").rstrip("/"),)
+    return next((name for name in names if (root / name).exists()), None)
 
 
 def _text(path: Path) -> str:
@@ -224,9 +215,8 @@ def _env_files(
     if major is not None and int(major[0]) >= 7:
         return ()
     beside = root if schema is None else _folder_of(root / schema)
-    if beside != root and (beside / ".env").is_file():
-        return (".env", f"{beside.relative_to(root).as_posix()}/.env")
-    return (".env",)
+    further = beside != root and (beside / ".env").is_file()
+    return (".env", f"{beside.relative_to(root).as_posix()}/.env") if further else (".env",)
 
 
 def _folder_of(schema: Path) -> Path:

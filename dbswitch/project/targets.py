@@ -60,15 +60,11 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
     found: dict[str, TargetRef] = {}
     for one in find_targets(project):
         ref = _with_values(project, one, environment)
-        used = found.get(ref.name)
-        if used is not None:
-            if not _sets_app_variable(project, used) and _sets_app_variable(project, ref):
-                used, ref = ref, used
-            ref = replace(
-                used,
-                aliases=tuple(dict.fromkeys((*used.aliases, *ref.aliases))),
-                shadowed=(*used.shadowed, *ref.shadowed, ref.source),
-            )
+        if ref.name in found:
+            # `sorted` keeps their order where both set the app's variable, or neither.
+            used, other = sorted((found[ref.name], ref), key=lambda one: not _sets_app_variable(project, one))
+            aliases = tuple(dict.fromkeys((*used.aliases, *other.aliases)))
+            ref = replace(used, aliases=aliases, shadowed=(*used.shadowed, *other.shadowed, other.source))
         found[ref.name] = ref
     targets = tuple(_with_settings(project, ref, tuple(found)) for ref in found.values())
     _refuse_clashes(targets)
