@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -16,7 +17,7 @@ from dbswitch.check.input_collection import collect
 from dbswitch.check.rules import Scope, Severity
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command, flag
-from dbswitch.errors import ExitCode, UsageError
+from dbswitch.errors import DbswitchError, ExitCode, UsageError
 from dbswitch.project.discovery import discover
 from dbswitch.project.git import GitError, top_level
 from dbswitch.stdout_guard import writing_to_stdout
@@ -129,9 +130,10 @@ def doctor(
         fact_collection,
     )  # 60 ms that a commit hook saves
 
-    facts = fact_collection.look(
-        discover(context.start_folder()), dict(os.environ), run_commands=run_commands
-    )
+    project = discover(context.start_folder())
+    facts = fact_collection.look(project, dict(os.environ), run_commands=run_commands)
+    with contextlib.suppress(DbswitchError):  # a broken project is what the doctor is for
+        context.tell_time_limit(project)
     findings = doctor_rules.judge(facts)
     if context.json:
         report = doctor_report.as_json(facts, findings)

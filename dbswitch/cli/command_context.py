@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dbswitch.errors import UsageError
 from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets
-from dbswitch.switch import lock_file, recovery
+from dbswitch.switch import lock_file, recovery, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,3 +98,10 @@ class CommandContext:
         left = recovery.unfinished(project.private_dir)
         if left is not None and lock_file.peek(project.state_dir) is None:
             self.renderer.note(left)
+        self.tell_time_limit(project)
+
+    def tell_time_limit(self, project: Project) -> None:
+        """Say that a time limit has passed; a read-only command does not go back."""
+        limit = time_limit.passed(project)
+        if limit is not None:
+            self.renderer.note(limit.text(time_limit.now()))

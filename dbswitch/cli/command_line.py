@@ -21,6 +21,7 @@ from dbswitch.cli.error_boundary import complete_streams, flush_stdout, guard
 from dbswitch.cli.renderer import JsonRenderer
 from dbswitch.cli.text_renderer import TextRenderer
 from dbswitch.errors import DbswitchError, UsageError
+from dbswitch.project.config import LENGTH_RULE, UNLIMITED, seconds_of
 from dbswitch.project.discovery import discover
 from dbswitch.project.names import COMMANDS
 from dbswitch.project.targets import list_targets
@@ -44,6 +45,16 @@ def _finite(seconds: float | None) -> float | None:
     return seconds
 
 
+def limit_seconds(text: str | None) -> float | None:
+    """Return the seconds of `--for`, 0 for `unlimited`. Raises UsageError."""
+    if text is None:
+        return None
+    seconds = 0.0 if text == UNLIMITED else seconds_of(text)
+    if seconds is None:
+        raise UsageError(f"not a length of time: {text}", why="nothing was changed", fix=LENGTH_RULE)
+    return seconds
+
+
 DryRun = Annotated[bool, flag("--dry-run", "Show what would be done and do nothing.")]
 _CONFIRM_HELP = "Confirm a protected target by its name or its database's."
 Confirm = Annotated[str | None, typer.Option("--confirm", metavar="NAME", help=_CONFIRM_HELP)]
@@ -52,6 +63,8 @@ Timeout = Annotated[
     float | None,
     typer.Option("--timeout", metavar="SECONDS", min=0.1, callback=_finite, help=_TIMEOUT_HELP),
 ]
+_FOR_HELP = f"Go back to the target before after this time (30m, 2h); `{UNLIMITED}`: never."
+TimeLimitFlag = Annotated[str | None, typer.Option("--for", metavar="TIME", help=_FOR_HELP)]
 _POOL_HELP = "Act on the clients of this PgBouncer pool, not on the project's app."
 Pool = Annotated[str | None, typer.Option("--pool", metavar="NAME", help=_POOL_HELP)]
 TakePort = Annotated[bool, flag("--take-port", "End the foreign program on the server's port (asks first).")]
@@ -81,10 +94,11 @@ MODULES = {
     "exec": "exec_command",
     "guard": "exec_command",
     "mark": "exec_command",
+    "extend": "extend_command",
     "demo": "setup_commands",
 }
-_VALUE_FOLLOWS = frozenset({"--allow-destructive", "--confirm", "--timeout", "--pool", "--project", "--run-id"})  # fmt: skip
-_ONLY_SWITCH = frozenset({"--dry-run", "--restart", "--hot", "--no-restart", "--detach", "--read-only", "--write"})  # fmt: skip
+_VALUE_FOLLOWS = frozenset({"--allow-destructive", "--confirm", "--for", "--timeout", "--pool", "--project", "--run-id"})  # fmt: skip
+_ONLY_SWITCH = frozenset({"--dry-run", "--restart", "--hot", "--no-restart", "--detach", "--read-only", "--write", "--for"})  # fmt: skip
 _ABOUT_DBSWITCH = frozenset({"--help", "-h", "--version", "--install-completion", "--show-completion"})
 _HELP_WORDS = frozenset({"help", "version"})  # these stand for the flags of the same name
 # ClickException: typer carries its own copy of click, and only its leaves are public.

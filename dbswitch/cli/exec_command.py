@@ -21,7 +21,7 @@ from dbswitch.project.active import active
 from dbswitch.project.command_environment import for_target
 from dbswitch.project.command_guard import judge
 from dbswitch.project.packages import read_manifest
-from dbswitch.switch import confirmation
+from dbswitch.switch import confirmation, time_limit
 from dbswitch.switch.edits import resolve
 from dbswitch.switch.request import Question
 
@@ -92,6 +92,13 @@ def guard_command(
     It is judged by the active target.
     """
     project = context.find_project()
+    if (limit := time_limit.passed(project)) is not None:
+        raise ProtectedError(
+            f"the time limit of {limit.target} has passed",
+            facts=("nothing was run",),
+            why=f"the command would still run on {limit.target}",
+            fix=f"`dbswitch {limit.back}` goes back, `dbswitch extend 15m` keeps {limit.target}",
+        )
     context.tell_unfinished(project)
     states = active(project, os.environ).readers
     names = dict.fromkeys(state.target for state in states if state.target is not None)

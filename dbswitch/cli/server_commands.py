@@ -27,13 +27,16 @@ from dbswitch.server import log
 from dbswitch.server.observation import find
 from dbswitch.server.processes import child_status, is_alive
 from dbswitch.server.server_record import read_record
-from dbswitch.switch import history, lock_file, recovery, run_event_files, servers
+from dbswitch.switch import history, limit_timer, lock_file, recovery, run_event_files, servers
 from dbswitch.switch.events import ErrorInfo, Notice, Outcome, Phase, Result, Started
 from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.plan import Mode
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.request import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dbswitch.cli.renderer import Renderer
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
@@ -48,6 +51,7 @@ _ENDED = {
     Outcome.INTERRUPTED: "was interrupted",
     Outcome.UNCHANGED: "changed nothing",
 }
+LIMIT_EVERY = 2.0  # seconds between two checks of the time limit
 SEARCH_EVERY = 1.0  # the same where all processes have to be searched for it
 
 
@@ -100,6 +104,9 @@ def dev(
                 # Its output goes to a file, for which it would not print colours.
                 extra={"FORCE_COLOR": "1"} if sys.stdout.isatty() and "NO_COLOR" not in os.environ else {},
             )
+            failed = limit_timer.honour(project, request, context.renderer.emit)
+            if failed is not None:
+                return failed.exit
             result = servers.start_server(project, request, emit)
             if result.outcome is Outcome.UNCHANGED:
                 context.renderer.emit(result)
@@ -127,6 +134,7 @@ class Watch:
     status: int | None = None
     stopped: bool = False
     _next: float = 0.0
+    _next_limit: float = 0.0
     _switched: str | None = None  # id of the last switch that is known
     _history_changed: int = 0  # nanoseconds: its modification time when it was last read
 
@@ -142,6 +150,10 @@ class Watch:
         self._next = now + CHECK_EVERY
         if text := self._new_switch():
             self.renderer.note(text)
+        if now >= self._next_limit:
+            self._next_limit = now + LIMIT_EVERY
+            if limit_timer.due_for_watcher(self.project) is not None:  # its timer was killed
+                self._go_back()
         if self.lives() or lock_file.peek(self.project.state_dir) is not None:
             return False
         if recovery.pending(self.project.private_dir):
@@ -182,13 +194,26 @@ class Watch:
         return f"switched to {last.target} ({last.mode}){proof[last.verified]}"
 
     def _repair(self) -> None:
+        told = self._noting("an unfinished switch could not be recovered")
+        servers.repair(self.project, dict(os.environ), told)
+
+    def _go_back(self) -> None:
+        told = self._noting("the switch back failed")
+        failed = limit_timer.honour(self.project, Request(ambient=dict(os.environ)), told)
+        if failed is None:
+            return
+        if failed.exit in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:  # Ctrl-C was meant for `dbswitch dev`
+            raise InterruptedSwitchError(terminated=failed.exit == ExitCode.TERMINATED)
+        self._next_limit = time.monotonic() + limit_timer.RETRY_AFTER
+
+    def _noting(self, failure: str) -> Callable[[Event], None]:
         def told(event: Event) -> None:
             if isinstance(event, Notice):
                 self.renderer.note(event.text)
             elif isinstance(event, Result) and event.error is not None:
-                self.renderer.note(f"an unfinished switch could not be recovered: {event.error.what}")
+                self.renderer.note(f"{failure}: {event.error.what}")
 
-        servers.repair(self.project, dict(os.environ), told)
+        return told
 
     def verdict(self) -> int:
         """Say why the server has ended; return the exit code."""
@@ -214,6 +239,9 @@ def stop(context: CommandContext) -> int:
     project = discover(
         context.start_folder()
     )  # the targets are not listed: one that is wrong must not matter here
+    # A server must be stopped even if the way back fails.
+    request = Request(ambient=dict(os.environ), mode=Mode.NONE)
+    limit_timer.honour(project, request, context.renderer.emit, required=False)
     return servers.stop_server(project, context.renderer.emit).exit
 
 
@@ -225,7 +253,10 @@ def restart(
     project = context.find_project()
     if take_port:
         context.agree_to_take_port(yes=yes)
-    request = Request(ambient=dict(os.environ), timeout=timeout, take_port=take_port)
+    request = Request(ambient=dict(os.environ), mode=Mode.NONE, timeout=timeout, take_port=take_port)
+    failed = limit_timer.honour(project, request, context.renderer.emit)
+    if failed is not None:
+        return failed.exit
     return servers.restart(project, request, context.renderer.emit).exit
 
 

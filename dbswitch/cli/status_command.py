@@ -15,7 +15,7 @@ from dbswitch.cli.messages import columns, duration, target_rows
 from dbswitch.project.active import active
 from dbswitch.project.targets import list_targets
 from dbswitch.server.state import ServerState
-from dbswitch.switch import history as past_switches, status as project_status
+from dbswitch.switch import history as past_switches, status as project_status, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -73,12 +73,17 @@ def _status_fields(project: Project, found: Status) -> dict[str, Any]:
         "running": found.holder
         and {name: getattr(found.holder, name) for name in ("target", "pid", "since")},
         "unfinished": found.unfinished is not None,
+        "time_limit": found.limit and time_limit.as_fields(found.limit),
         "notices": found.notices,
     }
 
 
 def _status_lines(found: Status, *, verbose: bool) -> Iterable[str]:
     yield f"active:  {found.active.text}"
+    if found.limit is not None:
+        moment = time_limit.now()
+        label = "warning: " if found.limit.passed(moment) else "until:   "
+        yield label + found.limit.text(moment)
     states = found.active.readers
     rows = [
         (
@@ -167,7 +172,9 @@ def history(
     ] = 10,
 ) -> int:
     """Show the last switches, newest first."""
-    entries = past_switches.read(context.find_project().state_dir)[-count:][::-1]
+    project = context.find_project()
+    context.tell_time_limit(project)
+    entries = past_switches.read(project.state_dir)[-count:][::-1]
     fields = {"entries": to_builtins(entries)}
     me = past_switches.current_user()
     lines = columns([_history_row(one, me) for one in entries]) or ["nothing was switched here yet"]

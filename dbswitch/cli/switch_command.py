@@ -15,10 +15,12 @@ from dbswitch.cli.command_line import (
     DryRun,
     Pool,
     TakePort,
+    TimeLimitFlag,
     Timeout,
     YesUnlessProtected,
     command,
     flag,
+    limit_seconds,
 )
 from dbswitch.cli.messages import columns, target_rows
 from dbswitch.cli.renderer import JsonRenderer, object_line, write_line
@@ -63,6 +65,7 @@ def switch(
     write: Annotated[
         bool, flag("--write", "Lift `read_only = true` of the target; asks for its name.")
     ] = False,
+    limit: TimeLimitFlag = None,
     pool: Pool = None,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> int:
@@ -70,9 +73,10 @@ def switch(
     modes = _only_one({"--restart": restart, "--hot": hot, "--no-restart": no_restart})
     access = _only_one({"--read-only": read_only, "--write": write})
     _only_one({"--detach": detach, "--dry-run": dry_run})
-    if pool is not None and (modes or take_port):
+    seconds = limit_seconds(limit)
+    if pool is not None and (modes or take_port or seconds is not None):
         raise UsageError(
-            "--pool excludes --restart, --hot, --no-restart and --take-port",
+            "--pool excludes --restart, --hot, --no-restart, --for and --take-port",
             why="a switch of a pool touches no server and no env file of the project",
             fix="leave them out",
         )
@@ -84,6 +88,7 @@ def switch(
             *modes,
             *access,
             *([f"--confirm={confirm}"] if confirm is not None else ()),
+            *([f"--for={limit}"] if limit is not None else ()),
             *([f"--timeout={timeout:g}"] if timeout is not None else ()),
             *(["--take-port"] if take_port else ()),
             *([f"--pool={pool}"] if pool is not None else ()),
@@ -96,7 +101,7 @@ def switch(
     if take_port:
         context.agree_to_take_port(yes=yes)
     # 50 ms that a detached switch does not wait for.
-    from dbswitch.switch import run
+    from dbswitch.switch import limit_timer, run
     from dbswitch.switch.request import Request
 
     request = Request(
@@ -109,9 +114,14 @@ def switch(
         ask=context.asker(),
         take_port=take_port,
         read_only=True if read_only else False if write else None,
+        limit=seconds,
         ambient=dict(os.environ),
         pool=pool,
     )
+    if not dry_run and pool is None:
+        request, failed = limit_timer.go_back_first(project, request, context.renderer.emit)
+        if failed is not None:
+            return failed.exit
     return run.switch(project, request, context.renderer.emit).exit
 
 

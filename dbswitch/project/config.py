@@ -80,11 +80,17 @@ class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
     protected: bool | None = None  # None: prod and production are, others are not
     read_only: bool = False
     require_migrated: bool = False
+    time_limit: str | None = None  # as `--for`: 30m, 2h
     start: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"TargetConfig({', '.join(self.sources)})"
+
+    @property
+    def limit_seconds(self) -> float | None:
+        """`time_limit` in seconds."""
+        return None if self.time_limit is None else seconds_of(self.time_limit)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -178,6 +184,14 @@ def parse(data: bytes) -> Config:
     )
 
 
+def seconds_of(text: str) -> float | None:
+    """Return the seconds of a length of time such as `30m` or `1h30m`; None if it is none, or not from 1 s to 7 days."""
+    found = _LENGTH.fullmatch(text)
+    units = zip(found.groups(default="0"), (86_400, 3_600, 60, 1), strict=True) if found else ()
+    seconds = sum(int(number) * unit for number, unit in units)
+    return float(seconds) if 1 <= seconds <= 7 * 86_400 else None
+
+
 def _target(name: str, raw: object) -> TargetConfig:
     where = f"targets.{name}"
     if not valid_name(name):
@@ -187,6 +201,8 @@ def _target(name: str, raw: object) -> TargetConfig:
     for key in {"command", "env_file"} & set(table.sources):
         for other in [source for source in table.sources if source != key]:
             raise config_error(f": {where} has both `{key}` and `{other}`", fix="keep one of them")
+    if table.time_limit is not None and table.limit_seconds is None:
+        raise config_error(f": {where}.time_limit: not a length of time", fix=LENGTH_RULE)
     if table.url_from and "DATABASE_URL" in table.variables:
         raise config_error(f": {where} sets DATABASE_URL twice", fix="keep `url_from` or the variable")
     return table
@@ -210,6 +226,9 @@ def split_commands(table: object, where: str, *keys: str) -> None:
             )
 
 
+_LENGTH = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
+UNLIMITED = "unlimited"  # instead of a length of time: no limit
+LENGTH_RULE = "write a number with its unit: 90s, 30m, 2h or 1h30m, at most 7d"
 _SYNTAX = re.compile(r"(.*?)(?: \(at (line \d+, column \d+|end of document)\))?", re.DOTALL)
 _TWICE = re.compile(r"Cannot declare \((.*)\) twice")
 _QUOTED_KEY = r"'([^']*)'"

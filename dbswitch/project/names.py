@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "switch", "status", "targets", "dev", "stop", "restart", "logs", "wait", "check", "doctor", "init", "generate",
-    "exec", "guard", "mark", "history", "open", "demo", "uninstall",
+    "exec", "guard", "mark", "extend", "history", "open", "demo", "uninstall",
 )  # fmt: skip
 # A target may not have one of these names: `dbswitch NAME` would be ambiguous.
 RESERVED = frozenset({*COMMANDS, "help", "use", "version"})

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import os
 import signal
+import subprocess
 import sys
 import time
 from enum import StrEnum
@@ -23,7 +24,6 @@ from msgspec import Struct
 from dbswitch.server.environment import MARKER
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterable, Mapping
 
 LINUX = sys.platform == "linux"
@@ -78,7 +78,7 @@ def identify(pid: int) -> ProcessId | None:
     """Return the identity of a living process; None when there is none, or only a zombie."""
     if LINUX:
         fields = _stat_fields(pid)
-        return ProcessId(pid, f"{_boot_id()}:{fields[19]}") if fields else None
+        return ProcessId(pid, f"{boot_id()}:{fields[19]}") if fields else None
     import psutil
 
     try:
@@ -160,7 +160,7 @@ def _look_linux(pid: int) -> Process | None:
         with contextlib.suppress(OSError):
             executable = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - as above
     return Process(
-        id=ProcessId(pid, f"{_boot_id()}:{fields[19]}"),
+        id=ProcessId(pid, f"{boot_id()}:{fields[19]}"),
         parent=int(fields[1]),
         group=int(fields[2]),
         session=int(fields[3]),
@@ -226,10 +226,14 @@ def _read(path: str) -> bytes:
 
 
 @functools.cache
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Return the name of this boot of the machine, or `unknown-boot`."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
+        if LINUX:
+            return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        asked = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
+        return subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
         return "unknown-boot"
 
 

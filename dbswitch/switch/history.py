@@ -62,21 +62,27 @@ class Origin(Struct):
     """Who asked for a run and from where, and what the run did that only its events tell."""
 
     user: str | None = None  # the name of the operating system's user
-    # `terminal`, `page` (the admin page), `hook` (git), or `program` for anything without a terminal
+    # `terminal`, `page` (the admin page), `hook` (git), `timer` (a time limit has passed), or `program` for anything else
+    # without a terminal
     origin: str | None = None
     away: float | None = None  # seconds for which the server did not answer; None if it was not stopped
     lifted: tuple[str, ...] = ()  # the guards that were lifted: `protected`, `read-only`
     _stopped_at: float | None = None
 
     @classmethod
-    def of(cls, ambient: Mapping[str, str], *, terminal: bool, lifted: tuple[str, ...] = ()) -> Self:
-        """Return who asks; `ambient` is the caller's process environment, `terminal`: the caller can be asked."""
-        if ambient.get(ORIGIN_VARIABLE) in _NAMED_ORIGINS:
+    def of(
+        cls, ambient: Mapping[str, str], *, terminal: bool, lifted: tuple[str, ...] = (), origin: str = ""
+    ) -> Self:
+        """Return who asks; `ambient` is the caller's process environment, `terminal`: the caller can be asked.
+
+        `origin` is what the caller is known to be, if it is.
+        """
+        if not origin and ambient.get(ORIGIN_VARIABLE) in _NAMED_ORIGINS:
             origin = ambient[ORIGIN_VARIABLE]
-        elif "GIT_INDEX_FILE" in ambient or "GIT_DIR" in ambient:
+        elif not origin and ("GIT_INDEX_FILE" in ambient or "GIT_DIR" in ambient):
             origin = "hook"
         else:
-            origin = "terminal" if terminal else "program"
+            origin = origin or ("terminal" if terminal else "program")
         return cls(current_user(), origin, None, lifted)
 
     def note(self, event: Event) -> None:

@@ -39,6 +39,8 @@ class Request:
     take_port: bool = False
     # `--read-only` (True), `--write` (False), or None for what dbswitch.toml says
     read_only: bool | None = None
+    limit: float | None = None  # `--for` in seconds; 0 for no limit, None for what dbswitch.toml says
+    ended_limit: str | None = None  # the id of the time limit that has passed and makes the run go back
     # the caller's process environment, also for a server that has no living one's to start from
     ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
     # what the next server gets besides the cleaned environment

@@ -25,6 +25,7 @@ from dbswitch.switch import (
     lock_file,
     project_state,
     recovery,
+    time_limit,
 )
 from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.database_start import destination, probe, probe_or_start, report_migrations
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.project_state import Observed
     from dbswitch.switch.request import Request
     from dbswitch.switch.session import Session
+    from dbswitch.switch.time_limit import TimeLimit
 
 NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no switch, so no history
 
@@ -60,12 +62,18 @@ class Planning(Struct, frozen=True):
     observed: Observed
     plan: Plan
     changes: tuple[str, ...]
+    limit: TimeLimit | None
 
 
 def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
     """Carry out `request`; every event goes to `emit`, the result last. A bug raises, after a rollback."""
     lifted = ("read-only",) if request.read_only is False else ()
-    origin = history.Origin.of(request.ambient, terminal=request.ask is not None, lifted=lifted)
+    origin = history.Origin.of(
+        request.ambient,
+        terminal=request.ask is not None,
+        lifted=lifted,
+        origin="" if request.ended_limit is None else time_limit.ORIGIN,
+    )
 
     def watched(event: Event) -> None:
         origin.note(event)
@@ -89,12 +97,14 @@ def _switch(session: Session) -> None:
 
         pool_run.switch(session, request.pool)
         return
-    ending.target = _named(project, request.target)  # fails before the run waits for anything
+    ending.target = named(project, request.target)  # fails before the run waits for anything
     if request.dry_run:
         _dry_run(session)
         return
     first = _confirmed(session)
     with session.locked(ending.target) as (lease, server_owed):
+        if request.ended_limit is not None:
+            time_limit.require_due(project, request.ended_limit)
         planning = _plan(session, server_owed=server_owed)
         plan = planning.plan
         if first is None or plan != first.plan:
@@ -106,9 +116,12 @@ def _switch(session: Session) -> None:
         if ending.target != edits.OWN:  # these stay the user's own
             edits.remember(project, planning.goal.target)
         apply = Apply(session, planning.observed, edits=plan.edits, server_owed=server_owed)
-        with apply.undone_on_failure():
+        with time_limit.replaced(project, planning.limit), apply.undone_on_failure():
             verification = _follow(apply, planning, lease, ending)
         apply.tell_first_page()
+        if planning.limit is not None:
+            time_limit.start_timer(project, planning.limit)
+            _tell_limit(session, planning.limit)
         ending.verified = None if verification is None else verification.outcome
         if plan.unchanged and ending.mode == Mode.NONE.value:
             ending.outcome = Outcome.UNCHANGED
@@ -122,11 +135,22 @@ def _dry_run(session: Session) -> None:
     if left is not None:
         session.reporter.notice("unfinished", left, "warning")
     killed = recovery.read_record(project.private_dir) if idle else None
-    _announce(session, _plan(session, server_owed=killed is not None and killed.server_down))
+    if (over := time_limit.passed(project)) is not None:
+        session.reporter.notice(time_limit.NOTICE, over.text(time_limit.now()), "warning")
+    planning = _plan(session, server_owed=killed is not None and killed.server_down)
+    _announce(session, planning)
+    if planning.limit is not None:
+        _tell_limit(session, planning.limit)
     session.ending.outcome = Outcome.PLANNED
 
 
-def _named(project: Project, target: str) -> str:
+def _tell_limit(session: Session, limit: TimeLimit) -> None:
+    text = f"{limit.target} for {time_limit.span(limit.seconds)}, then back to {limit.back} by itself"
+    session.reporter.notice(time_limit.NOTICE, f"{text} (`dbswitch extend 15m` lengthens it)")
+
+
+def named(project: Project, target: str) -> str:
+    """Return the name of the target that `target`, which may be `-`, means. Raises UsageError."""
     if target != history.PREVIOUS:
         return targets.lookup(project, target).name
     before = active(project, {}).nominal_target
@@ -176,7 +200,10 @@ def _plan(session: Session, *, server_owed: bool) -> Planning:
         note.detail = plan.server
         transaction.precheck(project_state.changes(observed, plan.edits))
     changes = changed_variables(target, plan.edits, observed.files, reader_profiles.profiles(project))
-    return Planning(goal, observed, plan, changes)
+    limit = time_limit.planned(
+        project, target, request.run_id, seconds=request.limit, previous=observed.previous
+    )
+    return Planning(goal, observed, plan, changes, limit)
 
 
 def _announce(session: Session, planning: Planning, before: Planning | None = None) -> None:

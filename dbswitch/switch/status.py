@@ -14,7 +14,7 @@ from dbswitch.project.client_in_use import follows_env_files
 from dbswitch.project.value_origin import exported
 from dbswitch.server import observation
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import lock_file, recovery
+from dbswitch.switch import lock_file, recovery, time_limit
 from dbswitch.switch.plan import is_running
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dbswitch.project.value_origin import Exported
     from dbswitch.server.observation import Observation
     from dbswitch.switch.lock_file import Holder
+    from dbswitch.switch.time_limit import TimeLimit
 
 
 class Status(Struct, frozen=True):
@@ -48,6 +49,7 @@ class Status(Struct, frozen=True):
     script_exports: tuple[str, ...]
     holder: Holder | None
     unfinished: str | None  # what a killed run left and which command finishes it; None if it left nothing
+    limit: TimeLimit | None  # of the active target, passed or not
     notices: tuple[str, ...]
 
 
@@ -85,6 +87,7 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
         script_exports=_script_exports(server, launch, targets.variable_names(project, refs)),
         holder=holder,
         unfinished=recovery.unfinished(project.private_dir) if holder is None else None,
+        limit=time_limit.in_force(project, files_say),
         notices=project.notices,
     )
 

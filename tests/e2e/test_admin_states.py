@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -388,6 +389,44 @@ def test_leaving_a_protected_database_says_that_the_server_restarts(screen: Scre
     screen.open(view=view("prod"))
     screen.see("Leaving prod restarts the server")
     assert screen.run('return await page.locator("input[type=checkbox]").count()') == 0
+
+
+def test_the_page_and_the_banner_say_read_only(screen: Screen) -> None:
+    identity = view("prod")["identity"] | {"readOnly": "true"}
+    screen.open(view=view("prod", identity=identity))
+    screen.see("read-only")
+    screen.open(view=view("prod"))
+    screen.see("protected: real data")
+    assert screen.run('return await page.getByText("read-only", { exact: true }).count()') == 0
+    screen.open("/banner", banner=BANNER | {"readOnly": True})
+    screen.see("read-only")
+
+
+BANNER = {"target": "prod", "protected": True, "database": "shop", "readOnly": False}
+
+
+def limited(seconds: float) -> dict[str, Any]:
+    return {"back": "local", "ends": time.time() + seconds}
+
+
+def test_the_page_and_the_banner_count_down_and_say_what_goes_back(screen: Screen) -> None:
+    active = {"kind": "one", "target": "prod"}
+    for path, mock in (
+        ("/admin", lambda limit: {"view": view("prod", active=active | {"limit": limit})}),
+        ("/banner", lambda limit: {"banner": BANNER | {"limit": limit}}),
+    ):
+        screen.open(path, **mock(limited(1_790)))
+        screen.see("30 min left, then back to local")
+        screen.open(path, **mock(limited(50)))
+        shown = "return (await page.getByRole('timer').textContent())"
+        first = int(screen.run(shown).split()[0])
+        assert first <= 50
+        screen.run(
+            f"await page.waitForFunction(() => parseInt(document.querySelector('[role=timer]').textContent) < {first})"
+        )
+        screen.open(path, **mock(limited(2)))
+        screen.see("ime is over")
+        screen.see("dbswitch local")
 
 
 def test_the_banner_reaches_the_edges_of_the_window_whatever_margin_the_body_has(screen: Screen) -> None:

@@ -174,7 +174,7 @@ def test_it_tells_targets_databases_and_which_is_active(
     admin: Admin, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
     found = admin.ask().body
-    assert found["active"] == {"kind": "one", "target": "local"}
+    assert found["active"] == {"kind": "one", "target": "local", "limit": None}
     assert found["targets"] == [
         {
             "name": "local",
@@ -205,6 +205,7 @@ def test_the_banner_needs_no_token(admin: Admin, postgres_local: ShopServer) -> 
         "protected": False,
         "database": postgres_local.shop.database,
         "readOnly": False,
+        "limit": None,
     }
 
 

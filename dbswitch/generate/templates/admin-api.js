@@ -1,6 +1,14 @@
 
 export const seconds = (value) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
 
+/** What is left of a time limit: `24 min left, then back to local`. */
+export function remaining({ back, ends }) {
+    const left = Math.ceil(ends - Date.now() / 1_000);
+    if (left <= 0)
+        return `time is over, \`dbswitch ${back}\` goes back`;
+    return `${left >= 100 ? `${Math.round(left / 60)} min` : `${left} s`} left, then back to ${back}`;
+}
+
 /** The command says why and what to do in half sentences. */
 export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!:)`]$/.test(text) ? "" : ".");
 

@@ -40,8 +40,14 @@ export interface Past {
   verified: boolean | null;
 }
 
+/** The time limit of the active target: where it goes back to, and when (seconds since the epoch). */
+export interface Limit {
+  back: string;
+  ends: number;
+}
+
 export interface Overview {
-  active: { kind: string; target: string | null };
+  active: { kind: string; target: string | null; limit?: Limit | null };
   targets: Target[];
   hot: boolean;
   problem: Problem | null;
@@ -83,6 +89,13 @@ export interface Job {
 }
 
 export const seconds = (value: number) => `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
+
+/** What is left of a time limit: `24 min left, then back to local`. */
+export function remaining({ back, ends }: Limit): string {
+  const left = Math.ceil(ends - Date.now() / 1_000);
+  if (left <= 0) return `time is over, \`dbswitch ${back}\` goes back`;
+  return `${left >= 100 ? `${Math.round(left / 60)} min` : `${left} s`} left, then back to ${back}`;
+}
 
 /** The command says why and what to do in half sentences. */
 export const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!:)`]$/.test(text) ? "" : ".");

@@ -10,6 +10,8 @@ const ROUTE = "/api/admin/database"; // {route}
 const PAGE = "/admin/configuration"; // {page}
 const EVERY = 30_000; // ms; and when the page becomes visible again
 
+const SMALL = { textTransform: "uppercase", letterSpacing: ".06em", fontSize: "11px" };
+
 export function DatabaseBanner() {
     return process.env.NODE_ENV === "development" ? <Banner /> : null;
 }
@@ -57,6 +59,14 @@ function Banner() {
 
     // The body's own margin and padding stay as they are; the banner reaches over them to the window's edges.
     const visible = shown !== undefined;
+    const limit = shown?.limit;
+    const [, tick] = useState(0);
+    useEffect(() => {
+        if (!limit)
+            return;
+        const timer = setInterval(() => tick((count) => count + 1), 1_000);
+        return () => clearInterval(timer);
+    }, [limit]);
     useLayoutEffect(() => {
         if (here.current?.parentElement !== document.body)
             return;
@@ -76,6 +86,7 @@ function Banner() {
         return null;
     const colour = away ? "#595959" : shown.protected ? "#b42318" : shown.target ? "#1f6f43" : "#7a4d00";
     const name = shown.target ?? "an unknown database";
+    const left = limit ? Math.ceil(limit.ends - Date.now() / 1_000) : 0;
     return (<aside ref={here} aria-label="Database of this app" style={{
             display: "flex", flexWrap: "wrap", gap: "0 .6em", alignItems: "center", padding: "0 1rem", margin, boxSizing: "border-box",
             minHeight: 44, background: colour, color: "#fff", font: "500 13px/1.5 system-ui, sans-serif",
@@ -83,8 +94,9 @@ function Banner() {
       {away ? <span>The server is away; it was on</span> : <span>Database</span>}
       <strong style={{ fontWeight: 700 }}>{name}</strong>
       {shown.database && shown.database !== shown.target && <code style={{ fontSize: "12px", opacity: 1 }}>{shown.database}</code>}
-      {shown.protected && <span style={{ textTransform: "uppercase", letterSpacing: ".06em", fontSize: "11px" }}>protected</span>}
-      {shown.readOnly && <span style={{ textTransform: "uppercase", letterSpacing: ".06em", fontSize: "11px" }}>read-only</span>}
+      {shown.protected && <span style={SMALL}>protected</span>}
+      {shown.readOnly && <span style={SMALL}>read-only</span>}
+      {limit && <span role="timer">{left > 0 ? `${left >= 100 ? `${Math.round(left / 60)} min` : `${left} s`} left, then back to ${limit.back}` : `Time is over: dbswitch ${limit.back}`}</span>}
       <a href={base + PAGE} style={{ marginLeft: "auto", minWidth: 44, lineHeight: "44px", textAlign: "right", color: "#fff", textDecoration: "underline" }}>
         Switch
       </a>

@@ -84,9 +84,9 @@ export async function GET(request) {
     if (asked.has("banner")) {
         if (isForeign(headers))
             return answer(403, { error: "wrong origin" });
-        const { target, targets, readOnly } = await status();
+        const { target, targets, readOnly, limit } = await status();
         const active = targets.find(({ name }) => name === target);
-        return answer(200, { target, protected: active?.protected ?? false, database: active?.database ?? null, readOnly });
+        return answer(200, { target, protected: active?.protected ?? false, database: active?.database ?? null, readOnly, limit });
     }
     const refusal = await refused(request);
     if (refusal)

@@ -97,11 +97,12 @@ function addressOf({ database, places }) {
 async function look() {
     const found = await firstLine(["status"], 20_000);
     if (found.event !== "status" || !Array.isArray(found.targets))
-        return { kind: "unknown", target: null, readOnly: false, targets: [], hot: false, problem: plainProblem(found.error) ?? SILENT };
+        return { kind: "unknown", target: null, readOnly: false, limit: null, targets: [], hot: false, problem: plainProblem(found.error) ?? SILENT };
     return {
         kind: found.active,
         target: found.target,
         readOnly: found.read_only === true,
+        limit: found.time_limit ? { back: String(found.time_limit.back), ends: Date.now() / 1_000 + found.time_limit.left } : null,
         targets: found.targets.map((one) => ({
             name: String(one?.name),
             protected: one?.protected !== false,
@@ -116,7 +117,7 @@ async function look() {
 export function status() {
     const files = [".env", ".env.local", ".env.development", ".env.development.local", "dbswitch.toml", "package.json"];
     const own = list("env").map((name) => stamp("env", name));
-    const state = ["lock", "history.jsonl"].map((name) => stamp(".dbswitch", name));
+    const state = ["lock", "history.jsonl", "time-limit.json"].map((name) => stamp(".dbswitch", name));
     const now = [...files.map((name) => stamp(name)), ...own, ...state].join(" ");
     const before = kept.status;
     if (before && before.stamp === now && clock() - before.at < 600)
@@ -203,7 +204,7 @@ function history() {
 export async function overview() {
     const [now, app] = await Promise.all([status(), identity()]);
     return {
-        active: { kind: now.kind, target: now.target },
+        active: { kind: now.kind, target: now.target, limit: now.limit },
         targets: now.targets,
         hot: now.hot,
         problem: now.problem ?? null,

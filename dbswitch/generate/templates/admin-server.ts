@@ -25,10 +25,17 @@ export interface Target {
   address: string | null; // host and port
 }
 
+/** The time limit of the active target: where it goes back to, and when (seconds since the epoch). */
+export interface Limit {
+  back: string;
+  ends: number;
+}
+
 interface Status {
   kind: string;
   target: string | null;
   readOnly: boolean;
+  limit: Limit | null;
   targets: Target[];
   hot: boolean;
   problem?: Problem;
@@ -132,11 +139,12 @@ function addressOf({ database, places }: { database?: string; places?: unknown[]
 async function look(): Promise<Status> {
   const found = await firstLine(["status"], 20_000);
   if (found.event !== "status" || !Array.isArray(found.targets))
-    return { kind: "unknown", target: null, readOnly: false, targets: [], hot: false, problem: plainProblem(found.error) ?? SILENT };
+    return { kind: "unknown", target: null, readOnly: false, limit: null, targets: [], hot: false, problem: plainProblem(found.error) ?? SILENT };
   return {
     kind: found.active,
     target: found.target,
     readOnly: found.read_only === true,
+    limit: found.time_limit ? { back: String(found.time_limit.back), ends: Date.now() / 1_000 + found.time_limit.left } : null,
     targets: found.targets.map((one: any) => ({
       name: String(one?.name),
       protected: one?.protected !== false,
@@ -151,7 +159,7 @@ async function look(): Promise<Status> {
 export function status(): Promise<Status> {
   const files = [".env", ".env.local", ".env.development", ".env.development.local", "dbswitch.toml", "package.json"];
   const own = list("env").map((name) => stamp("env", name));
-  const state = ["lock", "history.jsonl"].map((name) => stamp(".dbswitch", name));
+  const state = ["lock", "history.jsonl", "time-limit.json"].map((name) => stamp(".dbswitch", name));
   const now = [...files.map((name) => stamp(name)), ...own, ...state].join(" ");
   const before = kept.status;
   if (before && before.stamp === now && clock() - before.at < 600) return before.value;
@@ -238,7 +246,7 @@ function history(): object[] {
 export async function overview(): Promise<object> {
   const [now, app] = await Promise.all([status(), identity()]);
   return {
-    active: { kind: now.kind, target: now.target },
+    active: { kind: now.kind, target: now.target, limit: now.limit },
     targets: now.targets,
     hot: now.hot,
     problem: now.problem ?? null,

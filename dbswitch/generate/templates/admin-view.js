@@ -3,7 +3,7 @@
 // The parts of the admin page that show what is: the active database, the targets, the last switches. Written by
 // `dbswitch generate page`, which also brings it up to date; do not edit it.
 
-import { seconds, sentence } from "./database-api"; // {api}
+import { remaining, seconds, sentence } from "./database-api"; // {api}
 
 import { useEffect, useRef, useState } from "react";
 
@@ -61,6 +61,17 @@ export function Notice({ tone, title, problem = { what: "" }, onClose, children 
 /** Whether the app answers from another database than the env files name. */
 export const isElsewhere = ({ identity }, active) => Boolean(identity && active?.database && identity.database !== active.database);
 
+function Countdown({ limit }) {
+    const [, tick] = useState(0);
+    useEffect(() => {
+        const timer = setInterval(() => tick((count) => count + 1), 1_000);
+        return () => clearInterval(timer);
+    }, []);
+    return (<span className="dbs-badge" role="timer">
+      <Text>{remaining(limit)}</Text>
+    </span>);
+}
+
 export function Current({ view, active, children }) {
     const heading = useLostFocus();
     const { identity, unreachable } = view;
@@ -78,7 +89,8 @@ export function Current({ view, active, children }) {
       </h2>
       <p className="dbs-name">
         {name} {active?.protected && <span className="dbs-badge dbs-danger-badge">protected: real data</span>}{" "}
-        {identity?.readOnly === "true" && <span className="dbs-badge">read-only</span>}
+        {identity?.readOnly === "true" && <span className="dbs-badge">read-only</span>}{" "}
+        {view.active.limit && <Countdown limit={view.active.limit}/>}
       </p>
       {facts ? (<dl>
           {facts.map(([label, value]) => value && (<div key={label}>

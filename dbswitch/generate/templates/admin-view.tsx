@@ -3,8 +3,8 @@
 // The parts of the admin page that show what is: the active database, the targets, the last switches. Written by
 // `dbswitch generate page`, which also brings it up to date; do not edit it.
 
-import { seconds, sentence } from "./database-api"; // {api}
-import type { Overview, Past, Problem, Target } from "./database-api"; // {api}
+import { remaining, seconds, sentence } from "./database-api"; // {api}
+import type { Limit, Overview, Past, Problem, Target } from "./database-api"; // {api}
 
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 
@@ -84,6 +84,19 @@ export function Notice({ tone, title, problem = { what: "" }, onClose, children 
 export const isElsewhere = ({ identity }: Overview, active: Target | undefined) =>
   Boolean(identity && active?.database && identity.database !== active.database);
 
+function Countdown({ limit }: { limit: Limit }) {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => tick((count) => count + 1), 1_000);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <span className="dbs-badge" role="timer">
+      <Text>{remaining(limit)}</Text>
+    </span>
+  );
+}
+
 export function Current({ view, active, children }: { view: Overview; active: Target | undefined; children: ReactNode }) {
   const heading = useLostFocus<HTMLHeadingElement>();
   const { identity, unreachable } = view;
@@ -102,7 +115,8 @@ export function Current({ view, active, children }: { view: Overview; active: Ta
       </h2>
       <p className="dbs-name">
         {name} {active?.protected && <span className="dbs-badge dbs-danger-badge">protected: real data</span>}{" "}
-        {identity?.readOnly === "true" && <span className="dbs-badge">read-only</span>}
+        {identity?.readOnly === "true" && <span className="dbs-badge">read-only</span>}{" "}
+        {view.active.limit && <Countdown limit={view.active.limit} />}
       </p>
       {facts ? (
         <dl>

@@ -6,6 +6,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
+import { uptime } from "node:os";
 import { dirname, join } from "node:path";
 import { compileFunction } from "node:vm";
 
@@ -33,6 +34,17 @@ not run a second time. Look before you repeat it.`;
 const uncertain = (cause) => new Error(`${cause.message}\n${UNCERTAIN}`, { cause });
 const READ_ONLY = `[dbswitch] Writes fail because this session is read-only (\`dbswitch TARGET --read-only\`, a role or a standby); \
 \`dbswitch TARGET --write\` lifts what dbswitch set.`;
+
+function tried(work) {
+    try {
+        return work();
+    }
+    catch {
+        return undefined;
+    } // what cannot be read is not there
+}
+// Without the comment Turbopack takes every file of the project for one that the server needs.
+const inRoot = (name) => join(/* turbopackIgnore: true */ process.cwd(), name);
 
 function codesOf(error, into = new Set(), depth = 0) {
     if (typeof error !== "object" || error === null || depth > 4)
@@ -108,28 +120,18 @@ function createUrlReader() {
     const root = process.cwd();
     const { NODE_ENV } = process.env;
     const mode = NODE_ENV === "production" || NODE_ENV === "test" ? NODE_ENV : "development";
-    const names = [`.env.${mode}.local`, mode === "test" ? [] : ".env.local", `.env.${mode}`, ".env"].flat();
-    // Without the comment Turbopack takes every file of the project for one that the server needs.
-    const paths = names.map((name) => join(/* turbopackIgnore: true */ root, name));
-    let file;
-    try {
-        // By way of `next`: package managers that do not hoist give the project itself no `@next/env`.
-        const next = createRequire(join(/* turbopackIgnore: true */ root, "package.json")).resolve("next/package.json");
-        file = createRequire(next).resolve("@next/env");
-    }
-    catch {
+    const paths = [`.env.${mode}.local`, mode === "test" ? [] : ".env.local", `.env.${mode}`, ".env"].flat().map(inRoot);
+    // By way of `next`: package managers that do not hoist give the project itself no `@next/env`.
+    const next = tried(() => createRequire(inRoot("package.json")).resolve("next/package.json"));
+    const file = next && tried(() => createRequire(next).resolve("@next/env"));
+    if (!file)
         return () => process.env[VARIABLE];
-    }
     const log = { info: () => { }, error: () => { } };
     const read = (env, force = true) => env.loadEnvConfig(root, mode !== "production", log, force).parsedEnv ?? {};
     // Never bundled: the copy that Next.js itself loaded is the one that knows which variables were exported.
     const shared = createRequire(file)(file);
     // In a script, what its own `dotenv` read stands in process.env as well, and is no more exported than a file is.
-    let launched;
-    try {
-        launched = new Set(readFileSync("/proc/self/environ", "utf8").split("\0"));
-    }
-    catch { } // not Linux
+    const launched = tried(() => new Set(readFileSync("/proc/self/environ", "utf8").split("\0"))); // on Linux
     const bound = launched ? {} : read(separateEnv(file, {}));
     const isExported = ([key, value]) => launched ? launched.has(`${key}=${value}`) : bound[key] !== value;
     const exported = shared.initialEnv ?? Object.fromEntries(Object.entries(process.env).filter(isExported));
@@ -140,14 +142,7 @@ function createUrlReader() {
     if (exported[VARIABLE] !== undefined || (found && found !== (shared.initialEnv ? read(shared, false) : values)[VARIABLE]))
         return () => found;
 
-    const stat = (path) => {
-        try {
-            return statSync(path, { throwIfNoEntry: false });
-        }
-        catch {
-            return undefined; // in a folder that may not be entered
-        }
-    };
+    const stat = (path) => tried(() => statSync(path, { throwIfNoEntry: false }));
 
     return () => {
         if (performance.now() - lookedAt < 5)
@@ -189,6 +184,7 @@ function open(url) {
     const ready = new Adapter(config, schema === undefined ? {} : { schema }).connect();
     const database = {
         ...{ url, schema, most, patience, ready },
+        place: `${hostname.replace(/[[\]]/g, "")}:${port || 5432}${decodeURIComponent(pathname)}`.toLowerCase(),
         name: `Database "${decodeURIComponent(pathname.slice(1))}" on ${hostname}${port && `:${port}`}`,
         adapter: undefined,
         /** The pool of the driver. Without it the connection limit holds for each database alone. */
@@ -245,6 +241,8 @@ const databases = new Set();
 let current;
 let readUrl;
 let lastRetry = -Infinity;
+let [limit, limitReadAt] = [undefined, -Infinity];
+const boot = tried(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
 
 /** Wait before the next try, with exponential back-off and full jitter; false if no time is left for it. */
 async function again(own, attempt, error, where = "The database") {
@@ -276,6 +274,20 @@ function choose() {
     return current;
 }
 
+/** Refuse a query on a database whose time limit (`dbswitch TARGET --for`) has passed. What has begun goes on. */
+function inTime(database) {
+    if (performance.now() - limitReadAt > 50) {
+        limitReadAt = performance.now();
+        limit = tried(() => JSON.parse(readFileSync(inRoot(".dbswitch/time-limit.json"), "utf8")));
+    }
+    // The earlier of two clocks counts: one may have been set back.
+    const over = limit && (Date.now() / 1_000 >= limit.ends || (limit.boot === boot && uptime() >= limit.uptime));
+    if (!limit || limit.place !== database.place || !over)
+        return database;
+    const ways = `\`dbswitch ${limit.back}\` goes back, \`dbswitch extend 15m\` keeps ${limit.target}`;
+    throw new Error(`[dbswitch] The time limit of ${limit.target} has passed, so new queries are refused: ${ways}.`);
+}
+
 /** How many connections it may use now. Those of all databases together stay within the limit. */
 function room(database) {
     if (databases.size === 1)
@@ -289,21 +301,14 @@ function room(database) {
     return Math.max(1, Math.min(database.most, left));
 }
 
-function turn(database) {
-    return new Promise((resolve, reject) => {
-        const go = () => (clearTimeout(timer), database.queue.delete(go), database.busy++, resolve());
-        const late = () => (database.queue.delete(go), reject(new Error("timeout exceeded when trying to connect")));
-        const timer = setTimeout(late, database.patience);
-        database.queue.add(go);
-    });
-}
+const turn = (database) => new Promise((resolve, reject) => {
+    const go = () => (clearTimeout(timer), database.queue.delete(go), database.busy++, resolve());
+    const late = () => (database.queue.delete(go), reject(new Error("timeout exceeded when trying to connect")));
+    const timer = setTimeout(late, database.patience);
+    database.queue.add(go);
+});
 
-function admit() {
-    for (const one of databases)
-        for (const go of one.queue)
-            if (one.busy < room(one))
-                go();
-}
+const admit = () => databases.forEach((one) => one.queue.forEach((go) => one.busy < room(one) && go()));
 
 /** Close what a database that is no longer current does not need: idle connections, in the end everything. */
 function shrink(database) {
@@ -343,7 +348,8 @@ async function run(sql, work) {
     const begins = sql === undefined;
     const write = !begins && !own.read && !readsOnly(sql);
     for (let attempt = 1;; attempt++) {
-        const database = own.database ?? choose();
+        // The identity may be asked for at any time: it only tells.
+        const database = own.database ?? (own.models ? choose() : inTime(choose()));
         let [held, busy, sent] = [begins || own.database === undefined, false, false];
         let failure;
         if (held)

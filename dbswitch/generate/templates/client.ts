@@ -6,6 +6,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
+import { uptime } from "node:os";
 import { dirname, join } from "node:path";
 import { compileFunction } from "node:vm";
 
@@ -51,6 +52,12 @@ not run a second time. Look before you repeat it.`;
 const uncertain = (cause: unknown) => new Error(`${(cause as Error).message}\n${UNCERTAIN}`, { cause });
 const READ_ONLY = `[dbswitch] Writes fail because this session is read-only (\`dbswitch TARGET --read-only\`, a role or a standby); \
 \`dbswitch TARGET --write\` lifts what dbswitch set.`;
+
+function tried<T>(work: () => T): T | undefined {
+  try { return work(); } catch { return undefined; } // what cannot be read is not there
+}
+// Without the comment Turbopack takes every file of the project for one that the server needs.
+const inRoot = (name: string) => join(/* turbopackIgnore: true */ process.cwd(), name);
 
 function codesOf(error: unknown, into = new Set<string>(), depth = 0): Set<string> {
   if (typeof error !== "object" || error === null || depth > 4) return into;
@@ -116,26 +123,17 @@ function createUrlReader(): () => string | undefined {
   const root = process.cwd();
   const { NODE_ENV } = process.env;
   const mode = NODE_ENV === "production" || NODE_ENV === "test" ? NODE_ENV : "development";
-  const names = [`.env.${mode}.local`, mode === "test" ? [] : ".env.local", `.env.${mode}`, ".env"].flat();
-  // Without the comment Turbopack takes every file of the project for one that the server needs.
-  const paths = names.map((name) => join(/* turbopackIgnore: true */ root, name));
-  let file: string;
-  try {
-    // By way of `next`: package managers that do not hoist give the project itself no `@next/env`.
-    const next = createRequire(join(/* turbopackIgnore: true */ root, "package.json")).resolve("next/package.json");
-    file = createRequire(next).resolve("@next/env");
-  } catch {
-    return () => process.env[VARIABLE];
-  }
+  const paths = [`.env.${mode}.local`, mode === "test" ? [] : ".env.local", `.env.${mode}`, ".env"].flat().map(inRoot);
+  // By way of `next`: package managers that do not hoist give the project itself no `@next/env`.
+  const next = tried(() => createRequire(inRoot("package.json")).resolve("next/package.json"));
+  const file = next && tried(() => createRequire(next).resolve("@next/env"));
+  if (!file) return () => process.env[VARIABLE];
   const log = { info: () => {}, error: () => {} };
   const read = (env: NextEnv, force = true) => env.loadEnvConfig(root, mode !== "production", log, force).parsedEnv ?? {};
   // Never bundled: the copy that Next.js itself loaded is the one that knows which variables were exported.
   const shared = createRequire(file)(file) as NextEnv;
   // In a script, what its own `dotenv` read stands in process.env as well, and is no more exported than a file is.
-  let launched: Set<string> | undefined;
-  try {
-    launched = new Set(readFileSync("/proc/self/environ", "utf8").split("\0"));
-  } catch {} // not Linux
+  const launched = tried(() => new Set(readFileSync("/proc/self/environ", "utf8").split("\0"))); // on Linux
   const bound: Values = launched ? {} : read(separateEnv(file, {}));
   const isExported = ([key, value]: [string, string | undefined]) =>
     launched ? launched.has(`${key}=${value}`) : bound[key] !== value;
@@ -146,13 +144,7 @@ function createUrlReader(): () => string | undefined {
   const found = process.env[VARIABLE];
   if (exported[VARIABLE] !== undefined || (found && found !== (shared.initialEnv ? read(shared, false) : values)[VARIABLE])) return () => found;
 
-  const stat = (path: string) => {
-    try {
-      return statSync(path, { throwIfNoEntry: false });
-    } catch {
-      return undefined; // in a folder that may not be entered
-    }
-  };
+  const stat = (path: string) => tried(() => statSync(path, { throwIfNoEntry: false }));
 
   return () => {
     if (performance.now() - lookedAt < 5) return values[VARIABLE];
@@ -190,6 +182,7 @@ function open(url: string) {
   const ready: Promise<Connected> = new Adapter(config, schema === undefined ? {} : { schema }).connect();
   const database = {
     ...{ url, schema, most, patience, ready },
+    place: `${hostname.replace(/[[\]]/g, "")}:${port || 5432}${decodeURIComponent(pathname)}`.toLowerCase(),
     name: `Database "${decodeURIComponent(pathname.slice(1))}" on ${hostname}${port && `:${port}`}`,
     adapter: undefined as Connected | undefined,
     /** The pool of the driver. Without it the connection limit holds for each database alone. */
@@ -245,6 +238,8 @@ const databases = new Set<Database>();
 let current: Database | undefined;
 let readUrl: (() => string | undefined) | undefined;
 let lastRetry = -Infinity;
+let [limit, limitReadAt]: [any, number] = [undefined, -Infinity];
+const boot = tried(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
 
 /** Wait before the next try, with exponential back-off and full jitter; false if no time is left for it. */
 async function again(own: Operation, attempt: number, error: unknown, where = "The database"): Promise<boolean> {
@@ -273,6 +268,19 @@ function choose(): Database {
   return current;
 }
 
+/** Refuse a query on a database whose time limit (`dbswitch TARGET --for`) has passed. What has begun goes on. */
+function inTime(database: Database): Database {
+  if (performance.now() - limitReadAt > 50) {
+    limitReadAt = performance.now();
+    limit = tried(() => JSON.parse(readFileSync(inRoot(".dbswitch/time-limit.json"), "utf8")));
+  }
+  // The earlier of two clocks counts: one may have been set back.
+  const over = limit && (Date.now() / 1_000 >= limit.ends || (limit.boot === boot && uptime() >= limit.uptime));
+  if (!limit || limit.place !== database.place || !over) return database;
+  const ways = `\`dbswitch ${limit.back}\` goes back, \`dbswitch extend 15m\` keeps ${limit.target}`;
+  throw new Error(`[dbswitch] The time limit of ${limit.target} has passed, so new queries are refused: ${ways}.`);
+}
+
 /** How many connections it may use now. Those of all databases together stay within the limit. */
 function room(database: Database): number {
   if (databases.size === 1) return database.most;
@@ -282,18 +290,14 @@ function room(database: Database): number {
   return Math.max(1, Math.min(database.most, left));
 }
 
-function turn(database: Database): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const go = () => (clearTimeout(timer), database.queue.delete(go), database.busy++, resolve());
-    const late = () => (database.queue.delete(go), reject(new Error("timeout exceeded when trying to connect")));
-    const timer = setTimeout(late, database.patience);
-    database.queue.add(go);
-  });
-}
+const turn = (database: Database) => new Promise<void>((resolve, reject) => {
+  const go = () => (clearTimeout(timer), database.queue.delete(go), database.busy++, resolve());
+  const late = () => (database.queue.delete(go), reject(new Error("timeout exceeded when trying to connect")));
+  const timer = setTimeout(late, database.patience);
+  database.queue.add(go);
+});
 
-function admit(): void {
-  for (const one of databases) for (const go of one.queue) if (one.busy < room(one)) go();
-}
+const admit = () => databases.forEach((one) => one.queue.forEach((go) => one.busy < room(one) && go()));
 
 /** Close what a database that is no longer current does not need: idle connections, in the end everything. */
 function shrink(database: Database): void {
@@ -326,7 +330,8 @@ async function run<T>(sql: string | undefined, work: (adapter: Connected, databa
   const begins = sql === undefined;
   const write = !begins && !own.read && !readsOnly(sql);
   for (let attempt = 1; ; attempt++) {
-    const database = own.database ?? choose();
+    // The identity may be asked for at any time: it only tells.
+    const database = own.database ?? (own.models ? choose() : inTime(choose()));
     let [held, busy, sent] = [begins || own.database === undefined, false, false];
     let failure: unknown;
     if (held) database.users++;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { uptime } from "node:os";
 import { afterEach, beforeEach, test } from "node:test";
 import { databaseIdentity, prisma } from "../lib/prisma.ts";
 import { LOCAL, PROD, ask, bind, nameOf, to, until, withParameters } from "./support.ts";
@@ -151,6 +152,49 @@ test("process.env shows what the file said only where it had shown it before", a
   to(LOCAL);
   await where();
   assert.equal(process.env.ADDED, undefined);
+});
+
+test("past the time limit of its database new queries are refused and what has begun is finished", async () => {
+  const { hostname, port, pathname } = new URL(PROD);
+  const place = `${hostname}:${port}${pathname}`;
+  const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  const now = Date.now() / 1_000;
+  const limited = async (changes: object) => {
+    const limit = { target: "prod", back: "local", place, ends: now + 600, boot, uptime: uptime() + 600, ...changes };
+    mkdirSync(".dbswitch", { recursive: true });
+    writeFileSync(".dbswitch/time-limit.json", JSON.stringify(limit));
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  };
+  const refused = /time limit of prod has passed, so new queries are refused: `dbswitch local` goes back, `dbswitch extend 15m` keeps prod/;
+  try {
+    to(PROD);
+    await limited({});
+    assert.equal(await where(), nameOf(PROD));
+    await prisma.$transaction(async (tx) => {
+      await limited({ ends: now - 1 });
+      await tx.note.findFirst();
+      await assert.rejects(where, refused);
+    });
+    await assert.rejects(prisma.$queryRaw`SELECT 1`, refused);
+    await assert.rejects(prisma.$transaction([prisma.note.findFirst()]), refused);
+    await assert.rejects(prisma.$transaction(async (tx) => tx.note.findFirst()), refused);
+    assert.equal((await databaseIdentity()).database, nameOf(PROD)); // it only tells
+    await limited({ ends: now + 900, uptime: uptime() - 1 }); // the clock was set back
+    await assert.rejects(where, refused);
+    await limited({ ends: now + 900, uptime: uptime() - 1, boot: "another" }); // a reboot
+    assert.equal(await where(), nameOf(PROD));
+    await limited({ ends: now - 1, place: "another:5432/x" });
+    assert.equal(await where(), nameOf(PROD));
+    await limited({ ends: now - 1 });
+    to(LOCAL);
+    assert.equal(await where(), nameOf(LOCAL));
+    writeFileSync(".dbswitch/time-limit.json", "null");
+    to(PROD);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    assert.equal(await where(), nameOf(PROD));
+  } finally {
+    rmSync(".dbswitch", { recursive: true, force: true });
+  }
 });
 
 test("after $disconnect the next query connects again, to where the files say", async () => {

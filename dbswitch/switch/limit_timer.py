@@ -1,0 +1,121 @@
+"""What happens when a time limit has passed: the ordinary switch back, by the timer or by the next command that acts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dbswitch.errors import DbswitchError
+from dbswitch.switch import edits, lock_file, run, time_limit
+from dbswitch.switch.events import Notice, Planned, Result, Started
+from dbswitch.switch.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dbswitch.project.discovery import Project
+    from dbswitch.switch.events import Event
+    from dbswitch.switch.time_limit import TimeLimit
+
+CHECK_EVERY = 2.0  # seconds between two checks that the limit is still the same; a machine that slept has not counted them
+TIMER_GRACE = 3.0  # seconds that `dbswitch dev` leaves to the timer
+RETRY_AFTER = 60.0  # seconds
+ATTEMPTS = 5
+
+
+def run_timer(project: Project, limit_id: str, ambient: Mapping[str, str]) -> None:
+    """Wait for the deadline of this limit, then go back. Return at once when it is replaced, extended or cleared."""
+    attempts = 0
+    wait_until = 0.0  # monotonic
+    while attempts < ATTEMPTS and (limit := time_limit.holds(project.private_dir, limit_id)) is not None:
+        pause = max(limit.left(time_limit.now()), wait_until - time.monotonic())
+        if pause > 0 or lock_file.peek(project.state_dir) is not None:  # a run in progress is not overtaken
+            time.sleep(min(CHECK_EVERY, max(pause, 0.2)))
+            continue
+        attempts += 1
+        if go_back(project, limit, Request(ambient=ambient), lambda _event: None) is None:
+            return
+        wait_until = time.monotonic() + RETRY_AFTER
+
+
+def go_back(
+    project: Project, limit: TimeLimit, request: Request, emit: Callable[[Event], None]
+) -> Result | None:
+    """Go back from a limit that has passed, as `dbswitch TARGET` does; its result if that failed, else None.
+
+    `request` is what is carried out afterwards. None also if the limit had been replaced, extended or cleared when the lock
+    was free.
+    """
+
+    def told(event: Event) -> None:
+        if not isinstance(
+            event, Started | Planned | Result
+        ):  # the command that is carried out next has its own
+            emit(event)
+
+    back = Request(
+        target=limit.back, mode=request.mode, ambient=request.ambient, limit=0.0, ended_limit=limit.id
+    )
+    result = run.switch(project, back, told)
+    return result if result.exit and holds_still(project, limit) else None
+
+
+def holds_still(project: Project, limit: TimeLimit) -> bool:
+    """Return whether the project is still beyond this limit."""
+    return time_limit.passed(project) == limit
+
+
+def honour(
+    project: Project, request: Request, emit: Callable[[Event], None], *, required: bool = True
+) -> Result | None:
+    """Go back first if the time limit of the active target has passed; the failed run's result, None to carry on.
+
+    Not `required`: a failure is a warning, and the request is carried out.
+    """
+    limit = _due(project)
+    if limit is None:
+        return None
+    text = f"the time limit of {limit.target} has passed: going back to {limit.back} first"
+    emit(Notice(time_limit.NOTICE, text))
+    failed = go_back(project, limit, request, emit)
+    if failed is None:
+        return None
+    if required:
+        emit(failed)
+        return failed
+    what = failed.error.what if failed.error is not None else failed.outcome
+    emit(Notice(time_limit.NOTICE, f"{limit.target} is still active: {what}", "warning"))
+    return None
+
+
+def go_back_first(
+    project: Project, request: Request, emit: Callable[[Event], None]
+) -> tuple[Request, Result | None]:
+    """As :func:`honour`, before a switch: one to the way back is all that is needed.
+
+    Returns the request with the target that was meant before going back. Raises UsageError: no such target.
+    """
+    limit = _due(project)
+    if limit is None:
+        return request, None
+    name = run.named(project, request.target)
+    if name in {limit.back, edits.OWN}:
+        return request, None
+    return replace(request, target=name), honour(project, replace(request, mode=None), emit)
+
+
+def due_for_watcher(project: Project) -> TimeLimit | None:
+    """Return the limit that has passed and that its timer has not gone back from, though it had the time to."""
+    limit = _due(project)
+    late = limit is not None and limit.left(time_limit.now()) < -TIMER_GRACE
+    return limit if late and lock_file.peek(project.state_dir) is None else None
+
+
+def _due(project: Project) -> TimeLimit | None:
+    if not time_limit.exists(project.private_dir):
+        return None
+    try:
+        return time_limit.passed(project)
+    except DbswitchError:  # the command itself reports it
+        return None

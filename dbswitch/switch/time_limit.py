@@ -1,0 +1,290 @@
+"""The time limit of a switch (`dbswitch prod --for 30m`): its two clocks, its file, and the way back.
+
+`time-limit.json` in the user's state folder makes dbswitch act, so it never comes from a checkout. The copy in `.dbswitch/`
+is for the generated client, which can only refuse queries because of it. A limit counts as long as the env files lead to its
+target: one for a target that the run has not written yet, or that a killed run left, has no effect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from dbswitch import durable
+from dbswitch.errors import ConfigError, OvertakenError, ProtectedError, UsageError
+from dbswitch.project import targets
+from dbswitch.project.active import active
+from dbswitch.project.config import UNLIMITED
+from dbswitch.server.environment import MARKER
+from dbswitch.server.processes import boot_id, keep_child
+from dbswitch.switch import history, own_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dbswitch.database.url import DatabaseUrl
+    from dbswitch.project.active import Active
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.targets import Target
+
+FILE_NAME = "time-limit.json"
+NOTICE = "time-limit"
+ORIGIN = "timer"  # of a switch back, in the history
+# Both count the time that the machine sleeps; macOS has no CLOCK_BOOTTIME, and its CLOCK_MONOTONIC does that.
+_SINCE_BOOT = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
+
+
+class Moment(Struct, frozen=True):
+    """One moment on both clocks: seconds since the epoch, and since the boot named `boot`."""
+
+    wall: float
+    boot: str
+    uptime: float
+
+
+def now() -> Moment:
+    """Return this moment."""
+    return Moment(time.time(), boot_id(), time.clock_gettime(_SINCE_BOOT))
+
+
+class TimeLimit(Struct, frozen=True):
+    """A limit of `seconds` from `begun`, after which the project goes from `target` to `back`; `place` is for the client."""
+
+    id: str
+    target: str
+    back: str
+    begun: Moment
+    seconds: float
+    place: str = ""
+
+    @property
+    def ends(self) -> float:
+        """The deadline in seconds since the epoch."""
+        return self.begun.wall + self.seconds
+
+    def left(self, at: Moment) -> float:
+        """Return the seconds that are left, negative once it has passed.
+
+        Within one boot the clock counts on which more time has passed, so setting the wall clock back lengthens nothing.
+        After a reboot there is only the wall clock; if it is before the beginning, it was set back: no time is left.
+        """
+        elapsed = at.wall - self.begun.wall
+        if at.boot == self.begun.boot and at.uptime >= self.begun.uptime:
+            elapsed = max(elapsed, at.uptime - self.begun.uptime)
+        return self.seconds - elapsed if elapsed >= 0 else 0.0
+
+    def passed(self, at: Moment) -> bool:
+        """Return whether no time is left."""
+        return self.left(at) <= 0
+
+    def text(self, at: Moment) -> str:
+        """Return one sentence for people."""
+        left = self.left(at)
+        if left > 0:
+            return f"{self.target} for another {span(left)}, then back to {self.back}"
+        return (
+            f"the time limit of {self.target} has passed; `dbswitch {self.back}` goes back, "
+            "`dbswitch extend 15m` keeps it"
+        )
+
+
+def as_fields(limit: TimeLimit) -> dict[str, Any]:
+    """Return what JSON output says of a limit."""
+    left = round(limit.left(now()), 1)
+    return {"target": limit.target, "back": limit.back, "ends": limit.ends, "left": left}
+
+
+def span(seconds: float) -> str:
+    """Return a length of time for people: `45 s`, `24 min`, `2 h 5 min`."""
+    if seconds < 99.5:
+        return f"{max(0, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _read(private_dir: Path) -> tuple[TimeLimit, ...]:
+    try:
+        return msgspec.json.decode(durable.read_regular(private_dir / FILE_NAME), type=tuple[TimeLimit, ...])
+    except (OSError, ValueError, RecursionError):
+        return ()
+
+
+def in_force(project: Project, found: Active | None = None) -> TimeLimit | None:
+    """Return the limit of the target that the env files lead to, `found` if it is known already.
+
+    Raises as :func:`dbswitch.project.active.active`.
+    """
+    limits = _read(project.private_dir)
+    if not limits:
+        return None
+    on = {state.target for state in (found or active(project, {})).readers}
+    return next((one for one in limits if one.target in on), None)
+
+
+def passed(project: Project) -> TimeLimit | None:
+    """Return the limit in force if its time is over. Raises as :func:`in_force`."""
+    limit = in_force(project)
+    return limit if limit is not None and limit.passed(now()) else None
+
+
+def planned(
+    project: Project, target: Target, run_id: str, *, seconds: float | None, previous: str | None
+) -> TimeLimit | None:
+    """Return the limit that a switch to `target` sets, from now on; None without one.
+
+    `seconds` is `--for`: None for what dbswitch.toml says, 0 for no limit. `previous` is the active target.
+    Raises ProtectedError or UsageError: there is no target that it can go back to.
+    """
+    if seconds is None and target.settings is not None:
+        seconds = target.settings.limit_seconds
+    if not seconds:
+        return None
+    back = previous
+    if back == target.name:  # it is on it already
+        limit = in_force(project)
+        back = limit.back if limit is not None else history.previous_target(project.private_dir, back)
+    again = f"`dbswitch {target.name} --for {UNLIMITED}` switches without a limit"
+    if back is None:
+        raise UsageError(
+            f"a switch to {target.name} with a time limit has no way back",
+            facts=("the env files hold no known target now", "nothing was changed"),
+            why="when the time is over, dbswitch goes back to the target before",
+            fix=f"switch to the target to go back to first; {again}",
+        )
+    if targets.lookup(project, back).protected:
+        raise ProtectedError(
+            f"a switch to {target.name} with a time limit would go back to {back}, which is protected",
+            facts=(f"the target before is {back}", "nothing was changed"),
+            why="a protected target is never entered without its name being typed",
+            fix=f"switch to a target that is not protected first; {again}",
+        )
+    return TimeLimit(run_id, target.name, back, now(), seconds, _place(target.url))
+
+
+def _place(url: DatabaseUrl) -> str:
+    return f"{url.host}:{url.port}/{url.database}".lower()
+
+
+@contextmanager
+def replaced(project: Project, new: TimeLimit | None) -> Iterator[None]:
+    """Replace the limits by `new` if the block succeeds; if it raises, the one in force before stays.
+
+    The new one is on the disk before the block changes anything, and begins when the block ends. Raises ConfigError.
+    """
+    before = in_force(project)
+    kept = () if before is None else (before,)
+    if new is not None:
+        _save(project, (*kept, new))
+    try:
+        yield
+    except BaseException:
+        if new is not None:
+            with contextlib.suppress(ConfigError):
+                _save(project, kept)
+        raise
+    set_to(project, None if new is None else msgspec.structs.replace(new, begun=now()))
+
+
+def set_to(project: Project, limit: TimeLimit | None) -> None:
+    """Make `limit` the only one, or clear it. What cannot be written stays as it was, which is never a longer limit."""
+    with contextlib.suppress(ConfigError):
+        _save(project, () if limit is None else (limit,))
+
+
+def _save(project: Project, limits: tuple[TimeLimit, ...]) -> None:
+    private, copy = project.private_dir / FILE_NAME, project.state_dir / FILE_NAME
+    try:
+        if limits:
+            durable.replace_file(private, msgspec.json.encode(limits) + b"\n")
+            durable.replace_file(copy, msgspec.json.encode(_for_client(limits[-1])) + b"\n")
+        else:
+            for path in (copy, private):
+                with contextlib.suppress(FileNotFoundError):
+                    path.unlink()
+    except OSError as error:
+        raise ConfigError(
+            "the time limit cannot be written",
+            facts=(f"{error.filename or private}: {error.strerror}", "nothing was changed"),
+            why="without it nothing would go back when the time is over",
+            fix=f"free disk space and make {private.parent} writable for you, then switch again",
+        ) from error
+
+
+def _for_client(limit: TimeLimit) -> dict[str, str | float]:
+    return {
+        "target": limit.target,
+        "back": limit.back,
+        "place": limit.place,
+        "ends": limit.ends,
+        "boot": limit.begun.boot,
+        "uptime": limit.begun.uptime + limit.seconds,
+    }
+
+
+def extended(project: Project, seconds: float, run_id: str) -> TimeLimit:
+    """Lengthen the limit in force by `seconds`, from now if it has passed; the caller holds the lock.
+
+    Raises UsageError: there is none. ConfigError: it cannot be written.
+    """
+    limit = in_force(project)
+    if limit is None:
+        raise UsageError(
+            "no time limit is running",
+            facts=(f"the project is on {active(project, {}).text}",),
+            why="only a switch with a time limit can be extended",
+            fix="`dbswitch TARGET --for 30m` switches with one",
+        )
+    moment = now()
+    left = max(0.0, limit.left(moment))
+    longer = msgspec.structs.replace(limit, id=run_id, begun=moment, seconds=left + seconds)
+    _save(project, (longer,))
+    return longer
+
+
+def require_due(project: Project, limit_id: str) -> None:
+    """Make sure under the lock that the limit has passed and was not replaced. Raises OvertakenError."""
+    limit = passed(project)
+    if limit is None or limit.id != limit_id:
+        raise OvertakenError(
+            "the time limit was ended by another switch",
+            facts=("nothing was changed",),
+            why="there is nothing to go back from",
+        )
+
+
+def exists(private_dir: Path) -> bool:
+    """Return whether there may be a limit; cheap."""
+    return os.path.exists(private_dir / FILE_NAME)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+
+
+def holds(private_dir: Path, limit_id: str) -> TimeLimit | None:
+    """Return the limit of this id as long as it has not been replaced, extended or cleared."""
+    return next((one for one in _read(private_dir) if one.id == limit_id), None)
+
+
+def start_timer(project: Project, limit: TimeLimit) -> None:
+    """Start the timer process in a session of its own. If it cannot be started, or is killed, the next command goes back."""
+    # It is no part of the dev server, even if the switch was asked for by a page of it.
+    environment = {name: value for name, value in os.environ.items() if name != MARKER}
+    try:
+        child = subprocess.Popen(
+            [*own_command.command(), "extend", f"--timer={limit.id}", f"--project={project.root}"],
+            cwd=project.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return
+    keep_child(child)
