@@ -160,10 +160,8 @@ def needed_by_code(app: App, path: str, data: bytes, *, every: bool) -> Iterator
         if data[line_start:start].lstrip().startswith((b"//", b"*", b"/*", b"#")):
             continue
         seen.add(key)
-        what, fix = (
-            f"{key} is read here, but no env file defines it",
-            f"add {key} to .env.local and .env.example",
-        )
+        what = f"{key} is read here, but no env file defines it"
+        fix = f"add {key} to .env.local and .env.example"
         line = data.count(b"\n", 0, start) + 1
         column = len(data[line_start:start].decode("utf-8", "replace")) + 1
         yield Finding(RuleId.UNDEFINED_VARIABLE, path, what, fix, line, column, variable=key)

@@ -89,9 +89,8 @@ def protected_content(path: str, data: bytes, guarded: tuple[ProtectedTarget, ..
     """Find secrets and hosts of protected targets."""
     by_url = "read the URL from process.env.DATABASE_URL; or allow this line with a comment"
     for one in guarded:
-        found: dict[
-            int, tuple[int, RuleId, str, str]
-        ] = {}  # one finding for each line, a secret before a host
+        # One finding for each line, a secret before a host.
+        found: dict[int, tuple[int, RuleId, str, str]] = {}
         for secret in one.secrets:
             for line, column in _find_secret(data, secret.text):
                 move = f"change the {secret.label} at its provider, and keep it in an ignored env file only"
@@ -127,9 +126,8 @@ def _views(line: str) -> Iterator[str]:
     yield line
     escaped = _unescaped(line)
     doubled = line.replace("$$", "$").replace("''", "'").replace('""', '"')
-    yield from (
-        view for view in (unquote(line), escaped, doubled, unquote(escaped), unquote(doubled)) if view != line
-    )
+    views = (unquote(line), escaped, doubled, unquote(escaped), unquote(doubled))
+    yield from (view for view in views if view != line)
 
 
 def _unescaped(line: str) -> str:

@@ -79,9 +79,7 @@ def collect(
         content={path: as_utf8(data) for path, data in content.items() if not chosen or path in chosen},
         apps=apps,
         others={path: as_utf8(data) for path, data in others.items()},
-        excluded=tuple(
-            _prefix(one.root, root) + text for one in projects for text in one.config.check.exclude
-        ),
+        excluded=tuple(_prefix(app.root, root) + one for app in projects for one in app.config.check.exclude),
         every_variable=every_variable,
         earlier=tuple((path, as_utf8(data)) for path, data in earlier if not chosen or path in chosen),
     )
@@ -167,9 +165,7 @@ def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, st
         files=real,
         examples={name: data for name, data in found.items() if name not in real},
         tracked=tracked & frozenset(real),
-        unignored=frozenset(
-            name for name in unignored if name.startswith(_PRIVATE_FOLDERS) or name in _PRIVATE
-        ),
+        unignored=frozenset(one for one in unignored if one.startswith(_PRIVATE_FOLDERS) or one in _PRIVATE),
         url_variables=project.url_variables,
         target_variables=variable_names(project, refs),
         profiles=profiles(project),
@@ -199,10 +195,8 @@ def _texts_of(target: Target) -> ProtectedTarget:
         elif "://" not in value and text_kinds.looks_generated(value):
             secrets.append(SecretValue(key, value))
     passwords = dict.fromkeys(url.password.reveal() for url in urls)
-    secrets = [
-        *(SecretValue("password", one) for one in passwords if not text_kinds.is_placeholder(one)),
-        *secrets,
-    ]
+    real = (one for one in passwords if not text_kinds.is_placeholder(one))
+    secrets = [*(SecretValue("password", one) for one in real), *secrets]
     hosts = dict.fromkeys(url.host for url in urls)
     return ProtectedTarget(
         target.name,

@@ -77,10 +77,8 @@ def check(
             every_variable=every_variable,
             ambient=dict(os.environ),
         )
-        levels = rule_engine.severities(
-            rule for project in projects for rule in project.config.check.rules.items()
-        )
-        return rule_engine.judge(given, levels)
+        configured = (rule for project in projects for rule in project.config.check.rules.items())
+        return rule_engine.judge(given, rule_engine.severities(configured))
 
     try:
         found = judge()
@@ -89,9 +87,8 @@ def check(
                 typer.echo(f"fixed {line}", err=True)
             found = judge()
     except GitError as error:
-        raise UsageError(
-            f"{error}", why="The content of a commit is read through git.", fix=error.fix
-        ) from None
+        why = "The content of a commit is read through git."
+        raise UsageError(f"{error}", why=why, fix=error.fix) from None
     form = form or (CheckFormat.JSON if context.json else CheckFormat.TEXT)
     if found or not context.quiet or form is not CheckFormat.TEXT:
         # True: JSON and the like pass unchanged; None: colours where stdout is a terminal.

@@ -63,9 +63,8 @@ class CommandContext:
 
         def ask(question: Question) -> str:
             try:
-                return self.renderer.question(
-                    [question.text], f"Type {question.expected} to continue: "
-                ).strip()
+                prompt = f"Type {question.expected} to continue: "
+                return self.renderer.question([question.text], prompt).strip()
             except EOFError:
                 return ""
 

@@ -182,9 +182,8 @@ class Watch:
                 return ""
             self._history_changed = changed
         last = next(reversed(history.read(self.project.state_dir)), None)
-        if (
-            last is None or last.id == self._switched or last.mode == "pool"
-        ):  # which is not this server's database
+        # A pool's switch does not change this server's database.
+        if last is None or last.id == self._switched or last.mode == "pool":
             return ""
         self._switched = last.id
         if last.outcome is not Outcome.SWITCHED:
@@ -236,9 +235,8 @@ class Watch:
 @command()
 def stop(context: CommandContext) -> int:
     """Stop the dev server and all of its processes."""
-    project = discover(
-        context.start_folder()
-    )  # the targets are not listed: one that is wrong must not matter here
+    # The targets are not listed: one that is wrong must not matter here.
+    project = discover(context.start_folder())
     # A server must be stopped even if the way back fails.
     request = Request(ambient=dict(os.environ), mode=Mode.NONE)
     limit_timer.honour(project, request, context.renderer.emit, required=False)

@@ -148,9 +148,8 @@ def _picked(context: CommandContext, project: Project) -> str:
         for number, target_row in enumerate(target_rows(refs), 1)
     ]
     try:
-        typed = context.renderer.question(
-            columns(rows), "Switch to (number or name; Enter leaves it): "
-        ).strip()
+        prompt = "Switch to (number or name; Enter leaves it): "
+        typed = context.renderer.question(columns(rows), prompt).strip()
     except EOFError:
         typed = ""
     if not typed:

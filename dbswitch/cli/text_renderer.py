@@ -176,9 +176,8 @@ class TextRenderer(Renderer):
         if is_terminal(stream):
             from rich.text import Text
 
-            console = (
-                self._live.console if self._live is not None and stream is sys.stderr else _console(stream)
-            )
+            live = self._live if stream is sys.stderr else None
+            console = live.console if live is not None else _console(stream)
             for line in lines:
                 text = Text(printable(line))
                 for pattern, style in self._styles.items():

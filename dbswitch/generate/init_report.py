@@ -28,9 +28,8 @@ def summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str |
     parts = [f"{name} {one.version}" for name, one in found.items() if one is not None]
     server = "It has no dev script, so dbswitch only changes its env files."
     if project.dev_script:
-        server = (
-            f"`{project.dev_script}` is its dev server; dbswitch starts it with {project.package_manager}."
-        )
+        manager = project.package_manager
+        server = f"`{project.dev_script}` is its dev server; dbswitch starts it with {manager}."
     present = _env_files(project)
     lines = [
         f"This project uses {' and '.join(parts) or 'neither Next.js nor Prisma'}.",

@@ -151,9 +151,8 @@ def current_content(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(
-            f"{path.name} cannot be read", facts=(str(error),), fix=f"make {path} a readable file"
-        ) from None
+        fix = f"make {path} a readable file"
+        raise ConfigError(f"{path.name} cannot be read", facts=(str(error),), fix=fix) from None
 
 
 def _place(root: Path, file: GeneratedFile, *, keep: bool) -> None:
@@ -163,9 +162,8 @@ def _place(root: Path, file: GeneratedFile, *, keep: bool) -> None:
         make_folders(copy.parent)
         ignore = root / REPLACED / ".gitignore"
         if not ignore.exists():
-            replace_file(
-                ignore, b"# Your own files, which `dbswitch generate --force` replaced.\n*\n", mode=READABLE
-            )
+            note = b"# Your own files, which `dbswitch generate --force` replaced.\n*\n"
+            replace_file(ignore, note, mode=READABLE)
         replace_file(copy, read_regular(place), mode=place.stat().st_mode & 0o777)
     make_folders(place.parent)
     replace_file(place, file.content, mode=place.stat().st_mode & 0o777 if place.exists() else READABLE)

@@ -165,11 +165,8 @@ def _text(*parts: _Cell) -> Text:
 def _tables(facts: Facts) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[_Cell, ...]]]]:
     """Yield title, heads and rows of each table."""
     versions = facts.machine.versions
-    yield (
-        "versions",
-        (),
-        ((one.name, one.version or ("-", "yellow"), (one.source, "dim")) for one in versions),
-    )
+    rows = ((one.name, one.version or ("-", "yellow"), (one.source, "dim")) for one in versions)
+    yield "versions", (), rows
     heads = ("reader", "target", "database", "variable", "from")
     yield "which database each reader would use", heads, _readers(facts)
     yield "targets", ("target", "answer", "server", "database", ""), _targets(facts)
@@ -219,13 +216,9 @@ def _migrations(target: TargetFacts) -> _Cell:
         return ("-", "dim")
     if isinstance(state, DbswitchError):
         return ("could not be compared", "yellow")
-    kinds = (
-        (state.failed, "failed"),
-        (state.edited, "edited"),
-        (state.pending, "pending"),
-        (state.missing, "unknown here"),
-    )
-    words = ", ".join(f"{len(names)} {word}" for names, word in kinds if names)
+    of_kinds = (state.failed, state.edited, state.pending, state.missing)
+    kinds = ("failed", "edited", "pending", "unknown here")
+    words = ", ".join(f"{len(names)} {kind}" for names, kind in zip(of_kinds, kinds, strict=True) if names)
     return (words, "bold red" if state.failed else "yellow") if words else ("in step", "green")
 
 

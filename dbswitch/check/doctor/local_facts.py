@@ -98,9 +98,8 @@ def read_machine(
 
     wanted = project.manifest.dependencies
     manifests = {package: _installed_manifest(project.root, package) for package in _SHOWN}
-    installed = {
-        package: one["version"] for package, one in manifests.items() if isinstance(one.get("version"), str)
-    }
+    found = {package: one.get("version") for package, one in manifests.items()}
+    installed = {package: version for package, version in found.items() if isinstance(version, str)}
     own = _json(project.root / "package.json")
     pinned = own.get("packageManager")
     chosen = f"chosen by {project.packages.manager_source}"
@@ -118,12 +117,11 @@ def read_machine(
             source = f", package.json asks for {wanted[package]}" if package in wanted else ""
             versions.append(Version(shown, installed.get(package), f"{package}{source}"))
     asking = {f"{name} {installed[name]}": manifests[name] for name in _ASKING_FOR_NODE if name in installed}
+    asking["package.json"] = own
     return MachineFacts(
         versions=tuple(versions),
         node=node,
-        needs=tuple(
-            (who, need) for who, one in {**asking, "package.json": own}.items() if (need := _engine(one))
-        ),
+        needs=tuple((who, need) for who, one in asking.items() if (need := _engine(one))),
         node_pin=_node_pin(project.root),
         manager=project.package_manager,
         manager_source=project.packages.manager_source,

@@ -38,9 +38,8 @@ def targets(facts: Facts) -> Iterator[DoctorFinding]:
         return
     if not facts.targets:
         what = "This project has no targets yet"
-        yield WARNING.found(
-            "targets-none", what, fix=f"dbswitch init, or add to .env.local: {facts.target_example}"
-        )
+        fix = f"dbswitch init, or add to .env.local: {facts.target_example}"
+        yield WARNING.found("targets-none", what, fix=fix)
         return
     found = [
         *(one for target in facts.targets for one in _one(facts, target)),
@@ -51,10 +50,8 @@ def targets(facts: Facts) -> Iterator[DoctorFinding]:
     yield from found
     count = sum(target.url is not None for target in facts.targets)
     if count and not {"target-unreachable", "target-broken"} & {one.id for one in found}:
-        yield OK.found(
-            "targets-answer",
-            "Every target answers" if count > 1 else f"The target {facts.targets[0].name} answers",
-        )
+        one = f"The target {facts.targets[0].name} answers"
+        yield OK.found("targets-answer", "Every target answers" if count > 1 else one)
 
 
 def _one(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
@@ -145,9 +142,8 @@ def _unknown_databases(facts: Facts) -> Iterator[DoctorFinding]:
         answer = facts.answers.get(url)
         if isinstance(answer, DbswitchError):
             level = PROBLEM if row == facts.base else WARNING
-            yield level.failed(
-                "target-unreachable", answer, f"The database of {row.reader} does not answer: "
-            )
+            before = f"The database of {row.reader} does not answer: "
+            yield level.failed("target-unreachable", answer, before)
 
 
 def _names(facts: Facts) -> Iterator[DoctorFinding]:
@@ -194,9 +190,8 @@ def migrations(facts: Facts) -> Iterator[DoctorFinding]:
 def _migrations(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
     state = target.migrations
     if isinstance(state, DbswitchError):
-        yield WARNING.failed(
-            "migrations-unread", state, f"The migrations of {target.name} could not be compared: "
-        )
+        before = f"The migrations of {target.name} could not be compared: "
+        yield WARNING.failed("migrations-unread", state, before)
         return
     assert state is not None
     prisma = f"{_PACKAGE_RUNNERS.get(facts.machine.manager, 'npx')} prisma"
@@ -204,9 +199,8 @@ def _migrations(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
     # An unused database may be behind; if the active one is, the app fails.
     level = WARNING if target.name in facts.active else INFO
     if state.failed:
-        what = (
-            f"{target.name} has a failed migration: Prisma applies no further migrations until it is resolved"
-        )
+        why = "Prisma applies no further migrations until it is resolved"
+        what = f"{target.name} has a failed migration: {why}"
         fix = f"{run} migrate resolve --rolled-back {state.failed[0]} (or --applied)"
         yield PROBLEM.found("migrations-failed", what, *state.failed, fix=fix)
     if state.edited:

@@ -82,9 +82,7 @@ def _differs(version: str, pinned: str) -> bool:
 
 
 def _packages(machine: MachineFacts) -> Iterator[DoctorFinding]:
-    missing = [
-        name for name in ("next", "prisma") if name in machine.wanted and name not in machine.installed
-    ]
+    missing = [one for one in ("next", "prisma") if one in machine.wanted and one not in machine.installed]
     if missing:
         what = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed"
         fix = f"{machine.manager} install"
@@ -125,32 +123,28 @@ def _prisma(machine: MachineFacts) -> Iterator[DoctorFinding]:
     version = machine.installed.get("prisma") or machine.installed.get("@prisma/client")
     if number >= _PRISMA_REWRITE:
         what = f"Prisma {version} is not supported: 8 is a rewrite"
-        yield PROBLEM.found(
-            "prisma-unsupported", what, fix=f"{machine.manager} install prisma@7 @prisma/client@7"
-        )
+        fix = f"{machine.manager} install prisma@7 @prisma/client@7"
+        yield PROBLEM.found("prisma-unsupported", what, fix=fix)
         return
     told = {name: machine.installed[name] for name in ("prisma", *_PRISMA_PARTS) if name in machine.installed}
     if len(set(told.values())) > 1:
         what = "The parts of Prisma have different versions"
         fix = "install them all in one version: the client and its adapter are made for each other"
         yield WARNING.found(
-            "prisma-mismatch", what, *tuple(f"{name} {one}" for name, one in told.items()), fix=fix
+            "prisma-mismatch", what, *(f"{name} {one}" for name, one in told.items()), fix=fix
         )
     if number < _PRISMA_REWRITE - 1:
         return
     adapters = [name for name in machine.wanted if name.startswith("@prisma/adapter-")]
     if not adapters and not machine.accelerate and "@prisma/client" in machine.wanted:
         what = f"Prisma {version} connects through an adapter, but no adapter is a dependency"
-        yield WARNING.found(
-            "prisma-adapter", what, fix=f"{machine.manager} install @prisma/adapter-pg@{version}"
-        )
+        fix = f"{machine.manager} install @prisma/adapter-pg@{version}"
+        yield WARNING.found("prisma-adapter", what, fix=fix)
     if machine.prisma_config is None and machine.has_schema:
-        yield WARNING.found(
-            "prisma-config",
-            f"Prisma {version} takes its URL from prisma.config.ts, but there is none",
-            "the Prisma CLI loads no env file by itself since version 7",
-            fix="write prisma.config.ts with `import 'dotenv/config'` and `datasource: { url: env('DATABASE_URL') }`",
-        )
+        what = f"Prisma {version} takes its URL from prisma.config.ts, but there is none"
+        seen = "the Prisma CLI loads no env file by itself since version 7"
+        fix = "write prisma.config.ts with `import 'dotenv/config'` and `datasource: { url: env('DATABASE_URL') }`"
+        yield WARNING.found("prisma-config", what, seen, fix=fix)
 
 
 def _shell(machine: MachineFacts) -> Iterator[DoctorFinding]:
