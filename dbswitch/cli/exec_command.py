@@ -21,6 +21,7 @@ from dbswitch.project.active import active
 from dbswitch.project.command_environment import for_target
 from dbswitch.project.command_guard import judge
 from dbswitch.project.packages import read_manifest
+from dbswitch.project.targets import with_access
 from dbswitch.switch import confirmation, time_limit
 from dbswitch.switch.edits import resolve
 from dbswitch.switch.request import Question
@@ -50,11 +51,12 @@ def execute(
     command: Command,
     confirm: Confirm = None,
     allow_destructive: AllowDestructive = None,
+    write: Annotated[bool, flag("--write", "Lift `read_only = true` of the target.")] = False,
 ) -> int:
     """Run a command with a target's variables, changing no file."""
     project = context.find_project()
     context.tell_unfinished(project)
-    found = resolve(project, target, os.environ)
+    found = with_access(project, resolve(project, target, os.environ), asked=False if write else None)
     if found.protected:
         confirmation.ask(
             found,

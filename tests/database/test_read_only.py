@@ -87,3 +87,9 @@ def test_the_role_of_the_advice_can_read_and_not_write_also_behind_a_pooler(fres
         assert connection.execute('SELECT count(*) FROM "Item"').fetchone() == (len(shop.shop.items),)
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             connection.execute('DELETE FROM "Item"')
+
+
+def test_the_sql_of_a_reading_role_quotes_names_that_contain_quotes() -> None:
+    sql = role_sql(None, 'a"b')
+    assert 'CREATE ROLE "a""b_read_only" LOGIN' in sql
+    assert 'GRANT CONNECT ON DATABASE "a""b" TO "a""b_read_only"' in sql

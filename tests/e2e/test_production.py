@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
+
+from tests.support.nextapp import wait_until
 
 if TYPE_CHECKING:
     from tests.support.nextapp import AppFolder, NextApp
@@ -82,3 +86,45 @@ def test_on_a_read_only_switch_reads_work_and_every_kind_of_write_is_refused_wit
     app.assert_answers_from(postgres_prod)
     code, events = app.events("prod", "--read-only", "--confirm", "prod", timeout=LONG)
     assert (code, events[-1]["mode"]) == (0, "restart"), events  # an idle client could still write
+
+
+def kill_timers(app: AppFolder) -> int:
+    killed = 0
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            if f"--project={app.root}" in words and any(word.startswith("--timer=") for word in words):
+                process.kill()
+                killed += 1
+    return killed
+
+
+def test_past_a_time_limit_the_app_is_back_by_itself_and_refuses_queries_where_the_timer_was_killed(
+    app: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    code, events = app.events("prod", "--for", "15s", "--confirm", "prod", timeout=LONG)
+    assert (code, events[-1]["outcome"], events[-1]["verified"]) == (0, "switched", True), events
+    assert app.get("/api/admin/database?banner=1").json["limit"]["back"] == "local"
+    assert kill_timers(app) == 1
+    app.assert_answers_from(postgres_prod)
+    wait_until(
+        lambda: True if "time limit of prod has passed" in str(write(app, "model").get("message")) else None,
+        60,
+        lambda: "the client went on",
+    )
+    for way in ("raw", "batch", "interactive"):
+        assert "`dbswitch local` goes back" in str(write(app, way)["message"]), way
+    assert app.dbswitch("status").stdout.splitlines()[0] == "active:  prod"  # nothing acted yet
+    assert app.dbswitch("restart", timeout=LONG).returncode == 0
+    app.assert_answers_from(postgres_local)
+
+    code, events = app.events("prod", "--for", "5s", "--confirm", "prod", timeout=LONG)
+    assert (code, events[-1]["verified"]) == (0, True), events
+
+    def back() -> bool | None:
+        last = json.loads(app.dbswitch("history", "--json").stdout)["entries"][0]
+        return True if (last["to"], last["origin"], last["verified"]) == ("local", "timer", True) else None
+
+    wait_until(back, LONG, lambda: app.dbswitch("history").stdout)
+    app.assert_answers_from(postgres_local)
+    assert "time limit" not in app.dbswitch("status").stdout

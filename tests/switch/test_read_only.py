@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,3 +84,13 @@ def test_a_pooler_that_drops_or_refuses_options_is_an_error_with_the_alternative
     assert "GRANT SELECT ON ALL TABLES" in error["fix"]
     assert (served.root / ".env.local").read_bytes() == before
     assert served.json("prod", *CONFIRM)[0] == 0  # without --read-only the pooler is fine
+
+
+def test_exec_on_a_read_only_target_gets_its_read_only_url_until_write_lifts_it(served: Folder) -> None:
+    config = (served.root / "dbswitch.toml").read_text()
+    served.write("dbswitch.toml", config + "[targets.prod]\nread_only = true\n")
+    shown = ("--", sys.executable, "-c", "import os; print(os.environ['DATABASE_URL'])")
+    assert asks_read_only(served.run("exec", "prod", *CONFIRM, *shown).stdout.strip())
+    lifted = served.run("exec", "prod", "--write", *CONFIRM, *shown).stdout.strip()
+    assert lifted.startswith("postgresql://")
+    assert not asks_read_only(lifted)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import time
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
@@ -81,7 +83,12 @@ def age(folder: Folder, seconds: float, **changed: Any) -> None:
 
 
 def timers(folder: Folder) -> list[int]:
-    return [one.pid for one in folder.living() if any("--timer=" in word for word in one.cmdline())]
+    found = []
+    for one in folder.living():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if any("--timer=" in word for word in one.cmdline()):
+                found.append(one.pid)
+    return found
 
 
 def kill_timers(folder: Folder) -> None:
