@@ -51,9 +51,11 @@ def test_a_pages_router_app_with_a_base_path_and_trailing_slashes_is_verified(
     done = app.dbswitch("generate", "route", timeout=LONG)
     assert "the route was tried: the app answers from" in done.stderr, done.stderr
     code, events = app.events("prod", "--confirm", postgres_prod.shop.database, timeout=LONG)
-    assert (code, events[-1]["verified"], events[-1]["mode"]) == (0, True, "hot"), events
-    code, events = app.events("local", "--restart", timeout=LONG)
     assert (code, events[-1]["verified"], events[-1]["mode"]) == (0, True, "restart"), events
+    done = app.dbswitch("generate", "client", "--force", timeout=LONG)
+    assert done.returncode == 0, done.stderr
+    code, events = app.events("local", "--hot", timeout=LONG)
+    assert (code, events[-1]["verified"]) == (0, True), events
 
 
 def test_a_route_behind_a_login_is_not_asked_for_long_and_nothing_is_rolled_back(
