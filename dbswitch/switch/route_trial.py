@@ -36,7 +36,7 @@ def try_route(project: Project) -> Said | None:
         return None
     question = IdentityQuestion(server.url, route, read_token(project.state_dir), None)
     began = time.monotonic()
-    limit = project.config.verify.hot_deadline
+    limit = project.config.verify.restart_deadline  # it may have to be compiled for the first time
     while True:
         asked = time.monotonic() - began
         said = ask(question, connect(question, max(1.0, limit - asked)))
