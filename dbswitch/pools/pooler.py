@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -83,6 +84,11 @@ class Console:
             why="its clients could not connect either",
             fix="compare `database` and `config` of the pool with its configuration, and RELOAD it",
         )
+
+    def version(self) -> tuple[int, ...]:
+        """Return PgBouncer's version; empty if it does not say."""
+        said = "".join(row["version"] or "" for row in self.rows("SHOW VERSION"))
+        return tuple(int(number) for number in re.findall(r"\d+", said))
 
     def reload(self) -> None:
         """Have PgBouncer read its configuration again."""

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from dbswitch.switch.session import Session
 
 MODE = "pool"
+_TRACKS_THE_ROLE = (
+    1,
+    26,
+)  # PgBouncer's version; it then tells a new server the role of the old one, as measured with 1.26.1
 
 
 def switch(session: Session, name: str) -> None:
@@ -108,6 +112,7 @@ def _plan(session: Session, pool: Pool, target: Target) -> PoolPlanning:
     """
     reporter, ending = session.reporter, session.ending
     members: list[Member] = []
+    old_roles: list[str] = []
     with reporter.phase(Phase.OBSERVE) as note:
         for pooler in pool.poolers:
             with console(pooler) as opened:
@@ -120,6 +125,9 @@ def _plan(session: Session, pool: Pool, target: Target) -> PoolPlanning:
                         fix=f'wait for it, or lift the pause in the console: RESUME "{pooler.database}"',
                     )
                 require_route(opened, entry.route)
+                role = entry.route.user
+                if role not in {None, target.url.user} and opened.version() >= _TRACKS_THE_ROLE:
+                    old_roles.append(f"{pooler.name} ({role} -> {target.url.user})")
             client = PoolClient(pooler, entry, target.url)
             client.look()
             members.append(Member(pooler, entry, client))
@@ -135,5 +143,12 @@ def _plan(session: Session, pool: Pool, target: Target) -> PoolPlanning:
     )
     paused = f"{len(members)} PgBouncer{'s' if len(members) > 1 else ''} paused, reloaded and resumed"
     server = paused if files.changes else "nothing to do"
+    if old_roles:
+        reporter.notice(
+            "clients-end",
+            f"PgBouncer 1.26 and newer ends connected clients when the role changes: {', '.join(old_roles)};"
+            " they have to reconnect. Give the roles of both targets one name to avoid it",
+            "warning",
+        )
     reporter.emit(Planned(MODE, ending.previous, files.names, (), server, lines))
     return PoolPlanning(pool, target.url, tuple(members), files)

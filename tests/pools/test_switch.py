@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dbswitch.pools import pooler as pooler_module
 from tests.cli import running
 from tests.support.fleet import CONSOLE, PASSWORD_VARIABLE
 
@@ -215,3 +216,22 @@ def test_a_switch_without_a_pool_imports_nothing_of_it(fleet: Fleet) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "[]"), done.stderr + done.stdout
+
+
+def test_a_pgbouncer_that_ends_clients_when_the_role_changes_is_named(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def emit(event: Any) -> None:
+        if getattr(event, "code", "") == "clients-end":
+            told.append(event.text)
+
+    assert fleet.switch_here("prod", emit).exit == 0
+    assert told == []  # the one of Debian 12 does not
+    monkeypatch.setattr(pooler_module.Console, "version", lambda _console: (1, 26, 1))
+    assert fleet.switch_here("local", emit).exit == 0
+    [text] = told
+    assert "(shop_app -> shop_dev_app)" in text
+    assert fleet.switch_here("local", emit).exit == 0
+    assert len(told) == 1  # nothing changes
