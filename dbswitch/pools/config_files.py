@@ -175,7 +175,7 @@ def _read(path: Path, pooler: Pooler) -> str:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}",
             why="the pool is switched by changing its line in this file",
-            fix="correct `config` or `%include`, or run dbswitch as a user who may read it",
+            fix="correct `config` or `%include`, or run dbswitch as a user who may read it, or put `sudo -n` into `run`",
         ) from None
     if b"\0" in content:
         raise ConfigError(f"{path} is not a text file", fix="correct `config` of the pool")

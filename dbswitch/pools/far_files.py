@@ -99,7 +99,7 @@ def _call(run: Sequence[str], program: str, *arguments: str, content: bytes = b"
         reason = getattr(error, "strerror", None) or str(error)
         raise _failed(run, path, "cannot be reached", (f"{run[0]}: {reason}",)) from None
     if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").split("\n")
+        lines = done.stderr.decode(errors="replace").splitlines()  # ssh ends them with CR LF
         last = redaction.redact(next((line for line in reversed(lines) if line.strip()), "no message"))
         raise _failed(
             run, path, f"cannot be used: `{program}` ended with exit code {done.returncode}", (last,)

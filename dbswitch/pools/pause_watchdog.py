@@ -43,8 +43,7 @@ class PauseWatchdog:
     def step(self) -> Iterator[None]:
         """Carry out the block as one step of the switch, which the thread does not interrupt.
 
-        Raises:
-            PoolerError: the deadline has passed and the pause is lifted.
+        Raises PoolerError: the deadline has passed and the pause is lifted.
         """
         with self._step:
             if self._expired:

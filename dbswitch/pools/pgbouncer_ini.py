@@ -46,20 +46,11 @@ class Parameter(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """The entry of one database that counts.
+    """The entry of one database that counts. Its connection string is `text[start:end]`."""
 
-    Attributes:
-        name: the database as clients call it.
-        path: the file that holds it, as the configuration names it.
-        text: that file's text.
-        start: where its connection string begins in `text`.
-        end: where it ends.
-        parameters: of the connection string, in their order.
-    """
-
-    name: str
-    path: str
-    text: str
+    name: str  # as clients call it
+    path: str  # the file that holds it, as the configuration names it
+    text: str  # that file's text
     start: int
     end: int
     parameters: tuple[Parameter, ...]
@@ -81,15 +72,12 @@ class Entry(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """Where a database of the pooler leads. `host` is empty for PgBouncer's own socket folder.
+    """Where a database of the pooler leads."""
 
-    `user` is the forced user, None where the client's own is passed on.
-    """
-
-    host: str
+    host: str  # empty: PgBouncer's own socket folder
     port: int
     database: str
-    user: str | None
+    user: str | None  # the forced user; None: the client's own is passed on
 
     @property
     def text(self) -> str:
@@ -101,8 +89,7 @@ class Route(Struct, frozen=True):
 def find(database: str, path: str, read: Callable[[str], str]) -> Entry:
     """Return the entry of `database`; `read` returns the text of the configuration file `path` and of what it includes.
 
-    Raises:
-        ConfigError: there is no such entry, or a file or the entry cannot be understood.
+    Raises ConfigError: there is no such entry, or a file or the entry cannot be understood.
     """
     found: Entry | None = None
     for entry in _entries(path, read, _Section(), 0):

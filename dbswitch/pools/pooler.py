@@ -27,19 +27,12 @@ _DOWN: Final = frozenset({FailureKind.REFUSED, FailureKind.NO_SOCKET})
 
 
 class Pooler(Struct, frozen=True):
-    """One PgBouncer that serves the pool's database.
+    """One PgBouncer that serves the pool's database."""
 
-    Attributes:
-        admin: its console, with the password.
-        database: the name that clients connect to.
-        config: its main configuration file, absolute.
-        run: the command that is put in front of reading and replacing it; empty: it is on this machine.
-    """
-
-    admin: DatabaseUrl
-    database: str
-    config: str
-    run: tuple[str, ...] = ()
+    admin: DatabaseUrl  # its console, with the password
+    database: str  # the name that clients connect to
+    config: str  # its main configuration file, absolute
+    run: tuple[str, ...] = ()  # is put in front of reading and replacing it; empty: it is on this machine
 
     @property
     def name(self) -> str:
@@ -55,11 +48,7 @@ class State(Struct, frozen=True):
 
 
 class Console:
-    """The admin console while it is open.
-
-    Raises, every method:
-        PoolerError: it refused, or did not answer in time.
-    """
+    """The admin console while it is open. Every method raises PoolerError: it refused, or did not answer in time."""
 
     def __init__(self, pooler: Pooler, session: LoginSession) -> None:
         self.pooler = pooler
@@ -157,8 +146,7 @@ class Console:
 def console(pooler: Pooler, seconds: float = ANSWER_TIMEOUT) -> Iterator[Console]:
     """Open the admin console of `pooler` within `seconds`.
 
-    Raises:
-        PoolerError: it cannot be reached, or refused the login.
+    Raises PoolerError: it cannot be reached, or refused the login.
     """
     from dbswitch.database.login import session
 

@@ -26,18 +26,12 @@ RECORD = "pool.json"  # `recovery` looks for it without importing this module
 
 
 class PoolRecord(Struct, frozen=True):
-    """A switch of a pool that has begun and not ended.
-
-    Attributes:
-        pool: its name; `target`: where it was going.
-        table: the digest of its table in dbswitch.toml.
-        files: the configuration files that it changes; with their content, which has passwords, from the moment in which
-            files on other machines are changed.
-    """
+    """A switch of a pool that has begun and not ended."""
 
     pool: str
     target: str
-    table: str
+    table: str  # the digest of its table in dbswitch.toml
+    # With their content, which has passwords, from the moment in which files on other machines are changed.
     files: tuple[ConfigChange, ...]
 
 

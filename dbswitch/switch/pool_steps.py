@@ -43,7 +43,7 @@ _LEFT: Final = {
 
 
 class Member(Struct, frozen=True):
-    """One pooler of the pool with the entry of its database and a client of it."""
+    """One pooler with the entry of its database and a client of it."""
 
     pooler: Pooler
     entry: Entry

@@ -122,6 +122,45 @@ def test_a_transaction_that_does_not_end_is_named_and_the_pause_is_lifted(fleet:
     assert fleet.switch("prod")[0] == 0
 
 
+@pytest.mark.sweep
+@pytest.mark.slow
+def test_a_transaction_that_is_open_for_a_minute_keeps_the_pool_where_it_is_and_ends_well(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [pooler] = fleet.poolers
+    before = fleet.configs()
+    begun, found = threading.Event(), []
+
+    def report() -> None:
+        with psycopg.connect(pooler.url(), prepare_threshold=None) as connection:
+            connection.execute("SELECT 1")
+            begun.set()
+            found.append(connection.execute("SELECT current_database(), pg_sleep(60)").fetchone())
+
+    client = threading.Thread(target=report)
+    client.start()
+    assert begun.wait(DEADLINE)
+    assert fleet.switch("prod")[0] == 6
+    require_untouched(fleet, before)
+    # The same while the switch itself hangs: its console waits for longer than the pause may take.
+    monkeypatch.setattr(
+        pooler_module.Console, "paused_within", lambda _console, _seconds: client.join() or True
+    )
+    waiting: list[bool] = []
+    watch = threading.Thread(
+        target=lambda: waiting.append(pooler.asked() == "shop_dev" and client.is_alive())
+    )
+    result = fleet.switch_here("prod", at("pause", "started", watch.start))
+    watch.join(DEADLINE)
+    assert waiting == [True]  # the watchdog lifted the pause while the transaction was open
+    assert result.exit == 6, result
+    assert "longer than it may be" in result.error.what
+    monkeypatch.undo()
+    assert [row[0] for row in found] == ["shop_dev"]
+    require_untouched(fleet, before)
+    assert fleet.switch("prod")[0] == 0
+
+
 def test_a_pool_in_session_mode_says_why_it_cannot_be_paused(fleet_of: Callable[..., Fleet]) -> None:
     fleet = fleet_of(pool_mode="session")
     fleet.configure(pause_timeout=0.3)
