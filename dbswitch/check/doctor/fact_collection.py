@@ -77,10 +77,13 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         for row in () if isinstance(rows, DbswitchError) else rows:
             if row.url is not None and row.url not in replies:
                 replies[row.url] = pool.submit(ask, row.url)
+        # While the databases are asked.
+        tunnels = _tunnels([facts.url for _, facts in resolved if facts.url is not None])
+        files = local_facts.look_at_files(project)
+        found = generated.find(project)
+        foreign = _or_error(lambda: _foreign_variables(project, ambient))
         machine = local_facts.read_machine(project, node.result(), manager.result(), ambient)
     answers = {url: reply.result() for url, reply in replies.items()}
-    found = generated.find(project)
-    foreign = _or_error(lambda: _foreign_variables(project, ambient))
     return f.Facts(
         root=project.root,
         machine=machine,
@@ -90,7 +93,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         targets=tuple(
             replace(
                 facts,
-                tunnel=_tunnel_at(facts.url),
+                tunnel=tunnels.get(facts.url.port) if _is_tcp_here(facts.url) else None,
                 migrations=scripts if isinstance(scripts, DbswitchError) else _migrations(through, answers),
             )
             if facts.url is not None and (through := migrating[facts.name]) is not None
@@ -101,7 +104,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         target_example=project.target_example,
         answers=answers,
         server=seen if isinstance(seen, DbswitchError) else seen[0],
-        files=local_facts.look_at_files(project),
+        files=files,
         generated=local_facts.look_at_generated(project, found),
         hot_client=follows_env_files(project, found),
         unused_client=_unused_client(project, found),
@@ -190,13 +193,19 @@ def _migrations(
     return explain(state, str(url)) if isinstance(state, Failure) else state
 
 
-def _tunnel_at(url: DatabaseUrl) -> str | None:
-    """Return a line about the program at the URL's local port, if it forwards to another machine."""
-    for one in listeners((url.port,))[url.port] if url.is_local and not url.is_socket else ():
-        program = one.command.partition(" ")[0].rpartition("/")[2].rstrip(":")
-        if program in _TUNNELS:
-            return one.describe()
-    return None
+def _is_tcp_here(url: DatabaseUrl) -> bool:
+    return url.is_local and not url.is_socket
+
+
+def _tunnels(urls: Sequence[DatabaseUrl]) -> dict[int, str]:
+    """Return a line about the program at a local port of `urls`, where it forwards to another machine."""
+    found = listeners(tuple({url.port for url in urls if _is_tcp_here(url)}))
+    return {
+        port: one.describe()
+        for port, several in found.items()
+        for one in several
+        if one.command.partition(" ")[0].rpartition("/")[2].rstrip(":") in _TUNNELS
+    }
 
 
 def _readers(
