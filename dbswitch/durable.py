@@ -142,10 +142,10 @@ def _open_regular(path: Path, flags: int) -> int:
 def read_regular(path: Path) -> bytes:
     """Return the content of a regular file. Raises OSError as :func:`open_regular`, or EFBIG over 64 MiB."""
     with open_regular(path) as stream:
-        content = stream.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise OSError(errno.EFBIG, f"larger than {LARGEST >> 20} MiB", str(path))
-    return content
+        # Not `read(LARGEST + 1)`: that allocates 64 MiB for each file, 30 us.
+        if os.fstat(stream.fileno()).st_size > LARGEST:
+            raise OSError(errno.EFBIG, f"larger than {LARGEST >> 20} MiB", str(path))
+        return stream.read()
 
 
 def read_regular_text(path: Path, *, encoding: str = "utf-8", errors: str = "strict") -> str:
