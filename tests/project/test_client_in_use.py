@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from dbswitch.generate.identity_route import plan_identity_route
 
 from dbswitch.errors import ConfigError
 from dbswitch.generate.client import plan_client
+from dbswitch.generate.routes import plan_identity_route
 from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find, header_line
