@@ -55,7 +55,7 @@ def collect(
         raise UsageError(
             "no git repository here",
             facts=(f"looked from {folder}",),
-            why="dbswitch check reads the staged content of a commit.",
+            why="dbswitch check reads the staged content of a commit",
             fix="`dbswitch check --all` checks the files in the folder",
         )
     root = work_tree or folder

@@ -87,7 +87,7 @@ def check(
                 typer.echo(f"fixed {line}", err=True)
             found = judge()
     except GitError as error:
-        why = "The content of a commit is read through git."
+        why = "the content of a commit is read through git"
         raise UsageError(f"{error}", why=why, fix=error.fix) from None
     form = form or (CheckFormat.JSON if context.json else CheckFormat.TEXT)
     if found or not context.quiet or form is not CheckFormat.TEXT:

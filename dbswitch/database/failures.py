@@ -185,13 +185,13 @@ def explain(failure: Failure, where: str, tried: str = "") -> DatabaseRejectedEr
     said = () if told else (f"message: {failure.said}",)
     if kind.retry:
         return DatabaseNotReadyError(
-            f"The database was not ready in time: {kind.text} ({kind.prisma_code}).",
+            f"the database was not ready in time: {kind.text} ({kind.prisma_code})",
             facts=(where, *said, *((tried,) if tried else ())),
             why="an app pointed at it now would fail",
             fix=kind.fix,
         )
     rejected = DatabaseRejectedError(
-        f"The database rejected the connection: {kind.text} ({kind.prisma_code}).",
+        f"the database rejected the connection: {kind.text} ({kind.prisma_code})",
         facts=(where, *said),
         why="waiting would not change that",
         fix=kind.fix,

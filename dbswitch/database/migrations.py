@@ -120,7 +120,7 @@ def read_scripts(migrations_dir: Path) -> dict[str, bytes]:
         return {}
     except OSError as error:
         raise ConfigError(
-            "A migration cannot be read.",
+            "a migration cannot be read",
             facts=(f"{error.filename}: {error.strerror}",),
             fix="check its permissions",
         ) from None

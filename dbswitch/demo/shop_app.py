@@ -36,7 +36,7 @@ def require_node() -> None:
     if found is None or (int(found[1]), int(found[2])) < NODE_NEEDED:
         seen = f"not found on PATH: {', '.join(missing)}" if missing else f"found Node.js {version}"
         raise ConfigError(
-            "The demo runs a real Next.js 16 and Prisma 7 app and needs Node.js with npm.",
+            "the demo runs a real Next.js 16 and Prisma 7 app and needs Node.js with npm",
             facts=(seen, f"needed: Node.js {needed} or newer"),
             fix=f"install Node.js {needed} or newer with npm (https://nodejs.org/en/download)",
         )
@@ -110,4 +110,4 @@ def _get(port: int, path: str) -> str:
         with opener.open(url, timeout=60) as response:
             return str(response.read().decode())
     except OSError as error:  # HTTPError is one as well
-        raise ServerError("The demo app does not answer.", facts=(f"{url}: {error}",)) from None
+        raise ServerError("the demo app does not answer", facts=(f"{url}: {error}",)) from None

@@ -251,8 +251,8 @@ class Document:
             raise EnvFileError(
                 f"{self.name} contains NUL bytes and cannot be edited.",
                 facts=("an editor or shell may have saved it as UTF-16",) * (self._text.count("\0") > 1),
-                why="Each reader stops at a different place in such a file.",
-                fix=f"Save {self.name} as UTF-8.",
+                why="each reader stops at a different place in such a file",
+                fix=f"save {self.name} as UTF-8",
             )
         return [site for site in self.readings.sites if site.key == key]
 
@@ -313,7 +313,7 @@ class Document:
         return EnvFileError(
             f"{key} cannot be edited safely in {self.name}.",
             facts=(f"line {self.readings.line_of(offset)}: {why}",),
-            why="If the readers got different values, they would use different databases.",
+            why="if the readers got different values, they would use different databases",
             fix=f'Write it as {key}="..." on a separate line in {self.name}, and close every quote above it.',
         )
 

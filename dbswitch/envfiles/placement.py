@@ -145,7 +145,7 @@ class _Planning:
             raise ProtectedError(
                 f"{name} {'may be' if self.git_error else 'is'} tracked by git, and {who} would take {key} from it.",
                 facts=(self.git_error, carries) if self.git_error else (f"{carries} into the repository",),
-                why="A secret in a tracked file is one commit away from everyone.",
+                why="a secret in a tracked file is one commit away from everyone",
                 fix=self.git_fix if self.git_error else untrack,
             )
         self.notices.append(
@@ -164,7 +164,7 @@ class _Planning:
             raise EnvFileError(
                 f"{key} is set nowhere, and no env file is read by both Next.js and the Prisma CLI.",
                 facts=tuple(f"{p.reader} reads {', '.join(p.files) or 'no file'}" for p in self.profiles),
-                fix="Let prisma.config.ts load .env, or bind the variable yourself in a file that both read.",
+                fix="let prisma.config.ts load .env, or bind the variable yourself in a file that both read",
             )
         # Beside the variables already there; else a file that exists, is private, and is the usual place for secrets.
         usual = (".env.local", ".env", ".env.development.local", ".env.development")
@@ -269,10 +269,10 @@ def plan_edits(
     after = dict(files) | {name: document.render() for name, document in planning.documents.items()}
     if found := disagreements(after, variables, gone, profiles):
         raise EnvFileError(
-            "The readers of this project would not agree after the switch.",
+            "the readers of this project would not agree after the switch",
             facts=found,
-            why="Next.js and the Prisma CLI would be on different databases.",
-            fix="Remove the other binding, or let its reader read one of " + ", ".join(DEV_FILES) + ".",
+            why="Next.js and the Prisma CLI would be on different databases",
+            fix="remove the other binding, or let its reader read one of " + ", ".join(DEV_FILES) + ".",
         )
     edits = tuple(
         FileEdit(name, files.get(name), after[name], tuple(planning.touched[name]))

@@ -28,10 +28,10 @@ _ENV_NAME = re.compile(r"(^|[._-])env([._-]|$)", re.IGNORECASE)
 def conflict(changed: Iterable[tuple[JournalEntry, bytes | None]]) -> EnvFileConflictError:
     """Return the error for files that another program changed, each with what was found."""
     return EnvFileConflictError(
-        "An env file was changed by another program during the switch.",
+        "an env file was changed by another program during the switch",
         facts=[f"{one.name}: expected {digest(one.old)}, found {digest(found)}" for one, found in changed],
-        why="That change was kept, and every other env file is as it was.",
-        fix="Save what you are editing, then switch again.",
+        why="that change was kept, and every other env file is as it was",
+        fix="save what you are editing, then switch again",
     )
 
 
@@ -49,8 +49,8 @@ def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[
             if (twin.old, twin.new) != (entry.old, entry.new):
                 raise EnvFileError(
                     f"{entry.name} and {twin.name} are the same file.",
-                    why="It cannot have two contents. Nothing was written.",
-                    fix="Replace the symlink by a separate file, or remove it.",
+                    why="it cannot have two contents; nothing was written",
+                    fix="replace the symlink by a separate file, or remove it",
                 )
             continue
         if found == entry.new:
@@ -95,7 +95,7 @@ def _require_project_file(path: str, real: str) -> None:
         raise _refusal(
             path,
             f"is a symlink to {real}, which is outside the project and does not have the name of an env file",
-            fix=f"Remove the symlink: rm {shlex.quote(path)}",
+            fix=f"remove the symlink: rm {shlex.quote(path)}",
         )
 
 
@@ -122,4 +122,4 @@ def _require_replaceable(path: str, status: os.stat_result) -> None:
 
 
 def _refusal(path: str, reason: str, *, fix: str = "") -> EnvFileError:
-    return EnvFileError(f"{os.path.basename(path)} {reason}.", why="Nothing was written.", fix=fix)  # noqa: PTH119
+    return EnvFileError(f"{os.path.basename(path)} {reason}.", why="nothing was written", fix=fix)  # noqa: PTH119

@@ -114,10 +114,10 @@ def recover(journal: Path, *, only: Collection[Path] | None = None) -> Recovery 
         return _recover(committed, journal)
     except OSError as error:
         raise EnvFileError(
-            "An interrupted change of the env files could not be finished.",
+            "an interrupted change of the env files could not be finished",
             facts=[_describe(error)],
-            why="Until it is, some env files may name one database and some another.",
-            fix="Make the named file writable, then run any dbswitch command again.",
+            why="until it is, some env files may name one database and some another",
+            fix="make the named file writable, then run any dbswitch command again",
         ) from error
 
 
@@ -126,10 +126,10 @@ def _require_own(committed: Journal, only: Collection[Path], journal: Path) -> N
     foreign = [e.path for e in committed.entries if e.path not in own or e.real != os.path.realpath(e.path)]
     if foreign or _ID.fullmatch(committed.id) is None:
         raise EnvFileError(
-            "The journal of an interrupted change does not belong to this project.",
+            "the journal of an interrupted change does not belong to this project",
             facts=[f"it names {path}" for path in foreign] or [str(journal)],
-            why="The project was moved, or the journal was copied here; finishing it would write those files.",
-            fix=f"Compare the env files with your targets, then remove {shlex.quote(str(journal))}",
+            why="the project was moved, or the journal was copied here; finishing it would write those files",
+            fix=f"compare the env files with your targets, then remove {shlex.quote(str(journal))}",
         )
 
 
@@ -148,10 +148,10 @@ def _apply(transaction: Journal, journal: Path) -> None:
             raise conflict([(e, foreign[e.path]) for e in entries if e.path in foreign]) from error
         if isinstance(error, OSError):
             raise EnvFileError(
-                "The env files could not be written.",
+                "the env files could not be written",
                 facts=[_describe(error)],
-                why="Every env file is as it was.",
-                fix="Fix the reported error (disk space, permissions), then switch again.",
+                why="every env file is as it was",
+                fix="fix the reported error (disk space, permissions), then switch again",
             ) from error
         raise
     # All files are new, and with the journal on the disk a power cut does not change that. If flushing and cleaning fail
@@ -176,10 +176,10 @@ def _undo(transaction: Journal, journal: Path) -> dict[str, bytes | None]:
         _clean(transaction, journal)
     except OSError as error:
         raise RollbackFailedError(
-            "The env files could be neither changed nor put back.",
+            "the env files could be neither changed nor put back",
             facts=[_describe(error), f"The journal is kept: {journal}"],
-            why="Some env files may name one database and some another.",
-            fix="Fix the reported error, then run any dbswitch command: it finishes the change first.",
+            why="some env files may name one database and some another",
+            fix="fix the reported error, then run any dbswitch command: it finishes the change first",
         ) from error
     return foreign
 

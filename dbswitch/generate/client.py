@@ -154,7 +154,7 @@ def _module(project: Project) -> tuple[str, bool]:
     if used is not None and used.package:
         raise ConfigError(
             f"no client generated: the app's Prisma client is in the package {used.path}",
-            why="A client in this folder would not be the one that the app uses.",
+            why="a client in this folder would not be the one that the app uses",
             fix=_restart_advice(project),
         )
     if prisma is None or not prisma.installed:
@@ -165,13 +165,13 @@ def _module(project: Project) -> tuple[str, bool]:
     if prisma.provider not in {None, "postgresql", "postgres", "cockroachdb"}:
         raise ConfigError(
             f"no client generated: the Prisma schema is for {prisma.provider}",
-            why="dbswitch is for Postgres.",
+            why="dbswitch is for Postgres",
         )
     release = prisma.release
     if release >= (_NEXT_REWRITE,):
         raise ConfigError(
             f"no client generated: Prisma {prisma.version} is a rewrite that this dbswitch does not support",
-            why="Its adapters and errors differ; a wrong retry could run a write twice.",
+            why="its adapters and errors differ; a wrong retry could run a write twice",
             fix="use Prisma 7, or switch with a restart: `dbswitch TARGET` works without the client",
         )
     if prisma.has_own_engine:
@@ -205,7 +205,7 @@ def _own_engine(project: Project, prisma: PrismaInfo) -> ConfigError:
     return ConfigError(
         f"no client generated: Prisma {prisma.version} runs its queries in its own engine",
         facts=facts,
-        why="That engine owns its connections, so no client can move them to another database.",
+        why="that engine owns its connections, so no client can move them to another database",
         fix=_restart_advice(project),
     )
 
@@ -218,7 +218,7 @@ def _adapters(project: Project, prisma_version: str) -> tuple[Adapter, ...]:
         raise ConfigError(
             "no client generated: no driver adapter is installed",
             facts=["searched for @prisma/adapter-pg and @prisma/adapter-neon in node_modules"],
-            why=f"Prisma {prisma_version} has no engine of its own here and connects through an adapter.",
+            why=f"Prisma {prisma_version} has no engine of its own here and connects through an adapter",
             fix=f"{project.package_manager} {_ADD[project.packages.manager]} @prisma/adapter-pg@{prisma_version}",
         )
     return installed
@@ -252,7 +252,7 @@ def _chosen(root: Path, path: str) -> str:
     if not _SOURCE_FILE.search(path) or not place.is_relative_to(root.resolve()):
         raise ConfigError(
             f"no client generated: {path} is not a valid path for it",
-            why="It must be a TypeScript or JavaScript file in the project.",
+            why="it must be a TypeScript or JavaScript file in the project",
             fix="name one, such as --path lib/prisma-client.ts",
         )
     return place.relative_to(root.resolve()).as_posix()

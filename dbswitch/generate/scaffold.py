@@ -123,7 +123,7 @@ def apply_init(plan: InitPlan) -> tuple[str, ...]:
             raise ConfigError(
                 f"{item.name} was not written",
                 facts=(reason, before),
-                why="init never overwrites a file that it has not read.",
+                why="init never overwrites a file that it has not read",
                 fix="dbswitch init",
             ) from None
         written.append(item.name)

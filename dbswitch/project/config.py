@@ -285,6 +285,6 @@ def config_error(problem: str, *, facts: Iterable[str] = (), fix: str = "") -> C
     return ConfigError(
         f"{FILE_NAME}{problem}",
         facts=facts,
-        why="dbswitch does not guess the meaning of a setting.",
+        why="dbswitch does not guess the meaning of a setting",
         fix=fix,
     )

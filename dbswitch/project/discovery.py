@@ -196,7 +196,7 @@ def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
             f"from {start} up to {looked[-1]}" if len(looked) > 1 else f"in {start}",
             *(f"there is an app in {app}" for app in below),
         ),
-        why="dbswitch changes the env files and restarts the server of one app, so it has to know which one.",
+        why="dbswitch changes the env files and restarts the server of one app, so it has to know which one",
         fix=f"dbswitch --project {below[0]} ..."
         if below
         else "cd into the app, or give its folder with --project DIR",

@@ -76,7 +76,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise ConfigError(
             f"package.json, line {error.lineno}, column {error.colno}: {error.msg}",
             facts=(str(path),),
-            why="dbswitch reads the project's packages and scripts from it.",
+            why="dbswitch reads the project's packages and scripts from it",
             fix=f"correct line {error.lineno} of {path}",
         ) from None
     if not isinstance(value, dict):

@@ -185,7 +185,7 @@ def read_values(
             raise ConfigError(
                 f"{ref.source} takes {key} from {source.source}, which is not set",
                 facts=("searched: the env files and the process environment",),
-                why="Only some of the target's variables would be switched.",
+                why="only some of the target's variables would be switched",
                 fix=f"set {source.source} in .env.local, or export it",
             )
         values[key] = with_references(value, bound)

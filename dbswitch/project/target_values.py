@@ -111,7 +111,7 @@ def parse_dotenv(text: str, shown: str) -> SecretValues:
         if binding.error:
             raise ConfigError(
                 f"{shown}, line {binding.original.line}: not a KEY=value line",
-                why="If part of the file were ignored, only some of the target's variables would be switched.",
+                why="if part of the file were ignored, only some of the target's variables would be switched",
                 fix=f"correct line {binding.original.line}, for example close its quote",
             )
         if binding.key is not None and binding.value is not None:

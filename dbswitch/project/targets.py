@@ -120,7 +120,7 @@ def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] 
         raise ConfigError(
             f"the target {ref.name} has no database URL",
             facts=(f"{ref.source} sets {found}", f"looked for {wanted}"),
-            why="A target needs a database URL.",
+            why="a target needs a database URL",
             fix=f"set {project.url_variables[0]} in {ref.source}",
         )
     urls = {
@@ -192,14 +192,14 @@ def _refuse_clashes(targets: tuple[TargetRef, ...]) -> None:
                 raise ConfigError(
                     f"the target `{name}` has the same name as a command",
                     facts=(f"it comes from {ref.source}",),
-                    why=f"`dbswitch {name}` would be ambiguous.",
+                    why=f"`dbswitch {name}` would be ambiguous",
                     fix="give it another name",
                 )
             if name in owner and owner[name] is not ref:
                 raise ConfigError(
                     f"two targets have the name `{name}`",
                     facts=(f"{owner[name].name} from {owner[name].source}", f"{ref.name} from {ref.source}"),
-                    why="The name must be unambiguous.",
+                    why="the name must be unambiguous",
                     fix="change one of the aliases in dbswitch.toml",
                 )
             owner[name] = ref

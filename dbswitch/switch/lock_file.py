@@ -92,10 +92,10 @@ class Lease:
             return
         newest = _read(self._requests)
         raise OvertakenError(
-            "A newer request took over.",
+            "a newer request took over",
             facts=[(newest if newest.asked >= behind else UNKNOWN).text],
-            why="The newest request wins. This one has changed nothing.",
-            fix="`dbswitch status` shows the result.",
+            why="the newest request wins; this one has changed nothing",
+            fix="`dbswitch status` shows the result",
         )
 
     def check(self) -> None:
@@ -106,10 +106,10 @@ class Lease:
         self.look_for_newer()
         if self.held is not None and not _is_still(*self.held):
             raise BusyError(
-                "The lock of this switch was deleted while it ran.",
+                "the lock of this switch was deleted while it ran",
                 facts=[f"{self.held[1]} is not the file that was locked"],
-                why="Another switch may be running. This one has changed nothing.",
-                fix="Do not delete .dbswitch while dbswitch runs; switch again.",
+                why="another switch may be running; this one has changed nothing",
+                fix="do not delete .dbswitch while dbswitch runs; switch again",
             )
 
 
@@ -141,8 +141,8 @@ def acquire(
                 raise BusyError(
                     "Another switch is running in this project.",
                     facts=[f"waited {deadline:g} s for {(told if told.pid else holder).text}"],
-                    why="Two switches at once would leave env files and server on different databases. Nothing was changed.",
-                    fix="Run the command again when it has ended; `dbswitch status` shows it while it runs.",
+                    why="two switches at once would leave env files and server on different databases; nothing was changed",
+                    fix="run the command again when it has ended; `dbswitch status` shows it while it runs",
                 )
             if holder not in {told, UNKNOWN}:
                 told = holder

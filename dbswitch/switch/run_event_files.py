@@ -35,7 +35,7 @@ def path_of(state_dir: Path, run_id: str) -> Path:
         raise UsageError(
             "That is not the id of a run.",
             facts=[f"id: {run_id[:60]!r}"],
-            fix="`dbswitch history` lists the ids.",
+            fix="`dbswitch history` lists the ids",
         )
     return state_dir / FOLDER / f"{run_id}.jsonl"
 

@@ -517,7 +517,7 @@ def test_a_failure_names_the_file_and_says_that_everything_is_as_it_was(project,
     with pytest.raises(EnvFileError) as caught:
         apply(_changes(project), project / "state" / "journal")
     assert caught.value.facts == (".env.local: No space left on device",)
-    assert caught.value.why == "Every env file is as it was."
+    assert caught.value.why == "every env file is as it was"
     assert _contents(project) == _all(b"A=old\n")
 
 

@@ -116,7 +116,9 @@ def _is_what_it_says(target: TargetFacts, url: DatabaseUrl) -> Iterator[DoctorFi
             fix = "close the tunnel, or give the local database another port"
             yield WARNING.found("local-tunnel", what, target.tunnel, fix=fix)
     elif target.protected and where is Distance.HERE and target.tunnel is None:
-        yield INFO.found("protected-here", f"{target.name} is protected and on this machine", str(url))
+        yield INFO.found(
+            "protected-here", f"{target.name} is protected although its database is on this machine", str(url)
+        )
 
 
 def _tls(name: str, url: DatabaseUrl) -> Iterator[DoctorFinding]:

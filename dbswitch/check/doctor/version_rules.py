@@ -129,7 +129,7 @@ def _prisma(machine: MachineFacts) -> Iterator[DoctorFinding]:
     told = {name: machine.installed[name] for name in ("prisma", *_PRISMA_PARTS) if name in machine.installed}
     if len(set(told.values())) > 1:
         what = "The parts of Prisma have different versions"
-        fix = "install them all in one version: the client and its adapter are made for each other"
+        fix = "install the same version of each: the client and its adapter are made for each other"
         yield WARNING.found(
             "prisma-mismatch", what, *(f"{name} {one}" for name, one in told.items()), fix=fix
         )
