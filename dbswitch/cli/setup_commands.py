@@ -34,7 +34,7 @@ from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import JOURNAL
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.route_trial import try_route
-from dbswitch.switch.run_lock import hold
+from dbswitch.switch.session import hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -30,8 +30,8 @@ from dbswitch.project.active import active
 from dbswitch.project.targets import list_targets, lookup
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch import history, own_command, run_event_files
+from dbswitch.switch.lock_file import unusable
 from dbswitch.switch.plan import Mode
-from dbswitch.switch.run_lock import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

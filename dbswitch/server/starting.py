@@ -70,12 +70,7 @@ def require_command(spec: ServerSpec) -> None:
         )
 
 
-def start(
-    spec: ServerSpec,
-    environment: CleanEnvironment,
-    *,
-    port: int | None = None,
-) -> Running:
+def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None = None) -> Running:
     """Start the server in a new session, its output in the log; return once it runs and is recorded.
 
     It gets `PORT` and the session marker besides `environment`. Raises PortTakenError, or ServerError: a server of this

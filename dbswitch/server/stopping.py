@@ -18,16 +18,7 @@ from dbswitch.server.command_lines import is_next_dev, masked_command, program_n
 from dbswitch.server.nextjs import lock_path, remove_lock
 from dbswitch.server.observation import Observation, find, find_claims
 from dbswitch.server.ownership import Owned, Proof
-from dbswitch.server.processes import (
-    Sent,
-    age,
-    identify,
-    is_alive,
-    look_at,
-    reap_children,
-    send,
-    wait_gone,
-)
+from dbswitch.server.processes import Sent, age, identify, is_alive, look_at, reap_children, send, wait_gone
 from dbswitch.server.server_record import remove_record
 from dbswitch.server.state import ServerState
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from dbswitch import durable
-from dbswitch.errors import BusyError, OvertakenError
+from dbswitch.errors import BusyError, ConfigError, OvertakenError
 from dbswitch.server import processes
 from dbswitch.server.processes import ProcessId
 
@@ -154,6 +154,24 @@ def acquire(
             lease.held = fd, path
             with _named(fd, lease.holder):
                 yield lease
+
+
+def unusable(
+    state_dir: Path, error: OSError, why: str = "the lock that prevents two switches at once is stored there"
+) -> ConfigError:
+    """Return the error for a state folder in which nothing can be written."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        fix = "free some space there"
+    elif error.errno in {errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.EISDIR}:
+        fix = f"remove {error.filename or state_dir}; dbswitch creates what it needs"
+    else:
+        fix = f"make {state_dir.parent} writable for you, or remove {state_dir.name} if another user owns it"
+    return ConfigError(
+        f"the folder {state_dir.name} cannot be used",
+        facts=(f"{error.filename or state_dir}: {error.strerror}",),
+        why=why,
+        fix=fix,
+    )
 
 
 @contextlib.contextmanager

@@ -18,15 +18,7 @@ from dbswitch.project.active import active
 from dbswitch.project.targets import with_access
 from dbswitch.project.value_origin import exported
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import (
-    confirmation,
-    edits,
-    history,
-    lock_file,
-    project_state,
-    recovery,
-    time_limit,
-)
+from dbswitch.switch import confirmation, edits, history, lock_file, project_state, recovery, time_limit
 from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.database_start import destination, probe, probe_or_start, report_migrations
 from dbswitch.switch.events import Outcome, Phase, Planned, Result

@@ -20,8 +20,7 @@ from dbswitch.switch.database_start import destination, probe
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.request import Request
-from dbswitch.switch.run_lock import hold_if_free
-from dbswitch.switch.session import carry_out
+from dbswitch.switch.session import carry_out, hold_if_free
 from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:

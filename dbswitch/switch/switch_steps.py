@@ -259,8 +259,7 @@ class Apply:
         target, previous = self._session.ending.target, self.observed.previous
         try:
             recovery.write_record(
-                self._private_dir,
-                recovery.SwitchRecord(self.reporter.run_id, target, previous, server_down),
+                self._private_dir, recovery.SwitchRecord(self.reporter.run_id, target, previous, server_down)
             )
         except ConfigError:
             self._recorded = before

@@ -9,7 +9,7 @@ import pytest
 
 from dbswitch.project import config
 from dbswitch.switch.database_start import START_TIMEOUT
-from dbswitch.switch.run_lock import lock_deadline
+from dbswitch.switch.session import lock_deadline
 
 if TYPE_CHECKING:
     from pathlib import Path
