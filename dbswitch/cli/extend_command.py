@@ -14,7 +14,7 @@ from dbswitch.errors import BusyError, UsageError
 from dbswitch.project.config import LENGTH_RULE, seconds_of
 from dbswitch.switch import limit_timer, run_event_files, time_limit
 from dbswitch.switch.reporter import Reporter
-from dbswitch.switch.run_lock import hold_if_free
+from dbswitch.switch.session import hold_if_free
 
 
 @command(usage="extend [OPTIONS] TIME")

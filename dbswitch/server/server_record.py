@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 
 class ServerRecord(Struct, frozen=True):
-    """A server that dbswitch started: the leader of its session, its marker, port and address."""
+    """A server that dbswitch started: the leader of its session, its marker, port and address.
+
+    `log_start` is the byte of the log where its output begins.
+    """
 
     process: ProcessId
     marker: str
     port: int
     url: str
     began: float  # seconds since the epoch, for display
+    log_start: int = 0
 
     @property
     def pid(self) -> int:

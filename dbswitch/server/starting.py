@@ -34,29 +34,12 @@ _DEATH_LOOKS = 3  # how many checks of a dead leader's session have to agree
 _TELL = 1.0  # seconds between two messages about the same wait
 
 
-class Running(Struct, frozen=True):
-    """A server that was just started. `log_start` is the byte of the log where its output begins."""
-
-    record: ServerRecord
-    log_start: int
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return self.record.url
-
-    @property
-    def port(self) -> int:
-        """Its port."""
-        return self.record.port
-
-
 class ServerAnswer(Struct, frozen=True):
     """The first answer. `failing`: the server is up and its page answers 404 or 5xx."""
 
     status: int
     failing: bool
-    running: Running  # with the port that the server has, which the dev script may have set itself
+    running: ServerRecord  # with the port that the server has, which the dev script may have set itself
 
 
 def require_command(spec: ServerSpec) -> None:
@@ -70,7 +53,7 @@ def require_command(spec: ServerSpec) -> None:
         )
 
 
-def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None = None) -> Running:
+def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None = None) -> ServerRecord:
     """Start the server in a new session, its output in the log; return once it runs and is recorded.
 
     It gets `PORT` and the session marker besides `environment`. Raises PortTakenError, or ServerError: a server of this
@@ -112,7 +95,7 @@ def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None =
         os.close(output)
     keep_child(child)
     process = identify(child.pid) or ProcessId(child.pid, "ended at once")
-    record = ServerRecord(process, marker, port, spec.url(port), time.time())
+    record = ServerRecord(process, marker, port, spec.url(port), time.time(), log_start)
     try:
         write_record(spec.record_path, record, spec.cwd)
     except OSError as error:
@@ -121,12 +104,12 @@ def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None =
         raise ServerError(
             "the server record cannot be written", facts=[f"{spec.record_path}: {error.strerror}"]
         ) from None
-    return Running(record, log_start)
+    return record
 
 
 def wait_ready(
     spec: ServerSpec,
-    running: Running,
+    running: ServerRecord,
     *,
     on_wait: Callable[[int, str, float], None] = lambda _attempt, _reason, _pause: None,
     on_look: Callable[[], None] = lambda: None,
@@ -152,7 +135,7 @@ def wait_ready(
 
     while (left := deadline - time.monotonic()) > 0:
         if not lives():
-            raise _died(spec, running, child_status(running.record.pid))
+            raise _died(spec, running, child_status(running.pid))
         attempt += 1
         try:
             status = http_requests.get(spec, running.port, path, min(left, spec.limits.request), go_on=lives)
@@ -182,21 +165,21 @@ def wait_ready(
     )
 
 
-def _on_its_own_port(spec: ServerSpec, running: Running) -> Running:
+def _on_its_own_port(spec: ServerSpec, running: ServerRecord) -> ServerRecord:
     """Return the server with the port that it listens on, where its script did not take the `PORT` that it was given."""
-    servers = {one.process.pid for one in find(spec, running.record) if is_next_server(one.process.argv)}
+    servers = {one.process.pid for one in find(spec, running) if is_next_server(one.process.argv)}
     listening = ports.listening_of(servers) if servers else {}
     if len(listening) != 1 or running.port in listening:
         return running
     [port] = listening
-    record = replace(running.record, port=port, url=spec.url(port))
+    record = replace(running, port=port, url=spec.url(port))
     with contextlib.suppress(OSError):  # then the next command looks for the port again
         write_record(spec.record_path, record, spec.cwd)
-    return replace(running, record=record)
+    return record
 
 
-def _judge(spec: ServerSpec, running: Running, status: int) -> Reply:
-    own = {one.process.pid for one in find(spec, running.record)}
+def _judge(spec: ServerSpec, running: ServerRecord, status: int) -> Reply:
+    own = {one.process.pid for one in find(spec, running)}
     holders = ports.listeners([running.port], likely=own)[running.port]
     if holders and all(holder.pid is not None and holder.pid not in own for holder in holders):
         return Reply.NOTHING_WORKS  # another process answered; ours will end with EADDRINUSE
@@ -210,16 +193,16 @@ def _judge(spec: ServerSpec, running: Running, status: int) -> Reply:
     return Reply.ALIVE if spec.ready_path is None else Reply.ALIVE_FAILING
 
 
-def _lives(spec: ServerSpec, running: Running) -> bool:
+def _lives(spec: ServerSpec, running: ServerRecord) -> bool:
     """Say whether the leader lives, or anything of its session that outlived it.
 
     One look can miss a process that forks and ends meanwhile (a server that daemonizes does), so no server is declared dead
     before several checks agree.
     """
-    if is_alive(running.record.process):
+    if is_alive(running.process):
         return True
     for _ in range(_DEATH_LOOKS):
-        if find(spec, running.record):
+        if find(spec, running):
             return True
         time.sleep(_LOOK)
     return False
@@ -229,11 +212,11 @@ def _last_lines(spec: ServerSpec, since: int) -> tuple[str, ...]:
     return tuple(f"log: {masked_text(line)}" for line in log.last_lines(spec.log_path, since=since))
 
 
-def _died(spec: ServerSpec, running: Running, status: int | None) -> ServerError:
+def _died(spec: ServerSpec, running: ServerRecord, status: int | None) -> ServerError:
     lines = _last_lines(spec, running.log_start)
     text = "\n".join(lines)
     facts = (f"exit status {status}" if status is not None else "it is gone", *lines)
-    if living := find(spec, running.record):
+    if living := find(spec, running):
         error = comes_back(living)
         return ServerError(error.what, facts=[*error.facts, *facts], why=error.why, fix=error.fix)
     if "EADDRINUSE" in text:

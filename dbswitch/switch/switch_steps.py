@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.server.environment import CleanEnvironment
     from dbswitch.server.observation import Observation
+    from dbswitch.server.server_record import ServerRecord
     from dbswitch.server.spec import ServerSpec
-    from dbswitch.server.starting import Running
     from dbswitch.server.stopping import StopReport
     from dbswitch.switch.database_start import Destination
     from dbswitch.switch.project_state import Observed
@@ -190,7 +190,7 @@ class Apply:
 
     def start_server(
         self, *, meanwhile: Callable[[], None] = lambda: None, on_look: Callable[[], None] = lambda: None
-    ) -> Running:
+    ) -> ServerRecord:
         """Start the server and wait for its HTTP answer.
 
         `meanwhile` runs while it boots; `on_look` is called repeatedly while waiting for its answer, and an exception
@@ -201,7 +201,7 @@ class Apply:
             with self._session.interrupts.deferred():
                 running = starting.start(self._spec, clean, port=self._port)
                 self.undo.register(Part.NEW_SERVER, self._stop_what_is_left)
-            note.detail = f"pid {running.record.pid}, port {running.port}"
+            note.detail = f"pid {running.pid}, port {running.port}"
         tell_started(self.observed.project, reporter, clean)
         meanwhile()
         with reporter.phase(Phase.ANSWER) as note:
@@ -235,7 +235,7 @@ class Apply:
         self.reporter.notice("page-fails", f"the server is up, but {url} answers {status}", "warning")
 
     def _wait(
-        self, running: Running, phase: Phase, on_look: Callable[[], None] = lambda: None
+        self, running: ServerRecord, phase: Phase, on_look: Callable[[], None] = lambda: None
     ) -> starting.ServerAnswer:
         def tell(attempt: int, reason: str, pause: float) -> None:
             self.reporter.waiting(phase, attempt, reason, pause)

@@ -19,13 +19,15 @@ from dbswitch.server.environment import CleanEnvironment
 from dbswitch.server.observation import Observation, observe
 from dbswitch.server.processes import ProcessId, identify, is_alive
 from dbswitch.server.spec import NEXT_ALIVE_PATH, ServerLimits, ServerSpec
-from dbswitch.server.starting import Running, start, wait_ready
+from dbswitch.server.starting import start, wait_ready
 from dbswitch.server.stopping import StopReport, stop
 from tests.support.processes import end, with_variable
 from tests.support.state import private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from dbswitch.server.server_record import ServerRecord
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
 TOKEN = "DBSWITCH_TEST_PROJECT"
@@ -45,10 +47,10 @@ class Folder:
     def observe(self) -> Observation:
         return observe(self.spec)
 
-    def start(self, **more: str) -> Running:
+    def start(self, **more: str) -> ServerRecord:
         return start(self.spec, self.environment(**more))
 
-    def start_ready(self, **more: str) -> Running:
+    def start_ready(self, **more: str) -> ServerRecord:
         running = self.start(**more)
         wait_ready(self.spec, running)
         return running

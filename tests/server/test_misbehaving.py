@@ -79,7 +79,7 @@ def test_a_suspended_server_is_continued_so_that_it_can_obey_term(make_folder):
 
     report = folder.stop()
 
-    assert_dead([running.record.process])
+    assert_dead([running.process])
     assert report.killed == ()
 
 
@@ -115,7 +115,7 @@ def test_a_server_that_listens_and_hangs_is_not_ready_and_is_stopped(make_folder
     assert "connected, no answer" in caught.value.facts[0]
     assert folder.observe().state is ServerState.HALF_DEAD
     folder.stop()
-    assert_dead([running.record.process])
+    assert_dead([running.process])
 
 
 @pytest.mark.parametrize("behaviour", ["not_found", "fails"])
@@ -127,7 +127,7 @@ def test_a_next_server_that_answers_404_or_500_to_everything_is_half_dead(make_f
 
     assert folder.observe().state is ServerState.HALF_DEAD
     folder.stop()
-    assert_dead([running.record.process])
+    assert_dead([running.process])
 
 
 def test_without_next_a_404_counts_as_an_answer(make_folder):
@@ -158,11 +158,11 @@ def test_an_editor_that_the_server_opened_survives(make_folder):
     folder = make_folder("opens_editor")
     running = folder.start_ready()
     wait_for(lambda: len(folder.living()) == 2)
-    [editor] = [process for process in folder.living() if process != running.record.process]
+    [editor] = [process for process in folder.living() if process != running.process]
 
     folder.stop()
 
-    assert_dead([running.record.process])
+    assert_dead([running.process])
     assert is_alive(editor)
 
 
@@ -178,7 +178,7 @@ def test_a_program_or_database_that_the_dev_script_launched_survives_and_is_name
 
     report = folder.stop()
 
-    assert_dead([running.record.process])
+    assert_dead([running.process])
     assert names(folder.living()) == ["postgres", "sleep"]
     assert sorted(report.left_alone_texts) == sorted(
         f"left alone: {name}, pid {one.pid}, started by the dev script"
@@ -192,11 +192,11 @@ def test_what_a_person_runs_in_the_terminal_of_an_editor_that_the_server_opened_
     folder = make_folder("opens_terminal")
     running = folder.start_ready()
     wait_for(lambda: names(folder.living()).count("node") == 2)
-    others = [process for process in folder.living() if process != running.record.process]
+    others = [process for process in folder.living() if process != running.process]
 
     report = folder.stop()
 
-    assert_dead([running.record.process])
+    assert_dead([running.process])
     assert all(is_alive(process) for process in others)
     [text] = report.left_alone_texts
     assert text.startswith("left alone: vim, pid")
@@ -254,7 +254,7 @@ def test_stopping_from_below_the_server_spares_the_one_who_stops(make_folder):
     running = folder.start_ready(PYTHONPATH=str(PROGRAMS.parents[1]))
 
     wait_for(report.exists)
-    assert_dead([running.record.process])
+    assert_dead([running.process])
     assert report.read_text() == "1 process stopped"
     wait_for(lambda: folder.living() == [])
 

@@ -32,7 +32,7 @@ from tests.support.state import private_dir
 
 if TYPE_CHECKING:
     from dbswitch.server.observation import Observation
-    from dbswitch.server.starting import Running
+    from dbswitch.server.server_record import ServerRecord
     from tests.support.nextapp import AppFolder, NextApp
 
 pytestmark = pytest.mark.real
@@ -74,7 +74,7 @@ def spec_for(root: Path, *more_ports: int) -> ServerSpec:
     )
 
 
-def restart(spec: ServerSpec, seen: Observation | None = None) -> tuple[Running, tuple[str, ...]]:
+def restart(spec: ServerSpec, seen: Observation | None = None) -> tuple[ServerRecord, tuple[str, ...]]:
     seen = seen or observe(spec, ask=False)
     environment = clean(seen.launch_env(), env_file_keys={"DATABASE_URL"}, target_keys={"DIRECT_URL"})
     report = stop(spec, seen)

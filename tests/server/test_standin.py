@@ -63,7 +63,7 @@ def test_the_states_follow_the_facts(make_folder):
 
     seen = folder.observe()
     assert (seen.state, seen.port, seen.by_us) == (ServerState.READY, folder.spec.port, True)
-    assert seen.record == running.record
+    assert seen.record == running
     assert len(seen.processes) == 2
     assert folder.stop().summary.startswith("2 processes (port ")
     assert folder.observe().state is ServerState.STOPPED
@@ -78,7 +78,7 @@ def test_a_script_that_sets_a_port_of_its_own_is_found_on_that_port(make_folder)
     answer = wait_ready(folder.spec, running)
     assert (answer.running.port, answer.running.url) == (other, folder.spec.url(other))
     seen = folder.observe()
-    assert (seen.state, seen.port, seen.record) == (ServerState.READY, other, answer.running.record)
+    assert (seen.state, seen.port, seen.record) == (ServerState.READY, other, answer.running)
     folder.stop()
 
 
@@ -135,7 +135,7 @@ def test_a_file_that_changed_before_the_clock_was_set_forward_is_still_newer_tha
     edited.write_text("A=1\n")
     now = time.time()
     monkeypatch.setattr(observation.time, "time", lambda: now + 3600)
-    assert running.record.began < edited.stat().st_mtime
+    assert running.began < edited.stat().st_mtime
     assert observation.changed_since_start(folder.observe(), [edited]) == (edited,)
     folder.stop()
 
@@ -258,7 +258,7 @@ def test_a_second_start_is_refused_and_leaves_the_first_server_alone(make_folder
     running = folder.start_ready()
     with pytest.raises(ServerError, match="something else started the dev server again"):
         folder.start()
-    assert is_alive(running.record.process)
+    assert is_alive(running.process)
     folder.stop()
 
 
@@ -308,7 +308,7 @@ def test_a_linked_build_folder_does_not_make_another_projects_server_ours(make_f
     assert lock_is_held(lock_path(hostile.spec.dist_dir))
 
     hostile.stop()
-    assert is_alive(running.record.process)
+    assert is_alive(running.process)
     assert lock_is_held(lock_path(victim.spec.dist_dir))
     victim.stop()
 
@@ -349,9 +349,9 @@ def test_the_marker_of_the_old_server_is_not_passed_on(make_folder):
 def test_a_crash_gives_the_exit_status_to_its_parent(make_folder):
     folder = make_folder("ignores_term")
     running = folder.start_ready()
-    assert processes.child_status(running.record.pid) is None
-    os.kill(running.record.pid, 9)
-    wait_for(lambda: processes.child_status(running.record.pid) == -9)
+    assert processes.child_status(running.pid) is None
+    os.kill(running.pid, 9)
+    wait_for(lambda: processes.child_status(running.pid) == -9)
 
 
 @pytest.mark.skipif(not LINUX, reason="counts descriptors in /proc")
@@ -377,7 +377,7 @@ def test_restarts_leak_nothing(make_folder, tmp_path, monkeypatch, restarts):
     for _ in range(restarts):
         running = folder.start_ready()
         [program, server] = [one.id for one in folder.observe().processes]
-        assert program == running.record.process
+        assert program == running.process
         folder.stop()
         assert_dead([program, server])
     print(before, counts())

@@ -107,7 +107,7 @@ class World:
         self.may_fail("start", ServerError("cannot start"))
         self.may_fail_back("the old server does not start", ServerError("cannot start the old one"))
         self.server = "restarted" if self.back else "new"
-        return SimpleNamespace(url="http://localhost:3000", port=3000, record=SimpleNamespace(pid=1))
+        return SimpleNamespace(url="http://localhost:3000", port=3000, pid=1)
 
     def wait_ready(self, *_arguments: object, **_options: object) -> Any:
         self.may_fail("answer", ServerError("it died"))
