@@ -98,9 +98,7 @@ class _Claiming:
         self.claims: dict[int, Proof] = {}
 
     def run(self) -> Claims:
-        direct = {
-            pid: proof for pid, one in self._unclaimed() if (proof := self._direct_proof(one)) is not None
-        }
+        direct = {pid: proof for pid, one in self._unclaimed() if (proof := self._direct_proof(one))}
         self.claims.update(self._without_personal(direct))
         self.claims.update(self._session_mates())
         detached = self._add_children()
@@ -109,12 +107,9 @@ class _Claiming:
                 self.claims.setdefault(parent, Proof.PARENT)
         left = {pid for pid, process in self.snapshot.items() if self._is_marked(process)} | detached
         left -= self.claims.keys() | self.dbswitch
-        return Claims(
-            owned=_parents_first([Owned(self.snapshot[pid], proof) for pid, proof in self.claims.items()]),
-            left_alone=tuple(
-                self.snapshot[pid] for pid in sorted(left) if self.snapshot[pid].parent not in left
-            ),
-        )
+        left_alone = (self.snapshot[pid] for pid in sorted(left) if self.snapshot[pid].parent not in left)
+        owned = [Owned(self.snapshot[pid], proof) for pid, proof in self.claims.items()]
+        return Claims(_parents_first(owned), tuple(left_alone))
 
     def _unclaimed(self) -> Iterator[tuple[int, Process]]:
         return ((i, one) for i, one in self.snapshot.items() if i not in self.spared and i not in self.claims)
@@ -143,10 +138,8 @@ class _Claiming:
 
     def _is_project_node(self, process: Process) -> bool:
         root = self.evidence.root
-        places = [process.folder or "", *(word for word in process.argv[1:] if word.startswith("/"))]
-        return is_node(process.argv, process.executable) and any(
-            place == root or place.startswith(f"{root}/") for place in places
-        )
+        inside = any(f"{place}/".startswith(f"{root}/") for place in (process.folder, *process.argv[1:]))
+        return inside and is_node(process.argv, process.executable)
 
     def _without_personal(self, claims: Mapping[int, Proof]) -> dict[int, Proof]:
         """Leave out what the user started in an editor or terminal which the server had opened."""
@@ -205,16 +198,14 @@ class _Claiming:
     def _dbswitch(self) -> set[int]:
         """Return dbswitch itself, its children, and the processes between it and the server; never claimed, never named."""
         snapshot, evidence = self.snapshot, self.evidence
-        dbswitch = {pid for pid, process in snapshot.items() if is_dbswitch(process.argv)} | {
-            evidence.self_pid
-        }
-        spared = set(dbswitch)
-        for pid in dbswitch & snapshot.keys():
-            # What it runs (git, docker) inherits the marker of the server above it; a server it starts gets another one.
-            inherited = snapshot[pid].marker
-            if inherited is not None:
-                spared.update(one for one in self._descendants(pid) if snapshot[one].marker == inherited)
         me = snapshot.get(evidence.self_pid)
+        spared = {evidence.self_pid}
+        for pid, process in snapshot.items():
+            if pid == evidence.self_pid or is_dbswitch(process.argv):
+                spared.add(pid)
+                # What it runs (git, docker) inherits the marker of the server above it; a server it starts gets another one.
+                if (marker := process.marker) is not None:
+                    spared.update(one for one in self._descendants(pid) if snapshot[one].marker == marker)
         parent = snapshot.get(me.parent) if me is not None else None
         while me is not None and parent is not None and parent.pid not in spared:
             # A wrapper (npx, uv run, sh -c) that a route handler put around dbswitch shares its session.

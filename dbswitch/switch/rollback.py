@@ -98,28 +98,21 @@ def rolled_back(cause: BaseException, done: Sequence[str]) -> RolledBackError:
 
 
 def not_rolled_back(
-    cause: BaseException,
-    error: BaseException,
-    left: Sequence[Part],
-    done: Sequence[str],
-    previous: str | None,
+    cause: BaseException, error: BaseException, undo: UndoStack, previous: str | None
 ) -> RollbackFailedError:
-    """Return the error for a rollback that failed with `error`; `left` are the parts that were not restored, that one first."""
-    half = isinstance(error, RollbackFailedError)  # of the env transaction, which has kept its journal
+    """Return the error for a rollback that failed with `error`."""
+    left = undo.parts
     state = [_STATE[part] for part in left if part is not Part.SERVER or Part.NEW_SERVER not in left]
-    if half:
+    finishes = "starts the server on the values in the env files"
+    if isinstance(error, RollbackFailedError):  # of the env transaction, which has kept its journal
         state[0] = "some env files may hold the new values and some the previous ones"
+        finishes = "finishes the change of the env files and starts the server"
     fix = error.fix if isinstance(error, DbswitchError) else ""
-    finishes = (
-        "finishes the change of the env files and starts the server"
-        if half
-        else "starts the server on the values in the env files"
-    )
     back = f"; `dbswitch {previous}` goes back to {previous}" if previous is not None else ""
     return failed_twice(
         cause,
         error,
-        done,
+        undo.done,
         why="; ".join(state) or "the app may be on another database than the env files say",
         fix=f"{fix or 'fix the cause'}; then `dbswitch restart` {finishes}{back}",
     )

@@ -98,9 +98,7 @@ class Apply:
                     self.undo.done += self.app.ask_after_rollback(restarted=Part.SERVER in touched)
                 note.detail = "; ".join(self.undo.done)
         except (DbswitchError, OSError) as error:
-            raise rollback.not_rolled_back(
-                cause, error, self.undo.parts, self.undo.done, self.observed.previous
-            ) from cause
+            raise rollback.not_rolled_back(cause, error, self.undo, self.observed.previous) from cause
         except Exception as bug:
             # The signal that led here is in its context and would be mistaken for an interruption.
             bug.add_note(f"during the rollback after {type(cause).__name__}")
