@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from dbswitch.server import http_requests, ports
 from dbswitch.server.command_lines import (
@@ -105,25 +104,20 @@ def find(spec: ServerSpec, record: ServerRecord | None = None) -> tuple[Owned, .
 def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
     """Return these, and the processes that the server launched but that must not be ended."""
     record = record or read_record(spec.record_path)
-    found = snapshot()
+    found, prefix = snapshot(), marker_prefix(spec.cwd)
     lock = own_lock_path(spec.dist_dir, spec.cwd)
+    marked = (pid for pid, one in found.items() if one.marker is not None and one.marker.startswith(prefix))
+    listening = ports.listening_of(marked)
+    needed = {spec.port, spec.port if record is None else record.port}
     evidence = Evidence(
         root=str(spec.cwd.resolve()),
-        marker_prefix=(prefix := marker_prefix(spec.cwd)),
+        marker_prefix=prefix,
         self_pid=os.getpid(),
         leader=record.process if record is not None else None,
         lock_pids=frozenset() if lock is None else lock_holders(lock),
+        port_pids=frozenset(pid for port in needed for pid in listening.get(port, ())),
     )
-    claims = claim(found, evidence)
-    marked = {pid for pid, one in found.items() if one.marker is not None and one.marker.startswith(prefix)}
-    unproven = marked - {one.process.pid for one in claims.owned}
-    if not unproven:
-        return claims
-    # This takes as long as a snapshot, so it is done only if it can prove something.
-    listening = ports.listening_of(unproven)
-    needed = {spec.port, spec.port if record is None else record.port}
-    holders = frozenset(pid for port in needed for pid in listening.get(port, ()))
-    return claim(found, replace(evidence, port_pids=holders)) if holders else claims
+    return claim(found, evidence)
 
 
 def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:

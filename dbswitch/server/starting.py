@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import http_requests, log, ports
 from dbswitch.server.command_lines import is_next_server, masked_command, masked_text
@@ -68,12 +67,10 @@ def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None =
     marker = new_marker(spec.cwd)
     argv = [*spec.argv, "-p", str(port)] if spec.port_flag else list(spec.argv)
     try:
-        ensure_state_dir(spec.state_dir)
         output = log.open_for_append(spec.log_path)
     except OSError as error:
-        raise ServerError(
-            "the server's log cannot be written", facts=[f"{spec.log_path}: {error.strerror}"]
-        ) from None
+        fact = f"{spec.log_path}: {error.strerror}"
+        raise ServerError("the server's log cannot be written", facts=[fact]) from None
     try:
         log_start = os.fstat(output).st_size
         child = subprocess.Popen(
@@ -101,9 +98,8 @@ def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None =
     except OSError as error:
         Ended().end(lambda: find(spec, record), spec.limits, lambda _text: None)
         reap_children()
-        raise ServerError(
-            "the server record cannot be written", facts=[f"{spec.record_path}: {error.strerror}"]
-        ) from None
+        fact = f"{spec.record_path}: {error.strerror}"
+        raise ServerError("the server record cannot be written", facts=[fact]) from None
     return record
 
 
@@ -185,9 +181,7 @@ def _judge(spec: ServerSpec, running: ServerRecord, status: int) -> Reply:
         return Reply.NOTHING_WORKS  # another process answered; ours will end with EADDRINUSE
     if status < 500 and (status != 404 or spec.alive_path is None):
         return Reply.ALIVE
-    if spec.alive_path is None:
-        return Reply.NOTHING_WORKS
-    if http_requests.judge(spec, running.port) is not Reply.ALIVE:
+    if spec.alive_path is None or http_requests.judge(spec, running.port) is not Reply.ALIVE:
         return Reply.NOTHING_WORKS
     # Without a page of its own it was Next's path that was asked first, outside of a `basePath`.
     return Reply.ALIVE if spec.ready_path is None else Reply.ALIVE_FAILING
