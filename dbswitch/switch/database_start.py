@@ -188,21 +188,10 @@ def probe_or_start(
 def _compose_command(root: Path, file: str, url: DatabaseUrl) -> tuple[str, ...]:
     """Return the command that starts the service which publishes the URL's port, as docker reads the compose file."""
     try:
-        done = subprocess.run(
-            ("docker", "compose", "-f", file, "config", "--format", "json"),
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_COMPOSE_TIMEOUT,
-            check=False,
-        )
+        done = _run(("docker", "compose", "-f", file, "config", "--format", "json"), root, _COMPOSE_TIMEOUT)
         services = msgspec.json.decode(done.stdout, type=_ComposeFile).services
-    except (
-        OSError,
-        subprocess.TimeoutExpired,
-        ValueError,
-    ):  # no docker, no compose plugin, a file it refuses
-        return ()
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return ()  # no docker, no compose plugin, a file it refuses
     for name, service in services.items():
         if any(str(port.published) == str(url.port) for port in service.ports):
             return ("docker", "compose", "-f", file, "up", "-d", name)
@@ -212,20 +201,17 @@ def _compose_command(root: Path, file: str, url: DatabaseUrl) -> tuple[str, ...]
 def _start(command: tuple[str, ...], root: Path, reporter: Reporter) -> None:
     shown = " ".join(command)
     reporter.notice("starting-database", f"the database is down; starting it: {shown}")
+    failure = ""
     try:
-        done = subprocess.run(
-            command,
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=START_TIMEOUT,
-            check=False,
-        )
+        if code := _run(command, root, START_TIMEOUT).returncode:
+            failure = f"{shown} ended with {code}"
     except (OSError, subprocess.TimeoutExpired) as error:
-        reporter.notice(
-            "database-not-started", f"{command[0]} could not start it ({type(error).__name__})", "warning"
-        )
-        return
-    if done.returncode != 0:
-        reporter.notice("database-not-started", f"{shown} ended with {done.returncode}", "warning")
+        failure = f"{command[0]} could not start it ({type(error).__name__})"
+    if failure:
+        reporter.notice("database-not-started", failure, "warning")
+
+
+def _run(command: tuple[str, ...], root: Path, seconds: float) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False
+    )
