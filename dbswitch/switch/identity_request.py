@@ -113,9 +113,8 @@ class IdentityQuestion(Struct, frozen=True):
     base_url: str
     route: str
     token: str
-    expected: (
-        Identity | None
-    )  # what psycopg saw on the target; None while that is not known, then any identity is `Answer.OTHER`
+    # what psycopg saw on the target; None while that is not known, then any identity is `Answer.OTHER`
+    expected: Identity | None
     target: str = ""  # the target for display: its name, database, host and port
     # the same for where the app was before the switch, with the identity it gave then
     origin: tuple[str, Identity] | None = None
@@ -134,18 +133,16 @@ def ask(question: IdentityQuestion, connection: HTTPConnection) -> Said:
     from http.client import HTTPException
 
     headers = {TOKEN_HEADER: question.token, "Accept": "application/json"}
-    asked = f"{question.route}?identity=1"
+    path = question.route
     try:
-        connection.request("GET", asked, headers=headers)
-        response = connection.getresponse()
-        body = response.read(65_536)
-        leads_to = response.getheader("Location") or ""
-        if _is_same_path(leads_to, question.route):
-            connection.close()
-            connection.request("GET", f"{urlsplit(leads_to).path}?identity=1", headers=headers)
+        while True:
+            connection.request("GET", f"{path}?identity=1", headers=headers)
             response = connection.getresponse()
-            body = response.read(65_536)
-            leads_to = response.getheader("Location") or ""
+            body, leads_to = response.read(65_536), response.getheader("Location") or ""
+            if path != question.route or not _is_same_path(leads_to, path):
+                break
+            connection.close()
+            path = urlsplit(leads_to).path
     except (OSError, HTTPException, ValueError) as error:  # ValueError: closed by another thread meanwhile
         if isinstance(error, TimeoutError):
             return Said(IdentityAnswer.SILENT, NOT_IN_TIME)
@@ -265,7 +262,8 @@ def verify(
                     attempt += 1
                     # Until the deadline: an app that compiles or is busy may take long, and is asked again meanwhile.
                     ask_in_background(question, max(0.1, end - now), answers, pending)
-                next_at = now + (OVERLAP if len(pending) < MANY_PENDING else SLOW_OVERLAP)
+                overlap = OVERLAP if len(pending) < MANY_PENDING else SLOW_OVERLAP
+                next_at = time.monotonic() + overlap
             try:
                 said = answers.get(timeout=max(0.001, min(next_at, end) - time.monotonic()))
             except queue.Empty:

@@ -46,16 +46,13 @@ class Reporter:
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[PhaseNote]:
         """Report `phase` as started, then as done or, when an exception leaves the block, as failed."""
-        note = PhaseNote()
-        began = time.monotonic()
+        note, state, began = PhaseNote(), PhaseState.FAILED, time.monotonic()
         self.emit(PhaseChanged(phase, PhaseState.STARTED))
         try:
             yield note
-        except BaseException:
-            self.emit(PhaseChanged(phase, PhaseState.FAILED, round(time.monotonic() - began, 3), note.detail))
-            raise
-        state = PhaseState.SKIPPED if note.skipped else PhaseState.DONE
-        self.emit(PhaseChanged(phase, state, round(time.monotonic() - began, 3), note.detail))
+            state = PhaseState.SKIPPED if note.skipped else PhaseState.DONE
+        finally:
+            self.emit(PhaseChanged(phase, state, round(time.monotonic() - began, 3), note.detail))
 
     def skip(self, phase: Phase, why: str) -> None:
         """Report that `phase` has nothing to do."""
