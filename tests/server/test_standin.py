@@ -341,7 +341,7 @@ def test_the_marker_of_the_old_server_is_not_passed_on(make_folder):
     assert MARKER not in environment.env
     folder.stop()
     second = start(folder.spec, environment)
-    assert second.record.marker != first.record.marker
+    assert second.marker != first.marker
     wait_ready(folder.spec, second)
     folder.stop()
 

@@ -109,9 +109,9 @@ class World:
         self.server = "restarted" if self.back else "new"
         return SimpleNamespace(url="http://localhost:3000", port=3000, pid=1)
 
-    def wait_ready(self, *_arguments: object, **_options: object) -> Any:
+    def wait_ready(self, _spec: object, running: object, **_options: object) -> Any:
         self.may_fail("answer", ServerError("it died"))
-        return SimpleNamespace(status=200, failing=False)
+        return SimpleNamespace(status=200, failing=False, running=running)
 
     def start_port(self, *_arguments: object) -> int:
         return 3000
