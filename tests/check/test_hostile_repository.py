@@ -279,8 +279,16 @@ def test_a_hook_in_a_linked_work_tree_judges_its_own_index_from_any_folder(hosti
 def test_a_fifo_in_the_place_of_gitignore_does_not_hang_a_command(hostile):
     (hostile.root / ".gitignore").unlink()
     os.mkfifo(hostile.root / ".gitignore")
-    with pytest.raises(git.GitError, match="did not finish within"):
+    with pytest.raises(git.GitError, match="gitignore is not a regular file"):
         git.run(hostile.root, "ls-files", "-o", "--exclude-standard", deadline=0.3)
+
+
+def test_a_fifo_as_the_gitignore_of_a_folder_below_ends_with_the_deadline(hostile):
+    (hostile.root / "below").mkdir()
+    (hostile.root / "below/file").write_text("x")
+    os.mkfifo(hostile.root / "below/.gitignore")
+    with pytest.raises(git.GitError, match="git ls-files did not finish within"):
+        git.run(hostile.root, "--literal-pathspecs", "ls-files", "-o", "--exclude-standard", deadline=0.3)
 
 
 def test_the_message_of_an_older_git_is_understood(tmp_path, monkeypatch):
