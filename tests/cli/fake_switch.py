@@ -119,7 +119,9 @@ def main() -> int:
 
     def fake_project(context: CommandContext) -> object:
         context.renderer.protect(["prod"])
-        return types.SimpleNamespace(root=Path.cwd(), state_dir=Path.cwd() / ".dbswitch")
+        return types.SimpleNamespace(
+            root=Path.cwd(), state_dir=Path.cwd() / ".dbswitch", private_dir=Path.cwd() / "private"
+        )
 
     CommandContext.find_project = fake_project  # type: ignore[assignment, method-assign]
     return real_main()
