@@ -14,7 +14,7 @@ from dbswitch.check.text_kinds import as_utf8, is_env_file, is_example, is_gener
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError, DbswitchError, UrlError, UsageError
-from dbswitch.project.active import active
+from dbswitch.project.active_target import active
 from dbswitch.project.discovery import Project, apps_below, discover, load
 from dbswitch.project.git import GitError, top_level
 from dbswitch.project.reader_profiles import profiles

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dbswitch.envfiles.precedence import ReaderProfile
-    from dbswitch.project.active import Active
+    from dbswitch.project.active_target import Active
 
 
 class Severity(StrEnum):

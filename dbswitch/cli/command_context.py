@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dbswitch.errors import UsageError
 from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets
-from dbswitch.switch import lock_file, recovery, time_limit
+from dbswitch.switch import project_lock, recovery, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ class CommandContext:
     def tell_unfinished(self, project: Project) -> None:
         """Say what a killed run left; a read-only command does not finish it."""
         left = recovery.unfinished(project.private_dir)
-        if left is not None and lock_file.peek(project.state_dir) is None:
+        if left is not None and project_lock.peek(project.state_dir) is None:
             self.renderer.note(left)
         self.tell_time_limit(project)
 

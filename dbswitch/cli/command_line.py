@@ -23,7 +23,7 @@ from dbswitch.cli.text_renderer import TextRenderer
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.config import LENGTH_RULE, UNLIMITED, seconds_of
 from dbswitch.project.discovery import discover
-from dbswitch.project.names import COMMANDS
+from dbswitch.project.target_names import COMMANDS
 from dbswitch.project.targets import list_targets
 from dbswitch.stdout_guard import writing_to_stdout
 
@@ -79,11 +79,11 @@ MODULES = {
     SWITCH: "switch_command",
     "status": "status_command",
     "targets": "status_command",
-    "history": "status_command",
+    "history": "history_command",
     "dev": "server_commands",
     "stop": "server_commands",
     "restart": "server_commands",
-    "logs": "log_command",
+    "logs": "logs_command",
     "wait": "server_commands",
     "check": "check_command",
     "doctor": "check_command",

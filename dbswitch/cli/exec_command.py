@@ -16,8 +16,8 @@ import typer
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import Confirm, command, flag
 from dbswitch.errors import ProtectedError, UsageError
-from dbswitch.project import marker
-from dbswitch.project.active import active
+from dbswitch.project import environment_mark
+from dbswitch.project.active_target import active
 from dbswitch.project.command_environment import for_target
 from dbswitch.project.command_guard import judge
 from dbswitch.project.packages import read_manifest
@@ -161,7 +161,7 @@ def mark(
     limits = ProbeLimits(deadline=settings.restart_deadline, attempt_timeout=settings.attempt_timeout)
     identity = wait_until_ready(found.url, limits).identity
     aliases = found.settings.aliases if found.settings is not None else ()
-    if marker.contradicts(identity.environment, found.name, aliases):
+    if environment_mark.contradicts(identity.environment, found.name, aliases):
         _replaced(context, found, str(identity.environment), confirm)
     elif found.protected:
         again = f"dbswitch mark {found.name} --confirm {found.name}"
@@ -169,7 +169,7 @@ def mark(
     environment = None if remove else found.name
     write_marker(found.url, identity.database, environment)
     with contextlib.suppress(OSError):  # it is read again at the next probe
-        marker.remember(project, found.url, environment)
+        environment_mark.remember(project, found.url, environment)
     done = f"says that it is {environment}" if environment else "carries no mark"
     fields = {"target": found.name, "environment": environment, "before": identity.environment}
     context.renderer.answer("mark", fields, (f"{found.url.place} {done}",))

@@ -15,19 +15,19 @@ from msgspec.structs import replace
 
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import TakePort, Timeout, Yes, command, flag
-from dbswitch.cli.log_command import secret_values, show_log
+from dbswitch.cli.logs_command import secret_values, show_log
 from dbswitch.cli.renderer import CommandFailure
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
 from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError, UsageError
-from dbswitch.project import server_spec
-from dbswitch.project.active import active
+from dbswitch.project import server_launch
+from dbswitch.project.active_target import active
 from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets, resolve
 from dbswitch.server import log
 from dbswitch.server.observation import find
 from dbswitch.server.processes import child_status, is_alive
 from dbswitch.server.server_record import read_record
-from dbswitch.switch import history, limit_timer, lock_file, recovery, run_event_files, servers
+from dbswitch.switch import history, limit_timer, project_lock, recovery, run_event_files, start_and_stop
 from dbswitch.switch.events import ErrorInfo, Notice, Outcome, Phase, Result, Started
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.plan import Mode
@@ -69,7 +69,7 @@ def dev(
     project = context.find_project()
     if take_port:
         context.agree_to_take_port(yes=yes)
-    spec = server_spec.build(project)
+    spec = server_launch.build(project)
     begin = log.size(spec.log_path)
     outcomes: list[Outcome] = []
     watch = Watch(project, spec, context.renderer)
@@ -91,7 +91,7 @@ def dev(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         code = ExitCode.TERMINATED if terminated else ExitCode.OK
         if outcomes[-1:] == [Outcome.STARTED]:
-            return servers.stop_server(project, context.renderer.emit).exit or code
+            return start_and_stop.stop_server(project, context.renderer.emit).exit or code
         context.renderer.note("the server keeps running; `dbswitch stop` stops it")
         return code
 
@@ -107,7 +107,7 @@ def dev(
             failed = limit_timer.honour(project, request, context.renderer.emit)
             if failed is not None:
                 return failed.exit
-            result = servers.start_server(project, request, emit)
+            result = start_and_stop.start_server(project, request, emit)
             if result.outcome is Outcome.UNCHANGED:
                 context.renderer.emit(result)
             if result.exit or detach:
@@ -154,7 +154,7 @@ class Watch:
             self._next_limit = now + LIMIT_EVERY
             if limit_timer.due_for_watcher(self.project) is not None:  # its timer was killed
                 self._go_back()
-        if self.lives() or lock_file.peek(self.project.state_dir) is not None:
+        if self.lives() or project_lock.peek(self.project.state_dir) is not None:
             return False
         if recovery.pending(self.project.private_dir):
             self._repair()  # the switch that stopped the server was killed
@@ -194,7 +194,7 @@ class Watch:
 
     def _repair(self) -> None:
         told = self._noting("an unfinished switch could not be recovered")
-        servers.repair(self.project, dict(os.environ), told)
+        start_and_stop.repair(self.project, dict(os.environ), told)
 
     def _go_back(self) -> None:
         told = self._noting("the switch back failed")
@@ -240,7 +240,7 @@ def stop(context: CommandContext) -> int:
     # A server must be stopped even if the way back fails.
     request = Request(ambient=dict(os.environ), mode=Mode.NONE)
     limit_timer.honour(project, request, context.renderer.emit, required=False)
-    return servers.stop_server(project, context.renderer.emit).exit
+    return start_and_stop.stop_server(project, context.renderer.emit).exit
 
 
 @command()
@@ -255,7 +255,7 @@ def restart(
     failed = limit_timer.honour(project, request, context.renderer.emit)
     if failed is not None:
         return failed.exit
-    return servers.restart(project, request, context.renderer.emit).exit
+    return start_and_stop.restart(project, request, context.renderer.emit).exit
 
 
 @command()

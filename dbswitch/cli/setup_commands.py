@@ -25,11 +25,11 @@ from dbswitch.generate.routes import client_advice, plan_admin_page, plan_admin_
 from dbswitch.generate.scaffold import apply_init, ensure_token, plan_init
 from dbswitch.generate.style import read_style
 from dbswitch.generate.writing import FileAction, FileState, PlannedFile
-from dbswitch.project import generated, reader_profiles, server_spec
+from dbswitch.project import generated, reader_profiles, server_launch
 from dbswitch.project.discovery import discover
 from dbswitch.server import observation
 from dbswitch.server.server_record import read_record
-from dbswitch.switch import run_event_files, servers
+from dbswitch.switch import run_event_files, start_and_stop
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import JOURNAL
 from dbswitch.switch.reporter import Reporter
@@ -159,8 +159,8 @@ def _remove(
     stop: bool,
 ) -> None:
     if stop:
-        servers.stop_server(project, lambda _event: None)
-    elif observation.find(server_spec.build(project)):
+        start_and_stop.stop_server(project, lambda _event: None)
+    elif observation.find(server_launch.build(project)):
         context.renderer.note("the dev server keeps running (`dbswitch uninstall --stop` stops it first)")
     silent = Reporter(lambda _event: None, run_event_files.new_id())
     with Interrupts() as interrupts, hold(project, silent, target="uninstall"), interrupts.deferred():
@@ -285,7 +285,7 @@ def _page_url(project: Project) -> str:
             why="`dbswitch open` opens the page that `dbswitch generate page` writes",
             fix="dbswitch generate page",
         )
-    spec = server_spec.build(project)
+    spec = server_launch.build(project)
     record = read_record(spec.record_path)
     scheme = "https" if spec.https else "http"
     base = record.url if record is not None else f"{scheme}://{spec.hostname}:{spec.port}"

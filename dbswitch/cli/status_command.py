@@ -1,28 +1,25 @@
-"""`dbswitch status`, `targets` and `history`: each as one JSON object and as lines for people."""
+"""`dbswitch status` and `targets`: each as one JSON object and as lines for people."""
 
 from __future__ import annotations
 
 import os
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from msgspec import to_builtins
 
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import Pool, command
-from dbswitch.cli.messages import columns, duration, target_rows
-from dbswitch.project.active import active
+from dbswitch.cli.messages import columns, target_rows
+from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets
 from dbswitch.server.state import ServerState
-from dbswitch.switch import history as past_switches, status as project_status, time_limit
+from dbswitch.switch import status as project_status, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
-    from dbswitch.switch.history import Past
     from dbswitch.switch.status import Status
 
 _INDENT = " " * 9
@@ -162,40 +159,6 @@ def _target_fields(refs: Sequence[TargetRef], databases: Mapping[str, str | None
         }
         for ref in refs
     ]
-
-
-@command()
-def history(
-    context: CommandContext,
-    count: Annotated[
-        int, typer.Option("--count", "-n", metavar="N", min=1, help="How many of the last switches.")
-    ] = 10,
-) -> int:
-    """Show the last switches, newest first."""
-    project = context.find_project()
-    context.tell_time_limit(project)
-    entries = past_switches.read(project.state_dir)[-count:][::-1]
-    fields = {"entries": to_builtins(entries)}
-    me = past_switches.current_user()
-    lines = columns([_history_row(one, me) for one in entries]) or ["nothing was switched here yet"]
-    context.renderer.answer("history", fields, lines)
-    return 0
-
-
-_LIFTED = {"protected": "confirmed", "read-only": "made writable"}  # guards that were lifted, for people
-
-
-def _history_row(one: Past, me: str) -> tuple[str, ...]:
-    return (
-        time.strftime("%Y-%m-%d %H:%M", time.localtime(one.at)),
-        f"{one.previous or '?'} -> {one.target}",
-        one.outcome.value.replace("_", " ")
-        + {True: ", verified", False: ", app elsewhere", None: ""}[one.verified],
-        f"{one.mode if one.pool is None else f'{one.mode} {one.pool}'}, {duration(one.seconds)}"
-        + ("" if one.away is None else f" ({duration(one.away)} down)"),
-        (one.origin or "?") if one.user == me else f"{one.user or '?'}, {one.origin or '?'}",
-        ", ".join(_LIFTED.get(guard, guard) for guard in one.lifted),
-    )
 
 
 def _pool_status(context: CommandContext, pool: str) -> int:

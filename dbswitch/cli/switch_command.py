@@ -26,12 +26,12 @@ from dbswitch.cli.messages import columns, target_rows
 from dbswitch.cli.renderer import JsonRenderer, object_line, write_line
 from dbswitch.durable import ensure_state_dir
 from dbswitch.errors import UsageError
-from dbswitch.project.active import active
+from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets, lookup
 from dbswitch.stdout_guard import writing_to_stdout
-from dbswitch.switch import history, own_command, run_event_files
-from dbswitch.switch.lock_file import unusable
+from dbswitch.switch import history, run_event_files, self_invocation
 from dbswitch.switch.plan import Mode
+from dbswitch.switch.project_lock import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,7 +179,7 @@ def _detach(project: Project, target: str, flags: Sequence[str]) -> int:
         raise unusable(project.state_dir, error, "the events of a detached run are kept there") from None
     common = ["--json", "--run-id", run_id, "--project", str(project.root)]
     subprocess.Popen(
-        [*own_command.command(), target, *common, *flags],
+        [*self_invocation.command(), target, *common, *flags],
         cwd=project.root,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 """One connection URL: parsed once, then written for env files, for libpq and for display.
 
-The parsing rule is in :mod:`dbswitch.database.url_split`. Sources: libpq's "Connection
+The parsing rule is in :mod:`dbswitch.database.url_parsing`. Sources: libpq's "Connection
 URIs", the WHATWG URL standard as node-postgres' `pg-connection-string` 2.14 uses it, Prisma's "Connection URLs".
 """
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NoReturn, final
 from urllib.parse import quote
 
-from dbswitch.database.url_split import UrlProblem, checked_host, is_this_machine, split
+from dbswitch.database.url_parsing import UrlProblem, checked_host, is_this_machine, split
 from dbswitch.errors import UrlError
 
 if TYPE_CHECKING:
-    from dbswitch.database.url_split import Pieces
+    from dbswitch.database.url_parsing import Pieces
 
 DEFAULT_PORT: Final = 5432
 MASK: Final = "***"

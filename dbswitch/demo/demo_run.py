@@ -22,7 +22,7 @@ from dbswitch import state_folder
 from dbswitch.demo import shop, shop_app
 from dbswitch.demo.postgres import EmbeddedPostgres, find_binaries, free_port, open_to_all, server_user
 from dbswitch.errors import ConfigError, ExitCode, ServerError
-from dbswitch.switch import own_command
+from dbswitch.switch import self_invocation
 from dbswitch.switch.interrupts import Interrupts
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class _Demo:
         shown = " ".join(("dbswitch", *arguments))
         self.console.print(f"\n[bold]$ {shown}[/]")
         process = subprocess.Popen(
-            [*own_command.command(), *arguments],
+            [*self_invocation.command(), *arguments],
             cwd=self.app,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import DbswitchError
-from dbswitch.project.active import active
+from dbswitch.project.active_target import active
 
 if TYPE_CHECKING:
-    from dbswitch.project.active import Active
+    from dbswitch.project.active_target import Active
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
 

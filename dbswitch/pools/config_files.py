@@ -12,7 +12,7 @@ from dbswitch.durable import read_regular
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import ConfigError, EnvFileConflictError, EnvFileError
-from dbswitch.pools import far_files, pgbouncer_ini
+from dbswitch.pools import pgbouncer_ini, remote_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,20 +41,20 @@ class ConfigChange(Struct, frozen=True):
     @property
     def name(self) -> str:
         """The file as messages call it."""
-        return far_files.shown(self.run, self.path) if self.run else self.path
+        return remote_files.shown(self.run, self.path) if self.run else self.path
 
     def discard(self) -> None:
         """Remove what was staged. Raises ConfigError."""
-        far_files.discard(self.run, self.staged)
+        remote_files.discard(self.run, self.staged)
 
     def turn(self, old: bytes, new: bytes) -> bool:
         """Make sure that a far file whose content is `old` gets `new`; False if it has neither. Raises ConfigError."""
         self.discard()
-        found = far_files.read(self.run, self.path)
+        found = remote_files.read(self.run, self.path)
         if found == old != new:
-            again = far_files.second(self.staged)  # a delayed `mv` of the first one finds nothing
-            far_files.stage(self.run, self.path, again, new, self.keeps)
-            far_files.place(self.run, self.path, again, old)
+            again = remote_files.second(self.staged)  # a delayed `mv` of the first one finds nothing
+            remote_files.stage(self.run, self.path, again, new, self.keeps)
+            remote_files.place(self.run, self.path, again, old)
         return found in {old, new}
 
 
@@ -82,7 +82,7 @@ class ConfigFiles(Struct, frozen=True):
         """Prepare the far files, so that the pause does not wait for it. Raises ConfigError."""
         try:
             for one in self.far:
-                far_files.stage(one.run, one.path, one.staged, one.new, one.keeps)
+                remote_files.stage(one.run, one.path, one.staged, one.new, one.keeps)
         except BaseException:
             self.discard()
             raise
@@ -101,7 +101,7 @@ class ConfigFiles(Struct, frozen=True):
         """
         try:
             for one in self.far:
-                far_files.place(one.run, one.path, one.staged, one.old)
+                remote_files.place(one.run, one.path, one.staged, one.old)
             transaction.apply(self.near, journal)
         except EnvFileError as error:
             raise _told(error) from error
@@ -150,7 +150,7 @@ def changed(entries: Sequence[tuple[Pooler, Entry]], url: DatabaseUrl, run_id: s
     for pooler, entry in entries:
         path, keeps = str(_absolute(entry.path, pooler)), ""
         if pooler.run:
-            path, keeps = far_files.examine(pooler.run, path)
+            path, keeps = remote_files.examine(pooler.run, path)
         old, new = (text.encode(*_ENCODING) for text in (entry.text, pgbouncer_ini.edited(entry, url)))
         if old != new:
             staged = f"{path}.dbswitch-{run_id}" if pooler.run else ""
@@ -170,7 +170,7 @@ def _absolute(path: str, pooler: Pooler) -> Path:
 
 def _read(path: Path, pooler: Pooler) -> str:
     try:
-        content = far_files.read(pooler.run, str(path)) if pooler.run else read_regular(path)
+        content = remote_files.read(pooler.run, str(path)) if pooler.run else read_regular(path)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.precedence import AMBIENT, all_effective
 from dbswitch.errors import EnvFileError
-from dbswitch.project import entered, reader_profiles
+from dbswitch.project import reader_profiles, written_values
 from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.targets import list_targets
 from dbswitch.project.value_origin import ValueOrigin
@@ -42,7 +42,11 @@ def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> 
     command to another database.
     """
     origin = ValueOrigin(
-        project, target, entered.load(project.private_dir), list_targets(project, ambient=ambient), ambient
+        project,
+        target,
+        written_values.load(project.private_dir),
+        list_targets(project, ambient=ambient),
+        ambient,
     )
 
     def wrong(key: str, value: str) -> bool:

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field
 
 from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
-from dbswitch.project.names import NAME_RULE, VARIABLE_PATTERN, valid_name
+from dbswitch.project.target_names import NAME_RULE, VARIABLE_PATTERN, valid_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,11 +19,11 @@ from dbswitch import state_folder
 from dbswitch.durable import read_regular_text
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
-from dbswitch.project import config as configuration, names
+from dbswitch.project import config as configuration, target_names
 from dbswitch.project.git import GitError, tracked_files
 from dbswitch.project.packages import Manifest, Packages, boundary, read_manifest, read_packages
 from dbswitch.project.prisma import PrismaInfo, read_prisma, variable_of_client
-from dbswitch.project.server_spec import NextInfo, read_next
+from dbswitch.project.server_launch import NextInfo, read_next
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,7 +178,7 @@ def _uses_default(root: Path, config: configuration.Config, named: str) -> bool:
     for path in (*(root / name for name in DEV_FILES), *root.glob("env/*.env")):
         with contextlib.suppress(OSError):  # the code that edits the file reports why it cannot be read
             bound.update(_BOUND.findall(read_regular_text(path, errors="replace")))
-    pairs = (names.split_url_key(key, (DEFAULT_VARIABLE, named)) for key in bound)
+    pairs = (target_names.split_url_key(key, (DEFAULT_VARIABLE, named)) for key in bound)
     uses = Counter(pair[0] for pair in pairs if pair is not None)
     return DEFAULT_VARIABLE in bound or uses[DEFAULT_VARIABLE] >= max(1, uses[named])
 

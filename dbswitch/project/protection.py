@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from dbswitch.database.place import Place, place_in
-from dbswitch.project.names import is_way_of
+from dbswitch.project.target_names import is_way_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

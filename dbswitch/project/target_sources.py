@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dbswitch.durable import read_regular_text
 from dbswitch.errors import ConfigError
-from dbswitch.project import names
+from dbswitch.project import target_names
 from dbswitch.project.config import FromVariable, TargetConfig
 from dbswitch.project.target_values import (
     SecretValues,
@@ -72,7 +72,7 @@ def find_targets(project: Project) -> tuple[TargetRef, ...]:
     """Return the targets of each source, in the order of the sources; a name may occur once in each."""
     found: list[TargetRef] = []
     for refs in (_in_folder(project), _with_suffix(project), _configured(project)):
-        shown = names.shown_names(tuple(ref.name for ref in refs))
+        shown = target_names.shown_names(tuple(ref.name for ref in refs))
         found += (replace(ref, name=shown[ref.name], aliases=(ref.name, *ref.aliases)) for ref in refs)
     return tuple(found)
 
@@ -89,8 +89,8 @@ def _in_folder(project: Project) -> list[TargetRef]:
         name, text = file.name.removesuffix(".env"), ""
         with contextlib.suppress(OSError):
             text = read_regular_text(file, errors="replace")
-        usual = names.canonical(name) in {"prod", "local"}
-        if names.valid_name(name) and (usual or binding.search(text)):
+        usual = target_names.canonical(name) in {"prod", "local"}
+        if target_names.valid_name(name) and (usual or binding.search(text)):
             path = f"{TARGET_FOLDER}/{name}.env"
             found.append(TargetRef(name, path, path=path))
     return found
@@ -105,7 +105,7 @@ def _with_suffix(project: Project) -> list[TargetRef]:
             (key for key, variable in keys.items() if variable in project.url_variables),
             key=lambda key: project.url_variables.index(keys[key]),
         )
-        found.append(TargetRef(names.from_suffix(suffix), f"{key} in {where[key]}", suffixed=keys))
+        found.append(TargetRef(target_names.from_suffix(suffix), f"{key} in {where[key]}", suffixed=keys))
     return found
 
 
@@ -131,11 +131,13 @@ def suffixed_keys(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str,
     longest variable that is known decides where the suffix begins: where the schema names
     `POSTGRES_PRISMA_URL_NON_POOLING`, `POSTGRES_PRISMA_URL_NON_POOLING_PROD` has the suffix `PROD`.
     """
-    split = {key: names.split_url_key(key, bases) for key, value in bound.items() if is_postgres(value)}
+    split = {
+        key: target_names.split_url_key(key, bases) for key, value in bound.items() if is_postgres(value)
+    }
     suffixes = {
         suffix
         for variable, suffix in filter(None, split.values())
-        if variable in bases and names.valid_name(names.from_suffix(suffix))
+        if variable in bases and target_names.valid_name(target_names.from_suffix(suffix))
     }
     found: dict[str, dict[str, str]] = {suffix: {} for suffix in sorted(suffixes)}
     longest_first = sorted(suffixes, key=len, reverse=True)
@@ -145,7 +147,7 @@ def suffixed_keys(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str,
             tail = next((suffix for suffix in longest_first if key.endswith(f"_{suffix}")), "")
             parts = (key.removesuffix(f"_{tail}"), tail)
         variable, suffix = parts
-        if suffix in found and variable not in _NEVER and names.valid_variable(variable):
+        if suffix in found and variable not in _NEVER and target_names.valid_variable(variable):
             found[suffix][key] = variable
     return found
 

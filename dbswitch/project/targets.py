@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from dbswitch.database.read_only import read_only
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ConfigError, UrlError, UsageError
-from dbswitch.project import marker, names
+from dbswitch.project import environment_mark, target_names
 from dbswitch.project.protection import leads_to_database, places_in, with_protection
 from dbswitch.project.target_sources import TARGET_FOLDER, TargetRef, find_targets, read_values
 from dbswitch.project.target_values import SecretValues, is_postgres
@@ -68,7 +68,7 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
         found[ref.name] = ref
     targets = tuple(_with_settings(project, ref, tuple(found)) for ref in found.values())
     _refuse_clashes(targets)
-    return with_protection(targets, marker.production_places(project.private_dir))
+    return with_protection(targets, environment_mark.production_places(project.private_dir))
 
 
 def _with_values(project: Project, ref: TargetRef, ambient: Mapping[str, str]) -> TargetRef:
@@ -170,12 +170,12 @@ def _with_settings(project: Project, ref: TargetRef, shown: tuple[str, ...]) -> 
     tables = project.config.targets
     own = [name for name in tables if name in {ref.name, *ref.aliases}]
     # `[targets.prod]` also applies to env/production.env, unless the project has both.
-    canonical = names.canonical(ref.name)
-    meant = [name for name in tables if names.canonical(name) == canonical and name not in shown]
+    canonical = target_names.canonical(ref.name)
+    meant = [name for name in tables if target_names.canonical(name) == canonical and name not in shown]
     settings = ref.settings or next((tables[name] for name in (*own, *meant)), None)
-    family = names.family(ref.name)
+    family = target_names.family(ref.name)
     aliases = (*ref.aliases, *(family if [name for name in shown if name in family] == [ref.name] else ()))
-    protected = names.names_production(ref.name)
+    protected = target_names.names_production(ref.name)
     if settings is not None:
         aliases = (*aliases, *settings.aliases)
         protected = protected if settings.protected is None else settings.protected
@@ -188,7 +188,7 @@ def _refuse_clashes(targets: tuple[TargetRef, ...]) -> None:
     for ref in targets:
         written = set(ref.settings.aliases) if ref.settings is not None else set()
         for name in (ref.name, *sorted(written)):
-            if name in names.RESERVED:
+            if name in target_names.RESERVED:
                 raise ConfigError(
                     f"the target `{name}` has the same name as a command",
                     facts=(f"it comes from {ref.source}",),
@@ -209,15 +209,15 @@ def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> Usa
     listed = ", ".join(ref.name for ref in targets)
     facts = [f"targets: {listed}" if targets else "this project has no targets yet"]
     empty = f"{TARGET_FOLDER}/{name}.env"
-    if names.valid_name(name) and (project.root / empty).is_file():
+    if target_names.valid_name(name) and (project.root / empty).is_file():
         facts.append(f"{empty} exists, but sets none of {', '.join(project.url_variables)}")
     # A target is named, and no switch to it suggested.
     known = {alias: f"the target `{ref.name}`" for ref in targets for alias in (ref.name, *ref.aliases)}
-    known |= {command: f"the command `dbswitch {command}`" for command in names.COMMANDS}
+    known |= {command: f"the command `dbswitch {command}`" for command in target_names.COMMANDS}
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     if close:
         fix = f"did you mean {known[close[0]]}?"
-    elif targets and name.lower() in names.USUAL:
+    elif targets and name.lower() in target_names.USUAL:
         variable = f"{project.url_variables[0]}_{name.upper()}"
         fix = f"to define it, add {variable}=... to .env.local (or write env/{name}.env)"
     elif targets:

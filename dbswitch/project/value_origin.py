@@ -11,8 +11,8 @@ from dbswitch.database.url import same_url
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, all_effective
 from dbswitch.project.config import FromVariable
-from dbswitch.project.names import has_suffix, split_url_key
 from dbswitch.project.protection import USUAL_URLS, explicit, places_in
+from dbswitch.project.target_names import has_suffix, split_url_key
 from dbswitch.project.target_values import bound_variables
 from dbswitch.project.targets import known_values, list_targets, variable_names
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from dbswitch.database.place import Place
     from dbswitch.envfiles.precedence import ReaderProfile
     from dbswitch.project.discovery import Project
-    from dbswitch.project.entered import Entered
     from dbswitch.project.target_sources import TargetRef
     from dbswitch.project.targets import Target
+    from dbswitch.project.written_values import Entered
 
 
 class ValueOrigin:

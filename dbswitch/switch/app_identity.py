@@ -12,7 +12,7 @@ from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.errors import DbswitchError, ServerError, UrlError
 from dbswitch.project import generated
 from dbswitch.project.client_in_use import asks_elsewhere
-from dbswitch.project.own_choice import own_choices
+from dbswitch.project.hardcoded_database import own_choices
 from dbswitch.server import observation
 from dbswitch.server.observation import find
 from dbswitch.switch.database_start import probe

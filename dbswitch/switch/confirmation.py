@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dbswitch.database.catalogue import table_sizes
 from dbswitch.database.place import place_of
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError, ProtectedError
-from dbswitch.project import marker
+from dbswitch.project import environment_mark
 from dbswitch.redaction import redact
 from dbswitch.switch.request import Question
 
@@ -110,7 +110,7 @@ def permit_destruction(
         loss = _tables(tables)
     except (DatabaseNotReadyError, DatabaseRejectedError) as error:
         environment, loss = None, f"what would be lost is not known: {error.what}"
-    marker.require(environment, target)
+    environment_mark.require(environment, target)
     if not target.protected:
         return
     if given is None and question is not None:

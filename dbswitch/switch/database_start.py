@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from dbswitch.database.failures import Failure
 from dbswitch.database.read_only import role_sql
 from dbswitch.errors import ConfigError, DatabaseNotReadyError, DatabaseRejectedError, ProtectedError
-from dbswitch.project import marker
+from dbswitch.project import environment_mark
 from dbswitch.project.prisma import migrations_folder
 from dbswitch.switch.events import Phase
 
@@ -109,7 +109,7 @@ def _ready(goal: Destination, phase: Phase, retry: Callable[[int, Failure, float
         if target.read_only and error.prisma_code == _BAD_PARAMETER:
             raise _not_read_only(target, "refuses `options`", error.facts[1:], None) from None
         raise
-    marker.require(ready.identity.environment, target)
+    environment_mark.require(ready.identity.environment, target)
     if target.read_only and not ready.identity.read_only:
         fact = "SHOW transaction_read_only answered off, although the URL asks for read-only sessions by `options`"
         raise _not_read_only(target, "drops `options`", (fact,), ready.identity)

@@ -13,7 +13,7 @@ from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.placement import plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, EnvFileError, UrlError, UsageError
-from dbswitch.project import entered, reader_profiles, targets
+from dbswitch.project import reader_profiles, targets, written_values
 from dbswitch.project.protection import places_in
 from dbswitch.project.target_values import SecretValues
 from dbswitch.project.targets import Target
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
-    from dbswitch.project.entered import Entered
     from dbswitch.project.value_origin import ServedUrl
+    from dbswitch.project.written_values import Entered
 
 OWN = "(edited by hand)"  # no target can have this name
 
@@ -36,7 +36,7 @@ def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
     Raises DbswitchError: as :func:`dbswitch.project.targets.resolve`.
     """
     target = targets.resolve(project, name, ambient=ambient)
-    guarded = is_guarded(project, target, entered.load(project.private_dir), ambient)
+    guarded = is_guarded(project, target, written_values.load(project.private_dir), ambient)
     return replace(target, protected=True) if guarded else target
 
 
@@ -46,13 +46,13 @@ def remember(project: Project, target: Target) -> None:
     Raises ConfigError: it cannot be stored; nothing was changed.
     """
     folder = project.private_dir
-    before = entered.load(folder)
+    before = written_values.load(folder)
     grown = before.adding(target.name, target.variables, places_in(project, target.variables))
     if grown is before:
         return
     try:
         state_folder.ensure(folder, project.root)
-        durable.replace_file(folder / entered.FILE_NAME, msgspec.json.encode(grown))
+        durable.replace_file(folder / written_values.FILE_NAME, msgspec.json.encode(grown))
     except OSError as error:
         raise ConfigError(
             f"{folder} cannot be written",

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from dbswitch import durable
 from dbswitch.switch.events import Outcome, Phase, PhaseChanged, PhaseState
-from dbswitch.switch.lock_file import locked
+from dbswitch.switch.project_lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

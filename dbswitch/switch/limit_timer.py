@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbswitch.errors import DbswitchError
-from dbswitch.switch import edits, lock_file, run, time_limit
+from dbswitch.switch import edits, project_lock, run, time_limit
 from dbswitch.switch.events import Notice, Planned, Result, Started
 from dbswitch.switch.request import Request
 
@@ -30,7 +30,9 @@ def run_timer(project: Project, limit_id: str, ambient: Mapping[str, str]) -> No
     wait_until = 0.0  # monotonic
     while attempts < ATTEMPTS and (limit := time_limit.holds(project.private_dir, limit_id)) is not None:
         pause = max(limit.left(time_limit.now()), wait_until - time.monotonic())
-        if pause > 0 or lock_file.peek(project.state_dir) is not None:  # a run in progress is not overtaken
+        if (
+            pause > 0 or project_lock.peek(project.state_dir) is not None
+        ):  # a run in progress is not overtaken
             time.sleep(min(CHECK_EVERY, max(pause, 0.2)))
             continue
         attempts += 1
@@ -109,7 +111,7 @@ def due_for_watcher(project: Project) -> TimeLimit | None:
     """Return the limit that has passed and that its timer has not gone back from, though it had the time to."""
     limit = _due(project)
     late = limit is not None and limit.left(time_limit.now()) < -TIMER_GRACE
-    return limit if late and lock_file.peek(project.state_dir) is None else None
+    return limit if late and project_lock.peek(project.state_dir) is None else None
 
 
 def _due(project: Project) -> TimeLimit | None:

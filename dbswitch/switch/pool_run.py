@@ -16,7 +16,7 @@ from dbswitch.pools.pgbouncer_ini import route_of
 from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config, targets
 from dbswitch.project.targets import with_access
-from dbswitch.switch import confirmation, edits, history, lock_file, pool_recovery
+from dbswitch.switch import confirmation, edits, history, pool_recovery, project_lock
 from dbswitch.switch.database_start import destination, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned
 from dbswitch.switch.pool_clients import PoolClient
@@ -52,7 +52,7 @@ def switch(session: Session, name: str) -> None:
             fix="use a target whose role can only read; see docs/how-to/production.md",
         )
     if request.dry_run:
-        idle = lock_file.peek(project.state_dir) is None
+        idle = project_lock.peek(project.state_dir) is None
         if idle and (left := pool_recovery.unfinished(project.private_dir)):
             session.reporter.notice("unfinished", left, "warning")
         _plan(session, pool, target)

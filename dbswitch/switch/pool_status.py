@@ -10,7 +10,7 @@ from dbswitch.errors import DbswitchError
 from dbswitch.pools import config_files
 from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config
-from dbswitch.switch import lock_file, pool_recovery
+from dbswitch.switch import pool_recovery, project_lock
 from dbswitch.switch.pool_run import target_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def status(project: Project, name: str, ambient: Mapping[str, str]) -> PoolStatu
     pool = pool_config.find(project, name, ambient)
     found = tuple(_ask(project, pooler) for pooler in pool.poolers)
     every = {one.target for one in found}
-    idle = lock_file.peek(project.state_dir) is None
+    idle = project_lock.peek(project.state_dir) is None
     left = pool_recovery.unfinished(project.private_dir) if idle else None
     return PoolStatus(name, every.pop() if len(every) == 1 else None, found, left)
 

@@ -16,8 +16,8 @@ from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import UrlError
-from dbswitch.project import config as configuration, entered, generated, server_spec, targets
-from dbswitch.project.active import active
+from dbswitch.project import config as configuration, generated, server_launch, targets, written_values
+from dbswitch.project.active_target import active
 from dbswitch.project.client_in_use import follows_env_files
 from dbswitch.server import observation
 from dbswitch.server.observation import changed_since_start
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
-    from dbswitch.project.entered import Entered
     from dbswitch.project.targets import Target
+    from dbswitch.project.written_values import Entered
     from dbswitch.server.observation import Observation
     from dbswitch.server.spec import ServerSpec
 
@@ -73,10 +73,10 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
     """
     found = generated.find(project)
     hot_client = follows_env_files(project, found)
-    spec = server_spec.build(project)
+    spec = server_launch.build(project)
     route = route_of(project, found, spec)
     files = effective_values.read_env_files(project.root)
-    written = entered.load(project.private_dir)
+    written = written_values.load(project.private_dir)
     bound = frozenset(binding.key for data in files.values() for binding in Document.parse(data).bindings)
     return Observed(
         project=project,
@@ -95,7 +95,7 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
 
 def server_alone(project: Project) -> Observed:
     """Observe the server only: a stop must not depend on readable env files."""
-    spec, written = server_spec.build(project), entered.load(project.private_dir)
+    spec, written = server_launch.build(project), written_values.load(project.private_dir)
     none: frozenset[str] = frozenset()
     return Observed(project, spec, observation.observe(spec), {}, none, none, written, None, False, None)
 

@@ -16,7 +16,7 @@ from dbswitch import durable
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, DbswitchError, EnvFileError, RollbackFailedError
-from dbswitch.project.active import active
+from dbswitch.project.active_target import active
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:

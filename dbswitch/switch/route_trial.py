@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.project import generated, server_spec
+from dbswitch.project import generated, server_launch
 from dbswitch.server import observation
 from dbswitch.server.http_requests import base_path
 from dbswitch.switch.identity_request import IdentityAnswer, IdentityQuestion, ask, connect, read_token
@@ -29,7 +29,7 @@ def route_of(project: Project, found: generated.Generated, spec: ServerSpec) -> 
 
 def try_route(project: Project) -> Said | None:
     """Return what the running app answers now; None where no server runs or there is no route."""
-    spec = server_spec.build(project)
+    spec = server_launch.build(project)
     server = observation.observe(spec)
     route = route_of(project, generated.find(project), spec)
     if route is None or server.url is None or not is_running(server.state):

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
-from dbswitch.project import marker, reader_profiles, targets
-from dbswitch.project.active import active
+from dbswitch.project import environment_mark, reader_profiles, targets
+from dbswitch.project.active_target import active
 from dbswitch.project.targets import with_access
 from dbswitch.project.value_origin import exported
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import confirmation, edits, history, lock_file, project_state, recovery, time_limit
+from dbswitch.switch import confirmation, edits, history, project_lock, project_state, recovery, time_limit
 from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.database_start import destination, probe, probe_or_start, report_migrations
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from dbswitch.switch.database_start import Destination
     from dbswitch.switch.events import Event
     from dbswitch.switch.identity_request import Said
-    from dbswitch.switch.lock_file import Lease
     from dbswitch.switch.plan import Plan
+    from dbswitch.switch.project_lock import Lease
     from dbswitch.switch.project_state import Observed
     from dbswitch.switch.request import Request
     from dbswitch.switch.session import Session
@@ -122,7 +122,7 @@ def _switch(session: Session) -> None:
 def _dry_run(session: Session) -> None:
     """Show the plan without the lock, and what a killed run left: it is not finished here, but the plan takes it into account."""
     project = session.project
-    idle = lock_file.peek(project.state_dir) is None
+    idle = project_lock.peek(project.state_dir) is None
     left = recovery.unfinished(project.private_dir) if idle else None
     if left is not None:
         session.reporter.notice("unfinished", left, "warning")
@@ -241,7 +241,7 @@ def _follow(apply: Apply, planning: Planning, lease: Lease, ending: Result) -> S
     ready = probe_or_start(project, reporter, goal, on_look=lease.look_for_newer)
     ending.identity = {**ready.identity.to_json(), "address": url.address}
     with contextlib.suppress(OSError):  # it is read again at the next probe
-        marker.remember(project, url, ready.identity.environment)
+        environment_mark.remember(project, url, ready.identity.environment)
     report_migrations(reporter, goal.target, ready.migrations)
     lease.check()  # the last moment at which giving way to a newer request costs nothing
     match plan.mode:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dbswitch import state_folder
 from dbswitch.errors import ConfigError, DbswitchError, InterruptedSwitchError, interruption_behind
 from dbswitch.server.stopping import PORT_GRACE, ROUNDS
-from dbswitch.switch import lock_file, project_state, recovery
+from dbswitch.switch import project_lock, project_state, recovery
 from dbswitch.switch.app_identity import AGAIN_DEADLINE
 from dbswitch.switch.database_start import COMPOSE_FILES, GLANCE, START_TIMEOUT
 from dbswitch.switch.events import Phase, Result, Started
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dbswitch.errors import ReportedError
     from dbswitch.project.discovery import Project
     from dbswitch.switch.events import Event
-    from dbswitch.switch.lock_file import Lease
+    from dbswitch.switch.project_lock import Lease
     from dbswitch.switch.project_state import Observed
     from dbswitch.switch.request import Request
 
@@ -101,7 +101,7 @@ def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple
     with ExitStack() as stack:
         prepare_private_dir(project)
         with reporter.phase(Phase.LOCK), _usable(project):
-            lock = lock_file.acquire(
+            lock = project_lock.acquire(
                 project.state_dir,
                 target=target,
                 deadline=lock_deadline(project),
@@ -118,7 +118,7 @@ def hold_if_free(project: Project, reporter: Reporter, *, target: str) -> Iterat
     with ExitStack() as stack:
         prepare_private_dir(project)
         with _usable(project):
-            ours = stack.enter_context(lock_file.acquire_if_free(project.state_dir, target=target))
+            ours = stack.enter_context(project_lock.acquire_if_free(project.state_dir, target=target))
         yield recovery.recover(project, reporter) if ours else None
 
 
@@ -161,4 +161,4 @@ def _usable(project: Project) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise lock_file.unusable(project.state_dir, error) from error
+        raise project_lock.unusable(project.state_dir, error) from error

@@ -8,24 +8,24 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.envfiles.precedence import Reader, effective
-from dbswitch.project import generated, reader_profiles, server_spec, targets
-from dbswitch.project.active import active
+from dbswitch.project import generated, reader_profiles, server_launch, targets
+from dbswitch.project.active_target import active
 from dbswitch.project.client_in_use import follows_env_files
 from dbswitch.project.value_origin import exported
 from dbswitch.server import observation
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import lock_file, recovery, time_limit
+from dbswitch.switch import project_lock, recovery, time_limit
 from dbswitch.switch.plan import is_running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dbswitch.project.active import Active, ReaderState
+    from dbswitch.project.active_target import Active, ReaderState
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
     from dbswitch.project.value_origin import Exported
     from dbswitch.server.observation import Observation
-    from dbswitch.switch.lock_file import Holder
+    from dbswitch.switch.project_lock import Holder
     from dbswitch.switch.time_limit import TimeLimit
 
 
@@ -55,9 +55,9 @@ class Status(Struct, frozen=True):
 
 def status(project: Project, ambient: Mapping[str, str]) -> Status:
     """Observe everything, change nothing. Raises ConfigError or EnvFileError."""
-    spec = server_spec.build(project)
+    spec = server_launch.build(project)
     generated_files = generated.find(project)
-    holder = lock_file.peek(project.state_dir)
+    holder = project_lock.peek(project.state_dir)
     server = observation.observe(spec)
     # Inside a running Next.js the environment holds the env files as they were when it started.
     shell = {} if touched_by_next(ambient) else ambient

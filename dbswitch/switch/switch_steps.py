@@ -14,7 +14,7 @@ from dbswitch.server import environment, log, observation, starting, stopping
 from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.state import ServerState
 from dbswitch.server.stopping import taken
-from dbswitch.switch import own_command, project_state, recovery, rollback
+from dbswitch.switch import project_state, recovery, rollback, self_invocation
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
@@ -246,7 +246,7 @@ class Apply:
             self._launch,
             env_file_keys=self.observed.env_file_keys,
             target_keys=self.observed.target_keys,
-            extra={**own_command.for_server(), **self._session.request.extra},
+            extra={**self_invocation.for_server(), **self._session.request.extra},
         )
 
     def _announce(self, *, server_down: bool = False) -> None:

@@ -21,18 +21,18 @@ from msgspec import Struct
 from dbswitch import durable
 from dbswitch.errors import ConfigError, OvertakenError, ProtectedError, UsageError
 from dbswitch.project import targets
-from dbswitch.project.active import active
+from dbswitch.project.active_target import active
 from dbswitch.project.config import UNLIMITED
 from dbswitch.server.environment import MARKER
 from dbswitch.server.processes import boot_id, keep_child
-from dbswitch.switch import history, own_command
+from dbswitch.switch import history, self_invocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from dbswitch.database.url import DatabaseUrl
-    from dbswitch.project.active import Active
+    from dbswitch.project.active_target import Active
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
 
@@ -121,7 +121,7 @@ def _read(private_dir: Path) -> tuple[TimeLimit, ...]:
 def in_force(project: Project, found: Active | None = None) -> TimeLimit | None:
     """Return the limit of the target that the env files lead to, `found` if it is known already.
 
-    Raises as :func:`dbswitch.project.active.active`.
+    Raises as :func:`dbswitch.project.active_target.active`.
     """
     limits = _read(project.private_dir)
     if not limits:
@@ -277,7 +277,7 @@ def start_timer(project: Project, limit: TimeLimit) -> None:
     environment = {name: value for name, value in os.environ.items() if name != MARKER}
     try:
         child = subprocess.Popen(
-            [*own_command.command(), "extend", f"--timer={limit.id}", f"--project={project.root}"],
+            [*self_invocation.command(), "extend", f"--timer={limit.id}", f"--project={project.root}"],
             cwd=project.root,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbswitch.cli.command_line import SWITCH, arrange
-from dbswitch.project import names
+from dbswitch.project import target_names
 
 
 @pytest.mark.parametrize(
@@ -47,4 +47,4 @@ def test_a_word_that_is_no_command_is_a_target_even_a_hostile_one() -> None:
 
 
 def test_every_command_is_a_name_that_no_target_may_have() -> None:
-    assert {*names.COMMANDS, "help", "version"} <= names.RESERVED
+    assert {*target_names.COMMANDS, "help", "version"} <= target_names.RESERVED

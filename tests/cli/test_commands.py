@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.cli.log_command import redacted_lines, without_escapes
+from dbswitch.cli.logs_command import redacted_lines, without_escapes
 from tests.cli.conftest import PASSWORD
 from tests.cli.running import REAL, environment, run
 

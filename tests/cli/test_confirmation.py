@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.switch import lock_file
+from dbswitch.switch import project_lock
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Folder
@@ -91,7 +91,7 @@ def test_a_request_without_its_confirmation_is_refused_before_it_takes_the_lock_
     folder: Folder, words: tuple[str, ...]
 ) -> None:
     state = folder.root / ".dbswitch"
-    with lock_file.acquire(state, target="local", deadline=1) as lease:
+    with project_lock.acquire(state, target="local", deadline=1) as lease:
         code, events = folder.json("prod", *words)
         assert (code, events[-1]["outcome"]) == (9, "refused")
         lease.check()  # no newer request

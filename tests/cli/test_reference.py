@@ -16,7 +16,7 @@ from msgspec.structs import fields as fields_of
 
 from dbswitch import errors
 from dbswitch.errors import DbswitchError, ExitCode
-from dbswitch.project.names import COMMANDS
+from dbswitch.project.target_names import COMMANDS
 from dbswitch.switch import events
 from tests.cli import reference, running
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbswitch.pools import far_files, pause_watchdog
+from dbswitch.pools import pause_watchdog, remote_files
 from dbswitch.switch import pool_steps
 from tests.pools.test_faults import killed, require_untouched, wait_for
 
@@ -176,7 +176,7 @@ def test_a_command_that_is_carried_out_too_late_changes_nothing_any_more(
 ) -> None:
     fleet = far.fleet
     before = fleet.configs()
-    monkeypatch.setattr(far_files, "LIMIT", 0.5)
+    monkeypatch.setattr(remote_files, "LIMIT", 0.5)
     far.trouble("slow", 9)
     result = fleet.switch_here("prod")
     assert far.calls[8] == "mv"

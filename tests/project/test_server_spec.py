@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dbswitch.project.discovery import discover
-from dbswitch.project.server_spec import build
+from dbswitch.project.server_launch import build
 
 
 def spec(folder, ambient=None):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dbswitch.errors import ConfigError, UrlError, UsageError
-from dbswitch.project.active import ActiveKind, active
+from dbswitch.project.active_target import ActiveKind, active
 from dbswitch.project.discovery import discover
 from dbswitch.project.target_sources import suffixed_keys
 from dbswitch.project.target_values import with_references
@@ -496,18 +496,18 @@ def test_a_command_target_is_recognised_by_what_its_last_switch_wrote(folder):
     from msgspec import json as msgspec_json
 
     from dbswitch import state_folder
-    from dbswitch.project import entered
+    from dbswitch.project import written_values
 
     folder.package()
     folder.write(".env", f"DATABASE_URL={STAGING}\nDIRECT_URL={LOCAL}\n")
     folder.write("dbswitch.toml", '[targets.vault]\ncommand = ["false"]\n')
     found = project(folder)
     assert active(found, {}).kind is ActiveKind.UNKNOWN
-    before = entered.load(found.private_dir).adding(
+    before = written_values.load(found.private_dir).adding(
         "vault", {"DATABASE_URL": STAGING, "DIRECT_URL": STAGING}, ()
     )
     state_folder.ensure(found.private_dir, folder.root)
-    path = found.private_dir / entered.FILE_NAME
+    path = found.private_dir / written_values.FILE_NAME
     path.write_bytes(msgspec_json.encode(before))
     assert active(found, {}).text == "vault in part (DIRECT_URL differs from vault's value)"
     path.write_bytes(msgspec_json.encode(before.adding("vault", {"DATABASE_URL": STAGING}, ())))

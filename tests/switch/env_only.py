@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.effective_values import read_env_files, verify_on_disk
-from dbswitch.project import entered, reader_profiles
+from dbswitch.project import reader_profiles, written_values
 from dbswitch.project.discovery import load
 from dbswitch.switch import edits
 
@@ -25,7 +25,7 @@ def switch(root: Path, name: str, ambient: Mapping[str, str] | None = None) -> E
         project,
         target,
         files=read_env_files(root),
-        written=entered.load(project.private_dir),
+        written=written_values.load(project.private_dir),
         ambient=environment,
     )
     edits.remember(project, target)

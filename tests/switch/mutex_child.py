@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from dbswitch.errors import BusyError, OvertakenError
-from dbswitch.switch import lock_file
+from dbswitch.switch import project_lock
 
 
 def say(*words):
@@ -25,13 +25,13 @@ def main():
     if mode == "work":
         sys.stdin.readline()
     if mode == "ask":
-        with lock_file._opened(state / "requests") as requests:
-            lock_file.Lease(requests, target)
+        with project_lock._opened(state / "requests") as requests:
+            project_lock.Lease(requests, target)
             say("asked")
             sys.stdin.readline()
         return
     try:
-        with lock_file.acquire(
+        with project_lock.acquire(
             state,
             target=target,
             deadline=deadline,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch.errors import ConfigError, EnvFileError
-from dbswitch.project import entered
-from dbswitch.project.active import active
+from dbswitch.project import written_values
+from dbswitch.project.active_target import active
 from dbswitch.project.discovery import load
 from tests.project.conftest import Folder
 from tests.switch.env_only import switch
@@ -324,7 +324,7 @@ def test_no_value_is_stored_and_the_folder_is_private(app):
     folder = load(app.root).private_dir
     assert not folder.is_relative_to(app.root)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    path = folder / entered.FILE_NAME
+    path = folder / written_values.FILE_NAME
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     text = path.read_text()
     assert "TOKEN" in text
@@ -339,10 +339,10 @@ def test_a_broken_memory_is_an_empty_one(app, content):
     app.write(".env.local", f"DATABASE_URL_LOCAL={LOCAL}\n")
     switch(app.root, "local")
     folder = load(app.root).private_dir
-    (folder / entered.FILE_NAME).write_bytes(content)
-    assert entered.load(folder).variables == frozenset()
+    (folder / written_values.FILE_NAME).write_bytes(content)
+    assert written_values.load(folder).variables == frozenset()
     switch(app.root, "local")
-    assert entered.load(folder).variables == {"DATABASE_URL"}
+    assert written_values.load(folder).variables == {"DATABASE_URL"}
 
 
 def test_a_switch_that_cannot_be_remembered_changes_nothing(app, tmp_path):

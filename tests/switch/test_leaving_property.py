@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from dbswitch.errors import ConfigError, DbswitchError, EnvFileError
-from dbswitch.project.active import ActiveKind, active
+from dbswitch.project.active_target import ActiveKind, active
 from dbswitch.project.discovery import load
 from tests.envfiles.real_readers import DOTENV, NEXT, NodeReaders
 from tests.support.amounts import slice_and_sweep

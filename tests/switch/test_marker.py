@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.project.marker import contradicts
+from dbswitch.project.environment_mark import contradicts
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Folder

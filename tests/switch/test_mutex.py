@@ -20,8 +20,8 @@ import pytest
 
 from dbswitch.errors import BusyError, ExitCode, OvertakenError
 from dbswitch.server.processes import ProcessId
-from dbswitch.switch import lock_file
-from dbswitch.switch.lock_file import Holder, Lease
+from dbswitch.switch import project_lock
+from dbswitch.switch.project_lock import Holder, Lease
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parent.parent
@@ -95,10 +95,10 @@ def child(state):
 
 
 def test_the_lock_is_free_before_and_after(state):
-    with lock_file.acquire(state, target="prod", deadline=1) as lease:
+    with project_lock.acquire(state, target="prod", deadline=1) as lease:
         lease.check()
-        assert lock_file.peek(state) == lease.holder
-    assert lock_file.peek(state) is None
+        assert project_lock.peek(state) == lease.holder
+    assert project_lock.peek(state) is None
     for path in state.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert {path.name for path in state.iterdir()} == {".gitignore", "lock", "requests"}
@@ -107,19 +107,19 @@ def test_the_lock_is_free_before_and_after(state):
 def test_who_only_tidies_up_takes_no_ticket_and_overtakes_nobody(child, state):
     first = child("prod")
     first.await_("holds")
-    with lock_file.acquire_if_free(state, target="repair") as ours:
+    with project_lock.acquire_if_free(state, target="repair") as ours:
         assert not ours
     second = child("local")
     second.await_(f"waits {first.pid} prod")
-    with lock_file.acquire_if_free(state, target="repair") as ours:
+    with project_lock.acquire_if_free(state, target="repair") as ours:
         assert not ours
     first.tell("end")
     second.await_("holds")
     second.tell("end")
     second.end()
-    with lock_file.acquire_if_free(state, target="repair") as ours:
+    with project_lock.acquire_if_free(state, target="repair") as ours:
         assert ours
-        assert lock_file.peek(state).text.startswith(f"dbswitch repair, pid {os.getpid()}, since ")
+        assert project_lock.peek(state).text.startswith(f"dbswitch repair, pid {os.getpid()}, since ")
         third = child("prod")
         third.await_(f"waits {os.getpid()} repair")
     third.await_("holds")
@@ -130,19 +130,19 @@ def test_the_lock_is_held_on_a_full_disk_too(state, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     state.mkdir()
-    with lock_file.acquire(state, target="prod", deadline=1):
+    with project_lock.acquire(state, target="prod", deadline=1):
         pass
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
         patched.setattr(os, "pwrite", full)
-        with lock_file.acquire(state, target="stop", deadline=1) as lease:
+        with project_lock.acquire(state, target="stop", deadline=1) as lease:
             lease.check()
-            assert lock_file.peek(state) == lock_file.UNKNOWN
-    assert lock_file.peek(state) is None
+            assert project_lock.peek(state) == project_lock.UNKNOWN
+    assert project_lock.peek(state) is None
 
 
 def test_peeking_where_there_is_no_state_folder_makes_none(state):
-    assert lock_file.peek(state) is None
+    assert project_lock.peek(state) is None
     assert not state.exists()
 
 
@@ -161,7 +161,7 @@ def test_at_the_deadline_the_holder_is_named(child, state):
     began = time.monotonic()
     with (
         pytest.raises(BusyError) as caught,
-        lock_file.acquire(state, target="local", deadline=0.3),
+        project_lock.acquire(state, target="local", deadline=0.3),
     ):
         raise AssertionError
     assert 0.3 <= time.monotonic() - began < 5
@@ -175,9 +175,9 @@ def test_a_killed_holder_blocks_nobody_and_its_record_is_not_believed(child, sta
     holder.await_("holds")
     holder.kill()
     assert json.loads((state / "lock").read_bytes())["process"]["pid"] == holder.pid
-    assert lock_file.peek(state) is None
-    with lock_file.acquire(state, target="local", deadline=1) as lease:
-        assert lock_file.peek(state) == lease.holder
+    assert project_lock.peek(state) is None
+    with project_lock.acquire(state, target="local", deadline=1) as lease:
+        assert project_lock.peek(state) == lease.holder
 
 
 def test_a_child_of_a_killed_holder_does_not_keep_the_lock(child, state):
@@ -186,7 +186,7 @@ def test_a_child_of_a_killed_holder_does_not_keep_the_lock(child, state):
     try:
         holder.kill()
         os.kill(grandchild, 0)
-        with lock_file.acquire(state, target="local", deadline=5):
+        with project_lock.acquire(state, target="local", deadline=5):
             pass
     finally:
         os.kill(grandchild, signal.SIGKILL)
@@ -227,7 +227,7 @@ def test_the_holder_steps_back_at_a_safe_point_only(child):
 
 def test_who_asked_last_is_never_told_that_it_was_overtaken(child, state):
     child("prod").await_("holds")
-    with pytest.raises(BusyError) as caught, lock_file.acquire(state, target="local", deadline=0.1):
+    with pytest.raises(BusyError) as caught, project_lock.acquire(state, target="local", deadline=0.1):
         raise AssertionError
     assert not isinstance(caught.value, OvertakenError)
 
@@ -251,7 +251,7 @@ def test_a_deleted_lock_file_is_noticed_by_waiters_and_by_the_holder(child, stat
 def test_a_lock_file_that_is_a_symlink_is_not_trusted(state):
     state.mkdir()
     (state / "lock").symlink_to(state / "elsewhere")
-    with pytest.raises(OSError), lock_file.acquire(state, target="prod", deadline=0.1):
+    with pytest.raises(OSError), project_lock.acquire(state, target="prod", deadline=0.1):
         raise AssertionError
 
 
@@ -259,8 +259,8 @@ def test_an_unreadable_record_is_still_somebody(state):
     state.mkdir()
     with (state / "lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        assert lock_file.peek(state) == lock_file.UNKNOWN
-        with pytest.raises(BusyError) as caught, lock_file.acquire(state, target="prod", deadline=0.1):
+        assert project_lock.peek(state) == project_lock.UNKNOWN
+        with pytest.raises(BusyError) as caught, project_lock.acquire(state, target="prod", deadline=0.1):
             raise AssertionError
     assert "another dbswitch" in caught.value.facts[0]
 
@@ -268,29 +268,29 @@ def test_an_unreadable_record_is_still_somebody(state):
 def test_a_holder_that_is_gone_while_its_lock_is_kept_is_described_so(state):
     here = os.uname().nodename
     assert "which is gone" in Holder(ProcessId(2**22 + 1, "boot:1"), here, "prod", time.time()).text
-    with lock_file.acquire(state, target="prod", deadline=1) as lease:
+    with project_lock.acquire(state, target="prod", deadline=1) as lease:
         assert "which is gone" not in lease.holder.text
     assert "on elsewhere" in Holder(ProcessId(1, ""), "elsewhere", "prod", 0.0).text
 
 
 def test_the_body_of_a_lease_may_fail_and_the_lock_is_free(state):
-    with pytest.raises(ZeroDivisionError), lock_file.acquire(state, target="prod", deadline=1):
+    with pytest.raises(ZeroDivisionError), project_lock.acquire(state, target="prod", deadline=1):
         raise ZeroDivisionError
-    assert lock_file.peek(state) is None
+    assert project_lock.peek(state) is None
 
 
 def test_no_descriptor_stays_open(state):
     folder = Path("/proc/self/fd")
     if not folder.exists():
         pytest.skip("no /proc")
-    with lock_file.acquire(state, target="prod", deadline=1):
+    with project_lock.acquire(state, target="prod", deadline=1):
         pass
     before = len(list(folder.iterdir()))
     for _ in range(20):
-        with lock_file.acquire(state, target="prod", deadline=1):
-            with contextlib.suppress(BusyError), lock_file.acquire(state, target="local", deadline=0):
+        with project_lock.acquire(state, target="prod", deadline=1):
+            with contextlib.suppress(BusyError), project_lock.acquire(state, target="local", deadline=0):
                 pass
-            lock_file.peek(state)
+            project_lock.peek(state)
     assert len(list(folder.iterdir())) == before
 
 
@@ -337,7 +337,7 @@ def test_twenty_requests_at_once_end_on_the_newest_and_everyone_is_told_the_trut
                 break
             followed = names[re.match(r"overtaken dbswitch (t\d\d), pid", _ended(followed))[1]]
         assert followed.target in done
-    assert lock_file.peek(state) is None
+    assert project_lock.peek(state) is None
 
 
 def test_a_crowd_killed_in_its_midst_leaves_nothing_that_blocks(child, state):
@@ -352,27 +352,27 @@ def test_a_crowd_killed_in_its_midst_leaves_nothing_that_blocks(child, state):
         one.tell("end")
     for one in crowd[1::2]:
         one.await_("done|overtaken")
-    with lock_file.acquire(state, target="last", deadline=5):
+    with project_lock.acquire(state, target="last", deadline=5):
         pass
 
 
 def test_a_newer_request_that_comes_in_the_last_instant_still_wins(child, state, monkeypatch):
     """The lock became free, and this request took it before it saw the newer one."""
-    original = lock_file._lock
+    original = project_lock._lock
 
     def late(fd):
         child("staging", "ask").await_("asked")
         return original(fd)
 
-    monkeypatch.setattr(lock_file, "_lock", late)
+    monkeypatch.setattr(project_lock, "_lock", late)
     with (
         pytest.raises(OvertakenError, match="newer") as caught,
-        lock_file.acquire(state, target="prod", deadline=9),
+        project_lock.acquire(state, target="prod", deadline=9),
     ):
         raise AssertionError
     assert "dbswitch staging" in caught.value.facts[0]
     monkeypatch.undo()
-    assert lock_file.peek(state) is None
+    assert project_lock.peek(state) is None
 
 
 def test_two_who_look_for_newer_requests_at_once_do_not_take_each_other_for_one(child, state):
@@ -388,7 +388,7 @@ def test_two_who_look_for_newer_requests_at_once_do_not_take_each_other_for_one(
 
 
 def test_the_name_of_a_newer_request_is_unknown_if_the_disk_could_not_take_it(child, state):
-    with lock_file.acquire(state, target="first", deadline=1):
+    with project_lock.acquire(state, target="first", deadline=1):
         pass
     with (state / "requests").open("rb+") as stream:
         request = Lease(stream.fileno(), "prod")

@@ -21,7 +21,7 @@ from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import Reader, ReaderProfile, effective
 from dbswitch.errors import DatabaseNotReadyError, DbswitchError, UrlError
 from dbswitch.project import generated
-from dbswitch.project.active import active
+from dbswitch.project.active_target import active
 from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files
 from dbswitch.project.prisma import migrations_folder
 from dbswitch.project.reader_profiles import all_profiles

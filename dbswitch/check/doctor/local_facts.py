@@ -34,7 +34,7 @@ from dbswitch.json_text import parse_json
 from dbswitch.project import generated
 from dbswitch.project.packages import LOCK_FILES, boundary
 from dbswitch.project.reader_profiles import all_profiles
-from dbswitch.project.server_spec import build
+from dbswitch.project.server_launch import build
 from dbswitch.server import nextjs
 from dbswitch.server.observation import changed_since_start, observe
 

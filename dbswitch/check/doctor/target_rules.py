@@ -18,8 +18,8 @@ from dbswitch.check.doctor.doctor_facts import (
 from dbswitch.database.migrations import count
 from dbswitch.database.tls import Encryption, advice, libpq_view, node_view
 from dbswitch.errors import DbswitchError
-from dbswitch.project.marker import contradicts
-from dbswitch.project.names import canonical
+from dbswitch.project.environment_mark import contradicts
+from dbswitch.project.target_names import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -259,7 +259,7 @@ function isDead(id, lines) {
     return holder() === undefined && quiet > (held ? QUIET_AFTER_LOCK : QUIET);
 }
 
-/** Who holds the project's lock (`switch/lock_file.py`). The record counts only as long as its process lives. */
+/** Who holds the project's lock (`switch/project_lock.py`). The record counts only as long as its process lives. */
 function holder() {
     const record = parsed(read(".dbswitch", "lock"));
     const { pid, started } = record?.process ?? {};

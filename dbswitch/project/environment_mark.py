@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from dbswitch import durable, state_folder
 from dbswitch.database.place import place_of
 from dbswitch.errors import ProtectedError
-from dbswitch.project.names import canonical, names_production, valid_name
+from dbswitch.project.target_names import canonical, names_production, valid_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from dbswitch.errors import (
 )
 from dbswitch.project import targets
 from dbswitch.server.state import ServerState
-from dbswitch.switch import lock_file, project_state, recovery
+from dbswitch.switch import project_lock, project_state, recovery
 from dbswitch.switch.database_start import destination, probe
 from dbswitch.switch.events import Outcome, Phase
 from dbswitch.switch.plan import Mode, is_running
@@ -161,7 +161,7 @@ def _wait_for_database(
 
 def repair(project: Project, ambient: Mapping[str, str], emit: Callable[[Event], None]) -> Result | None:
     """Finish what a killed run left, its stopped server included; None where there is nothing to finish."""
-    if not recovery.pending(project.private_dir) or lock_file.peek(project.state_dir) is not None:
+    if not recovery.pending(project.private_dir) or project_lock.peek(project.state_dir) is not None:
         return None
     return carry_out(project, Request(ambient=ambient), emit, _repair)
 

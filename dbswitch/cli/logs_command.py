@@ -15,7 +15,7 @@ from dbswitch.cli.command_line import command, flag
 from dbswitch.cli.renderer import object_line, write_line
 from dbswitch.durable import open_regular
 from dbswitch.errors import ConfigError, EnvFileError, ExitCode
-from dbswitch.project import server_spec, targets
+from dbswitch.project import server_launch, targets
 from dbswitch.project.target_values import bound_variables
 from dbswitch.redaction import redact_values
 from dbswitch.server import log
@@ -46,7 +46,7 @@ def logs(
 ) -> int:
     """Show the dev server's log."""
     project = context.find_project()
-    path = server_spec.build(project).log_path
+    path = server_launch.build(project).log_path
     try:
         if not path.exists():
             context.renderer.note("there is no log yet; `dbswitch dev` starts the server")

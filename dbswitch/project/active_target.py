@@ -14,7 +14,7 @@ from dbswitch.database.read_only import asks_read_only
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
 from dbswitch.errors import DbswitchError, UrlError
-from dbswitch.project import entered, reader_profiles
+from dbswitch.project import reader_profiles, written_values
 from dbswitch.project.reader_profiles import profiles, url_variables
 from dbswitch.project.targets import Target, as_read_only, list_targets, resolve_ref
 from dbswitch.project.value_origin import ValueOrigin
@@ -158,7 +158,7 @@ class _Comparison:
         self._project = project
         self._ambient = ambient
         self._files = reader_profiles.read_files(project)
-        self._written = entered.load(project.private_dir)
+        self._written = written_values.load(project.private_dir)
         self._refs = list_targets(project, ambient=ambient)
         self._origins: dict[str, ValueOrigin] = {}
         self.unresolved: dict[str, str] = {}
