@@ -108,11 +108,11 @@ def test_past_a_time_limit_the_app_is_back_by_itself_and_refuses_queries_where_t
     assert kill_timers(app) == 1
     app.assert_answers_from(postgres_prod)
     wait_until(
-        lambda: True if "time limit of prod has passed" in str(write(app, "model").get("message")) else None,
+        lambda: True if "time limit of prod has passed" in str(write(app, "raw").get("message")) else None,
         60,
         lambda: "the client went on",
     )
-    for way in ("raw", "batch", "interactive"):
+    for way in ("model", "batch", "interactive"):
         assert "`dbswitch local` goes back" in str(write(app, way)["message"]), way
     assert app.dbswitch("status").stdout.splitlines()[0] == "active:  prod"  # nothing acted yet
     assert app.dbswitch("restart", timeout=LONG).returncode == 0
