@@ -222,7 +222,9 @@ class Load:
 
 def load_of(fleet: Fleet, folder: Path) -> Load:
     """Prepare the databases, the pool's lines and the four programs; nothing of it runs yet."""
-    fleet.configure(pause_timeout=30)  # a busy machine may keep a transaction open for longer than the default
+    fleet.configure(
+        pause_timeout=30
+    )  # a busy machine may keep a transaction open for longer than the default
     databases = {}
     for target, server in (("local", fleet.local.server), ("prod", fleet.prod.server)):
         name = f"notes_{os.getpid()}_{folder.name.replace('-', '_')}"
