@@ -97,7 +97,7 @@ MODULES = {
     "extend": "extend_command",
     "demo": "setup_commands",
 }
-_VALUE_FOLLOWS = frozenset({"--allow-destructive", "--confirm", "--for", "--timeout", "--pool", "--project", "--run-id"})  # fmt: skip
+_VALUE_FOLLOWS = frozenset({"--allow-destructive", "--confirm", "--count", "--for", "--format", "--lines", "--path", "--pool", "--project", "--rev", "--run-id", "--timeout", "-n"})  # fmt: skip
 _ONLY_SWITCH = frozenset({"--dry-run", "--restart", "--hot", "--no-restart", "--detach", "--read-only", "--write", "--for"})  # fmt: skip
 _ABOUT_DBSWITCH = frozenset({"--help", "-h", "--version", "--install-completion", "--show-completion"})
 _HELP_WORDS = frozenset({"help", "version"})  # these stand for the flags of the same name

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dbswitch import durable
-from dbswitch.envfiles.atomic_replace import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +75,7 @@ def encode(journal: Journal) -> bytes:
 
 
 def decode(content: bytes) -> Journal | None:
-    """Return the journal in `content`, or None if it is incomplete and so was never committed."""
+    """Return the journal in `content`, or None if it is damaged or has another format."""
     head, _, body = content.partition(b"\n")
     if head != _MAGIC + hashlib.sha256(body).hexdigest().encode():
         return None
@@ -92,12 +91,6 @@ def commit(path: Path, journal: Journal) -> None:
     Raises OSError: call :func:`retire`.
     """
     durable.replace_file(path, encode(journal))
-
-
-def read(path: Path) -> Journal | None:
-    """Return the committed journal at `path`, or None if there is none. Raises OSError."""
-    content = read_file(str(path))
-    return None if content is None else decode(content)
 
 
 def retire(path: Path) -> None:

@@ -105,10 +105,18 @@ def recover(journal: Path, *, only: Collection[Path] | None = None) -> Recovery 
     try:
         if not journals.has_remains(journal):
             return None
-        committed = journals.read(journal)
-        if committed is None:  # killed before the commit point
+        content = read_file(str(journal))
+        if content is None:  # killed before the commit point
             journals.retire(journal)
             return None
+        committed = journals.decode(content)
+        if committed is None:  # renamed into place after it was flushed, so it was complete once
+            raise EnvFileError(
+                "the journal of an interrupted switch cannot be read",
+                facts=[f"{journal}: damaged, or written by another version of dbswitch"],
+                why="some env files may hold the old values and some the new ones",
+                fix=f"compare the env files with the target, remove {journal} and switch again",
+            )
         if only is not None:
             _require_own(committed, only, journal)
         return _recover(committed, journal)

@@ -89,8 +89,12 @@ class Bench:
             )  # thousands of recoveries; none of them meets a power cut
             for image in during:
                 self.start(image)
-                report = recover(self.journal)
-                yield from self._look(allowed, report and report.text)
+                try:
+                    report = recover(self.journal)
+                except EnvFileError as error:
+                    yield str(error)
+                else:
+                    yield from self._look(allowed, report and report.text)
             for image in after:
                 self.start(image)
                 yield from self._look((final,), "after the end")

@@ -467,13 +467,17 @@ def test_recovery_restores_a_save_that_a_killed_run_had_displaced(project, way):
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"dbswitch-journal 1 0\n{}"])
-def test_an_incomplete_journal_was_never_committed(project, damage):
+def test_a_journal_that_cannot_be_read_is_kept_and_named(project, damage):
+    """It was flushed before it got its name: the env files may be mixed."""
     _commit_only(project, _changes(project))
     path = project / "state" / "journal"
     path.write_bytes(damage or path.read_bytes()[:-1])
-    assert recover(path) is None
+    content = path.read_bytes()
+    with pytest.raises(EnvFileError, match="cannot be read") as caught:
+        recover(path)
+    assert str(path) in caught.value.fix
+    assert path.read_bytes() == content
     assert _contents(project) == _all(b"A=old\n")
-    assert not path.exists()
 
 
 def test_a_leftover_draft_of_a_journal_is_removed(project):
