@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 MASK = "***"
 
-# Up to the last @ of a run without blanks or quotes: a password may itself hold an unencoded @, / or :.
+# Every pattern takes time linear in the text: a log line may be 64 KiB of one word. So a pattern that begins with
+# a repeat has a look-behind: it may only match from the start of a run of these characters.
+_UP_TO_LAST_AT = re.compile(r"(?<![^\s\"'`<>])[^\s\"'`<>]*@")
+# Applied to a match of _UP_TO_LAST_AT only, so every URL but http(s) matches up to the last @ of a run without blanks or
+# quotes: a password may itself hold an unencoded @, / or :.
 # In http(s) a / or ? ends the host: a path may hold an @ (`/css2?family=Geist:wght@100..900`, `/@vite/client`).
 _CREDENTIALS = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)"
+    r"(?<![A-Za-z0-9+.-])(?P<scheme>[0-9+.-]*[A-Za-z][A-Za-z0-9+.-]*://)"
     r"(?:(?<!(?i:http)://)(?<!(?i:https)://)[^\s\"'`<>]*|[^\s\"'`<>/?#]*)@"
 )
 _AUTHORIZATION = re.compile(
@@ -29,8 +33,9 @@ _AUTHORIZATION = re.compile(
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"(?P<head>\bbearer\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+# The end of a name: what stands before it (`PG`, `api_`, `x-dbswitch-`) makes no difference.
 _NAMED = re.compile(
-    r"(?P<name>(?:[A-Za-z0-9_-]*[_-])?(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|sslpassword|key))"
+    r"(?P<name>pass(?:word|wd|phrase)?|pwd|secret|token|key)"
     r"(?P<sep>\\?[\"']?\s*[=:]\s*)"
     r"(?:\\?\"(?:[^\"\\]|\\.)*\\?\"|'[^']*'|[^\s&,;)}\]\"']+)",
     re.IGNORECASE,
@@ -56,7 +61,7 @@ def redact(text: str) -> str:
     """Return `text` with every known value, and whatever looks like a secret, replaced."""
     if _known:
         text = _exact(frozenset(_known)).sub(MASK, text)
-    text = _CREDENTIALS.sub(rf"\g<scheme>{MASK}@", text)
+    text = _without_credentials(text)
     text = _AUTHORIZATION.sub(rf"\g<head>{MASK}", text)
     text = _BEARER.sub(rf"\g<head>{MASK}", text)
     return _NAMED.sub(rf"\g<name>\g<sep>{MASK}", text)
@@ -64,7 +69,11 @@ def redact(text: str) -> str:
 
 def redact_values(text: str, values: frozenset[str]) -> str:
     """Return `text` without these values and without the password of any URL; everything else stays as it is."""
-    return _CREDENTIALS.sub(rf"\g<scheme>{MASK}@", _exact(values).sub(MASK, text))
+    return _without_credentials(_exact(values).sub(MASK, text))
+
+
+def _without_credentials(text: str) -> str:
+    return _UP_TO_LAST_AT.sub(lambda run: _CREDENTIALS.sub(rf"\g<scheme>{MASK}@", run[0]), text)
 
 
 @lru_cache(maxsize=2)

@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 
 from dbswitch import redaction
 from dbswitch.redaction import redact
+from dbswitch.server.command_lines import masked_text
 
 SECRET = "s3cr3t"
 
@@ -64,6 +65,46 @@ def test_no_password_survives_in_a_url_however_it_is_spelled(password: str) -> N
 )
 def test_text_without_secrets_is_left_alone(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        "0123456789abcdef",
+        "token_id_",
+        "postgres://a:",
+        "a://",
+        "a=",
+        "://",
+        "@",
+        "-",
+        "-token",
+        "key_",
+        'key="\\',
+        "http://",
+        "bearer ",
+        "authorization: ",
+    ],
+)
+def test_a_long_line_is_redacted_in_linear_time(repeated: str) -> None:
+    line = repeated * (65536 // len(repeated))
+    for text in (line, f"{line} ", f"{line} -", f"{line}\npassword={SECRET}"):
+        assert SECRET not in redact(text)
+        assert SECRET not in masked_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"next dev --db-password {SECRET}",
+        f"next dev -token  {SECRET} --port 3000",
+        f"x--api-key-file --api_key {SECRET}",
+        f"--token --secret-name {SECRET}",
+    ],
+)
+def test_the_value_of_an_option_does_not_survive(text: str) -> None:
+    assert SECRET not in masked_text(text)
 
 
 @pytest.fixture

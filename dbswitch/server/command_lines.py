@@ -163,9 +163,12 @@ def is_dbswitch(argv: Sequence[str]) -> bool:
 _POSTGRES = re.compile(
     r"\b(postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|prisma(?:\+postgres)?)://[^\s'\"]+", re.IGNORECASE
 )
-# An option and its value as two arguments.
+# An option and its value as two arguments. The first line keeps it linear: one attempt for each run of its characters, and
+# only where a value follows.
 _OPTION = re.compile(
-    r"(--?[\w-]*(?:pass(?:word|wd)?|pwd|token|secret|api[-_]?key)[\w-]*\s+)(?!-)\S+", re.IGNORECASE
+    r"(?<![\w-])(?=[\w-]+\s+[^\s-])"
+    r"(\w*-[\w-]*?(?:pass(?:word|wd)?|pwd|token|secret|api[-_]?key)[\w-]*\s+)\S+",
+    re.IGNORECASE,
 )
 
 
