@@ -31,10 +31,17 @@ class Judgement(Struct, frozen=True):
 
 
 _HARMLESS: Final = Judgement()
-_HELP: Final = frozenset({"-h", "--help", "-?", "--version", "-V", "-v"})
+_PRISMA_HELP: Final = frozenset({"-h", "--help", "-v", "--version"})
+_POSTGRES_HELP: Final = frozenset({"-?", "--help", "-V", "--version"})  # -h is the host, psql -v a variable
 _PRISMA_VALUES: Final = frozenset({"--schema", "--config", "--name", "-n", "--url", "--file"})
 _LOSS: Final = frozenset({"--force-reset", "--accept-data-loss"})
-_STRINGS: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+# Dollar quotes, escape strings (continued on the next line), strings, names and comments. The start of a nested comment stays.
+_QUOTED: Final = re.compile(
+    r"(?<![\w$])(?:\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$|[eE]'(?:[^'\\]|\\.|''|'\s*\n\s*')*')"
+    r"|'[^']*'|\"[^\"]*\"|--[^\n\r]*|/\*(?:(?!/\*).)*?\*/",
+    re.DOTALL,
+)
+_CODE: Final = re.compile(r"\s*(?:do|create\s+(?:or\s+replace\s+)?(?:function|procedure))\b")
 # The short flags of psql and pg_restore that take a value, which may follow in the same word.
 _PSQL_VALUES: Final = "cdfFhLoPpRTUv"
 _RESTORE_VALUES: Final = "dfFhIjLnNpPStTU"
@@ -78,7 +85,7 @@ def judge_line(line: str, scripts: Mapping[str, str]) -> Judgement:
 def _prisma(words: Sequence[str]) -> Judgement:
     command = [one for one, before in zip(words, ["", *words], strict=False) if before not in _PRISMA_VALUES]
     flags = {word.partition("=")[0] for word in command if word.startswith("-")}
-    if flags & _HELP:
+    if flags & _PRISMA_HELP:
         return _HARMLESS
     match [word for word in command if not word.startswith("-")][:2]:
         case ["migrate", "reset"]:
@@ -99,7 +106,7 @@ def _prisma(words: Sequence[str]) -> Judgement:
 
 def _psql(words: Sequence[str]) -> Judgement:
     options = list(_options(words, _PSQL_VALUES))
-    if any(flag in _HELP or flag in {"-l", "--list"} for flag, _ in options):
+    if any(flag in _POSTGRES_HELP or flag in {"-l", "--list"} for flag, _ in options):
         return _HARMLESS
     statements = [value for flag, value in options if flag in {"-c", "--command"}]
     files = [f"the file {value}" for flag, value in options if flag in {"-f", "--file"}]
@@ -112,21 +119,40 @@ def _psql(words: Sequence[str]) -> Judgement:
 
 
 def _sql(text: str) -> Judgement:
-    bare = _STRINGS.sub(" '' ", text).lower()
-    destroys = []
+    bare = _QUOTED.sub(" ", text).lower()
+    destroys, unseen = [], []
     for statement in bare.split(";"):
         if re.search(r"\bdrop\b", statement):
             destroys.append("the SQL has a DROP")
         if re.search(r"^\s*truncate\b|\btruncate\s+table\b", statement):
             destroys.append("the SQL has a TRUNCATE")
-        if re.search(r"\bdelete\s+from\b", statement) and not re.search(r"\bwhere\b", statement):
+        deletes = [part for part in _parts(statement) if re.search(r"\bdelete\s+from\b", part)]
+        if not all(re.search(r"\bwhere\b", part) for part in deletes):
             destroys.append("the SQL has a DELETE without WHERE")
-    unseen = ("the SQL runs a file (\\i), which is not examined",) if re.search(r"\\ir?\b", bare) else ()
-    return Judgement(tuple(destroys), unseen)
+        if _CODE.match(statement):
+            unseen.append("the SQL has code (DO or CREATE FUNCTION), which is not examined")
+            if re.search(r"\b(?:drop|truncate|delete\s+from)\b", text, re.IGNORECASE):
+                destroys.append("the SQL has code with a DROP, TRUNCATE or DELETE")
+    if re.search(r"\\ir?\b", bare):
+        unseen.append("the SQL runs a file (\\i), which is not examined")
+    if re.search(r"['\"$]|/\*", bare):
+        unseen.append("the SQL has a quote, a comment or a $ that is not understood")
+    return Judgement(tuple(destroys), tuple(unseen))
+
+
+def _parts(statement: str) -> Iterator[str]:
+    """Yield what each pair of parentheses holds, innermost first, then the rest of the statement."""
+    while inner := re.search(r"\([^()]*\)", statement):
+        yield inner[0]
+        statement = f"{statement[: inner.start()]} {statement[inner.end() :]}"
+    yield statement
 
 
 def _dropdb(words: Sequence[str]) -> Judgement:
-    return _HARMLESS if _HELP & set(words) else Judgement(("`dropdb` drops the whole database",))
+    # dropdb reads these as the first word only.
+    if _POSTGRES_HELP & set(words[:1]):
+        return _HARMLESS
+    return Judgement(("`dropdb` drops the whole database",))
 
 
 def _pg_restore(words: Sequence[str]) -> Judgement:

@@ -100,6 +100,60 @@ def test_a_destructive_command_is_found_inside_a_line_of_shell(line) -> None:
     assert verdict(judge_line(line, {"db": "prisma migrate"})) == "destructive"
 
 
+CONNECTION = (
+    "-h db", "-hdb", "--host=db", "--host db", "-U me", "--username=me", "-p 5432", "--port=5432", "-w", "--no-password", "-W", "--password",
+)  # fmt: skip
+FLAGS = {
+    'psql {} -c "DROP TABLE users"': (
+        *CONNECTION, "-d shop", "--dbname=shop", "-v ON_ERROR_STOP=1", "--set=ON_ERROR_STOP=1", "-X", "-1",
+    ),
+    "dropdb {} shop": (*CONNECTION, "--maintenance-db=postgres", "-e", "-i", "-f", "--if-exists"),
+    "pg_restore {} --clean -d shop dump": (*CONNECTION, "-d other", "--dbname=other", "-v", "--verbose", "--role=me"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "flag"), [(one, flag) for one, flags in FLAGS.items() for flag in flags])
+def test_no_connection_flag_of_a_postgresql_program_hides_what_the_command_destroys(command, flag) -> None:
+    line = command.format(flag)
+    assert verdict(judge(shlex.split(line), {})) == "destructive"
+    assert verdict(judge(["sh", "-c", line], {})) == "destructive"
+
+
+@pytest.mark.parametrize("program", ["psql", "dropdb", "pg_restore"])
+@pytest.mark.parametrize("flag", ["--help", "-?", "--version", "-V"])
+def test_help_and_version_of_a_postgresql_program_are_harmless(program, flag) -> None:
+    assert verdict(judge([program, flag], {})) == "harmless"
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (r"select E'\''; drop table x; select ''", "destructive"),
+        (r"select e'a''b\''; drop table x; select ''", "destructive"),
+        ("select E'a'\n'\\''; drop table x; select ''", "destructive"),
+        (r"select 'C:\'; drop table x; select ''", "destructive"),
+        ("select $$'$$; drop table x; select $$'$$", "destructive"),
+        ("select $a$ $A$ ' $a$; drop table x; select ''", "destructive"),
+        ("select $tag$drop table x$tag$, $$delete from x$$", "harmless"),
+        ("-- a comment\rdrop table x", "destructive"),
+        ("/* a comment */ truncate users", "destructive"),
+        ("/* /* */ ' */ drop table x; --'", "not examined"),
+        ("select 'open", "not examined"),
+        ("select * from $TABLE", "not examined"),
+        ("with x as (delete from a returning *) select 1 where true", "destructive"),
+        ("delete from a using (select id from b where id = 1) b", "destructive"),
+        ("with x as (delete from a where id in (select 1) returning *) select 1", "harmless"),
+        ("DO $$ BEGIN EXECUTE 'DROP TABLE x'; END $$", "destructive"),
+        ("DO LANGUAGE plpgsql $a$ BEGIN TRUNCATE users; END $a$", "destructive"),
+        ("DO 'BEGIN DELETE FROM users; END'", "destructive"),
+        ("DO $$ BEGIN EXECUTE 'DR' || 'OP TABLE x'; END $$", "not examined"),
+        ("create or replace function f() returns void language sql as $$ drop table x $$", "destructive"),
+    ],
+)
+def test_quotes_comments_and_parentheses_of_sql_hide_nothing(sql, expected) -> None:
+    assert verdict(judge(["psql", "-c", sql], {})) == expected
+
+
 def test_install_and_the_like_are_harmless() -> None:
     for line in ("npm install", "pnpm add prisma", "yarn", "bun install", "npm ci", "echo hi", "true"):
         assert verdict(judge_line(line, {})) == "harmless", line
