@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import re
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -17,13 +15,24 @@ from dbswitch.durable import read_regular_text
 from dbswitch.errors import ConfigError
 from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacement_notes
 from dbswitch.generate.style import Style, read_style
-from dbswitch.generate.writing import GeneratedFile, fill, is_pristine, kept_copy, read_template, sign
+from dbswitch.generate.writing import (
+    GeneratedFile,
+    current_content,
+    fill,
+    is_pristine,
+    next_copy,
+    read_template,
+    real_path_inside,
+    sign,
+)
 from dbswitch.project.client_in_use import client_in_use
 from dbswitch.project.generated import MARK, find
 from dbswitch.project.packages import PackageManager, installed_version
 from dbswitch.project.prisma import RUST_FREE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dbswitch.project.discovery import Project
     from dbswitch.project.prisma import PrismaInfo
 
@@ -87,7 +96,8 @@ def replacement_advice(project: Project, file: GeneratedFile) -> tuple[str, ...]
     if not text:
         return ()
     existing = read_existing(project.root, found, text)
-    return replacement_notes(existing, file.path, style, kept_copy(found))
+    kept = next_copy(project.root, found, current_content(project.root / found) or b"")
+    return replacement_notes(existing, file.path, style, kept)
 
 
 def render(facts: ClientFacts) -> GeneratedFile:
@@ -248,8 +258,8 @@ def _beside(root: Path, path: str) -> str:
 
 
 def _chosen(root: Path, path: str) -> str:
-    place = Path(os.path.realpath(root / path))
-    if not _SOURCE_FILE.search(path) or not place.is_relative_to(root.resolve()):
+    place = real_path_inside(root, path)
+    if not _SOURCE_FILE.search(path) or place is None:
         raise ConfigError(
             f"no client generated: {path} is not a valid path for it",
             why="it must be a TypeScript or JavaScript file in the project",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import shutil
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from dbswitch.generate.writing import (
     current_content,
     is_pristine,
     kept_copy,
+    path_to_write,
 )
 from dbswitch.project.generated import find
 from dbswitch.project.source_imports import SourceImports
@@ -49,29 +51,32 @@ class RemovalPlan(Struct, frozen=True):
 
 
 def plan_removal(project: Project) -> RemovalPlan:
-    """Return what dbswitch wrote. Changes nothing. Raises ConfigError for a file that cannot be read."""
+    """Return what dbswitch wrote. Changes nothing. Raises ConfigError: a file cannot be read or is outside of it."""
     root = project.root
     generated = [_generated(root, path, kind) for path, kind in find(project).files]
-    folders = {".dbswitch": "the token, logs and history"}
-    if all(one.action is not FileAction.KEEP for one in generated):
-        folders[REPLACED] = "the copies of your files"
-    existing = [name for name in folders if os.path.lexists(root / name)]
-    removed = (PlannedFile(name, FileAction.REMOVE, folders[name]) for name in existing)
-    items = (*generated, *_templates(project), *_edited(root), *removed)
-    return RemovalPlan(root, items, (*_broken_imports(root, generated), *_callers(root)))
+    items = [*generated, *_templates(project), *_edited(root)]
+    if os.path.lexists(root / ".dbswitch"):
+        items.append(PlannedFile(".dbswitch", FileAction.REMOVE, "the token, logs and history"))
+    if os.path.lexists(root / REPLACED):
+        items.append(_copies(root, generated))
+    plan = RemovalPlan(root, tuple(items), (*_broken_imports(root, generated), *_callers(root)))
+    _check_paths(plan)
+    return plan
 
 
 def apply_removal(plan: RemovalPlan) -> None:
     """Remove what the plan lists; the folders with the copies and the state come last.
 
     Raises:
-        ConfigError: a file cannot be changed; the items before it have been removed.
+        ConfigError: a file is outside of the project, and nothing was changed; or it cannot be changed, and the items
+            before it have been removed.
     """
+    _check_paths(plan)
     for item in plan.changes:
         path = plan.root / item.name
         try:
             if item.new is not None:
-                real = path.resolve()
+                real = path_to_write(plan.root, item.name)
                 replace_file(real, item.new, mode=real.stat().st_mode & 0o777)
             elif path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -93,6 +98,20 @@ def _generated(root: Path, path: str, kind: str) -> PlannedFile:
     if original is not None:
         return PlannedFile(path, FileAction.RESTORE, "your file is restored", original)
     return PlannedFile(path, FileAction.REMOVE, f"generated ({kind})")
+
+
+def _copies(root: Path, generated: list[PlannedFile]) -> PlannedFile:
+    restored = {kept_copy(one.name) for one in generated if one.action is FileAction.RESTORE}
+    copies = {one.relative_to(root).as_posix() for one in (root / REPLACED).rglob("*") if not one.is_dir()}
+    if copies <= {*restored, f"{REPLACED}/.gitignore"}:
+        return PlannedFile(REPLACED, FileAction.REMOVE, "the copies of your files")
+    return PlannedFile(REPLACED, FileAction.KEEP, "has copies that are not restored: remove it by hand")
+
+
+def _check_paths(plan: RemovalPlan) -> None:
+    for item in plan.changes:
+        # Removing a symlink leaves the file behind it alone.
+        path_to_write(plan.root, posixpath.dirname(item.name) if item.new is None else item.name)
 
 
 def _templates(project: Project) -> Iterator[PlannedFile]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -25,7 +24,14 @@ from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
 from dbswitch.generate.init_report import active_target, found, next_steps, summary
 from dbswitch.generate.package_scripts import add_scripts
-from dbswitch.generate.writing import READABLE, FileAction, PlannedFile, current_content, read_template
+from dbswitch.generate.writing import (
+    READABLE,
+    FileAction,
+    PlannedFile,
+    current_content,
+    path_to_write,
+    read_template,
+)
 from dbswitch.project.command_guard import judge_line
 from dbswitch.project.discovery import STATE_DIR, load
 from dbswitch.project.git import ignored_files
@@ -33,6 +39,8 @@ from dbswitch.project.packages import read_manifest
 from dbswitch.project.targets import list_targets
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
 
@@ -60,7 +68,8 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
     """Return what is missing in the project. Changes nothing; with `scripts` also plan `db:NAME` scripts.
 
     Raises:
-        ConfigError: dbswitch.toml or package.json cannot be read, or a target's name cannot be used.
+        ConfigError: dbswitch.toml or package.json cannot be read, a target's name cannot be used, or a file to write
+            is outside of the project.
         EnvFileError: an env file cannot be read.
     """
     project = load(project_root)
@@ -82,6 +91,9 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
         items.append(item)
         if item.action is FileAction.KEEP and item.old is not None and item.new is None:
             notices.append(item.detail)
+    for item in items:
+        if item.action is not FileAction.KEEP:
+            path_to_write(project_root, item.name)
     on = active_target(project, targets)
     report = (found(project, targets, on), summary(project, targets, on), next_steps(project, targets, on))
     return InitPlan(project_root, report[0], tuple(items), (*notices, *project.notices), *report[1:])
@@ -102,11 +114,12 @@ def apply_init(plan: InitPlan) -> tuple[str, ...]:
 
     Raises:
         ConfigError: a file appeared or changed since the plan was made (it is left alone), or cannot be written.
+            Nothing was written if one is outside of the project.
     """
     written: list[str] = []
-    for item in plan.changes:
+    places = [(item, path_to_write(plan.root, item.name)) for item in plan.changes]
+    for item, path in places:
         assert item.new is not None
-        path = plan.root / item.name
         try:
             if item.name.startswith(f"{STATE_DIR}/"):
                 ensure_state_dir(plan.root / STATE_DIR)
@@ -153,10 +166,9 @@ def _create_file(path: Path, content: bytes, mode: int) -> None:
 
 
 def _replace(path: Path, old: bytes, new: bytes) -> None:
-    real = Path(os.path.realpath(path))  # a symlink stays one
-    if read_regular(real) != old:
+    if read_regular(path) != old:
         raise FileExistsError
-    replace_file(real, new, mode=real.stat().st_mode & 0o777)
+    replace_file(path, new, mode=path.stat().st_mode & 0o777)
 
 
 def _template(name: str) -> bytes:

@@ -6,11 +6,15 @@ or nothing; in an import only the module is replaced. The user's own file is rep
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import posixpath
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files as package_files
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -21,7 +25,6 @@ from dbswitch.project.generated import GeneratedState, generated_state, header_l
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 REPLACED: Final = "dbswitch-replaced"  # at the project's root: it holds the user's own files, not a cache
 _SUFFIX: Final = ".original"  # so that TypeScript and linters ignore the copies
@@ -104,8 +107,8 @@ def state_of(content: bytes | None, wanted: GeneratedFile) -> FileState:
 
 
 def look(root: Path, files: Sequence[GeneratedFile]) -> tuple[tuple[GeneratedFile, FileState], ...]:
-    """Return each file with its state on disk. Raises ConfigError where a file cannot be read."""
-    return tuple((file, state_of(current_content(root / file.path), file)) for file in files)
+    """Return each file with its state on disk. Raises ConfigError: it cannot be read, or is outside of the project."""
+    return tuple((file, state_of(current_content(path_to_write(root, file.path)), file)) for file in files)
 
 
 def write(
@@ -113,11 +116,11 @@ def write(
 ) -> tuple[tuple[GeneratedFile, FileState], ...]:
     """Write the files that are missing or outdated; return each with the state it had before.
 
-    With `force` edited and foreign files are replaced too; a copy is kept, see :func:`kept_copy`.
+    With `force` edited and foreign files are replaced too; a copy is kept, see :func:`next_copy`.
 
     Raises:
-        ConfigError: a file is the user's own (without `force`), or cannot be read or written. Nothing was written
-            in the first case.
+        ConfigError: a file is the user's own (without `force`) or outside of the project, and nothing was written;
+            or it cannot be read or written.
     """
     states = look(root, files)
     own = [(file, _OWN[state]) for file, state in states if state in _OWN]
@@ -128,6 +131,8 @@ def write(
             why="overwriting it would lose your changes",
             fix=f"run it again with --force: your file is then kept in {REPLACED}/",
         )
+    for file, _ in own:
+        path_to_write(root, posixpath.dirname(kept_copy(file.path)))
     for file, state in states:
         if state is not FileState.CURRENT:
             try:
@@ -140,8 +145,43 @@ def write(
 
 
 def kept_copy(path: str) -> str:
-    """Return where the original of a replaced file is kept, relative to the project."""
+    """Return where the original of a replaced file is kept, relative to the project. `uninstall` restores it."""
     return f"{REPLACED}/{path}{_SUFFIX}"
+
+
+def next_copy(root: Path, path: str, content: bytes) -> str:
+    """Return where `content` is kept when it is replaced: the first free name, or that of an identical copy.
+
+    A kept copy is never overwritten: the first is the original, the later ones are numbered.
+    """
+
+    def usable(name: str) -> bool:
+        copy = root / name
+        if not os.path.lexists(copy):
+            return True
+        return copy.is_file() and not copy.is_symlink() and current_content(copy) == content
+
+    later = (f"{REPLACED}/{path}.replaced-{number}" for number in itertools.count(2))
+    return next(filter(usable, itertools.chain((kept_copy(path),), later)))
+
+
+def real_path_inside(root: Path, name: str) -> Path | None:
+    """Return the real path of a file or folder of the project, None if it is outside of the project's root."""
+    real = Path(os.path.realpath(root / name))
+    return real if real.is_relative_to(os.path.realpath(root)) else None
+
+
+def path_to_write(root: Path, name: str) -> Path:
+    """Return the real path at which `name` is written. Raises ConfigError: a symlink leads out of the project."""
+    real = real_path_inside(root, name)
+    if real is None:
+        raise ConfigError(
+            f"{name} is outside the project",
+            facts=(f"its real path is {os.path.realpath(root / name)}", "nothing was changed"),
+            why="a checkout can contain a symlink to any file, and dbswitch writes only inside the project",
+            fix=f"replace the symlink in the path {name} by a file or folder of the project, then run it again",
+        )
+    return real
 
 
 def current_content(path: Path) -> bytes | None:
@@ -156,15 +196,16 @@ def current_content(path: Path) -> bytes | None:
 
 
 def _place(root: Path, file: GeneratedFile, *, keep: bool) -> None:
-    place = (root / file.path).resolve()
+    place = path_to_write(root, file.path)
     if keep:
-        copy = root / kept_copy(file.path)
+        content = read_regular(place)
+        copy = root / next_copy(root, file.path, content)
         make_folders(copy.parent)
         ignore = root / REPLACED / ".gitignore"
         if not ignore.exists():
             note = b"# Your own files, which `dbswitch generate --force` replaced.\n*\n"
             replace_file(ignore, note, mode=READABLE)
-        replace_file(copy, read_regular(place), mode=place.stat().st_mode & 0o777)
+        replace_file(copy, content, mode=place.stat().st_mode & 0o777)
     make_folders(place.parent)
     replace_file(place, file.content, mode=place.stat().st_mode & 0o777 if place.exists() else READABLE)
 

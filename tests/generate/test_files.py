@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.errors import ConfigError
-from dbswitch.generate import client, routes, style, writing
+from dbswitch.generate import client, removal, routes, style, writing
 from dbswitch.generate.client import Adapter, ClientFacts
 from dbswitch.generate.routes import ProjectClient
 from dbswitch.generate.style import Style
@@ -108,6 +108,63 @@ def test_a_persons_edit_is_kept_unless_forced_and_then_a_copy_is(app: Path) -> N
     assert "*" in (app / "dbswitch-replaced" / ".gitignore").read_text().splitlines()
     assert path.stat().st_mode & 0o777 == 0o640
     assert generate(app) is FileState.CURRENT
+
+
+def test_a_kept_original_is_never_overwritten_and_uninstall_restores_it(app: Path) -> None:
+    path = app / "lib" / "prisma.ts"
+    path.parent.mkdir()
+    path.write_text(SINGLETON)
+    generate(app, force=True)
+    for edit in (b"// first\n", b"// second\n"):
+        path.write_bytes(path.read_bytes() + edit)
+        assert generate(app, force=True) is FileState.EDITED
+    copies = app / "dbswitch-replaced" / "lib"
+    assert (copies / "prisma.ts.original").read_text() == SINGLETON
+    assert (copies / "prisma.ts.replaced-2").read_bytes().endswith(b"// first\n")
+    assert (copies / "prisma.ts.replaced-3").read_bytes().endswith(b"// second\n")
+    removal.apply_removal(removal.plan_removal(load(app)))
+    assert path.read_text() == SINGLETON
+    assert (copies / "prisma.ts.replaced-3").exists(), "uninstall keeps copies that it does not restore"
+
+
+def test_a_file_that_is_kept_already_is_not_kept_twice_and_uninstall_removes_the_folder(app: Path) -> None:
+    path = app / "lib" / "prisma.ts"
+    path.parent.mkdir()
+    for _ in range(2):
+        path.write_text(SINGLETON)
+        generate(app, force=True)
+    assert [one.name for one in (app / "dbswitch-replaced" / "lib").iterdir()] == ["prisma.ts.original"]
+    removal.apply_removal(removal.plan_removal(load(app)))
+    assert not (app / "dbswitch-replaced").exists()
+
+
+@pytest.mark.parametrize("link", ["lib/prisma.ts", "lib", "dbswitch-replaced", "dbswitch-replaced/lib"])
+@pytest.mark.parametrize("target_exists", [True, False])
+def test_generate_writes_nothing_through_a_symlink_out_of_the_project(
+    tmp_path: Path, link: str, target_exists: bool
+) -> None:
+    root, outside = tmp_path / "app", tmp_path / "outside"
+    root.mkdir()
+    make_app(root)
+    if link.startswith("dbswitch-replaced"):
+        (root / "lib").mkdir()
+        (root / "lib" / "prisma.ts").write_text(SINGLETON)
+    (root / link).parent.mkdir(exist_ok=True)
+    (root / link).symlink_to(outside)
+    if target_exists and link.endswith(".ts"):
+        outside.write_text(SINGLETON)
+    elif target_exists:
+        outside.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="outside the project") as refused:
+        generate(root, force=True)
+    assert refused.value.exit_code == 2
+    assert refused.value.facts
+    assert refused.value.why
+    assert refused.value.fix
+    assert sorted(tmp_path.rglob("*")) == before
+    if outside.is_file():
+        assert outside.read_text() == SINGLETON
 
 
 def test_the_usual_singleton_is_found_where_it_is_and_its_name_lives_on(app: Path) -> None:

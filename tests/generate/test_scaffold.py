@@ -12,10 +12,11 @@ from hypothesis import given, strategies as st
 import dbswitch.generate
 from dbswitch.errors import ConfigError
 from dbswitch.generate.package_scripts import add_scripts
+from dbswitch.generate.removal import apply_removal, plan_removal
 from dbswitch.generate.scaffold import apply_init, ensure_token, plan_init
 from dbswitch.generate.writing import FileAction
 from dbswitch.project.config import Config, parse
-from dbswitch.project.discovery import discover
+from dbswitch.project.discovery import discover, load
 from dbswitch.project.targets import list_targets
 
 REPOSITORY = Path(__file__).parents[2]
@@ -295,3 +296,62 @@ def test_a_script_that_destroys_data_is_named_unless_it_has_a_guard(app):
     (app / "package.json").write_text(json.dumps({"name": "app", "scripts": scripts}))
     [notice] = [text for text in plan_init(app).notices if "destroys data" in text]
     assert notice.startswith("the script reset destroys data: with `dbswitch guard -- `")
+
+
+def outside_error(app, act):
+    before = snapshot(app.parent)
+    with pytest.raises(ConfigError) as refused:
+        act()
+    assert snapshot(app.parent) == before
+    error = refused.value
+    assert "outside the project" in error.what
+    assert error.exit_code == 2
+    assert error.facts
+    assert error.why
+    assert error.fix
+
+
+@pytest.mark.parametrize("name", [".gitignore", "package.json"])
+def test_init_refuses_a_file_whose_symlink_leads_out_of_the_project_and_writes_nothing(app, name):
+    outside = app.parent / "bashrc"
+    outside.write_bytes((app / "package.json").read_bytes())
+    (app / name).unlink(missing_ok=True)
+    (app / name).symlink_to(outside)
+    outside_error(app, lambda: apply_init(plan_init(app, scripts=True)))
+
+
+def test_init_creates_nothing_behind_a_dangling_symlink_or_a_linked_folder_outside(app):
+    (app / ".gitignore").symlink_to(app.parent / "missing")
+    outside_error(app, lambda: apply_init(plan_init(app)))
+    (app / ".gitignore").unlink()
+    (app.parent / "templates").mkdir()
+    (app / "env").symlink_to(app.parent / "templates")
+    outside_error(app, lambda: apply_init(plan_init(app)))
+
+
+def test_a_symlink_made_after_the_plan_is_not_followed_out_of_the_project(app):
+    (app / ".gitignore").write_text("x\n")
+    plan = plan_init(app)
+    (app / ".gitignore").rename(app.parent / "bashrc")
+    (app / ".gitignore").symlink_to(app.parent / "bashrc")
+    outside_error(app, lambda: apply_init(plan))
+
+
+def test_init_follows_a_symlink_that_stays_in_the_project(app):
+    (app / "ignore").write_text("x\n")
+    (app / ".gitignore").symlink_to("ignore")
+    apply_init(plan_init(app))
+    assert (app / ".gitignore").is_symlink()
+    assert b".dbswitch/" in (app / "ignore").read_bytes()
+
+
+def test_uninstall_changes_and_removes_nothing_outside_the_project(app):
+    (app / ".gitignore").write_text("x\n")
+    apply_init(plan_init(app))
+    (app / ".gitignore").rename(app.parent / "bashrc")
+    (app / ".gitignore").symlink_to(app.parent / "bashrc")
+    outside_error(app, lambda: apply_removal(plan_removal(load(app))))
+    (app / ".gitignore").unlink()
+    (app / "env").rename(app.parent / "templates")
+    (app / "env").symlink_to(app.parent / "templates")
+    outside_error(app, lambda: apply_removal(plan_removal(load(app))))

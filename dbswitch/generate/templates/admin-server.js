@@ -1,5 +1,5 @@
 /* eslint-disable */
-// What the admin route, the page and the banner stand on: who may ask, which database the app is on, and which switch runs.
+// Shared by the admin route, the page and the banner: who may ask, which database the app is on, and which switch runs.
 // Written by `dbswitch generate route`, which also brings it up to date; do not edit it.
 
 import { createHash, timingSafeEqual } from "node:crypto";
