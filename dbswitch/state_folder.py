@@ -1,7 +1,7 @@
 """Where dbswitch keeps what makes it act: one private folder of the user for each project.
 
 A checkout may bring any file, so nothing in it is believed: the journal, the switch record, the server record and the
-history live in `$XDG_STATE_HOME/dbswitch/` (on macOS in `~/Library/Application Support/dbswitch/`). A project's folder
+time limit live in `$XDG_STATE_HOME/dbswitch/` (on macOS in `~/Library/Application Support/dbswitch/`). A project's folder
 there is named after its real path and its inode, so another folder at the same path does not inherit it. The device
 number is left out: it may change at a reboot, and the journal must be found after a power cut.
 """

@@ -63,7 +63,7 @@ Timeout = Annotated[
     float | None,
     typer.Option("--timeout", metavar="SECONDS", min=0.1, callback=_finite, help=_TIMEOUT_HELP),
 ]
-_FOR_HELP = f"Go back to the target before after this time (30m, 2h); `{UNLIMITED}`: never."
+_FOR_HELP = f"Switch back to the previous target after this time (30m, 2h); `{UNLIMITED}`: never."
 TimeLimitFlag = Annotated[str | None, typer.Option("--for", metavar="TIME", help=_FOR_HELP)]
 _POOL_HELP = "Act on the clients of this PgBouncer pool, not on the project's app."
 Pool = Annotated[str | None, typer.Option("--pool", metavar="NAME", help=_POOL_HELP)]

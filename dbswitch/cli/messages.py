@@ -109,10 +109,10 @@ def phase_line(event: PhaseChanged, *, verbose: bool) -> str | None:
 def plan_lines(planned: Planned, target: str, *, dry: bool) -> list[str]:
     """Return what is going to be done, or with `dry` what would be."""
     pool = planned.mode == "pool"
-    first, *others = planned.changes or planned.variables or ("none has to change",)
+    first, *others = planned.changes or planned.variables or ("no changes needed",)
     return [
         f"{'would switch' if dry else 'switching'} {planned.previous or '(none of the known targets)'} -> {target}",
-        f"  {'files:     ' if pool else 'env files: '}{', '.join(planned.files) or 'none has to change'}",
+        f"  {'files:     ' if pool else 'env files: '}{', '.join(planned.files) or 'no changes needed'}",
         f"  {'lines:     ' if pool else 'variables: '}{first}",
         *(f"             {text}" for text in others),
         f"  {'poolers:   ' if pool else 'server:    '}{planned.server}",
@@ -159,7 +159,7 @@ def _success(result: Result, notices: Sequence[Notice]) -> str:
         case Outcome.PLANNED:
             text = "dry run, nothing was changed"
         case Outcome.REPAIRED:
-            return f"an unfinished switch was put in order in {took}"
+            return f"finished an interrupted switch in {took}"
         case _:
             text = f"server {result.outcome} in {took}"
     return f"{result.target}: {text}" if result.target else text

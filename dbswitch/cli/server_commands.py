@@ -224,7 +224,7 @@ class Watch:
         code = 128 - code if code < 0 else code
         error = ErrorInfo(
             "server",
-            f"the dev server ended by itself {how}",
+            f"the dev server exited on its own {how}",
             why="nothing answers for the app now",
             fix="its log is above; `dbswitch dev` starts it again",
         )

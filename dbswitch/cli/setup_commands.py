@@ -122,7 +122,7 @@ def uninstall(
         context.renderer.answer("uninstall", {**fields, "removed": done, "notices": plan.notices}, ())
     elif done:
         context.renderer.note(
-            "dbswitch has left this project; remove the program itself with `pipx uninstall dbswitch`"
+            "dbswitch was removed from this project; remove the program itself with `pipx uninstall dbswitch`"
         )
     else:
         context.renderer.note("nothing was changed")
@@ -256,7 +256,7 @@ def generate(
     if writes:
         for file, state in changed:
             if state in {FileState.EDITED, FileState.FOREIGN}:
-                say(f"your {file.path} was replaced; a copy is in {writing.kept_copy(file.path)}")
+                say(f"your {file.path} was replaced; a copy is in {writing.REPLACED}/")
         if kind is not GeneratedKind.CLIENT:
             _ensure_token(project)
         if kind is GeneratedKind.ROUTE and (said := try_route(project)) is not None:

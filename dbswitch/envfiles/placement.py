@@ -162,7 +162,7 @@ class _Planning:
         shared = [name for name in DEV_FILES if all(name in names for names in needed)]
         if not shared:
             raise EnvFileError(
-                f"{key} is set nowhere, and no env file is read by both Next.js and the Prisma CLI.",
+                f"{key} is not set anywhere, and no env file is read by both Next.js and the Prisma CLI.",
                 facts=tuple(f"{p.reader} reads {', '.join(p.files) or 'no file'}" for p in self.profiles),
                 fix="let prisma.config.ts load .env, or bind the variable yourself in a file that both read",
             )

@@ -77,7 +77,9 @@ class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
     command: tuple[str, ...] = ()
     command_timeout: Seconds = 30.0
     env_file: str | None = None
-    protected: bool | None = None  # None: prod and production are, others are not
+    protected: bool | None = (
+        None  # None: by its name (`prod`, `production` or `live` as a part of it) or by its place
+    )
     read_only: bool = False
     require_migrated: bool = False
     time_limit: str | None = None  # as `--for`: 30m, 2h

@@ -60,7 +60,7 @@ class Project(Struct, frozen=True):
 
     @property
     def private_dir(self) -> Path:
-        """The user's folder for what makes dbswitch act: journal, records, history; it need not exist yet."""
+        """The user's folder for what makes dbswitch act: journal, records, time limit; it need not exist yet."""
         return state_folder.of_project(self.root)
 
     @property

@@ -155,7 +155,7 @@ def report_migrations(reporter: Reporter, target: Target, state: MigrationState 
         raise ProtectedError(
             told,
             facts=(*names[:5], *(("...",) if len(names) > 5 else ()), "nothing was changed"),
-            why=f"`require_migrated` of {target.name} refuses a database that this branch does not fit",
+            why=f"`require_migrated` of {target.name} refuses a database whose migrations do not match this branch",
             fix="`dbswitch doctor` says what to do for each of them",
         )
     if told and state is not None:

@@ -1,7 +1,7 @@
 """One switch at a time in a project, and the newest request wins.
 
-The lock is an flock(2) on `.dbswitch/lock`, a file that is never deleted: two processes could else hold "the" lock on
-two files of one name. A request also locks one byte of `.dbswitch/requests` (fcntl(2)): the byte whose number is its time
+The lock is an flock(2) on `.dbswitch/lock`, a file that is never deleted: otherwise two processes could each
+lock a different file of the same name. A request also locks one byte of `.dbswitch/requests` (fcntl(2)): the byte whose number is its time
 since boot in nanoseconds. A newer request is waiting if a byte behind it is locked. The kernel releases both when the process
 dies, in a container as well. What is written in the two files only names the process, for people.
 """

@@ -137,8 +137,8 @@ def _dry_run(session: Session) -> None:
 
 
 def _tell_limit(session: Session, limit: TimeLimit) -> None:
-    text = f"{limit.target} for {time_limit.span(limit.seconds)}, then back to {limit.back} by itself"
-    session.reporter.notice(time_limit.NOTICE, f"{text} (`dbswitch extend 15m` lengthens it)")
+    text = f"{limit.target} for {time_limit.span(limit.seconds)}, then automatically back to {limit.back}"
+    session.reporter.notice(time_limit.NOTICE, f"{text} (`dbswitch extend 15m` extends it)")
 
 
 def named(project: Project, target: str) -> str:

@@ -164,7 +164,7 @@ def planned(
         raise ProtectedError(
             f"a switch to {target.name} with a time limit would go back to {back}, which is protected",
             facts=(f"the target before is {back}", "nothing was changed"),
-            why="a protected target is never entered without its name being typed",
+            why="dbswitch never switches to a protected target unless you type its name",
             fix=f"switch to a target that is not protected first; {again}",
         )
     return TimeLimit(run_id, target.name, back, now(), seconds, _place(target.url))

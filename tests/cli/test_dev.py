@@ -131,7 +131,7 @@ def test_dev_ends_with_the_servers_own_code_when_it_crashes(served: Folder) -> N
         out, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 7
     assert "about to die" in out
-    assert "the dev server ended by itself with status 7" in out
+    assert "the dev server exited on its own with status 7" in out
 
 
 # It answers only on the database that is given as its argument; elsewhere its first page never ends.
