@@ -254,7 +254,7 @@ def test_the_default_of_a_target_applies_and_is_lifted_by_for(served: Folder) ->
     config = (served.root / "dbswitch.toml").read_text()
     served.write("dbswitch.toml", config + '[targets.prod]\ntime_limit = "20m"\n')
     _, events = served.json("prod", *CONFIRM)
-    assert "prod for 20 min, then back to local" in next(
+    assert "prod for 20 min, then automatically back to local" in next(
         one["text"] for one in events if one.get("code") == "time-limit"
     )
     assert 1_100 < status(served)["time_limit"]["left"] <= 1_200
