@@ -56,7 +56,7 @@ await context.route("http://localhost:4000/**", async (route) => {
     return json(status, body);
   }
   if (!searchParams.has("id")) return json(200, mock.view);
-  const run = mock.runs[searchParams.get("id")];
+  const run = mock.runs?.[searchParams.get("id")];
   return run ? json(200, run) : json(404, { error: "unknown run" });
 });
 """

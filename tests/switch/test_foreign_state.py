@@ -182,12 +182,14 @@ def test_a_journal_writes_nothing_but_the_projects_env_files(
     assert folder.run("status").returncode == 0
 
 
-def test_a_whole_journal_of_no_known_shape_was_never_committed(folder: Folder) -> None:
+def test_a_whole_journal_of_no_known_shape_is_kept_and_named(folder: Folder) -> None:
     journal = private_dir(folder.root) / "journal"
     body = b'{"id": "deadbeef", "entries": [["a"]]}'
     journal.write_bytes(b"dbswitch-journal 1 " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-    assert folder.run("stop").returncode == 0
-    assert not journal.exists()
+    done = folder.run("stop")
+    assert done.returncode == 8
+    assert f"remove {journal}" in " ".join(done.stderr.split())
+    assert journal.exists()
 
 
 @pytest.mark.root
