@@ -13,12 +13,10 @@ import json
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from dbswitch.json_text import parse_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
@@ -207,6 +205,12 @@ def _copy_attributes(source: str | Path, fd: int) -> None:
         for name in os.listxattr(source, follow_symlinks=False):
             with contextlib.suppress(OSError):
                 os.setxattr(fd, name, os.getxattr(source, name, follow_symlinks=False))
+
+
+def real_path_inside(root: Path, name: str | Path) -> Path | None:
+    """Return the real path of a file or folder of the project, None if it is outside of the project's root."""
+    real = Path(os.path.realpath(root / name))  # Path.resolve raises RuntimeError for a loop of symlinks
+    return real if real.is_relative_to(os.path.realpath(root)) else None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch.check.text_kinds import utf16_codec
-from dbswitch.durable import read_regular, replace_file
+from dbswitch.durable import read_regular, real_path_inside, replace_file
 from dbswitch.errors import DbswitchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from dbswitch.check.rules import Finding
 
@@ -31,12 +30,12 @@ def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
     done: list[str] = []
     for name, entries in wanted.items():
         lines = tuple(dict.fromkeys(entries))
-        path = Path(os.path.realpath(root / name))
-        # A symlink: git would not follow it, and the target is not part of the checkout.
-        inside = path.is_relative_to(os.path.realpath(root))
-        old = read_regular(path) if inside and path.exists() else b""
+        path = real_path_inside(root, name)
+        if path is None:  # a symlink: git would not follow it, and the target is not part of the checkout
+            continue
+        old = read_regular(path) if path.exists() else b""
         new = with_lines(old, lines)
-        if inside and new != old and not utf16_codec(old):
+        if new != old and not utf16_codec(old):
             try:
                 replace_file(path, new, mode=path.stat().st_mode & 0o777 if path.exists() else _NEW_FILE)
             except OSError as error:

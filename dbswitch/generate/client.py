@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from dbswitch.database.identity import IDENTITY_SQL
-from dbswitch.durable import read_regular_text
+from dbswitch.durable import read_regular_text, real_path_inside
 from dbswitch.errors import ConfigError
 from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacement_notes
 from dbswitch.generate.style import Style, read_style
@@ -22,7 +22,6 @@ from dbswitch.generate.writing import (
     is_pristine,
     next_copy,
     read_template,
-    real_path_inside,
     sign,
 )
 from dbswitch.project.client_in_use import client_in_use

@@ -14,17 +14,17 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files as package_files
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from dbswitch.durable import make_folders, read_regular, replace_file
+from dbswitch.durable import make_folders, read_regular, real_path_inside, replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.project.generated import GeneratedState, generated_state, header_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 REPLACED: Final = "dbswitch-replaced"  # at the project's root: it holds the user's own files, not a cache
 _SUFFIX: Final = ".original"  # so that TypeScript and linters ignore the copies
@@ -163,12 +163,6 @@ def next_copy(root: Path, path: str, content: bytes) -> str:
 
     later = (f"{REPLACED}/{path}.replaced-{number}" for number in itertools.count(2))
     return next(filter(usable, itertools.chain((kept_copy(path),), later)))
-
-
-def real_path_inside(root: Path, name: str) -> Path | None:
-    """Return the real path of a file or folder of the project, None if it is outside of the project's root."""
-    real = Path(os.path.realpath(root / name))
-    return real if real.is_relative_to(os.path.realpath(root)) else None
 
 
 def path_to_write(root: Path, name: str) -> Path:

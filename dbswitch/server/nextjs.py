@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.durable import read_json, read_regular_text
+from dbswitch.durable import read_json, read_regular_text, real_path_inside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +43,7 @@ def own_lock_path(dist_dir: Path, root: Path) -> Path | None:
     A checkout may contain a symlink to another project's build folder, whose lock that project's server holds.
     """
     path = lock_path(dist_dir)
-    real = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a loop of symlinks
-    return path if real.is_relative_to(os.path.realpath(root)) else None
+    return None if real_path_inside(root, path) is None else path
 
 
 def lock_is_held(path: Path) -> bool:

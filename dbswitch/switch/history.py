@@ -30,7 +30,7 @@ PREVIOUS = "-"
 KEPT = 500
 _PATIENCE = 1.0  # seconds
 _SLACK = 50  # lines over KEPT before the file is rewritten
-# what starts dbswitch for somebody, such as the admin page, names itself in it
+# a program that starts dbswitch, such as the admin page, names itself in it
 ORIGIN_VARIABLE = "DBSWITCH_ORIGIN"
 _NAMED_ORIGINS = frozenset({"page", "hook"})
 _OF_RESULT = ("id", "previous", "target", "outcome", "seconds", "mode", "verified")

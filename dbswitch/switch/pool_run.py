@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from dbswitch.switch.session import Session
 
 MODE = "pool"
-_TRACKS_THE_ROLE = (
-    1,
-    26,
-)  # PgBouncer's version; it then tells a new server the role of the old one, as measured with 1.26.1
+# From this PgBouncer on a new server is told the role of the old one (measured with 1.26.1).
+_TRACKS_THE_ROLE = (1, 26)
 
 
 def switch(session: Session, name: str) -> None:
