@@ -106,7 +106,7 @@ def app_side(place: Stage, runs: int) -> None:
                 start = time.perf_counter()
                 ask()
                 quiet.append(time.perf_counter() - start)
-            renamed = live.point(app, server.url)
+            _, renamed = live.point(app, server.url)
             while (answer := ask())[0] != server.shop.name:
                 stale += 1
             if turn >= 2:

@@ -83,14 +83,15 @@ def serve(app: AppFolder, command: str, env: Mapping[str, str] | None = None) ->
     app.wait_for_answer("/api/load")
 
 
-def point(app: AppFolder, url: str, bucket: str = "") -> float:
-    """Replace `.env.local` by a rename, as dbswitch does; return the time after it."""
+def point(app: AppFolder, url: str, bucket: str = "") -> tuple[float, float]:
+    """Replace `.env.local` by a rename, as dbswitch does; return the times just before and just after it."""
     fresh = app.root / ".env.local.fresh"
     fresh.write_text(f'DATABASE_URL="{url}"\nBLOB_BUCKET="{bucket}"\n')
+    before = time.time()
     fresh.rename(app.root / ".env.local")
     renamed = time.time()
     time.sleep(0.006)  # the client looks at most every 5 ms
-    return renamed
+    return before, renamed
 
 
 @dataclass

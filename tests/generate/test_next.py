@@ -203,16 +203,16 @@ def test_ten_switches_under_load_fail_nothing_and_lose_nothing(
     point(built, postgres_local.url)
     serve(built, "start")
     before = sessions(postgres_local)
-    switches: list[tuple[float, str]] = []
+    switches: list[tuple[float, float, str]] = []
     with under_load(built, 60, prefix) as load:
         for turn in range(10):
             time.sleep(0.6)  # the load between two switches
             server = postgres_local if turn % 2 else postgres_prod
-            switches.append((point(built, server.url), server.shop.name))
+            switches.append((*point(built, server.url), server.shop.name))
         time.sleep(0.6)
     assert load.rate >= 50
     assert not load.failed, load.failed[:3]
-    for (since, name), (until, _) in itertools.pairwise([*switches, (float("inf"), "")]):
+    for (_, since, name), (until, _, _) in itertools.pairwise([*switches, (float("inf"), 0.0, "")]):
         for result in load.results:
             # The client looks at most every 5 ms.
             if since + 0.008 < result["from"] / 1000 and result["until"] / 1000 < until:
