@@ -1,15 +1,19 @@
-"""A Prisma client that is in another package of the monorepo, which the app has among its dependencies."""
+"""Prisma in another package of the monorepo, which the app has among its dependencies."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from dbswitch.durable import read_regular_text
+from dbswitch.envfiles.dotenv_syntax import parse
+from dbswitch.envfiles.precedence import DEV_FILES
+from dbswitch.errors import ConfigError
 from dbswitch.json_text import parse_json
 from dbswitch.project import javascript_text
 from dbswitch.project.generated import source_files
-from dbswitch.project.packages import installed_folder
-from dbswitch.project.prisma import CONSTRUCTS
+from dbswitch.project.packages import installed_folder, read_manifest
+from dbswitch.project.prisma import CONSTRUCTS, read_prisma
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +24,38 @@ if TYPE_CHECKING:
 
 def workspace_clients(project: Project) -> Iterator[tuple[str, str]]:
     """Yield name and the text of the entry file of each such package that constructs a client."""
+    for name, folder in _packages(project):
+        if any(_constructs(folder / one) for one in source_files(folder)):
+            yield name, _text(_entry(folder))
+
+
+def package_env_files(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield the env files that give the Prisma CLI of such a package a URL, relative to the project, and the variable.
+
+    A file that is a link to one of the project's own env files follows a switch, and is left out.
+    """
+    own = {(project.root / name).resolve() for name in DEV_FILES}
+    for _, folder in _packages(project):
+        try:
+            prisma = read_prisma(folder, read_manifest(folder))
+        except ConfigError:  # its package.json
+            continue
+        if prisma is None or prisma.schema is None:
+            continue
+        for path in (folder / name for name in prisma.env_files):
+            bound = parse("" if path.resolve() in own else _text(path))
+            variable = next((one for one in prisma.cli_variables if bound.get(one)), None)
+            if variable is not None:
+                yield os.path.relpath(path, project.root), variable
+
+
+def _packages(project: Project) -> Iterator[tuple[str, Path]]:
     for name in project.manifest.dependencies:
         folder = installed_folder(project.root, name)
         # Package managers link the packages of a workspace; what is installed is below a `node_modules`.
         place = folder.resolve() if folder is not None and folder.is_symlink() else None
-        if place is None or "node_modules" in place.parts or place.is_relative_to(project.root):
-            continue
-        if any(_constructs(place / one) for one in source_files(place)):
-            yield name, _text(_entry(place))
+        if place is not None and "node_modules" not in place.parts and not place.is_relative_to(project.root):
+            yield name, place
 
 
 def _constructs(path: Path) -> bool:

@@ -227,6 +227,10 @@ READER_CASES = {
         replace(WELL, foreign=(f.ForeignVariable(f.PRISMA_CLI, "MODE", "qa", "local"),)),
         {"variable-elsewhere": "warning"},
     ),
+    "an env file of another package of the monorepo": (
+        replace(WELL, package_env_files=(("../../packages/database/.env", "DATABASE_URL"),)),
+        {"package-elsewhere": "warning"},
+    ),
     "Next.js without a URL": (
         readers(*(row(name, None) for name in (f.NEXT_DEV, f.NEXT_START, f.PRISMA_CLI, f.STUDIO))),
         {"next-without-url": "problem", "prisma-without-url": "info"},

@@ -12,6 +12,7 @@ from dbswitch.generate.routes import plan_identity_route
 from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find, header_line
+from dbswitch.project.workspace_client import package_env_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,6 +121,27 @@ def test_a_client_in_a_package_of_the_workspace_is_found_by_its_name(
     assert 'import { prisma } from "@acme/database";' in plan_identity_route(project).content.decode()
     with pytest.raises(ConfigError, match="is in the package @acme/database"):
         plan_client(project)
+
+
+def test_the_env_file_of_a_package_counts_unless_it_is_a_link_to_one_of_the_project(tmp_path: Path) -> None:
+    database, web = tmp_path / "packages" / "database", tmp_path / "apps" / "web"
+    (database / "prisma").mkdir(parents=True)
+    (database / "prisma/schema.prisma").write_text(
+        'datasource db {\n  provider = "postgresql"\n  url = env("DB_URL")\n}\n'
+    )
+    (database / "package.json").write_text('{"dependencies": {"prisma": "6.10.0"}}')
+    (web / "node_modules" / "@acme").mkdir(parents=True)
+    (web / "node_modules" / "@acme" / "database").symlink_to(database)
+    (web / "package.json").write_text('{"dependencies": {"next": "16.0.7", "@acme/database": "workspace:*"}}')
+    (web / ".env").write_text("DB_URL=postgresql://a@127.0.0.1/a\n")
+    assert list(package_env_files(load(web))) == []
+    (database / ".env").write_text("OTHER=1\n")
+    assert list(package_env_files(load(web))) == []
+    (database / ".env").write_text("DB_URL=postgresql://b@127.0.0.1/b\n")
+    assert list(package_env_files(load(web))) == [("../../packages/database/.env", "DB_URL")]
+    (database / ".env").unlink()
+    (database / ".env").symlink_to(web / ".env")
+    assert list(package_env_files(load(web))) == []
 
 
 def test_no_client_at_all_is_none(tmp_path: Path) -> None:

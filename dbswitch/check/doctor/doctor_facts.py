@@ -162,6 +162,9 @@ class Facts(Struct, frozen=True):
     readers: tuple[ReaderFacts, ...] = ()
     readers_trouble: DbswitchError | None = None
     foreign: tuple[ForeignVariable, ...] = ()
+    package_env_files: tuple[
+        tuple[str, str], ...
+    ] = ()  # of other packages of the monorepo, and the URL's variable
     targets: tuple[TargetFacts, ...] = ()
     targets_trouble: DbswitchError | None = None
     target_example: str = ""  # how two targets are written into an env file

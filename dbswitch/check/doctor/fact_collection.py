@@ -26,6 +26,7 @@ from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follow
 from dbswitch.project.prisma import migrations_folder
 from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.targets import list_targets, resolve_ref
+from dbswitch.project.workspace_client import package_env_files
 from dbswitch.server.command_lines import masked_text
 from dbswitch.server.ports import listeners
 
@@ -90,6 +91,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         readers=() if isinstance(rows, DbswitchError) else rows,
         readers_trouble=rows if isinstance(rows, DbswitchError) else None,
         foreign=() if isinstance(foreign, DbswitchError) else foreign,
+        package_env_files=tuple(package_env_files(project)),
         targets=tuple(
             replace(
                 facts,

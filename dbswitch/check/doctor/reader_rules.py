@@ -23,7 +23,7 @@ def readers(facts: Facts) -> Iterator[DoctorFinding]:
     if facts.readers_trouble is not None:
         yield PROBLEM.failed("env-unreadable", facts.readers_trouble)
         return
-    parts = (_unusable, _without_url, _elsewhere, _foreign, _shell, _unnamed, _prisma_url)
+    parts = (_unusable, _without_url, _elsewhere, _foreign, _other_packages, _shell, _unnamed, _prisma_url)
     found = [one for part in parts for one in part(facts)]
     yield from found
     base = facts.base
@@ -100,6 +100,15 @@ def _foreign(facts: Facts) -> Iterator[DoctorFinding]:
         level = PROBLEM if owner in protected else WARNING
         what = f"{variable} has the value of {owner}, but {names[0]} is on {on}"
         yield level.found("variable-elsewhere", what, f"read by {', '.join(names)}", fix=f"dbswitch {on}")
+
+
+def _other_packages(facts: Facts) -> Iterator[DoctorFinding]:
+    for path, variable in facts.package_env_files:
+        yield WARNING.found(
+            "package-elsewhere",
+            f"{path} gives the Prisma CLI of that package its own {variable}, which a switch does not change",
+            fix=f"remove the line, and run its Prisma commands through `dbswitch exec`; or make {path} a link to `.env` of this project",
+        )
 
 
 def _shell(facts: Facts) -> Iterator[DoctorFinding]:
