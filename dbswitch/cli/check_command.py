@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
@@ -17,8 +16,7 @@ from dbswitch.check.input_collection import collect
 from dbswitch.check.rules import Scope, Severity
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command, flag
-from dbswitch.errors import DbswitchError, ExitCode, UsageError
-from dbswitch.project.discovery import discover
+from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project.git import GitError, top_level
 from dbswitch.stdout_guard import writing_to_stdout
 
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dbswitch.check.rules import Finding
+    from dbswitch.project.discovery import Project
 
 
 class CheckFormat(StrEnum):
@@ -68,7 +67,7 @@ def check(
     scope = Scope.RANGE if revisions is not None else Scope.TREE if work_tree else Scope.INDEX
     folder = Path(os.path.abspath(context.folder or "."))  # noqa: PTH100  a symlink is judged by its own name
 
-    def judge() -> tuple[Finding, ...]:
+    def judge() -> tuple[tuple[Finding, ...], Sequence[Project]]:
         given, projects = collect(
             scope,
             folder,
@@ -78,17 +77,19 @@ def check(
             ambient=dict(os.environ),
         )
         configured = (rule for project in projects for rule in project.config.check.rules.items())
-        return rule_engine.judge(given, rule_engine.severities(configured))
+        return rule_engine.judge(given, rule_engine.severities(configured)), projects
 
     try:
-        found = judge()
+        found, projects = judge()
         if fix:
             for line in autofix.apply(found, top_level(folder, from_hook=True) or folder):
                 typer.echo(f"fixed {line}", err=True)
-            found = judge()
+            found, projects = judge()
     except GitError as error:
         why = "the content of a commit is read through git"
         raise UsageError(f"{error}", why=why, fix=error.fix) from None
+    for project in projects:
+        context.tell_past_limit(project)
     form = form or (CheckFormat.JSON if context.json else CheckFormat.TEXT)
     if found or not context.quiet or form is not CheckFormat.TEXT:
         # True: JSON and the like pass unchanged; None: colours where stdout is a terminal.
@@ -127,10 +128,8 @@ def doctor(
         fact_collection,
     )  # 60 ms that a commit hook saves
 
-    project = discover(context.start_folder())
+    project = context.find_project(list_names=False)
     facts = fact_collection.look(project, dict(os.environ), run_commands=run_commands)
-    with contextlib.suppress(DbswitchError):  # a broken project is what the doctor is for
-        context.tell_time_limit(project)
     findings = doctor_rules.judge(facts)
     if context.json:
         report = doctor_report.as_json(facts, findings)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.errors import UsageError
+from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets
 from dbswitch.switch import project_lock, recovery, time_limit
@@ -30,14 +31,17 @@ class CommandContext:
     verbose: bool = False
     folder: Path | None = None
 
-    def find_project(self) -> Project:
-        """Return the project, and tell the renderer which of its targets are protected.
+    def find_project(self, *, list_names: bool = True, past_limit: bool = True) -> Project:
+        """Return the project; say that a time limit has passed, unless the command acts on it itself (`past_limit` False).
 
-        Raises:
-            ConfigError: no project here, or its files cannot be used.
+        `list_names`: tell the renderer which targets are protected; a command that must work with a wrong one does without.
+        Raises ConfigError: no project here, or its files cannot be used.
         """
         project = discover(self.start_folder())
-        self.renderer.protect(target.name for target in list_targets(project) if target.protected)
+        if list_names:
+            self.renderer.protect(target.name for target in list_targets(project) if target.protected)
+        if past_limit:
+            self.tell_past_limit(project)
         return project
 
     def start_folder(self) -> Path:
@@ -97,10 +101,9 @@ class CommandContext:
         left = recovery.unfinished(project.private_dir)
         if left is not None and project_lock.peek(project.state_dir) is None:
             self.renderer.note(left)
-        self.tell_time_limit(project)
 
-    def tell_time_limit(self, project: Project) -> None:
-        """Say that a time limit has passed; a read-only command does not go back."""
-        limit = time_limit.passed(project)
-        if limit is not None:
-            self.renderer.note(limit.text(time_limit.now()))
+    def tell_past_limit(self, project: Project) -> None:
+        """Say that a time limit has passed, and which command goes back."""
+        with contextlib.suppress(DbswitchError):  # files that cannot be read are the command's to report
+            if (limit := time_limit.passed(project)) is not None:
+                self.renderer.note(limit.text(time_limit.now()))

@@ -93,7 +93,7 @@ def guard_command(
 
     It is judged by the active target.
     """
-    project = context.find_project()
+    project = context.find_project(past_limit=False)
     if (limit := time_limit.passed(project)) is not None:
         raise ProtectedError(
             f"the time limit of {limit.target} has passed",

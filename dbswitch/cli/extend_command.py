@@ -26,7 +26,7 @@ def extend(
     timer: Annotated[str | None, typer.Option("--timer", hidden=True)] = None,
 ) -> int:
     """Lengthen the time limit of the last switch."""
-    project = context.find_project()
+    project = context.find_project(past_limit=False)
     if timer is not None:
         limit_timer.run_timer(project, timer, dict(os.environ))
         return 0

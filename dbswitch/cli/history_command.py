@@ -26,7 +26,6 @@ def history(
 ) -> int:
     """Show the last switches, newest first."""
     project = context.find_project()
-    context.tell_time_limit(project)
     entries = past_switches.read(project.state_dir)[-count:][::-1]
     fields = {"entries": to_builtins(entries)}
     me = past_switches.current_user()

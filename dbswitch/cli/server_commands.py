@@ -21,7 +21,6 @@ from dbswitch.database.probe import ProbeLimits, wait_until_ready
 from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError, UsageError
 from dbswitch.project import server_launch
 from dbswitch.project.active_target import active
-from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets, resolve
 from dbswitch.server import log
 from dbswitch.server.observation import find
@@ -66,7 +65,7 @@ def dev(
     timeout: Timeout = None,
 ) -> int:
     """Run the dev server and show its log; Ctrl-C stops it."""
-    project = context.find_project()
+    project = context.find_project(past_limit=False)
     if take_port:
         context.agree_to_take_port(yes=yes)
     spec = server_launch.build(project)
@@ -236,7 +235,7 @@ class Watch:
 def stop(context: CommandContext) -> int:
     """Stop the dev server and all of its processes."""
     # The targets are not listed: one that is wrong must not matter here.
-    project = discover(context.start_folder())
+    project = context.find_project(list_names=False, past_limit=False)
     # A server must be stopped even if the way back fails.
     request = Request(ambient=dict(os.environ), mode=Mode.NONE)
     limit_timer.honour(project, request, context.renderer.emit, required=False)
@@ -248,7 +247,7 @@ def restart(
     context: CommandContext, take_port: TakePort = False, yes: Yes = False, timeout: Timeout = None
 ) -> int:
     """Restart the dev server on the target it is on."""
-    project = context.find_project()
+    project = context.find_project(past_limit=False)
     if take_port:
         context.agree_to_take_port(yes=yes)
     request = Request(ambient=dict(os.environ), mode=Mode.NONE, timeout=timeout, take_port=take_port)

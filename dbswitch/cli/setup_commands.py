@@ -17,7 +17,7 @@ from dbswitch.envfiles import transaction
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.envfiles.transaction import FileChange
-from dbswitch.errors import ConfigError, ExitCode, UsageError
+from dbswitch.errors import ConfigError, DbswitchError, ExitCode, ProtectedError, UsageError
 from dbswitch.generate import writing
 from dbswitch.generate.client import plan_client, replacement_advice
 from dbswitch.generate.removal import apply_removal, plan_removal
@@ -26,10 +26,9 @@ from dbswitch.generate.scaffold import apply_init, ensure_token, plan_init
 from dbswitch.generate.style import read_style
 from dbswitch.generate.writing import FileAction, FileState, PlannedFile
 from dbswitch.project import generated, reader_profiles, server_launch
-from dbswitch.project.discovery import discover
 from dbswitch.server import observation
 from dbswitch.server.server_record import read_record
-from dbswitch.switch import run_event_files, start_and_stop
+from dbswitch.switch import run_event_files, start_and_stop, time_limit
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import JOURNAL
 from dbswitch.switch.reporter import Reporter
@@ -53,7 +52,7 @@ def init(
 ) -> int:
     """Examine the project and write what is missing."""
     # The targets are not listed here: a bad name of one must not prevent `init` from explaining the project.
-    root = discover(context.start_folder()).root
+    root = context.find_project(list_names=False).root
     plan = plan_init(root, scripts=scripts)
     written: tuple[str, ...] = ()
     agreed = True
@@ -95,10 +94,14 @@ def uninstall(
     dry_run: DryRun = False,
     yes: Yes = False,
     stop: Annotated[bool, flag("--stop", "Stop the dev server first.")] = False,
+    force: Annotated[bool, flag("--force", "Remove it during a time limit too.")] = False,
 ) -> int:
     """Remove what dbswitch wrote into this project (asks first)."""
-    project = discover(context.start_folder())
+    project = context.find_project(list_names=False)
+    if not dry_run and not force:
+        _refuse_during_limit(project)
     plan = plan_removal(project)
+    notices = (*plan.notices, *_limit_notices(project, force=force))
     changes = _env_changes(project)
     edits = "the comments of dbswitch; every value stays"
     items = [*plan.items, *(PlannedFile(one.path.name, FileAction.EDIT, edits) for one in changes)]
@@ -107,11 +110,11 @@ def uninstall(
         lines = columns([(one.action.value, one.name, one.detail) for one in items])
         if project.private_dir.exists():
             lines.append(f"remove   {project.private_dir}  the state of this project")
-        context.renderer.answer("uninstall", {}, [*lines, *(f"note: {text}" for text in plan.notices)])
+        context.renderer.answer("uninstall", {}, [*lines, *(f"note: {text}" for text in notices)])
     if not plan.changes and not changes and not project.private_dir.exists():
         context.renderer.note("dbswitch has written nothing in this project")
     elif not dry_run and (yes or _agreed(context)):
-        _remove(context, project, plan, changes, stop=stop)
+        _remove(context, project, plan, changes, stop=stop, force=force)
         done = True
     if context.json:
         fields = {
@@ -119,7 +122,7 @@ def uninstall(
             "items": _item_fields(items),
             "state": str(project.private_dir),
         }
-        context.renderer.answer("uninstall", {**fields, "removed": done, "notices": plan.notices}, ())
+        context.renderer.answer("uninstall", {**fields, "removed": done, "notices": notices}, ())
     elif done:
         context.renderer.note(
             "dbswitch was removed from this project; remove the program itself with `pipx uninstall dbswitch`"
@@ -127,6 +130,26 @@ def uninstall(
     else:
         context.renderer.note("nothing was changed")
     return ExitCode.OK
+
+
+def _refuse_during_limit(project: Project) -> None:
+    if (limit := time_limit.in_force(project)) is not None:
+        raise ProtectedError(
+            f"dbswitch is not removed during the time limit of {limit.target}",
+            facts=(limit.text(time_limit.now()), "nothing was changed"),
+            why=f"the time limit would be removed too, and the app would stay on {limit.target}",
+            fix=f"`dbswitch {limit.back}` goes back and ends the limit; `dbswitch uninstall --force` stays on {limit.target}",
+        )
+
+
+def _limit_notices(project: Project, *, force: bool) -> tuple[str, ...]:
+    with contextlib.suppress(DbswitchError):
+        if (limit := time_limit.in_force(project)) is None:
+            return ()
+        if force:
+            return (f"the time limit is removed too: the app stays on {limit.target}",)
+        return (f"during the time limit of {limit.target} it is refused without --force",)
+    return ()
 
 
 def _agreed(context: CommandContext) -> bool:
@@ -157,6 +180,7 @@ def _remove(
     changes: Sequence[FileChange],
     *,
     stop: bool,
+    force: bool,
 ) -> None:
     if stop:
         start_and_stop.stop_server(project, lambda _event: None)
@@ -164,6 +188,8 @@ def _remove(
         context.renderer.note("the dev server keeps running (`dbswitch uninstall --stop` stops it first)")
     silent = Reporter(lambda _event: None, run_event_files.new_id())
     with Interrupts() as interrupts, hold(project, silent, target="uninstall"), interrupts.deferred():
+        if not force:  # a switch may have ended since
+            _refuse_during_limit(project)
         transaction.apply(changes, project.private_dir / JOURNAL)
         apply_removal(plan)
     with contextlib.suppress(FileNotFoundError):

@@ -31,7 +31,7 @@ def status(context: CommandContext, pool: Pool = None) -> int:
     """Show the active target, each reader's view and the server."""
     if pool is not None:
         return _pool_status(context, pool)
-    project = context.find_project()
+    project = context.find_project(past_limit=False)
     found = project_status.status(project, os.environ)
     lines = [*_status_lines(found, verbose=context.verbose)]
     if project.git_error is not None:

@@ -80,7 +80,7 @@ def switch(
             why="a switch of a pool touches no server and no env file of the project",
             fix="leave them out",
         )
-    project = context.find_project()
+    project = context.find_project(past_limit=False)
     if target is None:
         target = _picked(context, project)
     if detach:

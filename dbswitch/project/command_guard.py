@@ -42,9 +42,19 @@ _QUOTED: Final = re.compile(
     re.DOTALL,
 )
 _CODE: Final = re.compile(r"\s*(?:do|create\s+(?:or\s+replace\s+)?(?:function|procedure))\b")
-# The short flags of psql and pg_restore that take a value, which may follow in the same word.
-_PSQL_VALUES: Final = "cdfFhLoPpRTUv"
-_RESTORE_VALUES: Final = "dfFhIjLnNpPStTU"
+# The flags of psql and pg_restore that take a value. The one of a short flag may follow in the same word.
+_PSQL_VALUES: Final = (
+    "cdfFhLoPpRTUv --command --dbname --field-separator --file --host --log-file --output --port --pset --record-separator --set"
+    " --table-attr --username --variable"
+)
+_RESTORE_VALUES: Final = (
+    "dfFhIjLnNpPStTU --dbname --exclude-schema --file --filter --format --function --host --index --jobs --port --role --schema"
+    " --section --superuser --table --trigger --use-list --username"
+)
+# What psql gives to the shell.
+_SHELL_COMMAND: Final = re.compile(
+    r"\\!([^\n]*)|\\(?:g|gx|o|out|w|write)\s*\|([^\n]*)|\bprogram\s+'((?:[^']|'')*)'", re.IGNORECASE
+)
 
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 _RUN_ALL: Final = frozenset({"npm-run-all", "npm-run-all2", "run-s", "run-p", "concurrently"})
@@ -137,7 +147,11 @@ def _sql(text: str) -> Judgement:
         unseen.append("the SQL runs a file (\\i), which is not examined")
     if re.search(r"['\"$]|/\*", bare):
         unseen.append("the SQL has a quote, a comment or a $ that is not understood")
-    return Judgement(tuple(destroys), tuple(unseen))
+    found = Judgement(tuple(destroys), tuple(unseen))
+    if re.search(r"\\|\bprogram\b", bare):
+        for parts in _SHELL_COMMAND.findall(text):
+            found |= judge_line("".join(parts).replace("''", "'"), {})
+    return found
 
 
 def _parts(statement: str) -> Iterator[str]:
@@ -175,15 +189,15 @@ _PROGRAMS: Final[dict[str, Callable[[Sequence[str]], Judgement]]] = {
 def _options(words: Sequence[str], with_value: str) -> Iterator[tuple[str, str]]:
     """Yield flag and value as getopt reads them: `-c X`, `-cX`, `-Atc X`, `--command X`, `--command=X`."""
     rest = list(words)
-    while rest:
-        word = rest.pop(0)
+    short, *long = with_value.split()
+    while rest and (word := rest.pop(0)) != "--":
         if word.startswith("--"):
             flag, equals, value = word.partition("=")
-            takes = not equals and rest and not rest[0].startswith("-")
-            yield flag, value if equals else rest[0] if takes else ""
+            flag = next((name for name in long if name.startswith(flag)), flag)  # may be abbreviated
+            yield flag, value if equals or flag not in long or not rest else rest.pop(0)
             continue
         for at, letter in enumerate(word[1:] if word.startswith("-") else "", 2):
-            if letter in with_value:
+            if letter in short:
                 yield f"-{letter}", word[at:] or (rest.pop(0) if rest else "")
                 break
             yield f"-{letter}", ""

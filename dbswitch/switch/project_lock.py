@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FILE_NAME = "lock"
 REQUESTS = "requests"
 _POLL = 0.03  # seconds; flock(2) has no timed wait
+_READERS = 0.3  # seconds; `peek` holds the lock for an instant, which is not another run
 _RECORD_SIZE = 1024
 
 
@@ -197,11 +198,11 @@ def acquire_if_free(state_dir: Path, *, target: str) -> Iterator[bool]:
     """
     durable.ensure_state_dir(state_dir)
     with _opened(state_dir / FILE_NAME) as fd:
-        if not _lock(fd):
-            yield False
-            return
-        with _named(fd, _myself(target)):
-            yield True
+        end = time.monotonic() + _READERS
+        while not (ours := _lock(fd)) and time.monotonic() < end:
+            time.sleep(_POLL)
+        with _named(fd, _myself(target)) if ours else contextlib.nullcontext():
+            yield ours
 
 
 def peek(state_dir: Path) -> Holder | None:

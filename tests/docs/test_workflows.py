@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -36,6 +37,13 @@ def test_actionlint_finds_a_job_that_needs_an_unknown_one(tmp_path: Path) -> Non
     broken = tmp_path / "ci.yml"
     broken.write_text(WORKFLOWS[0].read_text().replace("needs: build", "needs: bulid"))
     assert [finding["kind"] for finding in findings(broken)] == ["job-needs"]
+
+
+def test_every_action_is_pinned_to_a_commit_with_its_version_behind_it() -> None:
+    used = re.findall(r"uses: ([^.\s]\S+)(.*)", "\n".join(path.read_text() for path in WORKFLOWS))
+    pinned = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40}")
+    loose = {name for name, version in used if not (pinned.fullmatch(name) and re.match(r" # v\d", version))}
+    assert loose == {"pypa/gh-action-pypi-publish@release/v1"}  # its documentation asks for this branch
 
 
 def test_the_notes_of_a_release_are_its_section_of_the_changelog() -> None:

@@ -154,6 +154,42 @@ def test_quotes_comments_and_parentheses_of_sql_hide_nothing(sql, expected) -> N
     assert verdict(judge(["psql", "-c", sql], {})) == expected
 
 
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (r"\! dropdb shop", "destructive"),
+        (r"\!dropdb shop", "destructive"),
+        (r"\! ./reset.sh", "not examined"),
+        (r"\! pwd", "harmless"),
+        (r"\copy users from program 'prisma migrate reset'", "destructive"),
+        (r"\copy users TO PROGRAM 'gzip > users.gz'", "not examined"),
+        ("copy users from program 'curl -s example.test'", "not examined"),
+        (r"select '\! dropdb shop'", "harmless"),
+        (r"select 1 \g |./reset.sh", "not examined"),
+        (r"\copy users to 'users.csv'", "harmless"),
+    ],
+)
+def test_a_program_that_psql_starts_is_examined_like_a_line_of_shell(sql, expected) -> None:
+    assert verdict(judge(["psql", "-c", sql], {})) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "psql -c 'DROP TABLE x' -o --help",
+        "psql -c 'DROP TABLE x' --output --help",
+        "psql -c 'DROP TABLE x' --variable --version",
+        "psql -c 'DROP TABLE x' --log-file -?",
+        "psql --comm 'DROP TABLE x'",
+        "psql -c 'DROP TABLE x' -- --help",
+        "pg_restore --clean -d shop --role --list dump",
+        "pg_restore --clean -d shop -- --list",
+    ],
+)
+def test_a_help_word_that_is_a_value_hides_nothing(line) -> None:
+    assert verdict(judge(shlex.split(line), {})) == "destructive"
+
+
 def test_install_and_the_like_are_harmless() -> None:
     for line in ("npm install", "pnpm add prisma", "yarn", "bun install", "npm ci", "echo hi", "true"):
         assert verdict(judge_line(line, {})) == "harmless", line

@@ -125,6 +125,23 @@ def test_who_only_tidies_up_takes_no_ticket_and_overtakes_nobody(child, state):
     third.await_("holds")
 
 
+def test_a_reader_that_looks_at_this_moment_makes_no_writer_fail(state, monkeypatch):
+    with project_lock.acquire(state, target="prod", deadline=1):
+        pass
+    reader = os.open(state / "lock", os.O_RDONLY)
+    fcntl.flock(reader, fcntl.LOCK_SH)  # as `peek` does, for an instant
+    sleep = time.sleep
+
+    def reader_ends(seconds):
+        fcntl.flock(reader, fcntl.LOCK_UN)
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", reader_ends)
+    with project_lock.acquire_if_free(state, target="extend") as ours:
+        assert ours
+    os.close(reader)
+
+
 def test_the_lock_is_held_on_a_full_disk_too(state, monkeypatch):
     def full(*_words):
         raise OSError(errno.ENOSPC, "No space left on device")

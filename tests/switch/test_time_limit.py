@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -136,19 +137,55 @@ def test_status_counts_down_and_the_files_are_private_and_hold_no_secret(served:
         assert "shop:" not in file.read_text()
 
 
-def test_commands_that_only_look_say_that_the_time_is_over_and_change_nothing(served: Folder) -> None:
+def test_every_command_that_does_not_go_back_says_that_the_time_is_over_and_stays(served: Folder) -> None:
     on_prod(served)
     age(served, 3_600)
     before = (served.root / ".env.local").read_bytes()
-    for argv in (("status",), ("history",), ("exec", "prod", *CONFIRM, "--", "true"), ("local", "--dry-run")):
+    said = "the time limit of prod has passed; `dbswitch local` goes back"
+    for argv in (
+        ("status",), ("targets",), ("history",), ("logs",), ("wait",), ("doctor",), ("check", "--all"),
+        ("init", "--dry-run"), ("uninstall", "--dry-run"), ("generate", "route", "--dry-run"),
+        ("exec", "prod", *CONFIRM, "--", "true"), ("mark", "prod", *CONFIRM), ("local", "--dry-run"),
+    ):  # fmt: skip
         done = served.run(*argv)
-        told = done.stdout + done.stderr
-        assert "the time limit of prod has passed; `dbswitch local` goes back" in told, argv
+        assert said in (done.stdout if argv == ("status",) else done.stderr), argv
+        assert argv == ("status",) or said not in done.stdout, argv
     assert status(served)["time_limit"]["left"] < 0
     assert (served.root / ".env.local").read_bytes() == before
     refused = served.run("guard", "--", "true")
     assert (refused.returncode, refused.stdout) == (9, "")
     assert "error: the time limit of prod has passed" in refused.stderr
+
+
+def test_a_commit_hook_and_machine_formats_get_only_their_output(served: Folder) -> None:
+    on_prod(served)
+    git = ["git", "-C", str(served.root), "init", "-q"]
+    (served.root / ".git").rmdir()
+    subprocess.run(git, check=True)
+    machine = [("check", "--format", form) for form in ("json", "sarif", "github")]
+    machine += [("check",), ("check", "--quiet"), ("targets", "--json"), ("history", "--json")]
+    without = [served.run(*argv).stdout for argv in machine]
+    age(served, 3_600)
+    assert [served.run(*argv).stdout for argv in machine] == without
+    assert served.run("check", "--quiet").stderr == ""
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_uninstall_is_refused_during_a_limit_since_nothing_would_go_back(
+    served: Folder, passed: bool
+) -> None:
+    on_prod(served)
+    if passed:
+        age(served, 3_600)
+    code, [failed] = served.json("uninstall", "--yes")
+    assert (code, failed["error"]["code"]) == (9, "protected")
+    assert "`dbswitch local`" in failed["error"]["fix"]
+    assert all(file.exists() for file in files(served))
+    assert "it is refused" in served.json("uninstall", "--dry-run")[1][0]["notices"][-1]
+    forced = served.run("uninstall", "--yes", "--force")
+    assert forced.returncode == 0, forced.stderr
+    assert "the app stays on prod" in forced.stdout
+    assert not any(file.exists() for file in files(served))
 
 
 @pytest.mark.parametrize(
