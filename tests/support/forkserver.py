@@ -205,7 +205,7 @@ def _attend(connection: socket.socket) -> None:
 def _opened(fd: int, former: Any) -> Any:
     """Open a stream as the interpreter opened `former`; what the file can do may differ."""
     mode = "w" if fd else "r"
-    stream = open(fd, mode, encoding=former.encoding, errors=former.errors, closefd=False)  # noqa: SIM115
+    stream: Any = open(fd, mode, encoding=former.encoding, errors=former.errors, closefd=False)  # noqa: SIM115
     if fd:
         stream.reconfigure(line_buffering=former.line_buffering, write_through=former.write_through)
     return stream

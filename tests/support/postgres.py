@@ -175,8 +175,8 @@ class ShopServer:
 
 
 class FreshPostgres(Protocol):
-    def __call__(self, shop: Shop | None = None, *, started: bool = True) -> ShopServer:
-        """Return a new server with `shop` in it (default: the production shop under another name)."""
+    def __call__(self, content: Shop | None = None, *, started: bool = True) -> ShopServer:
+        """Return a new server with `content` in it (default: the production shop under another name)."""
 
 
 def template(slot: int) -> Path:
