@@ -82,13 +82,8 @@ def without_next_options(launch: Mapping[str, str], memory_mib: int) -> dict[str
     (`memory_mib`, rounded down) unless the user had chosen a size. Any other size is therefore the user's.
     """
     env = dict(launch)
-    options = env.get("NODE_OPTIONS")
-    if options is None or not touched_by_next(env):
-        return env
-    added = {"--enable-source-maps", f"--max-old-space-size={memory_mib // 2}"}
-    kept = [word for word in options.split(" ") if word and word not in added]
-    if kept:
-        env["NODE_OPTIONS"] = " ".join(kept)
-    else:
-        del env["NODE_OPTIONS"]
+    if touched_by_next(env) and (options := env.pop("NODE_OPTIONS", "")):
+        added = {"--enable-source-maps", f"--max-old-space-size={memory_mib // 2}"}
+        if kept := " ".join(word for word in options.split() if word not in added):
+            env["NODE_OPTIONS"] = kept
     return env

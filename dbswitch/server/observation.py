@@ -22,7 +22,7 @@ from dbswitch.server.nextjs import lock_content, lock_holders, lock_is_held, loc
 from dbswitch.server.ownership import Claims, Evidence, Owned, claim
 from dbswitch.server.processes import ProcessId, age, environment_of, look_at, snapshot
 from dbswitch.server.server_record import ServerRecord, marker_prefix, read_record
-from dbswitch.server.state import Reply, ServerFacts, ServerState, derive
+from dbswitch.server.state import Reply, ServerState, derive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -106,18 +106,20 @@ def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
     record = record or read_record(spec.record_path)
     found, prefix = snapshot(), marker_prefix(spec.cwd)
     lock = own_lock_path(spec.dist_dir, spec.cwd)
-    marked = (pid for pid, one in found.items() if one.marker is not None and one.marker.startswith(prefix))
-    listening = ports.listening_of(marked)
-    needed = {spec.port, spec.port if record is None else record.port}
+    listening = ports.listening_of(pid for pid, one in found.items() if (one.marker or "").startswith(prefix))
     evidence = Evidence(
         root=str(spec.cwd.resolve()),
         marker_prefix=prefix,
         self_pid=os.getpid(),
-        leader=record.process if record is not None else None,
+        leader=None if record is None else record.process,
         lock_pids=frozenset() if lock is None else lock_holders(lock),
-        port_pids=frozenset(pid for port in needed for pid in listening.get(port, ())),
+        port_pids=frozenset(pid for port in _needed(spec, record) for pid in listening.get(port, ())),
     )
     return claim(found, evidence)
+
+
+def _needed(spec: ServerSpec, record: ServerRecord | None) -> set[int]:
+    return {spec.port, spec.port if record is None else record.port}
 
 
 def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
@@ -133,30 +135,25 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
     if unread is not None:
         port, listening = unread.port, {unread.port: frozenset()}
         foreign = tuple(one for one in foreign if one is not unread)
-    reply = Reply.NOT_ASKED
-    if ask and port in listening:
-        reply = http_requests.judge(spec, port)
-    needed = {spec.port, spec.port if record is None else record.port}
+    reply = http_requests.judge(spec, port) if ask and port in listening else Reply.NOT_ASKED
+    wanted = [one for one in foreign if one.port in _needed(spec, record)]
     held = answering = None
     if not owned:
-        held = _held_lock(spec)
-        answering = _answering(spec, [one for one in foreign if one.port in needed])
+        held, answering = _held_lock(spec), _answering(spec, wanted)
     if held is not None:
         named = lock_content(lock_path(spec.dist_dir)).get("port")
         port = answering.port if answering is not None else named if isinstance(named, int) else port
-    facts = ServerFacts(
-        recorded=record is not None,
-        living=len(owned),
-        listening=port in listening,
-        reply=reply,
-        age=_age(owned),
-        start_limit=spec.limits.ready,
-        hidden=held is not None,
-        foreign_on_port=any(one.port in needed for one in foreign),
-    )
     answers = f"{answering.describe()}; a Next.js development server answers there" if answering else None
     return Observation(
-        state=derive(facts),
+        state=derive(
+            recorded=record is not None,
+            living=bool(owned),
+            listening=port in listening,
+            reply=reply,
+            starting=_age(owned) < spec.limits.ready,
+            hidden=held is not None,
+            foreign_on_port=bool(wanted),
+        ),
         record=record,
         processes=owned,
         port=port if owned or held else None,
@@ -172,11 +169,9 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
 def _held_lock(spec: ServerSpec) -> str | None:
     """Return one line for display if Next's lock is held but no process that holds it can be seen."""
     path = own_lock_path(spec.dist_dir, spec.cwd)
-    try:
+    with contextlib.suppress(OSError):
         if path is not None and lock_is_held(path) and not lock_holders(path):
             return f"{path}: Next's lock is held, but no process that holds it can be seen"
-    except OSError:
-        return None
     return None
 
 
@@ -188,11 +183,10 @@ def _answering(spec: ServerSpec, listeners: Iterable[Listener]) -> Listener | No
     """
     for listener in listeners:
         process = look_at(listener.pid) if listener.pid is not None else None
-        with contextlib.suppress(http_requests.NoAnswerError):
-            if not (process is not None and is_node(process.argv)) and http_requests.alive(
-                spec, listener.port
-            ):
-                return listener
+        if process is None or not is_node(process.argv):
+            with contextlib.suppress(http_requests.NoAnswerError):
+                if http_requests.alive(spec, listener.port):
+                    return listener
     return None
 
 

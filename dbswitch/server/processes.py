@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +32,7 @@ _EXEC_PAUSE = 0.002  # seconds
 _POLL = 0.005  # seconds between two checks for the end of a process
 _PSUTIL_FIELDS = ("status", "create_time", "ppid", "uids", "cmdline", "cwd", "environ", "exe")
 
-# A Popen that is dropped before its process ended warns; these are kept until they are reaped.
-_children: dict[int, subprocess.Popen[bytes]] = {}
-_ended_children: dict[int, int] = {}
+_children: dict[int, subprocess.Popen[bytes]] = {}  # a Popen that is dropped before its process ended warns
 
 
 class ProcessId(Struct, frozen=True):
@@ -64,14 +61,6 @@ class Process(Struct, frozen=True):
     def pid(self) -> int:
         """The pid, valid as long as the process lives."""
         return self.id.pid
-
-
-class Sent(StrEnum):
-    """What became of a signal."""
-
-    DELIVERED = "delivered"
-    GONE = "gone"
-    DENIED = "denied"
 
 
 def identify(pid: int) -> ProcessId | None:
@@ -108,20 +97,17 @@ def age(process: ProcessId) -> float:
 
 def environment_of(process: ProcessId) -> Mapping[str, str] | None:
     """Return the environment a living process was started with; None when it is gone or not ours to read."""
-    try:
-        if LINUX:
+    found: dict[str, str] | None = None
+    if LINUX:
+        with contextlib.suppress(OSError):
             pairs = (one.partition(b"=") for one in _read(f"/proc/{process.pid}/environ").split(b"\0"))
             found = {os.fsdecode(key): os.fsdecode(value) for key, equals, value in pairs if key and equals}
-        else:
-            import psutil
+    else:
+        import psutil
 
-            try:
-                found = psutil.Process(process.pid).environ()
-            except psutil.Error:
-                return None
-    except OSError:
-        return None
-    return found if is_alive(process) else None
+        with contextlib.suppress(psutil.Error):
+            found = psutil.Process(process.pid).environ()
+    return found if found is not None and is_alive(process) else None
 
 
 def snapshot() -> dict[int, Process]:
@@ -237,36 +223,27 @@ def boot_id() -> str:
         return "unknown-boot"
 
 
-def send(process: ProcessId, number: signal.Signals) -> Sent:
-    """Send a signal to exactly this process, verified at this moment, or to none."""
+def send(process: ProcessId, number: signal.Signals) -> bool:
+    """Send a signal to exactly this process, verified at this moment; say whether it lived. Raises PermissionError."""
     fd = None
     try:
-        fd = _pidfd(process.pid)
+        if sys.platform == "linux":
+            with contextlib.suppress(
+                OSError
+            ):  # it is gone; or an old kernel, or a sandbox that forbids the call
+                fd = os.pidfd_open(process.pid)
         if not is_alive(process):
-            return Sent.GONE
+            return False
         if fd is None or sys.platform != "linux":
             os.kill(process.pid, number)
         else:
             signal.pidfd_send_signal(fd, number)
     except ProcessLookupError:
-        return Sent.GONE
-    except PermissionError:
-        return Sent.DENIED
+        return False
     finally:
         if fd is not None:
             os.close(fd)
-    return Sent.DELIVERED
-
-
-def _pidfd(pid: int) -> int | None:
-    if sys.platform != "linux":
-        return None
-    try:
-        return os.pidfd_open(pid)
-    except ProcessLookupError:
-        raise
-    except OSError:
-        return None  # an old kernel, or a sandbox that forbids the call
+    return True
 
 
 def wait_gone(processes: Iterable[ProcessId], seconds: float) -> tuple[ProcessId, ...]:
@@ -280,20 +257,13 @@ def wait_gone(processes: Iterable[ProcessId], seconds: float) -> tuple[ProcessId
 
 
 def keep_child(child: subprocess.Popen[bytes]) -> None:
-    """Remember a process that this one started."""
-    _ended_children.pop(child.pid, None)
+    """Remember a process that this one started; reap and forget the earlier ones that have ended."""
+    for pid in [pid for pid, earlier in _children.items() if earlier.poll() is not None]:
+        del _children[pid]
     _children[child.pid] = child
-
-
-def reap_children() -> None:
-    """Collect the children that ended, without waiting."""
-    for pid, child in list(_children.items()):
-        if (status := child.poll()) is not None:
-            del _children[pid]
-            _ended_children[pid] = status
 
 
 def child_status(pid: int) -> int | None:
     """Return how a child ended, negative for a signal; None while it runs, or when another process is its parent."""
-    reap_children()
-    return _ended_children.get(pid)
+    child = _children.get(pid)
+    return None if child is None else child.poll()

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch.errors import PortTakenError, ServerError
+from dbswitch.errors import ServerError
 from dbswitch.server import http_requests, log, ports
 from dbswitch.server.command_lines import is_next_server, masked_command, masked_text
 from dbswitch.server.environment import MARKER
-from dbswitch.server.observation import find
-from dbswitch.server.processes import ProcessId, child_status, identify, is_alive, keep_child, reap_children
+from dbswitch.server.observation import find, observe
+from dbswitch.server.processes import ProcessId, child_status, identify, is_alive, keep_child
 from dbswitch.server.server_record import ServerRecord, new_marker, write_record
 from dbswitch.server.state import Reply
-from dbswitch.server.stopping import PORT_GRACE, TWO_SERVERS, Ended, already_there, comes_back, taken
+from dbswitch.server.stopping import PORT_GRACE, already_there, stop, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,8 +96,7 @@ def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None =
     try:
         write_record(spec.record_path, record, spec.cwd)
     except OSError as error:
-        Ended().end(lambda: find(spec, record), spec.limits, lambda _text: None)
-        reap_children()
+        stop(spec, replace(observe(spec, ask=False), record=record))
         fact = f"{spec.record_path}: {error.strerror}"
         raise ServerError("the server record cannot be written", facts=[fact]) from None
     return record
@@ -207,27 +206,14 @@ def _last_lines(spec: ServerSpec, since: int) -> tuple[str, ...]:
 
 
 def _died(spec: ServerSpec, running: ServerRecord, status: int | None) -> ServerError:
-    lines = _last_lines(spec, running.log_start)
-    text = "\n".join(lines)
-    facts = (f"exit status {status}" if status is not None else "it is gone", *lines)
+    facts = (
+        f"exit status {status}" if status is not None else "it is gone",
+        *_last_lines(spec, running.log_start),
+    )
     if living := find(spec, running):
-        error = comes_back(living)
-        return ServerError(error.what, facts=[*error.facts, *facts], why=error.why, fix=error.fix)
-    if "EADDRINUSE" in text:
-        holders = ports.listeners([running.port])[running.port]
-        return PortTakenError(
-            f"the dev server died: port {running.port} was taken in the meantime",
-            facts=[*(holder.describe() for holder in holders), *facts],
-            why="the server would use another port or not start, and dbswitch does not end foreign processes unasked",
-            fix="end that process, or set another port",
-        )
-    if "Unable to acquire lock" in text or "server is already running" in text:
-        return ServerError(
-            "the dev server died: another one is running in the same folder",
-            facts=facts,
-            why=TWO_SERVERS,
-            fix="stop the other one (`dbswitch stop`), then run the command again",
-        )
+        error = already_there(living)
+        error.facts = (*error.facts, *facts)
+        return error
     return ServerError(
         "the dev server died while it was starting",
         facts=facts,

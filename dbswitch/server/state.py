@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import assert_never
 
-from msgspec import Struct
-
 
 class ServerState(StrEnum):
     """The states a server can be in.
@@ -36,34 +34,33 @@ class Reply(StrEnum):
     NOTHING_WORKS = "answers 404 or 5xx to everything"
 
 
-class ServerFacts(Struct, frozen=True):
-    """The facts that determine the state; times in seconds."""
-
-    recorded: bool
-    living: int  # own processes that are alive
-    listening: bool  # one of them listens on a port
-    reply: Reply
-    age: float  # of its youngest Next.js process: Next.js replaces its server when its configuration changes
-    start_limit: float  # how long a start may take
-    hidden: bool  # Next's lock is held, by no process that can be seen
-    foreign_on_port: bool  # the port the server needs is held by a foreign process
-
-
-def derive(facts: ServerFacts) -> ServerState:
+def derive(
+    *,
+    recorded: bool,
+    living: bool,
+    listening: bool,
+    reply: Reply,
+    starting: bool,
+    hidden: bool,
+    foreign_on_port: bool,
+) -> ServerState:
     """Return the state that follows from these facts.
 
-    Age separates starting from half-dead only where the server was asked and gave no answer, or does not listen at all.
+    `living`: a process of the server is alive; `listening`: one of them listens on the port. `starting`: its youngest Next.js
+    process is younger than a start may take (Next.js replaces its server when its configuration changes); this separates
+    starting from half-dead only where the server gave no answer, or does not listen at all. `hidden`: Next's lock is held, by no
+    process that can be seen. `foreign_on_port`: a foreign process has the port that the server needs.
     """
-    if facts.living == 0:
-        if facts.hidden:
+    if not living:
+        if hidden:
             return ServerState.HIDDEN
-        if facts.foreign_on_port:
+        if foreign_on_port:
             return ServerState.FOREIGN
-        return ServerState.EXITED if facts.recorded else ServerState.STOPPED
-    mute = ServerState.STARTING if facts.age < facts.start_limit else ServerState.HALF_DEAD
-    if not facts.listening:
+        return ServerState.EXITED if recorded else ServerState.STOPPED
+    mute = ServerState.STARTING if starting else ServerState.HALF_DEAD
+    if not listening:
         return mute
-    match facts.reply:
+    match reply:
         case Reply.ALIVE | Reply.ALIVE_FAILING:
             return ServerState.READY
         case Reply.NOTHING_WORKS:
@@ -73,4 +70,4 @@ def derive(facts: ServerFacts) -> ServerState:
         case Reply.REFUSED | Reply.SILENT:
             return mute
         case _:
-            assert_never(facts.reply)
+            assert_never(reply)

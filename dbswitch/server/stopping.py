@@ -5,6 +5,7 @@ What belongs to the server is proven again before every signal.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -18,7 +19,7 @@ from dbswitch.server.command_lines import is_next_dev, masked_command, program_n
 from dbswitch.server.nextjs import lock_path, remove_lock
 from dbswitch.server.observation import Observation, find, find_claims
 from dbswitch.server.ownership import Owned, Proof
-from dbswitch.server.processes import Sent, age, identify, is_alive, look_at, reap_children, send, wait_gone
+from dbswitch.server.processes import age, identify, is_alive, look_at, send, wait_gone
 from dbswitch.server.server_record import remove_record
 from dbswitch.server.state import ServerState
 
@@ -70,58 +71,6 @@ class StopReport(Struct, frozen=True):
         return f"{count} process{'es' if count > 1 else ''}{f' ({held})' if held else ''}{forced}"
 
 
-class Ended(Struct):
-    """Which processes were signalled, which needed KILL, which are left (`denied`: signalling them is not permitted)."""
-
-    signalled: dict[ProcessId, Owned] = {}
-    killed: dict[ProcessId, Owned] = {}
-    left: Sequence[Owned] = ()
-    denied: set[ProcessId] = set()
-
-    def end(
-        self, find: Callable[[], Sequence[Owned]], limits: ServerLimits, on_step: Callable[[str], None]
-    ) -> None:
-        """End everything that `find` proves to be ours.
-
-        `find` is called again before each round, so a respawned child or one that left the group is found too. What was
-        proven and signalled stays ours: the parent or leader that proved it may have ended first.
-        """
-        self.left = find()
-        for number, seconds in ((signal.SIGTERM, limits.term), (signal.SIGKILL, limits.kill)):
-            reached: dict[ProcessId, Owned] = {}
-            if self.left:
-                on_step(f"{_name(number)} to {', '.join(str(one.process.pid) for one in self.left)}")
-            deadline = time.monotonic() + seconds
-            while self.left:
-                for owned in self.left:
-                    if owned.id not in reached and owned.id not in self.denied:
-                        self._signal(owned, number, reached)
-                left = deadline - time.monotonic()
-                if left <= 0 or all(owned.id in self.denied for owned in self.left):
-                    break
-                _wait(self.left, left)
-                found = {one.id: one for one in find()}
-                gone_on = (one for one in reached.values() if one.id not in found and is_alive(one.id))
-                self.left = [*found.values(), *gone_on]
-            self.signalled |= reached
-            if number is signal.SIGKILL:
-                self.killed |= reached
-
-    def _signal(self, owned: Owned, number: signal.Signals, reached: dict[ProcessId, Owned]) -> None:
-        if send(owned.id, number) is Sent.DENIED:
-            self.denied.add(owned.id)
-            return
-        reached[owned.id] = owned
-        if owned.process.suspended and number is signal.SIGTERM:
-            send(
-                owned.id, signal.SIGCONT
-            )  # a job stopped with Ctrl-Z keeps TERM pending until it is continued
-
-
-def _name(number: signal.Signals) -> str:
-    return number.name.removeprefix("SIG")
-
-
 def _wait(living: Sequence[Owned], left: float) -> None:
     """Wait for these processes, but not for Next's own program once all others are dead.
 
@@ -135,11 +84,46 @@ def _wait(living: Sequence[Owned], left: float) -> None:
     ]
     if needed:
         wait_gone(needed, min(left, _LOOK))
-    else:
-        still = wait_gone([one.id for one in living], min(left, _LINGER))
-        for process in still:
+        return
+    for process in wait_gone([one.id for one in living], min(left, _LINGER)):
+        with contextlib.suppress(PermissionError):
             send(process, signal.SIGKILL)
-        wait_gone(still, min(left, _LOOK))
+    wait_gone([one.id for one in living], min(left, _LOOK))
+
+
+def _end(
+    living: Sequence[Owned],
+    look: Callable[[], Sequence[Owned]],
+    number: signal.Signals,
+    seconds: float,
+    reached: dict[ProcessId, Owned],
+) -> tuple[Sequence[Owned], bool]:
+    """Signal every process until all are dead, for at most `seconds`; return the rest, and whether it may not be signalled.
+
+    `look` is called again while waiting, so a respawned child or one that left the group is found too. What was proven and
+    signalled (`reached`) stays ours: the parent or leader that proved it may have ended first.
+    """
+    denied: set[ProcessId] = set()
+    deadline = time.monotonic() + seconds
+    while living:
+        for owned in living:
+            if owned.id in reached or owned.id in denied:
+                continue
+            try:
+                send(owned.id, number)
+                if owned.process.suspended and number is signal.SIGTERM:
+                    send(owned.id, signal.SIGCONT)  # after Ctrl-Z, TERM stays pending until it is continued
+                reached[owned.id] = owned
+            except PermissionError:
+                denied.add(owned.id)
+        left = deadline - time.monotonic()
+        if left <= 0 or all(one.id in denied for one in living):
+            break
+        _wait(living, left)
+        found = {one.id: one for one in look()}
+        gone_on = (one for one in reached.values() if one.id not in found and is_alive(one.id))
+        living = [*found.values(), *gone_on]
+    return living, bool(denied)
 
 
 def stop(
@@ -150,38 +134,44 @@ def stop(
     Raises ServerError: something of it is still there, or its processes cannot be seen; the facts name it.
     """
     require_visible(observation)
-    ended = Ended()
     held: dict[int, frozenset[int]] = dict(observation.listening)
     launched: dict[ProcessId, Process] = {}
-    living: tuple[Owned, ...] = ()
+    stopped: dict[ProcessId, Owned] = {}
+    killed: dict[ProcessId, Owned] = {}
 
     def look() -> tuple[Owned, ...]:
         claims = find_claims(spec, observation.record)
         launched.update({one.id: one for one in claims.left_alone})
         return claims.owned
 
+    living: Sequence[Owned] = look()
     for _ in range(ROUNDS):
-        ended.end(look, spec.limits, on_step)
-        reap_children()
-        if ended.left:
-            raise _still_there(ended)
+        denied = False
+        for number, seconds, reached in (
+            (signal.SIGTERM, spec.limits.term, stopped),
+            (signal.SIGKILL, spec.limits.kill, killed),
+        ):
+            if living:
+                on_step(f"{_name(number)} to {', '.join(str(one.process.pid) for one in living)}")
+                living, denied = _end(living, look, number, seconds, reached)
+        if living:
+            raise _still_there(living, denied=denied)
         ports.wait_free(held, PORT_GRACE)
         if not (living := look()):
             break
         for port, pids in ports.listening_of(one.process.pid for one in living).items():
             held[port] = held.get(port, frozenset()) | pids
     else:
-        raise comes_back(living)
+        raise already_there(living)
     remove_record(spec.record_path)
-    stopped = ended.signalled
+    stopped |= killed
+    left_alone = (one for one in launched.values() if one.id not in stopped and is_alive(one.id))
     return StopReport(
         stopped=tuple(stopped.values()),
-        killed=tuple(ended.killed.values()),
+        killed=tuple(killed.values()),
         ports=held,
         port=observation.port,
-        left_alone=tuple(
-            one for one in launched.values() if stopped and one.id not in stopped and is_alive(one.id)
-        ),
+        left_alone=tuple(left_alone) if stopped else (),
     )
 
 
@@ -200,49 +190,39 @@ def require_visible(observation: Observation, *, or_port: bool = False) -> None:
         )
 
 
+def _name(number: signal.Signals) -> str:
+    return number.name.removeprefix("SIG")
+
+
 def _line(owned: Owned) -> str:
     return f"pid {owned.process.pid} ({masked_command(owned.process.argv)}): {owned.proof}"
 
 
-def _still_there(ended: Ended) -> ServerError:
-    denied = any(one.id in ended.denied for one in ended.left)
+def _still_there(living: Sequence[Owned], *, denied: bool) -> ServerError:
+    another = "it belongs to another user: stop it as that user"
     return ServerError(
         "the dev server could not be stopped",
-        facts=[_line(one) for one in ended.left],
-        why="a second server in the same folder corrupts the build that the first one uses",
-        fix="it belongs to another user: stop it as that user"
-        if denied
-        else "end the processes named above yourself",
-    )
-
-
-def already_there(living: tuple[Owned, ...]) -> ServerError:
-    """Return the error for a server that should not be running: started again, or never stopped."""
-    me = identify(os.getpid())
-    if me is not None and all(age(one.id) > age(me) for one in living):
-        return ServerError(
-            "a dev server of this project is still running",
-            facts=[_line(one) for one in living],
-            why=TWO_SERVERS,
-            fix="stop it with `dbswitch stop`, or end the processes named above yourself",
-        )
-    return comes_back(living)
-
-
-def comes_back(living: tuple[Owned, ...]) -> ServerError:
-    """Return the error that names a server which was started again, and the process that did it."""
-    owned = {one.process.pid for one in living}
-    parents = {one.process.parent for one in living} - owned - {0, 1, os.getpid()}
-    above = [process for pid in sorted(parents) if (process := look_at(pid)) is not None]
-    return ServerError(
-        "something else started the dev server again",
-        facts=[
-            *(_line(one) for one in living),
-            *(f"started by pid {process.pid} ({masked_command(process.argv)})" for process in above),
-        ],
+        facts=[_line(one) for one in living],
         why=TWO_SERVERS,
-        fix="stop the program that starts it (a supervisor such as nodemon or pm2), then run the command again",
+        fix=another if denied else "end the processes named above yourself",
     )
+
+
+def already_there(living: Sequence[Owned]) -> ServerError:
+    """Return the error for a server that should not run: never stopped, or started again by the process that it names."""
+    me = identify(os.getpid())
+    lines = [_line(one) for one in living]
+    if me is not None and all(age(one.id) > age(me) for one in living):
+        what = "a dev server of this project is still running"
+        fix = "stop it with `dbswitch stop`, or end the processes named above yourself"
+    else:
+        what = "something else started the dev server again"
+        fix = "stop the program that starts it (a supervisor such as nodemon or pm2), then run the command again"
+        owned = {one.process.pid for one in living}
+        parents = {one.process.parent for one in living} - owned - {0, 1, os.getpid()}
+        above = (one for one in map(look_at, sorted(parents)) if one is not None)
+        lines += [f"started by pid {one.pid} ({masked_command(one.argv)})" for one in above]
+    return ServerError(what, facts=lines, why=TWO_SERVERS, fix=fix)
 
 
 def start_port(spec: ServerSpec, previous: int | None) -> int:
@@ -287,35 +267,33 @@ def end_foreign(holders: Sequence[Listener], limits: ServerLimits, on_step: Call
     above = {1, me.pid, *(one.pid for one in me.parents())}
     for holder in holders:
         if holder.process is None:
-            raise _kept(holder, "the system does not reveal which process it is")
+            raise taken(holder.port, [holder], kept="the system does not reveal which process it is")
         if holder.process.pid in above:
-            raise _kept(holder, "this command is running below it")
+            raise taken(holder.port, [holder], kept="this command is running below it")
         for number, seconds in ((signal.SIGTERM, limits.term), (signal.SIGKILL, limits.kill)):
             on_step(f"{_name(number)} to {holder.describe()}")
-            if send(holder.process, number) is Sent.DENIED:
-                raise _kept(holder, "it belongs to another user")
+            try:
+                send(holder.process, number)
+            except PermissionError:
+                raise taken(holder.port, [holder], kept="it belongs to another user") from None
             if not wait_gone([holder.process], seconds):
                 break
         else:
-            raise _kept(holder, "it outlived KILL")
+            raise taken(holder.port, [holder], kept="it outlived KILL")
 
 
-def _kept(holder: Listener, reason: str) -> PortTakenError:
-    return PortTakenError(
-        f"the process on port {holder.port} was not ended: {reason}",
-        facts=[holder.describe()],
-        why="the server needs that port",
-        fix="end that process yourself, or set another port",
+def taken(port: int, holders: Sequence[Listener], *, kept: str = "") -> PortTakenError:
+    """Return the error that names who holds a port; `kept`: why that process was not ended, though it was asked for."""
+    what = f"port {port} is held by a process that is not this project's"
+    unasked, flag = (
+        ", and dbswitch does not end foreign processes unasked",
+        ", or use `--take-port` to end it",
     )
-
-
-def taken(port: int, holders: tuple[Listener, ...]) -> PortTakenError:
-    """Return the error that names who holds a port."""
     return PortTakenError(
-        f"port {port} is held by a process that is not this project's",
+        f"the process on port {port} was not ended: {kept}" if kept else what,
         facts=[holder.describe() for holder in holders],
-        why="the server would use another port or not start, and dbswitch does not end foreign processes unasked",
-        fix="end that process, or set another port, or use `--take-port` to end it",
+        why=f"the server would use another port or not start{'' if kept else unasked}",
+        fix=f"end that process, or set another port{'' if kept else flag}",
     )
 
 

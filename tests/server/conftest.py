@@ -107,4 +107,4 @@ def make_folder(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
     yield make
     for folder in made:
         end(with_variable(TOKEN, folder.token))
-        wait_for(lambda: (processes.reap_children(), not processes._children)[1])
+        wait_for(lambda: all(child.poll() is not None for child in processes._children.values()))

@@ -19,7 +19,7 @@ from dbswitch.server.command_lines import (
 from dbswitch.server.environment import MARKER, clean, without_next_options
 from dbswitch.server.ownership import Evidence, Proof, claim
 from dbswitch.server.processes import Process, ProcessId
-from dbswitch.server.state import Reply, ServerFacts, ServerState, derive
+from dbswitch.server.state import Reply, ServerState, derive
 
 # What a route handler's child inherits on 16.0.7 and 16.4.6 (measured), without the machine's own variables.
 FROM_NEXT = {
@@ -93,57 +93,50 @@ def test_no_bound_key_survives_and_cleaning_twice_changes_nothing(launch, bound)
 @pytest.mark.parametrize(
     ("facts", "state"),
     [
-        ({"living": 0}, ServerState.STOPPED),
-        ({"living": 0, "recorded": True}, ServerState.EXITED),
-        ({"living": 0, "foreign_on_port": True}, ServerState.FOREIGN),
-        ({"living": 0, "foreign_on_port": True, "hidden": True}, ServerState.HIDDEN),
+        ({"living": False}, ServerState.STOPPED),
+        ({"living": False, "recorded": True}, ServerState.EXITED),
+        ({"living": False, "foreign_on_port": True}, ServerState.FOREIGN),
+        ({"living": False, "foreign_on_port": True, "hidden": True}, ServerState.HIDDEN),
         ({"foreign_on_port": True, "reply": Reply.ALIVE}, ServerState.READY),
-        ({"listening": False, "age": 1}, ServerState.STARTING),
-        ({"listening": False, "age": 99}, ServerState.HALF_DEAD),
-        ({"reply": Reply.NOT_ASKED, "age": 1}, ServerState.RUNNING),
-        ({"reply": Reply.SILENT, "age": 1}, ServerState.STARTING),
-        ({"reply": Reply.SILENT, "age": 99}, ServerState.HALF_DEAD),
-        ({"reply": Reply.NOTHING_WORKS, "age": 1}, ServerState.HALF_DEAD),
-        ({"reply": Reply.ALIVE, "age": 1}, ServerState.READY),
-        ({"reply": Reply.ALIVE_FAILING, "age": 99}, ServerState.READY),
+        ({"listening": False, "starting": True}, ServerState.STARTING),
+        ({"listening": False, "starting": False}, ServerState.HALF_DEAD),
+        ({"reply": Reply.NOT_ASKED, "starting": True}, ServerState.RUNNING),
+        ({"reply": Reply.SILENT, "starting": True}, ServerState.STARTING),
+        ({"reply": Reply.SILENT, "starting": False}, ServerState.HALF_DEAD),
+        ({"reply": Reply.NOTHING_WORKS, "starting": True}, ServerState.HALF_DEAD),
+        ({"reply": Reply.ALIVE, "starting": True}, ServerState.READY),
+        ({"reply": Reply.ALIVE_FAILING, "starting": False}, ServerState.READY),
     ],
 )
 def test_the_state_is_what_the_facts_amount_to(facts, state):
     usual = {
         "recorded": False,
-        "living": 2,
+        "living": True,
         "listening": True,
         "reply": Reply.NOT_ASKED,
-        "age": 10,
-        "start_limit": 60,
+        "starting": True,
         "hidden": False,
         "foreign_on_port": False,
     }
-    assert derive(ServerFacts(**usual | facts)) is state
+    assert derive(**usual | facts) is state
 
 
-@given(
-    age=st.floats(min_value=0, max_value=1e9),
-    reply=st.sampled_from([Reply.NOT_ASKED, Reply.ALIVE, Reply.ALIVE_FAILING, Reply.NOTHING_WORKS]),
-)
-def test_a_server_that_listens_has_the_same_state_at_every_age_unless_it_was_asked_and_gave_no_answer(
-    age, reply
-):
-    def state(seconds: float) -> ServerState:
-        facts = ServerFacts(
+@pytest.mark.parametrize("reply", [Reply.NOT_ASKED, Reply.ALIVE, Reply.ALIVE_FAILING, Reply.NOTHING_WORKS])
+def test_a_server_that_listens_has_the_same_state_at_every_age_unless_it_was_asked_and_gave_no_answer(reply):
+    young, old = (
+        derive(
             recorded=True,
-            living=2,
+            living=True,
             listening=True,
             reply=reply,
-            age=seconds,
-            start_limit=60,
+            starting=starting,
             hidden=False,
             foreign_on_port=False,
         )
-        return derive(facts)
-
-    assert state(age) is state(0)
-    assert (state(age) is ServerState.HALF_DEAD) == (reply is Reply.NOTHING_WORKS)
+        for starting in (True, False)
+    )
+    assert young is old
+    assert (young is ServerState.HALF_DEAD) == (reply is Reply.NOTHING_WORKS)
 
 
 @pytest.mark.parametrize(

@@ -370,7 +370,7 @@ def test_restarts_leak_nothing(make_folder, tmp_path, monkeypatch, restarts):
             "files": len(list(folder.spec.state_dir.iterdir())),
             "temporary files": len(list(temporary.iterdir())),
             "processes": len(folder.living()),
-            "children": len(processes._children),
+            "children": sum(child.poll() is None for child in processes._children.values()),
         }
 
     before = counts()
