@@ -65,8 +65,11 @@ def events_of(process: subprocess.Popen[str], count: int) -> Iterator[dict[str, 
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]], str]:
-    out, err = process.communicate(timeout=SECONDS)
-    return process.returncode, [json.loads(line) for line in out.splitlines()], err
+    assert process.stdout is not None
+    # Not `communicate()` alone: it reads the descriptor, and loses the lines that readline() has buffered.
+    rest = [json.loads(line) for line in process.stdout]
+    _, err = process.communicate(timeout=SECONDS)
+    return process.returncode, rest, err
 
 
 def assert_whole(folder: Folder, old: str, new: str) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import signal
+import sys
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from dbswitch.errors import InterruptedSwitchError, UsageError, interruption_behind
+from dbswitch.switch import interrupts, reporter, session
+from dbswitch.switch.events import Event, Phase, Result
 from dbswitch.switch.request import Request
 from dbswitch.switch.session import carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.events import Event, Result
     from dbswitch.switch.session import Session
 
 
@@ -73,3 +79,51 @@ def test_a_chain_without_an_interruption_is_none() -> None:
     with pytest.raises(KeyError) as stumbled:
         stumble()
     assert interruption_behind(stumbled.value) is None
+
+
+def test_no_signal_between_the_first_event_and_the_result_ends_the_program_by_default() -> None:
+    """A TERM is sent before each bytecode of a run in turn; where the handler from outside got it, the program would die."""
+    files = {module.__file__ for module in (session, interrupts, reporter)}
+
+    def working(running: Session) -> None:
+        with running.reporter.phase(Phase.WRITE):
+            pass
+
+    def run_with_signal_at(instant: int) -> tuple[list[Event], list[int], bool]:
+        events: list[Event] = []
+        outside: list[int] = []  # the number of events at the time of the signal
+        passed = 0
+
+        def trace(frame: FrameType, event: str, _arg: object) -> Callable[..., object] | None:
+            nonlocal passed
+            if frame.f_code.co_filename not in files:
+                return None
+            frame.f_trace_opcodes = True
+            if event == "opcode":
+                passed += 1
+                if passed == instant:
+                    signal.raise_signal(signal.SIGTERM)
+            return trace
+
+        signal.signal(signal.SIGTERM, lambda *_: outside.append(len(events)))
+        sys.settrace(trace)
+        with contextlib.suppress(InterruptedSwitchError):  # before the run could report anything
+            carry_out(cast("Project", None), Request("prod", "id"), events.append, working)
+        sys.settrace(None)
+        return events, outside, passed >= instant
+
+    before = signal.getsignal(signal.SIGTERM)
+    ends = []
+    try:
+        for instant in itertools.count(1):
+            events, outside, sent = run_with_signal_at(instant)
+            if not sent:
+                break
+            if events[1:]:
+                assert [isinstance(event, Result) for event in events] == [False] * (len(events) - 1) + [True]
+                assert outside in ([], [0], [len(events)])
+                ends.append(cast("Result", events[-1]).exit)
+    finally:
+        sys.settrace(None)
+        signal.signal(signal.SIGTERM, before)
+    assert set(ends) == {0, 143}
