@@ -162,9 +162,9 @@ def _target_fields(refs: Sequence[TargetRef], databases: Mapping[str, str | None
 
 
 def _pool_status(context: CommandContext, pool: str) -> int:
-    from dbswitch.switch import pool_status
+    from dbswitch.switch import pool_run
 
-    found = pool_status.status(context.find_project(), pool, os.environ)
+    found = pool_run.status(context.find_project(), pool, os.environ)
     lines = [f"pool:    {found.name} on {found.target or 'no known target, or not all poolers on one'}"]
     for one in found.poolers:
         where = one.running or one.configured or "unknown"

@@ -1,10 +1,11 @@
-"""One PgBouncer and its admin console, which knows the simple query protocol only."""
+"""One PgBouncer and its admin console, which knows the simple query protocol only; a pause that ends by its deadline."""
 
 from __future__ import annotations
 
 import re
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from dbswitch.errors import PoolerError
 from dbswitch.pools.pgbouncer_ini import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dbswitch.database.failures import Failure
     from dbswitch.database.login import LoginSession
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ANSWER_TIMEOUT: Final = 5.0  # seconds; login and each command of the console
 _LOGIN_WAIT: Final = 1.0  # seconds
 _LOGIN_POLL: Final = 0.005
+_STEP_LIMIT: Final = 2.0  # seconds that a step which is being carried out may still take
 _DOWN: Final = frozenset({FailureKind.REFUSED, FailureKind.NO_SOCKET})
 
 
@@ -152,6 +154,58 @@ def console(pooler: Pooler, seconds: float = ANSWER_TIMEOUT) -> Iterator[Console
 
     with _errors(pooler), session(pooler.admin, seconds) as opened:
         yield Console(pooler, opened)
+
+
+class PauseWatchdog:
+    """Resumes `poolers` when `seconds` have passed since :meth:`begin`, unless :meth:`end` was called before.
+
+    The main thread may block in a write to a terminal that was stopped with Ctrl-S, or in an fsync(2); clients of the pool
+    must not wait for that, so a thread lifts the pause.
+    """
+
+    def __init__(self, poolers: Sequence[Pooler], seconds: float) -> None:
+        self._poolers = poolers
+        self._seconds = seconds
+        self._ended = threading.Event()
+        self._step = threading.Lock()
+        self._expired = False
+
+    def begin(self) -> None:
+        """Start the thread; call it before the first PAUSE."""
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def end(self) -> None:
+        """Stop watching: nothing is paused any more, or the rollback is lifting the pause."""
+        self._ended.set()
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Carry out the block as one step of the switch, which the thread does not interrupt.
+
+        Raises PoolerError: the deadline has passed and the pause is lifted.
+        """
+        with self._step:
+            if self._expired:
+                raise PoolerError(
+                    f"the pool was paused for {self._seconds:g} s, longer than it may be",
+                    facts=("the pause was lifted",),
+                    why="clients wait while a pool is paused, and PgBouncer disconnects those that wait for too long",
+                    fix="switch again; if it happens again, see what the machine was busy with",
+                )
+            yield
+
+    def _watch(self) -> None:
+        if self._ended.wait(self._seconds):
+            return
+        held = self._step.acquire(timeout=_STEP_LIMIT)
+        self._expired = True
+        try:
+            for pooler in self._poolers:
+                with suppress(PoolerError), console(pooler) as opened:
+                    opened.resume()
+        finally:
+            if held:
+                self._step.release()
 
 
 def failed(pooler: Pooler, failure: Failure) -> PoolerError:

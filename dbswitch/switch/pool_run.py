@@ -1,4 +1,4 @@
-"""`dbswitch TARGET --pool NAME`: lead the clients of PgBouncer to another database without ending one of them.
+"""`dbswitch TARGET --pool NAME`: lead the clients of PgBouncer to another database; `dbswitch status --pool NAME`.
 
 The order is in `docs/architecture.md`. Nothing of the project's own app or env files is touched.
 """
@@ -7,23 +7,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from dbswitch.database.place import place_of
 from dbswitch.database.read_only import is_read_only
 from dbswitch.database.url import DatabaseUrl, Secret
-from dbswitch.errors import PoolerError, UsageError
+from dbswitch.errors import DbswitchError, PoolerError, UsageError
 from dbswitch.pools import config_files
 from dbswitch.pools.pgbouncer_ini import route_of
 from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config, targets
 from dbswitch.project.targets import with_access
-from dbswitch.switch import confirmation, edits, history, pool_recovery, project_lock
+from dbswitch.switch import confirmation, edits, history, project_lock, recovery
 from dbswitch.switch.database_start import destination, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned
-from dbswitch.switch.pool_clients import PoolClient
 from dbswitch.switch.pool_steps import Member, PoolApply, PoolPlanning, require_route
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dbswitch.pools.pgbouncer_ini import Route
+    from dbswitch.pools.pooler import Pooler
     from dbswitch.project.discovery import Project
     from dbswitch.project.pool_config import Pool
     from dbswitch.project.targets import Target
@@ -50,8 +54,7 @@ def switch(session: Session, name: str) -> None:
             fix="use a target whose role can only read; see docs/how-to/production.md",
         )
     if request.dry_run:
-        idle = project_lock.peek(project.state_dir) is None
-        if idle and (left := pool_recovery.unfinished(project.private_dir)):
+        if left := _unfinished(project):
             session.reporter.notice("unfinished", left, "warning")
         _plan(session, pool, target)
         ending.outcome = Outcome.PLANNED
@@ -62,7 +65,7 @@ def switch(session: Session, name: str) -> None:
             who = f"clients of the pool {name}"
             confirmation.ask(target, request.confirm, request.ask, who=who, command=command)
     with session.locked(f"{target.name} --pool {name}") as (lease, _recovered):
-        pool_recovery.require_finished(project, name)
+        recovery.require_pool_finished(project, name)
         planning = _plan(session, pool, target)
         goal = destination(project, target, timeout=request.timeout)
         ready = probe_or_start(project, session.reporter, goal, on_look=lease.look_for_newer)
@@ -126,9 +129,7 @@ def _plan(session: Session, pool: Pool, target: Target) -> PoolPlanning:
                 role = entry.route.user
                 if role not in {None, target.url.user} and opened.version() >= _TRACKS_THE_ROLE:
                     old_roles.append(f"{pooler.name} ({role} -> {target.url.user})")
-            client = PoolClient(pooler, entry, target.url)
-            client.look()
-            members.append(Member(pooler, entry, client))
+            members.append(Member(pooler, entry, target.url))
         active = {target_of(session.project, member.entry.route) for member in members}
         ending.previous = active.pop() if len(active) == 1 else None
         note.detail = f"{pool.name} on {ending.previous or 'no known target'}"
@@ -150,3 +151,58 @@ def _plan(session: Session, pool: Pool, target: Target) -> PoolPlanning:
         )
     reporter.emit(Planned(MODE, ending.previous, files.names, (), server, lines))
     return PoolPlanning(pool, target.url, tuple(members), files)
+
+
+class PoolerStatus(Struct):
+    """One pooler. `configured` and `running` are None where they could not be asked; `problem` then says why."""
+
+    name: str
+    database: str
+    configured: str | None = None
+    running: str | None = None
+    target: str | None = None
+    paused: bool | None = None
+    problem: str = ""
+
+
+class PoolStatus(Struct, frozen=True):
+    """A pool. `target`: None unless every pooler leads to the same known one; `unfinished`: what a killed run left."""
+
+    name: str
+    target: str | None
+    poolers: tuple[PoolerStatus, ...]
+    unfinished: str | None
+
+
+def status(project: Project, name: str, ambient: Mapping[str, str]) -> PoolStatus:
+    """Ask the file and the console of every pooler; changes nothing.
+
+    Raises UsageError: there is no such pool; ConfigError: its table cannot be used.
+    """
+    found = tuple(_ask(project, pooler) for pooler in pool_config.find(project, name, ambient).poolers)
+    every = {one.target for one in found}
+    return PoolStatus(name, every.pop() if len(every) == 1 else None, found, _unfinished(project))
+
+
+def _ask(project: Project, pooler: Pooler) -> PoolerStatus:
+    found = PoolerStatus(pooler.name, pooler.database)
+    try:
+        found.configured = config_files.read_entry(pooler).route.text
+    except DbswitchError as error:
+        found.problem = error.what
+    try:
+        with console(pooler) as opened:
+            state = opened.state()
+    except DbswitchError as error:
+        found.problem = error.what
+        return found
+    found.running, found.paused = state.route.text, state.paused
+    found.target = target_of(project, state.route)
+    if found.configured not in {None, found.running}:
+        found.problem = "PgBouncer has not taken over its configuration"
+    return found
+
+
+def _unfinished(project: Project) -> str | None:
+    idle = project_lock.peek(project.state_dir) is None
+    return recovery.unfinished_pool(project.private_dir) if idle else None

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch.errors import ConfigError, DbswitchError, PoolerError
-from dbswitch.pools.pause_watchdog import PauseWatchdog
+from dbswitch.database.probe import ProbeLimits, wait_until_ready
+from dbswitch.errors import (
+    ConfigError,
+    DatabaseNotReadyError,
+    DatabaseRejectedError,
+    DbswitchError,
+    PoolerError,
+)
 from dbswitch.pools.pgbouncer_ini import route_of
-from dbswitch.pools.pooler import console
+from dbswitch.pools.pooler import PauseWatchdog, console
 from dbswitch.project import pool_config
-from dbswitch.switch import pool_recovery, recovery, rollback
+from dbswitch.switch import recovery
 from dbswitch.switch.events import Phase
-from dbswitch.switch.pool_recovery import JOURNAL, PoolRecord
-from dbswitch.switch.rollback import Part, UndoStack
+from dbswitch.switch.recovery import POOL_JOURNAL, PoolRecord
+from dbswitch.switch.rollback import Part, RunSteps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from dbswitch.database.identity import Identity
     from dbswitch.database.url import DatabaseUrl
@@ -28,26 +35,69 @@ if TYPE_CHECKING:
     from dbswitch.pools.pgbouncer_ini import Entry, Route
     from dbswitch.pools.pooler import Console, Pooler
     from dbswitch.project.pool_config import Pool
-    from dbswitch.switch.pool_clients import PoolClient
     from dbswitch.switch.session import Session
 
 # Seconds of a pause beyond the wait for transactions: writing, RELOAD and RESUME take milliseconds.
 WORK_LIMIT: Final = 5.0
 LOGIN_RETRY: Final = "0.05"  # seconds
 _SHORTEST_WAIT: Final = 0.05  # seconds; an answer that is there already is read
-_LEFT: Final = {
-    Part.FILES: "the configuration files may hold the new line",
-    Part.POOLERS: "a pooler may lead to the new database",
-    Part.PAUSE: "the pool may still be paused",
-}
+_CLIENT_LIMITS: Final = ProbeLimits(deadline=5.0, attempt_timeout=5.0, successes=1)
 
 
-class Member(Struct, frozen=True):
-    """One pooler with the entry of its database and a client of it."""
+class Member:
+    """One pooler with the entry of its database, and a client of it. `before`: the client's identity before the switch.
 
-    pooler: Pooler
-    entry: Entry
-    client: PoolClient
+    Where the entry forces a user, the console's own login is one that PgBouncer accepts and that leads to the forced user;
+    elsewhere the target's login is, which is what the apps use.
+
+    Raises ConfigError: no login is accepted.
+    """
+
+    def __init__(self, pooler: Pooler, entry: Entry, target: DatabaseUrl) -> None:
+        self.pooler, self.entry = pooler, entry
+        admin = dataclasses.replace(pooler.admin, database=pooler.database)
+        own = dataclasses.replace(admin, user=target.user, password=target.password)
+        self._logins: tuple[DatabaseUrl, ...] = (own, admin) if entry.value("user") is None else (admin, own)
+        self.before, refusals = self._ask(quickly=True)
+        if self.before is None and len(refusals) == len(self._logins):
+            raise ConfigError(
+                f"dbswitch cannot log in to {pooler.database} through PgBouncer at {pooler.name}",
+                facts=refusals,
+                why="a switch is verified as a client of the pool, so it could not be verified",
+                fix="give the user of the admin console, or the target's, an entry in PgBouncer's auth_file",
+            )
+
+    def verify(self, expected: Identity) -> None:
+        """Make sure that a client of the pool is on `expected`. Raises PoolerError."""
+        found, refusals = self._ask()
+        what, fact = f"a client of {self.pooler.name} gets no answer from the database", refusals[:1]
+        if found is not None:
+            if found.same_as(expected):
+                return
+            what = f"a client of {self.pooler.name} is on another database than the target"
+            seen = f"the client is on {found.database}, server started at {found.started_at}"
+            fact = [f"{seen}; the target is {expected.database}, server started at {expected.started_at}"]
+        raise PoolerError(
+            what,
+            facts=fact,
+            why="a switch counts only if the clients of the pool are on the target",
+            fix="check that PgBouncer's machine reaches the target, and the user and password in its line or auth_file",
+        )
+
+    def _ask(self, *, quickly: bool = False) -> tuple[Identity | None, list[str]]:
+        """Return the identity, or what each login was told; `quickly`: not the second if the database does not answer."""
+        refusals: list[str] = []
+        for login in self._logins:
+            try:
+                found = wait_until_ready(login, _CLIENT_LIMITS).identity
+            except (DatabaseRejectedError, DatabaseNotReadyError) as error:
+                if quickly and isinstance(error, DatabaseNotReadyError):
+                    break
+                refusals.append(f"as {login.user}: {'; '.join((error.what, *error.facts[1:]))}")
+            else:
+                self._logins = (login,)
+                return found, []
+        return None, refusals
 
 
 class PoolPlanning(Struct, frozen=True):
@@ -59,40 +109,23 @@ class PoolPlanning(Struct, frozen=True):
     files: ConfigFiles
 
 
-class PoolApply:
+class PoolApply(RunSteps):
     """The steps of one run."""
 
     def __init__(self, session: Session, planning: PoolPlanning) -> None:
-        self._session, self._reporter = session, session.reporter
-        self._folder = session.project.private_dir
+        super().__init__(session, None)
         self._pool, self._url = planning.pool, planning.url
         self._members, self._files = planning.members, planning.files
-        self._undo = UndoStack()
         self._login_retry: dict[Pooler, str] = {}
         self._watchdog = PauseWatchdog(self._pool.poolers, self._pool.pause_timeout + WORK_LIMIT)
 
-    @contextmanager
-    def undone_on_failure(self) -> Iterator[None]:
-        """Run the steps of the block; if it raises, undo what they did.
-
-        Raises RolledBackError; RollbackFailedError (the record is kept); or DbswitchError: no file was changed.
-        """
-        try:
-            yield
-            self._session.interrupts.settle()  # inside the block: a signal leads either to the rollback or to the end
-        except BaseException as cause:
-            with self._session.interrupts.rolling_back():
-                self._go_back(cause)
-            raise
-        self._end()
-
     def pause(self) -> None:
         """Pause the database on every pooler, or on none. Raises PoolerError, or ConfigError: the files."""
-        with self._reporter.phase(Phase.PAUSE) as note, ExitStack() as stack:
+        with self.reporter.phase(Phase.PAUSE) as note, ExitStack() as stack:
             consoles = [stack.enter_context(console(member.pooler)) for member in self._members]
-            self._record(with_content=False)
+            self._announce(with_content=False)
             self._files.stage()
-            self._undo.register(Part.PAUSE, self._lift)
+            self.undo.register(Part.PAUSE, self._lift)
             self._watchdog.begin()
             for opened in consoles:
                 self._retry_logins_soon(opened)
@@ -107,101 +140,81 @@ class PoolApply:
 
     def write(self) -> None:
         """Change the configuration files, all or none. Raises ConfigError or RollbackFailedError."""
-        with self._reporter.phase(Phase.WRITE) as note:
+        undo, files = self.undo, self._files
+        with self.reporter.phase(Phase.WRITE) as note:
             with self._session.interrupts.deferred(), self._watchdog.step():
-                if self._files.far:
-                    self._record(with_content=True)
-                self._undo.register(Part.POOLERS, self._reload_previous)
-                self._undo.register(Part.FILES, self._put_back)
+                if files.far:
+                    self._announce(with_content=True)
+                undo.register(Part.CLIENTS, lambda: self._each(self._is_back), last=True)
+                undo.register(Part.POOLERS, self._reload_previous)
+                undo.register(Part.CONFIG_FILES, self._put_back)
                 try:
-                    self._files.write(self._folder / JOURNAL)
+                    files.write(self._private_dir / POOL_JOURNAL)
                 except ConfigError:
-                    if not self._files.far:  # none was changed
-                        self._undo.discard(Part.FILES)
-                        self._undo.discard(Part.POOLERS)
+                    if not files.far:  # none was changed
+                        undo.discard(Part.CLIENTS, Part.POOLERS, Part.CONFIG_FILES)
                     raise
-            note.detail = ", ".join(self._files.names)
+            note.detail = ", ".join(files.names)
 
     def reload(self) -> None:
         """Have every pooler take over its configuration while the pool is still paused. Raises PoolerError."""
-        with self._reporter.phase(Phase.RELOAD), self._watchdog.step():
+        with self.reporter.phase(Phase.RELOAD), self._watchdog.step():
             for member in self._members:
-                self._reload(member, route_of(member.entry, self._url))
+                self._reload(member.pooler, route_of(member.entry, self._url))
 
     def resume(self) -> None:
         """Lift the pause on every pooler. Raises PoolerError."""
-        with self._reporter.phase(Phase.RESUME), self._watchdog.step():
+        with self.reporter.phase(Phase.RESUME), self._watchdog.step():
             for member in self._members:
                 _resume(member)
         self._watchdog.end()
 
     def verify(self, expected: Identity) -> None:
         """Ask as a client of every pooler which database it is on. Raises PoolerError if it is not the target."""
-        with self._reporter.phase(Phase.VERIFY) as note:
+        with self.reporter.phase(Phase.VERIFY) as note:
             for member in self._members:
-                member.client.verify(expected)
+                member.verify(expected)
             note.detail = f"{expected.database} through {', '.join(one.name for one in self._pool.poolers)}"
 
-    def _record(self, *, with_content: bool) -> None:
-        """Make the next step durable before it is taken, so that a killed run can be finished. Raises ConfigError."""
+    def _announce(self, *, with_content: bool) -> None:
         files = self._files.changes
         if not with_content:
             files = tuple(replace(one, old=b"", new=b"") for one in files)
         table = pool_config.digest(self._session.project, self._pool.name)
-        record = PoolRecord(self._pool.name, self._session.ending.target, table, files)
-        recovery.write_record(self._folder, record, pool_recovery.RECORD)
+        self._record(PoolRecord(self._pool.name, self._session.ending.target, table, files))
 
     def _end(self) -> None:
         for pooler, seconds in self._login_retry.items():
             # A pooler that has ended since reads its configuration when it starts.
             with suppress(PoolerError), console(pooler) as opened:
                 opened.set_login_retry(seconds)
-        pool_recovery.remove(self._folder)
+        recovery.remove_record(self._private_dir, PoolRecord)
 
-    def _go_back(self, cause: BaseException) -> None:
-        """Undo everything; return if the caller should see `cause` itself."""
-        touched = self._undo.parts
-        if touched:
-            try:
-                with self._reporter.phase(Phase.ROLLBACK) as note:
-                    self._undo.unwind()
-                    self._watchdog.end()
-                    if Part.FILES in touched:
-                        self._each(_is_back)
-                    self._undo.done = list(dict.fromkeys(self._undo.done))
-                    note.detail = "; ".join(self._undo.done)
-            except (DbswitchError, OSError) as error:
-                raise rollback.failed_twice(
-                    cause,
-                    error,
-                    self._undo.done,
-                    why="; ".join(_LEFT[part] for part in self._undo.parts)
-                    or "the clients of the pool may be on another database than before",
-                    fix=f"fix the cause; then `dbswitch TARGET --pool {self._pool.name}` lifts the pause and switches "
-                    "all poolers to one target",
-                ) from cause
-        self._end()
-        rollback.tell_what_is_left(cause, self._undo.done, None)
+    def _complete(self, cause: BaseException) -> None:
+        super()._complete(cause)
         if isinstance(cause, DbswitchError):
-            if Part.FILES in touched:
-                raise rollback.rolled_back(cause, self._undo.done) from cause
-            cause.facts = (*cause.facts, *self._undo.done, "nothing was changed")
+            cause.facts = (*cause.facts, *self.undo.done, "nothing was changed")
+
+    def _what_is_left(self, _error: DbswitchError | OSError) -> tuple[str, str]:
+        fix = f"fix the cause; then `dbswitch TARGET --pool {self._pool.name}` lifts the pause and switches"
+        return "; ".join(part.value for part in self.undo.parts), f"{fix} all poolers to one target"
 
     def _lift(self) -> str:
         self._each(_resume)
         self._files.discard()
+        self._watchdog.end()
         return "the pause was lifted"
 
     def _reload_previous(self) -> str:
-        self._each(lambda member: self._reload(member, member.entry.route))
+        self._each(lambda member: self._reload(member.pooler, member.entry.route))
         return "the poolers lead to the previous database"
 
     def _put_back(self) -> str:
-        left = self._files.put_back(self._folder / JOURNAL)
+        left = self._files.put_back(self._private_dir / POOL_JOURNAL)
         kept = f"; {', '.join(left)} was changed by another program and is left" if left else ""
         return f"the configuration files are as they were{kept}"
 
-    def _each(self, action: Callable[[Member], str]) -> None:
+    def _each(self, action: Callable[[Member], str]) -> str:
         """Do `action` for every pooler as part of the rollback; what it says is kept.
 
         A pooler that is not running is not paused, and reads its configuration when it starts. Raises PoolerError: one
@@ -209,20 +222,29 @@ class PoolApply:
         """
         failure: PoolerError | None = None
         for member in self._members:
-            text = ""
             try:
-                text = action(member)
+                self.undo.note(action(member))
             except PoolerError as error:
                 if error.down:
-                    text = f"PgBouncer at {member.pooler.name} is not running; it will start with the previous line"
+                    text = "is not running; it will start with the previous line"
+                    self.undo.note(f"PgBouncer at {member.pooler.name} {text}")
                 else:
                     failure = failure or error
-            self._undo.done += [text] if text else []
         if failure is not None:
             raise failure
+        return ""
 
-    def _reload(self, member: Member, expected: Route) -> str:
-        with console(member.pooler) as opened:
+    def _is_back(self, member: Member) -> str:
+        with console(
+            member.pooler
+        ):  # tells a pooler that is not running from a database that does not answer
+            if member.before is None:
+                return ""
+            member.verify(member.before)
+            return f"a client of {member.pooler.name} is on the previous database"
+
+    def _reload(self, pooler: Pooler, expected: Route) -> str:
+        with console(pooler) as opened:
             opened.reload()  # this also undoes SET
             self._retry_logins_soon(opened)
             require_route(opened, expected)
@@ -261,8 +283,3 @@ def _resume(member: Member) -> str:
     with console(member.pooler) as opened:
         opened.resume()
     return ""
-
-
-def _is_back(member: Member) -> str:
-    with console(member.pooler):  # tells a pooler that is not running from a database that does not answer
-        return member.client.is_back()

@@ -1,13 +1,14 @@
 """What a killed run left, and how it is finished; called under the lock before anything else is read.
 
-The journal of the env transaction tells which files were written, the record of the switch whether a server had been taken down.
+The journal of the env transaction tells which files were written, the record of the switch whether a server had been taken
+down. The record of a pool's switch tells which pool may be paused.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +17,9 @@ from dbswitch import durable
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, DbswitchError, EnvFileError, RollbackFailedError
+from dbswitch.pools.config_files import ConfigChange, ConfigFiles
+from dbswitch.pools.pooler import console
+from dbswitch.project import pool_config
 from dbswitch.project.active_target import active
 from dbswitch.switch.events import Phase
 
@@ -26,22 +30,36 @@ if TYPE_CHECKING:
     from dbswitch.switch.reporter import Reporter
 
 JOURNAL = "journal"
-RECORD = "switch.json"
-POOL_RECORD = "pool.json"  # of `pool_recovery`, which only a run with `--pool` or one that finds it imports
+POOL_JOURNAL = "pool-journal"
 
 
 class SwitchRecord(Struct, frozen=True):
     """A switch that has begun and not ended; holds no value of an env file."""
 
+    FILE: ClassVar = "switch.json"
     id: str
     target: str
     previous: str | None  # the target that was active; None when it was none of the known ones
     server_down: bool = False  # a running server was going to be stopped; it may have been started again
 
 
-def write_record(private_dir: Path, record: Struct, name: str = RECORD) -> None:
+class PoolRecord(Struct, frozen=True):
+    """A switch of a pool that has begun and not ended."""
+
+    FILE: ClassVar = "pool.json"
+    pool: str
+    target: str
+    table: str  # the digest of its table in dbswitch.toml
+    # With their content, which has passwords, from the moment in which files on other machines are changed.
+    files: tuple[ConfigChange, ...]
+
+
+Record = TypeVar("Record", SwitchRecord, PoolRecord)
+
+
+def write_record(private_dir: Path, record: SwitchRecord | PoolRecord) -> None:
     """Store the record of the running switch; call it before the step that it announces. Raises ConfigError."""
-    path = private_dir / name
+    path = private_dir / record.FILE
     try:
         durable.replace_file(path, msgspec.json.encode(record))
     except OSError as error:
@@ -53,24 +71,28 @@ def write_record(private_dir: Path, record: Struct, name: str = RECORD) -> None:
         ) from error
 
 
-def remove_record(private_dir: Path) -> None:
+def remove_record(private_dir: Path, kind: type[SwitchRecord | PoolRecord] = SwitchRecord) -> None:
     """Remove the record: the switch has ended. If that fails, a later command checks once more."""
     with contextlib.suppress(OSError):
-        (private_dir / RECORD).unlink()
+        (private_dir / kind.FILE).unlink()
         durable.fsync_dir(private_dir)
 
 
-def read_record(private_dir: Path) -> SwitchRecord | None:
+def read_record(private_dir: Path, kind: type[Record]) -> Record | None:
     """Return the record that a killed switch left, or None. The caller knows that no run holds the lock."""
     try:
-        return msgspec.json.decode(durable.read_regular(private_dir / RECORD), type=SwitchRecord)
+        return msgspec.json.decode(durable.read_regular(private_dir / kind.FILE), type=kind)
     except (OSError, ValueError, RecursionError):
         return None
 
 
 def pending(private_dir: Path) -> bool:
     """Return whether a killed run left anything; cheap, and true as well while another switch is running."""
-    return any(os.path.exists(private_dir / name) for name in (JOURNAL, RECORD, POOL_RECORD))  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
+    return any(_exists(private_dir, name) for name in (JOURNAL, SwitchRecord.FILE, PoolRecord.FILE))
+
+
+def _exists(private_dir: Path, name: str) -> bool:
+    return os.path.exists(private_dir / name)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
 
 
 def unfinished(private_dir: Path) -> str | None:
@@ -80,15 +102,12 @@ def unfinished(private_dir: Path) -> str | None:
     """
     if not pending(private_dir):
         return None
-    if os.path.exists(private_dir / POOL_RECORD):  # noqa: PTH110 - as above
-        from dbswitch.switch import pool_recovery
-
-        if (text := pool_recovery.unfinished(private_dir)) is not None:
-            return text
-    killed = read_record(private_dir)
+    if (text := unfinished_pool(private_dir)) is not None:
+        return text
+    killed = read_record(private_dir, SwitchRecord)
     where = "A switch" if killed is None else f"A switch to {killed.target}"
     left = []
-    if os.path.exists(private_dir / JOURNAL):  # noqa: PTH110 - as above
+    if _exists(private_dir, JOURNAL):
         left.append("some env files may hold the old values and some the new ones")
     if killed is not None and killed.server_down:
         left.append("the dev server was being restarted")
@@ -96,43 +115,93 @@ def unfinished(private_dir: Path) -> str | None:
     return f"{where} was killed: {state}. `dbswitch restart` finishes it."
 
 
-def recover(project: Project, reporter: Reporter) -> bool:
-    """Finish a half-done env transaction; return whether a killed switch owes a server. Raises RollbackFailedError."""
-    private_dir = project.private_dir
-    _sweep_drafts(private_dir)
-    if os.path.exists(private_dir / POOL_RECORD):  # noqa: PTH110 - as above
-        from dbswitch.switch import pool_recovery
+def unfinished_pool(private_dir: Path) -> str | None:
+    """As :func:`unfinished`, for a killed switch of a pool."""
+    record = read_record(private_dir, PoolRecord)
+    if record is None:
+        return None
+    return (
+        f"A switch of the pool {record.pool} to {record.target} was killed: the pool may be paused. "
+        f"`dbswitch {record.target} --pool {record.pool}`, or any command that switches, lifts the pause."
+    )
 
-        pool_recovery.recover(project, reporter)
-    killed = read_record(private_dir)
+
+def recover(project: Project, reporter: Reporter) -> bool:
+    """Finish what a killed run left half done; return whether it owes a server. Raises RollbackFailedError.
+
+    A pool that cannot be finished is a warning: commands that do not concern it go on.
+    """
+    private_dir = project.private_dir
+    with contextlib.suppress(OSError):  # the temporary files of a run that was killed while it wrote one
+        for draft in private_dir.glob(durable.DRAFTS):
+            with contextlib.suppress(OSError):
+                draft.unlink()
+    try:
+        if done := _finish_pool(project):
+            reporter.notice("recovered", done, "warning")
+    except DbswitchError as error:
+        reporter.notice("unfinished", f"{error.what}; {error.fix}" if error.fix else error.what, "warning")
+    killed = read_record(private_dir, SwitchRecord)
     with reporter.phase(Phase.RECOVER) as note:
         try:
-            done = transaction.recover(
+            completed = transaction.recover(
                 private_dir / JOURNAL, only=[project.root / name for name in DEV_FILES]
             )
         except EnvFileError as error:
             raise RollbackFailedError(error.what, facts=error.facts, why=error.why, fix=error.fix) from error
-        if done is not None:
-            note.detail = done.text
-            reporter.notice("recovered", done.text, "warning")
+        if completed is not None:
+            note.detail = completed.text
+            reporter.notice("recovered", completed.text, "warning")
     if killed is None:
         return False
     text = f"an earlier switch to {killed.target} did not finish"
-    with contextlib.suppress(
-        DbswitchError
-    ):  # env files that cannot be read are reported when they are needed
-        text += (
-            f"; the env files hold the values of {active(project, {}).nominal_target or 'no known target'}"
-        )
+    with contextlib.suppress(DbswitchError):  # unreadable env files are reported when they are needed
+        on = active(project, {}).nominal_target or "no known target"
+        text += f"; the env files hold the values of {on}"
     if killed.server_down:
         text += "; it was restarting the dev server"
     reporter.notice("killed-switch", text, "warning")
     return killed.server_down
 
 
-def _sweep_drafts(private_dir: Path) -> None:
-    """Remove the temporary files of a run that was killed while it wrote one; the caller holds the lock."""
-    with contextlib.suppress(OSError):
-        for draft in private_dir.glob(durable.DRAFTS):
-            with contextlib.suppress(OSError):
-                draft.unlink()
+def require_pool_finished(project: Project, named: str) -> None:
+    """Finish a killed switch of any pool for a command that names one. Raises RollbackFailedError."""
+    try:
+        _finish_pool(project, named)
+    except DbswitchError as error:
+        raise RollbackFailedError(
+            error.what,
+            facts=(*error.facts, f"the record is kept: {project.private_dir / PoolRecord.FILE}"),
+            why="the pool may still be paused, and its poolers may lead to two databases",
+            fix=f"{error.fix}; then run the command again" if error.fix else "run the command again",
+        ) from error
+
+
+def _finish_pool(project: Project, named: str = "") -> str:
+    """Finish the files, have every pooler reload them, and lift the pause; return what was done."""
+    record = read_record(project.private_dir, PoolRecord)
+    if record is None:
+        return ""
+    try:
+        # A checkout must not make dbswitch run a command that the user has not asked for.
+        if named != record.pool and pool_config.digest(project, record.pool) != record.table:
+            raise ConfigError(
+                f"[pools.{record.pool}] has changed since",
+                fix=f"`dbswitch {record.target} --pool {record.pool}` finishes it",
+            )
+        said = [ConfigFiles(record.files).finish(project.private_dir / POOL_JOURNAL)]
+        for pooler in pool_config.find(project, record.pool, os.environ).poolers:
+            try:
+                with console(pooler) as opened:
+                    opened.reload()
+                    said.append(f"the pause of {pooler.name} was lifted" if opened.resume() else "")
+            except DbswitchError as error:
+                if not getattr(error, "down", False):
+                    raise
+                said.append(f"PgBouncer at {pooler.name} is not running")
+    except DbswitchError as error:
+        error.what = f"a killed switch of the pool {record.pool} could not be finished: {error.what}"
+        raise
+    remove_record(project.private_dir, PoolRecord)
+    text = "; ".join(filter(None, said)) or "nothing was half changed"
+    return f"an earlier switch of the pool {record.pool} did not finish: {text}"

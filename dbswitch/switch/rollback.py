@@ -1,4 +1,4 @@
-"""The rollback of a failed run: each step registers its compensation where it acts, and the errors say what came of it.
+"""The frame of a run's steps: each registers its compensation where it acts, and a failure carries them out.
 
 The stack alone tells what was restored (`done`) and what was not (`parts`); `docs/architecture.md` has the table of what
 follows from it.
@@ -6,10 +6,12 @@ follows from it.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from contextlib import contextmanager
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from dbswitch.errors import (
+    ConfigError,
     DatabaseNotReadyError,
     DatabaseRejectedError,
     DbswitchError,
@@ -18,19 +20,26 @@ from dbswitch.errors import (
     RolledBackError,
     ServerError,
 )
+from dbswitch.switch import recovery
+from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
+
+    from dbswitch.switch.recovery import PoolRecord, SwitchRecord
+    from dbswitch.switch.session import Session
 
 
-class Part(StrEnum):
-    """What a step touches."""
+class Part(Enum):
+    """What a step touches; the value says what is left if it is not undone."""
 
-    PAUSE = "pause of the pool"
-    POOLERS = "poolers"
-    NEW_SERVER = "new server"
-    FILES = "env files"
-    SERVER = "server"
+    CLIENTS = "the clients of the pool may be on another database than before"
+    PAUSE = "the pool may still be paused"
+    POOLERS = "a pooler may lead to the new database"
+    CONFIG_FILES = "the configuration files may hold the new line"
+    NEW_SERVER = "the dev server that was started could not be stopped"
+    FILES = "the env files hold the new values"
+    SERVER = "the dev server is down"
 
 
 class UndoStack:
@@ -47,95 +56,136 @@ class UndoStack:
         """
         self._entries.insert(0 if last else len(self._entries), (part, compensation))
 
-    def discard(self, part: Part) -> None:
-        """Forget a compensation: its step has changed nothing."""
-        self._entries = [entry for entry in self._entries if entry[0] is not part]
+    def discard(self, *parts: Part) -> None:
+        """Forget compensations: their steps have changed nothing."""
+        self._entries = [entry for entry in self._entries if entry[0] not in parts]
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """What is still to be rolled back, in that order."""
         return tuple(part for part, _ in reversed(self._entries))
 
+    def note(self, text: str) -> None:
+        """Say once what was restored."""
+        if text and text not in self.done:
+            self.done.append(text)
+
     def unwind(self) -> None:
         """Roll everything back. Raises what a compensation raises; it and those below it stay registered."""
         while self._entries:
             text = self._entries[-1][1]()
             self._entries.pop()
-            if text:
-                self.done.append(text)
+            self.note(text)
 
 
-def is_told_as_it_is(cause: BaseException, touched: Sequence[Part]) -> bool:
+class RunSteps:
+    """The steps of one run, its record included, which are undone together. `previous` is what the project was on."""
+
+    def __init__(self, session: Session, previous: str | None) -> None:
+        self.reporter = session.reporter
+        self.undo = UndoStack()
+        self._session = session
+        self._private_dir = session.project.private_dir
+        self._previous = previous
+        self._recorded = False
+
+    @contextmanager
+    def undone_on_failure(self) -> Iterator[None]:
+        """Run the steps of the block; if it raises, roll back what they did.
+
+        Raises RolledBackError; RollbackFailedError (the record is kept); or what the block raises, nothing being changed.
+        """
+        interrupts = self._session.interrupts
+        try:
+            yield
+            interrupts.settle()  # inside the block: a signal leads either to the rollback or to the end
+        except BaseException as cause:
+            with interrupts.rolling_back():
+                self._go_back(cause)
+            raise
+        self._end()
+
+    def _record(self, record: SwitchRecord | PoolRecord) -> None:
+        """Make the next step durable before it is taken, so that a killed run can be finished. Raises ConfigError."""
+        before, self._recorded = self._recorded, True  # first: a signal may interrupt the call
+        try:
+            recovery.write_record(self._private_dir, record)
+        except ConfigError:
+            self._recorded = before
+            raise
+
+    def _go_back(self, cause: BaseException) -> None:
+        """Roll everything back; return if the caller should see `cause` itself."""
+        undo, touched = self.undo, self.undo.parts
+        as_it_is = _is_told_as_it_is(cause, touched)
+        try:
+            if touched:
+                with self.reporter.phase(Phase.ROLLBACK) as note:
+                    undo.unwind()
+                    if not as_it_is:
+                        self._check_after_rollback(touched)
+                    note.detail = "; ".join(undo.done)
+        except (DbswitchError, OSError) as error:
+            why, fix = self._what_is_left(error)
+            facts = error.facts if isinstance(error, DbswitchError) else ()
+            raise RollbackFailedError(
+                "the switch failed, and so did the rollback",
+                facts=(_sentence("first", cause), _sentence("then", error), *facts, *undo.done),
+                why=why,
+                fix=fix,
+            ) from cause
+        except Exception as bug:
+            # The signal that led here is in its context and would be mistaken for an interruption.
+            bug.add_note(f"during the rollback after {type(cause).__name__}")
+            bug.__context__ = None
+            raise
+        finally:
+            if self._recorded and not undo.parts:  # else the record of an earlier run may still be needed
+                self._end()
+        if as_it_is:
+            self._complete(cause)
+            return
+        assert isinstance(cause, DbswitchError)
+        # A journal that the first attempt kept was completed by the rollback.
+        facts = () if isinstance(cause, RollbackFailedError) else cause.facts
+        raise RolledBackError(
+            f"the switch was rolled back: {cause.what.rstrip('.')}",
+            facts=(*facts, *undo.done),
+            why=cause.why,
+            fix=cause.fix,
+        ) from cause
+
+    def _complete(self, cause: BaseException) -> None:
+        """Add to an interruption, or to the failure of a database, what it left."""
+        done = self.undo.done
+        still = f"; the project is still on {self._previous}" if self._previous is not None else ""
+        if isinstance(cause, InterruptedSwitchError):
+            cause.facts = (*done, "nothing is left changed" if done else f"nothing was changed{still}")
+        elif isinstance(cause, DatabaseNotReadyError | DatabaseRejectedError) and not done:
+            cause.facts = (*cause.facts, f"nothing was changed{still}")
+
+    def _end(self) -> None:
+        """The run has ended, and a later command has nothing to finish."""
+        raise NotImplementedError
+
+    def _check_after_rollback(self, touched: tuple[Part, ...]) -> None:
+        """Find out whether everything is as it was. Raises ServerError: it is not."""
+
+    def _what_is_left(self, error: DbswitchError | OSError) -> tuple[str, str]:
+        """Return why a rollback that failed with `error` matters, and what helps."""
+        raise NotImplementedError
+
+
+def _is_told_as_it_is(cause: BaseException, touched: tuple[Part, ...]) -> bool:
     """Return whether the cause alone describes the failure once `touched` is restored.
 
-    True for an interruption, a bug, and a failed server command, which never changes env files.
+    True for an interruption, a bug, a failed server command, which never changes env files, and a pool that was only paused.
     """
     if not isinstance(cause, DbswitchError):
         return True
-    return isinstance(cause, ServerError) and Part.FILES not in touched
-
-
-def tell_what_is_left(cause: BaseException, done: Sequence[str], previous: str | None) -> None:
-    """Add to an interruption, or to the failure of a database, what it left: `done` says what was restored."""
-    still = f"; the project is still on {previous}" if previous is not None else ""
-    if isinstance(cause, InterruptedSwitchError):
-        cause.facts = (*done, "nothing is left changed" if done else f"nothing was changed{still}")
-    elif isinstance(cause, DatabaseNotReadyError | DatabaseRejectedError) and not done:
-        cause.facts = (*cause.facts, f"nothing was changed{still}")
-
-
-def rolled_back(cause: BaseException, done: Sequence[str]) -> RolledBackError:
-    """Return the error of a run that was rolled back; `done` says what was restored."""
-    assert isinstance(cause, DbswitchError)
-    # A journal that the first attempt kept was completed by the rollback.
-    facts = () if isinstance(cause, RollbackFailedError) else cause.facts
-    return RolledBackError(
-        f"the switch was rolled back: {cause.what.rstrip('.')}",
-        facts=(*facts, *done),
-        why=cause.why,
-        fix=cause.fix,
-    )
-
-
-def not_rolled_back(
-    cause: BaseException, error: BaseException, undo: UndoStack, previous: str | None
-) -> RollbackFailedError:
-    """Return the error for a rollback that failed with `error`."""
-    left = undo.parts
-    state = [_STATE[part] for part in left if part is not Part.SERVER or Part.NEW_SERVER not in left]
-    finishes = "starts the server on the values in the env files"
-    if isinstance(error, RollbackFailedError):  # of the env transaction, which has kept its journal
-        state[0] = "some env files may hold the new values and some the previous ones"
-        finishes = "finishes the change of the env files and starts the server"
-    fix = error.fix if isinstance(error, DbswitchError) else ""
-    back = f"; `dbswitch {previous}` goes back to {previous}" if previous is not None else ""
-    return failed_twice(
-        cause,
-        error,
-        undo.done,
-        why="; ".join(state) or "the app may be on another database than the env files say",
-        fix=f"{fix or 'fix the cause'}; then `dbswitch restart` {finishes}{back}",
-    )
-
-
-def failed_twice(
-    cause: BaseException, error: BaseException, done: Sequence[str], *, why: str, fix: str
-) -> RollbackFailedError:
-    """Return the error for a rollback after `cause` that failed with `error`."""
-    facts = error.facts if isinstance(error, DbswitchError) else ()
-    return RollbackFailedError(
-        "the switch failed, and so did the rollback",
-        facts=(_sentence("first", cause), _sentence("then", error), *facts, *done),
-        why=why,
-        fix=fix,
-    )
-
-
-_STATE = {
-    Part.NEW_SERVER: "the dev server that was started could not be stopped",
-    Part.FILES: "the env files hold the new values",
-    Part.SERVER: "the dev server is down",
-}
+    if Part.FILES in touched or Part.CONFIG_FILES in touched:
+        return False
+    return isinstance(cause, ServerError) or Part.SERVER not in touched
 
 
 def _sentence(when: str, error: BaseException) -> str:

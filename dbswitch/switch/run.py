@@ -126,7 +126,7 @@ def _dry_run(session: Session) -> None:
     left = recovery.unfinished(project.private_dir) if idle else None
     if left is not None:
         session.reporter.notice("unfinished", left, "warning")
-    killed = recovery.read_record(project.private_dir) if idle else None
+    killed = recovery.read_record(project.private_dir, recovery.SwitchRecord) if idle else None
     if (over := time_limit.passed(project)) is not None:
         session.reporter.notice(time_limit.NOTICE, over.text(time_limit.now()), "warning")
     planning = _plan(session, server_owed=killed is not None and killed.server_down)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles import effective_values, transaction
-from dbswitch.errors import ConfigError, DbswitchError, EnvFileError, ServerError
+from dbswitch.errors import DbswitchError, EnvFileError, RollbackFailedError, ServerError
 from dbswitch.project import reader_profiles
 from dbswitch.server import environment, log, observation, starting, stopping
 from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.state import ServerState
 from dbswitch.server.stopping import taken
-from dbswitch.switch import project_state, recovery, rollback, self_invocation
+from dbswitch.switch import project_state, recovery, self_invocation
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
-from dbswitch.switch.rollback import Part, UndoStack
+from dbswitch.switch.rollback import Part, RunSteps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
     from dbswitch.server.stopping import StopReport
     from dbswitch.switch.database_start import Destination
     from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.reporter import Reporter
+    from dbswitch.switch.reporter import PhaseNote, Reporter
     from dbswitch.switch.session import Session
 
 
-class Apply:
+class Apply(RunSteps):
     """The steps of one run. `observed` is as it was before them; `server_owed`: a killed run left its server stopped."""
 
     def __init__(
@@ -49,14 +48,10 @@ class Apply:
     ) -> None:
         # A server that is switched hot for weeks never gets to the rotation at a start.
         log.rotate(observed.spec.log_path)
+        super().__init__(session, observed.previous)
         self.observed = observed
-        self.reporter = session.reporter
         self.app = AppIdentity(observed, session.reporter)
-        self.undo = UndoStack()
-        self._session = session
         self._spec = observed.spec
-        self._private_dir = observed.project.private_dir
-        self._recorded = False
         self._changes = () if edits is None else project_state.changes(observed, edits)
         self._gone: frozenset[str] = frozenset() if edits is None else edits.gone
         running = is_running(observed.server.state)
@@ -66,50 +61,24 @@ class Apply:
         self._first_page: PageRequest | None = None
         self._page_fails = False
 
-    @contextmanager
-    def undone_on_failure(self) -> Iterator[None]:
-        """Run the steps of the block; if it raises, roll back what they did.
-
-        Raises RolledBackError, RollbackFailedError or DbswitchError.
-        """
-        interrupts = self._session.interrupts
-        try:
-            yield
-            interrupts.settle()  # inside the block: a signal leads either to the rollback or to the end
-        except BaseException as cause:
-            with interrupts.rolling_back():
-                self._go_back(cause)
-            raise
+    def _end(self) -> None:
         recovery.remove_record(self._private_dir)
 
-    def _go_back(self, cause: BaseException) -> None:
-        """Roll everything back; return if the caller should see `cause` itself."""
-        touched = self.undo.parts
-        if not touched:
-            if self._recorded:  # the record of an earlier run is still needed
-                recovery.remove_record(self._private_dir)
-            rollback.tell_what_is_left(cause, (), self.observed.previous)
-            return
-        as_it_is = rollback.is_told_as_it_is(cause, touched)
-        try:
-            with self.reporter.phase(Phase.ROLLBACK) as note:
-                self.undo.unwind()
-                if not as_it_is:
-                    self.undo.done += self.app.ask_after_rollback(restarted=Part.SERVER in touched)
-                note.detail = "; ".join(self.undo.done)
-        except (DbswitchError, OSError) as error:
-            raise rollback.not_rolled_back(cause, error, self.undo, self.observed.previous) from cause
-        except Exception as bug:
-            # The signal that led here is in its context and would be mistaken for an interruption.
-            bug.add_note(f"during the rollback after {type(cause).__name__}")
-            bug.__context__ = None
-            raise
-        finally:
-            if not self.undo.parts:
-                recovery.remove_record(self._private_dir)
-        rollback.tell_what_is_left(cause, self.undo.done, self.observed.previous)
-        if not as_it_is:
-            raise rollback.rolled_back(cause, self.undo.done) from cause
+    def _check_after_rollback(self, touched: tuple[Part, ...]) -> None:
+        self.undo.done += self.app.ask_after_rollback(restarted=Part.SERVER in touched)
+
+    def _what_is_left(self, error: DbswitchError | OSError) -> tuple[str, str]:
+        left = self.undo.parts
+        state = [part.value for part in left if part is not Part.SERVER or Part.NEW_SERVER not in left]
+        finishes = "starts the server on the values in the env files"
+        if isinstance(error, RollbackFailedError):  # of the env transaction, which has kept its journal
+            state[0] = "some env files may hold the new values and some the previous ones"
+            finishes = "finishes the change of the env files and starts the server"
+        fix = (error.fix if isinstance(error, DbswitchError) else "") or "fix the cause"
+        before = self._previous
+        back = f"; `dbswitch {before}` goes back to {before}" if before is not None else ""
+        why = "; ".join(state) or "the app may be on another database than the env files say"
+        return why, f"{fix}; then `dbswitch restart` {finishes}{back}"
 
     def stop_server(self) -> None:
         """Stop the server and everything that belongs to it, free its ports, remove Next's lock.
@@ -124,13 +93,11 @@ class Apply:
                 self._announce(server_down=True)
                 self.undo.register(Part.SERVER, self._start_again, last=True)
             try:
-                report = self._stop(seen)
+                report = self._stop(seen, note)
             except ServerError:
                 if observation.observe(self._spec).state is ServerState.READY:
                     self.undo.discard(Part.SERVER)  # it could not be stopped and still answers
                 raise
-            note.detail, note.skipped = report.summary, not report.stopped
-        self._tell_left_alone(report)
         with reporter.phase(Phase.PORTS) as note:
             note.detail = stopping.require_ports_free(
                 self._spec,
@@ -147,18 +114,16 @@ class Apply:
         """Stop the server for good; return whether there was one. Raises ServerError."""
         with self.reporter.phase(Phase.STOP) as note:
             stopping.require_visible(self.observed.server, or_port=True)
-            report = self._stop(self.observed.server)
-            note.detail, note.skipped = report.summary, not report.stopped
-        self._tell_left_alone(report)
+            self._stop(self.observed.server, note)
         stopping.remove_lock_if_free(self._spec)
         return self._had_server
 
-    def _stop(self, seen: Observation) -> StopReport:
-        return stopping.stop(self._spec, seen, on_step=lambda text: self.reporter.notice("stop", text))
-
-    def _tell_left_alone(self, report: StopReport) -> None:
+    def _stop(self, seen: Observation, note: PhaseNote) -> StopReport:
+        report = stopping.stop(self._spec, seen, on_step=lambda text: self.reporter.notice("stop", text))
+        note.detail, note.skipped = report.summary, not report.stopped
         for text in report.left_alone_texts:
             self.reporter.notice("left-alone", text)
+        return report
 
     def write(self, goal: Destination) -> None:
         """Change the env files in one transaction and read the result again as every reader would.
@@ -250,18 +215,9 @@ class Apply:
         )
 
     def _announce(self, *, server_down: bool = False) -> None:
-        """Make the next step durable before it is taken, so that a killed run can be finished. Raises ConfigError."""
-        if self.undo.parts and not server_down:
-            return
-        before, self._recorded = self._recorded, True  # first: a signal may interrupt the call
-        target, previous = self._session.ending.target, self.observed.previous
-        try:
-            recovery.write_record(
-                self._private_dir, recovery.SwitchRecord(self.reporter.run_id, target, previous, server_down)
-            )
-        except ConfigError:
-            self._recorded = before
-            raise
+        if server_down or not self.undo.parts:
+            target, previous = self._session.ending.target, self._previous
+            self._record(recovery.SwitchRecord(self.reporter.run_id, target, previous, server_down))
 
     def _put_files_back(self) -> str:
         foreign = transaction.roll_back(self._changes, self._private_dir / recovery.JOURNAL)

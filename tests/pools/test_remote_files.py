@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbswitch.pools import pause_watchdog, remote_files
+from dbswitch.pools import pooler as pooler_module, remote_files
 from dbswitch.switch import pool_steps
 from tests.pools.test_faults import killed, require_untouched, wait_for
 
@@ -191,7 +191,7 @@ def test_a_pause_ends_by_its_deadline_while_a_call_hangs(far: Far, monkeypatch: 
     [pooler] = fleet.poolers
     fleet_before = fleet.configs()
     monkeypatch.setattr(pool_steps, "WORK_LIMIT", 0.0)
-    monkeypatch.setattr(pause_watchdog, "_STEP_LIMIT", 0.0)
+    monkeypatch.setattr(pooler_module, "_STEP_LIMIT", 0.0)
     text = (fleet.root / "dbswitch.toml").read_text()
     (fleet.root / "dbswitch.toml").write_text(text.replace("pause_timeout = 5", "pause_timeout = 0.5"))
     far.trouble("slow", 9)

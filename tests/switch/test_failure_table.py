@@ -30,7 +30,7 @@ from dbswitch.switch import run, switch_steps as steps
 from dbswitch.switch.events import Phase, PhaseChanged, Result
 from dbswitch.switch.identity_request import IdentityAnswer
 from dbswitch.switch.interrupts import Interrupts
-from dbswitch.switch.recovery import RECORD, SwitchRecord, read_record, write_record
+from dbswitch.switch.recovery import SwitchRecord, read_record, write_record
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.request import Request
 from dbswitch.switch.switch_steps import Apply
@@ -212,6 +212,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
             reporter=Reporter(world.emit, "id"),
             interrupts=Interrupts(),
             ending=Result("id", target="prod"),
+            project=observed.project,
         )
         apply = Apply(cast("Session", session), cast("Observed", observed), server_owed=server_owed)
         apply.app = cast("Any", world)
@@ -244,7 +245,7 @@ def test_a_failure_ends_as_the_table_says(
     assert state_of(world, error) == cell
     # What a later command needs to finish the work is kept exactly where there is work left; `dev` had no server before.
     assert bool(apply.undo.parts) == (error.exit_code == 8)
-    assert (tmp_path / RECORD).exists() == (error.exit_code == 8 and kind != "dev")
+    assert (tmp_path / SwitchRecord.FILE).exists() == (error.exit_code == 8 and kind != "dev")
     if error.exit_code == 8:
         assert "`dbswitch restart`" in error.fix
         assert ("some env files" in error.why) == (world.files == "mixed")
@@ -284,7 +285,7 @@ def test_a_run_without_a_failure_takes_nothing_back_and_leaves_no_record(
     assert not world.back
     assert world.files == ("new" if "switch" in kind else "previous")
     assert world.server == ("untouched" if kind == "hot switch" else "new")
-    assert not (tmp_path / RECORD).exists()
+    assert not (tmp_path / SwitchRecord.FILE).exists()
 
 
 def test_a_bug_on_the_way_back_of_an_interrupted_run_stays_a_bug(
@@ -313,7 +314,7 @@ def test_a_switch_that_is_overtaken_leaves_the_debt_of_a_killed_one_and_a_server
     error, _ = execute(world, server_owed=True)
     assert isinstance(error, OvertakenError)
     assert (world.files, world.server, world.back) == ("previous", "untouched", False)
-    assert read_record(tmp_path) == killed
+    assert read_record(tmp_path, SwitchRecord) == killed
 
 
 @pytest.mark.parametrize("kind", ["restart switch", FALLBACK])
@@ -332,4 +333,4 @@ def test_no_server_is_taken_down_that_the_record_does_not_name(
     error, _ = execute(world)
     assert isinstance(error, DbswitchError)
     assert (world.files, world.server) == ("previous", "untouched")
-    assert not (tmp_path / RECORD).exists()
+    assert not (tmp_path / SwitchRecord.FILE).exists()

@@ -31,7 +31,7 @@ def test_a_switch_that_cannot_be_recorded_does_not_begin_and_leaves_an_earlier_r
         write_record(tmp_path, replace(FIRST, target="other"))
     assert caught.value.fix
     assert "No space left" in caught.value.facts[0]
-    assert read_record(tmp_path) == FIRST
+    assert read_record(tmp_path, SwitchRecord) == FIRST
 
 
 def test_a_record_that_was_never_written_is_removed_quietly(tmp_path: Path) -> None:
