@@ -106,4 +106,4 @@ class CommandContext:
         """Say that a time limit has passed, and which command goes back."""
         with contextlib.suppress(DbswitchError):  # files that cannot be read are the command's to report
             if (limit := time_limit.passed(project)) is not None:
-                self.renderer.note(limit.text(time_limit.now()))
+                self.renderer.note(limit.text)

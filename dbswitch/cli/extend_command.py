@@ -46,5 +46,5 @@ def extend(
             )
         limit = time_limit.extended(project, seconds, run_id)
     time_limit.start_timer(project, limit)
-    context.renderer.answer("extend", time_limit.as_fields(limit), (limit.text(time_limit.now()),))
+    context.renderer.answer("extend", limit.fields, (limit.text,))
     return 0

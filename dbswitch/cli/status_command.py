@@ -13,7 +13,7 @@ from dbswitch.cli.messages import columns, target_rows
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets
 from dbswitch.server.state import ServerState
-from dbswitch.switch import status as project_status, time_limit
+from dbswitch.switch import status as project_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,7 +70,7 @@ def _status_fields(project: Project, found: Status) -> dict[str, Any]:
         "running": found.holder
         and {name: getattr(found.holder, name) for name in ("target", "pid", "since")},
         "unfinished": found.unfinished is not None,
-        "time_limit": found.limit and time_limit.as_fields(found.limit),
+        "time_limit": found.limit and found.limit.fields,
         "notices": found.notices,
     }
 
@@ -78,9 +78,8 @@ def _status_fields(project: Project, found: Status) -> dict[str, Any]:
 def _status_lines(found: Status, *, verbose: bool) -> Iterable[str]:
     yield f"active:  {found.active.text}"
     if found.limit is not None:
-        moment = time_limit.now()
-        label = "warning: " if found.limit.passed(moment) else "until:   "
-        yield label + found.limit.text(moment)
+        label = "warning: " if found.limit.left() <= 0 else "until:   "
+        yield label + found.limit.text
     states = found.active.readers
     rows = [
         (

@@ -28,20 +28,21 @@ def run_timer(project: Project, limit_id: str, ambient: Mapping[str, str]) -> No
     """Wait for the deadline of this limit, then go back. Return at once when it is replaced, extended or cleared."""
     attempts = 0
     wait_until = 0.0  # monotonic
-    while attempts < ATTEMPTS and (limit := time_limit.holds(project.private_dir, limit_id)) is not None:
-        pause = max(limit.left(time_limit.now()), wait_until - time.monotonic())
-        if (
-            pause > 0 or project_lock.peek(project.state_dir) is not None
-        ):  # a run in progress is not overtaken
+    while attempts < ATTEMPTS:
+        limit = next((one for one in time_limit.stored(project) if one.id == limit_id), None)
+        if limit is None:
+            return
+        pause = max(limit.left(), wait_until - time.monotonic())
+        if pause > 0 or project_lock.peek(project.state_dir) is not None:  # a run is not overtaken
             time.sleep(min(CHECK_EVERY, max(pause, 0.2)))
             continue
         attempts += 1
-        if go_back(project, limit, Request(ambient=ambient), lambda _event: None) is None:
+        if _go_back(project, limit, Request(ambient=ambient), lambda _event: None) is None:
             return
         wait_until = time.monotonic() + RETRY_AFTER
 
 
-def go_back(
+def _go_back(
     project: Project, limit: TimeLimit, request: Request, emit: Callable[[Event], None]
 ) -> Result | None:
     """Go back from a limit that has passed, as `dbswitch TARGET` does; its result if that failed, else None.
@@ -51,21 +52,14 @@ def go_back(
     """
 
     def told(event: Event) -> None:
-        if not isinstance(
-            event, Started | Planned | Result
-        ):  # the command that is carried out next has its own
+        if not isinstance(event, Started | Planned | Result):  # the command that follows has its own
             emit(event)
 
     back = Request(
         target=limit.back, mode=request.mode, ambient=request.ambient, limit=0.0, ended_limit=limit.id
     )
     result = run.switch(project, back, told)
-    return result if result.exit and holds_still(project, limit) else None
-
-
-def holds_still(project: Project, limit: TimeLimit) -> bool:
-    """Return whether the project is still beyond this limit."""
-    return time_limit.passed(project) == limit
+    return result if result.exit and time_limit.passed(project) == limit else None
 
 
 def honour(
@@ -80,11 +74,10 @@ def honour(
         return None
     text = f"the time limit of {limit.target} has passed: going back to {limit.back} first"
     emit(Notice(time_limit.NOTICE, text))
-    failed = go_back(project, limit, request, emit)
-    if failed is None:
-        return None
-    if required:
-        emit(failed)
+    failed = _go_back(project, limit, request, emit)
+    if failed is None or required:
+        if failed is not None:
+            emit(failed)
         return failed
     what = failed.error.what if failed.error is not None else failed.outcome
     emit(Notice(time_limit.NOTICE, f"{limit.target} is still active: {what}", "warning"))
@@ -110,13 +103,11 @@ def go_back_first(
 def due_for_watcher(project: Project) -> TimeLimit | None:
     """Return the limit that has passed and that its timer has not gone back from, though it had the time to."""
     limit = _due(project)
-    late = limit is not None and limit.left(time_limit.now()) < -TIMER_GRACE
+    late = limit is not None and limit.left() < -TIMER_GRACE
     return limit if late and project_lock.peek(project.state_dir) is None else None
 
 
 def _due(project: Project) -> TimeLimit | None:
-    if not time_limit.exists(project.private_dir):
-        return None
     try:
         return time_limit.passed(project)
     except DbswitchError:  # the command itself reports it

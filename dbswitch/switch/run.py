@@ -128,7 +128,7 @@ def _dry_run(session: Session) -> None:
         session.reporter.notice("unfinished", left, "warning")
     killed = recovery.read_record(project.private_dir, recovery.SwitchRecord) if idle else None
     if (over := time_limit.passed(project)) is not None:
-        session.reporter.notice(time_limit.NOTICE, over.text(time_limit.now()), "warning")
+        session.reporter.notice(time_limit.NOTICE, over.text, "warning")
     planning = _plan(session, server_owed=killed is not None and killed.server_down)
     _announce(session, planning)
     if planning.limit is not None:

@@ -7,16 +7,16 @@ target: one for a target that the run has not written yet, or that a killed run 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dbswitch import durable
 from dbswitch.errors import ConfigError, OvertakenError, ProtectedError, UsageError
@@ -29,9 +29,7 @@ from dbswitch.switch import history, self_invocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from dbswitch.database.url import DatabaseUrl
     from dbswitch.project.active_target import Active
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
@@ -66,41 +64,33 @@ class TimeLimit(Struct, frozen=True):
     seconds: float
     place: str = ""
 
-    @property
-    def ends(self) -> float:
-        """The deadline in seconds since the epoch."""
-        return self.begun.wall + self.seconds
-
-    def left(self, at: Moment) -> float:
+    def left(self, at: Moment | None = None) -> float:
         """Return the seconds that are left, negative once it has passed.
 
         Within one boot the clock counts on which more time has passed, so setting the wall clock back lengthens nothing.
         After a reboot there is only the wall clock; if it is before the beginning, it was set back: no time is left.
         """
+        at = at or now()
         elapsed = at.wall - self.begun.wall
         if at.boot == self.begun.boot and at.uptime >= self.begun.uptime:
             elapsed = max(elapsed, at.uptime - self.begun.uptime)
         return self.seconds - elapsed if elapsed >= 0 else 0.0
 
-    def passed(self, at: Moment) -> bool:
-        """Return whether no time is left."""
-        return self.left(at) <= 0
-
-    def text(self, at: Moment) -> str:
-        """Return one sentence for people."""
-        left = self.left(at)
-        if left > 0:
+    @property
+    def text(self) -> str:
+        """One sentence for people."""
+        if (left := self.left()) > 0:
             return f"{self.target} for another {span(left)}, then back to {self.back}"
         return (
             f"the time limit of {self.target} has passed; `dbswitch {self.back}` goes back, "
             "`dbswitch extend 15m` keeps it"
         )
 
-
-def as_fields(limit: TimeLimit) -> dict[str, Any]:
-    """Return what JSON output says of a limit."""
-    left = round(limit.left(now()), 1)
-    return {"target": limit.target, "back": limit.back, "ends": limit.ends, "left": left}
+    @property
+    def fields(self) -> dict[str, str | float]:
+        """What JSON output says; `ends` is in seconds since the epoch."""
+        ends = self.begun.wall + self.seconds
+        return {"target": self.target, "back": self.back, "ends": ends, "left": round(self.left(), 1)}
 
 
 def span(seconds: float) -> str:
@@ -111,9 +101,11 @@ def span(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _read(private_dir: Path) -> tuple[TimeLimit, ...]:
+def stored(project: Project) -> tuple[TimeLimit, ...]:
+    """Return every limit on the disk, whether it counts or not; none where the file cannot be read."""
     try:
-        return msgspec.json.decode(durable.read_regular(private_dir / FILE_NAME), type=tuple[TimeLimit, ...])
+        content = durable.read_regular(project.private_dir / FILE_NAME)
+        return msgspec.json.decode(content, type=tuple[TimeLimit, ...])
     except (OSError, ValueError, RecursionError):
         return ()
 
@@ -123,7 +115,7 @@ def in_force(project: Project, found: Active | None = None) -> TimeLimit | None:
 
     Raises as :func:`dbswitch.project.active_target.active`.
     """
-    limits = _read(project.private_dir)
+    limits = stored(project)
     if not limits:
         return None
     on = {state.target for state in (found or active(project, {})).readers}
@@ -133,7 +125,7 @@ def in_force(project: Project, found: Active | None = None) -> TimeLimit | None:
 def passed(project: Project) -> TimeLimit | None:
     """Return the limit in force if its time is over. Raises as :func:`in_force`."""
     limit = in_force(project)
-    return limit if limit is not None and limit.passed(now()) else None
+    return limit if limit is not None and limit.left() <= 0 else None
 
 
 def planned(
@@ -167,11 +159,8 @@ def planned(
             why="dbswitch never switches to a protected target unless you type its name",
             fix=f"switch to a target that is not protected first; {again}",
         )
-    return TimeLimit(run_id, target.name, back, now(), seconds, _place(target.url))
-
-
-def _place(url: DatabaseUrl) -> str:
-    return f"{url.host}:{url.port}/{url.database}".lower()
+    place = f"{target.url.host}:{target.url.port}/{target.url.database}".lower()
+    return TimeLimit(run_id, target.name, back, now(), seconds, place)
 
 
 @contextmanager
@@ -188,28 +177,25 @@ def replaced(project: Project, new: TimeLimit | None) -> Iterator[None]:
         yield
     except BaseException:
         if new is not None:
-            with contextlib.suppress(ConfigError):
+            with suppress(ConfigError):
                 _save(project, kept)
         raise
-    set_to(project, None if new is None else msgspec.structs.replace(new, begun=now()))
-
-
-def set_to(project: Project, limit: TimeLimit | None) -> None:
-    """Make `limit` the only one, or clear it. What cannot be written stays as it was, which is never a longer limit."""
-    with contextlib.suppress(ConfigError):
-        _save(project, () if limit is None else (limit,))
+    with suppress(ConfigError):  # it stays as it was, which is never a longer limit
+        _save(project, () if new is None else (replace(new, begun=now()),))
 
 
 def _save(project: Project, limits: tuple[TimeLimit, ...]) -> None:
     private, copy = project.private_dir / FILE_NAME, project.state_dir / FILE_NAME
     try:
-        if limits:
-            durable.replace_file(private, msgspec.json.encode(limits) + b"\n")
-            durable.replace_file(copy, msgspec.json.encode(_for_client(limits[-1])) + b"\n")
-        else:
-            for path in (copy, private):
-                with contextlib.suppress(FileNotFoundError):
-                    path.unlink()
+        if not limits:
+            copy.unlink(missing_ok=True)
+            private.unlink(missing_ok=True)
+            return
+        last = limits[-1]
+        until = {"boot": last.begun.boot, "uptime": last.begun.uptime + last.seconds}
+        shown = {name: last.fields[name] for name in ("target", "back", "ends")}
+        durable.replace_file(private, msgspec.json.encode(limits) + b"\n")
+        durable.replace_file(copy, msgspec.json.encode({**shown, "place": last.place, **until}) + b"\n")
     except OSError as error:
         raise ConfigError(
             "the time limit cannot be written",
@@ -217,17 +203,6 @@ def _save(project: Project, limits: tuple[TimeLimit, ...]) -> None:
             why="without it nothing would go back when the time is over",
             fix=f"free disk space and make {private.parent} writable for you, then switch again",
         ) from error
-
-
-def _for_client(limit: TimeLimit) -> dict[str, str | float]:
-    return {
-        "target": limit.target,
-        "back": limit.back,
-        "place": limit.place,
-        "ends": limit.ends,
-        "boot": limit.begun.boot,
-        "uptime": limit.begun.uptime + limit.seconds,
-    }
 
 
 def extended(project: Project, seconds: float, run_id: str) -> TimeLimit:
@@ -245,7 +220,7 @@ def extended(project: Project, seconds: float, run_id: str) -> TimeLimit:
         )
     moment = now()
     left = max(0.0, limit.left(moment))
-    longer = msgspec.structs.replace(limit, id=run_id, begun=moment, seconds=left + seconds)
+    longer = replace(limit, id=run_id, begun=moment, seconds=left + seconds)
     _save(project, (longer,))
     return longer
 
@@ -259,16 +234,6 @@ def require_due(project: Project, limit_id: str) -> None:
             facts=("nothing was changed",),
             why="there is nothing to go back from",
         )
-
-
-def exists(private_dir: Path) -> bool:
-    """Return whether there may be a limit; cheap."""
-    return os.path.exists(private_dir / FILE_NAME)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
-
-
-def holds(private_dir: Path, limit_id: str) -> TimeLimit | None:
-    """Return the limit of this id as long as it has not been replaced, extended or cleared."""
-    return next((one for one in _read(private_dir) if one.id == limit_id), None)
 
 
 def start_timer(project: Project, limit: TimeLimit) -> None:
