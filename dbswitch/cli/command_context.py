@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets
-from dbswitch.switch import project_lock, recovery, time_limit
+from dbswitch.switch import recovery, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,8 +98,7 @@ class CommandContext:
 
     def tell_unfinished(self, project: Project) -> None:
         """Say what a killed run left; a read-only command does not finish it."""
-        left = recovery.unfinished(project.private_dir)
-        if left is not None and project_lock.peek(project.state_dir) is None:
+        if (left := recovery.unfinished(project)) is not None:
             self.renderer.note(left)
 
     def tell_past_limit(self, project: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct
 
@@ -56,6 +56,17 @@ class ConfigChange(Struct, frozen=True):
             remote_files.stage(self.run, self.path, again, new, self.keeps)
             remote_files.place(self.run, self.path, again, old)
         return found in {old, new}
+
+
+class PoolRecord(Struct, frozen=True):
+    """A switch of a pool that has begun and not ended."""
+
+    FILE: ClassVar = "pool.json"
+    pool: str
+    target: str
+    table: str  # the digest of its table in dbswitch.toml
+    # With their content, which has passwords, from the moment in which files on other machines are changed.
+    files: tuple[ConfigChange, ...]
 
 
 class ConfigFiles(Struct, frozen=True):

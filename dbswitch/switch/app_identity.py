@@ -70,13 +70,12 @@ class AppIdentity:
             with self._reporter.phase(Phase.BASELINE) as note:
                 note.detail = "" if self.earlier(seconds) else "no answer yet"
 
-    def verify(
-        self, base_url: str | None, goal: Destination, expected: Identity, *, started: bool = False
-    ) -> Said | None:
+    def verify(self, goal: Destination, expected: Identity, *, started: str = "") -> Said | None:
         """Ask the app which database it is on; None where it cannot be asked (no route, no server).
 
-        `started`: its server has just been started, so that everything has to be compiled.
+        `started` is the URL of a server that has just been started, so that everything has to be compiled.
         """
+        base_url = started or self._observed.server.url
         if self._route is None or base_url is None:
             why = "the project has no identity route" if base_url else "no server to ask"
             self._reporter.skip(Phase.VERIFY, why)
@@ -84,11 +83,13 @@ class AppIdentity:
         with self._reporter.phase(Phase.VERIFY) as note:
             target = f"{goal.target.name}: {goal.target.url.place}"
             question = self._question(base_url, self._route, expected, target)
-            verification = self._asked(question, Phase.VERIFY, started=started)
+            verification = self._asked(question, Phase.VERIFY, started=bool(started))
             if verification.seen is not None and verification.seen.restart_of(expected):
                 # The database itself was restarted after it had been probed: compare with what it is now.
                 again = probe(goal, self._reporter, Phase.REPROBE).identity
-                verification = self._asked(replace(question, expected=again), Phase.VERIFY, started=started)
+                verification = self._asked(
+                    replace(question, expected=again), Phase.VERIFY, started=bool(started)
+                )
             note.detail = verification.detail
         return verification
 
@@ -147,7 +148,7 @@ class AppIdentity:
             return (f"{unknown}: {error.what}",)
         question = self._question(url, self._route, expected, self._origin)
         verification = self._asked(question, Phase.ROLLBACK, started=restarted)
-        if verification.answer in {IdentityAnswer.SAME, IdentityAnswer.INCOMPLETE}:
+        if verification.on_target:
             return (f"everything is as it was: {verification.detail}",)
         if verification.answer is not IdentityAnswer.OTHER:
             return (f"{unknown}: {verification.detail}",)

@@ -20,10 +20,10 @@ from dbswitch.switch.events import Outcome, Phase, PhaseChanged, PhaseState
 from dbswitch.switch.project_lock import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from dbswitch.switch.events import Event, Result
+    from dbswitch.switch.request import Request
 
 FILE_NAME = "history.jsonl"
 PREVIOUS = "-"
@@ -70,20 +70,18 @@ class Origin(Struct):
     _stopped_at: float | None = None
 
     @classmethod
-    def of(
-        cls, ambient: Mapping[str, str], *, terminal: bool, lifted: tuple[str, ...] = (), origin: str = ""
-    ) -> Self:
-        """Return who asks; `ambient` is the caller's process environment, `terminal`: the caller can be asked.
-
-        `origin` is what the caller is known to be, if it is.
-        """
-        if not origin and ambient.get(ORIGIN_VARIABLE) in _NAMED_ORIGINS:
+    def of(cls, request: Request) -> Self:
+        """Return who asks."""
+        ambient = request.ambient
+        if request.ended_limit is not None:
+            origin = "timer"
+        elif ambient.get(ORIGIN_VARIABLE) in _NAMED_ORIGINS:
             origin = ambient[ORIGIN_VARIABLE]
-        elif not origin and ("GIT_INDEX_FILE" in ambient or "GIT_DIR" in ambient):
+        elif "GIT_INDEX_FILE" in ambient or "GIT_DIR" in ambient:
             origin = "hook"
         else:
-            origin = origin or ("terminal" if terminal else "program")
-        return cls(current_user(), origin, None, lifted)
+            origin = "terminal" if request.ask is not None else "program"
+        return cls(current_user(), origin, lifted=("read-only",) if request.read_only is False else ())
 
     def note(self, event: Event) -> None:
         """Take note of what the history needs."""

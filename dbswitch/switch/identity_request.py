@@ -88,6 +88,11 @@ class Said(Struct, frozen=True):
         return self.answer is IdentityAnswer.SAME
 
     @property
+    def on_target(self) -> bool:
+        """Whether it answered from the target's database; schema or role may not have been reported."""
+        return self.answer in {IdentityAnswer.SAME, IdentityAnswer.INCOMPLETE}
+
+    @property
     def outcome(self) -> bool | None:
         """True: it answered as the target; False: it did not; None: it could not be asked."""
         return None if self.answer in NOT_ASKABLE else self.verified

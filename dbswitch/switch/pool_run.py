@@ -18,7 +18,7 @@ from dbswitch.pools.pgbouncer_ini import route_of
 from dbswitch.pools.pooler import console
 from dbswitch.project import pool_config, targets
 from dbswitch.project.targets import with_access
-from dbswitch.switch import confirmation, edits, history, project_lock, recovery
+from dbswitch.switch import confirmation, edits, history, recovery
 from dbswitch.switch.database_start import destination, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned
 from dbswitch.switch.pool_steps import Member, PoolApply, PoolPlanning, require_route
@@ -54,7 +54,7 @@ def switch(session: Session, name: str) -> None:
             fix="use a target whose role can only read; see docs/how-to/production.md",
         )
     if request.dry_run:
-        if left := _unfinished(project):
+        if left := recovery.unfinished_pool(project):
             session.reporter.notice("unfinished", left, "warning")
         _plan(session, pool, target)
         ending.outcome = Outcome.PLANNED
@@ -181,7 +181,9 @@ def status(project: Project, name: str, ambient: Mapping[str, str]) -> PoolStatu
     """
     found = tuple(_ask(project, pooler) for pooler in pool_config.find(project, name, ambient).poolers)
     every = {one.target for one in found}
-    return PoolStatus(name, every.pop() if len(every) == 1 else None, found, _unfinished(project))
+    return PoolStatus(
+        name, every.pop() if len(every) == 1 else None, found, recovery.unfinished_pool(project)
+    )
 
 
 def _ask(project: Project, pooler: Pooler) -> PoolerStatus:
@@ -201,8 +203,3 @@ def _ask(project: Project, pooler: Pooler) -> PoolerStatus:
     if found.configured not in {None, found.running}:
         found.problem = "PgBouncer has not taken over its configuration"
     return found
-
-
-def _unfinished(project: Project) -> str | None:
-    idle = project_lock.peek(project.state_dir) is None
-    return recovery.unfinished_pool(project.private_dir) if idle else None

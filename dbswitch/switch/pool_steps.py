@@ -18,12 +18,13 @@ from dbswitch.errors import (
     DbswitchError,
     PoolerError,
 )
+from dbswitch.pools.config_files import ConfigFiles, PoolRecord
 from dbswitch.pools.pgbouncer_ini import route_of
 from dbswitch.pools.pooler import PauseWatchdog, console
 from dbswitch.project import pool_config
 from dbswitch.switch import recovery
 from dbswitch.switch.events import Phase
-from dbswitch.switch.recovery import POOL_JOURNAL, PoolRecord
+from dbswitch.switch.recovery import POOL_JOURNAL
 from dbswitch.switch.rollback import Part, RunSteps
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from dbswitch.database.identity import Identity
     from dbswitch.database.url import DatabaseUrl
-    from dbswitch.pools.config_files import ConfigFiles
     from dbswitch.pools.pgbouncer_ini import Entry, Route
     from dbswitch.pools.pooler import Console, Pooler
     from dbswitch.project.pool_config import Pool

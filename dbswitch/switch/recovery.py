@@ -17,20 +17,20 @@ from dbswitch import durable
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, DbswitchError, EnvFileError, RollbackFailedError
-from dbswitch.pools.config_files import ConfigChange, ConfigFiles
-from dbswitch.pools.pooler import console
-from dbswitch.project import pool_config
 from dbswitch.project.active_target import active
+from dbswitch.switch import project_lock
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dbswitch.pools.config_files import PoolRecord
     from dbswitch.project.discovery import Project
     from dbswitch.switch.reporter import Reporter
 
 JOURNAL = "journal"
 POOL_JOURNAL = "pool-journal"
+POOL_RECORD = "pool.json"  # what is of a pool is imported only for one
 
 
 class SwitchRecord(Struct, frozen=True):
@@ -43,18 +43,7 @@ class SwitchRecord(Struct, frozen=True):
     server_down: bool = False  # a running server was going to be stopped; it may have been started again
 
 
-class PoolRecord(Struct, frozen=True):
-    """A switch of a pool that has begun and not ended."""
-
-    FILE: ClassVar = "pool.json"
-    pool: str
-    target: str
-    table: str  # the digest of its table in dbswitch.toml
-    # With their content, which has passwords, from the moment in which files on other machines are changed.
-    files: tuple[ConfigChange, ...]
-
-
-Record = TypeVar("Record", SwitchRecord, PoolRecord)
+Record = TypeVar("Record", SwitchRecord, "PoolRecord")
 
 
 def write_record(private_dir: Path, record: SwitchRecord | PoolRecord) -> None:
@@ -79,7 +68,7 @@ def remove_record(private_dir: Path, kind: type[SwitchRecord | PoolRecord] = Swi
 
 
 def read_record(private_dir: Path, kind: type[Record]) -> Record | None:
-    """Return the record that a killed switch left, or None. The caller knows that no run holds the lock."""
+    """Return the record that a killed switch left, or None; a running switch has one as well."""
     try:
         return msgspec.json.decode(durable.read_regular(private_dir / kind.FILE), type=kind)
     except (OSError, ValueError, RecursionError):
@@ -88,21 +77,22 @@ def read_record(private_dir: Path, kind: type[Record]) -> Record | None:
 
 def pending(private_dir: Path) -> bool:
     """Return whether a killed run left anything; cheap, and true as well while another switch is running."""
-    return any(_exists(private_dir, name) for name in (JOURNAL, SwitchRecord.FILE, PoolRecord.FILE))
+    return any(_exists(private_dir, name) for name in (JOURNAL, SwitchRecord.FILE, POOL_RECORD))
 
 
 def _exists(private_dir: Path, name: str) -> bool:
     return os.path.exists(private_dir / name)  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
 
 
-def unfinished(private_dir: Path) -> str | None:
+def unfinished(project: Project) -> str | None:
     """Return in one sentence what a killed run left and which command finishes it; None where it left nothing.
 
-    Reads only. The caller knows that no run holds the lock.
+    Reads only. None as well while a run holds the lock.
     """
-    if not pending(private_dir):
+    private_dir = project.private_dir
+    if not pending(private_dir) or project_lock.peek(project.state_dir) is not None:
         return None
-    if (text := unfinished_pool(private_dir)) is not None:
+    if (text := unfinished_pool(project)) is not None:
         return text
     killed = read_record(private_dir, SwitchRecord)
     where = "A switch" if killed is None else f"A switch to {killed.target}"
@@ -115,14 +105,21 @@ def unfinished(private_dir: Path) -> str | None:
     return f"{where} was killed: {state}. `dbswitch restart` finishes it."
 
 
-def unfinished_pool(private_dir: Path) -> str | None:
+def unfinished_pool(project: Project) -> str | None:
     """As :func:`unfinished`, for a killed switch of a pool."""
-    record = read_record(private_dir, PoolRecord)
-    if record is None:
+    private_dir = project.private_dir
+    if not _exists(private_dir, POOL_RECORD) or project_lock.peek(project.state_dir) is not None:
         return None
+    from dbswitch.pools.config_files import PoolRecord
+
+    record = read_record(private_dir, PoolRecord)
     return (
-        f"A switch of the pool {record.pool} to {record.target} was killed: the pool may be paused. "
-        f"`dbswitch {record.target} --pool {record.pool}`, or any command that switches, lifts the pause."
+        None
+        if record is None
+        else (
+            f"A switch of the pool {record.pool} to {record.target} was killed: the pool may be paused. "
+            f"`dbswitch {record.target} --pool {record.pool}`, or any command that switches, lifts the pause."
+        )
     )
 
 
@@ -171,7 +168,7 @@ def require_pool_finished(project: Project, named: str) -> None:
     except DbswitchError as error:
         raise RollbackFailedError(
             error.what,
-            facts=(*error.facts, f"the record is kept: {project.private_dir / PoolRecord.FILE}"),
+            facts=(*error.facts, f"the record is kept: {project.private_dir / POOL_RECORD}"),
             why="the pool may still be paused, and its poolers may lead to two databases",
             fix=f"{error.fix}; then run the command again" if error.fix else "run the command again",
         ) from error
@@ -179,6 +176,12 @@ def require_pool_finished(project: Project, named: str) -> None:
 
 def _finish_pool(project: Project, named: str = "") -> str:
     """Finish the files, have every pooler reload them, and lift the pause; return what was done."""
+    if not _exists(project.private_dir, POOL_RECORD):
+        return ""
+    from dbswitch.pools.config_files import ConfigFiles, PoolRecord
+    from dbswitch.pools.pooler import console
+    from dbswitch.project import pool_config
+
     record = read_record(project.private_dir, PoolRecord)
     if record is None:
         return ""

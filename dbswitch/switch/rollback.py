@@ -26,7 +26,8 @@ from dbswitch.switch.events import Phase
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dbswitch.switch.recovery import PoolRecord, SwitchRecord
+    from dbswitch.pools.config_files import PoolRecord
+    from dbswitch.switch.recovery import SwitchRecord
     from dbswitch.switch.session import Session
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from dbswitch.project.active_target import active
 from dbswitch.project.targets import with_access
 from dbswitch.project.value_origin import exported
 from dbswitch.server.environment import touched_by_next
-from dbswitch.switch import confirmation, edits, history, project_lock, project_state, recovery, time_limit
+from dbswitch.switch import confirmation, edits, history, project_state, recovery, time_limit
 from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.database_start import destination, probe, probe_or_start, report_migrations
 from dbswitch.switch.events import Outcome, Phase, Planned, Result
@@ -59,13 +59,7 @@ class Planning(Struct, frozen=True):
 
 def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
     """Carry out `request`; every event goes to `emit`, the result last. A bug raises, after a rollback."""
-    lifted = ("read-only",) if request.read_only is False else ()
-    origin = history.Origin.of(
-        request.ambient,
-        terminal=request.ask is not None,
-        lifted=lifted,
-        origin="" if request.ended_limit is None else time_limit.ORIGIN,
-    )
+    origin = history.Origin.of(request)
 
     def watched(event: Event) -> None:
         origin.note(event)
@@ -122,11 +116,10 @@ def _switch(session: Session) -> None:
 def _dry_run(session: Session) -> None:
     """Show the plan without the lock, and what a killed run left: it is not finished here, but the plan takes it into account."""
     project = session.project
-    idle = project_lock.peek(project.state_dir) is None
-    left = recovery.unfinished(project.private_dir) if idle else None
-    if left is not None:
+    killed = None
+    if (left := recovery.unfinished(project)) is not None:
         session.reporter.notice("unfinished", left, "warning")
-    killed = recovery.read_record(project.private_dir, recovery.SwitchRecord) if idle else None
+        killed = recovery.read_record(project.private_dir, recovery.SwitchRecord)
     if (over := time_limit.passed(project)) is not None:
         session.reporter.notice(time_limit.NOTICE, over.text, "warning")
     planning = _plan(session, server_owed=killed is not None and killed.server_down)
@@ -244,15 +237,9 @@ def _follow(apply: Apply, planning: Planning, lease: Lease, ending: Result) -> S
         environment_mark.remember(project, url, ready.identity.environment)
     report_migrations(reporter, goal.target, ready.migrations)
     lease.check()  # the last moment at which giving way to a newer request costs nothing
-    match plan.mode:
-        case Mode.RESTART:
-            return _restart(apply, goal)
-        case Mode.HOT:
-            return _hot(apply, goal, ready.identity, ending)
-        case Mode.NONE:
-            return _quiet(apply, plan, goal, ready.identity, ending)
-        case _:
-            assert_never(plan.mode)
+    if plan.mode is Mode.RESTART:
+        return _restart(apply, goal)
+    return _keep_running(apply, plan, goal, ready.identity, ending)
 
 
 def _restart(apply: Apply, goal: Destination) -> Said | None:
@@ -262,53 +249,38 @@ def _restart(apply: Apply, goal: Destination) -> Said | None:
         apply.write(goal)
     ready = probe(goal, apply.reporter, Phase.REPROBE)
     up = apply.start_server()
-    verification = apply.app.verify(up.url, goal, ready.identity, started=True)
-    apply.app.require(verification, goal)
+    said = apply.app.verify(goal, ready.identity, started=up.url)
+    apply.app.require(said, goal)
     apply.ask_for_first_page(up.port)
-    return verification
+    return said
 
 
-def _hot(apply: Apply, goal: Destination, expected: Identity, ending: Result) -> Said | None:
-    # Its route may have to be compiled for the first answer, and is then there for the second.
-    apply.app.await_earlier(apply.observed.project.config.verify.hot_deadline)
-    apply.write(goal)
-    verification = apply.app.verify(apply.observed.server.url, goal, expected)
-    if verification is None:
-        return None
-    reason = verification.detail
-    if verification.answer in {IdentityAnswer.SAME, IdentityAnswer.INCOMPLETE}:
-        remains = apply.app.old_connections(goal)
-        if remains is None:
-            apply.app.require(verification, goal)
-            return verification
-        reason = remains
-    apply.reporter.notice("hot-fallback", f"{reason}; continuing as a restart", "warning")
-    ending.mode = Mode.RESTART.value
-    return _restart(apply, goal)
-
-
-def _quiet(apply: Apply, plan: Plan, goal: Destination, expected: Identity, ending: Result) -> Said | None:
-    if not plan.unchanged:
+def _keep_running(
+    apply: Apply, plan: Plan, goal: Destination, expected: Identity, ending: Result
+) -> Said | None:
+    """Switch hot, or only write; restart the app if it does not follow, unless `--no-restart` was given."""
+    hot, app = plan.mode is Mode.HOT, apply.app
+    if hot:  # its route may have to be compiled for the first answer, and is then there for the second
+        app.await_earlier(apply.observed.project.config.verify.hot_deadline)
+    written = hot or not plan.unchanged
+    if written:
         apply.write(goal)
-    if not plan.verify:
+    said = app.verify(goal, expected) if hot or plan.verify else None
+    if said is None:
         return None
-    verification = apply.app.verify(apply.observed.server.url, goal, expected)
-    if not plan.unchanged:
-        return _without_restart(apply, goal, verification)
-    if verification is None or verification.outcome is not False:
-        apply.app.require(verification, goal)
-        return verification
-    # The files have the target's values, but the app is on another database: restart it.
-    apply.reporter.notice("app-elsewhere", f"{verification.detail}; restarting it", "warning")
+    remains = app.old_connections(goal) if written and said.on_target else None
+    if written and not hot:
+        if remains is None:
+            return said
+        apply.reporter.notice("old-connections", f"{remains}; `dbswitch restart` ends them", "warning")
+        return replace(said, answer=IdentityAnswer.OTHER, detail=remains)
+    if remains is None and (said.on_target or (not hot and said.outcome is None)):
+        app.require(said, goal)
+        return said
+    if hot:
+        text = f"{remains or said.detail}; continuing as a restart"
+        apply.reporter.notice("hot-fallback", text, "warning")
+    else:  # the files have the target's values, but the app is on another database
+        apply.reporter.notice("app-elsewhere", f"{said.detail}; restarting it", "warning")
     ending.mode = Mode.RESTART.value
     return _restart(apply, goal)
-
-
-def _without_restart(apply: Apply, goal: Destination, verification: Said | None) -> Said | None:
-    if verification is None or not verification.verified:
-        return verification
-    remains = apply.app.old_connections(goal)
-    if remains is None:
-        return verification
-    apply.reporter.notice("old-connections", f"{remains}; `dbswitch restart` ends them", "warning")
-    return replace(verification, answer=IdentityAnswer.OTHER, detail=remains)

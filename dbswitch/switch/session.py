@@ -51,6 +51,7 @@ class Session:
         with self.reporter.phase(Phase.OBSERVE) as note:
             observed = project_state.look(self.project, ask=ask, verify_later=verify_later)
             self.ending.previous = observed.previous
+            self.ending.target = self.ending.target or observed.previous or ""
             note.detail = f"on {observed.previous or 'no known target'}, server {observed.server.state.value}"
         return observed
 

@@ -48,7 +48,6 @@ def _start(session: Session) -> None:
     reporter, ending = session.reporter, session.ending
     with session.locked("dev") as (lease, server_owed):
         observed = session.observe()
-        ending.target = observed.previous or ""
         state = observed.server.state
         if is_running(state) and state not in {ServerState.HALF_DEAD, ServerState.HIDDEN}:
             on = f" on {observed.previous}" if observed.previous is not None else ""
@@ -86,7 +85,6 @@ def _restart(session: Session) -> None:
     with session.locked("restart") as (lease, server_owed):
         # It is stopped in any case, and asking a half-dead one may take seconds.
         observed = session.observe(ask=False)
-        session.ending.target = observed.previous or ""
         session.ending.outcome, session.ending.mode = Outcome.RESTARTED, Mode.RESTART.value
         apply = Apply(session, observed, server_owed=server_owed)
         lease.check()
@@ -112,7 +110,6 @@ def _stop(session: Session) -> None:
     with session.locked("stop"):
         try:
             observed = session.observe()
-            session.ending.target = observed.previous or ""
         except (ConfigError, EnvFileError) as error:
             text = f"{error.what.rstrip('.')}; the server is stopped anyway"
             reporter.notice("env-files", text, "warning")
@@ -178,7 +175,6 @@ def _repair(session: Session) -> None:
 
 def _put_server_back(session: Session) -> None:
     observed = session.observe()
-    session.ending.target = observed.previous or ""
     if not is_running(observed.server.state):
         apply = Apply(session, observed, server_owed=True)
         with apply.undone_on_failure():

@@ -57,7 +57,6 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
     """Observe everything, change nothing. Raises ConfigError or EnvFileError."""
     spec = server_launch.build(project)
     generated_files = generated.find(project)
-    holder = project_lock.peek(project.state_dir)
     server = observation.observe(spec)
     # Inside a running Next.js the environment holds the env files as they were when it started.
     shell = {} if touched_by_next(ambient) else ambient
@@ -85,8 +84,8 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
         hot_client=follows_env_files(project, generated_files),
         identity_route=generated_files.identity_path is not None or project.config.verify.path is not None,
         script_exports=_script_exports(server, launch, targets.variable_names(project, refs)),
-        holder=holder,
-        unfinished=recovery.unfinished(project.private_dir) if holder is None else None,
+        holder=project_lock.peek(project.state_dir),
+        unfinished=recovery.unfinished(project),
         limit=time_limit.in_force(project, files_say),
         notices=project.notices,
     )

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 FILE_NAME = "time-limit.json"
 NOTICE = "time-limit"
-ORIGIN = "timer"  # of a switch back, in the history
 # Both count the time that the machine sleeps; macOS has no CLOCK_BOOTTIME, and its CLOCK_MONOTONIC does that.
 _SINCE_BOOT = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
 

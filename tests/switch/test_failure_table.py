@@ -28,8 +28,9 @@ from dbswitch.errors import (
 from dbswitch.server.state import ServerState
 from dbswitch.switch import run, switch_steps as steps
 from dbswitch.switch.events import Phase, PhaseChanged, Result
-from dbswitch.switch.identity_request import IdentityAnswer
+from dbswitch.switch.identity_request import IdentityAnswer, Said
 from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.plan import Mode
 from dbswitch.switch.recovery import SwitchRecord, read_record, write_record
 from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.request import Request
@@ -147,10 +148,10 @@ class World:
         self.may_fail("reprobe", DatabaseNotReadyError("gone"))
         return SimpleNamespace(identity=None)
 
-    def verify(self, *_arguments: object, started: bool = False) -> Any:
+    def verify(self, *_arguments: object, started: str = "") -> Said:
         if not started and self.kind == FALLBACK:
-            return SimpleNamespace(answer=IdentityAnswer.OTHER, verified=False, detail="still on the old one")
-        return SimpleNamespace(answer=IdentityAnswer.SAME, verified=True, detail="on it")
+            return Said(IdentityAnswer.OTHER, "still on the old one")
+        return Said(IdentityAnswer.SAME, "on it")
 
     def require(self, _verification: object, _goal: object) -> None:
         self.may_fail("verify", ServerError("not on the target"))
@@ -175,7 +176,8 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
                 run.probe(goal, apply.reporter, Phase.PROBE) if world.step == "probe" else None
                 run._restart(apply, goal)
             case "hot switch" | "hot switch going on as a restart":
-                run._hot(apply, goal, cast("Any", None), Result("id", target="prod"))
+                plan = cast("Any", SimpleNamespace(mode=Mode.HOT, unchanged=False, verify=True))
+                run._keep_running(apply, plan, goal, cast("Any", None), Result("id", target="prod"))
             case _:
                 apply.stop_server()
                 apply.start_server()

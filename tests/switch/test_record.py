@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from msgspec.structs import replace
@@ -15,6 +16,8 @@ from dbswitch.switch.recovery import SwitchRecord, read_record, write_record
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from dbswitch.project.discovery import Project
 
 FIRST = SwitchRecord("id", "prod", "local")
 
@@ -41,6 +44,6 @@ def test_a_record_that_was_never_written_is_removed_quietly(tmp_path: Path) -> N
 def test_what_a_killed_switch_left_does_not_say_that_its_server_is_down(tmp_path: Path) -> None:
     """The record stays until the switch ends, so that server may run already."""
     write_record(tmp_path, replace(FIRST, server_down=True))
-    left = recovery.unfinished(tmp_path)
+    left = recovery.unfinished(cast("Project", SimpleNamespace(private_dir=tmp_path, state_dir=tmp_path)))
     assert left is not None
     assert "was being restarted" in left
