@@ -29,10 +29,10 @@ from dbswitch.project import generated, reader_profiles, server_launch
 from dbswitch.server import observation
 from dbswitch.server.server_record import read_record
 from dbswitch.switch import run_event_files, start_and_stop, time_limit
+from dbswitch.switch.app_identity import try_route
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import JOURNAL
 from dbswitch.switch.reporter import Reporter
-from dbswitch.switch.route_trial import try_route
 from dbswitch.switch.session import hold
 
 if TYPE_CHECKING:

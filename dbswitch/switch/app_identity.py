@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.errors import DbswitchError, ServerError, UrlError
-from dbswitch.project import generated
+from dbswitch.project import generated, server_launch
 from dbswitch.project.client_in_use import asks_elsewhere
 from dbswitch.project.hardcoded_database import own_choices
 from dbswitch.server import observation
@@ -27,9 +27,11 @@ from dbswitch.switch.identity_request import (
 )
 from dbswitch.switch.old_connections import remaining
 from dbswitch.switch.plan import is_running
+from dbswitch.switch.project_state import route_of
 
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
+    from dbswitch.project.discovery import Project
     from dbswitch.switch.database_start import Destination
     from dbswitch.switch.identity_request import Said
     from dbswitch.switch.project_state import Observed
@@ -196,3 +198,17 @@ class AppIdentity:
             detail = f"{verification.detail}, but {other}; `dbswitch generate route` corrects that"
             return replace(verification, answer=IdentityAnswer.INCOMPLETE, detail=detail)
         return verification
+
+
+def try_route(project: Project) -> Said | None:
+    """Ask outside of a run, so that a route that cannot ask is known before it is needed.
+
+    None where no server runs or there is no route.
+    """
+    spec = server_launch.build(project)
+    server = observation.observe(spec)
+    route = route_of(project, generated.find(project), spec)
+    if route is None or server.url is None or not is_running(server.state):
+        return None
+    question = IdentityQuestion(server.url, route, read_token(project.state_dir), None)
+    return verify(question, deadline=project.config.verify.restart_deadline)  # it may have to be compiled

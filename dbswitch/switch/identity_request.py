@@ -27,17 +27,20 @@ from dbswitch.server.http_requests import connection_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from http.client import HTTPConnection
     from pathlib import Path
 
+TOKEN = "token"  # noqa: S105  a file's name
 TOKEN_HEADER = "x-dbswitch-token"  # noqa: S105  the header's name, not a token
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
-_OK = 200
 # A guard in front of the route: a redirect to a login page, or a refusal that is not the route's own.
-_INTERCEPTED = frozenset({301, 302, 303, 307, 308, UNAUTHORIZED, FORBIDDEN})
-CANNOT_ASK = "cannot ask"  # the route reports an error that is not the database's
+_INTERCEPTED = frozenset({301, 302, 303, 307, 308, 401, 403})
 REGENERATE = "`dbswitch generate client` and `dbswitch generate route` bring the generated files up to date"
 NOT_IN_TIME = "the app did not answer in time"
+FIRST_PAUSE = 0.01  # seconds, doubled after each answer
+LONGEST_PAUSE = 0.25
+OVERLAP = 0.15  # seconds after which the app is asked again although the last request is pending
+MANY_PENDING = 6  # from then on the app is asked once a second: more requests do not help a busy app
+SLOW_OVERLAP = 1.0
+MOST_PENDING = 10
 
 
 class IdentityAnswer(StrEnum):
@@ -53,18 +56,12 @@ class IdentityAnswer(StrEnum):
     SILENT = "silent"
 
 
-TOKEN = "token"  # noqa: S105  a file's name
-FIRST_PAUSE = 0.01
-LONGEST_PAUSE = 0.25
-OVERLAP = 0.15  # seconds after which the app is asked again although the last request is pending
-MANY_PENDING = 6  # from then on the app is asked once a second: more requests do not help a busy app
-SLOW_OVERLAP = 1.0
-MOST_PENDING = 10
 # An answer that stays the same for this many seconds and requests is final. Once the env file is renamed the
 # generated client follows with its next query.
 SETTLED = {IdentityAnswer.OTHER: 3.0, IdentityAnswer.NO_DATABASE: 10.0, IdentityAnswer.SILENT: 10.0}
 SETTLED_ANSWERS = 8
 RESTARTED = 1.0  # seconds for an answer that differs in the start of the database server only
+UNNOTICED = 5.0  # seconds after which Next.js has noticed a new file (16: 0.1 s), so that a 404 is an answer
 NOT_ASKABLE = frozenset(
     {IdentityAnswer.INCOMPLETE, IdentityAnswer.CANNOT_ASK, IdentityAnswer.NO_ROUTE, IdentityAnswer.REFUSED}
 )
@@ -125,18 +122,14 @@ class IdentityQuestion(Struct, frozen=True):
     origin: tuple[str, Identity] | None = None
 
 
-def connect(question: IdentityQuestion, timeout: float) -> HTTPConnection:
-    """Return a connection to the app, not opened yet; `timeout` in seconds bounds the connection and each read."""
+def ask(question: IdentityQuestion, timeout: float) -> Said:
+    """Ask once; `timeout` in seconds bounds the connection and each read."""
+    from http.client import HTTPException
+
     parts = urlsplit(question.base_url)
     https = parts.scheme == "https"
     port = parts.port or (443 if https else 80)
-    return connection_to(parts.hostname or "localhost", port, timeout, https=https)
-
-
-def ask(question: IdentityQuestion, connection: HTTPConnection) -> Said:
-    """Ask once over `connection`, which is closed afterwards."""
-    from http.client import HTTPException
-
+    connection = connection_to(parts.hostname or "localhost", port, timeout, https=https)
     headers = {TOKEN_HEADER: question.token, "Accept": "application/json"}
     path = question.route
     try:
@@ -148,9 +141,9 @@ def ask(question: IdentityQuestion, connection: HTTPConnection) -> Said:
                 break
             connection.close()
             path = urlsplit(leads_to).path
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: closed by another thread meanwhile
-        if isinstance(error, TimeoutError):
-            return Said(IdentityAnswer.SILENT, NOT_IN_TIME)
+    except TimeoutError:
+        return Said(IdentityAnswer.SILENT, NOT_IN_TIME)
+    except (OSError, HTTPException) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
         return Said(IdentityAnswer.SILENT, f"the app did not answer ({why})")
     finally:
@@ -177,9 +170,9 @@ def judge(
     with contextlib.suppress(ValueError):
         payload = parse_json(body)
     ours = isinstance(payload, dict) and payload.get("dbswitch") == 1
-    if not ours and status == NOT_FOUND:
+    if not ours and status == 404:
         return said(IdentityAnswer.NO_ROUTE, "the app has no identity route")
-    if not ours and (status in _INTERCEPTED or (is_page and status == _OK)):
+    if not ours and (status in _INTERCEPTED or (is_page and status == 200)):
         where = f" (to {urlsplit(leads_to).path or leads_to})" if leads_to else ""
         return said(
             IdentityAnswer.CANNOT_ASK,
@@ -188,11 +181,11 @@ def judge(
         )
     if not ours:
         return said(IdentityAnswer.SILENT, f"the identity route answered HTTP {status} and no identity")
-    if status in {UNAUTHORIZED, FORBIDDEN}:
+    if status in {401, 403}:
         return said(IdentityAnswer.REFUSED, f"the identity route refused the project's token (HTTP {status})")
     if "identity" not in payload:
         why = payload.get("error", f"HTTP {status}")
-        if why != CANNOT_ASK:
+        if why != "cannot ask":  # an error that is not the database's
             return said(IdentityAnswer.NO_DATABASE, f"the app cannot reach its database ({why})")
         reason = payload.get("reason") or "it gives no reason"
         return said(IdentityAnswer.CANNOT_ASK, f"the identity route cannot ask: {reason}")
@@ -221,23 +214,10 @@ def judge(
     return said(IdentityAnswer.SAME, detail, seen)
 
 
-def ask_in_background(
-    question: IdentityQuestion,
-    timeout: float,
-    answers: queue.SimpleQueue[Said],
-    pending: set[HTTPConnection] | None = None,
-) -> None:
-    """Ask once on a thread of its own; the answer goes to `answers`, the connection is in `pending` until then."""
-    pending = set() if pending is None else pending
-    connection = connect(question, timeout)
-    pending.add(connection)
-
-    def work() -> None:
-        said = ask(question, connection)
-        pending.discard(connection)
-        answers.put(said)
-
-    threading.Thread(target=work, name="dbswitch-identity", daemon=True).start()
+def ask_in_background(question: IdentityQuestion, timeout: float, answers: queue.SimpleQueue[Said]) -> None:
+    """Ask once on a thread of its own; the answer goes to `answers`."""
+    work = threading.Thread(target=lambda: answers.put(ask(question, timeout)), daemon=True)
+    work.start()
 
 
 def verify(
@@ -252,56 +232,47 @@ def verify(
     What waiting cannot change ends it at once: a refused token, a route that cannot ask. With `route_answered` the route
     is known to be there, and a 404 counts as no answer; else a missing route may still be compiling.
     """
-    import socket
-
     began = since = next_at = time.monotonic()
     end = began + deadline
     answers: queue.SimpleQueue[Said] = queue.SimpleQueue()
-    pending: set[HTTPConnection] = set()
     last = Said(IdentityAnswer.SILENT, NOT_IN_TIME)
-    attempt, repeated, pause = 0, 0, FIRST_PAUSE
-    try:
-        while (now := time.monotonic()) < end or attempt == 0:
-            if now >= next_at:
-                if len(pending) < MOST_PENDING:
-                    attempt += 1
-                    # Until the deadline: an app that compiles or is busy may take long, and is asked again meanwhile.
-                    ask_in_background(question, max(0.1, end - now), answers, pending)
-                overlap = OVERLAP if len(pending) < MANY_PENDING else SLOW_OVERLAP
-                next_at = time.monotonic() + overlap
-            try:
-                said = answers.get(timeout=max(0.001, min(next_at, end) - time.monotonic()))
-            except queue.Empty:
-                continue
-            if said.answer is IdentityAnswer.NO_ROUTE and route_answered:
-                text = "the identity route answers HTTP 404, but answered before"
-                said = Said(IdentityAnswer.SILENT, text, None, NOT_FOUND)
-            if said != last:
-                last, since, repeated = said, time.monotonic(), 0
-            repeated += 1
-            if _is_final(said, question.expected, repeated, time.monotonic() - since):
-                break
-            on_wait(attempt, said.detail, pause)
-            next_at = time.monotonic() + pause
-            pause = min(pause * 2, LONGEST_PAUSE)
-        return replace(last, seconds=round(time.monotonic() - began, 3))
-    finally:
-        for connection in tuple(
-            pending
-        ):  # shutting a socket down ends the read of the thread that waits on it
-            if (sock := connection.sock) is not None:
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
+    asked = answered = repeated = 0
+    pause = FIRST_PAUSE
+    while (now := time.monotonic()) < end or not asked:
+        if now >= next_at:
+            pending = asked - answered
+            if pending < MOST_PENDING:
+                asked += 1
+                # Until the deadline: an app that compiles or is busy may take long, and is asked again meanwhile.
+                ask_in_background(question, max(0.1, end - now), answers)
+            next_at = time.monotonic() + (OVERLAP if pending < MANY_PENDING else SLOW_OVERLAP)
+        try:
+            said = answers.get(timeout=max(0.001, min(next_at, end) - time.monotonic()))
+        except queue.Empty:
+            continue
+        answered += 1
+        if said.answer is IdentityAnswer.NO_ROUTE and route_answered:
+            text = "the identity route answers HTTP 404, but answered before"
+            said = Said(IdentityAnswer.SILENT, text, None, said.status)
+        if said != last:
+            last, since, repeated = said, time.monotonic(), 0
+        repeated += 1
+        if _is_final(said, question.expected, repeated, time.monotonic() - since):
+            break
+        on_wait(asked, said.detail, pause)
+        next_at = time.monotonic() + pause
+        pause = min(pause * 2, LONGEST_PAUSE)
+    return replace(last, seconds=round(time.monotonic() - began, 3))
 
 
 def _is_final(said: Said, expected: Identity | None, repeated: int, seconds: float) -> bool:
     if said.answer is IdentityAnswer.NO_ROUTE:
-        return False
-    if said.answer is IdentityAnswer.SAME or said.answer in NOT_ASKABLE:
+        return expected is None and seconds >= UNNOTICED
+    if expected is None or said.answer is IdentityAnswer.SAME or said.answer in NOT_ASKABLE:
         return True
     if said.status is None:  # no answer: it may be starting
         return False
-    restarted = said.seen is not None and expected is not None and said.seen.restart_of(expected)
+    restarted = said.seen is not None and said.seen.restart_of(expected)
     return repeated >= SETTLED_ANSWERS and seconds >= (RESTARTED if restarted else SETTLED[said.answer])
 
 

@@ -20,9 +20,9 @@ from dbswitch.project import config as configuration, generated, server_launch, 
 from dbswitch.project.active_target import active
 from dbswitch.project.client_in_use import follows_env_files
 from dbswitch.server import observation
+from dbswitch.server.http_requests import base_path
 from dbswitch.server.observation import changed_since_start
 from dbswitch.switch.plan import Mode, Situation, is_running
-from dbswitch.switch.route_trial import route_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +91,13 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
         hot_client=hot_client,
         route=route,
     )
+
+
+def route_of(project: Project, found: generated.Generated, spec: ServerSpec) -> str | None:
+    """Return the URL path that reports which database the app is on; None where there is none."""
+    if project.config.verify.path is not None:
+        return project.config.verify.path
+    return None if found.identity_path is None else base_path(spec) + found.identity_path
 
 
 def server_alone(project: Project) -> Observed:

@@ -10,7 +10,7 @@ import pytest
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import header_line
 from dbswitch.server.state import ServerState
-from dbswitch.switch import route_trial
+from dbswitch.switch import app_identity
 from dbswitch.switch.identity_request import IdentityAnswer
 from tests.switch.test_verify import LOCAL, app, identity
 
@@ -33,14 +33,13 @@ def project(tmp_path: Path) -> Path:
 
 def serve(monkeypatch: pytest.MonkeyPatch, url: str | None, state: ServerState = ServerState.READY) -> None:
     monkeypatch.setattr(
-        route_trial.observation, "observe", lambda _spec: SimpleNamespace(url=url, state=state)
+        app_identity.observation, "observe", lambda _spec: SimpleNamespace(url=url, state=state)
     )
 
 
 def test_the_answer_is_told_also_where_next_notices_the_new_file_late(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(route_trial, "_PAUSE", 0.01)
     asked: list[str] = []
 
     def reply(n: int, path: str, _token: str | None) -> Reply:
@@ -49,10 +48,11 @@ def test_the_answer_is_told_also_where_next_notices_the_new_file_late(
 
     with app(reply) as url:
         serve(monkeypatch, url)
-        said = route_trial.try_route(load(project))
+        said = app_identity.try_route(load(project))
     assert said is not None
     assert said.detail.startswith("the app answers from shop_local")
-    assert asked == [f"{PATH}?identity=1"] * 2
+    assert len(asked) > 1
+    assert set(asked) == {f"{PATH}?identity=1"}
 
 
 def test_a_route_that_cannot_ask_gives_its_reason_at_once(
@@ -66,7 +66,7 @@ def test_a_route_that_cannot_ask_gives_its_reason_at_once(
 
     with app(reply) as url:
         serve(monkeypatch, url)
-        said = route_trial.try_route(load(project))
+        said = app_identity.try_route(load(project))
     assert said is not None
     assert (said.answer, asked) == (IdentityAnswer.CANNOT_ASK, [1])
 
@@ -78,14 +78,14 @@ def test_the_route_is_asked_under_the_base_path_that_the_server_recorded(
     (project / ".next" / "dev" / "routes-manifest.json").write_text('{"basePath": "/shop"}')
     with app(lambda _n, path, _token: identity(LOCAL) if path.startswith("/shop/api") else (404, b"")) as url:
         serve(monkeypatch, url)
-        said = route_trial.try_route(load(project))
+        said = app_identity.try_route(load(project))
     assert said is not None
     assert said.seen == LOCAL
 
 
 def test_nothing_is_asked_without_a_server_or_a_route(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, None, ServerState.STOPPED)
-    assert route_trial.try_route(load(project)) is None
+    assert app_identity.try_route(load(project)) is None
     (project / f"app{PATH}/route.ts").unlink()
     serve(monkeypatch, "http://127.0.0.1:1")
-    assert route_trial.try_route(load(project)) is None
+    assert app_identity.try_route(load(project)) is None
