@@ -29,7 +29,7 @@ from dbswitch.errors import UsageError
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets, lookup
 from dbswitch.stdout_guard import writing_to_stdout
-from dbswitch.switch import history, run_event_files, self_invocation
+from dbswitch.switch import run_event_files, self_invocation
 from dbswitch.switch.plan import Mode
 from dbswitch.switch.project_lock import unusable
 
@@ -174,7 +174,7 @@ def _detach(project: Project, target: str, flags: Sequence[str]) -> int:
     try:
         run_event_files.RunFile(ensure_state_dir(project.state_dir), run_id)
         # Written before it is announced, so that a caller that asks for the run at once finds it.
-        history.append_line(run_event_files.path_of(project.state_dir, run_id), line)
+        run_event_files.append_line(run_event_files.path_of(project.state_dir, run_id), line)
     except OSError as error:
         raise unusable(project.state_dir, error, "the events of a detached run are kept there") from None
     common = ["--json", "--run-id", run_id, "--project", str(project.root)]

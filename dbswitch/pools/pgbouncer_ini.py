@@ -16,7 +16,7 @@ from dbswitch.database.url import DEFAULT_PORT
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from dbswitch.database.url import DatabaseUrl
 
@@ -91,8 +91,8 @@ def find(database: str, path: str, read: Callable[[str], str]) -> Entry:
 
     Raises ConfigError: there is no such entry, or a file or the entry cannot be understood.
     """
-    found: Entry | None = None
-    for entry in _entries(path, read, _Section(), 0):
+    found = None
+    for entry in _entries(path, read):
         if entry.name == database:
             found = entry
     if found is None:
@@ -117,8 +117,7 @@ def edited(entry: Entry, url: DatabaseUrl) -> str:
     A forced user and its password follow the target. Where the entry has none they are not added: PgBouncer then goes on
     logging in as its clients, with the passwords of `auth_file` or `auth_query`.
 
-    Raises:
-        ConfigError: PgBouncer could not read the result, or the target lacks what the line forces.
+    Raises ConfigError: PgBouncer could not read the result, or the target lacks what the line forces.
     """
     wanted = {"host": url.host, "port": str(url.port), "dbname": url.database}
     if entry.value("user") is not None:
@@ -127,47 +126,44 @@ def edited(entry: Entry, url: DatabaseUrl) -> str:
             wanted["password"] = url.password.reveal()
     for key, value in wanted.items():
         _require_writable(entry, key, value)
-    return entry.text[: entry.start] + _connection_string(entry, wanted) + entry.text[entry.end :]
-
-
-def _connection_string(entry: Entry, wanted: Mapping[str, str]) -> str:
     text = entry.text[entry.start : entry.end]
     last = {one.key: one for one in entry.parameters}
     for key in sorted(wanted.keys() & last.keys(), key=lambda key: last[key].start, reverse=True):
         if last[key].value != wanted[key]:
             text = text[: last[key].start] + _quoted(wanted[key]) + text[last[key].end :]
     added = [f"{key}={_quoted(value)}" for key, value in wanted.items() if key not in last]
-    return " ".join([*([text] if text else []), *added])
+    line = " ".join([*([text] if text else []), *added])
+    return entry.text[: entry.start] + line + entry.text[entry.end :]
 
 
-class _Section:
-    """The section that is being read; an included file may change it for the file that includes it."""
-
-    name = ""
-
-
-def _entries(path: str, read: Callable[[str], str], section: _Section, depth: int) -> Iterator[Entry]:
-    if depth > _DEEPEST:
-        raise _unreadable(path, "it is included more than ten levels deep, perhaps by itself")
-    text = read(path)
-    position = 0
+def _entries(path: str, read: Callable[[str], str]) -> Iterator[Entry]:
+    """Yield every entry; the section goes on in an included file, and after it as that file left it."""
+    section, position, text = "", 0, read(path)
+    including: list[tuple[str, str, int]] = []
     while True:
         position = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # matches any text
         if position == len(text):
-            return
+            if not including:
+                return
+            path, text, position = including.pop()
+            continue
         statement = _STATEMENT.match(text, position)
         if statement is None:
             line = text.count("\n", 0, position) + 1
             raise _unreadable(path, f"line {line} is neither a section, a setting, an include nor a comment")
+        position = statement.end()
         if statement["include"] is not None:
-            yield from _entries(statement["include"].strip(" \t\v\f\r"), read, section, depth + 1)
+            including.append((path, text, position))
+            path, position = statement["include"].strip(" \t\v\f\r"), 0
+            if len(including) > _DEEPEST:
+                raise _unreadable(path, "it is included more than ten levels deep, perhaps by itself")
+            text = read(path)
         elif statement["section"] is not None:
-            section.name = statement["section"]
-        elif statement["value"] is not None and section.name == _SECTION:
+            section = statement["section"]
+        elif statement["value"] is not None and section == _SECTION:
             start = statement.start("value")
             end = start + len(statement["value"].rstrip(" \t\v\f\r"))
             yield Entry(statement["quoted"] or statement["key"], path, text, start, end, ())
-        position = statement.end()
 
 
 def _parameters(entry: Entry) -> tuple[Parameter, ...]:

@@ -93,16 +93,15 @@ def outcome_of(error: ReportedError) -> Outcome:
     return Outcome.OVERTAKEN if overtaken else _OUTCOMES.get(error.exit_code, Outcome.FAILED)
 
 
-class Started(Struct, frozen=True):
+class Started(Struct, frozen=True, tag="start", tag_field="event"):
     """The first event: the request."""
 
     id: str
     target: str
     at: float  # seconds since the epoch, for display; durations come from a monotonic clock
-    event: str = "start"
 
 
-class Planned(Struct, frozen=True):
+class Planned(Struct, frozen=True, tag="plan", tag_field="event"):
     """The plan as text; everything that is shown before a change.
 
     `changes` has before and after of each variable, without secrets.
@@ -114,36 +113,32 @@ class Planned(Struct, frozen=True):
     variables: tuple[str, ...]
     server: str
     changes: tuple[str, ...] = ()
-    event: str = "plan"
 
 
-class PhaseChanged(Struct, frozen=True):
+class PhaseChanged(Struct, frozen=True, tag="phase", tag_field="event"):
     """A phase began or ended. `seconds` is how long it took, 0 when it begins."""
 
     phase: Phase
     state: PhaseState
     seconds: float = 0.0
     detail: str = ""
-    event: str = "phase"
 
 
-class Waiting(Struct, frozen=True):
+class Waiting(Struct, frozen=True, tag="waiting", tag_field="event"):
     """Something is not ready yet and will be tried again: the database, the lock, the server."""
 
     phase: Phase
     attempt: int
     reason: str
     next_in: float
-    event: str = "waiting"
 
 
-class Notice(Struct, frozen=True):
+class Notice(Struct, frozen=True, tag="notice", tag_field="event"):
     """Information or a warning for the user; `code` is stable, `level` is info or warning."""
 
     code: str
     text: str
     level: str = "info"
-    event: str = "notice"
 
 
 class ErrorInfo(Struct, frozen=True):
@@ -161,7 +156,7 @@ class ErrorInfo(Struct, frozen=True):
         return cls(error.code, error.what, error.facts, error.why, error.fix)
 
 
-class Result(Struct):
+class Result(Struct, tag="result", tag_field="event"):
     """The last event of every run, filled in while the run goes on."""
 
     id: str
@@ -174,7 +169,6 @@ class Result(Struct):
     verified: bool | None = None  # None: the app was not asked
     identity: dict[str, str] = field(default_factory=dict)
     error: ErrorInfo | None = None
-    event: str = "result"
 
     def fail(self, error: ReportedError) -> None:
         """Take over an expected failure."""
@@ -187,8 +181,7 @@ Event = Started | Planned | PhaseChanged | Waiting | Notice | Result
 
 def to_wire(event: Event) -> dict[str, Any]:
     """Return the JSON object of an event: `v` and `event` first, then its fields."""
-    fields = to_builtins(event)
-    return {"v": VERSION, "event": fields.pop("event"), **fields}
+    return {"v": VERSION, **to_builtins(event)}
 
 
 def to_line(event: Event) -> str:

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from dbswitch import durable
 from dbswitch.switch.events import Outcome, Phase, PhaseChanged, PhaseState
 from dbswitch.switch.project_lock import locked
+from dbswitch.switch.run_event_files import append_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,19 +157,3 @@ def previous_target(private_dir: Path, active: str | None, pool: str | None = No
 
 def _previous_file(pool: str | None) -> str:
     return "previous.json" if pool is None else f"previous-of-pool-{pool}.json"
-
-
-def append_line(path: Path, line: str) -> None:
-    """Append one line to a private file in one write, after closing a line that a crash cut short.
-
-    Raises OSError: it cannot be written.
-    """
-    fd = durable.open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-    try:
-        size = os.fstat(fd).st_size
-        cut = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-        # A path that is not valid text (PEP 383) must not keep the line from being written.
-        content = line.encode(errors="backslashreplace")
-        os.write(fd, (b"\n" if cut else b"") + content + b"\n")
-    finally:
-        os.close(fd)

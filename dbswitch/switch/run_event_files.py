@@ -6,13 +6,11 @@ import contextlib
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dbswitch import durable
 from dbswitch.errors import UsageError
-from dbswitch.json_text import parse_json
 from dbswitch.switch.events import Event, to_line
-from dbswitch.switch.history import append_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,24 +50,6 @@ class RunFile:
         append_line(self._path, to_line(event))
 
 
-def read(state_dir: Path, run_id: str) -> tuple[dict[str, Any], ...]:
-    """Return the wire form of the events so far; none where the run is unknown. An incomplete line is left out.
-
-    Raises UsageError: as :func:`path_of`.
-    """
-    try:
-        content = durable.read_regular(path_of(state_dir, run_id))
-    except OSError:
-        return ()
-    found = []
-    for line in content.splitlines(keepends=True):
-        with contextlib.suppress(ValueError):
-            value = parse_json(line)
-            if line.endswith(b"\n") and isinstance(value, dict):
-                found.append(value)
-    return tuple(found)
-
-
 def prune(state_dir: Path) -> None:
     """Remove the files of all but the newest runs; one that cannot be removed stays.
 
@@ -85,3 +65,19 @@ def prune(state_dir: Path) -> None:
     for name in names[:-KEPT]:
         with contextlib.suppress(OSError):
             (folder / name).unlink()
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line to a private file in one write, after closing a line that a crash cut short.
+
+    Raises OSError: it cannot be written.
+    """
+    fd = durable.open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    try:
+        size = os.fstat(fd).st_size
+        cut = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+        # A path that is not valid text (PEP 383) must not keep the line from being written.
+        content = line.encode(errors="backslashreplace")
+        os.write(fd, (b"\n" if cut else b"") + content + b"\n")
+    finally:
+        os.close(fd)

@@ -10,6 +10,7 @@ from typing import Any
 
 from dbswitch.project.discovery import load
 from dbswitch.switch import run
+from dbswitch.switch.events import to_wire
 from dbswitch.switch.request import Request
 
 
@@ -19,7 +20,7 @@ def main(root: str, pool: str, target: str, number: str) -> int:
     def emit(event: Any) -> None:
         seen.append(event)
         if len(seen) == int(number):
-            print(getattr(event, "phase", event.event), getattr(event, "state", ""), flush=True)
+            print(getattr(event, "phase", to_wire(event)["event"]), getattr(event, "state", ""), flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
 
     request = Request(target, "killed", confirm=target, ambient=dict(os.environ), pool=pool)

@@ -19,7 +19,7 @@ from dbswitch.demo import shop
 from dbswitch.demo.postgres import free_port
 from dbswitch.pools import pooler as pooler_module
 from dbswitch.switch import pool_steps
-from dbswitch.switch.events import Outcome, PhaseChanged
+from dbswitch.switch.events import Outcome, PhaseChanged, to_wire
 from tests.cli import running
 from tests.database.conftest import open_door, pump
 from tests.support.fleet import CONSOLE, PASSWORD_VARIABLE, line_to
@@ -330,7 +330,10 @@ def test_the_next_command_finishes_a_killed_switch(fleet: Fleet, step: str) -> N
     events: list[Any] = []
     fleet.switch_here("prod", events.append)
     fleet.switch_here("local")
-    names = [f"{getattr(event, 'phase', event.event)} {getattr(event, 'state', '')}" for event in events]
+    names = [
+        f"{getattr(event, 'phase', to_wire(event)['event'])} {getattr(event, 'state', '')}"
+        for event in events
+    ]
     assert killed(fleet, names.index(step) + 1) == step
     assert pooler.paused
     done = fleet.run("stop")  # a command that has nothing to do with the pool
@@ -345,7 +348,10 @@ def test_a_killed_switch_that_cannot_be_finished_is_reported_and_blocks_the_pool
     events: list[Any] = []
     fleet.switch_here("prod", events.append)
     fleet.switch_here("local")
-    names = [f"{getattr(event, 'phase', event.event)} {getattr(event, 'state', '')}" for event in events]
+    names = [
+        f"{getattr(event, 'phase', to_wire(event)['event'])} {getattr(event, 'state', '')}"
+        for event in events
+    ]
     killed(fleet, names.index("pause done") + 1)
     fleet.environment = {PASSWORD_VARIABLE: ""}
     done = fleet.run("stop")

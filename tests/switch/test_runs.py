@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import time
 
@@ -24,7 +25,7 @@ def test_ids_are_unique_sort_by_time_and_fit_a_url():
 @pytest.mark.parametrize("bad", ["", "../../etc/passwd", "x", "20260101T000000000Z-0000000", "a/b", "\0"])
 def test_what_is_no_id_is_refused(tmp_path, bad):
     with pytest.raises(UsageError):
-        run_event_files.read(tmp_path, bad)
+        run_event_files.path_of(tmp_path, bad)
 
 
 @given(st.text(max_size=40))
@@ -48,19 +49,18 @@ def test_digits_of_other_scripts_make_no_id(tmp_path):
         run_event_files.path_of(tmp_path, "\u0662\u0660260101T000000000Z-00000000")
 
 
-def test_events_are_seen_at_once_and_a_half_written_one_not_yet(tmp_path):
+def test_events_are_seen_at_once_and_a_half_written_one_spoils_no_other(tmp_path):
     run_id = run_event_files.new_id()
-    assert run_event_files.read(tmp_path, run_id) == ()
     write = run_event_files.RunFile(tmp_path, run_id)
     first, second = Started(run_id, "prod", time.time()), Notice("c", "a text\nof two lines")
     write(first)
-    assert run_event_files.read(tmp_path, run_id) == (to_wire(first),)
     path = run_event_files.path_of(tmp_path, run_id)
+    assert json.loads(path.read_text()) == to_wire(first)
     with path.open("ab") as stream:
         stream.write(b'{"v":1,"event":"no')
-    assert run_event_files.read(tmp_path, run_id) == (to_wire(first),)
     write(second)
-    assert run_event_files.read(tmp_path, run_id) == (to_wire(first), to_wire(second))
+    lines = path.read_text().splitlines()
+    assert [json.loads(lines[0]), json.loads(lines[2])] == [to_wire(first), to_wire(second)]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -89,5 +89,5 @@ def test_after_the_clock_was_set_back_the_present_run_keeps_its_events(tmp_path,
 
     run_event_files.prune(tmp_path)
 
-    assert run_event_files.read(tmp_path, mine)
+    assert run_event_files.path_of(tmp_path, mine).exists()
     assert len(list((tmp_path / "runs").iterdir())) == run_event_files.KEPT
