@@ -100,10 +100,7 @@ class Lease:
         )
 
     def check(self) -> None:
-        """Give way to a newer request; call this before anything has been changed.
-
-        Raises OvertakenError or BusyError.
-        """
+        """Give way to a newer request; call this before anything has been changed. Raises OvertakenError or BusyError."""
         self.look_for_newer()
         if self.held is not None and not _is_still(*self.held):
             raise BusyError(

@@ -244,10 +244,7 @@ class Apply(RunSteps):
 def require_startable(
     spec: ServerSpec, seen: Observation, clean: CleanEnvironment, *, take_port: bool
 ) -> None:
-    """Before anything is stopped, refuse if the server could not be started again.
-
-    Raises PortTakenError or ServerError.
-    """
+    """Before anything is stopped, refuse if the server could not be started again. Raises PortTakenError or ServerError."""
     starting.require_command(spec)
     stopping.require_visible(seen)
     needed = stopping.start_port(spec, seen.port)
