@@ -152,6 +152,14 @@ def read_regular_text(path: Path, *, encoding: str = "utf-8", errors: str = "str
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def text_or_empty(path: Path) -> str:
+    """Return the text of a file of the project, to be searched; empty where it cannot be read."""
+    try:
+        return read_regular_text(path, errors="replace")
+    except OSError:
+        return ""
+
+
 def write_new_file(
     path: str | Path,
     content: bytes,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from dbswitch.database.identity import IDENTITY_SQL
-from dbswitch.durable import read_regular_text, real_path_inside
+from dbswitch.durable import real_path_inside, text_or_empty
 from dbswitch.errors import ConfigError
 from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacement_notes
 from dbswitch.generate.style import Style, read_style
@@ -84,7 +84,7 @@ def plan_client(project: Project, path: str | None = None) -> GeneratedFile:
 def replacement_advice(project: Project, file: GeneratedFile) -> tuple[str, ...]:
     """Report what has to be changed by hand, before `file` is written."""
     style = read_style(project.root)
-    found, text = file.path, _text(project.root / file.path)
+    found, text = file.path, text_or_empty(project.root / file.path)
     if not text:
         found, text = find_client(project, style)
     if text.startswith(MARK) and is_pristine(text.encode()):
@@ -131,7 +131,7 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
         found, text = find_client(project, style)
     else:
         found = path = _chosen(project.root, path)
-        text = _text(project.root / path)
+        text = text_or_empty(project.root / path)
     names: tuple[str, ...] = ()
     re_exports: tuple[str, ...] = ()
     if text.startswith(MARK):
@@ -237,7 +237,7 @@ def find_client(project: Project, style: Style) -> tuple[str, str]:
     """Return where the project's Prisma client is or would go, and the text that is there now ("" for nothing)."""
     known = find(project).client
     if known is not None:
-        return known, _text(project.root / known)
+        return known, text_or_empty(project.root / known)
     own = client_in_use(project, find(project))
     if own is not None and not own.package:
         return own.path, own.text
@@ -265,10 +265,3 @@ def _chosen(root: Path, path: str) -> str:
             fix="name one, such as --path lib/prisma-client.ts",
         )
     return place.relative_to(root.resolve()).as_posix()
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_regular_text(path, errors="replace")
-    except OSError:
-        return ""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from dbswitch.project.compiler_options import path_aliases, read_options
+from dbswitch.project.source_imports import read_options
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dbswitch.project.compiler_options import Aliases
+    from dbswitch.project.source_imports import Aliases
 
 _EXTENSION = re.compile(r"\.(?:[mc]?[tj]s|[tj]sx)$")
 _NODE_RESOLUTION: Final = frozenset({"node16", "nodenext"})
@@ -53,14 +53,14 @@ def read_style(root: Path) -> Style:
     """Read the project's folders and its tsconfig.json or jsconfig.json."""
     options = read_options(root)
     source = "src" if any((root / "src" / name).is_dir() for name in ("app", "pages", "lib")) else ""
-    resolution = str(options.get("moduleResolution", options.get("module", ""))).lower()
+    resolution = (options.module_resolution or options.module).lower()
     typescript = (root / "tsconfig.json").is_file()
     return Style(
         typescript=typescript,
         source=source,
         app=_app(root, source),
         pages=_only_pages(root),
-        aliases=path_aliases(options),
+        aliases=options.aliases,
         suffix=".js" if resolution in _NODE_RESOLUTION else "",
     )
 

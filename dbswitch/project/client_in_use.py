@@ -5,14 +5,14 @@ A generated client that no page or route leads to is not the app's client where 
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from dbswitch.project import javascript_text
 from dbswitch.project.generated import MARK
-from dbswitch.project.prisma import CONSTRUCTS, find_client_file
+from dbswitch.project.prisma import constructs_client, find_client_file
 from dbswitch.project.source_imports import SourceImports
 from dbswitch.project.workspace_client import workspace_clients
 
@@ -37,56 +37,44 @@ class ClientInUse(Struct, frozen=True):
     path: str
     text: str
     generated: bool = False
-    export: str = (
-        ""  # the name of the export and the properties that lead to the client, if `dbswitch.toml` says so
-    )
+    export: str = ""  # the export and the properties that lead to the client, if `dbswitch.toml` says so
     package: bool = False  # `path` is the name of a package
     imported_by: ImportedNames | None = None
     unused: str | None = None  # a generated client that the app does not use
 
     def __str__(self) -> str:
-        through = ""
-        if self.imported_by is not None:
-            through = f" ({self.imported_by.file}:{self.imported_by.line} imports it)"
-        return self.path + through
+        by = self.imported_by
+        return self.path if by is None else f"{self.path} ({by.file}:{by.line} imports it)"
 
 
 def client_in_use(project: Project, found: Generated) -> ClientInUse | None:
     """Return the client that `dbswitch.toml` names, else that of the app's imports; None where there is none."""
     root = project.root
     sources = SourceImports(root)
+    generated = [name for name, kind in found.files if kind == "client"]
     if project.config.verify.client is not None:
         path, _, export = project.config.verify.client.partition("#")
         is_file = (root / path).is_file()
-        generated_here = (path, "client") in found.files
-        return ClientInUse(path, sources.text(path) if is_file else "", generated_here, export, not is_file)
-    generated = [name for name, kind in found.files if kind == "client"]
-    reached = {name: _reached(sources, name, {name}) for name in generated}
-    for name, (from_page, by) in reached.items():
-        if from_page:
-            return ClientInUse(name, sources.text(name), generated=True, imported_by=by)
-    own = find_client_file(root)
-    names = dict.fromkeys(
-        [*([own[0]] if own is not None and own[0] not in generated else []), *_made(sources)]
-    )
-    imported: list[ClientInUse] = []
-    for name in names:
+        return ClientInUse(
+            path, sources.text(path) if is_file else "", path in generated, export, not is_file
+        )
+    usual = find_client_file(root)
+    likely = [*generated, *(usual[:1] if usual is not None else ())]
+    best: ClientInUse | None = None
+    rank = 0  # 3: a page or route leads to it, 2: other code of the app does, 1: it has a usual name
+    here = ((name, None) for name in dict.fromkeys([*likely, *_made(sources)]))
+    for name, text in itertools.chain(here, workspace_clients(project)):
         from_page, by = _reached(sources, name, {name})
-        client = ClientInUse(name, sources.text(name), imported_by=by, unused=next(iter(generated), None))
-        if from_page:
-            return client
-        imported += [client] if by is not None else []
-    if generated:
-        name = next((name for name, (_, by) in reached.items() if by is not None), generated[0])
-        if reached[name][1] is not None or not imported:
-            return ClientInUse(name, sources.text(name), generated=True, imported_by=reached[name][1])
-    for name, text in () if imported else workspace_clients(project):
-        from_page, by = _reached(sources, name, {name})
-        if from_page or by is not None:
-            return ClientInUse(name, text, package=True, imported_by=by)
-    if imported:
-        return imported[0]
-    return ClientInUse(*own) if own is not None else None
+        level = 3 if from_page else 2 if by is not None else 1 if name in likely else 0
+        if level > rank:
+            unused = None if name in generated or not generated else generated[0]
+            best = ClientInUse(
+                name, text or sources.text(name), name in generated, "", text is not None, by, unused
+            )
+            rank = level
+        if rank == 3:
+            break
+    return best
 
 
 def follows_env_files(project: Project, found: Generated) -> bool:
@@ -110,9 +98,7 @@ def _made(sources: SourceImports) -> Iterator[str]:
     """Yield the files of the app that construct a client."""
     for name in sources.names:
         text = sources.text(name)
-        if _NOT_THE_APP.search(name) is not None or text.startswith(MARK) or not CONSTRUCTS.search(text):
-            continue
-        if CONSTRUCTS.search(javascript_text.without_comments(text)):
+        if _NOT_THE_APP.search(name) is None and not text.startswith(MARK) and constructs_client(text):
             yield name
 
 

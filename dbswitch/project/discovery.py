@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch import state_folder
-from dbswitch.durable import read_regular_text
+from dbswitch.durable import text_or_empty
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
 from dbswitch.project import config as configuration, target_names
@@ -176,8 +176,7 @@ def _uses_default(root: Path, config: configuration.Config, named: str) -> bool:
     """
     bound = {key for target in config.targets.values() for key in target.variables}
     for path in (*(root / name for name in DEV_FILES), *root.glob("env/*.env")):
-        with contextlib.suppress(OSError):  # the code that edits the file reports why it cannot be read
-            bound.update(_BOUND.findall(read_regular_text(path, errors="replace")))
+        bound.update(_BOUND.findall(text_or_empty(path)))
     pairs = (target_names.split_url_key(key, (DEFAULT_VARIABLE, named)) for key in bound)
     uses = Counter(pair[0] for pair in pairs if pair is not None)
     return DEFAULT_VARIABLE in bound or uses[DEFAULT_VARIABLE] >= max(1, uses[named])

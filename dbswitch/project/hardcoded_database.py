@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import read_regular_text
+from dbswitch.durable import text_or_empty
 from dbswitch.project.generated import source_files
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def own_choices(root: Path, url_variables: Sequence[str]) -> tuple[str, ...]:
         try:
             if not _SKIPPED.isdisjoint(name.split("/")) or (root / name).stat().st_size > _LARGEST:
                 continue
-            found += _in(read_regular_text(root / name, errors="replace"), name, further)
+            found += _in(text_or_empty(root / name), name, further)
         except OSError:
             continue
         if len(found) >= _MOST:

@@ -6,7 +6,6 @@ before that the CLI loads `.env` of the project and of the schema's folder, unle
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from itertools import product
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from dbswitch.durable import read_regular_text
+from dbswitch.durable import text_or_empty
 from dbswitch.project import javascript_text
 from dbswitch.project.packages import installed_version
 from dbswitch.project.prisma_config import ConfigFacts, read_config
@@ -31,10 +30,9 @@ _CONFIG_NAMES = tuple(
     for extension in ("ts", "mts", "cts", "js", "mjs", "cjs")
 )
 _COMMENT = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|//[^\n]*")
-_BLOCK = re.compile(r"^\s*(datasource|generator)\s+(\w+)\s*\{(.*?)^\s*\}", re.DOTALL | re.MULTILINE)
-_FIELD = re.compile(r"^\s*(\w+)\s*=\s*(.+?)\s*$", re.MULTILINE)
-_MIGRATIONS_PATH = re.compile(r"\bmigrations['\"]?\s*:\s*\{[^}]*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)")
-_ENV_CALL = re.compile(r"env\(\s*\"([^\"]+)\"\s*\)")
+_BLOCK = re.compile(r"^\s*(datasource|generator)\s+\w+\s*\{(.*?)^\s*\}", re.DOTALL | re.MULTILINE)
+_FIELD = re.compile(r"^\s*(\w+)\s*=\s*(env\(\s*)?\"((?:\\.|[^\"\\\n])*)\"", re.MULTILINE)
+_URLS: Final = ("url", "directUrl", "shadowDatabaseUrl")
 
 # Where the documentation of Prisma, Next.js and the T3 stack put it.
 _FOLDERS: Final = (
@@ -42,50 +40,32 @@ _FOLDERS: Final = (
 )  # fmt: skip
 _NAMES: Final = ("prisma", "db", "prisma-client", "database")
 _EXTENSIONS: Final = ("ts", "js", "mts", "mjs")
-CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
+_CONSTRUCTS: Final = re.compile(r"\bnew\s+PrismaClient\b")
 _READS: Final = re.compile(r"\benv(?:\.(\w+)|\[\s*[\"'`](\w+)[\"'`]\s*\])")
 
 
 RUST_FREE = (6, 16)  # the first Prisma whose engine can be left out in production
 
 
-class SchemaFacts(Struct, frozen=True):
-    """The contents of a Prisma schema; `urls` are field and variable, as in `ConfigFacts`."""
-
-    provider: str | None  # of the datasource: postgresql, ...
-    urls: tuple[tuple[str, str], ...]
-    generator: str | None  # prisma-client, prisma-client-js
-    output: str | None
-    engine_type: str | None = None
-
-
 class PrismaInfo(Struct, frozen=True):
-    """The project's Prisma.
-
-    Attributes:
-        url_variables: every variable that the config or the schema names as a URL.
-        cli_variables: those that the CLI migrates through, the first that is set counts.
-        studio_variables: the same for Prisma Studio.
-        shadow_variables: those of the shadow database.
-        env_files: what the CLI reads, highest precedence first.
-        overriding: those of them that beat the process environment.
-    """
+    """The project's Prisma; paths are relative to the project."""
 
     version: str
     installed: bool
     config_file: str | None
-    schema: str | None  # file or folder, relative to the project
+    schema: str | None  # file or folder
     provider: str | None
-    url_variables: tuple[str, ...]
+    url_variables: tuple[str, ...]  # every variable that the config or the schema names as a URL
     generator: str | None
-    output: str | None  # of the generated client, relative to the project
-    env_files: tuple[str, ...]
-    cli_variables: tuple[str, ...] = ()
-    studio_variables: tuple[str, ...] = ()
+    output: str | None  # of the generated client
+    env_files: tuple[str, ...]  # what the CLI reads, highest precedence first
+    cli_variables: tuple[str, ...] = ()  # those that the CLI migrates through, the first that is set counts
+    studio_variables: tuple[str, ...] = ()  # the same for Prisma Studio
     shadow_variables: tuple[str, ...] = ()
-    overriding: tuple[str, ...] = ()
+    overriding: tuple[str, ...] = ()  # those of `env_files` that beat the process environment
     notices: tuple[str, ...] = ()
-    engine_type: str | None = None  # what the generator's `engineType` says
+    engine_type: str | None = None  # the generator's `engineType`
+    migrations: str | None = None  # the folder that the config names
 
     @property
     def release(self) -> tuple[int, ...]:
@@ -111,10 +91,13 @@ def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
     schema = _schema_path(root, manifest, None)
     if wanted is None and config_file is None and schema is None:
         return None
-    facts = ConfigFacts() if config_file is None else read_config(_text(root / config_file), config_file)
+    facts = ConfigFacts()
+    if config_file is not None:
+        facts = read_config(text_or_empty(root / config_file), config_file)
     schema = _schema_path(root, manifest, facts.schema)
     places = [] if schema is None else [root / schema, *sorted((root / schema).rglob("*.prisma"))]
-    said = parse_schema("\n".join(map(_text, places)))
+    datasource, generator = parse_schema("\n".join(map(text_or_empty, places)))
+    said = tuple((key, datasource[key]) for key in _URLS if key in datasource)
     version = installed_version(root, "prisma") or installed_version(root, "@prisma/client")
 
     # The config's datasource replaces the schema's.
@@ -124,19 +107,20 @@ def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
         installed=version is not None,
         config_file=config_file,
         schema=schema,
-        provider=said.provider,
-        url_variables=tuple(dict.fromkeys((*variables_of(facts.urls), *variables_of(said.urls)))),
-        generator=said.generator,
-        output=_output(root, schema, said.output),
+        provider=datasource.get("provider"),
+        url_variables=tuple(dict.fromkeys((*variables_of(facts.urls), *variables_of(said)))),
+        generator=generator.get("provider"),
+        output=_output(root, schema, generator.get("output")),
         env_files=_env_files(root, config_file, schema, facts, version or wanted),
         # Before Prisma 7 `directUrl` comes before `url` (Prisma documentation, "Datasource fields").
-        cli_variables=configured or variables_of(said.urls, "directUrl", "url"),
-        studio_variables=configured or variables_of(said.urls, "url"),
+        cli_variables=configured or variables_of(said, "directUrl", "url"),
+        studio_variables=configured or variables_of(said, "url"),
         shadow_variables=variables_of(facts.urls, "shadowDatabaseUrl")
-        or variables_of(said.urls, "shadowDatabaseUrl"),
+        or variables_of(said, "shadowDatabaseUrl"),
         overriding=facts.overriding,
         notices=facts.notices,
-        engine_type=said.engine_type,
+        engine_type=generator.get("engineType"),
+        migrations=facts.migrations,
     )
 
 
@@ -144,10 +128,7 @@ def migrations_folder(root: Path, prisma: PrismaInfo | None) -> Path | None:
     """Return the folder of the migrations: from the Prisma config, else beside the schema; None if there is none."""
     if prisma is None:
         return None
-    places: list[Path] = []
-    if prisma.config_file is not None:  # a plain path only: no code is run
-        source = javascript_text.without_comments(_text(root / prisma.config_file))
-        places += [root / path for path in _MIGRATIONS_PATH.findall(source)[:1]]
+    places = [root / prisma.migrations] if prisma.migrations is not None else []
     if prisma.schema is not None:
         schema = root / prisma.schema
         places += [schema / "migrations", schema.parent / "migrations"]
@@ -160,29 +141,18 @@ def variables_of(urls: tuple[tuple[str, str], ...], *fields: str) -> tuple[str, 
     return tuple(dict.fromkeys(name for field in wanted for one, name in urls if one == field))
 
 
-def parse_schema(text: str) -> SchemaFacts:
-    """Parse the text of a schema. Pure."""
+def parse_schema(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the fields of the datasource and of the client's generator; of a URL, the variable it is read from. Pure."""
     plain = _COMMENT.sub(lambda match: match[0] if match[0].startswith('"') else "", text)
-    provider = generator = output = engine = None
-    variables: dict[str, str] = {}
-    for kind, _, body in _BLOCK.findall(plain):
-        fields = dict(_FIELD.findall(body))
+    datasource: dict[str, str] = {}
+    generator: dict[str, str] = {}
+    for kind, body in _BLOCK.findall(plain):
+        fields = {key: value for key, env, value in _FIELD.findall(body) if bool(env) == (key in _URLS)}
         if kind == "datasource":
-            provider = _literal(fields.get("provider")) or provider
-            for key in ("url", "directUrl", "shadowDatabaseUrl"):
-                call = _ENV_CALL.search(fields.get(key, ""))
-                if call is not None:
-                    variables.setdefault(key, call[1])
-        elif (_literal(fields.get("provider")) or "").startswith("prisma-client"):
-            generator = generator or _literal(fields.get("provider"))
-            output = output or _literal(fields.get("output"))
-            engine = engine or _literal(fields.get("engineType"))
-    return SchemaFacts(provider, tuple(variables.items()), generator, output, engine)
-
-
-def _literal(text: str | None) -> str | None:
-    found = javascript_text.strings(text or "")
-    return found[0] if found else None
+            datasource |= fields
+        elif fields.get("provider", "").startswith("prisma-client"):
+            generator = fields | generator
+    return datasource, generator
 
 
 def _schema_path(root: Path, manifest: Manifest, configured: str | None) -> str | None:
@@ -190,13 +160,6 @@ def _schema_path(root: Path, manifest: Manifest, configured: str | None) -> str 
     usual = ("prisma/schema.prisma", "schema.prisma", "prisma/schema")
     names = usual if asked is None else (asked.removeprefix("./").rstrip("/"),)
     return next((name for name in names if (root / name).exists()), None)
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_regular_text(path, errors="replace")
-    except OSError:
-        return ""
 
 
 def _output(root: Path, schema: str | None, output: str | None) -> str | None:
@@ -223,14 +186,20 @@ def _folder_of(schema: Path) -> Path:
     return schema if schema.is_dir() else schema.parent
 
 
+def constructs_client(text: str) -> bool:
+    """Return whether the text of a file constructs a Prisma client, comments aside. Pure."""
+    return _CONSTRUCTS.search(text) is not None and (
+        _CONSTRUCTS.search(javascript_text.without_comments(text)) is not None
+    )
+
+
 def find_client_file(root: Path) -> tuple[str, str] | None:
     """Return the path, relative to the project, and the text of the file that constructs the client."""
     for folder, name, extension in product(_FOLDERS, _NAMES, _EXTENSIONS):
         path = f"{folder}/{name}.{extension}"
-        with contextlib.suppress(OSError):
-            text = read_regular_text(root / path, errors="replace")
-            if CONSTRUCTS.search(text) is not None:
-                return path, text
+        text = text_or_empty(root / path)
+        if _CONSTRUCTS.search(text) is not None:
+            return path, text
     return None
 
 

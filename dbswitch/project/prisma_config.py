@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import posixpath
 import re
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from dbswitch.project.javascript_text import STRING, strings, without_comments
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _NEXT_DEV = (".env.development.local", ".env.local", ".env.development", ".env")
 _NEXT_PRODUCTION = (".env.production.local", ".env.local", ".env.production", ".env")
 _LOADING_MODULE = re.compile(
-    r"(?P<call>\b(?:require|import)\s*\(\s*)?['\"`]"
-    r"(?:(?P<flow>dotenv-flow)|dotenv|@dotenvx/dotenvx|dotenv-expand)/config['\"`]"
+    r"(\b(?:require|import)\s*\(\s*)?['\"`](?:dotenv|@dotenvx/dotenvx|dotenv-expand|(dotenv-flow))/config['\"`]"
 )
 _DOTENV = re.compile(r"['\"`](?:dotenv|@dotenvx/dotenvx)['\"`]")
 _RENAMED = re.compile(r"\bconfig\s*(?:\bas\b|:)\s*(\w+)")
@@ -39,46 +42,36 @@ _SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*({_FILE})")
 _LOOKS_LIKE_LOADING = re.compile(
     r"dotenv|loadEnv|env-?cmd|envfile|t3-oss|varlock|infisical|doppler", re.IGNORECASE
 )
-_AT_IMPORT = 0  # `import 'dotenv/config'` runs before every statement of the file (ECMA-262 16.2)
+_MIGRATIONS = re.compile(r"\bmigrations['\"]?\s*:\s*\{[^}]*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)")
 
 
 class ConfigFacts(Struct, frozen=True):
-    """The contents of a Prisma config.
-
-    Attributes:
-        urls: field and variable of every URL that it takes from the environment, in order.
-        env_files: highest precedence first.
-        overriding: those of them that beat the process environment.
-    """
+    """The contents of a Prisma config."""
 
     schema: str | None = None
-    urls: tuple[tuple[str, str], ...] = ()
-    env_files: tuple[str, ...] = ()
-    overriding: tuple[str, ...] = ()
+    urls: tuple[tuple[str, str], ...] = ()  # field and variable of those from the environment, in order
+    env_files: tuple[str, ...] = ()  # highest precedence first
+    overriding: tuple[str, ...] = ()  # those of them that beat the process environment
     notices: tuple[str, ...] = ()
-
-
-class _Load(Struct, frozen=True):
-    position: int
-    files: tuple[str, ...] | None  # None: not understood
-    override: bool = False
+    migrations: str | None = None  # the folder
 
 
 def read_config(text: str, name: str) -> ConfigFacts:
     """Return the facts in the source text of a Prisma config file called `name`."""
     source = without_comments(text)
-    loads = sorted(_loads(source), key=lambda load: load.position)
+    loads = sorted(_loads(source), key=lambda load: load[0])
     notices: list[str] = []
-    if any(load.files is None for load in loads) or (not loads and _LOOKS_LIKE_LOADING.search(source)):
+    if any(files is None for _, files, _ in loads) or (not loads and _LOOKS_LIKE_LOADING.search(source)):
         notices.append(f"{name} loads env files in a way dbswitch does not follow: assuming .env")
-        loads.append(_Load(len(source), (".env",)))
+        loads.append((len(source), (".env",), False))
     # A loader leaves a variable that is already set alone, so the earlier file wins; `override` puts it on top.
     # Within one overriding call the later file wins (dotenv's `path` array).
     order: list[str] = []
-    for load in loads:
-        files = load.files or ()
-        order = [*reversed(files), *order] if load.override else [*order, *files]
-        order = list(dict.fromkeys(order))
+    overriding: set[str] = set()
+    for _, files, override in loads:
+        order = [*reversed(files or ()), *order] if override else [*order, *(files or ())]
+        overriding.update(files or () if override else ())
+    order = list(dict.fromkeys(order))
     outside = [file for file in order if file.startswith("../")]
     if outside:
         notices.append(
@@ -92,53 +85,45 @@ def read_config(text: str, name: str) -> ConfigFacts:
             notices.append(
                 f"{field} is computed in {name}: dbswitch does not know which variable the Prisma CLI uses"
             )
-    schema = _SCHEMA.search(source)
+    schema, migrations = _SCHEMA.search(source), _MIGRATIONS.search(source)
     path = _files(schema[1]) if schema is not None else None
     return ConfigFacts(
         schema=path[0] if path else None,
         urls=tuple(urls),
         env_files=tuple(order),
-        overriding=tuple(
-            file for file in order if any(load.override and file in (load.files or ()) for load in loads)
-        ),
+        overriding=tuple(file for file in order if file in overriding),
         notices=tuple(notices),
+        migrations=migrations[1] if migrations is not None else None,
     )
 
 
-def _loads(source: str) -> list[_Load]:
-    loads = [
-        _Load(
-            found.start() if found["call"] else _AT_IMPORT,
-            (".env.local", ".env") if found["flow"] else (".env",),
-        )
-        for found in _LOADING_MODULE.finditer(source)
-    ]
+def _loads(source: str) -> Iterator[tuple[int, tuple[str, ...] | None, bool]]:
+    """Yield the position of each load, its files (None: not understood) and whether they beat what is set already."""
+    for found in _LOADING_MODULE.finditer(source):
+        # `import 'dotenv/config'` runs before every statement of the file (ECMA-262 16.2).
+        yield found.start() if found[1] else 0, (".env.local", ".env") if found[2] else (".env",), False
     # A loader is known by its name, wherever it was imported from; `config` only where dotenv is imported.
     names = ["loadEnvFile", "loadEnvConfig"]
     if _DOTENV.search(source):
         names += ["config", *_RENAMED.findall(source)]
     for call in re.finditer(rf"(?<![\w$])({'|'.join(names)})\s*{_ARGUMENTS}", source):
         arguments, override = call[2].strip(), False
+        files: tuple[str, ...] | None = None
         if call[1] == "loadEnvConfig":
             mode = re.sub(_ARGUMENTS, "", arguments).partition(",")[2].partition(",")[0].strip()
-            files: tuple[str, ...] | None = (
-                _NEXT_PRODUCTION if mode in {"", "false", "undefined", "!1"} else _NEXT_DEV
-            )
+            files = _NEXT_PRODUCTION if mode in {"", "false", "undefined", "!1"} else _NEXT_DEV
         elif call[1] == "loadEnvFile" or not arguments:
             files = _files(arguments or "'.env'")
-        else:
+        elif arguments.startswith("{") and "..." not in arguments:
             path = _PATH_OPTION.search(arguments)
-            known = arguments.startswith("{") and "..." not in arguments
-            files = _files(path[1] if path else "'.env'") if known else None
-            override = known and _OVERRIDE.search(arguments) is not None
-        loads.append(_Load(call.start(), files, override))
-    return loads
+            files = _files(path[1] if path else "'.env'")
+            override = _OVERRIDE.search(arguments) is not None
+        yield call.start(), files, override
 
 
 def _files(expression: str) -> tuple[str, ...] | None:
     """Return the paths that a string, path.resolve/join of strings, or an array of them gives; None if one is not known."""
     if not re.fullmatch(rf"(?:{_FILE}|\[(?:\s*{_FILE}\s*,?)*\s*\])", expression.strip()):
         return None
-    files = (posixpath.normpath(posixpath.join(*strings(one[0]))) for one in re.finditer(_FILE, expression))
-    found = tuple(files)
-    return None if any(file.startswith("/") for file in found) else found
+    files = [posixpath.normpath(posixpath.join(*strings(one[0]))) for one in re.finditer(_FILE, expression)]
+    return None if any(file.startswith("/") for file in files) else tuple(files)

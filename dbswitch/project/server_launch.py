@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.durable import read_regular_text
+from dbswitch.durable import text_or_empty
 from dbswitch.project.javascript_text import STRING, strings, without_comments
 from dbswitch.project.packages import installed_version
 
@@ -53,11 +53,8 @@ def read_next(root: Path, manifest: Manifest, configured_dist_dir: str | None) -
 
 
 def _literal_dist_dir(path: Path) -> str | None:
-    """Return the `distDir` of a Next config; None if it is an expression or cannot be read."""
-    try:
-        found = _DIST_DIR.search(without_comments(read_regular_text(path, errors="replace")))
-    except OSError:
-        return None
+    """Return the `distDir` of a Next config; None if it is an expression."""
+    found = _DIST_DIR.search(without_comments(text_or_empty(path)))
     if found is None:
         return DEFAULT_DIST_DIR
     return strings(found[1])[0].removeprefix("./").rstrip("/") or DEFAULT_DIST_DIR if found[1] else None

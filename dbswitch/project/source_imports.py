@@ -1,30 +1,85 @@
-"""Which files of the project import a given one, found with patterns in their text; nothing is run or compiled."""
+"""Which files of the project import a given one, found with patterns in their text; nothing is run or compiled.
+
+An import is resolved as relative, by `baseUrl`, or by the path aliases of tsconfig.json or jsconfig.json.
+"""
 
 from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from msgspec import Struct
 
-from dbswitch.durable import read_regular_text
+from dbswitch.durable import text_or_empty
+from dbswitch.json_text import parse_json
 from dbswitch.project import javascript_text
-from dbswitch.project.compiler_options import path_aliases, read_options
 from dbswitch.project.generated import source_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dbswitch.project.compiler_options import Aliases
-
+# Import prefixes and their folders relative to the project, such as ("@/", "src/").
+Aliases = tuple[tuple[str, str], ...]
 _IMPORT: Final = re.compile(
     r"\b(?:import|export)\s+(?P<what>[\w\s{},*$]+?)\s*from\s*['\"](?P<source>[^'\"\n]+)['\"]"
     r"|(?:\{(?P<taken>[^{}]*)\}\s*=\s*)?(?:await\s+)?\b(?:import|require)\(\s*['\"](?P<called>[^'\"\n]+)['\"]\s*\)"
 )
 _NAMESPACE: Final = re.compile(r"\*\s*as\s+(\w+)")
 _EXTENSION: Final = re.compile(r"\.(?:[mc]?[tj]s|[tj]sx)$")
+_TRAILING_COMMA: Final = re.compile(r",(\s*[}\]])")
+_MAX_EXTENDS: Final = 5
+
+
+class CompilerOptions(Struct, frozen=True, rename="camel"):
+    """The `compilerOptions` that matter here."""
+
+    paths: dict[str, list[str]] = {}
+    base_url: str = "."
+    module: str = ""
+    module_resolution: str = ""
+
+    @property
+    def aliases(self) -> Aliases:
+        """The path aliases that lead into the project."""
+        pairs = [
+            (pattern[:-1], posixpath.normpath(posixpath.join(self.base_url, places[0][:-1])))
+            for pattern, places in self.paths.items()
+            if pattern.endswith("/*") and places and places[0].endswith("*")
+        ]
+        return tuple((one, "" if to == "." else f"{to}/") for one, to in pairs if not to.startswith(".."))
+
+
+def read_options(root: Path) -> CompilerOptions:
+    """Return the options of tsconfig.json or jsconfig.json, with those of the files it extends."""
+    config = next(
+        (root / name for name in ("tsconfig.json", "jsconfig.json") if (root / name).is_file()), None
+    )
+    options: dict[str, Any] = {}
+    for _ in range(_MAX_EXTENDS if config is not None else 0):
+        value = parse_jsonc(text_or_empty(config)) if config is not None else {}
+        own, base = value.get("compilerOptions"), value.get("extends")
+        options = (own if isinstance(own, dict) else {}) | options
+        if config is None or not isinstance(base, str) or not base.startswith("."):
+            break
+        config = config.parent / (base if base.endswith(".json") else f"{base}.json")
+    try:
+        return msgspec.convert(options, CompilerOptions)
+    except msgspec.ValidationError:
+        return CompilerOptions()
+
+
+def parse_jsonc(text: str) -> dict[str, Any]:
+    """Read JSON with comments and trailing commas, as TypeScript does. Nothing readable gives {}."""
+    plain = javascript_text.without_comments(text.removeprefix("\ufeff"))
+    try:
+        value = parse_json(_TRAILING_COMMA.sub(r"\1", plain))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 class ImportedNames(Struct, frozen=True):
@@ -43,24 +98,18 @@ class SourceImports:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._aliases = path_aliases(read_options(root))
-        self._names: tuple[str, ...] | None = None
+        self._aliases = read_options(root).aliases
         self._texts: dict[str, str] = {}
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The JavaScript and TypeScript files of the project."""
-        if self._names is None:
-            self._names = tuple(source_files(self._root))
-        return self._names
+        return tuple(source_files(self._root))
 
     def text(self, name: str) -> str:
         """Return the text of a file; empty where it cannot be read."""
         if name not in self._texts:
-            try:
-                self._texts[name] = read_regular_text(self._root / name, errors="replace")
-            except OSError:
-                self._texts[name] = ""
+            self._texts[name] = text_or_empty(self._root / name)
         return self._texts[name]
 
     def of(self, path: str) -> Iterator[ImportedNames]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch.durable import read_regular_text
+from dbswitch.durable import text_or_empty
 from dbswitch.errors import ConfigError
 from dbswitch.project import target_names
 from dbswitch.project.config import FromVariable, TargetConfig
@@ -86,11 +86,9 @@ def _in_folder(project: Project) -> list[TargetRef]:
     binding = re.compile(rf"^\s*(?:export\s+)?(?:{keys})\s*=", re.MULTILINE)
     found = []
     for file in files:
-        name, text = file.name.removesuffix(".env"), ""
-        with contextlib.suppress(OSError):
-            text = read_regular_text(file, errors="replace")
+        name = file.name.removesuffix(".env")
         usual = target_names.canonical(name) in {"prod", "local"}
-        if target_names.valid_name(name) and (usual or binding.search(text)):
+        if target_names.valid_name(name) and (usual or binding.search(text_or_empty(file))):
             path = f"{TARGET_FOLDER}/{name}.env"
             found.append(TargetRef(name, path, path=path))
     return found

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import read_regular_text
+from dbswitch.durable import read_json, text_or_empty
 from dbswitch.envfiles.dotenv_syntax import parse
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
-from dbswitch.json_text import parse_json
-from dbswitch.project import javascript_text
 from dbswitch.project.generated import source_files
 from dbswitch.project.packages import installed_folder, read_manifest
-from dbswitch.project.prisma import CONSTRUCTS, read_prisma
+from dbswitch.project.prisma import constructs_client, read_prisma
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +23,8 @@ if TYPE_CHECKING:
 def workspace_clients(project: Project) -> Iterator[tuple[str, str]]:
     """Yield name and the text of the entry file of each such package that constructs a client."""
     for name, folder in _packages(project):
-        if any(_constructs(folder / one) for one in source_files(folder)):
-            yield name, _text(_entry(folder))
+        if any(constructs_client(text_or_empty(folder / one)) for one in source_files(folder)):
+            yield name, text_or_empty(_entry(folder))
 
 
 def package_env_files(project: Project) -> Iterator[tuple[str, str]]:
@@ -43,7 +41,7 @@ def package_env_files(project: Project) -> Iterator[tuple[str, str]]:
         if prisma is None or prisma.schema is None:
             continue
         for path in (folder / name for name in prisma.env_files):
-            bound = parse("" if path.resolve() in own else _text(path))
+            bound = parse("" if path.resolve() in own else text_or_empty(path))
             variable = next((one for one in prisma.cli_variables if bound.get(one)), None)
             if variable is not None:
                 yield os.path.relpath(path, project.root), variable
@@ -58,32 +56,12 @@ def _packages(project: Project) -> Iterator[tuple[str, Path]]:
             yield name, place
 
 
-def _constructs(path: Path) -> bool:
-    text = _text(path)
-    return CONSTRUCTS.search(text) is not None and (
-        CONSTRUCTS.search(javascript_text.without_comments(text)) is not None
-    )
-
-
 def _entry(folder: Path) -> Path:
     """Return the file of the package's `.` (Node.js documentation, "Package entry points")."""
-    try:
-        manifest = parse_json(_text(folder / "package.json"))
-    except ValueError:
-        manifest = {}
-    said = manifest.get("exports") if isinstance(manifest, dict) else None
-    if isinstance(said, dict):
-        said = said.get(".", said)
+    manifest = read_json(folder / "package.json")
+    said = manifest.get("exports", manifest.get("main")) if isinstance(manifest, dict) else None
     while isinstance(said, dict):
-        said = next((said[key] for key in ("import", "default", "require", "types") if key in said), None)
-    if not isinstance(said, str):
-        said = manifest.get("main") if isinstance(manifest, dict) else None
+        keys = (key for key in (".", "import", "default", "require", "types") if key in said)
+        said = said.get(next(keys, ""))
     named = folder / said if isinstance(said, str) else folder / "index.ts"
     return named if named.is_file() else folder / "index.ts"
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_regular_text(path, errors="replace")
-    except OSError:
-        return ""

@@ -14,7 +14,7 @@ from dbswitch.generate.client import Adapter, ClientFacts
 from dbswitch.generate.routes import ProjectClient
 from dbswitch.generate.style import Style
 from dbswitch.generate.writing import FileState, is_pristine, sign, state_of
-from dbswitch.project import compiler_options
+from dbswitch.project import source_imports
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find
 
@@ -416,7 +416,7 @@ def test_a_tsconfig_is_read_with_comments_commas_and_what_it_extends(tmp_path: P
 
 @given(st.text())
 def test_any_text_for_a_tsconfig_gives_a_value(text: str) -> None:
-    assert isinstance(compiler_options.parse_jsonc(text), dict)
+    assert isinstance(source_imports.parse_jsonc(text), dict)
 
 
 # Templates

@@ -125,7 +125,7 @@ def test_a_url_with_a_fallback_may_go_on_in_the_next_line(value):
 
 
 def test_a_schema_gives_provider_variables_generator_and_output():
-    facts = parse_schema("""
+    datasource, generator = parse_schema("""
         // url = env("OLD")
         datasource db {
           provider          = "postgresql"
@@ -139,16 +139,13 @@ def test_a_schema_gives_provider_variables_generator_and_output():
           output   = "../src/generated/prisma"
         }
     """)
-    assert facts.urls == (
-        ("url", "POSTGRES_PRISMA_URL"),
-        ("directUrl", "POSTGRES_URL_NON_POOLING"),
-        ("shadowDatabaseUrl", "SHADOW"),
-    )
-    assert (facts.provider, facts.generator, facts.output) == (
-        "postgresql",
-        "prisma-client",
-        "../src/generated/prisma",
-    )
+    assert datasource == {
+        "provider": "postgresql",
+        "url": "POSTGRES_PRISMA_URL",
+        "directUrl": "POSTGRES_URL_NON_POOLING",
+        "shadowDatabaseUrl": "SHADOW",
+    }
+    assert generator == {"provider": "prisma-client", "output": "../src/generated/prisma"}
 
 
 def prisma_of(folder):
