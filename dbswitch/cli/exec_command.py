@@ -160,7 +160,7 @@ def mark(
     settings = project.config.database
     limits = ProbeLimits(deadline=settings.restart_deadline, attempt_timeout=settings.attempt_timeout)
     identity = wait_until_ready(found.url, limits).identity
-    aliases = found.settings.aliases if found.settings is not None else ()
+    aliases = found.settings.aliases
     if environment_mark.contradicts(identity.environment, found.name, aliases):
         _replaced(context, found, str(identity.environment), confirm)
     elif found.protected:

@@ -77,9 +77,7 @@ class TargetConfig(Struct, frozen=True, forbid_unknown_fields=True):
     command: tuple[str, ...] = ()
     command_timeout: Seconds = 30.0
     env_file: str | None = None
-    protected: bool | None = (
-        None  # None: by its name (`prod`, `production` or `live` as a part of it) or by its place
-    )
+    protected: bool | None = None  # None: by its name or its place
     read_only: bool = False
     require_migrated: bool = False
     time_limit: str | None = None  # as `--for`: 30m, 2h
@@ -137,10 +135,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(root: Path) -> Config:
-    """Read `dbswitch.toml` of a project folder; the defaults where there is none.
-
-    Raises ConfigError: not TOML (with line and column), an unknown key, a wrong type or value; or it cannot be read.
-    """
+    """Read `dbswitch.toml` of a project folder; the defaults where there is none. Raises ConfigError."""
     path = root / FILE_NAME
     try:
         data = read_regular(path)
@@ -148,16 +143,12 @@ def load(root: Path) -> Config:
         return Config()
     except OSError as error:
         facts, fix = (f"{error.strerror}: {path}",), f"make {path} readable, or remove it"
-        why = "Its settings determine what a switch does."
-        raise ConfigError(f"{FILE_NAME} cannot be read", facts=facts, why=why, fix=fix) from None
+        raise config_error(" cannot be read", facts=facts, fix=fix) from None
     return parse(data)
 
 
 def parse(data: bytes) -> Config:
-    """Return the settings in the bytes of a `dbswitch.toml`. Pure.
-
-    Raises ConfigError: as :func:`load`. No message contains a value: a target's values may be secrets.
-    """
+    """Return the settings in the bytes of a `dbswitch.toml`. Pure. Raises ConfigError; no message contains a value."""
     import tomllib
 
     try:
@@ -247,10 +238,7 @@ _T = TypeVar("_T", bound=Struct)
 
 
 def convert(raw: object, kind: type[_T], where: str) -> _T:
-    """Return `raw` as `kind`; `where` is the table's name in dotted form.
-
-    Raises ConfigError: with the key, what is wrong with it, and for an unknown key the nearest known one.
-    """
+    """Return `raw` as `kind`; `where` is the table's name in dotted form. Raises ConfigError, with the key."""
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:

@@ -6,12 +6,10 @@ Reads files, never writes; nothing in the project is executed.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -25,9 +23,6 @@ from dbswitch.project.packages import Manifest, Packages, boundary, read_manifes
 from dbswitch.project.prisma import PrismaInfo, read_prisma, variable_of_client
 from dbswitch.project.server_launch import NextInfo, read_next
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 STATE_DIR = ".dbswitch"
 DEFAULT_VARIABLE = "DATABASE_URL"
 _BOUND = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
@@ -36,11 +31,7 @@ _BOUND = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 class Project(Struct, frozen=True):
     """The application's root folder and what was found in it.
 
-    Attributes:
-        url_variables: the variables that hold database URLs: DATABASE_URL and those the Prisma schema or config names,
-            the one that decides which database the app uses first.
-        tracked: env files that git tracks, relative to the root; all of them where `git_error` is set.
-        git_error: why git did not report the tracked files, although there is a repository.
+    `url_variables` hold database URLs: DATABASE_URL and those the Prisma schema or config names, the app's own first.
     """
 
     root: Path
@@ -50,8 +41,8 @@ class Project(Struct, frozen=True):
     prisma: PrismaInfo | None
     packages: Packages
     url_variables: tuple[str, ...]
-    tracked: frozenset[str]
-    git_error: GitError | None = None
+    tracked: frozenset[str]  # env files that git tracks, relative to the root; all where `git_error` is set
+    git_error: GitError | None = None  # why git did not report them, although there is a repository
 
     @property
     def state_dir(self) -> Path:
@@ -116,8 +107,7 @@ class Project(Struct, frozen=True):
 def discover(start: Path) -> Project:
     """Return the project that `start` is in: the nearest folder, here or above, with a Next.js app or a dbswitch.toml.
 
-    The walk ends at the top of the git work tree, the home folder or the root of the file system. Raises ConfigError: no
-    project here (with what was looked for and the apps found below), or a file that decides something cannot be read.
+    The walk ends at the top of the git work tree, the home folder or the root of the file system. Raises ConfigError.
     """
     start = start.absolute()
     if not start.is_dir():
@@ -131,7 +121,7 @@ def discover(start: Path) -> Project:
 
 
 def load(root: Path) -> Project:
-    """Return the project whose root is exactly `root`. Raises ConfigError as :func:`discover`."""
+    """Return the project whose root is exactly `root`. Raises ConfigError: a file that decides something cannot be read."""
     config = configuration.load(root)
     manifest = read_manifest(root)
     prisma = read_prisma(root, manifest)
@@ -196,22 +186,17 @@ def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
             *(f"there is an app in {app}" for app in below),
         ),
         why="dbswitch changes the env files and restarts the server of one app, so it has to know which one",
-        fix=f"dbswitch --project {below[0]} ..."
-        if below
-        else "cd into the app, or give its folder with --project DIR",
+        fix=f"dbswitch --project {below[0]} ..." if below else "cd into the app, or use --project DIR",
     )
 
 
 def apps_below(folder: Path) -> tuple[Path, ...]:
     """Return the Next.js apps one and two folders down (`app`, `apps/web`), at most five."""
-    return tuple(itertools.islice(_apps(folder), 5))
-
-
-def _apps(folder: Path) -> Iterator[Path]:
+    found: list[Path] = []
     for pattern in ("*/package.json", "*/*/package.json"):
         with contextlib.suppress(OSError):  # a folder that cannot be read
             for path in sorted(folder.glob(pattern)):
-                # An unreadable package.json elsewhere is not what was asked about.
-                with contextlib.suppress(ConfigError):
+                with contextlib.suppress(ConfigError):  # a broken package.json elsewhere was not asked about
                     if "node_modules" not in path.parts and _is_next_app(path.parent):
-                        yield path.parent
+                        found.append(path.parent)
+    return tuple(found[:5])

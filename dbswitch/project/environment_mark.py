@@ -35,7 +35,7 @@ def contradicts(environment: str | None, target: str, aliases: Iterable[str] = (
 def require(environment: str | None, target: Target) -> None:
     """Raise ProtectedError if a database says that it is another environment than the target."""
     name = target.name
-    if not contradicts(environment, name, target.settings.aliases if target.settings is not None else ()):
+    if not contradicts(environment, name, target.settings.aliases):
         return
     raise ProtectedError(
         f"the database of {name} says that it is {environment}",

@@ -39,10 +39,6 @@ class NoRepositoryError(GitError):
     """git is not installed, or the folder is in no repository."""
 
 
-class DubiousOwnershipError(GitError):
-    """git refuses to read the repository because another user owns it."""
-
-
 def run(
     folder: Path,
     *arguments: str,
@@ -53,9 +49,8 @@ def run(
 ) -> bytes:
     """Run git in `folder` with `stdin`, killed after `deadline` seconds; return its stdout.
 
-    `from_hook`: use the repository and the index that git named in the environment of a hook; otherwise they are ignored, for
-    they need not belong to `folder`. `successes` are the exit codes that are not errors. Raises NoRepositoryError: git cannot
-    be started, or finds no repository. Raises DubiousOwnershipError: another user owns it. Raises GitError: any other failure.
+    `from_hook`: use the repository and the index that git named in the environment of a hook, which need not be those of
+    `folder`. `successes` are the exit codes that are not errors. Raises NoRepositoryError or GitError.
     """
     # A relative entry of PATH (`./node_modules/.bin`) would let the checkout provide git.
     program = shutil.which("git", path=os.pathsep.join(filter(os.path.isabs, os.get_exec_path())))
@@ -85,7 +80,7 @@ def run(
     if "dubious ownership" in said or "unsafe repository" in said:
         found = re.search(r"repository (?:at )?\(?'(.*?)' ?(?:is owned|\n|$)", said)
         path = found[1] if found is not None else os.path.realpath(folder)
-        raise DubiousOwnershipError(
+        raise GitError(
             f"git refuses to read the repository at {path}: another user owns it (dubious ownership)",
             f"if you trust its owner: git config --global --add safe.directory {shlex.quote(path)}",
         )
@@ -106,7 +101,7 @@ def _require_readable_ignore_file(folder: Path) -> None:
 
 
 def top_level(folder: Path, *, from_hook: bool = False) -> Path | None:
-    """Return the top of the git work tree that `folder` is in, None without one. Raises GitError as :func:`run`."""
+    """Return the top of the git work tree that `folder` is in, None without one. Raises GitError."""
     try:
         top = Path(os.fsdecode(run(folder, "rev-parse", "--show-toplevel", from_hook=from_hook)[:-1]))
     except NoRepositoryError:
@@ -119,10 +114,7 @@ def top_level(folder: Path, *, from_hook: bool = False) -> Path | None:
 
 
 def tracked_files(root: Path, patterns: tuple[str, ...]) -> frozenset[str]:
-    """Return the tracked files under `root` that match git pathspecs, as paths relative to `root`.
-
-    Without git or a repository no file is tracked. Raises GitError if there is a repository, but git fails.
-    """
+    """Return the tracked files under `root` that match git pathspecs, relative to it; none without git. Raises GitError."""
     try:
         return split_names(run(root, "ls-files", "-z", "--", *patterns))
     except NoRepositoryError:

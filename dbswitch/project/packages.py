@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.durable import read_regular, read_regular_text
+from dbswitch.durable import read_json, read_regular_text
 from dbswitch.errors import ConfigError
 from dbswitch.json_text import parse_json
 
@@ -57,10 +57,7 @@ class Packages(Struct, frozen=True):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read `folder/package.json`.
-
-    Raises ConfigError: it is not JSON (with line and column), not an object, or cannot be read.
-    """
+    """Read `folder/package.json`. Raises ConfigError: not a JSON object (with line and column), or cannot be read."""
     path = folder / "package.json"
     try:
         text = read_regular_text(path, encoding="utf-8-sig")
@@ -87,8 +84,7 @@ def read_manifest(folder: Path) -> Manifest:
 def read_packages(root: Path, manifest: Manifest) -> Packages:
     """Return the package manager and dev script of the project at `root`.
 
-    The `packageManager` field decides, in the project or a folder above it; then the nearest lock file (in a monorepo
-    it lies at the workspace root); else npm.
+    The `packageManager` field decides, in the project or a folder above it; then the nearest lock file; else npm.
     """
     name = next((script for script in ("dev", "start") if manifest.scripts.get(script)), None)
     return Packages(*_manager(root, manifest), manifest.scripts[name] if name else None, name)
@@ -112,15 +108,8 @@ def installed_folder(root: Path, package: str) -> Path | None:
 
 def installed_version(root: Path, package: str) -> str | None:
     """Return the version found in the nearest `node_modules`, as Node's resolution walks it; None where not installed."""
-    for folder in boundary(root):
-        try:
-            value = parse_json(read_regular(folder / "node_modules" / package / "package.json"))
-        except (OSError, ValueError):
-            continue
-        version = value.get("version") if isinstance(value, dict) else None
-        if isinstance(version, str):
-            return version
-    return None
+    found = (read_json(folder / "node_modules" / package / "package.json") for folder in boundary(root))
+    return next((version for one in found if (version := _texts(one).get("version")) is not None), None)
 
 
 def _manager(root: Path, manifest: Manifest) -> tuple[PackageManager, str]:

@@ -53,11 +53,11 @@ def with_protection(refs: tuple[TargetRef, ...], marked: frozenset[str]) -> tupl
     `protected = false` is obeyed, unless the place is that of a target with `protected = true`. `marked` are the places of
     databases that say they are production.
     """
-    said = frozenset(place for ref in refs if explicit(ref) is True for place in ref.places)
+    said = frozenset(place for ref in refs if ref.settings.protected is True for place in ref.places)
     every = frozenset(place for ref in refs for place in ref.places if ref.protected or place.text in marked)
     found: list[TargetRef] = []
     for ref in refs:
-        guarded = said if explicit(ref) is False else every
+        guarded = said if ref.settings.protected is False else every
         found.append(
             replace(
                 ref,
@@ -67,8 +67,3 @@ def with_protection(refs: tuple[TargetRef, ...], marked: frozenset[str]) -> tupl
             )
         )
     return tuple(found)
-
-
-def explicit(ref: TargetRef) -> bool | None:
-    """Return a target's `protected` setting in dbswitch.toml."""
-    return ref.settings.protected if ref.settings is not None else None

@@ -12,11 +12,14 @@ from dbswitch import redaction
 from dbswitch.durable import read_regular
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.effective_values import read_env_files
-from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
+from dbswitch.project.config import FromVariable
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from dbswitch.project.discovery import Project
+    from dbswitch.project.target_sources import TargetRef
 
 _POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 _REFERENCE = re.compile(r"(?<!\\)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -61,14 +64,12 @@ def is_postgres(value: str) -> bool:
 
 def bound_variables(root: Path) -> tuple[SecretValues, dict[str, str]]:
     """Return what the dev env files bind, highest precedence winning, and the file each comes from."""
-    files = read_env_files(root)
     values: dict[str, str] = {}
     where: dict[str, str] = {}
-    for name in reversed(DEV_FILES):
-        if name in files:
-            for binding in Document.parse(files[name]).bindings:
-                values[binding.key] = binding.value
-                where[binding.key] = name
+    for name, content in reversed(read_env_files(root).items()):
+        found = {binding.key: binding.value for binding in Document.parse(content).bindings}
+        values |= found
+        where |= dict.fromkeys(found, name)
     return SecretValues(values), where
 
 
@@ -86,28 +87,63 @@ def with_references(value: str, bound: Mapping[str, str]) -> str:
     return text
 
 
-def read_target_file(path: Path, shown: str) -> SecretValues:
-    """Return what an `env/NAME.env` sets, as python-dotenv reads it, without interpolation.
+def read_values(
+    project: Project, ref: TargetRef, ambient: Mapping[str, str], *, lenient: bool = False
+) -> SecretValues:
+    """Return what a target sets, as written. A `command` target runs its command.
 
-    Raises ConfigError: it cannot be read, is not UTF-8, or a line is no binding (its number is named, never its text).
+    `ambient` is the process environment for `url_from` and `from`; if `lenient`, a variable whose source is not set is
+    empty. Raises ConfigError: its source cannot be read, or its command failed. Raises EnvFileError.
     """
-    try:
-        text = read_regular(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{shown} is not UTF-8", fix=f"save {shown} as UTF-8") from None
-    except OSError as error:
-        raise ConfigError(
-            f"{shown} cannot be read", facts=(str(error.strerror),), fix=f"make {shown} readable"
-        ) from None
-    return parse_dotenv(text, shown)
+    settings = ref.settings
+    if ref.path is not None:
+        try:
+            return parse_dotenv(read_regular(project.root / ref.path), ref.path)
+        except OSError as error:
+            facts, fix = (str(error.strerror),), f"make {ref.path} readable"
+            raise ConfigError(f"{ref.path} cannot be read", facts=facts, fix=fix) from None
+    if ref.runs_command:
+        text = run_command(settings.command, project.root, settings.command_timeout, f"the target {ref.name}")
+        if is_postgres(text) and len(text.split()) == 1:  # `op read`, `vault kv get -field`: the bare value
+            return SecretValues({project.primary_variable: text.strip()})
+        return parse_dotenv(text.encode(), f"the output of the command of {ref.name}")
+    bound, _ = bound_variables(project.root)
+    if ref.suffixed:
+        return SecretValues({key: with_references(bound[name], bound) for name, key in ref.suffixed.items()})
+    sources = settings.variables
+    if settings.url_from is not None:
+        sources = {project.primary_variable: FromVariable(settings.url_from), **sources}
+    values: dict[str, str] = {}
+    for key, source in sources.items():
+        if isinstance(source, str):
+            values[key] = source
+            continue
+        # The process environment beats the files, as it does for every reader.
+        value = ambient.get(source.source) or bound.get(source.source) or ""
+        if not value and not lenient:
+            raise ConfigError(
+                f"{ref.source} takes {key} from {source.source}, which is not set",
+                facts=("searched: the env files and the process environment",),
+                why="only some of the target's variables would be switched",
+                fix=f"set {source.source} in .env.local, or export it",
+            )
+        values[key] = with_references(value, bound)
+    return SecretValues(values)
 
 
-def parse_dotenv(text: str, shown: str) -> SecretValues:
-    """Return the bindings in dotenv text as python-dotenv reads them. Raises ConfigError as :func:`read_target_file`."""
+def parse_dotenv(data: bytes, shown: str) -> SecretValues:
+    """Return the bindings in dotenv text as python-dotenv reads them, without interpolation.
+
+    Raises ConfigError: not UTF-8, or a line is no binding (its number is named, never its text).
+    """
     from dotenv.parser import parse_stream
 
     values: dict[str, str] = {}
-    for binding in parse_stream(io.StringIO(text)):
+    try:
+        bindings = list(parse_stream(io.StringIO(data.decode("utf-8-sig"))))
+    except UnicodeDecodeError:
+        raise ConfigError(f"{shown} is not UTF-8", fix=f"save {shown} as UTF-8") from None
+    for binding in bindings:
         if binding.error:
             raise ConfigError(
                 f"{shown}, line {binding.original.line}: not a KEY=value line",
@@ -122,15 +158,14 @@ def parse_dotenv(text: str, shown: str) -> SecretValues:
 def run_command(argv: tuple[str, ...], folder: Path, timeout: float, owner: str) -> str:
     """Return what a command prints (`op read`, `vault`, `neon`). No shell; `timeout` in seconds, `owner` for messages.
 
-    Raises ConfigError: not found, failed, too slow, or its output is not UTF-8 or larger than 1 MiB. What the command
-    prints, also to stderr, is a secret and not shown.
+    Raises ConfigError: not found, failed, too slow, too much output. What it prints is a secret and not shown.
     """
+    program = argv[0]
 
-    def failed(what: str, fix: str, fact: str = argv[0]) -> ConfigError:
-        why = "The values come from this command."
+    def failed(what: str, fix: str, fact: str = program) -> ConfigError:
+        why = "the values come from this command"
         return ConfigError(f"the command of {owner} {what}", facts=(fact,), why=why, fix=fix)
 
-    program = argv[0]
     try:
         done = subprocess.run(argv, cwd=folder, capture_output=True, timeout=timeout, check=False)
     except FileNotFoundError:

@@ -14,14 +14,14 @@ from dbswitch.database.read_only import read_only
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project import environment_mark, target_names
+from dbswitch.project.config import TargetConfig
 from dbswitch.project.protection import leads_to_database, places_in, with_protection
-from dbswitch.project.target_sources import TARGET_FOLDER, TargetRef, find_targets, read_values
-from dbswitch.project.target_values import SecretValues, is_postgres
+from dbswitch.project.target_sources import TARGET_FOLDER, TargetRef, find_targets
+from dbswitch.project.target_values import SecretValues, is_postgres, read_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dbswitch.project.config import TargetConfig
     from dbswitch.project.discovery import Project
 
 
@@ -38,14 +38,9 @@ class Target(Struct, frozen=True):
     source: str
     primary: str
     url: DatabaseUrl
-    settings: TargetConfig | None = None
+    settings: TargetConfig = TargetConfig()
     notices: tuple[str, ...] = ()
     read_only: bool = False
-
-    @property
-    def start(self) -> tuple[str, ...]:
-        """The command that starts its database on this machine; empty where there is none."""
-        return self.settings.start if self.settings is not None else ()
 
 
 def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) -> tuple[TargetRef, ...]:
@@ -53,16 +48,24 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
 
     Of several sources of one name the first counts that sets the app's variable: a left-over `DIRECT_URL_PROD` does not
     displace `[targets.prod]`. `ambient` is the process environment for `url_from` and `from`; None is this process's own.
-    Raises ConfigError: a target or an alias has the same name as a command, or two targets have the same name. Raises
-    EnvFileError: an env file cannot be read.
+    Raises ConfigError: a name is ambiguous. Raises EnvFileError: an env file cannot be read.
     """
     environment = os.environ if ambient is None else ambient
     found: dict[str, TargetRef] = {}
     for one in find_targets(project):
-        ref = _with_values(project, one, environment)
+        ref = one
+        if not ref.runs_command:
+            with contextlib.suppress(
+                ConfigError
+            ):  # a broken target must not hide the others; resolving it reports the error
+                values = read_values(project, ref, environment, lenient=True)
+                ref = replace(ref, values=values, places=places_in(project, values))
         if ref.name in found:
             # `sorted` keeps their order where both set the app's variable, or neither.
-            used, other = sorted((found[ref.name], ref), key=lambda one: not _sets_app_variable(project, one))
+            used, other = sorted(
+                (found[ref.name], ref),
+                key=lambda one: one.values is not None and project.primary_variable not in one.values,
+            )
             aliases = tuple(dict.fromkeys((*used.aliases, *other.aliases)))
             ref = replace(used, aliases=aliases, shadowed=(*used.shadowed, *other.shadowed, other.source))
         found[ref.name] = ref
@@ -71,41 +74,20 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
     return with_protection(targets, environment_mark.production_places(project.private_dir))
 
 
-def _with_values(project: Project, ref: TargetRef, ambient: Mapping[str, str]) -> TargetRef:
-    if ref.runs_command:
-        return ref
-    try:
-        values = read_values(project, ref, ambient, lenient=True)
-    except ConfigError:  # a broken target must not hide the others; resolving it reports the error
-        return ref
-    return replace(ref, values=values, places=places_in(project, values))
-
-
-def _sets_app_variable(project: Project, ref: TargetRef) -> bool:
-    return ref.values is None or project.primary_variable in ref.values
-
-
 def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> Target:
     """Return the target that `name`, or an alias, means, with its values. A `command` target runs its command.
 
-    `ambient` is the process environment for `url_from` and `from`; None is this process's own. Raises UsageError: no such
-    target; the message has the close names and the list. Raises ConfigError: its source cannot be read, its command
-    failed, or it sets no database URL. Raises UrlError: a URL in it cannot be used. Raises EnvFileError: an env file
-    cannot be read.
+    Raises UsageError: no such target. Raises ConfigError: its source cannot be read, its command failed, or it sets no
+    database URL. Raises UrlError: a URL in it cannot be used. Raises EnvFileError: an env file cannot be read.
     """
     return resolve_ref(project, lookup(project, name, ambient=ambient), ambient=ambient)
 
 
 def lookup(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> TargetRef:
-    """Return the listed target that `name` means, without reading its values.
-
-    Raises UsageError: no such target; the message has the close names and the list. Raises DbswitchError: as
-    :func:`list_targets`.
-    """
+    """Return the listed target that `name` means. Raises UsageError: no such target. Raises as :func:`list_targets`."""
     targets = list_targets(project, ambient=ambient)
-    wanted = name.lower()
     by_name = {alias.lower(): ref for ref in reversed(targets) for alias in ref.aliases}
-    ref = (by_name | {ref.name.lower(): ref for ref in targets}).get(wanted)
+    ref = (by_name | {ref.name.lower(): ref for ref in targets}).get(name.lower())
     if ref is None:
         raise _unknown(project, targets, name)
     return ref
@@ -156,9 +138,8 @@ def known_values(
     found: dict[str, set[str]] = {}
     for ref in (one for one in refs if one.values is not None):
         forms: list[Mapping[str, str]] = [ref.values or {}]
-        with contextlib.suppress(
-            ConfigError, UrlError
-        ):  # a broken target must not block a switch between the others
+        # A broken target must not block a switch between the others.
+        with contextlib.suppress(ConfigError, UrlError):
             target = resolve_ref(project, ref, ambient=ambient)
             forms += [target.variables, as_read_only(project, target).variables]
         for key, value in (pair for form in forms for pair in form.items()):
@@ -172,22 +153,21 @@ def _with_settings(project: Project, ref: TargetRef, shown: tuple[str, ...]) -> 
     # `[targets.prod]` also applies to env/production.env, unless the project has both.
     canonical = target_names.canonical(ref.name)
     meant = [name for name in tables if target_names.canonical(name) == canonical and name not in shown]
-    settings = ref.settings or next((tables[name] for name in (*own, *meant)), None)
+    found = next((tables[name] for name in (*own, *meant)), ref.settings)
+    settings = ref.settings if ref.settings.sources else found
     family = target_names.family(ref.name)
-    aliases = (*ref.aliases, *(family if [name for name in shown if name in family] == [ref.name] else ()))
-    protected = target_names.names_production(ref.name)
-    if settings is not None:
-        aliases = (*aliases, *settings.aliases)
-        protected = protected if settings.protected is None else settings.protected
-    others = tuple(dict.fromkeys(alias for alias in aliases if alias != ref.name))
-    return replace(ref, aliases=others, protected=protected, settings=settings)
+    shared = family if [name for name in shown if name in family] == [ref.name] else ()
+    aliases = dict.fromkeys((*ref.aliases, *shared, *settings.aliases))
+    aliases.pop(ref.name, None)
+    by_name = target_names.names_production(ref.name)
+    protected = by_name if settings.protected is None else settings.protected
+    return replace(ref, aliases=tuple(aliases), protected=protected, settings=settings)
 
 
 def _refuse_clashes(targets: tuple[TargetRef, ...]) -> None:
     owner: dict[str, TargetRef] = {}
     for ref in targets:
-        written = set(ref.settings.aliases) if ref.settings is not None else set()
-        for name in (ref.name, *sorted(written)):
+        for name in (ref.name, *sorted(set(ref.settings.aliases))):
             if name in target_names.RESERVED:
                 raise ConfigError(
                     f"the target `{name}` has the same name as a command",
@@ -232,7 +212,7 @@ def with_access(project: Project, target: Target, *, asked: bool | None) -> Targ
 
     A target that dbswitch.toml makes read-only has to be confirmed before it is used for writing.
     """
-    configured = target.settings is not None and target.settings.read_only
+    configured = target.settings.read_only
     if asked or (asked is None and configured):
         return as_read_only(project, target)
     return replace(target, protected=True) if configured else target

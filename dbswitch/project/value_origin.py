@@ -11,7 +11,7 @@ from dbswitch.database.url import same_url
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, all_effective
 from dbswitch.project.config import FromVariable
-from dbswitch.project.protection import USUAL_URLS, explicit, places_in
+from dbswitch.project.protection import USUAL_URLS, places_in
 from dbswitch.project.target_names import has_suffix, split_url_key
 from dbswitch.project.target_values import bound_variables
 from dbswitch.project.targets import known_values, list_targets, variable_names
@@ -115,7 +115,7 @@ def is_guarded(project: Project, target: Target, entered: Entered, ambient: Mapp
         ref.protected
         and ref.name != target.name
         and not ref.places
-        and (explicit(own) is not False or explicit(ref) is True)
+        and (own.settings.protected is not False or ref.settings.protected is True)
         and any(entered.leads_to(ref.name, place) for place in places)
         for ref in refs
     )
@@ -128,9 +128,9 @@ def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str
     urls = (*project.url_variables, *USUAL_URLS)
     found = {key for key in bound if has_suffix(key, suffixes) or split_url_key(key, urls)}
     for ref in refs:
-        sources = ref.settings.variables.values() if ref.settings is not None else ()
+        sources = ref.settings.variables.values()
         found |= {*ref.suffixed, *(one.source for one in sources if isinstance(one, FromVariable))}
-        found |= {ref.settings.url_from} if ref.settings is not None and ref.settings.url_from else set()
+        found |= {ref.settings.url_from} if ref.settings.url_from else set()
     return frozenset(found)
 
 

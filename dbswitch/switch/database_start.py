@@ -151,7 +151,7 @@ def report_migrations(reporter: Reporter, target: Target, state: MigrationState 
     else:
         told = state.describe(target.name)
         names = (*state.failed, *state.pending, *state.edited, *state.missing)
-    if told and target.settings is not None and target.settings.require_migrated:
+    if told and target.settings.require_migrated:
         raise ProtectedError(
             told,
             facts=(*names[:5], *(("...",) if len(names) > 5 else ()), "nothing was changed"),
@@ -173,13 +173,13 @@ def probe_or_start(
     target = goal.target
     file = next((name for name in COMPOSE_FILES if (project.root / name).is_file()), "")
     composed = file and target.url.is_local and shutil.which("docker") is not None
-    if not target.start and not composed:
+    if not target.settings.start and not composed:
         return probe(goal, reporter, Phase.PROBE, on_look=on_look)
     glance = replace(goal, limits=replace(goal.limits, deadline=min(GLANCE, goal.limits.deadline)))
     try:
         return probe(glance, reporter, Phase.PROBE, on_look=on_look)
     except DatabaseNotReadyError:
-        command = target.start or _compose_command(project.root, file, target.url)
+        command = target.settings.start or _compose_command(project.root, file, target.url)
         if command:
             _start(command, project.root, reporter)
     return probe(goal, reporter, Phase.PROBE, on_look=on_look)

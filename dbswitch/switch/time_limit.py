@@ -135,7 +135,7 @@ def planned(
     `seconds` is `--for`: None for what dbswitch.toml says, 0 for no limit. `previous` is the active target.
     Raises ProtectedError or UsageError: there is no target that it can go back to.
     """
-    if seconds is None and target.settings is not None:
+    if seconds is None:
         seconds = target.settings.limit_seconds
     if not seconds:
         return None

@@ -199,7 +199,7 @@ def test_settings_apply_to_a_target_found_elsewhere(suffixed):
     )
     live = resolve(project(suffixed), "live", ambient={})
     assert (live.name, live.protected) == ("prod", False)
-    assert resolve(project(suffixed), "local", ambient={}).start == ("docker", "compose", "up", "-d")
+    assert resolve(project(suffixed), "local", ambient={}).settings.start == ("docker", "compose", "up", "-d")
 
 
 def test_any_other_target_can_be_protected(folder):

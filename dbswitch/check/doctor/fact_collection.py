@@ -153,7 +153,7 @@ def _resolve(
         urls=_urls(project, target),
         aliases=ref.aliases,
         notes=tuple(text for text in target.url.warnings() if text not in advice(target.url)),
-        start=masked_text(shlex.join(target.start)),
+        start=masked_text(shlex.join(target.settings.start)),
     )
 
 
