@@ -32,30 +32,23 @@ PLAIN_IDENTITY_SQL: Final = _BEFORE + "NULL::text" + _AFTER
 
 
 class Identity(Struct, frozen=True, rename="camel"):
-    """Which server and database answered, and in what state it was.
+    """Which server and database answered, and in what state it was; None is what was not reported.
 
-    Attributes:
-        started_at: when the postmaster started, microseconds since the epoch, decimal.
-        system_identifier: the cluster's number, None if the role may not read it.
-        in_recovery: a standby, or a server replaying its log.
-        schema: the first schema of the search path, empty if none of it exists; None if it was not reported.
-        role: the role that runs the statements; None if it was not reported.
-        model_schema: the schema of Prisma's model queries: the URL's `?schema=` for the probe, what the generated client
-            writes into its SQL for the app; None where the URL names none, or the app's client cannot tell.
-        environment: what the database says it is (`dbswitch mark`); None if it is not marked, or was not asked.
+    `model_schema` is the schema of Prisma's model queries: the URL's `?schema=` for the probe, what the generated client
+    writes into its SQL for the app; None where the URL names none, or the app's client cannot tell.
     """
 
     database: _Text
     database_oid: _Text
-    started_at: _Text
-    system_identifier: str | None
+    started_at: _Text  # of the postmaster, microseconds since the epoch, decimal
+    system_identifier: str | None  # the cluster's number; None if the role may not read it
     server_version: _Text
-    in_recovery: bool
+    in_recovery: bool  # a standby, or a server replaying its log
     read_only: bool
-    schema: str | None = None
+    schema: str | None = None  # the first of the search path, empty if none of it exists
     role: str | None = None
     model_schema: str | None = None
-    environment: str | None = None
+    environment: str | None = None  # what the database says it is (`dbswitch mark`)
 
     @property
     def product(self) -> str:

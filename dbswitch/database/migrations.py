@@ -38,23 +38,17 @@ class Applied(Struct, frozen=True):
 
 
 class MigrationState(Struct, frozen=True):
-    """How a database and a folder of migrations differ; names in the order in which Prisma applies them.
-
-    Attributes:
-        rolled_back: those of `pending` that were started, failed and were marked as rolled back.
-        failed: started and neither finished nor marked as rolled back; Prisma applies nothing more until that is resolved.
-        edited, missing: applied, and changed in the folder since, or not in it.
-        has_table: whether Prisma Migrate was ever used on this database.
-        tables: how many tables the schema has that it was never used on.
-    """
+    """How a database and a folder of migrations differ; names in the order in which Prisma applies them."""
 
     pending: tuple[str, ...] = ()
-    failed: tuple[str, ...] = ()
-    edited: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    rolled_back: tuple[str, ...] = ()
-    has_table: bool = True
-    tables: int = 0
+    failed: tuple[
+        str, ...
+    ] = ()  # started, not finished, not marked as rolled back: Prisma applies nothing more
+    edited: tuple[str, ...] = ()  # applied, and changed in the folder since
+    missing: tuple[str, ...] = ()  # applied, and not in the folder
+    rolled_back: tuple[str, ...] = ()  # those of `pending` that failed and were marked as rolled back
+    has_table: bool = True  # whether Prisma Migrate was ever used on this database
+    tables: int = 0  # of the schema, if it was never used
 
     def describe(self, target: str) -> str:
         """Return one line about the target's database; empty if folder and database agree."""

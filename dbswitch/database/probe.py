@@ -44,39 +44,29 @@ _MIGRATIONS: Final = 1.0  # seconds for the query of the migrations, beyond an a
 class ProbeLimits(Struct, frozen=True):
     """How long and how hard to try; times in seconds.
 
-    Attributes:
-        deadline: for everything, name look-ups included.
-        attempt_timeout: for one attempt; a serverless Postgres takes up to several seconds to wake.
-        successes: answers in a row that are needed from a server that started less than `young` ago: a container's
-            initialisation server answers once and then goes away. An older server needs one.
+    A server that started less than `young` ago has to answer as often as `successes` in a row, an older one once: a
+    container's initialisation server answers once and then goes away.
     """
 
-    deadline: float = 15.0
-    attempt_timeout: float = 5.0
+    deadline: float = 15.0  # for everything, name look-ups included
+    attempt_timeout: float = 5.0  # a serverless Postgres takes up to several seconds to wake
     successes: int = 2
     young: float = 60.0
 
 
 class Ready(Struct, frozen=True):
-    """A database that answered.
-
-    Attributes:
-        attempts: how many it took, the successful ones included, and `seconds` in all.
-        notices: what the user should know; one sentence each.
-        latency: seconds of the last attempt, login and query together.
-        encrypted: whether libpq used TLS.
-        uptime: seconds since the server started.
-        migrations: compared with the project's, or why they could not be; None if that was not asked for.
-    """
+    """A database that answered; times in seconds."""
 
     identity: Identity
-    attempts: int
-    seconds: float
+    attempts: int  # the successful ones included
+    seconds: float  # of all attempts
     notices: tuple[str, ...]
-    latency: float = 0.0
+    latency: float = 0.0  # of the last attempt, login and query together
     encrypted: bool = False
     uptime: float = 0.0
-    migrations: MigrationState | Failure | None = None
+    migrations: MigrationState | Failure | None = (
+        None  # compared with the project's, or why not; None: not asked for
+    )
 
 
 def wait_until_ready(

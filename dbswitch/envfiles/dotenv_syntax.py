@@ -38,21 +38,16 @@ _UNQUOTE = re.compile(rf"{_BOL}(['\"`])([\s\S]*)\1{_EOL}")
 
 
 class Site(Struct, frozen=True):
-    """One binding as the expression matches it; offsets count characters of the text that was searched.
-
-    Attributes:
-        after_sign: just after `=`, or after `:` and its first space.
-        value_start: of the trimmed value with its quotes.
-        value_end: the same as `value_start` if there is no value.
-        quoted: one of the three quoted forms matched, not just the rest of a line that begins with a quote.
-    """
+    """One binding as the expression matches it; offsets count characters of the text that was searched."""
 
     key: str
     start: int
-    after_sign: int
-    value_start: int
-    value_end: int
-    quoted: bool
+    after_sign: int  # just after `=`, or after `:` and its first space
+    value_start: int  # of the trimmed value with its quotes
+    value_end: int  # `value_start` if there is no value
+    quoted: (
+        bool  # one of the three quoted forms matched, not just the rest of a line that begins with a quote
+    )
 
 
 def has_open_quote(written: str) -> bool:

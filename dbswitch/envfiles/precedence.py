@@ -49,18 +49,12 @@ class ReaderProfile(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """What a reader gets for one variable.
-
-    Attributes:
-        value: None if the reader gets none, or if only a running shell could tell.
-        source: the file name or "process environment" that decided; None where nothing binds it.
-        shadowed: the other places that bind it, in order of precedence.
-    """
+    """What a reader gets for one variable."""
 
     key: str
-    value: str | None = field(repr=False)
-    source: str | None
-    shadowed: tuple[str, ...]
+    value: str | None = field(repr=False)  # None: it gets none, or only a running shell could tell
+    source: str | None  # the file name or "process environment" that decided; None: nothing binds it
+    shadowed: tuple[str, ...]  # the other places that bind it, in order of precedence
 
 
 def _bound(

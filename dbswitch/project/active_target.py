@@ -37,25 +37,18 @@ class ActiveKind(StrEnum):
 
 
 class ReaderState(Struct, frozen=True):
-    """What one reader gets.
-
-    Attributes:
-        target: the target that the URL in `variable` belongs to, None where no target has that URL.
-        database: the URL in its masked form, None where the reader has none.
-        source: the file or "process environment" it comes from.
-        differing: other variables of that target for which this reader gets another value.
-        foreign: variable and target: variables of another target that this reader gets and this target does not set.
-        place: where its URL leads; None where it cannot be used.
-    """
+    """What one reader gets from `variable`."""
 
     reader: Reader
     variable: str
-    target: str | None
-    database: str | None
-    source: str | None
-    differing: tuple[str, ...] = ()
-    foreign: tuple[tuple[str, str], ...] = ()
-    place: Place | None = None
+    target: str | None  # the one that its URL belongs to
+    database: str | None  # its URL, masked
+    source: str | None  # the file or "process environment"
+    differing: tuple[str, ...] = ()  # other variables of that target for which it gets another value
+    foreign: tuple[
+        tuple[str, str], ...
+    ] = ()  # what it gets and that target does not set: variable and its target
+    place: Place | None = None  # where its URL leads, if it can be used
     read_only: bool = False
 
     @property
@@ -73,18 +66,13 @@ class ReaderState(Struct, frozen=True):
 
 
 class Active(Struct, frozen=True):
-    """The answer; `target` is set for `ActiveKind.ONE` only.
-
-    Attributes:
-        unresolved: targets that could not be compared, with the reason; among them `command` targets not run.
-        databases: the name of the database of each target that could be compared.
-    """
+    """The answer; `target` is set for `ActiveKind.ONE` only."""
 
     kind: ActiveKind
     target: str | None
     readers: tuple[ReaderState, ...]
-    unresolved: tuple[tuple[str, str], ...] = ()
-    databases: tuple[tuple[str, str], ...] = ()
+    unresolved: tuple[tuple[str, str], ...] = ()  # targets that could not be compared, with the reason
+    databases: tuple[tuple[str, str], ...] = ()  # of each target that could be compared
 
     @property
     def app_target(self) -> str | None:
@@ -99,7 +87,7 @@ class Active(Struct, frozen=True):
     @property
     def read_only(self) -> bool:
         """Whether the URL of every reader asks for read-only sessions."""
-        having = tuple(state for state in self.readers if state.database is not None and _counts(state))
+        having = _having(self.readers)
         return bool(having) and all(state.read_only for state in having)
 
     @property
@@ -117,31 +105,25 @@ class Active(Struct, frozen=True):
             case ActiveKind.UNKNOWN:
                 return f"unknown ({next(state.database for state in self.readers if state.database)})"
             case ActiveKind.MIXED:
-                each = ", ".join(
-                    f"{state.reader}: {state.target or state.database or 'none'}" for state in self.readers
-                )
-                return f"mixed ({each})"
+                each = (f"{one.reader}: {one.target or one.database or 'none'}" for one in self.readers)
+                return f"mixed ({', '.join(each)})"
 
 
 def active(
     project: Project,
     ambient: Mapping[str, str] | None = None,
     *,
-    run_commands: bool = False,
     readers: Sequence[ReaderProfile] | None = None,
     server: Mapping[str, str] | None = None,
 ) -> Active:
-    """Return the active target.
-
-    Variables of the shell alone, and those that `next start` reads from the production files, do not count. Raises
-    ConfigError: as `list_targets`. Raises EnvFileError: an env file cannot be read.
+    """Return the active target. Variables of the shell alone, and of `next start` in production files, do not count.
 
     `ambient` is the process environment the readers would have (None: this process's own), `server` that of the dev server
-    where it has another one. With `run_commands` also targets whose command has to be run are compared (it may ask for a
-    login). `readers` are the profiles to compute; None is :func:`dbswitch.project.reader_profiles.profiles`.
+    where it has another one. `readers` are the profiles to compute; None is those that a switch has to bring together.
+    Raises ConfigError or EnvFileError as :func:`list_targets`.
     """
     environment = os.environ if ambient is None else ambient
-    comparison = _Comparison(project, environment, run_commands=run_commands)
+    comparison = _Comparison(project, environment)
     states: tuple[ReaderState, ...] = ()
     for profile in profiles(project) if readers is None else readers:
         around = environment if server is None or profile.reader is not Reader.NEXT_DEV else server
@@ -154,7 +136,7 @@ def active(
 class _Comparison:
     """The targets that readers are compared with."""
 
-    def __init__(self, project: Project, ambient: Mapping[str, str], *, run_commands: bool) -> None:
+    def __init__(self, project: Project, ambient: Mapping[str, str]) -> None:
         self._project = project
         self._ambient = ambient
         self._files = reader_profiles.read_files(project)
@@ -164,7 +146,7 @@ class _Comparison:
         self.unresolved: dict[str, str] = {}
         targets: list[Target] = []
         for ref in self._refs:
-            if ref.runs_command and not run_commands:
+            if ref.runs_command:  # it may take long, or ask for a login
                 self.unresolved[ref.name] = "its command was not run"
                 continue
             try:
@@ -180,11 +162,11 @@ class _Comparison:
     ) -> ReaderState:
         found = {one.key: one for one in all_effective(profile, self._files, environment) if one.value}
         keys = url_variables(self._project, profile.reader)
-        chosen = next((found[key] for key in keys if key in found), None)
-        if chosen is None or chosen.value is None:
+        key = next((key for key in keys if key in found), None)
+        if key is None:
             return ReaderState(profile.reader, keys[0], None, None, None)
-        key, value = chosen.key, chosen.value
-        here = ReaderState(profile.reader, key, None, _masked(value, key), chosen.source)
+        value = found[key].value or ""
+        here = ReaderState(profile.reader, key, None, _masked(value, key), found[key].source)
         here = replace(here, place=place_in(value), read_only=asks_read_only(value))
         # What a command printed is known from the switch that wrote it.
         names = [one for one in self._written.targets_of(key, value) if one in self.unresolved]
@@ -206,11 +188,9 @@ class _Comparison:
 
     def _remembered(self, key: str, value: str) -> list[str]:
         """Return the targets that were not resolved, were entered without `key`, and to whose database it leads."""
-        place = place_in(value)
-        led = [
-            one for one in sorted(self.unresolved) if place is not None and self._written.leads_to(one, place)
-        ]
-        return [one for one in led if key not in self._written.targets[one].last]
+        place, written = place_in(value), self._written
+        led = [one for one in sorted(self.unresolved) if place is not None and written.leads_to(one, place)]
+        return [one for one in led if key not in written.targets[one].last]
 
     def _differing(
         self, profile: ReaderProfile, target: Target, key: str, found: Mapping[str, Effective]
@@ -264,8 +244,7 @@ def _masked(value: str, name: str) -> str:
 
 
 def _together(states: tuple[ReaderState, ...]) -> tuple[ActiveKind, str | None]:
-    # A reader without any URL does not contradict the others: a Prisma CLI that loads no file gets it from the shell.
-    having = [state for state in states if state.database is not None and _counts(state)]
+    having = _having(states)
     if not having:
         return ActiveKind.UNSET, None
     if len({state.target or (state.database,) for state in having}) > 1:
@@ -276,7 +255,11 @@ def _together(states: tuple[ReaderState, ...]) -> tuple[ActiveKind, str | None]:
     return (ActiveKind.ONE, target) if all(state.whole for state in having) else (ActiveKind.PARTIAL, None)
 
 
-def _counts(state: ReaderState) -> bool:
-    if state.reader is Reader.SHELL:
-        return False
-    return state.reader is not Reader.NEXT_START or state.source in {*DEV_FILES, AMBIENT}
+def _having(states: tuple[ReaderState, ...]) -> list[ReaderState]:
+    """Return the readers that count and have a URL: a Prisma CLI that loads no file gets it from the shell."""
+    return [
+        one
+        for one in states
+        if one.database is not None and one.reader is not Reader.SHELL
+        if one.reader is not Reader.NEXT_START or one.source in {*DEV_FILES, AMBIENT}
+    ]

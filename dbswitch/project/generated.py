@@ -37,18 +37,14 @@ _ROUTE_FILE = re.compile(r"^(?:src/)?app/(?P<path>.+/)?(?:route|page)\.(?:tsx?|j
 
 
 class Generated(Struct, frozen=True):
-    """Paths relative to the project, `/` between; None where there is no such file.
-
-    Attributes:
-        identity_path: the URL path that reports which database the app is on: the identity route, else the admin route.
-        page_path: the URL path of the admin page.
-        files: every generated file with its kind.
-    """
+    """Paths relative to the project, `/` between; None where there is no such file."""
 
     client: str | None = None
-    identity_path: str | None = None
-    page_path: str | None = None
-    files: tuple[tuple[str, str], ...] = ()
+    identity_path: str | None = (
+        None  # URL path that reports the app's database: the identity route, else the admin route
+    )
+    page_path: str | None = None  # URL path of the admin page
+    files: tuple[tuple[str, str], ...] = ()  # every generated file with its kind
 
 
 class GeneratedState(StrEnum):
@@ -66,10 +62,7 @@ def header_line(kind: str, rest: bytes) -> bytes:
 
 
 def generated_state(content: bytes) -> GeneratedState | None:
-    """Judge a file by its header; None if it was not generated. Pure.
-
-    Line ends do not count: git may check a file out with CRLF. A damaged header counts as an edit.
-    """
+    """Judge a file by its header; None if it was not generated. Line ends do not count: git may have changed them. Pure."""
     plain = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     if not plain.startswith(MARK.encode()):
         return None
@@ -111,12 +104,8 @@ def source_files(root: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(root):
         here = Path(folder).relative_to(root)
         deep = len(here.parts) >= _DEPTH
-        folders[:] = (
-            [] if deep else [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
-        )
-        for name in files:
-            if name.endswith(_EXTENSIONS):
-                yield (here / name).as_posix()
+        folders[:] = [one for one in folders if not (deep or one in _SKIPPED or one.startswith("."))]
+        yield from ((here / name).as_posix() for name in files if name.endswith(_EXTENSIONS))
 
 
 def _files(root: Path) -> Iterator[tuple[str, str]]:

@@ -16,17 +16,10 @@ if TYPE_CHECKING:
     from dbswitch.project.target_sources import TargetRef
 
 # Names under which Vercel, Neon, Supabase and Prisma's documentation keep further URLs of the same database.
-USUAL_URLS = frozenset(
-    {
-        "DATABASE_URL",
-        "DIRECT_DATABASE_URL",
-        "DIRECT_URL",
-        "POSTGRES_PRISMA_URL",
-        "POSTGRES_URL",
-        "POSTGRES_URL_NO_SSL",
-        "POSTGRES_URL_NON_POOLING",
-    }
-)
+USUAL_URLS = frozenset({
+    "DATABASE_URL", "DIRECT_DATABASE_URL", "DIRECT_URL", "POSTGRES_PRISMA_URL", "POSTGRES_URL", "POSTGRES_URL_NO_SSL",
+    "POSTGRES_URL_NON_POOLING",
+})  # fmt: skip
 
 
 def leads_to_database(project: Project, variable: str) -> bool:
@@ -48,22 +41,15 @@ def places_in(project: Project, values: Mapping[str, str]) -> frozenset[Place]:
 
 
 def with_protection(refs: tuple[TargetRef, ...], marked: frozenset[str]) -> tuple[TargetRef, ...]:
-    """Return the targets, those protected that lead to a protected target's place, or to one of `marked`.
+    """Return the targets, those protected that lead to a protected target's place, or to a database `marked` as production.
 
-    `protected = false` is obeyed, unless the place is that of a target with `protected = true`. `marked` are the places of
-    databases that say they are production.
+    `protected = false` is obeyed, unless the place is that of a target with `protected = true`.
     """
     said = frozenset(place for ref in refs if ref.settings.protected is True for place in ref.places)
     every = frozenset(place for ref in refs for place in ref.places if ref.protected or place.text in marked)
     found: list[TargetRef] = []
     for ref in refs:
         guarded = said if ref.settings.protected is False else every
-        found.append(
-            replace(
-                ref,
-                guarded=guarded,
-                protected_itself=ref.protected,
-                protected=ref.protected or not guarded.isdisjoint(ref.places),
-            )
-        )
+        protected = ref.protected or not guarded.isdisjoint(ref.places)
+        found.append(replace(ref, guarded=guarded, protected_itself=ref.protected, protected=protected))
     return tuple(found)

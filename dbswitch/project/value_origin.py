@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.database.place import place_in
+from dbswitch.database.place import place_in, place_of
 from dbswitch.database.url import same_url
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, all_effective
@@ -31,7 +31,8 @@ class ValueOrigin:
     """What is known about values for a switch to `target`.
 
     `absent` are the variables that other targets set, that switches wrote, or that the Prisma schema or config names as a URL,
-    and that `target` lacks; `guardians` the targets to whose place it leads, where it is protected for that only.
+    and that `target` lacks; `guardians` the targets to whose place it leads, where it is protected for that only. `refs` are
+    the listed targets, `ambient` is the process environment for `url_from` and `from`.
     """
 
     def __init__(
@@ -42,7 +43,6 @@ class ValueOrigin:
         refs: tuple[TargetRef, ...],
         ambient: Mapping[str, str],
     ) -> None:
-        """`refs` are the listed targets, `ambient` is the process environment for `url_from` and `from`."""
         self._target = target
         self._entered = entered
         self._values = known_values(project, refs, ambient)
@@ -50,23 +50,19 @@ class ValueOrigin:
         set_by_targets = variable_names(project, refs)
         self._definitions = _definitions(project, refs) - set_by_targets - self._deciding
         self.absent = (set_by_targets | entered.variables | self._deciding) - frozenset(target.variables)
-        self._place = place_in(target.variables[target.primary])
+        self._place = place = place_of(target.url)
         own = next((ref for ref in refs if ref.name == target.name), None)
-        others = [ref for ref in refs if ref.name != target.name]
+        others = [ref for ref in refs if ref.name != target.name and ref.protected]
         places = places_in(project, target.variables)
         itself = own is not None and own.protected_itself
-        self._allowed = places if itself else frozenset({self._place})
+        self._allowed = places if itself else frozenset({place})
+        by_place = target.protected and own is not None and not itself
         self.guardians = tuple(
             ref.name
             for ref in others
-            if own is not None and target.protected and not itself
-            if ref.protected_itself and any(self._leads(ref, place) for place in places)
+            if by_place and ref.protected_itself and any(_leads(ref, one, entered) for one in places)
         )
-        self._others = tuple(
-            ref
-            for ref in others
-            if ref.protected and not (self._place is not None and self._leads(ref, self._place))
-        )
+        self._others = tuple(ref for ref in others if not _leads(ref, place, entered))
 
     def known(self, key: str, value: str) -> bool:
         """Return whether some target sets the variable to this value, or a switch wrote it."""
@@ -84,49 +80,47 @@ class ValueOrigin:
     def belongs(self, key: str, value: str) -> bool:
         """Return whether the variable leads to the target's database, perhaps through another port of its host."""
         place = place_in(value)
-        if key not in self._deciding or place is None or self._place is None:
-            return False
-        return place.beside(self._place) and self.protected_owner(key, value) is None
+        beside = key in self._deciding and place is not None and place.beside(self._place)
+        return beside and self.protected_owner(key, value) is None
 
     def protected_owner(self, key: str, value: str) -> str | None:
         """Return the other protected target to whose database the variable leads; None if that is harmless."""
         place = place_in(value)
         if place is None or place in self._allowed or self.is_definition(key):
             return None
-        return next((ref.name for ref in self._others if self._leads(ref, place)), None)
+        return next((ref.name for ref in self._others if _leads(ref, place, self._entered)), None)
 
     def is_definition(self, key: str) -> bool:
         """Return whether the variable only defines a target's values: `DATABASE_URL_PROD`, a `from` of a target."""
         return key in self._definitions
 
-    def _leads(self, ref: TargetRef, place: Place) -> bool:
-        # What a command printed, or a variable that is not exported now, is known from the last switch to it only.
-        return place in ref.places or (not ref.places and self._entered.leads_to(ref.name, place))
+
+def _leads(ref: TargetRef, place: Place, entered: Entered) -> bool:
+    # What a command printed, or a variable that is not exported now, is known from the last switch to it only.
+    return place in ref.places or (not ref.places and entered.leads_to(ref.name, place))
 
 
 def is_guarded(project: Project, target: Target, entered: Entered, ambient: Mapping[str, str]) -> bool:
     """Return whether a target is protected, also by a place that is known from earlier switches only."""
     refs = list_targets(project, ambient=ambient)
-    own = next((ref for ref in refs if ref.name == target.name), None)
-    if target.protected or own is None:
-        return target.protected
     places = places_in(project, target.variables)
-    return any(
-        ref.protected
-        and ref.name != target.name
-        and not ref.places
-        and (own.settings.protected is not False or ref.settings.protected is True)
-        and any(entered.leads_to(ref.name, place) for place in places)
+    return target.protected or any(
+        (target.settings.protected is not False or ref.settings.protected is True)
+        and any(_leads(ref, place, entered) for place in places)
         for ref in refs
+        if ref.protected and ref.name != target.name
     )
 
 
 def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str]:
-    bound, _ = bound_variables(project.root)
     suffixes = {name.upper().replace("-", "_") for ref in refs for name in (ref.name, *ref.aliases)}
     # `DATABASE_URL_UNPOOLED_PROD` and `DIRECT_URL_PROD` are definitions also where they are left over from a target.
     urls = (*project.url_variables, *USUAL_URLS)
-    found = {key for key in bound if has_suffix(key, suffixes) or split_url_key(key, urls)}
+    found = {
+        key
+        for key in bound_variables(project.root)[0]
+        if has_suffix(key, suffixes) or split_url_key(key, urls)
+    }
     for ref in refs:
         sources = ref.settings.variables.values()
         found |= {*ref.suffixed, *(one.source for one in sources if isinstance(one, FromVariable))}
@@ -156,13 +150,13 @@ def served_urls(
 
     Values that `next start` takes from the production files, which no switch changes, are left out.
     """
-    found: dict[tuple[str, str, str], dict[Reader, None]] = {}
+    found: dict[tuple[str, str, str], list[Reader]] = {}
     for profile in profiles:
         for got in all_effective(profile, files, {}):
             beyond_reach = profile.reader is Reader.NEXT_START and got.source not in DEV_FILES
             name = owner(got.key, got.value) if got.value and not beyond_reach else None
             if name is not None and got.source is not None:
-                found.setdefault((got.key, name, got.source), {})[profile.reader] = None
+                found.setdefault((got.key, name, got.source), []).append(profile.reader)
     return tuple(
         ServedUrl(key, name, source, lines[key], tuple(readers))
         for (key, name, source), readers in sorted(found.items())
@@ -195,10 +189,8 @@ def exported(
     """Return the variables of `wanted`, values of the env files or a target, that `ambient` has with another value. Pure."""
     found: list[Exported] = []
     for key in sorted(wanted):
-        value = ambient.get(key)
-        if not value or same_url(value, wanted[key] or ""):
-            continue
-        place = place_in(value)
-        owner = next((ref.name for ref in refs if place is not None and place in ref.places), None)
-        found.append(Exported(key, place.text if place is not None else None, owner))
+        if (value := ambient.get(key)) and not same_url(value, wanted[key] or ""):
+            place = place_in(value)
+            owner = next((ref.name for ref in refs if place is not None and place in ref.places), None)
+            found.append(Exported(key, place.text if place is not None else None, owner))
     return tuple(found)
