@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from dbswitch.database.failures import AttemptError, FailureKind, explain
 from dbswitch.database.host_lookup import addresses as look_up
+from dbswitch.database.identity import quoted_name
 from dbswitch.errors import DatabaseRejectedError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _port(text: str | None) -> int | None:
 def table_sizes(url: DatabaseUrl, *, timeout: float = 3.0) -> tuple[tuple[tuple[str, int], ...], str | None]:
     """Return the tables with their estimated rows, the largest first, and what the database says it is; no table is read.
 
-    Raises DatabaseRejectedError, DatabaseNotReadyError: it does not answer in `timeout` seconds.
+    `timeout` in seconds. Raises DatabaseRejectedError or DatabaseNotReadyError.
     """
     from dbswitch.database.login import session
 
@@ -95,11 +96,11 @@ def write_marker(url: DatabaseUrl, database: str, environment: str | None, *, ti
     """Store the name of the environment in the database, or remove it.
 
     `database` is its name on the server, which a pooler may call by another. `timeout` in seconds. Raises
-    DatabaseRejectedError: the role does not own the database, or the login was rejected. Raises DatabaseNotReadyError.
+    DatabaseRejectedError or DatabaseNotReadyError.
     """
     from dbswitch.database.login import session
 
-    name = '"' + database.replace('"', '""') + '"'
+    name = quoted_name(database)
     try:
         with session(url, timeout) as open_session:
             _write_comment(open_session, name, None)

@@ -121,6 +121,11 @@ class Identity(Struct, frozen=True, rename="camel"):
             raise ValueError(f"not an identity: {error}") from None
 
 
+def quoted_name(name: str) -> str:
+    """Return `name` as an identifier of SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _schema(name: str | None) -> str:
     return f'schema "{name}"' if name else "no schema"
 

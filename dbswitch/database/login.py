@@ -15,10 +15,9 @@ import select
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
-from msgspec import Struct
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
@@ -50,10 +49,10 @@ _FIXED: Final = {
 
 # The format of libpq's PQtrace ("Control Functions").
 _ERROR: Final = re.compile(
-    rb'^B\t\d+\tErrorResponse\t.*? C "(?P<code>[0-9A-Z]{5})" M "(?P<message>.*?)"(?= [A-Z] "| \\x00|\n)(?P<rest>.*)$',
+    r'^B\t\d+\tErrorResponse\t.*? C "(?P<code>[0-9A-Z]{5})" M "(?P<message>.*?)"(?= [A-Z] "| \\x00|\n)(?P<rest>.*)$',
     re.MULTILINE,
 )
-_DETAIL: Final = re.compile(rb' D "(.*?)"(?= [A-Z] "| \\x00|$)')
+_DETAIL: Final = re.compile(r' D "(.*?)"(?= [A-Z] "| \\x00|$)')
 
 _ENGLISH: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), sqlstate)
@@ -174,7 +173,7 @@ def _log_in(
 ) -> AttemptError | None:
     """Drive the login to its end. Returns None when logged in, else what happened."""
     tracing = os.memfd_create("dbswitch-login", os.MFD_CLOEXEC) if trace else None
-    errors: tuple[ErrorResponse, ...] = ()
+    errors: list[ErrorResponse] = []
     try:
         if tracing is not None:
             pgconn.trace(tracing)
@@ -194,7 +193,7 @@ def _log_in(
         return None
     said = _clean(pgconn.error_message.decode(errors="replace"), url.password.reveal())
     if tracing is None:
-        errors = error_in_message(said)
+        errors = errors_in_message(said)
     if not errors:
         return AttemptError(classify(said), said)
     # With sslmode prefer and allow libpq tries with and without TLS; "no entry for this kind of connection" from one of
@@ -244,28 +243,24 @@ def _clean(message: str, secret: str) -> str:
     return message.replace(secret, "***") if secret else message
 
 
-class ErrorResponse(Struct, frozen=True):
+class ErrorResponse(NamedTuple):
     """The fields of a server's ErrorResponse that decide what a failure means."""
 
     sqlstate: str
-    message: str = ""
+    message: str
     detail: str = ""
 
 
-def errors_in_trace(trace: bytes) -> tuple[ErrorResponse, ...]:
+def errors_in_trace(trace: bytes) -> list[ErrorResponse]:
     """Return the server's errors in a libpq trace, in their order."""
-    found = ((match, _DETAIL.search(match["rest"])) for match in _ERROR.finditer(trace))
-    return tuple(
-        ErrorResponse(
-            match["code"].decode(),
-            match["message"].decode(errors="replace"),
-            detail[1].decode(errors="replace") if detail else "",
-        )
-        for match, detail in found
-    )
+    text = trace.decode(errors="replace")
+    found = ((match, _DETAIL.search(match["rest"])) for match in _ERROR.finditer(text))
+    return [
+        ErrorResponse(match["code"], match["message"], detail[1] if detail else "") for match, detail in found
+    ]
 
 
-def error_in_message(message: str) -> tuple[ErrorResponse, ...]:
+def errors_in_message(message: str) -> list[ErrorResponse]:
     """Return the error that libpq's English `message` reports, for macOS, where libpq cannot trace into memory."""
-    known = next((sqlstate for pattern, sqlstate in _ENGLISH if pattern.search(message)), None)
-    return () if known is None else (ErrorResponse(known, message),)
+    known = [sqlstate for pattern, sqlstate in _ENGLISH if pattern.search(message)]
+    return [ErrorResponse(sqlstate, message) for sqlstate in known[:1]]

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from dbswitch.database.failures import AttemptError
+from dbswitch.database.identity import quoted_name
 from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
 
@@ -41,9 +42,7 @@ class MigrationState(Struct, frozen=True):
     """How a database and a folder of migrations differ; names in the order in which Prisma applies them."""
 
     pending: tuple[str, ...] = ()
-    failed: tuple[
-        str, ...
-    ] = ()  # started, not finished, not marked as rolled back: Prisma applies nothing more
+    failed: tuple[str, ...] = ()  # not finished, not marked as rolled back: Prisma applies nothing more
     edited: tuple[str, ...] = ()  # applied, and changed in the folder since
     missing: tuple[str, ...] = ()  # applied, and not in the folder
     rolled_back: tuple[str, ...] = ()  # those of `pending` that failed and were marked as rolled back
@@ -53,12 +52,11 @@ class MigrationState(Struct, frozen=True):
     def describe(self, target: str) -> str:
         """Return one line about the target's database; empty if folder and database agree."""
         again = f" ({len(self.rolled_back)} of them rolled back)" if self.rolled_back else ""
+        were = "were" if self.edited[1:] else "was"
         parts = (
             f"lacks {count(self.pending)} of this branch{again}" if self.pending else "",
             f"has {count(self.failed)} that failed" if self.failed else "",
-            f"has applied {count(self.edited)} that {'were' if self.edited[1:] else 'was'} edited since"
-            if self.edited
-            else "",
+            f"has applied {count(self.edited)} that {were} edited since" if self.edited else "",
             f"has applied {count(self.missing)} that this branch does not have" if self.missing else "",
         )
         told = [part for part in parts if part]
@@ -69,39 +67,22 @@ def read_state(
     open_session: LoginSession, schema: str | None, scripts: Mapping[str, bytes]
 ) -> MigrationState | Failure:
     """Compare the project's scripts with the table in `schema`, in one query; return why it could not be read if so."""
-    table = f"{_quoted_name(schema or DEFAULT_SCHEMA)}.{_quoted_name(TABLE)}"
+    schema = schema or DEFAULT_SCHEMA
+    table = f"{quoted_name(schema)}.{TABLE}"
     columns = "(finished_at IS NOT NULL)::text AS finished, (rolled_back_at IS NOT NULL)::text AS rolled_back"
     statement = f"SELECT migration_name AS name, checksum, {columns} FROM {table} ORDER BY started_at"  # noqa: S608  # quoted
     try:
         rows = open_session.query(statement)
     except AttemptError as error:
-        if error.failure.sqlstate == _NO_TABLE:
-            return _without_history(open_session, schema, scripts)
-        return error.failure
-    return compare(
-        scripts,
-        [
-            Applied(
-                row["name"] or "",
-                row["checksum"] or "",
-                finished=row["finished"] == "true",
-                rolled_back=row["rolled_back"] == "true",
-            )
-            for row in rows
-        ],
-    )
-
-
-def _without_history(
-    open_session: LoginSession, schema: str | None, scripts: Mapping[str, bytes]
-) -> MigrationState | Failure:
-    name = (schema or DEFAULT_SCHEMA).replace("'", "''")
-    statement = f"SELECT count(*) AS tables FROM pg_catalog.pg_tables WHERE schemaname = '{name}'"  # noqa: S608  # quoted
-    try:
-        [row] = open_session.query(statement)
-    except AttemptError as error:
-        return error.failure
-    return MigrationState(pending=tuple(scripts), has_table=False, tables=int(row["tables"] or 0))
+        if error.failure.sqlstate != _NO_TABLE:
+            return error.failure
+        counted = f"SELECT count(*) AS tables FROM pg_catalog.pg_tables WHERE schemaname = {open_session.literal(schema)}"  # noqa: S608  # quoted
+        try:
+            [row] = open_session.query(counted)
+        except AttemptError as failed:
+            return failed.failure
+        return MigrationState(pending=tuple(scripts), has_table=False, tables=int(row["tables"] or 0))
+    return compare(scripts, convert(rows, list[Applied], strict=False))
 
 
 def read_scripts(migrations_dir: Path) -> dict[str, bytes]:
@@ -155,7 +136,3 @@ def _matches(script: bytes, checksum: str) -> bool:
         # Early versions of the engine wrote each byte without its leading zero.
         return checksum in {"".join(f"{byte:x}" for byte in digest) for digest in digests}
     return checksum in {digest.hex() for digest in digests}
-
-
-def _quoted_name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -18,7 +18,8 @@ from msgspec import Struct
 
 from dbswitch.database.failures import AttemptError
 from dbswitch.database.host_lookup import addresses
-from dbswitch.database.url import DEFAULT_PORT, DatabaseUrl
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.database.url_parsing import DEFAULT_PORT
 from dbswitch.errors import UrlError
 
 _TRANSACTION_POOLER_PORT: Final = 6543
@@ -52,19 +53,18 @@ def place_of(url: DatabaseUrl) -> Place:
     if url.is_socket:
         return Place(host, port, url.database)
     host = host.lower().rstrip(".")
-    if url.is_local or _is_own_name(host):
-        return Place("localhost", port, url.database)
-    if host in _SHARED_HOSTS:
-        return Place(f"{url.user}.{_SHARED_HOSTS[host]}", port, url.database)
-    direct = _SUPABASE_DIRECT.fullmatch(host)
     role, _, project = url.user.rpartition(".")
-    if direct is not None:
-        project = direct["project"]
-    elif not (role and project and _SUPABASE_POOLER.fullmatch(host)):
-        return Place(_POOLER_LABEL.sub(r"\g<endpoint>", host), port, url.database)
-    return Place(
-        f"db.{project}.supabase.co", DEFAULT_PORT if port == _TRANSACTION_POOLER_PORT else port, url.database
-    )
+    direct = _SUPABASE_DIRECT.fullmatch(host)
+    if url.is_local or _is_own_name(host):
+        host = "localhost"
+    elif host in _SHARED_HOSTS:
+        host = f"{url.user}.{_SHARED_HOSTS[host]}"
+    elif direct is not None or (role and project and _SUPABASE_POOLER.fullmatch(host)):
+        host = f"db.{project if direct is None else direct['project']}.supabase.co"
+        port = DEFAULT_PORT if port == _TRANSACTION_POOLER_PORT else port
+    else:
+        host = _POOLER_LABEL.sub(r"\g<endpoint>", host)
+    return Place(host, port, url.database)
 
 
 @functools.cache

@@ -78,9 +78,8 @@ def wait_until_ready(
 ) -> Ready:
     """Try until the database answers as often as `limits` ask for; a signal handler that raises ends the wait at once.
 
-    Before each wait `on_retry` is called with the number of attempts so far, what went wrong and the seconds to wait at
-    most. `scripts` are the project's migrations, to be compared with those of the database. Raises DatabaseRejectedError:
-    waiting cannot help. Raises DatabaseNotReadyError: the deadline has passed.
+    Before each wait `on_retry` gets the number of attempts so far, what went wrong and the seconds to wait. `scripts` are the
+    project's migrations, to be compared. Raises DatabaseRejectedError: waiting cannot help. Raises DatabaseNotReadyError.
     """
     # Do not count these imports (a quarter of a second) as database latency.
     from tenacity import Retrying, retry_if_exception
@@ -198,16 +197,12 @@ def _identify(open_session: LoginSession, schema: str | None) -> tuple[Identity,
 
 
 def _notices(url: DatabaseUrl, identity: Identity, *, encrypted: bool) -> tuple[str, ...]:
-    found = []
+    name, found = identity.database, []
     if identity.in_recovery:
-        found.append(
-            f"{identity.database} is on a server in recovery (a standby): it can be read but not written."
-        )
+        found.append(f"{name} is on a server in recovery (a standby): it can be read but not written.")
     elif identity.read_only:
-        found.append(
-            f"{identity.database} is read-only (default_transaction_read_only): writes fail, those of next-auth sessions"
-            " among them."
-        )
+        setting = "default_transaction_read_only"
+        found.append(f"{name} is read-only ({setting}): writes fail, those of next-auth sessions among them.")
     if encrypted and not url.is_local and url.parameter("sslmode") is None and url.parameter("ssl") is None:
         found.append(
             "The probe's connection was encrypted, but the app's will not be: the URL has no sslmode."

@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from dbswitch.database.identity import quoted_name
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import UrlError
 
@@ -48,15 +49,11 @@ def read_only(url: DatabaseUrl) -> DatabaseUrl:
 
 def role_sql(identity: Identity | None, database: str) -> str:
     """Return the SQL that makes a role that can only read: what a pooler that drops `options` cannot undo."""
-    schema = _quoted(identity.schema if identity is not None and identity.schema else "public")
-    role, database = _quoted(f"{database}_read_only"), _quoted(database)
+    schema = quoted_name(identity.schema if identity is not None and identity.schema else "public")
+    role, database = quoted_name(f"{database}_read_only"), quoted_name(database)
     return (
         f"CREATE ROLE {role} LOGIN PASSWORD '...'; ALTER ROLE {role} SET default_transaction_read_only = on; "
         f"GRANT CONNECT ON DATABASE {database} TO {role}; GRANT USAGE ON SCHEMA {schema} TO {role}; "
         f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}; "
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role};"
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

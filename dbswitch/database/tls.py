@@ -6,7 +6,6 @@ Sources: libpq's "SSL Support"; `pg-connection-string` 2.14 and `pg` 8.23, whose
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,55 +14,32 @@ if TYPE_CHECKING:
     from dbswitch.database.url import DatabaseUrl
 
 
-class Encryption(StrEnum):
-    """Whether the connection is encrypted."""
-
-    NEVER = "never"
-    IF_OFFERED = "if the server offers it"
-    ALWAYS = "always"
-
-
-class CertificateCheck(StrEnum):
-    """Which parts of the server's certificate are checked."""
-
-    NOTHING = "nothing"
-    AUTHORITY = "its authority"
-    NAME = "its authority and the host name"
-
-
 class TlsView(Struct, frozen=True):
-    """What one client does."""
+    """What one client does: when it encrypts, and which parts of the server's certificate it checks."""
 
-    encryption: Encryption
-    verification: CertificateCheck
+    encrypts: str
+    checks: str = "nothing"
 
     def __str__(self) -> str:
-        if self.encryption is Encryption.NEVER:
-            return "not encrypted"
-        return f"encrypted {self.encryption}, checks {self.verification}"
+        return "not encrypted" if self is PLAIN else f"encrypted {self.encrypts}, checks {self.checks}"
 
 
-_PLAIN = TlsView(Encryption.NEVER, CertificateCheck.NOTHING)
-_UNVERIFIED = TlsView(Encryption.ALWAYS, CertificateCheck.NOTHING)
-_BY_AUTHORITY = TlsView(Encryption.ALWAYS, CertificateCheck.AUTHORITY)
-_FULL = TlsView(Encryption.ALWAYS, CertificateCheck.NAME)
+PLAIN = TlsView("never")
+_IF_OFFERED = TlsView("if the server offers it")
+_UNVERIFIED = TlsView("always")
+_BY_AUTHORITY = TlsView("always", "its authority")
+_FULL = TlsView("always", "its authority and the host name")
 
 
 def libpq_view(url: DatabaseUrl) -> TlsView:
     """Return what libpq, and so the probe and psql, do with `url`."""
-    if url.is_socket:
-        return _PLAIN
-    match url.libpq_sslmode:
-        case "disable":
-            return _PLAIN
-        case "allow" | "prefer":
-            return TlsView(Encryption.IF_OFFERED, CertificateCheck.NOTHING)
-        case mode:
-            return (
-                _FULL
-                if url.parameter("sslrootcert") == "system" and mode != "require"
-                else _as_libpq(mode, url)
-            )
+    mode = url.libpq_sslmode
+    if url.is_socket or mode == "disable":
+        return PLAIN
+    if mode in {"allow", "prefer"}:
+        return _IF_OFFERED
+    system = url.parameter("sslrootcert") == "system" and mode != "require"
+    return _FULL if system else _as_libpq(mode, url)
 
 
 def node_view(url: DatabaseUrl) -> TlsView:
@@ -73,11 +49,11 @@ def node_view(url: DatabaseUrl) -> TlsView:
         if url.parameter("sslnegotiation") == "direct" and ssl is None:
             return _FULL
         if ssl in {None, "", "0"}:
-            return _PLAIN
+            return PLAIN
         # Any other text is a true value in JavaScript, `false` included.
         return _UNVERIFIED if ssl == "no-verify" else _FULL
     if mode == "disable":
-        return _PLAIN
+        return PLAIN
     if url.parameter("uselibpqcompat") == "true":
         return _UNVERIFIED if mode == "prefer" else _as_libpq(mode, url)
     return _UNVERIFIED if mode == "no-verify" else _FULL
@@ -101,14 +77,14 @@ def advice(url: DatabaseUrl) -> tuple[str, ...]:
         )
     if url.parameter("ssl") == "false" and mode is None:
         found.append("node-postgres reads ssl=false as a true value: write sslmode=disable.")
-    elif node.verification is not libpq.verification and node.encryption is Encryption.ALWAYS:
+    elif node.checks != libpq.checks and node.encrypts == "always":
         given = f"sslmode={mode}" if mode else "these TLS parameters"
         found.append(
-            f"With {given} node-postgres checks {node.verification}, libpq checks {libpq.verification}: "
+            f"With {given} node-postgres checks {node.checks}, libpq checks {libpq.checks}: "
             "the probe can pass where the app fails (say what you mean with sslmode=verify-full, "
             "or with uselibpqcompat=true&sslmode=require)."
         )
-    elif node.encryption is Encryption.NEVER and mode is None and not url.is_local:
+    elif node is PLAIN and mode is None and not url.is_local:
         found.append(
             "Without sslmode node-postgres does not encrypt, and fails if the server requires it; "
             "libpq would encrypt by default."

@@ -7,18 +7,13 @@ URIs", the WHATWG URL standard as node-postgres' `pg-connection-string` 2.14 use
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NoReturn, final
+from typing import Final, final
 from urllib.parse import quote
 
-from dbswitch.database.url_parsing import UrlProblem, checked_host, is_this_machine, split
+from dbswitch.database.url_parsing import is_this_machine, split
 from dbswitch.errors import UrlError
 
-if TYPE_CHECKING:
-    from dbswitch.database.url_parsing import Pieces
-
-DEFAULT_PORT: Final = 5432
 MASK: Final = "***"
-SSLMODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 # Known to Prisma's engine or to node-postgres only; libpq would refuse the whole URL.
 APP_PARAMETERS: Final = frozenset({
@@ -34,15 +29,6 @@ _LIBPQ_PARAMETERS: Final = frozenset({
 })  # fmt: skip
 # Client certificate and key: libpq fails on a certificate without its key, and Prisma means the server's by `sslcert`.
 _CLIENT_CERTIFICATE: Final = ("sslcert", "sslkey", "sslpassword")
-_MISLEADING: Final = {
-    "dbname": "libpq would take the database from it, node-postgres from the path",
-    "database": "the programs disagree on whether it counts",
-    "hostaddr": "libpq would connect there, node-postgres to the host",
-    "service": "libpq would read another file, node-postgres would not",
-    "servicefile": "libpq would read another file, node-postgres would not",
-    "passfile": "libpq would read another file, node-postgres would not",
-    "replication": "a replication connection cannot run an app",
-}
 _KNOWN: Final = (
     APP_PARAMETERS | _LIBPQ_PARAMETERS | {"sslmode", "connect_timeout", "host", *_CLIENT_CERTIFICATE}
 )
@@ -52,7 +38,7 @@ _SHOWN: Final = _KNOWN - {"options", "sslidentity", *_CLIENT_CERTIFICATE}
 
 @final
 class Secret:
-    """A string that is revealed only by an explicit call; `repr`, `str`, f-strings and pickling do not contain it."""
+    """A string that is revealed only by an explicit call; `repr`, `str` and f-strings do not contain it."""
 
     __slots__ = ("_value",)
 
@@ -74,12 +60,6 @@ class Secret:
 
     def __repr__(self) -> str:
         return MASK
-
-    def __format__(self, spec: str) -> str:
-        return format(MASK, spec)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not pickled")
 
 
 class LibpqParameters(dict[str, str]):
@@ -116,13 +96,14 @@ class DatabaseUrl:
         frame's locals hold the text.
         """
         try:
-            return _from_pieces(split(text, name), name)
+            parts = split(text, name)
         except UrlError as error:
             # Frames below hold pieces of the text, and tools such as pytest print the locals of every frame.
             failure = error.with_traceback(None)
-        failure.__context__ = None
-        del text
-        raise failure from None
+            failure.__context__ = None
+            del text
+            raise failure from None
+        return cls(parts.user, Secret(parts.password), *parts[2:])
 
     @property
     def is_socket(self) -> bool:
@@ -226,12 +207,6 @@ class DatabaseUrl:
     def __str__(self) -> str:
         return self.masked()
 
-    def __format__(self, spec: str) -> str:
-        return format(self.masked(), spec)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a URL with its password is not pickled")
-
 
 def same_url(left: str, right: str) -> bool:
     """Return whether two spellings of a URL mean the same connection."""
@@ -244,38 +219,3 @@ def same_url(left: str, right: str) -> bool:
 def _encoded(text: str) -> str:
     # quote() leaves ~ alone, shells do not.
     return quote(text, safe="").replace("~", "%7E")
-
-
-def _from_pieces(pieces: Pieces, name: str) -> DatabaseUrl:
-    moved = {"host": pieces.host, "port": pieces.port, "user": pieces.user, "password": pieces.password}
-    kept: list[tuple[str, str]] = []
-    for key, value in pieces.query:
-        if key in _MISLEADING:
-            raise UrlError(
-                f"{name} has the parameter {key}.",
-                why=_MISLEADING[key],
-                fix="move it to its own part of the URL, or remove it",
-            )
-        if key in moved:
-            # libpq and node-postgres both prefer these over what stands in front of the database.
-            moved[key] = value or moved[key]
-        else:
-            kept.append((key, value))
-    sslmode = next((value for key, value in reversed(kept) if key == "sslmode"), None)
-    if sslmode is not None and sslmode not in {*SSLMODES, "no-verify"}:
-        raise UrlProblem.UNKNOWN_SSLMODE.error(name, f"known are {', '.join(SSLMODES)}, no-verify")
-    if pieces.database in {".", ".."}:
-        raise UrlProblem.RELATIVE_DATABASE.error(name)
-    port = moved["port"]
-    if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise UrlProblem.PORT_OUT_OF_RANGE.error(name)
-    return DatabaseUrl(
-        user=moved["user"],
-        password=Secret(moved["password"]),
-        host=checked_host(moved["host"], pieces.host, name),
-        port=int(port or DEFAULT_PORT),
-        database=pieces.database,
-        parameters=tuple(kept),
-        scheme=pieces.scheme,
-        port_written=bool(port),
-    )

@@ -15,15 +15,16 @@ No message repeats a piece of the text: in a URL that cannot be split any piece 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from dbswitch.errors import UrlError
 
 SCHEMES: Final = ("postgresql", "postgres")
+SSLMODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full", "no-verify")
+DEFAULT_PORT: Final = 5432
 _SOCKET_HOSTS: Final = ("", "localhost")
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
@@ -56,66 +57,77 @@ _NOT_POSTGRES: Final = {
 }
 
 
+_MISLEADING: Final = {
+    "dbname": "libpq would take the database from it, node-postgres from the path",
+    "database": "the programs disagree on whether it counts",
+    "hostaddr": "libpq would connect there, node-postgres to the host",
+    "service": "libpq would read another file, node-postgres would not",
+    "servicefile": "libpq would read another file, node-postgres would not",
+    "passfile": "libpq would read another file, node-postgres would not",
+    "replication": "a replication connection cannot run an app",
+}
+
+
 class UrlProblem(Enum):
     """A reason to refuse a URL: what is wrong with the variable `name`, why that matters and how to mend it."""
 
     # fmt: off
-    AMBIGUOUS = ("{name} can be read in {count} ways.",
+    AMBIGUOUS = ("{name} can be read in {count} ways",
         "the text before the last such @ may be the password, or a host and its parameters",
         "write the @ that belongs to the password or to a parameter's value as %40")
-    AMBIGUOUS_PERCENT = ("The % signs in {name} are ambiguous.", "the value may or may not be encoded already",
+    AMBIGUOUS_PERCENT = ("The % signs in {name} are ambiguous", "the value may or may not be encoded already",
         "write every literal % as %25")
-    BAD_IPV6 = ("The IPv6 address in {name} is not valid.", "no program could connect to it",
+    BAD_IPV6 = ("The IPv6 address in {name} is not valid", "no program could connect to it",
         "write it like [2001:db8::1]:5432")
-    BAD_QUERY = ("After the database name, {name} has {problem}.", "URL parsers cut it there or drop it",
+    BAD_QUERY = ("After the database name, {name} has {problem}", "URL parsers cut it there or drop it",
         "percent-encode the values")
-    CONTROL_CHARACTER = ("{name} contains a control character.", "URL parsers drop it silently",
+    CONTROL_CHARACTER = ("{name} contains a control character", "URL parsers drop it silently",
         "remove line breaks and tabs")
     DATABASE_CHARACTERS = ("The database name in {name} has characters other than A-Z a-z 0-9 _ . -",
         "node-postgres, Prisma and libpq decode such names differently",
         "rename the database; or, if this is part of the password, percent-encode the password")
-    EMPTY = ("{name} is empty.", "for node-postgres an empty URL means 127.0.0.1:5432, without an error",
+    EMPTY = ("{name} is empty", "for node-postgres an empty URL means 127.0.0.1:5432, without an error",
         "write the database's URL")
-    ESCAPES_NOT_UTF8 = ("The % escapes in {name} are not UTF-8.", "programs decode such bytes differently",
+    ESCAPES_NOT_UTF8 = ("The % escapes in {name} are not UTF-8", "programs decode such bytes differently",
         "encode the value again as UTF-8")
-    HOST_AND_SOCKET = ("{name} names both a host and a socket's folder.",
+    HOST_AND_SOCKET = ("{name} names both a host and a socket's folder",
         "programs differ in which of them they connect to", "write @localhost/DATABASE?host=/FOLDER")
     HOST_CHARACTERS = ("The host in {name} has characters other than A-Z a-z 0-9 . _ -",
         "programs translate such names differently", "write it in its ASCII form")
-    IPV4_SPELLING = ("The IPv4 address in {name} is not four decimal numbers.",
+    IPV4_SPELLING = ("The IPv4 address in {name} is not four decimal numbers",
         "its other spellings (127.1, 0x7f000001, 0177.0.0.1) hide which machine it is", "write it like 192.0.2.1")
-    KEY_VALUE_FORM = "{name} is in libpq's key=value form.", "Prisma reads URLs only", _FORM
-    NOT_A_URL = "{name} is not a URL.", SUPPORTED, _FORM
-    NOT_UTF8 = "{name} is not UTF-8.", "programs read such bytes differently", "write it with % escapes"
-    NO_CERTAIN_HOST = ("The host in {name} cannot be determined.",
+    KEY_VALUE_FORM = "{name} is in libpq's key=value form", "Prisma reads URLs only", _FORM
+    NOT_A_URL = "{name} is not a URL", SUPPORTED, _FORM
+    NOT_UTF8 = "{name} is not UTF-8", "programs read such bytes differently", "write it with % escapes"
+    NO_CERTAIN_HOST = ("The host in {name} cannot be determined",
         "a host consists of A-Z a-z 0-9 . _ - or is an IPv6 address in brackets",
         "percent-encode the password (@ is %40, / is %2F, # is %23, ? is %3F) and the host's special characters")
-    NO_DATABASE = ("{name} names no database.", "each program would use a different default database",
+    NO_DATABASE = ("{name} names no database", "each program would use a different default database",
         "end it with /DATABASE (before any ?)")
-    NO_HOST = ("{name} names no host.", "libpq would take a Unix socket, node-postgres localhost",
+    NO_HOST = ("{name} names no host", "libpq would take a Unix socket, node-postgres localhost",
         "write localhost, or @localhost/DATABASE?host=/FOLDER for a Unix socket")
     NO_SLASHES = ("{name} lacks the // behind {scheme}:", "URL parsers then find no host in it",
         "start it with {scheme}://")
-    NO_USER = ("{name} has a password but no user.", "each program would use a different default user",
+    NO_USER = ("{name} has a password but no user", "each program would use a different default user",
         "write the user before the first colon")
-    PORT_NOT_A_NUMBER = ("The port in {name} is not a number.",
+    PORT_NOT_A_NUMBER = ("The port in {name} is not a number",
         "that text may be part of a password that is not percent-encoded",
         "write host:5432, or leave the port out; percent-encode the password")
-    PORT_OUT_OF_RANGE = ("The port in {name} is not between 1 and 65535.", "other port numbers do not exist",
+    PORT_OUT_OF_RANGE = ("The port in {name} is not between 1 and 65535", "other port numbers do not exist",
         "write host:5432, or leave the port out")
-    PSQL_COMMAND = "{name} is a psql command, not a URL.", SUPPORTED, "keep only the part between the quotes"
-    QUOTED = "{name} starts with a quote.", SUPPORTED, "remove the quotes that became part of the value"
-    REFERENCE = ("{name} is a reference, not a URL.", "not every reader of env files follows it",
+    PSQL_COMMAND = "{name} is a psql command, not a URL", SUPPORTED, "keep only the part between the quotes"
+    QUOTED = "{name} starts with a quote", SUPPORTED, "remove the quotes that became part of the value"
+    REFERENCE = ("{name} is a reference, not a URL", "not every reader of env files follows it",
         "write the URL itself")
-    RELATIVE_DATABASE = ("The database name in {name} is a relative path.", "URL parsers remove it",
+    RELATIVE_DATABASE = ("The database name in {name} is a relative path", "URL parsers remove it",
         "end the URL with /DATABASE")
-    SEVERAL_HOSTS = ("{name} names several hosts.",
+    SEVERAL_HOSTS = ("{name} names several hosts",
         "libpq would try them in turn, node-postgres cannot read such a URL", "name the one host to use")
-    UNKNOWN_SSLMODE = ("{name} has an unknown sslmode.",
+    UNKNOWN_SSLMODE = ("{name} has an unknown sslmode",
         "libpq refuses it, node-postgres ignores it and may connect without TLS",
         "write sslmode=require (or what the provider says), or leave it out")
-    ZERO_BYTE = "There is a zero byte in {name}.", "no Postgres client can send one", "remove the %00"
-    ZONE_ID = ("The address in {name} has a zone id.", "node-postgres cannot connect to one",
+    ZERO_BYTE = "There is a zero byte in {name}", "no Postgres client can send one", "remove the %00"
+    ZONE_ID = ("The address in {name} has a zone id", "node-postgres cannot connect to one",
         "use a global address or a host name")
     # fmt: on
 
@@ -130,20 +142,20 @@ class UrlProblem(Enum):
         return UrlError(self.what.format(**more), facts=facts, why=self.why, fix=self.fix.format(**more))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Pieces:
-    """The pieces of a URL, decoded. No repr: they hold the password."""
+class UrlParts(NamedTuple):
+    """The pieces of a URL, decoded, in the order of `DatabaseUrl`."""
 
-    scheme: str
     user: str
     password: str
     host: str
-    port: str
+    port: int
     database: str
-    query: tuple[tuple[str, str], ...]
+    parameters: tuple[tuple[str, str], ...]
+    scheme: str
+    port_written: bool
 
 
-def split(text: str, name: str) -> Pieces:
+def split(text: str, name: str) -> UrlParts:
     """Split `text` by the rule above; `name` is the variable it comes from, for messages. Raises UrlError."""
     text = text.strip()
     scheme, rest = _scheme(text, name)
@@ -153,24 +165,46 @@ def split(text: str, name: str) -> Pieces:
         raise UrlProblem.AMBIGUOUS.error(
             name, "more than one @ could be the one before the host", count=len(readings)
         )
-    if readings:
-        end, place = readings[0]
-        user, colon, password = rest[:end].partition(":")
-        if colon and not user:
-            raise UrlProblem.NO_USER.error(name)
-    else:
-        whole = _PLACE.fullmatch(rest) if not ends else None
-        if whole is None:
-            raise _diagnosis(rest, name)
-        place, user, password = whole, "", ""
-    return Pieces(
-        scheme=scheme,
-        user=unescape(user, f"the user in {name}"),
-        password=unescape(password, f"the password in {name}"),
-        host=unescape(place["host"], f"the host in {name}"),
-        port=place["port"] or "",
-        database=place["database"],
-        query=tuple(_query(place["query"] or "", name)),
+    if not ends and (whole := _PLACE.fullmatch(rest)):
+        readings = [(0, whole)]
+    if not readings:
+        raise _diagnosis(rest, name)
+    end, place = readings[0]
+    user, colon, password = rest[:end].partition(":")
+    if colon and not user:
+        raise UrlProblem.NO_USER.error(name)
+    login = {
+        "user": unescape(user, f"the user in {name}"),
+        "password": unescape(password, f"the password in {name}"),
+        "host": unescape(place["host"], f"the host in {name}"),
+        "port": place["port"] or "",
+    }
+    written, parameters = login["host"], []
+    for key, value in _query(place["query"] or "", name):
+        if key in _MISLEADING:
+            what, fix = f"{name} has the parameter {key}", "move it to its own part of the URL, or remove it"
+            raise UrlError(what, why=_MISLEADING[key], fix=fix)
+        if key in login:
+            # libpq and node-postgres both prefer these over what stands in front of the database.
+            login[key] = value or login[key]
+        else:
+            parameters.append((key, value))
+    if dict(parameters).get("sslmode", "require") not in SSLMODES:
+        raise UrlProblem.UNKNOWN_SSLMODE.error(name, f"known are {', '.join(SSLMODES)}")
+    if place["database"] in {".", ".."}:
+        raise UrlProblem.RELATIVE_DATABASE.error(name)
+    port = login["port"]
+    if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise UrlProblem.PORT_OUT_OF_RANGE.error(name)
+    return UrlParts(
+        login["user"],
+        login["password"],
+        _checked_host(login["host"], written, name),
+        int(port or DEFAULT_PORT),
+        place["database"],
+        tuple(parameters),
+        scheme,
+        bool(port),
     )
 
 
@@ -219,7 +253,7 @@ def _scheme(text: str, name: str) -> tuple[str, str]:
     if kind is None and scheme.split("+", maxsplit=1)[0] in SCHEMES:
         kind = "a URL for another language's driver"
     raise UrlError(
-        f"{name} is {kind or 'no Postgres URL'}.",
+        f"{name} is {kind or 'no Postgres URL'}",
         facts=(f"it starts with {scheme}:",) if kind else (),
         why=SUPPORTED + "; P1012" if scheme.startswith("prisma") else SUPPORTED,
         fix="use the direct connection URL that the provider shows beside it"
@@ -267,7 +301,7 @@ def _query_start(rest: str) -> int:
     return start.start() if start and 0 <= at < start.start() else len(rest)
 
 
-def checked_host(host: str, written: str, name: str) -> str:
+def _checked_host(host: str, written: str, name: str) -> str:
     """Return the host as every program writes it; `written` is what stood in front of the database.
 
     Raises UrlError: not a host, or not one that node-postgres, Prisma and libpq all connect to.

@@ -198,7 +198,7 @@ class _Demo:
                 process.wait(_ROLL_BACK_SECONDS)
             raise
         if code != 0:
-            raise ServerError(f"`{shown}` failed in the demo (exit {code}).", facts=("its output is above",))
+            raise ServerError(f"`{shown}` failed in the demo (exit {code})", facts=("its output is above",))
 
     def keep(self) -> None:
         """Leave everything running and print what to try."""

@@ -74,7 +74,7 @@ class EmbeddedPostgres:
         secret.unlink()
         if done.returncode != 0:
             lines = done.stderr.decode(errors="replace").strip().splitlines()
-            raise DatabaseNotReadyError("`initdb` could not make a database folder.", facts=lines[-5:])
+            raise DatabaseNotReadyError("`initdb` could not make a database folder", facts=lines[-5:])
 
     def make_home(self) -> None:
         """Make the server's folder; root opens it for the server's user. Raises OSError."""
@@ -150,7 +150,7 @@ def find_binaries() -> Path:
             return folder
     if named:
         raise ConfigError(
-            f"There is no PostgreSQL in the folder that {BIN_VARIABLE} names.",
+            f"there is no PostgreSQL in the folder that {BIN_VARIABLE} names",
             facts=(f"looked for {' and '.join(_PROGRAMS)} in {named}",),
             fix=f"unset {BIN_VARIABLE}, or set it to the folder of `initdb`",
         )

@@ -56,7 +56,7 @@ def install_packages(place: Path, env: Mapping[str, str]) -> None:
     except subprocess.CalledProcessError as error:
         lines = [line.removeprefix("npm error ") for line in error.output.splitlines()]
         raise ConfigError(
-            "npm could not install the demo app's packages.",
+            "npm could not install the demo app's packages",
             facts=[line for line in lines if line.strip()][:6],
             why="they come from the npm registry, so this step needs the network",
             fix="check that `npm ping` works (a proxy? a registry in ~/.npmrc?), then run it again",
@@ -72,7 +72,7 @@ def generate_client(place: Path, env: Mapping[str, str] = os.environ) -> None:
         _output(["node_modules/.bin/prisma", "generate"], place, {**engine, **env})
     except (OSError, subprocess.CalledProcessError) as error:
         lines = str(getattr(error, "output", error)).strip().splitlines()
-        raise ConfigError("`prisma generate` failed.", facts=lines[-6:]) from error
+        raise ConfigError("`prisma generate` failed", facts=lines[-6:]) from error
 
 
 def _output(command: list[str] | tuple[str, ...], place: Path, env: Mapping[str, str]) -> str:

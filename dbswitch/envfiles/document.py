@@ -246,10 +246,10 @@ class Document:
     def _editable_sites(self, key: str) -> list[Site]:
         """Return where `key` is bound. Raises EnvFileError."""
         if not is_name(key):
-            raise EnvFileError(f"{key!r} is not a variable name that every reader accepts.")
+            raise EnvFileError(f"{key!r} is not a variable name that every reader accepts")
         if "\0" in self._text:
             raise EnvFileError(
-                f"{self.name} contains NUL bytes and cannot be edited.",
+                f"{self.name} contains NUL bytes and cannot be edited",
                 facts=("an editor or shell may have saved it as UTF-16",) * (self._text.count("\0") > 1),
                 why="each reader stops at a different place in such a file",
                 fix=f"save {self.name} as UTF-8",
@@ -311,10 +311,10 @@ class Document:
 
     def _refusal(self, key: str, offset: int, why: str) -> EnvFileError:
         return EnvFileError(
-            f"{key} cannot be edited safely in {self.name}.",
+            f"{key} cannot be edited safely in {self.name}",
             facts=(f"line {self.readings.line_of(offset)}: {why}",),
             why="if the readers got different values, they would use different databases",
-            fix=f'Write it as {key}="..." on a separate line in {self.name}, and close every quote above it.',
+            fix=f'write it as {key}="..." on a separate line in {self.name}, and close every quote above it',
         )
 
 

@@ -51,28 +51,28 @@ def _read(path: Path, name: str) -> bytes | None:
     except FileNotFoundError:
         if path.is_symlink():
             raise EnvFileError(
-                f"{name} is a dangling symlink.",
+                f"{name} is a dangling symlink",
                 facts=(f"it points to {path.readlink()}",),
                 fix=f"create the file it points to, or remove {name}",
             ) from None
         return None
     except durable.NotAFileError:
         raise EnvFileError(
-            f"{name} is not a regular file.",
+            f"{name} is not a regular file",
             facts=(f"it is {_KINDS.get(stat.S_IFMT(path.stat().st_mode), 'a device')}",),
             why="dbswitch can only edit and restore regular files",
             fix=f"replace {name} by a regular file",
         ) from None
     except OSError as error:
         raise EnvFileError(
-            f"{name} cannot be read.",
+            f"{name} cannot be read",
             facts=(error.strerror or type(error).__name__,),
             why="without it dbswitch cannot determine which database the project is on",
             fix=f"make {name} readable",
         ) from None
     if len(data) > MAX_BYTES:
         raise EnvFileError(
-            f"{name} is larger than 1 MiB, so it is not read as an env file.",
+            f"{name} is larger than 1 MiB, so it is not read as an env file",
             fix=f"check the contents of {name}",
         )
     return data

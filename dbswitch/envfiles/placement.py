@@ -141,9 +141,9 @@ class _Planning:
         who = " and ".join(deciding) or "every reader"
         if self.protected:
             carries = f"{name} would carry a protected target's {key}"
-            untrack = f"Move the {key} line from {name} to .env.local, or untrack it: git rm --cached {name}"
+            untrack = f"move the {key} line from {name} to .env.local, or untrack it: git rm --cached {name}"
             raise ProtectedError(
-                f"{name} {'may be' if self.git_error else 'is'} tracked by git, and {who} would take {key} from it.",
+                f"{name} {'may be' if self.git_error else 'is'} tracked by git, and {who} would take {key} from it",
                 facts=(self.git_error, carries) if self.git_error else (f"{carries} into the repository",),
                 why="a secret in a tracked file is one commit away from everyone",
                 fix=self.git_fix if self.git_error else untrack,
@@ -162,7 +162,7 @@ class _Planning:
         shared = [name for name in DEV_FILES if all(name in names for names in needed)]
         if not shared:
             raise EnvFileError(
-                f"{key} is not set anywhere, and no env file is read by both Next.js and the Prisma CLI.",
+                f"{key} is not set anywhere, and no env file is read by both Next.js and the Prisma CLI",
                 facts=tuple(f"{p.reader} reads {', '.join(p.files) or 'no file'}" for p in self.profiles),
                 fix="let prisma.config.ts load .env, or bind the variable yourself in a file that both read",
             )
@@ -188,8 +188,8 @@ class _Planning:
             present = document.get(key)
             if present is None:
                 raise EnvFileError(
-                    f"{key} is bound in {name} in a way that only some readers see.",
-                    fix=f'Write it as {key}="..." on a line of its own in {name}.',
+                    f"{key} is bound in {name} in a way that only some readers see",
+                    fix=f'write it as {key}="..." on a line of its own in {name}',
                 )
             if self.is_own(document, key):
                 if not self.knowledge.misleads(key, present):
@@ -272,7 +272,7 @@ def plan_edits(
             "the readers of this project would not agree after the switch",
             facts=found,
             why="Next.js and the Prisma CLI would be on different databases",
-            fix="remove the other binding, or let its reader read one of " + ", ".join(DEV_FILES) + ".",
+            fix="remove the other binding, or let its reader read one of " + ", ".join(DEV_FILES),
         )
     edits = tuple(
         FileEdit(name, files.get(name), after[name], tuple(planning.touched[name]))

@@ -48,7 +48,7 @@ def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[
         if twin is not None:
             if (twin.old, twin.new) != (entry.old, entry.new):
                 raise EnvFileError(
-                    f"{entry.name} and {twin.name} are the same file.",
+                    f"{entry.name} and {twin.name} are the same file",
                     why="it cannot have two contents; nothing was written",
                     fix="replace the symlink by a separate file, or remove it",
                 )
@@ -107,7 +107,7 @@ def _require_replaceable(path: str, status: os.stat_result) -> None:
         reason = "is not a regular file"
     elif status.st_nlink > 1:
         reason = "has a second hard link, which would keep the old content"
-        fix = f"Break the hard link: cp -p {typed} {typed}.copy && mv {typed}.copy {typed}"
+        fix = f"break the hard link: cp -p {typed} {typed}.copy && mv {typed}.copy {typed}"
     elif user not in {0, status.st_uid}:
         reason = f"belongs to another user (uid {status.st_uid}), and the new file could not"
         fix = f"sudo chown {user} {typed}"
@@ -122,4 +122,4 @@ def _require_replaceable(path: str, status: os.stat_result) -> None:
 
 
 def _refusal(path: str, reason: str, *, fix: str = "") -> EnvFileError:
-    return EnvFileError(f"{os.path.basename(path)} {reason}.", why="nothing was written", fix=fix)  # noqa: PTH119
+    return EnvFileError(f"{os.path.basename(path)} {reason}", why="nothing was written", fix=fix)  # noqa: PTH119

@@ -66,7 +66,7 @@ def written_form(value: str, quote_style: Quote = Quote.DOUBLE, *, key: str = "t
     found = forms(value, quote_style)
     if not found:
         raise EnvFileError(
-            f"{key} cannot be written so that every reader gets the same value.",
+            f"{key} cannot be written so that every reader gets the same value",
             facts=(f"it contains {_trouble(value)}",),
             why="Next.js, dotenv, python-dotenv and bash would not all read the same string",
             fix=f"percent-encode the character if {key} is a URL, or choose a value without it",

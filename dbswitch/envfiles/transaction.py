@@ -185,7 +185,7 @@ def _undo(transaction: Journal, journal: Path) -> dict[str, bytes | None]:
     except OSError as error:
         raise RollbackFailedError(
             "the env files could be neither changed nor put back",
-            facts=[_describe(error), f"The journal is kept: {journal}"],
+            facts=[_describe(error), f"the journal is kept: {journal}"],
             why="some env files may name one database and some another",
             fix="fix the reported error, then run any dbswitch command: it finishes the change first",
         ) from error
@@ -263,7 +263,7 @@ def _read(path: Path) -> bytes | None:
     try:
         return read_file(os.path.realpath(path))
     except OSError as error:
-        raise EnvFileError(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise EnvFileError(f"{path.name} cannot be read: {error.strerror}") from error
 
 
 def _describe(error: OSError) -> str:

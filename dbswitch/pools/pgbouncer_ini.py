@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch.database.url import DEFAULT_PORT
+from dbswitch.database.url_parsing import DEFAULT_PORT
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -137,7 +137,7 @@ def acquire(
             lease.look_for_newer()
             if left <= 0:
                 raise BusyError(
-                    "Another switch is running in this project.",
+                    "another switch is running in this project",
                     facts=[f"waited {deadline:g} s for {(told if told.pid else holder).text}"],
                     why="two switches at once would leave env files and server on different databases; nothing was changed",
                     fix="run the command again when it has ended; `dbswitch status` shows it while it runs",

@@ -31,7 +31,7 @@ def path_of(state_dir: Path, run_id: str) -> Path:
     """Return the file of a run. Raises UsageError."""
     if _ID.fullmatch(run_id) is None:
         raise UsageError(
-            "That is not the id of a run.",
+            "that is not the id of a run",
             facts=[f"id: {run_id[:60]!r}"],
             fix="`dbswitch history` lists the ids",
         )

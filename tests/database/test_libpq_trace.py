@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from dbswitch.database.login import ErrorResponse, error_in_message, errors_in_trace
+from dbswitch.database.login import ErrorResponse, errors_in_message, errors_in_trace
 
 TRACE = (
     b"F\t8\tSSLRequest\t 1234 5679\nB\t1\tSSLResponse\t N\n"
@@ -15,9 +15,9 @@ TRACE = (
 
 
 def test_the_trace_gives_the_sqlstate_the_message_and_the_detail():
-    assert errors_in_trace(TRACE) == (
-        ErrorResponse("57P03", 'the "database" is not accepting', "Hot standby mode is disabled."),
-    )
+    assert errors_in_trace(TRACE) == [
+        ErrorResponse("57P03", 'the "database" is not accepting', "Hot standby mode is disabled.")
+    ]
 
 
 def test_a_message_cannot_pass_for_another_sqlstate():
@@ -36,4 +36,4 @@ def test_several_errors_keep_their_order():
 def test_any_bytes_can_be_read_without_an_exception(noise):
     errors_in_trace(noise)
     errors_in_trace(b"B\t9\tErrorResponse\t" + noise)
-    error_in_message(noise.decode(errors="replace"))
+    errors_in_message(noise.decode(errors="replace"))

@@ -16,7 +16,7 @@ from dbswitch.check.doctor.doctor_facts import (
     same_database,
 )
 from dbswitch.database.migrations import count
-from dbswitch.database.tls import Encryption, advice, libpq_view, node_view
+from dbswitch.database.tls import PLAIN, advice, libpq_view, node_view
 from dbswitch.errors import DbswitchError
 from dbswitch.project.environment_mark import contradicts
 from dbswitch.project.target_names import canonical
@@ -123,11 +123,11 @@ def _is_what_it_says(target: TargetFacts, url: DatabaseUrl) -> Iterator[DoctorFi
 
 def _tls(name: str, url: DatabaseUrl) -> Iterator[DoctorFinding]:
     # A container on the same host usually has no TLS, and the app does not need it.
-    unasked = distance(url) is Distance.NEAR and node_view(url).encryption is Encryption.NEVER
+    unasked = distance(url) is Distance.NEAR and node_view(url) is PLAIN
     level = INFO if unasked else WARNING
     for text in advice(url):
         yield level.found("tls-differs", f"{name}: {text}", str(url))
-    if libpq_view(url).encryption is Encryption.NEVER and distance(url) is Distance.FAR:
+    if libpq_view(url) is PLAIN and distance(url) is Distance.FAR:
         what = f"{name} is reached without encryption: passwords and data can be intercepted"
         fix = "sslmode=verify-full, or sslmode=require&uselibpqcompat=true"
         yield WARNING.found("tls-off", what, str(url), fix=fix)
