@@ -73,7 +73,7 @@ class _Planning:
     knowledge: Knowledge
     git_error: str
     git_fix: str
-    touched: dict[str, list[str]] = field(default_factory=dict)
+    touched: dict[str, dict[str, None]] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
 
     @property
@@ -85,23 +85,20 @@ class _Planning:
 
     def put(self, name: str, key: str, document: Document) -> None:
         before = self.documents.get(name)
-        if before is not None and before.render() == document.render():
-            return
-        self.documents[name] = document
-        keys = self.touched.setdefault(name, [])
-        if key not in keys:
-            keys.append(key)
+        if before is None or before.render() != document.render():
+            self.documents[name] = document
+            self.touched.setdefault(name, {})[key] = None
 
-    def decides_for(self, name: str, key: str) -> list[Reader]:
-        """Return the readers that take `key` from the file `name`, as the files are now."""
-        files = {other: document.render() for other, document in self.documents.items()}
-        return [p.reader for p in self.profiles if deciding_file(key, p, files) == name]
+    def deciding(self, key: str) -> list[tuple[ReaderProfile, str | None]]:
+        """Return each reader with the file that it takes `key` from, as the files are now."""
+        files = {name: document.render() for name, document in self.documents.items()}
+        return [(one, deciding_file(key, one, files)) for one in self.profiles]
 
-    def bring_back(self, key: str, wanted: Callable[[str, str], bool] = lambda _key, _value: True) -> None:
+    def bring_back(self, key: str, wanted: Callable[[str], bool] = lambda _value: True) -> None:
         """Undo the parking of `key` wherever it is parked and not bound again, if its value is `wanted`."""
         for name, document in list(self.documents.items()):
             returned = document.unpark(key) if key not in document.keys else None
-            if returned is not None and wanted(key, returned.get(key) or ""):
+            if returned is not None and wanted(returned.get(key) or ""):
                 self.put(name, key, returned)
 
     def set(self, key: str, value: str) -> None:
@@ -112,30 +109,26 @@ class _Planning:
             edited = document.set(key, value)
             if edited.render() == document.render() and name in self.documents:
                 continue
-            if self.is_own(document, key):
-                edited = document.keep(key, lambda present: self.is_own_value(key, present)).set(key, value)
             if name in self.tracked and not self.may_write(name, key):
                 continue
             if name not in self.documents:
                 self.notices.append(f"{name} is created for {key}: no env file sets it yet")
-            self.put(name, key, edited)
-            if self.is_own(document, key):
+            if self.is_own(key, document.get(key)):
+                edited = document.keep(key, lambda present: self.is_own(key, present)).set(key, value)
                 self.notices.append(
                     f"{name}: {key} had a value that no target has; it is kept there as a comment"
                 )
+            self.put(name, key, edited)
             if trouble := edited.notice(key):
                 self.notices.append(f"{name}: a shell that sources it may not get {key} ({trouble})")
 
-    def is_own(self, document: Document, key: str) -> bool:
-        """Return whether the user wrote the current value, so that no target could restore it."""
-        return self.is_own_value(key, document.get(key) or "")
-
-    def is_own_value(self, key: str, value: str) -> bool:
-        return bool(value) and not self.knowledge.known(key, value)
+    def is_own(self, key: str, value: str | None) -> bool:
+        """Return whether the user wrote the value, so that no target could restore it."""
+        return bool(value) and not self.knowledge.known(key, value or "")
 
     def may_write(self, name: str, key: str) -> bool:
         """Return whether a file that git tracks has to carry the new value of `key`. Raises ProtectedError."""
-        deciding = self.decides_for(name, key) if name in self.documents else []
+        deciding = [one.reader for one, file in self.deciding(key) if file == name]
         if name in self.documents and key in self.documents[name].keys and not deciding:
             return False
         who = " and ".join(deciding) or "every reader"
@@ -180,9 +173,7 @@ class _Planning:
 
     def take_out(self, key: str) -> None:
         """Remove `key` from every reader, unless the user set it and it leads no reader to another database."""
-        self.bring_back(
-            key, lambda key, value: self.is_own_value(key, value) and self.knowledge.belongs(key, value)
-        )
+        self.bring_back(key, lambda value: self.is_own(key, value) and self.knowledge.belongs(key, value))
         for name in self.bound_in(key):
             document = self.documents[name]
             present = document.get(key)
@@ -191,7 +182,7 @@ class _Planning:
                     f"{key} is bound in {name} in a way that only some readers see",
                     fix=f'write it as {key}="..." on a line of its own in {name}',
                 )
-            if self.is_own(document, key):
+            if self.is_own(key, present):
                 if not self.knowledge.misleads(key, present):
                     continue
                 self.notices.append(
@@ -203,7 +194,7 @@ class _Planning:
 
     def without(self, document: Document, key: str, present: str) -> Document:
         """Return the document with `key` commented out, or with the user's own value that it had displaced."""
-        if self.is_own(document, key):  # an older value must not replace it
+        if self.is_own(key, present):  # an older value must not replace it
             return document.park(key)
         restored = document.restore(key)
         if restored is not None:
@@ -217,19 +208,14 @@ class _Planning:
 
     def may_stay_outside(self, key: str, files: Mapping[str, bytes]) -> bool:
         """Return whether a file that is read but never edited binds `key` to a user's own harmless value."""
-        for name, data in files.items():
-            value = Document.parse(data, name).get(key) if name not in DEV_FILES else None
-            if value and not self.knowledge.known(key, value) and not self.knowledge.misleads(key, value):
-                return True
-        return False
+        outside = (Document.parse(data).get(key) for name, data in files.items() if name not in DEV_FILES)
+        return any(self.is_own(key, one) and not self.knowledge.misleads(key, one or "") for one in outside)
 
     def missing(self, key: str) -> None:
         """Report which reader gets `key` from no file at all; a switch does not add bindings for other readers."""
-        files = {name: document.render() for name, document in self.documents.items()}
-        for profile in self.profiles:
+        for profile, file in self.deciding(key):
             # A profile may name files that are read but never edited; those are compared at the end.
-            edited = profile.files and set(profile.files) <= set(DEV_FILES)
-            if edited and deciding_file(key, profile, files) is None:
+            if file is None and profile.files and set(profile.files) <= set(DEV_FILES):
                 names = ", ".join(profile.files)
                 self.notices.append(f"{profile.reader} gets no {key}: none of its files ({names}) sets it")
 

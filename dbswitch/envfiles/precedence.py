@@ -57,59 +57,38 @@ class Effective:
     shadowed: tuple[str, ...]  # the other places that bind it, in order of precedence
 
 
-def _bound(
+def all_effective(
     profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str]
-) -> Mapping[str, Mapping[str, str | None]]:
-    """Return what the reader sees in each of its files; None is a value that only a running shell knows."""
+) -> dict[str, Effective]:
+    """Return what the reader of `profile` gets for every variable that `files` (name to content) or `ambient` bind."""
     order = [(name, files[name]) for name in profile.files if name in files]
+    bound: Mapping[str, Mapping[str, str | None]]
+    outside = ambient
     match profile.reader:
         case Reader.NEXT_DEV | Reader.NEXT_START:
-            return readers.next_env_by_file(order, ambient)
+            bound = readers.next_env_by_file(order, ambient)
+            outside = readers.next_env(order, ambient)  # expanded, where a file binds it as well
         case Reader.PRISMA:
-            return {name: readers.dotenv(data) for name, data in order}
+            bound = {name: readers.dotenv(data) for name, data in order}
         case Reader.SHELL:
-            return {name: readers.bash_reading(data).values for name, data in order}
+            bound = {name: readers.bash_reading(data).values for name, data in order}
         case _:
             assert_never(profile.reader)
+    found: dict[str, Effective] = {}
+    for key in sorted({*ambient, *(key for values in bound.values() for key in values)}):
+        sources = [name for name in bound if key in bound[name]]
+        if key in ambient:
+            sources.insert(sum(name in profile.overriding for name in sources), AMBIENT)
+        value = outside[key] if sources[0] == AMBIENT else bound[sources[0]][key]
+        found[key] = Effective(key, value, sources[0], tuple(sources[1:]))
+    return found
 
 
 def effective(
     key: str, profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str]
 ) -> Effective:
-    """Return what the reader of `profile` gets for `key` from `files` (name to content) and `ambient`."""
-    return _decided(key, profile, _bound(profile, files, ambient), files, ambient)
-
-
-def all_effective(
-    profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str]
-) -> tuple[Effective, ...]:
-    """Return what the reader gets for every variable that a file or `ambient` binds, by name."""
-    bound = _bound(profile, files, ambient)
-    keys = sorted({*ambient, *(key for values in bound.values() for key in values)})
-    return tuple(_decided(key, profile, bound, files, ambient) for key in keys)
-
-
-def _decided(
-    key: str,
-    profile: ReaderProfile,
-    bound: Mapping[str, Mapping[str, str | None]],
-    files: Mapping[str, bytes],
-    ambient: Mapping[str, str],
-) -> Effective:
-    sources = [name for name in bound if key in bound[name]]
-    if key in ambient:
-        sources.insert(sum(name in profile.overriding for name in sources), AMBIENT)
-    source = sources[0] if sources else None
-    if source is None:
-        return Effective(key, None, None, ())
-    if source != AMBIENT:
-        value = bound[source][key]
-    elif profile.reader in {Reader.NEXT_DEV, Reader.NEXT_START}:
-        # Expanded, where a file binds it as well.
-        value = readers.next_env([(name, files[name]) for name in bound], ambient)[key]
-    else:
-        value = ambient[key]
-    return Effective(key, value, source, tuple(sources[1:]))
+    """Return what the reader of `profile` gets for one variable."""
+    return all_effective(profile, files, ambient).get(key) or Effective(key, None, None, ())
 
 
 def disagreements(
@@ -120,14 +99,15 @@ def disagreements(
 ) -> tuple[str, ...]:
     """Return one line per reader and variable whose effective value is not the wanted one; () is agreement.
 
-    Of the process environment only the variables of every process are used: a server is started with a clean one. A reader that gets no value at all
-    disagrees only if it is Next.js dev; any other reader without a value uses no database, so not a wrong one.
-    `next start` also reads files that a switch never changes; where one of those decides, it is not compared.
+    Of the process environment only the variables of every process are used: a server is started with a clean one. A reader
+    without a value, other than Next.js dev, uses no database, so not a wrong one. What `next start` reads from files that a
+    switch never changes is not compared.
     """
     found = []
     for profile in profiles:
+        values = all_effective(profile, files, _ALWAYS_SET)
         for key in (*variables, *sorted(absent - set(variables))):
-            got = effective(key, profile, files, _ALWAYS_SET)
+            got = values.get(key) or Effective(key, None, None, ())
             beyond_reach = profile.reader is Reader.NEXT_START and got.source not in DEV_FILES
             if got.value == variables.get(key) or beyond_reach:
                 continue
@@ -141,5 +121,4 @@ def disagreements(
 
 def deciding_file(key: str, profile: ReaderProfile, files: Mapping[str, bytes]) -> str | None:
     """Return the file that the reader of `profile` takes `key` from, or None where none of its files binds it."""
-    bound = _bound(profile, files, _ALWAYS_SET)
-    return next((name for name in bound if key in bound[name]), None)
+    return effective(key, profile, files, _ALWAYS_SET).source

@@ -20,6 +20,7 @@ from dbswitch.errors import EnvFileConflictError, EnvFileError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dbswitch.envfiles.transaction import FileChange
 
 # A checkout may contain a symlink to any file of the user; outside the project only env files are changed through one.
 _ENV_NAME = re.compile(r"(^|[._-])env([._-]|$)", re.IGNORECASE)
@@ -35,15 +36,15 @@ def conflict(changed: Iterable[tuple[JournalEntry, bytes | None]]) -> EnvFileCon
     )
 
 
-def checked(changes: Iterable[tuple[str, bytes | None, bytes | None]]) -> tuple[JournalEntry, ...]:
-    """Return an entry for every file of a transaction, given as (path, old, new), that has not its new content yet.
+def checked(changes: Iterable[FileChange]) -> tuple[JournalEntry, ...]:
+    """Return an entry for every file of a transaction that has not its new content yet.
 
     Raises EnvFileConflictError if a file has a third content, EnvFileError if it cannot be read or replaced.
     """
     entries: dict[str, JournalEntry] = {}
     changed: list[tuple[JournalEntry, bytes | None]] = []
-    for path, old, new in changes:
-        entry, found = _examine(path, old, new)
+    for change in changes:
+        entry, found = _examine(str(change.path), change.old, change.new)
         twin = entries.get(entry.real)
         if twin is not None:
             if (twin.old, twin.new) != (entry.old, entry.new):

@@ -60,14 +60,14 @@ def apply(changes: Sequence[FileChange], journal: Path) -> None:
     Raises RollbackFailedError: putting back failed as well; the next run finishes the change from the journal.
     """
     recover(journal)  # a journal of an earlier run must never be overwritten
-    entries = checked([(str(c.path), c.old, c.new) for c in changes])
+    entries = checked(changes)
     if entries:
         _apply(Journal(os.urandom(4).hex(), entries), journal)
 
 
 def precheck(changes: Sequence[FileChange]) -> None:
     """Raise without writing what :func:`apply` would raise now, so that a server is not stopped in vain."""
-    checked([(str(c.path), c.old, c.new) for c in changes])
+    checked(changes)
 
 
 def reverse(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:

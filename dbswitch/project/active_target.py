@@ -45,9 +45,7 @@ class ReaderState(Struct, frozen=True):
     database: str | None  # its URL, masked
     source: str | None  # the file or "process environment"
     differing: tuple[str, ...] = ()  # other variables of that target for which it gets another value
-    foreign: tuple[
-        tuple[str, str], ...
-    ] = ()  # what it gets and that target does not set: variable and its target
+    foreign: tuple[tuple[str, str], ...] = ()  # variables that another target sets, and that target
     place: Place | None = None  # where its URL leads, if it can be used
     read_only: bool = False
 
@@ -160,7 +158,8 @@ class _Comparison:
     def state(
         self, profile: ReaderProfile, environment: Mapping[str, str], preferred: str | None
     ) -> ReaderState:
-        found = {one.key: one for one in all_effective(profile, self._files, environment) if one.value}
+        got = all_effective(profile, self._files, environment)
+        found = {key: one for key, one in got.items() if one.value}
         keys = url_variables(self._project, profile.reader)
         key = next((key for key in keys if key in found), None)
         if key is None:

@@ -54,7 +54,9 @@ def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> 
     files, profiles = reader_profiles.read_files(project), reader_profiles.all_profiles(project)
 
     def misled(environment: Mapping[str, str]) -> list[tuple[Reader, Effective]]:
-        pairs = ((one.reader, got) for one in profiles for got in all_effective(one, files, environment))
+        pairs = (
+            (one.reader, got) for one in profiles for got in all_effective(one, files, environment).values()
+        )
         return [
             (one, got)
             for one, got in pairs

@@ -152,7 +152,7 @@ def served_urls(
     """
     found: dict[tuple[str, str, str], list[Reader]] = {}
     for profile in profiles:
-        for got in all_effective(profile, files, {}):
+        for got in all_effective(profile, files, {}).values():
             beyond_reach = profile.reader is Reader.NEXT_START and got.source not in DEV_FILES
             name = owner(got.key, got.value) if got.value and not beyond_reach else None
             if name is not None and got.source is not None:
