@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dbswitch.database.tls import CertificateCheck, Encryption, TlsView, node_view
+from dbswitch.database.tls import node_view
 from dbswitch.database.url import DatabaseUrl, Secret
 from tests.support.npm import node_modules_for
 
@@ -67,10 +67,10 @@ def test_node_postgres_and_libpq_connect_to_the_same(read_in_node):
 
 
 VIEWS = {
-    "plain": TlsView(Encryption.NEVER, CertificateCheck.NOTHING),
-    "unverified": TlsView(Encryption.ALWAYS, CertificateCheck.NOTHING),
-    "authority": TlsView(Encryption.ALWAYS, CertificateCheck.AUTHORITY),
-    "full": TlsView(Encryption.ALWAYS, CertificateCheck.NAME),
+    "plain": "not encrypted",
+    "unverified": "encrypted always, checks nothing",
+    "authority": "encrypted always, checks its authority",
+    "full": "encrypted always, checks its authority and the host name",
 }
 
 
@@ -92,4 +92,4 @@ def test_the_model_of_node_postgres_tls_agrees_with_node_postgres(read_in_node, 
         ):  # refuses verify-ca without a root certificate, and direct negotiation without TLS
             assert "verify-ca" in seen["error"] or "sslnegotiation=direct" in seen["error"]
         else:
-            assert node_view(url) == VIEWS[seen["ssl"]], url
+            assert str(node_view(url)) == VIEWS[seen["ssl"]], url
