@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import re
 import shlex
 from typing import TYPE_CHECKING, Final
@@ -13,7 +14,12 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    _Found = Iterator[tuple[bool, str]]
+
+_DESTROYS: Final = True
+_UNSEEN: Final = False
 
 
 class Judgement(Struct, frozen=True):
@@ -22,15 +28,7 @@ class Judgement(Struct, frozen=True):
     destroys: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
 
-    def __or__(self, other: Judgement) -> Judgement:
-        """Return what two commands would do together."""
-        return Judgement(
-            tuple(dict.fromkeys(self.destroys + other.destroys)),
-            tuple(dict.fromkeys(self.unseen + other.unseen)),
-        )
 
-
-_HARMLESS: Final = Judgement()
 _PRISMA_HELP: Final = frozenset({"-h", "--help", "-v", "--version"})
 _POSTGRES_HELP: Final = frozenset({"-?", "--help", "-V", "--version"})  # -h is the host, psql -v a variable
 _PRISMA_VALUES: Final = frozenset({"--schema", "--config", "--name", "-n", "--url", "--file"})
@@ -84,74 +82,68 @@ _DEPTH: Final = 12  # scripts that start one another
 
 def judge(argv: Sequence[str], scripts: Mapping[str, str]) -> Judgement:
     """Return what a command would do; `scripts` are those of the package.json in the folder where it runs."""
-    return _Guard(scripts).command(list(argv))
+    return _judgement(_Guard(scripts).command(list(argv)))
 
 
 def judge_line(line: str, scripts: Mapping[str, str]) -> Judgement:
     """Return what a line of shell would do, such as a script of package.json."""
-    return _Guard(scripts).line(line)
+    return _judgement(_Guard(scripts).line(line))
 
 
-def _prisma(words: Sequence[str]) -> Judgement:
+def _judgement(found: _Found) -> Judgement:
+    told = dict.fromkeys(found)
+    return Judgement(tuple(text for bad, text in told if bad), tuple(text for bad, text in told if not bad))
+
+
+def _prisma(words: Sequence[str]) -> _Found:
     command = [one for one, before in zip(words, ["", *words], strict=False) if before not in _PRISMA_VALUES]
     flags = {word.partition("=")[0] for word in command if word.startswith("-")}
-    if flags & _PRISMA_HELP:
-        return _HARMLESS
-    match [word for word in command if not word.startswith("-")][:2]:
+    match [] if flags & _PRISMA_HELP else [word for word in command if not word.startswith("-")][:2]:
         case ["migrate", "reset"]:
-            return Judgement(("`prisma migrate reset` drops every table and applies all migrations again",))
+            yield _DESTROYS, "`prisma migrate reset` drops every table and applies all migrations again"
         case ["migrate", "dev"]:
-            return Judgement(
-                ("`prisma migrate dev` resets the database when it differs from the migrations",)
-            )
+            yield _DESTROYS, "`prisma migrate dev` resets the database when it differs from the migrations"
         case ["db", "push"] if lost := sorted(flags & _LOSS):
-            return Judgement((f"`prisma db push {' '.join(lost)}` drops what the schema does not have",))
+            yield _DESTROYS, f"`prisma db push {' '.join(lost)}` drops what the schema does not have"
         case ["db", "execute"]:
-            return Judgement(("`prisma db execute` runs SQL that is not examined",))
+            yield _DESTROYS, "`prisma db execute` runs SQL that is not examined"
         case ["db", "seed"]:
-            return _unseen("`prisma db seed` runs a program of the project")
-        case _:
-            return _HARMLESS
+            yield _UNSEEN, "`prisma db seed` runs a program of the project"
 
 
-def _psql(words: Sequence[str]) -> Judgement:
+def _psql(words: Sequence[str]) -> _Found:
     options = list(_options(words, _PSQL_VALUES))
     if any(flag in _POSTGRES_HELP or flag in {"-l", "--list"} for flag, _ in options):
-        return _HARMLESS
+        return
     statements = [value for flag, value in options if flag in {"-c", "--command"}]
     files = [f"the file {value}" for flag, value in options if flag in {"-f", "--file"}]
-    found = _HARMLESS
     for text in statements:
-        found |= _sql(text)
+        yield from _sql(text)
     if not statements or files:
-        found |= _unseen(f"psql runs {[*files, 'what is typed or piped in'][0]}, which is not examined")
-    return found
+        yield _UNSEEN, f"psql runs {[*files, 'what is typed or piped in'][0]}, which is not examined"
 
 
-def _sql(text: str) -> Judgement:
+def _sql(text: str) -> _Found:
     bare = _QUOTED.sub(" ", text).lower()
-    destroys, unseen = [], []
     for statement in bare.split(";"):
         if re.search(r"\bdrop\b", statement):
-            destroys.append("the SQL has a DROP")
+            yield _DESTROYS, "the SQL has a DROP"
         if re.search(r"^\s*truncate\b|\btruncate\s+table\b", statement):
-            destroys.append("the SQL has a TRUNCATE")
+            yield _DESTROYS, "the SQL has a TRUNCATE"
         deletes = [part for part in _parts(statement) if re.search(r"\bdelete\s+from\b", part)]
         if not all(re.search(r"\bwhere\b", part) for part in deletes):
-            destroys.append("the SQL has a DELETE without WHERE")
+            yield _DESTROYS, "the SQL has a DELETE without WHERE"
         if _CODE.match(statement):
-            unseen.append("the SQL has code (DO or CREATE FUNCTION), which is not examined")
+            yield _UNSEEN, "the SQL has code (DO or CREATE FUNCTION), which is not examined"
             if re.search(r"\b(?:drop|truncate|delete\s+from)\b", text, re.IGNORECASE):
-                destroys.append("the SQL has code with a DROP, TRUNCATE or DELETE")
+                yield _DESTROYS, "the SQL has code with a DROP, TRUNCATE or DELETE"
     if re.search(r"\\ir?\b", bare):
-        unseen.append("the SQL runs a file (\\i), which is not examined")
+        yield _UNSEEN, "the SQL runs a file (\\i), which is not examined"
     if re.search(r"['\"$]|/\*", bare):
-        unseen.append("the SQL has a quote, a comment or a $ that is not understood")
-    found = Judgement(tuple(destroys), tuple(unseen))
+        yield _UNSEEN, "the SQL has a quote, a comment or a $ that is not understood"
     if re.search(r"\\|\bprogram\b", bare):
         for parts in _SHELL_COMMAND.findall(text):
-            found |= judge_line("".join(parts).replace("''", "'"), {})
-    return found
+            yield from _Guard({}).line("".join(parts).replace("''", "'"))
 
 
 def _parts(statement: str) -> Iterator[str]:
@@ -162,28 +154,21 @@ def _parts(statement: str) -> Iterator[str]:
     yield statement
 
 
-def _dropdb(words: Sequence[str]) -> Judgement:
+def _dropdb(words: Sequence[str]) -> _Found:
     # dropdb reads these as the first word only.
-    if _POSTGRES_HELP & set(words[:1]):
-        return _HARMLESS
-    return Judgement(("`dropdb` drops the whole database",))
+    if not _POSTGRES_HELP & set(words[:1]):
+        yield _DESTROYS, "`dropdb` drops the whole database"
 
 
-def _pg_restore(words: Sequence[str]) -> Judgement:
+def _pg_restore(words: Sequence[str]) -> _Found:
     flags = {flag for flag, _ in _options(words, _RESTORE_VALUES)}
     # Without a database it only prints.
     restores = flags & {"-d", "--dbname"} and not flags & {"-l", "--list"}
     if restores and flags & {"-c", "--clean"}:
-        return Judgement(("`pg_restore --clean` drops what it restores first",))
-    return _HARMLESS
+        yield _DESTROYS, "`pg_restore --clean` drops what it restores first"
 
 
-_PROGRAMS: Final[dict[str, Callable[[Sequence[str]], Judgement]]] = {
-    "prisma": _prisma,
-    "psql": _psql,
-    "dropdb": _dropdb,
-    "pg_restore": _pg_restore,
-}
+_PROGRAMS: Final = {"prisma": _prisma, "psql": _psql, "dropdb": _dropdb, "pg_restore": _pg_restore}
 
 
 def _options(words: Sequence[str], with_value: str) -> Iterator[tuple[str, str]]:
@@ -203,10 +188,6 @@ def _options(words: Sequence[str], with_value: str) -> Iterator[tuple[str, str]]
             yield f"-{letter}", ""
 
 
-def _unseen(text: str) -> Judgement:
-    return Judgement(unseen=(text,))
-
-
 def _inner(words: list[str]) -> list[str]:
     """Return the command behind a wrapper's own words."""
     while words and _OWN_WORD.fullmatch(words[0]):
@@ -216,15 +197,19 @@ def _inner(words: list[str]) -> list[str]:
     return words
 
 
+def _unseen(text: str) -> _Found:
+    return iter([(_UNSEEN, text)])
+
+
 class _Guard:
     def __init__(self, scripts: Mapping[str, str], inside: tuple[str, ...] = ()) -> None:
         self._scripts = scripts
         self._inside = inside  # the scripts that lead here
 
-    def command(self, argv: list[str]) -> Judgement:
+    def command(self, argv: list[str]) -> _Found:
         argv = _inner(argv)
         if not argv:
-            return _HARMLESS
+            return iter(())
         name, rest = re.split(r"[/\\]", argv[0])[-1], argv[1:]
         name = re.sub(r"(?<=.)@[^/]*$|\.(?:cmd|exe)$", "", name)
         if name in _PROGRAMS:
@@ -243,18 +228,20 @@ class _Guard:
             return self.package_runner(rest)
         if _WRAPPERS.fullmatch(name):
             return self.wrapped(rest)
-        if name == "node" and (
-            found := [at for at, one in enumerate(rest) if "prisma/build/index.js" in one]
-        ):
-            return _prisma(rest[found[0] + 1 :])
-        if _INTERNAL.fullmatch(name):
-            return _HARMLESS
-        return _unseen(f"{name} is not known: what it does to the database cannot be seen")
+        entry = [at for at, one in enumerate(rest) if name == "node" and "prisma/build/index.js" in one]
+        if entry:
+            return _prisma(rest[entry[0] + 1 :])
+        known = _INTERNAL.fullmatch(name)
+        return (
+            iter(())
+            if known
+            else _unseen(f"{name} is not known: what it does to the database cannot be seen")
+        )
 
-    def line(self, text: str) -> Judgement:
+    def line(self, text: str) -> _Found:
         lexer = shlex.shlex(text, posix=True, punctuation_chars="();<>|&\n")
         lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
-        found, guard, skip = _HARMLESS, self, False
+        guard, skip = self, False
         words: list[str] = []
         try:
             for part in [*lexer, ";"]:
@@ -263,38 +250,37 @@ class _Guard:
                 elif set(part) <= set("<>") or part in {">&", "<&", ">|", "&>"}:
                     skip = True
                 elif set(part) <= set("();|&\n"):
-                    found |= guard.command(words)
+                    yield from guard.command(words)
                     if words[:1] in (["cd"], ["pushd"]):
                         guard = _Guard({})  # what follows runs in another folder, with other scripts
                     words = []
                 elif part != "$":  # else a command substitution, whose words follow in parentheses
                     if "$(" in part or "`" in part or (not words and part.startswith("$")):
-                        found |= _unseen(f"the shell computes `{part.split()[0]}`, which is not examined")
+                        yield _UNSEEN, f"the shell computes `{part.split()[0]}`, which is not examined"
                     words.append(part)
         except ValueError:
-            return found | _unseen("a quote of the shell command is not closed")
-        return found
+            yield _UNSEEN, "a quote of the shell command is not closed"
 
-    def shell(self, name: str, rest: list[str]) -> Judgement:
+    def shell(self, name: str, rest: list[str]) -> _Found:
         for at, word in enumerate(rest):
             if not word.startswith("-"):
                 return _unseen(f"{name} runs the file {word}, which is not examined")
             if "c" in word.lstrip("-") and not word.startswith("--"):
-                return self.line(rest[at + 1]) if rest[at + 1 :] else _HARMLESS
+                return self.line("".join(rest[at + 1 : at + 2]))
         return _unseen(f"{name} reads commands, which are not examined")
 
-    def package_runner(self, rest: list[str]) -> Judgement:
+    def package_runner(self, rest: list[str]) -> _Found:
         own = rest[: len(rest) - len(_inner(rest))]
         for at, word in enumerate(own):
             if word in {"-c", "--call"}:
                 return self.line(" ".join(rest[at + 1 : at + 2]))
         return self.wrapped(rest)
 
-    def wrapped(self, rest: list[str]) -> Judgement:
+    def wrapped(self, rest: list[str]) -> _Found:
         inner = _inner(rest)
         return self.line(inner[0]) if len(inner) == 1 and " " in inner[0] else self.command(inner)
 
-    def manager(self, name: str, rest: list[str]) -> Judgement:
+    def manager(self, name: str, rest: list[str]) -> _Found:
         # The scripts of another package are not known.
         elsewhere = any(word.partition("=")[0] in _ELSEWHERE for word in rest)
         here = _Guard({}, self._inside) if elsewhere else self
@@ -302,16 +288,16 @@ class _Guard:
         if verb in {"exec", "x", "dlx"}:
             return here.package_runner(words)
         if verb in {"run", "run-script", "rum", "urn"}:
-            words = _inner(words)
-            return here.script(name, words[0], words[1:]) if words else _HARMLESS
-        if name == "npm":
+            verb, *words = _inner(words) or [""]
+            own = not verb
+        elif name == "npm":
             verb = {"t": "test"}.get(verb, verb)
             own = verb not in {"test", "start", "stop", "restart"}
         else:
             own = not verb or (_OWN_COMMANDS.fullmatch(verb) is not None and verb not in self._scripts)
-        return _HARMLESS if own else here.script(name, verb, words)
+        return iter(()) if own else here.script(name, verb, words)
 
-    def script(self, manager: str, name: str, words: list[str]) -> Judgement:
+    def script(self, manager: str, name: str, words: list[str]) -> _Found:
         text = self._scripts.get(name)
         if text is None and manager != "npm":
             return self.command([name, *words])  # a program of node_modules/.bin
@@ -322,14 +308,13 @@ class _Guard:
         inside = _Guard(self._scripts, (*self._inside, name))
         words = words[1:] if words[:1] == ["--"] else words
         before, after = (self._scripts.get(f"{when}{name}", "") for when in ("pre", "post"))
-        return inside.line(before) | inside.line(f"{text} {shlex.join(words)}") | inside.line(after)
+        lines = (before, f"{text} {shlex.join(words)}", after)
+        return itertools.chain.from_iterable(map(inside.line, lines))
 
-    def all_of(self, rest: list[str]) -> Judgement:
-        found = _HARMLESS
+    def all_of(self, rest: list[str]) -> _Found:
         for word in (one for one in rest if not one.startswith("-")):
             names = fnmatch.filter(self._scripts, word.removeprefix("npm:").replace(":**", ":*"))
             for name in names:
-                found |= self.script("npm", name, [])
+                yield from self.script("npm", name, [])
             if not names:
-                found |= self.line(word)
-        return found
+                yield from self.line(word)
