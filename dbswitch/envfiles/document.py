@@ -38,14 +38,11 @@ _LINE_END = re.compile("\r\n|\n|\r")
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One `KEY=value` of a file.
-
-    `value` is what Node's dotenv reads, before any expansion; `line` is that of the key and starts at 1.
-    """
+    """One `KEY=value` of a file."""
 
     key: str
-    value: str = field(repr=False)
-    line: int
+    value: str = field(repr=False)  # what Node's dotenv reads, before any expansion
+    line: int  # of the key; starts at 1
     quote: Quote
 
 
@@ -160,10 +157,7 @@ class Document:
         return edited
 
     def park(self, key: str) -> Document:
-        """Return the document with every binding of `key` commented out; :meth:`unpark` undoes it.
-
-        Raises EnvFileError: `key` is not bound, or some reader would still get it, or another variable differently.
-        """
+        """Return the document with every binding of `key` commented out; :meth:`unpark` undoes it. Raises EnvFileError."""
         sites = self._bound_sites(key)
         spans = [self._lines_of(site) for site in sites]
         edited = self._splice((start, end, _comment(self._text[start:end], PARKED)) for start, end in spans)
@@ -172,10 +166,7 @@ class Document:
         return edited
 
     def unpark(self, key: str) -> Document | None:
-        """Return the document with the parked bindings of `key` back as they were, or None if there are none.
-
-        Raises EnvFileError: with them back, a reader would read another variable differently.
-        """
+        """Return the document with the parked bindings of `key` back, or None if there are none. Raises EnvFileError."""
         parked = [one for one in self._commented(PARKED) if one.key == key]
         if not parked:
             return None
@@ -185,10 +176,7 @@ class Document:
         return edited
 
     def keep(self, key: str, own: Callable[[str], bool] = lambda _: True) -> Document:
-        """Return the document with a commented copy above each binding of `key` with an `own` value.
-
-        :meth:`restore` undoes it. Raises EnvFileError.
-        """
+        """Return the document with a commented copy above each binding of `key` with an `own` value. Raises EnvFileError."""
         kept = {one.lines.rstrip("\r\n") for one in self._commented(KEPT) if one.key == key}
         splices = []
         sites = self._bound_sites(key)
@@ -230,10 +218,7 @@ class Document:
         return edited
 
     def without_notes(self) -> Document:
-        """Return the document without kept copies; what is parked becomes an ordinary comment.
-
-        Raises EnvFileError: a reader would take one of them for a binding.
-        """
+        """Return the document without kept copies; what is parked becomes an ordinary comment. Raises EnvFileError."""
         splices = [(one.start, one.end, "") for one in self._commented(KEPT)]
         for one in self._commented(PARKED):
             plain = "".join(f"# {line}" for line in _LINE.findall(one.lines) if line)

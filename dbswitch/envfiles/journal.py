@@ -1,8 +1,6 @@
-"""The redo journal: one small file that makes the change of several env files atomic.
+"""The redo journal: one small private file (0600) with the old and the new content of several env files.
 
-It holds the old and the new content of every file. Once it is in place and its folder is flushed, the transaction is
-committed: before that nothing has changed, and from then on a later run can finish it. It is private (0600) and removed
-at the end.
+Once it is in place and its folder is flushed, the transaction is committed: a later run can finish it.
 """
 
 from __future__ import annotations
@@ -27,17 +25,14 @@ _MAGIC = b"dbswitch-journal 1 "
 
 @dataclass(frozen=True, slots=True, repr=False)
 class JournalEntry:
-    """One file of a transaction; contents are secrets, so there is no repr. `real` is behind the symlinks of `path`.
-
-    `old` or `new` None: the file is created or removed. `mode`, `uid` and `gid` are those of the new file; -1 is the user's.
-    """
+    """One file of a transaction; contents are secrets, so there is no repr."""
 
     path: str
-    real: str
-    old: bytes | None
-    new: bytes | None
+    real: str  # behind the symlinks of `path`
+    old: bytes | None  # None: it is created
+    new: bytes | None  # None: it is removed
     mode: int
-    uid: int
+    uid: int  # -1: the user's
     gid: int
 
     @property
@@ -86,18 +81,12 @@ def decode(content: bytes) -> Journal | None:
 
 
 def commit(path: Path, journal: Journal) -> None:
-    """Put the journal in place; once this returns, the transaction will be completed whatever happens.
-
-    Raises OSError: call :func:`retire`.
-    """
+    """Put the journal in place: the transaction will be completed whatever happens. Raises OSError: call :func:`retire`."""
     durable.replace_file(path, encode(journal))
 
 
 def retire(path: Path) -> None:
-    """Remove the journal and its drafts, and make that durable.
-
-    Raises OSError: the journal is still there, or may come back after a power cut.
-    """
+    """Remove the journal and its drafts, durably. Raises OSError: it is still there, or may come back after a power cut."""
     for name in (*_drafts(path), path):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)  # noqa: PTH108 - the power-cut model of the tests records calls of `os`

@@ -19,23 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FileEdit:
-    """The change of one env file; `old` is None where it is created, `keys` are the variables that change in it."""
+    """The change of one env file."""
 
     name: str
-    old: bytes | None = field(repr=False)
+    old: bytes | None = field(repr=False)  # None: it is created
     new: bytes = field(repr=False)
-    keys: tuple[str, ...]
+    keys: tuple[str, ...]  # the variables that change in it
 
 
 class EditPlan(Struct, frozen=True):
-    """All edits, lowest precedence first, so that the deciding file is written last; and the notices for the user.
-
-    `gone` are the variables that no reader may get from a file afterwards.
-    """
+    """All edits, lowest precedence first, so that the deciding file is written last; and the notices for the user."""
 
     edits: tuple[FileEdit, ...]
     notices: tuple[str, ...]
-    gone: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()  # the variables that no reader may get from a file afterwards
 
 
 class Knowledge(Protocol):
@@ -147,10 +144,7 @@ class _Planning:
         return True
 
     def place_for(self, key: str) -> str:
-        """Return the file for a variable that no file binds: one that Next.js and Prisma both read.
-
-        Raises EnvFileError: there is no such file.
-        """
+        """Return the file for a variable that no file binds: one that Next.js and Prisma both read. Raises EnvFileError."""
         needed = [set(p.files) for p in self.profiles if p.reader in {Reader.NEXT_DEV, Reader.PRISMA}]
         shared = [name for name in DEV_FILES if all(name in names for names in needed)]
         if not shared:
@@ -233,12 +227,11 @@ def plan_edits(
 ) -> EditPlan:
     """Return the edits that bring every reader to `variables`; an empty plan if they have them already.
 
-    Of `files` (name to content) only those of `DEV_FILES` are ever edited. `variables` are what the target sets, URLs
-    percent-encoded already. `absent` are those of other targets that this one lacks: they are commented out until set again,
-    or replaced by the user's own value that a target had displaced. `git_error` says why git did not report the `tracked`
-    files, which are then all of them, and what helps. Raises EnvFileError or ProtectedError: nothing has been written.
+    Of `files` (name to content) only those of `DEV_FILES` are edited, never `.env.test`, `.env.production`, `.env.example`.
+    `absent` are variables of other targets that this one lacks: they are commented out until set again, or replaced by the
+    user's own value that a target had displaced. `git_error` says why git did not report the `tracked` files, which are then
+    all of them, and what helps. Raises EnvFileError or ProtectedError.
     """
-    # Other files in `files` (`.env.test`, `.env.production`, `.env.example`) are never changed.
     documents = {name: Document.parse(files[name], name) for name in DEV_FILES if name in files}
     planning = _Planning(documents, profiles, tracked, frozenset(variables), protected, knowledge, *git_error)
     for key, value in variables.items():

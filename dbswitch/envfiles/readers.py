@@ -84,9 +84,7 @@ def next_env_by_file(
 ) -> dict[str, dict[str, str]]:
     """Return what @next/env reads from each file, by name; {} for a file that it drops completely.
 
-    Args:
-        files_in_precedence_order: name and content, highest precedence first.
-        ambient: the environment the process was started with.
+    The files are given by name and content, highest precedence first; `ambient` is the environment of the process.
     """
     environment = dict(ambient)
     read: dict[str, dict[str, str]] = {}
@@ -105,8 +103,7 @@ def next_env(
 ) -> dict[str, str]:
     """Return the environment that @next/env leaves: `ambient`, and what the files add to it.
 
-    An ambient variable that is empty counts as set; one that a file binds as well is left expanded. Arguments as for
-    :func:`next_env_by_file`.
+    An ambient variable that is empty counts as set; one that a file binds as well is left expanded.
     """
     environment = dict(ambient)
     added: dict[str, str] = {}
@@ -125,11 +122,7 @@ def python_dotenv_raw(data: bytes) -> dict[str, str]:
 
 
 def python_dotenv(data: bytes, ambient: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what python-dotenv's `dotenv_values` reads, `${NAME}` interpolated against the file, then `ambient`.
-
-    Bytes that are not UTF-8 become replacement characters here; the library itself refuses such a file unless it is
-    given an encoding.
-    """
+    """Return what python-dotenv's `dotenv_values` reads, `${NAME}` interpolated against the file, then `ambient`."""
     values = dict(ambient or {})
     read: dict[str, str] = {}
     for key, raw in python_dotenv_raw(data).items():

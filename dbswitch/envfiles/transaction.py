@@ -53,11 +53,8 @@ class Recovery(Struct, frozen=True):
 def apply(changes: Sequence[FileChange], journal: Path) -> None:
     """Make all changes, in the order given, or none. A file that already has its new content is left untouched.
 
-    The caller holds the lock of the switch and defers signals: an exception from a signal handler may leave the journal
-    behind, as a kill does.
-
-    Raises EnvFileError (EnvFileConflictError: another program changed a file): every file is as it was, that one excepted.
-    Raises RollbackFailedError: putting back failed as well; the next run finishes the change from the journal.
+    The caller holds the lock of the switch and defers signals. Raises EnvFileError (EnvFileConflictError: another program changed a file): every file is as it was, that one excepted.
+    Raises RollbackFailedError: putting back failed too; the next run finishes the change from the journal.
     """
     recover(journal)  # a journal of an earlier run must never be overwritten
     entries = checked(changes)
@@ -78,8 +75,7 @@ def reverse(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
 def roll_back(changes: Sequence[FileChange], journal: Path) -> tuple[Path, ...]:
     """Put back the files of `changes`, which were applied; return those that another program changed, which are left.
 
-    Unlike in :func:`apply`, such a file does not prevent the others from going back. Raises EnvFileError or
-    RollbackFailedError.
+    Raises EnvFileError or RollbackFailedError.
     """
     left_alone: list[Path] = []
     remaining = list(reverse(changes))

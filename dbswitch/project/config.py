@@ -163,18 +163,14 @@ def parse(data: bytes) -> Config:
         if (twice := _TWICE.fullmatch(problem)) is not None:
             problem = f"the table [{'.'.join(re.findall(_QUOTED_KEY, twice[1]))}] is there twice"
         # The message may quote the line, and a literal of a target must not be shown.
-        problem = _QUOTED.sub("...", problem)
-        raise config_error(
-            f"{f', {place}' if place else ''}: {_lower(problem)}", fix=f"correct {FILE_NAME}"
-        ) from None
+        problem = f"{f', {place}' if place else ''}: {_lower(_QUOTED.sub('...', problem))}"
+        raise config_error(problem, fix=f"correct {FILE_NAME}") from None
     targets = raw.pop("targets", {})
     if not isinstance(targets, dict):
         raise config_error(": targets must be a table of tables", fix="write [targets.NAME]")
     split_commands(raw.get("server"), "server", "command")
-    found = convert(raw, Config, "")
-    return msgspec.structs.replace(
-        found, targets={name: _target(name, table) for name, table in targets.items()}
-    )
+    read = {name: _target(name, table) for name, table in targets.items()}
+    return msgspec.structs.replace(convert(raw, Config, ""), targets=read)
 
 
 def seconds_of(text: str) -> float | None:
@@ -210,13 +206,11 @@ def split_commands(table: object, where: str, *keys: str) -> None:
             try:
                 table[key] = shlex.split(table[key])
             except ValueError:
-                raise config_error(
-                    f": {where}.{key}: a quote is not closed", fix="write an array of arguments instead"
-                ) from None
+                fix = "write an array of arguments instead"
+                raise config_error(f": {where}.{key}: a quote is not closed", fix=fix) from None
         if table[key] in ([], [""]):
-            raise config_error(
-                f": {where}.{key} is empty", fix="give the program and its arguments, or remove the key"
-            )
+            fix = "give the program and its arguments, or remove the key"
+            raise config_error(f": {where}.{key} is empty", fix=fix)
 
 
 _LENGTH = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
@@ -272,9 +266,5 @@ def close_names(name: str, known: Iterable[str]) -> str:
 
 def config_error(problem: str, *, facts: Iterable[str] = (), fix: str = "") -> ConfigError:
     """Return the error for a setting that cannot be used."""
-    return ConfigError(
-        f"{FILE_NAME}{problem}",
-        facts=facts,
-        why="dbswitch does not guess the meaning of a setting",
-        fix=fix,
-    )
+    why = "dbswitch does not guess the meaning of a setting"
+    return ConfigError(f"{FILE_NAME}{problem}", facts=facts, why=why, fix=fix)

@@ -27,9 +27,8 @@ FILE_NAME: Final = "markers.json"
 
 def contradicts(environment: str | None, target: str, aliases: Iterable[str] = ()) -> bool:
     """Return whether a database that says it is `environment` is not that of the target. Unmarked databases fit all."""
-    if environment is None:
-        return False
-    return canonical(environment.lower()) not in {canonical(name.lower()) for name in (target, *aliases)}
+    names = {canonical(name.lower()) for name in (target, *aliases)}
+    return environment is not None and canonical(environment.lower()) not in names
 
 
 def require(environment: str | None, target: Target) -> None:
@@ -56,9 +55,9 @@ def remember(project: Project, url: DatabaseUrl, environment: str | None) -> Non
     if known.get(place) == environment:
         return
     state_folder.ensure(project.private_dir, project.root)
-    kept = {key: value for key, value in known.items() if key != place}
+    kept = known | {place: environment}
     durable.write_json(
-        project.private_dir / FILE_NAME, kept if environment is None else {**kept, place: environment}
+        project.private_dir / FILE_NAME, {key: value for key, value in kept.items() if value is not None}
     )
 
 

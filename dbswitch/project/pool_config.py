@@ -53,20 +53,13 @@ def digest(project: Project, name: str) -> str:
 
 
 def find(project: Project, name: str, ambient: Mapping[str, str]) -> Pool:
-    """Return a pool with the passwords of its consoles; runs `password_command`.
-
-    Raises UsageError: there is no such pool. Raises ConfigError: its table cannot be used, or a password cannot be had.
-    """
-    tables = project.config.pools
+    """Return a pool with the passwords of its consoles; runs `password_command`. Raises UsageError or ConfigError."""
+    tables, where = project.config.pools, f"pools.{name}"
     raw = tables.get(name)
     if raw is None:
-        known = ", ".join(sorted(tables)) or "none yet"
-        raise UsageError(
-            f"there is no pool {name}",
-            facts=(f"pools in dbswitch.toml: {known}",),
-            fix=close_names(name, tables) or f"add [pools.{name}] to dbswitch.toml; see docs/how-to/fleet.md",
-        )
-    where = f"pools.{name}"
+        facts = (f"pools in dbswitch.toml: {', '.join(sorted(tables)) or 'none yet'}",)
+        fix = close_names(name, tables) or f"add [{where}] to dbswitch.toml; see docs/how-to/fleet.md"
+        raise UsageError(f"there is no pool {name}", facts=facts, fix=fix)
     if not valid_name(name):
         raise config_error(f": `{name}` cannot be a pool's name", fix=NAME_RULE)
     shared = dict(raw)
@@ -95,45 +88,33 @@ def _pooler(project: Project, where: str, raw: dict[str, object], ambient: Mappi
         raise ConfigError(error.what, facts=error.facts, why=error.why, fix=error.fix) from None
     if admin.password:
         redaction.remember((admin.password.reveal(),))
-        raise config_error(
-            f": {where}.admin has a password in it",
-            fix="take it out, and name a password_env or password_command",
-        )
+        fix = "take it out, and name a password_env or password_command"
+        raise config_error(f": {where}.admin has a password in it", fix=fix)
     if '"' in table.database:
         raise config_error(f": {where}.database cannot have a double quote", fix="correct it")
-    password = _password(project, where, table, ambient)
+    path = table.config
+    if not table.run:
+        path = str(project.root / Path(path).expanduser())
+    elif not path.startswith("/"):
+        raise config_error(f": {where}.config has to be absolute, since `run` leads to it", fix="correct it")
+    password = Secret(_password(project, where, table, ambient))
     return Pooler(
-        admin=replace(admin, password=Secret(password)),
-        database=table.database,
-        config=_config(project, where, table.config, table.run),
-        run=table.run,
+        admin=replace(admin, password=password), database=table.database, config=path, run=table.run
     )
 
 
-def _config(project: Project, where: str, path: str, run: tuple[str, ...]) -> str:
-    if not run:
-        return str(project.root / Path(path).expanduser())
-    if not path.startswith("/"):
-        raise config_error(f": {where}.config has to be absolute, since `run` leads to it", fix="correct it")
-    return path
-
-
 def _password(project: Project, where: str, table: _Table, ambient: Mapping[str, str]) -> str:
-    if table.password_env and table.password_command:
+    variable, command, password = table.password_env, table.password_command, ""
+    if variable and command:
         raise config_error(f": {where} has both password_env and password_command", fix="keep one of them")
-    if table.password_env:
-        password = ambient.get(table.password_env, "")
-        if not password:
-            raise ConfigError(
-                f"{table.password_env} is not set",
-                facts=(f"[{where}] takes the password of the admin console from it",),
-                why="without it dbswitch cannot pause the pool",
-                fix=f"export {table.password_env}, or use password_command",
-            )
-    elif table.password_command:
-        text = run_command(table.password_command, project.root, _COMMAND_TIMEOUT, f"[{where}]")
-        password = text.rstrip("\r\n")
-    else:
-        return ""
+    if command:
+        password = run_command(command, project.root, _COMMAND_TIMEOUT, f"[{where}]").rstrip("\r\n")
+    elif variable and not (password := ambient.get(variable, "")):
+        raise ConfigError(
+            f"{variable} is not set",
+            facts=(f"[{where}] takes the password of the admin console from it",),
+            why="without it dbswitch cannot pause the pool",
+            fix=f"export {variable}, or use password_command",
+        )
     redaction.remember((password,))
     return password

@@ -67,10 +67,9 @@ class Entered(Struct, frozen=True, forbid_unknown_fields=True):
         before = self.targets.get(target, EnteredTarget())
         found, led = dict(before.values), before.places
         for variable, value in values.items():
-            digest = self._digest(variable, comparable(value))
-            found[variable] = _newest(found.get(variable, ()), digest)
-        for place in sorted(places, key=lambda one: one.text):
-            led = _newest(led, self._digest("", place.text))
+            found[variable] = _newest(found.get(variable, ()), self._digest(variable, comparable(value)))
+        for place in sorted(one.text for one in places):
+            led = _newest(led, self._digest("", place))
         after = EnteredTarget(found, led, tuple(sorted(values)))
         return self if after == before else Entered(self.key, {**self.targets, target: after})
 
