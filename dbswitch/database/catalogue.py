@@ -1,4 +1,4 @@
-"""What a server's catalogue says of a database: its sessions, its tables, and the mark of `dbswitch mark`.
+"""What a server's catalogue says of a database: its sessions, its tables, its roles, and the mark of `dbswitch mark`.
 
 A superuser stores the mark as a setting of the database. Postgres lets no other role store a setting that it does not know, as
 on managed servers; there it is a line of the database's comment, which its owner may change. Every role can read both.
@@ -17,6 +17,7 @@ from dbswitch.database.identity import quoted_name
 from dbswitch.errors import DatabaseRejectedError
 
 if TYPE_CHECKING:
+    from dbswitch.database.identity import Identity
     from dbswitch.database.login import LoginSession
     from dbswitch.database.url import DatabaseUrl
 
@@ -132,3 +133,15 @@ def _write_comment(open_session: LoginSession, name: str, environment: str | Non
     lines += [f"{SETTING}={environment}"] if environment is not None else []
     text = open_session.literal("\n".join(lines)) if lines else "NULL"
     open_session.query(f"COMMENT ON DATABASE {name} IS {text}")
+
+
+def role_sql(identity: Identity | None, database: str) -> str:
+    """Return the SQL that makes a role that can only read: what a pooler that drops `options` cannot undo."""
+    schema = quoted_name(identity.schema if identity is not None and identity.schema else "public")
+    role, database = quoted_name(f"{database}_read_only"), quoted_name(database)
+    return (
+        f"CREATE ROLE {role} LOGIN PASSWORD '...'; ALTER ROLE {role} SET default_transaction_read_only = on; "
+        f"GRANT CONNECT ON DATABASE {database} TO {role}; GRANT USAGE ON SCHEMA {schema} TO {role}; "
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}; "
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role};"
+    )

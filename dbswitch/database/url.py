@@ -6,6 +6,7 @@ URIs", the WHATWG URL standard as node-postgres' `pg-connection-string` 2.14 use
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Final, final
 from urllib.parse import quote
@@ -31,6 +32,10 @@ _LIBPQ_PARAMETERS: Final = frozenset({
 _CLIENT_CERTIFICATE: Final = ("sslcert", "sslkey", "sslpassword")
 _KNOWN: Final = (
     APP_PARAMETERS | _LIBPQ_PARAMETERS | {"sslmode", "connect_timeout", "host", *_CLIENT_CERTIFICATE}
+)
+# Postgres takes `-c name=value` and `--name=value`, `-` for `_` in the second, any case, and of duplicates the last.
+_READ_ONLY: Final = re.compile(
+    r"(?:^|\s)(?:-c\s*|--)default[_-]transaction[_-]read[_-]only=(\S*)", re.IGNORECASE
 )
 # The others may hold a secret.
 _SHOWN: Final = _KNOWN - {"options", "sslidentity", *_CLIENT_CERTIFICATE}
@@ -130,6 +135,23 @@ class DatabaseUrl:
     def search_path(self) -> str | None:
         """Prisma's `schema` parameter, which libpq would refuse and adapter-pg ignores."""
         return self.parameter("schema") or None
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether its `options` ask for read-only sessions."""
+        found = _READ_ONLY.findall(self.parameter("options") or "")
+        return bool(found) and found[-1].lower() in {"on", "true", "t", "yes", "y", "1"}
+
+    def read_only(self) -> DatabaseUrl:
+        """Return the URL with sessions that are read-only, in the form that Prisma, node-postgres and libpq read alike.
+
+        It protects from mistakes, not from intent: a session may set `default_transaction_read_only` to off again.
+        """
+        if self.is_read_only:
+            return self
+        options = " ".join(filter(None, (self.parameter("options"), "-c default_transaction_read_only=on")))
+        kept = tuple((key, value) for key, value in self.parameters if key != "options")
+        return replace(self, parameters=(*kept, ("options", options)))
 
     def parameter(self, key: str) -> str | None:
         """Return the value of a query parameter; of duplicates the last, as every reader does."""

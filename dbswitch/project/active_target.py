@@ -10,7 +10,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.database.place import Place, place_in, place_of
-from dbswitch.database.read_only import asks_read_only
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
 from dbswitch.errors import DbswitchError, UrlError
@@ -165,8 +164,12 @@ class _Comparison:
         if key is None:
             return ReaderState(profile.reader, keys[0], None, None, None)
         value = found[key].value or ""
-        here = ReaderState(profile.reader, key, None, _masked(value, key), found[key].source)
-        here = replace(here, place=place_in(value), read_only=asks_read_only(value))
+        here = ReaderState(profile.reader, key, None, None, found[key].source)
+        try:
+            url = DatabaseUrl.parse(value, name=key)
+            here = replace(here, database=url.masked(), place=place_of(url), read_only=url.is_read_only)
+        except UrlError as error:
+            here = replace(here, database=f"(not usable: {error.what})")
         # What a command printed is known from the switch that wrote it.
         names = [one for one in self._written.targets_of(key, value) if one in self.unresolved]
         targets = [one for one in self._targets if same_url(value, one.variables.get(key, ""))]
@@ -233,13 +236,6 @@ class _Comparison:
                 self._project, target, self._written, self._refs, self._ambient
             )
         return self._origins[target.name]
-
-
-def _masked(value: str, name: str) -> str:
-    try:
-        return DatabaseUrl.parse(value, name=name).masked()
-    except UrlError as error:
-        return f"(not usable: {error.what})"
 
 
 def _together(states: tuple[ReaderState, ...]) -> tuple[ActiveKind, str | None]:

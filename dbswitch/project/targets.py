@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch.database.read_only import read_only
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project import environment_mark, target_names
@@ -224,5 +223,5 @@ def as_read_only(project: Project, target: Target) -> Target:
     for key, value in target.variables.items():
         if leads_to_database(project, key):
             with contextlib.suppress(UrlError):  # not a Postgres URL
-                variables[key] = read_only(DatabaseUrl.parse(value)).env_form()
-    return replace(target, variables=SecretValues(variables), url=read_only(target.url), read_only=True)
+                variables[key] = DatabaseUrl.parse(value).read_only().env_form()
+    return replace(target, variables=SecretValues(variables), url=target.url.read_only(), read_only=True)

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbswitch.database.catalogue import role_sql
 from dbswitch.database.failures import Failure
-from dbswitch.database.read_only import role_sql
 from dbswitch.errors import ConfigError, DatabaseNotReadyError, DatabaseRejectedError, ProtectedError
 from dbswitch.project import environment_mark
 from dbswitch.project.prisma import migrations_folder

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.database.place import place_of
-from dbswitch.database.read_only import is_read_only
 from dbswitch.database.url import DatabaseUrl, Secret
 from dbswitch.errors import DbswitchError, PoolerError, UsageError
 from dbswitch.pools import config_files
@@ -46,7 +45,7 @@ def switch(session: Session, name: str) -> None:
     ending.target = _named(project, pool, request.target)
     resolved = edits.resolve(project, ending.target, request.ambient)
     target = with_access(project, resolved, asked=request.read_only)
-    if is_read_only(target.url):
+    if target.url.is_read_only:
         raise UsageError(
             "a pool cannot be switched to read-only sessions",
             facts=(f"{target.name} asks for them by `options` in its URL", "nothing was changed"),

@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from dbswitch import redaction
 from dbswitch.database.place import place_of
-from dbswitch.database.read_only import is_read_only
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles import effective_values
 from dbswitch.envfiles.document import Document
@@ -139,7 +138,7 @@ def _leaves_protected(observed: Observed, target: Target) -> bool:
         return True
     places = {place for ref in guarded for place in ref.places}
     if target.read_only:
-        return any(place_of(url) in places and not is_read_only(url) for url in observed.present)
+        return any(place_of(url) in places and not url.is_read_only for url in observed.present)
     return bool({place_of(url) for url in observed.present} & places - {place_of(target.url)})
 
 

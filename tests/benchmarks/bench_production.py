@@ -18,7 +18,6 @@ import psycopg
 
 from dbswitch.database.migrations import read_scripts
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
-from dbswitch.database.read_only import read_only
 from dbswitch.database.url import DatabaseUrl
 from tests.support.postgres import PostgresServer, template
 
@@ -73,7 +72,7 @@ def main() -> None:
                 kinds = {
                     "identity and mark": (url, None),
                     f"{count} migrations": (url, migrations),
-                    f"{count} migrations, read-only": (read_only(url), migrations),
+                    f"{count} migrations, read-only": (url.read_only(), migrations),
                 }
                 found: dict[str, list[float]] = {kind: [] for kind in kinds}
                 for number in range(runs + 3):

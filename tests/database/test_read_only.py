@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dbswitch.database.catalogue import role_sql
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
-from dbswitch.database.read_only import asks_read_only, is_read_only, read_only, role_sql
 from dbswitch.database.url import DatabaseUrl
 
 BASE = "postgresql://app:s3cret@db.example.com:5432/shop"
@@ -33,10 +33,10 @@ def parsed(query: str) -> DatabaseUrl:
     ],
 )
 def test_the_option_is_added_once_and_others_are_kept(before, after):
-    made = read_only(parsed(before))
+    made = parsed(before).read_only()
     assert made.env_form() == f"{BASE}{after}"
-    assert is_read_only(made)
-    assert read_only(made) == made
+    assert made.is_read_only
+    assert made.read_only() == made
 
 
 @pytest.mark.parametrize(
@@ -55,19 +55,13 @@ def test_the_option_is_added_once_and_others_are_kept(before, after):
 def test_the_last_setting_of_the_options_counts(options, expected):
     from urllib.parse import quote
 
-    assert is_read_only(parsed(f"?options={quote(options, safe='')}")) is expected
-
-
-def test_a_value_that_is_no_url_asks_for_nothing():
-    assert not asks_read_only("read")
-    assert not asks_read_only("")
-    assert asks_read_only(f"{BASE}?{OPTION}")
+    assert parsed(f"?options={quote(options, safe='')}").is_read_only is expected
 
 
 def test_postgres_takes_the_url_and_refuses_a_write(postgres_prod):
     import psycopg
 
-    url = read_only(DatabaseUrl.parse(postgres_prod.url))
+    url = DatabaseUrl.parse(postgres_prod.url).read_only()
     assert wait_until_ready(url, ProbeLimits(deadline=10)).identity.read_only
     with psycopg.connect(url.env_form()) as connection:
         assert connection.execute("SHOW transaction_read_only").fetchone() == ("on",)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.database.read_only import asks_read_only
+from dbswitch.database.url import DatabaseUrl
 from tests.support.pgbouncer import DROPS_OPTIONS
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def test_read_only_is_proven_by_the_database_and_shown_by_status_and_verdict(ser
     code, events = served.json("prod", "--read-only", *CONFIRM)
     assert code == 0, events
     assert events[-1]["identity"]["readOnly"] == "true"
-    assert asks_read_only(value(served))
+    assert DatabaseUrl.parse(value(served)).is_read_only
     assert status(served) == ("prod", "one", True)
     assert "prod (read-only)" in served.run("status").stdout
     assert "/shop, read-only" in served.run("prod", "--read-only", *CONFIRM).stderr
 
     code, events = served.json("prod", *CONFIRM)  # without the flag the app may write
     assert (code, events[-1]["outcome"]) == (0, "switched")
-    assert not asks_read_only(value(served))
+    assert not DatabaseUrl.parse(value(served)).is_read_only
     assert status(served) == ("prod", "one", False)
     served.json("prod", "--read-only", *CONFIRM)
     assert served.json("-")[0] == 0
@@ -90,7 +90,7 @@ def test_exec_on_a_read_only_target_gets_its_read_only_url_until_write_lifts_it(
     config = (served.root / "dbswitch.toml").read_text()
     served.write("dbswitch.toml", config + "[targets.prod]\nread_only = true\n")
     shown = ("--", sys.executable, "-c", "import os; print(os.environ['DATABASE_URL'])")
-    assert asks_read_only(served.run("exec", "prod", *CONFIRM, *shown).stdout.strip())
+    assert DatabaseUrl.parse(served.run("exec", "prod", *CONFIRM, *shown).stdout.strip()).is_read_only
     lifted = served.run("exec", "prod", "--write", *CONFIRM, *shown).stdout.strip()
     assert lifted.startswith("postgresql://")
-    assert not asks_read_only(lifted)
+    assert not DatabaseUrl.parse(lifted).is_read_only
