@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 MASK = "***"
 
@@ -50,6 +50,25 @@ _PLAIN = re.compile(
 _SHORTEST = 4
 
 _known: set[str] = set()
+
+
+class HiddenValues(dict[str, str]):
+    """A dict whose repr gives the keys and hides the values."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self)})"
+
+
+class SecretValues(HiddenValues):
+    """Variables of a target. From then on the values are redacted in foreign text, such as the end of a server's log."""
+
+    __slots__ = ()
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        remember(values.values())
 
 
 def remember(values: Iterable[str]) -> None:

@@ -1,9 +1,8 @@
 """What a failed connection means: whether waiting can help, Prisma's code for it, and the text shown to the user.
 
-The decision is made by SQLSTATE where the server gave one ("PostgreSQL Error Codes", appendix A), else by libpq's own
-messages. Those are English: libpq translates only in programs that set LC_MESSAGES, which Python does not. Server messages
-come in the server's language, so they are consulted only where the SQLSTATE is too coarse. An unknown failure is
-retried. Codes: Prisma's "Error reference".
+By SQLSTATE where the server gave one ("PostgreSQL Error Codes", appendix A), else by libpq's own messages, which are English:
+libpq translates only in programs that set LC_MESSAGES, which Python does not. Server messages come in the server's language,
+so they are consulted only where the SQLSTATE is too coarse. Codes: Prisma's "Error reference".
 """
 
 from __future__ import annotations
@@ -181,21 +180,15 @@ def classify(message: str, sqlstate: str | None = None, detail: str = "") -> Fai
 def explain(failure: Failure, where: str, tried: str = "") -> DatabaseRejectedError | DatabaseNotReadyError:
     """Return the error to show; `where` is the masked URL, `tried` how often and how long the failure was waited for."""
     kind = failure.kind
+    meaning = f"{kind.text} ({kind.prisma_code})"
     told = not failure.said or failure.said.lower() in kind.text.lower()
     said = () if told else (f"message: {failure.said}",)
     if kind.retry:
-        return DatabaseNotReadyError(
-            f"the database was not ready in time: {kind.text} ({kind.prisma_code})",
-            facts=(where, *said, *((tried,) if tried else ())),
-            why="an app pointed at it now would fail",
-            fix=kind.fix,
-        )
-    rejected = DatabaseRejectedError(
-        f"the database rejected the connection: {kind.text} ({kind.prisma_code})",
-        facts=(where, *said),
-        why="waiting would not change that",
-        fix=kind.fix,
-    )
+        what, why = "the database was not ready in time", "an app pointed at it now would fail"
+        facts = (where, *said, *((tried,) if tried else ()))
+        return DatabaseNotReadyError(f"{what}: {meaning}", facts=facts, why=why, fix=kind.fix)
+    what, why = "the database rejected the connection", "waiting would not change that"
+    rejected = DatabaseRejectedError(f"{what}: {meaning}", facts=(where, *said), why=why, fix=kind.fix)
     rejected.prisma_code = kind.prisma_code
     return rejected
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from dbswitch.database.url_parsing import is_this_machine, split
 from dbswitch.errors import UrlError
+from dbswitch.redaction import HiddenValues
 
 MASK: Final = "***"
 
@@ -65,15 +66,6 @@ class Secret:
 
     def __repr__(self) -> str:
         return MASK
-
-
-class LibpqParameters(dict[str, str]):
-    """libpq's keywords; a plain dict whose repr shows the keys only."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"LibpqParameters({', '.join(self)})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -169,9 +161,9 @@ class DatabaseUrl:
         """Return the URL for display: no password, and no value of a parameter that may hold a secret."""
         return self._written(MASK if self.password else "", masked=True)
 
-    def libpq(self) -> LibpqParameters:
+    def libpq(self) -> HiddenValues:
         """Return libpq's keywords: an allow-list, translated where node-postgres or Prisma spell it differently."""
-        found = LibpqParameters(
+        found = HiddenValues(
             host=self.host, port=str(self.port), dbname=self.database, sslmode=self.libpq_sslmode
         )
         login = {"user": self.user, "password": self.password.reveal()}

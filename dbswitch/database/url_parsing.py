@@ -8,8 +8,8 @@ The rule, in order:
    is refused. None: without any `@` the whole text may be a place; otherwise it is refused.
 3. The login is split at its first `:` into user and password.
 
-A database name is demanded because node-postgres and libpq fall back to the user's name and Prisma's engine to another.
-No message repeats a piece of the text: in a URL that cannot be split any piece may belong to the password.
+A database name is demanded because the programs fall back to different ones. No message repeats a piece of the text: in a
+URL that cannot be split any piece may belong to the password.
 """
 
 from __future__ import annotations

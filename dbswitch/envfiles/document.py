@@ -109,10 +109,6 @@ class Document:
         """Return what dotenv reads for `key` (the last duplicate), or None if it is not bound."""
         return next((one.value for one in reversed(self.bindings) if one.key == key), None)
 
-    def notice(self, key: str) -> str:
-        """Return why the shell may not get `key` as the other readers do, or "" if it does."""
-        return edit_check.shell_notice(self.readings, key)
-
     def set(self, key: str, value: str) -> Document:
         """Return the document with every binding of `key` set to `value`; a key that is not bound is appended.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from dbswitch.envfiles import edit_check
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, deciding_file, disagreements
 from dbswitch.errors import EnvFileError, ProtectedError
@@ -116,7 +117,7 @@ class _Planning:
                     f"{name}: {key} had a value that no target has; it is kept there as a comment"
                 )
             self.put(name, key, edited)
-            if trouble := edited.notice(key):
+            if trouble := edit_check.shell_notice(edited.readings, key):
                 self.notices.append(f"{name}: a shell that sources it may not get {key} ({trouble})")
 
     def is_own(self, key: str, value: str | None) -> bool:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 DEV_FILES = (".env.development.local", ".env.local", ".env.development", ".env")
 """The env files a switch may change, highest precedence first."""
 
+START_FILES = (".env.production.local", ".env.local", ".env.production", ".env")
+"""What Next.js loads outside of development."""
+
 AMBIENT = "process environment"
 
 # Variables that every process has, with placeholder values: so that `PATH=$PATH:/more` is not a reference to itself.

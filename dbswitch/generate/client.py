@@ -228,7 +228,7 @@ def _adapters(project: Project, prisma_version: str) -> tuple[Adapter, ...]:
             "no client generated: no driver adapter is installed",
             facts=["searched for @prisma/adapter-pg and @prisma/adapter-neon in node_modules"],
             why=f"Prisma {prisma_version} has no engine of its own here and connects through an adapter",
-            fix=f"{project.package_manager} {_ADD[project.packages.manager]} @prisma/adapter-pg@{prisma_version}",
+            fix=f"{project.packages.manager} {_ADD[project.packages.manager]} @prisma/adapter-pg@{prisma_version}",
         )
     return installed
 

@@ -27,9 +27,9 @@ def summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str |
     found = {"Next.js": project.next, "Prisma": project.prisma}
     parts = [f"{name} {one.version}" for name, one in found.items() if one is not None]
     server = "It has no dev script, so dbswitch only changes its env files."
-    if project.dev_script:
-        manager = project.package_manager
-        server = f"`{project.dev_script}` is its dev server; dbswitch starts it with {manager}."
+    if project.packages.dev_script:
+        manager = project.packages.manager
+        server = f"`{project.packages.dev_script}` is its dev server; dbswitch starts it with {manager}."
     present = _env_files(project)
     lines = [
         f"This project uses {' and '.join(parts) or 'neither Next.js nor Prisma'}.",
@@ -69,7 +69,7 @@ def next_steps(project: Project, targets: tuple[TargetRef, ...], on: Active | st
         )
     server = (
         ("`dbswitch dev` starts the dev server; one that already runs may stay",)
-        if project.dev_script
+        if project.packages.dev_script
         else ()
     )
     return (
@@ -93,8 +93,8 @@ def found(
         pairs.append(("Prisma CLI reads", ", ".join(prisma.env_files) or "no env file"))
     return (
         *pairs,
-        ("package manager", f"{project.package_manager} ({project.packages.manager_source})"),
-        ("dev script", project.dev_script or "none"),
+        ("package manager", f"{project.packages.manager} ({project.packages.manager_source})"),
+        ("dev script", project.packages.dev_script or "none"),
         ("env files", _env_files(project) or "none"),
         *((f"target {ref.name}", ref.source + (" (protected)" if ref.protected else "")) for ref in targets),
         ("targets", "none yet") if on is None else ("active", on if isinstance(on, str) else on.text),

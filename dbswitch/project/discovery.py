@@ -55,16 +55,6 @@ class Project(Struct, frozen=True):
         return state_folder.of_project(self.root)
 
     @property
-    def package_manager(self) -> str:
-        """`npm`, `pnpm`, `yarn` or `bun`."""
-        return self.packages.manager.value
-
-    @property
-    def dev_script(self) -> str | None:
-        """The text of the script that starts the dev server."""
-        return self.packages.dev_script
-
-    @property
     def primary_variable(self) -> str:
         """The variable that decides which target is active: the first of `url_variables`."""
         return self.url_variables[0]
@@ -149,13 +139,12 @@ def _tracked(root: Path) -> tuple[frozenset[str], GitError | None]:
 
 def _url_variables(root: Path, prisma: PrismaInfo | None, config: configuration.Config) -> tuple[str, ...]:
     named = prisma.url_variables if prisma is not None else ()
+    first: str | None = DEFAULT_VARIABLE
     if named and DEFAULT_VARIABLE not in named:
         # The Prisma config may name the direct URL first, for migrations; the app's client tells which one it reads.
-        own = variable_of_client(root, (*named, DEFAULT_VARIABLE))
-        if own is not None:
-            return tuple(dict.fromkeys((own, *named, DEFAULT_VARIABLE)))
-    first = not named or DEFAULT_VARIABLE in named or _uses_default(root, config, named[0])
-    return tuple(dict.fromkeys((DEFAULT_VARIABLE, *named) if first else (*named, DEFAULT_VARIABLE)))
+        first = variable_of_client(root, (*named, DEFAULT_VARIABLE))
+        first = first or (DEFAULT_VARIABLE if _uses_default(root, config, named[0]) else named[0])
+    return tuple(dict.fromkeys((first or DEFAULT_VARIABLE, *named, DEFAULT_VARIABLE)))
 
 
 def _uses_default(root: Path, config: configuration.Config, named: str) -> bool:

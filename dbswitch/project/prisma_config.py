@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch.envfiles.precedence import DEV_FILES, START_FILES
 from dbswitch.project.javascript_text import STRING, strings, without_comments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NEXT_DEV = (".env.development.local", ".env.local", ".env.development", ".env")
-_NEXT_PRODUCTION = (".env.production.local", ".env.local", ".env.production", ".env")
 _LOADING_MODULE = re.compile(
     r"(\b(?:require|import)\s*\(\s*)?['\"`](?:dotenv|@dotenvx/dotenvx|dotenv-expand|(dotenv-flow))/config['\"`]"
 )
@@ -111,7 +110,7 @@ def _loads(source: str) -> Iterator[tuple[int, tuple[str, ...] | None, bool]]:
         files: tuple[str, ...] | None = None
         if call[1] == "loadEnvConfig":
             mode = re.sub(_ARGUMENTS, "", arguments).partition(",")[2].partition(",")[0].strip()
-            files = _NEXT_PRODUCTION if mode in {"", "false", "undefined", "!1"} else _NEXT_DEV
+            files = START_FILES if mode in {"", "false", "undefined", "!1"} else DEV_FILES
         elif call[1] == "loadEnvFile" or not arguments:
             files = _files(arguments or "'.env'")
         elif arguments.startswith("{") and "..." not in arguments:

@@ -6,14 +6,11 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.effective_values import read_env_files
-from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile
+from dbswitch.envfiles.precedence import DEV_FILES, START_FILES, Reader, ReaderProfile
 from dbswitch.errors import EnvFileError
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
-
-# What Next.js loads outside of development (its documentation, "Environment Variable Load Order").
-START_FILES = (".env.production.local", ".env.local", ".env.production", ".env")
 
 
 def profiles(project: Project) -> tuple[ReaderProfile, ...]:

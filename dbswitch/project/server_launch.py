@@ -103,4 +103,4 @@ def _command(project: Project) -> DevCommand:
         # A configured command gets its port through PORT; host and scheme of the dev script may not hold for it.
         return DevCommand(configured, port_flag=False, is_next=project.next is not None)
     scripts = project.manifest.scripts if name is not None else {"dev": "next dev"}
-    return dev_command(project.root, scripts, script=name or "dev", manager=project.package_manager)
+    return dev_command(project.root, scripts, script=name or "dev", manager=project.packages.manager)

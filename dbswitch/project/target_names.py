@@ -66,9 +66,8 @@ def from_suffix(suffix: str) -> str:
 def shown_names(spelled: tuple[str, ...]) -> dict[str, str]:
     """Return the name to show for each spelling found in *one* source.
 
-    A family spelled once shows its first name. Spelled twice (`DATABASE_URL_DEV` beside `DATABASE_URL_LOCAL`) the
-    project keeps two databases apart, so each keeps its own name; `dev` becomes `development`, since `dbswitch dev`
-    starts the server.
+    A family spelled once shows its first name. Spelled twice (`DATABASE_URL_DEV` beside `DATABASE_URL_LOCAL`) each keeps its
+    own; `dev` becomes `development`, since `dbswitch dev` starts the server.
     """
     apart = {name for name in spelled if sum(other in family(name) for other in spelled) > 1}
     return {
@@ -96,12 +95,12 @@ def split_url_key(key: str, bases: tuple[str, ...]) -> tuple[str, str] | None:
     if base is None:
         return None
     suffix = key.removeprefix(f"{base}_")
+    if suffix in _WAYS or not suffix:
+        return None
     for way in _WAYS:
-        if suffix == way:
-            return None
         if suffix.startswith(f"{way}_"):
             return f"{base}_{way}", suffix.removeprefix(f"{way}_")
     for way in _WAYS_BEHIND:
         if suffix.endswith(f"_{way}"):
             return f"{base}_{way}", suffix.removesuffix(f"_{way}")
-    return (base, suffix) if suffix else None
+    return base, suffix

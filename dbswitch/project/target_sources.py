@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from dbswitch.durable import text_or_empty
 from dbswitch.project import target_names
 from dbswitch.project.config import TargetConfig
-from dbswitch.project.target_values import SecretValues, bound_variables, is_postgres
+from dbswitch.project.target_values import bound_variables, is_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dbswitch.database.place import Place
     from dbswitch.project.discovery import Project
+    from dbswitch.redaction import SecretValues
 
 TARGET_FOLDER = "env"
 # Variables that steer the process itself; a companion of this name is a coincidence (`NODE_ENV_PROD`).

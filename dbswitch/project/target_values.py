@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING
 
-from dbswitch import redaction
 from dbswitch.durable import read_regular
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.errors import ConfigError
 from dbswitch.project.config import FromVariable
+from dbswitch.redaction import SecretValues
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dbswitch.project.discovery import Project
@@ -26,35 +26,6 @@ _REFERENCE = re.compile(r"(?<!\\)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _REFERENCE_DEPTH = 5
 _LONGEST_VALUE = 65_536  # characters
 _LARGEST_OUTPUT = 1 << 20  # bytes; far more than any target needs
-
-
-@final
-class SecretValues(Mapping[str, str]):
-    """Variables of a target: an immutable mapping whose repr gives the names and hides the values.
-
-    From then on the values are redacted in foreign text, such as the end of a server's log.
-    """
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = dict(values)
-        redaction.remember(self._values.values())
-
-    def __getitem__(self, key: str) -> str:
-        return self._values[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return "SecretValues(" + ", ".join(f"{key}=(hidden)" for key in self._values) + ")"
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._values.items()))
 
 
 def is_postgres(value: str) -> bool:

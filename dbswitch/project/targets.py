@@ -16,7 +16,8 @@ from dbswitch.project import environment_mark, target_names
 from dbswitch.project.config import TargetConfig
 from dbswitch.project.protection import leads_to_database, places_in, with_protection
 from dbswitch.project.target_sources import TARGET_FOLDER, TargetRef, find_targets
-from dbswitch.project.target_values import SecretValues, is_postgres, read_values
+from dbswitch.project.target_values import is_postgres, read_values
+from dbswitch.redaction import SecretValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,9 +15,9 @@ from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, EnvFileError, UrlError, UsageError
 from dbswitch.project import reader_profiles, targets, written_values
 from dbswitch.project.protection import places_in
-from dbswitch.project.target_values import SecretValues
 from dbswitch.project.targets import Target
 from dbswitch.project.value_origin import ValueOrigin, is_guarded, served_urls
+from dbswitch.redaction import SecretValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -217,7 +217,7 @@ def test_the_locals_of_a_frame_that_holds_a_url_show_no_password(url):
         keywords["no such keyword"]
     shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
     assert "Zq77qZ" not in shown
-    assert "keywords = LibpqParameters(" in shown
+    assert "keywords = HiddenValues(" in shown
     assert "url = DatabaseUrl(" in shown
     assert keywords["password"] == "Zq77qZ"
 

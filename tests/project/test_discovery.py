@@ -17,7 +17,7 @@ def test_the_project_is_found_from_a_folder_inside_it(folder):
     assert project.root == folder.root
     assert project.next is not None
     assert (project.next.version, project.next.installed) == ("16.0.7", False)
-    assert project.dev_script == "next dev"
+    assert project.packages.dev_script == "next dev"
 
 
 def test_a_folder_reached_through_a_symlink_gives_its_real_root(folder, tmp_path):

@@ -61,7 +61,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="dbswitch-doctor") as pool:
         node, manager = (
             pool.submit(local_facts.program_version, name, DEADLINE)
-            for name in ("node", project.package_manager)
+            for name in ("node", project.packages.manager)
         )
         server = pool.submit(_or_error, partial(local_facts.look_at_server, project, ambient))
         refs = _or_error(lambda: list_targets(project))

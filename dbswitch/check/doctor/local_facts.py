@@ -105,7 +105,7 @@ def read_machine(
     chosen = f"chosen by {project.packages.manager_source}"
     if isinstance(pinned, str):
         chosen = f"package.json asks for {pinned.partition('+')[0]}"
-    libpq, name = pq.version(), project.package_manager
+    libpq, name = pq.version(), project.packages.manager
     versions = [
         Version("dbswitch", __version__, f"Python {platform.python_version()}"),
         Version("libpq", f"{libpq // 10000}.{libpq % 10000}", "used for probes"),
@@ -123,9 +123,9 @@ def read_machine(
         node=node,
         needs=tuple((who, need) for who, one in asking.items() if (need := _engine(one))),
         node_pin=_node_pin(project.root),
-        manager=project.package_manager,
+        manager=project.packages.manager,
         manager_source=project.packages.manager_source,
-        manager_found=shutil.which(project.package_manager) is not None,
+        manager_found=shutil.which(project.packages.manager) is not None,
         lock_files=tuple(name for name, _ in LOCK_FILES if (project.root / name).is_file()),
         installed=installed,
         wanted=frozenset(wanted),
