@@ -9,6 +9,7 @@ import pytest
 
 from dbswitch.envfiles import readers
 from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.edit_check import shell_notice
 from dbswitch.errors import EnvFileError
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -66,9 +67,9 @@ def test_setting_the_variable_changes_only_its_values_and_all_readers_get_it(nam
     assert readers.next_env([(".env", after)], {}).get(KEY) == (URL if name != "self-reference.env" else None)
     assert readers.python_dotenv(after).get(KEY, URL) == URL
     if name in NOT_FOR_THE_SHELL:
-        assert document.notice(KEY)
+        assert shell_notice(document.readings, KEY)
     else:
-        assert document.notice(KEY) == ""
+        assert shell_notice(document.readings, KEY) == ""
         assert readers.bash_source(after)[KEY] == URL
     for written in (f'"{URL}"', f"'{URL}'", URL):
         after = after.replace(written.encode(), b"\0")

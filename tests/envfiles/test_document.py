@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings, strategies as st
 
 from dbswitch.envfiles import readers
 from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.edit_check import shell_notice
 from dbswitch.envfiles.quoting import Quote, forms
 from dbswitch.errors import EnvFileError
 
@@ -198,7 +199,7 @@ def test_no_repr_shows_a_value() -> None:
 def test_an_unquoted_url_with_an_ampersand_is_edited_although_the_shell_splits_it() -> None:
     document = Document.parse(b"KEY=postgres://h/db?a=1&b=2\n").set("KEY", URL)
     assert document.render() == f'KEY="{URL}"\n'.encode()
-    assert document.notice("KEY") == ""
+    assert shell_notice(document.readings, "KEY") == ""
 
 
 def test_a_comment_after_a_value_gets_a_space_even_if_the_shell_cannot_be_followed() -> None:

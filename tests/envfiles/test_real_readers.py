@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 
 from dbswitch.envfiles import quoting, readers
 from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.edit_check import shell_notice
 from dbswitch.envfiles.shell import StopReason
 from dbswitch.errors import EnvFileError
 from tests.envfiles.real_readers import DOTENV, NEXT, BashReader, NodeReaders
@@ -179,7 +180,7 @@ def test_a_random_url_in_a_random_file_is_read_identically_by_every_real_reader(
                 assert got[name].get(KEY) == url, (name, data, written, got[name].get(KEY))
             counts["Node readers"] += 1
             python, shell = _python(written), (bash.read(written) or {}).get(KEY)
-            if document.notice(KEY) or python is None:
+            if shell_notice(document.readings, KEY) or python is None:
                 # Announced: no reader may get another URL even so (a shell on a CRLF file gets the CR as well).
                 assert python in {url, None}, (data, written, python)
                 assert shell in {url, None, f"{url}\r"}, (data, written, shell)
