@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch.durable import text_or_empty
@@ -15,16 +14,14 @@ from dbswitch.project.generated import source_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 _SKIPPED = frozenset({"generated", "test", "tests", "e2e"})  # folders
 _CLIENT = re.compile(r"\bnew\s+(?:PrismaClient|PrismaPg|PrismaNeon|Pool)\b")
 _STATE_FILE = re.compile(
-    r"(?:readFile|readFileSync|existsSync|readJson|readJsonSync|require|import)\b.*?[\"'`](?P<file>[\w./@-]*\.(?:json|txt|ya?ml))[\"'`]"
+    r"(?:readFile|readFileSync|existsSync|readJson|readJsonSync|require|import)\b.*?[\"'`](?P<file>(?![\w./@-]*\b(?:package|tsconfig)\.json)[\w./@-]*\.(?:json|txt|ya?ml))[\"'`]"
 )
-_CONFIGURATION = frozenset({"package.json", "tsconfig.json"})
 _COMMENT = re.compile(r"^\s*(?://|\*|/\*)")
-_LARGEST = 512 * 1024  # bytes of a file
-_MOST_FILES = 5_000
 _MOST = 5  # lines that are reported
 
 
@@ -33,17 +30,9 @@ def own_choices(root: Path, url_variables: Sequence[str]) -> tuple[str, ...]:
     names = "|".join(re.escape(name) for name in url_variables)
     own = "".join(rf"(?!{re.escape(name)}\b)" for name in url_variables)
     further = re.compile(rf"\b{own}(?:{names})_(?:[A-Z0-9_]+|\$\{{|[\"'`]\s*\+)")
-    found: list[str] = []
-    for name in sorted(itertools.islice(source_files(root), _MOST_FILES)):
-        try:
-            if not _SKIPPED.isdisjoint(name.split("/")) or (root / name).stat().st_size > _LARGEST:
-                continue
-            found += _in(text_or_empty(root / name), name, further)
-        except OSError:
-            continue
-        if len(found) >= _MOST:
-            break
-    return tuple(found[:_MOST])
+    files = (name for name in sorted(source_files(root)) if _SKIPPED.isdisjoint(name.split("/")))
+    lines = (line for name in files for line in _in(text_or_empty(root / name), name, further))
+    return tuple(itertools.islice(lines, _MOST))
 
 
 def _in(text: str, name: str, further: re.Pattern[str]) -> Iterator[str]:
@@ -54,9 +43,5 @@ def _in(text: str, name: str, further: re.Pattern[str]) -> Iterator[str]:
         if (read := further.search(line)) is not None:
             variable = re.sub(r"(?:\$\{|[\"'`]\s*\+)$", "…", read[0])
             yield f"{name}:{number} reads {variable}"
-        elif (
-            chooses
-            and (state := _STATE_FILE.search(line)) is not None
-            and Path(state["file"]).name not in _CONFIGURATION
-        ):
+        elif chooses and (state := _STATE_FILE.search(line)) is not None:
             yield f"{name}:{number} reads {state['file']}"

@@ -60,15 +60,12 @@ def read_manifest(folder: Path) -> Manifest:
     """Read `folder/package.json`. Raises ConfigError: not a JSON object (with line and column), or cannot be read."""
     path = folder / "package.json"
     try:
-        text = read_regular_text(path, encoding="utf-8-sig")
+        value = parse_json(read_regular_text(path, encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         return Manifest()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            "package.json cannot be read", facts=(f"{path}: {error}",), fix=f"make {path} readable"
-        ) from None
-    try:
-        value = parse_json(text)
+        facts, fix = (f"{path}: {error}",), f"make {path} readable"
+        raise ConfigError("package.json cannot be read", facts=facts, fix=fix) from None
     except json.JSONDecodeError as error:
         raise ConfigError(
             f"package.json, line {error.lineno}, column {error.colno}: {error.msg}",

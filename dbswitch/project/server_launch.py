@@ -61,11 +61,10 @@ def _literal_dist_dir(path: Path) -> str | None:
 
 
 def build(project: Project, ambient: Mapping[str, str] | None = None) -> ServerSpec:
-    """Return the description of the project's server.
+    """Return the description of the project's server; `argv` is empty if it has no command, dev script or Next.js.
 
     The port is the configured one, else the script's, else `PORT` of the process environment (`ambient`, None is this
-    process's own), else 3000. `argv` is empty for a project that has neither a command nor a dev script nor Next.js: it
-    can be switched, but there is no server to start.
+    process's own), else 3000.
     """
     from dbswitch.server.spec import NEXT_ALIVE_PATH, ServerLimits, ServerSpec
 

@@ -80,13 +80,13 @@ def test_a_broken_package_json_is_named_with_its_line(folder):
 def test_the_package_manager_is_the_one_whose_lock_file_is_nearest(folder, lock, manager):
     folder.package()
     folder.write("../" + lock)
-    assert discover(folder.root).package_manager == manager
+    assert discover(folder.root).packages.manager == manager
 
 
 def test_the_package_manager_field_beats_a_lock_file(folder):
     folder.package(packageManager="yarn@4.1.0")
     folder.write("package-lock.json", "{}")
-    assert discover(folder.root).package_manager == "yarn"
+    assert discover(folder.root).packages.manager == "yarn"
 
 
 def test_the_installed_version_of_next_is_found_where_the_workspace_hoists_it(folder):
