@@ -430,7 +430,7 @@ def test_recovery_finishes_a_committed_change_and_reports_it(project, way):
 
 
 def _commit_only(project, changes):
-    entries = transaction.checked([(str(c.path), c.old, c.new) for c in changes])
+    entries = transaction.checked(changes)
     journals.commit(project / "state" / "journal", Journal("abcd1234", entries))
 
 
