@@ -18,10 +18,9 @@ _NEW_FILE = 0o644
 
 
 def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
-    """Add the lines that the findings propose and return one line for each changed file.
+    """Add the lines that the findings propose; return one line for each changed file. Raises DbswitchError.
 
-    Files outside of `root` are left alone, and so are UTF-16 files, which lines in another encoding would damage.
-    Raises DbswitchError: a file cannot be written.
+    Files outside of `root` are left alone, and UTF-16 files, which lines in another encoding would damage.
     """
     wanted: dict[str, list[str]] = {}
     for one in findings:

@@ -89,7 +89,6 @@ def env_file(app: App | None, path: str, data: bytes, *, example: bool) -> Itera
 
 
 def _malformed_lines(path: str, data: bytes) -> Iterator[Finding]:
-    """Find lines that are neither blank, comment nor part of a binding, as Node's dotenv reads the file."""
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     covered: set[int] = set()
     opened: dict[int, str] = {}
@@ -111,7 +110,6 @@ def _malformed_lines(path: str, data: bytes) -> Iterator[Finding]:
 
 
 def _duplicates(path: str, bindings: Sequence[Binding]) -> Iterator[Finding]:
-    """Find variables that are bound more than once with different values."""
     for key in dict.fromkeys(binding.key for binding in bindings):
         group = [binding for binding in bindings if binding.key == key]
         if len({binding.value for binding in group}) > 1:
@@ -122,7 +120,6 @@ def _duplicates(path: str, bindings: Sequence[Binding]) -> Iterator[Finding]:
 
 
 def _public_secrets(path: str, bindings: Sequence[Binding], secrets: Sequence[str]) -> Iterator[Finding]:
-    """Find `NEXT_PUBLIC_` variables that hold a URL with a password, or one of `secrets`, those of protected targets."""
     for key, value, line in ((one.key, one.value, one.line) for one in bindings):
         if key.startswith("NEXT_PUBLIC_") and (holds_login(value) or any(one in value for one in secrets)):
             plain = key.removeprefix("NEXT_PUBLIC_")
@@ -132,7 +129,6 @@ def _public_secrets(path: str, bindings: Sequence[Binding], secrets: Sequence[st
 
 
 def _disagreements(path: str, data: bytes, app: App) -> Iterator[Finding]:
-    """Find values that Next.js, dotenv (the Prisma CLI) and, for database URLs, the shell read differently."""
     expanded = readers.next_env([(path, data), *app.files.items()], {})
     shell = readers.bash_reading(data).values
     lines = {binding.key: binding.line for binding in Document.parse(data).bindings}
@@ -154,7 +150,6 @@ def _disagreements(path: str, data: bytes, app: App) -> Iterator[Finding]:
 
 
 def _bad_urls(path: str, bindings: Sequence[Binding], app: App) -> Iterator[Finding]:
-    """Find database URLs that Prisma or libpq would refuse, and placeholder passwords of databases that are not local."""
     bound = {key: value for one in app.files.values() for key, value in readers.dotenv(one).items()}
     for binding in bindings:
         value = with_references(binding.value, bound)

@@ -7,16 +7,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch.check import git_objects, text_kinds
+from dbswitch.check import text_kinds
 from dbswitch.check.content_rules import SHORTEST_SECRET
 from dbswitch.check.rules import App, CheckInput, ProtectedTarget, Scope, SecretValue
 from dbswitch.check.text_kinds import as_utf8, is_env_file, is_example, is_generated, is_installed
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError, DbswitchError, UrlError, UsageError
+from dbswitch.project import git
 from dbswitch.project.active_target import active
 from dbswitch.project.discovery import Project, apps_below, discover, load
-from dbswitch.project.git import GitError, top_level
+from dbswitch.project.git import NO_PROGRAMS, GitError, top_level
 from dbswitch.project.reader_profiles import profiles
 from dbswitch.project.target_values import is_postgres
 from dbswitch.project.targets import list_targets, resolve_ref, variable_names
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
 _MAX_BYTES = 2 << 20  # a larger file is a dump or a bundle, not source code
 _PRIVATE = (".env", ".env.local", ".env.development", ".env.development.local", ".env.production.local")
 _PRIVATE_FOLDERS = (".dbswitch/", "env/")
+_DEADLINE = 60.0  # seconds, for the objects of a long range
+_RAW = (
+    *("--raw", "-z", "--no-abbrev", "--no-renames", "--diff-filter=ACMT"),
+    # What configuration could change: paths relative to a folder, and a file of the order that may be missing.
+    *("--no-relative", f"-O{os.devnull}"),
+    *NO_PROGRAMS,
+)
+_STAGED = ("diff", "--cached", *_RAW)
+_BETWEEN = ("diff", *_RAW, "--end-of-options")  # what differs between the ends of `A..B`
+# What every commit of `A..B` changed, the newest first.
+_ALONG = ("log", "--format=", "--root", "--no-show-signature", *_RAW, "--end-of-options")
 
 
 def collect(
@@ -44,11 +56,7 @@ def collect(
     """Return the facts, and the projects whose configuration applies.
 
     `revisions` is `A..B` for `Scope.RANGE`; `paths`, relative to `folder`, are the only files looked at, () is all.
-
-    Raises:
-        UsageError: no git repository where one is needed, or revisions git does not know.
-        ConfigError: a dbswitch.toml or package.json that cannot be used.
-        GitError: git cannot list what is staged, tracked or in the range.
+    Raises UsageError, ConfigError, or GitError: git cannot list what is staged, tracked or in the range.
     """
     work_tree = top_level(folder, from_hook=True)
     if work_tree is None and scope is not Scope.TREE:
@@ -64,8 +72,8 @@ def collect(
     earlier: list[tuple[str, bytes]] = []
     if scope is Scope.RANGE:
         # What a commit of the range had and its end has not stays in the history.
-        changed = git_objects.changed(root, *git_objects.ALONG, revisions.replace("...", ".."), "--")
-        before = git_objects.contents(root, list(dict.fromkeys(changed)))
+        changed = _changed(root, *_ALONG, revisions.replace("...", ".."), "--")
+        before = _contents(root, list(dict.fromkeys(changed)))
         earlier = [(path, data) for path, data in before if content.get(path) != data]
     projects = _projects(folder, root)
     apps = tuple(_app(project, root, in_git=work_tree is not None, ambient=ambient) for project in projects)
@@ -73,7 +81,7 @@ def collect(
     if scope is Scope.INDEX:
         # What the index holds of tracked files; their work tree may differ.
         tracked = [app.folder + name for app in apps for name in sorted(app.tracked)]
-        others.update(git_objects.contents(root, git_objects.in_index(root, tracked)))
+        others.update(_contents(root, _in_index(root, tracked)))
     given = CheckInput(
         scope=scope,
         content={path: as_utf8(data) for path, data in content.items() if not chosen or path in chosen},
@@ -94,18 +102,18 @@ def _prefix(folder: Path, root: Path) -> str:
 def _content(scope: Scope, root: Path, in_git: bool, revisions: str) -> dict[str, bytes]:  # noqa: FBT001  a fact, not a mode
     match scope:
         case Scope.INDEX:
-            return dict(git_objects.contents(root, git_objects.changed(root, *git_objects.STAGED)))
+            return dict(_contents(root, _changed(root, *_STAGED)))
         case Scope.RANGE:
             # git compares a single commit with the work tree, whose content is not in the object database.
             if ".." not in revisions.strip("."):
                 raise _unknown_range(revisions)
             try:
-                changed = git_objects.changed(root, *git_objects.BETWEEN, revisions, "--")
+                changed = _changed(root, *_BETWEEN, revisions, "--")
             except GitError:
                 raise _unknown_range(revisions) from None
-            return dict(git_objects.contents(root, changed))
+            return dict(_contents(root, changed))
         case Scope.TREE:
-            names = sorted(git_objects.work_tree(root)) if in_git else _walk(root)
+            names = sorted(_work_tree(root)) if in_git else _walk(root)
             found = {name: _read(root / name) for name in names if not is_installed(name)}
             return {name: data for name, data in found.items() if data is not None}
 
@@ -154,7 +162,7 @@ def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, st
     if in_git:
         listed = [name for name in real if not name.startswith("../")]
         state = [project.state_dir.name] if project.state_dir.is_dir() else []
-        tracked, unignored = git_objects.listed(project.root, [*listed, *state])
+        tracked, unignored = _listed(project.root, [*listed, *state])
     refs = list_targets(project)
     try:
         on = active(project, ambient)
@@ -205,3 +213,63 @@ def _texts_of(target: Target) -> ProtectedTarget:
             one for one in hosts if not text_kinds.is_local_host(one) and not text_kinds.is_shared_host(one)
         ),
     )
+
+
+def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    return git.run(folder, *arguments, stdin=stdin, from_hook=True, deadline=_DEADLINE)
+
+
+def _changed(root: Path, *arguments: str) -> list[tuple[str, str]]:
+    """Return (path, object name) of the regular files that `git diff --raw` or `git log --raw` lists. Raises GitError."""
+    fields = _git(root, *arguments).split(b"\0")
+    return [
+        (os.fsdecode(path), facts.split(b" ")[3].decode())
+        for facts, path in zip(fields[::2], fields[1::2], strict=False)
+        if facts.split(b" ")[1].startswith(b"100") and not is_installed(os.fsdecode(path))
+    ]
+
+
+def _in_index(root: Path, paths: list[str]) -> list[tuple[str, str]]:
+    """Return (path, object name) of those paths that the index has, leaving out files in conflict. Raises GitError."""
+    if not paths:
+        return []
+    output = _git(root, "--literal-pathspecs", "ls-files", "-z", "-s", "--", *paths)
+    entries = (entry.partition(b"\t") for entry in output.split(b"\0"))
+    return [
+        (os.fsdecode(path), facts.split(b" ")[1].decode())
+        for facts, _, path in entries
+        if path and facts.endswith(b" 0")
+    ]
+
+
+def _contents(root: Path, entries: list[tuple[str, str]]) -> list[tuple[str, bytes]]:
+    """Return path and content of (path, object name) pairs. Raises GitError if an object is missing or damaged."""
+    if not entries:
+        return []
+    names = "".join(f"{name}\n" for _, name in entries)
+    output = _git(root, "cat-file", "--batch", stdin=names.encode())
+    found: list[tuple[str, bytes]] = []
+    at = 0
+    for path, _ in entries:
+        end = output.find(b"\n", at)
+        header = output[at:end].split()
+        if end < 0 or len(header) != 3:  # `NAME missing`
+            raise GitError(f"git cannot read the content of {path}", "git fsck")
+        size = int(header[2])
+        found.append((path, output[end + 1 : end + 1 + size]))
+        at = end + size + 2
+    return found
+
+
+def _listed(folder: Path, paths: list[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return which of `paths` git tracks, and which it neither tracks nor ignores. Raises GitError."""
+    if not paths:
+        return frozenset(), frozenset()
+    words = ("ls-files", "-z", "-t", "-c", "-o", "--exclude-standard")
+    entries = _git(folder, "--literal-pathspecs", *words, "--", *paths).split(b"\0")
+    tracked = frozenset(os.fsdecode(one[2:]) for one in entries if one and not one.startswith(b"?"))
+    return tracked, frozenset(os.fsdecode(one[2:]) for one in entries if one.startswith(b"?"))
+
+
+def _work_tree(root: Path) -> frozenset[str]:
+    return git.split_names(_git(root, "ls-files", "-z", "-c", "-o", "--exclude-standard", "--deduplicate"))

@@ -62,7 +62,7 @@ def as_json(findings: Sequence[Finding], scope: str) -> str:
     return _dump({"v": JSON_VERSION, "scope": scope, "findings": rows})
 
 
-def github(findings: Sequence[Finding]) -> str:
+def github(findings: Sequence[Finding], _scope: str) -> str:
     """Return GitHub workflow commands, one line for each finding."""
     return "".join(
         f"::{_LEVELS[one.severity or Severity.INFO].replace('note', 'notice')} file={_property(one.path)},"
@@ -75,7 +75,7 @@ def _sentences(one: Finding) -> str:
     return f"{one.what}{': ' if one.details else ''}{', '.join(one.details)}. {one.fix}"
 
 
-def sarif(findings: Sequence[Finding]) -> str:
+def sarif(findings: Sequence[Finding], _scope: str) -> str:
     """Return a SARIF 2.1.0 log (OASIS standard, sections 3.13, 3.27)."""
     used = sorted({one.rule for one in findings})
     rules = [

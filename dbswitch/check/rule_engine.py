@@ -59,7 +59,6 @@ def judge(given: CheckInput, levels: Mapping[RuleId, Severity]) -> tuple[Finding
 
 
 def _one_per_file(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Put findings about undefined or unlisted variables of the same file together."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for one in findings:
         groups.setdefault((one.rule, one.path) if one.variable else sort_key(one), []).append(one)

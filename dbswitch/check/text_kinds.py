@@ -1,7 +1,4 @@
-"""Classify files by path and first bytes, and hosts, passwords and URLs: local, inside a network, shared, made up, real. Pure.
-
-A hook with false positives gets removed: when in doubt, a URL is made up in tests and documentation and real elsewhere.
-"""
+"""Classify files, hosts, passwords and URLs. Pure. A hook with false positives gets removed: in tests and docs URLs are made up."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -34,6 +33,14 @@ class CheckFormat(StrEnum):
     JSON = "json"
     GITHUB = "github"
     SARIF = "sarif"
+
+
+_FORMATTERS = {
+    CheckFormat.TEXT: report_formats.text,
+    CheckFormat.JSON: report_formats.as_json,
+    CheckFormat.GITHUB: report_formats.github,
+    CheckFormat.SARIF: report_formats.sarif,
+}
 
 
 @command(
@@ -95,21 +102,9 @@ def check(
         # True: JSON and the like pass unchanged; None: colours where stdout is a terminal.
         plain = form is CheckFormat.TEXT and bool(os.environ.get("NO_COLOR"))
         with writing_to_stdout():
-            typer.echo(_output(found, scope, form), nl=False, color=False if plain else None)
+            typer.echo(_FORMATTERS[form](found, scope), nl=False, color=False if plain else None)
     failing = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     return ExitCode.FOUND if any(one.severity in failing for one in found) else ExitCode.OK
-
-
-def _output(found: Sequence[Finding], scope: Scope, form: CheckFormat) -> str:
-    match form:
-        case CheckFormat.JSON:
-            return report_formats.as_json(found, scope)
-        case CheckFormat.SARIF:
-            return report_formats.sarif(found)
-        case CheckFormat.GITHUB:
-            return report_formats.github(found)
-        case CheckFormat.TEXT:
-            return report_formats.text(found, scope)
 
 
 @command(
@@ -118,7 +113,7 @@ def _output(found: Sequence[Finding], scope: Scope, form: CheckFormat) -> str:
 def doctor(
     context: CommandContext,
     run_commands: Annotated[
-        bool, flag("--run-commands", "Also run the commands of targets that have one.")
+        bool, flag("--run-commands", "Also run the commands of targets that have one, and prisma.config.ts.")
     ] = False,
 ) -> int:
     """Examine the machine, the project and every target."""
@@ -134,10 +129,7 @@ def doctor(
     if context.json:
         report = doctor_report.as_json(facts, findings)
     else:
-        terminal = sys.stdout.isatty()
-        colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        width = shutil.get_terminal_size().columns if terminal else None
-        report = doctor_report.as_text(facts, findings, colour=colour, width=width, tables=not context.quiet)
+        report = doctor_report.as_text(facts, findings, sys.stdout, tables=not context.quiet)
     with writing_to_stdout():
         sys.stdout.write(report)
         sys.stdout.flush()

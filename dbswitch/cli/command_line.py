@@ -45,13 +45,12 @@ def _finite(seconds: float | None) -> float | None:
     return seconds
 
 
-def limit_seconds(text: str | None) -> float | None:
-    """Return the seconds of `--for`, 0 for `unlimited`. Raises UsageError."""
-    if text is None:
-        return None
-    seconds = 0.0 if text == UNLIMITED else seconds_of(text)
+def length_of(text: str) -> float:
+    """Return the seconds of a length of time such as `30m`. Raises UsageError."""
+    seconds = seconds_of(text)
     if seconds is None:
-        raise UsageError(f"not a length of time: {text}", why="nothing was changed", fix=LENGTH_RULE)
+        what = f"not a length of time: {text or '(none)'}"
+        raise UsageError(what, why="nothing was changed", fix=LENGTH_RULE)
     return seconds
 
 
@@ -79,7 +78,7 @@ MODULES = {
     SWITCH: "switch_command",
     "status": "status_command",
     "targets": "status_command",
-    "history": "history_command",
+    "history": "status_command",
     "dev": "server_commands",
     "stop": "server_commands",
     "restart": "server_commands",
@@ -94,7 +93,7 @@ MODULES = {
     "exec": "exec_command",
     "guard": "exec_command",
     "mark": "exec_command",
-    "extend": "extend_command",
+    "extend": "switch_command",
     "demo": "setup_commands",
 }
 _VALUE_FOLLOWS = frozenset({"--allow-destructive", "--confirm", "--count", "--for", "--format", "--lines", "--path", "--pool", "--project", "--rev", "--run-id", "--timeout", "-n"})  # fmt: skip
@@ -108,11 +107,7 @@ _commands: dict[str, Any] = {}
 
 
 def arrange(argv: Sequence[str]) -> list[str]:
-    """Return `argv` with the command first and the flags that preceded it behind it; without a command, `status`.
-
-    `dbswitch --json prod` and `dbswitch prod --json` are the same request, and a first word that is not a command is a
-    target. click does not take a command's flags before the command.
-    """
+    """Return `argv` with its command first, then the flags that preceded it; a first word that is no command is a target."""
     at = 0
     while at < len(argv) and argv[at].startswith("-") and argv[at] not in {"-", "--"}:
         at += 2 if argv[at] in _VALUE_FOLLOWS else 1

@@ -1,8 +1,4 @@
-"""The one place where an exception becomes an exit code, and the standard streams that this needs.
-
-An expected error is its four parts and its code; Ctrl-C is 130; anything else is a bug: one line for the user, exit 3,
-and the traceback (without locals, secrets masked) in a private log.
-"""
+"""Where an exception becomes an exit code: an expected error is shown, anything else is a bug with its traceback in a private log."""
 
 from __future__ import annotations
 
@@ -14,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch import __version__, durable
-from dbswitch.cli.renderer import CommandFailure
 from dbswitch.errors import (
     DbswitchError,
     ExitCode,
@@ -24,7 +19,7 @@ from dbswitch.errors import (
 )
 from dbswitch.redaction import redact
 from dbswitch.state_folder import user_folder
-from dbswitch.switch.events import ErrorInfo, Outcome, outcome_of
+from dbswitch.switch.events import ErrorInfo, Outcome, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,38 +31,39 @@ LOG_LIMIT = 1_000_000  # bytes; a full log is kept as `.1`
 
 
 def guard(body: Callable[[], int], renderer: Callable[[], Renderer], folder: Path | None = None) -> int:
-    """Run `body` and return its exit code, or the one of its exception after showing it.
+    """Run `body`; return its exit code, or show its exception and return that one's.
 
-    `folder` is where to look for the project whose state folder gets the traceback of a bug; None: here.
+    `folder`: where to look for the project whose state folder gets the traceback of a bug.
     """
+    result = Result("")
     try:
         return body()
     except ReportedError as error:
-        failure = _expected(error)
+        result.fail(error)
     except KeyboardInterrupt:
-        failure = _expected(InterruptedSwitchError())
+        result.fail(InterruptedSwitchError())
     except BrokenPipeError:
         _silence_stdout()
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the boundary: any other exception is a bug
         interruption = interruption_behind(error)
-        failure = _bug(error, folder) if interruption is None else _expected(interruption)
-    renderer().failure(failure)
-    return failure.exit
+        if interruption is not None:
+            result.fail(interruption)
+        else:
+            result.outcome, result.exit, result.error = Outcome.BUG, ExitCode.BUG, _bug(error, folder)
+    shown_by = renderer()
+    result.id = shown_by.run_id
+    shown_by.emit(result)
+    return result.exit
 
 
-def _expected(error: ReportedError) -> CommandFailure:
-    return CommandFailure(ErrorInfo.of(error), error.exit_code, outcome_of(error))
-
-
-def _bug(error: BaseException, folder: Path | None) -> CommandFailure:
+def _bug(error: BaseException, folder: Path | None) -> ErrorInfo:
     try:
         path = _write_traceback(error, folder)
         fix = f"please report it with the end of {path}"
     except (DbswitchError, OSError):
         fix = "please report it"
-    info = ErrorInfo("bug", f"a bug in dbswitch ({type(error).__name__}), not something you did", fix=fix)
-    return CommandFailure(info, ExitCode.BUG, Outcome.BUG)
+    return ErrorInfo("bug", f"a bug in dbswitch ({type(error).__name__}), not something you did", fix=fix)
 
 
 def _write_traceback(error: BaseException, folder: Path | None) -> Path:

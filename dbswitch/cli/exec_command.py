@@ -1,7 +1,4 @@
-"""`dbswitch exec TARGET -- CMD` and `guard -- CMD`: become the command, unless it would destroy protected data.
-
-And `dbswitch mark TARGET`: store the name of the environment in the target's database.
-"""
+"""`dbswitch exec` and `guard`: become a command unless it would destroy protected data; `mark`: name a database's environment."""
 
 from __future__ import annotations
 

@@ -95,26 +95,23 @@ def secret_values(project: Project) -> frozenset[str]:
 
 def show_log(chunks: Iterable[bytes], values: frozenset[str], *, as_json: bool) -> None:
     """Write log text without `values` to stdout as it comes, or as one JSON object per line. Raises BrokenPipeError."""
-    if as_json:
-        for text in redacted_lines(chunks, values):
-            for line in text.removesuffix(b"\n").split(b"\n"):
-                with writing_to_stdout():
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for text in whole_lines(chunks):
+        with writing_to_stdout():
+            if as_json:
+                for line in redacted(text, values).removesuffix(b"\n").split(b"\n"):
                     write_line(object_line("log", {"line": line.decode(errors="replace").rstrip("\r")}))
-    else:
-        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        for text in redacted_lines(without_escapes(chunks, keep_colours=coloured), values):
-            with writing_to_stdout():
-                sys.stdout.buffer.write(text)
+            else:
+                sys.stdout.buffer.write(redacted(without_escapes(text, keep_colours=coloured), values))
                 sys.stdout.buffer.flush()
 
 
-def redacted_lines(chunks: Iterable[bytes], values: frozenset[str]) -> Iterable[bytes]:
-    """Yield the text without `values`, in whole lines."""
-    for text in _whole_lines(chunks):
-        yield redact_values(text.decode(errors="surrogateescape"), values).encode(errors="surrogateescape")
+def redacted(text: bytes, values: frozenset[str]) -> bytes:
+    """Return whole lines without `values`."""
+    return redact_values(text.decode(errors="surrogateescape"), values).encode(errors="surrogateescape")
 
 
-def _whole_lines(chunks: Iterable[bytes]) -> Iterable[bytes]:
+def whole_lines(chunks: Iterable[bytes]) -> Iterable[bytes]:
     """Yield the text in whole lines, since a chunk may end in the middle of a value or an escape sequence."""
     rest = b""
     for chunk in chunks:
@@ -129,16 +126,12 @@ def _whole_lines(chunks: Iterable[bytes]) -> Iterable[bytes]:
         yield rest
 
 
-def without_escapes(chunks: Iterable[bytes], *, keep_colours: bool) -> Iterable[bytes]:
-    """Yield the text without escape sequences and control characters.
-
-    A checkout may contain a log, and the server logs what its clients send: neither may control the terminal.
-    """
-    for text in _whole_lines(chunks):
-        parts, end = [], 0
-        for found in _ESCAPE.finditer(text):
-            parts.append(_CONTROL.sub(b"", text[end : found.start()]))
-            if keep_colours and _COLOUR.fullmatch(found[0]):
-                parts.append(found[0])
-            end = found.end()
-        yield b"".join((*parts, _CONTROL.sub(b"", text[end:])))
+def without_escapes(text: bytes, *, keep_colours: bool) -> bytes:
+    """Return lines without escape sequences: a checkout's log or the server's clients must not control the terminal."""
+    parts, end = [], 0
+    for found in _ESCAPE.finditer(text):
+        parts.append(_CONTROL.sub(b"", text[end : found.start()]))
+        if keep_colours and _COLOUR.fullmatch(found[0]):
+            parts.append(found[0])
+        end = found.end()
+    return b"".join((*parts, _CONTROL.sub(b"", text[end:])))

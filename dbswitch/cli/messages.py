@@ -120,10 +120,7 @@ def plan_lines(planned: Planned, target: str, *, dry: bool) -> list[str]:
 
 
 def verdict(result: Result, notices: Sequence[Notice] = ()) -> list[str]:
-    """Return the last lines of a run: one line when it went well, the error's parts when it did not.
-
-    `notices` are those of the run: why nothing was done, why the app could not be asked, how the migrations differ.
-    """
+    """Return the last lines of a run, given its notices: one line when it went well, the error's parts when it did not."""
     if result.exit or result.error is not None:
         error = result.error or ErrorInfo(str(result.outcome), f"the command ended as {result.outcome}")
         lines = failure_lines(error)

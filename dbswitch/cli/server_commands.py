@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import TakePort, Timeout, Yes, command, flag
 from dbswitch.cli.logs_command import secret_values, show_log
-from dbswitch.cli.renderer import CommandFailure
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
 from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError, UsageError
 from dbswitch.project import server_launch
@@ -227,7 +226,7 @@ class Watch:
             why="nothing answers for the app now",
             fix="its log is above; `dbswitch dev` starts it again",
         )
-        self.renderer.failure(CommandFailure(error, code, Outcome.FAILED))
+        self.renderer.emit(Result(self.renderer.run_id, Outcome.FAILED, code, error=error))
         return code
 
 
@@ -288,18 +287,8 @@ def wait(
         phase.detail = f"{ready.attempts} attempts" if ready.attempts > 1 else ""
     for text in ready.notices:
         reporter.notice("database", text)
-    reporter.emit(
-        Result(
-            id=run_id,
-            outcome=Outcome.READY,
-            exit=0,
-            target=found.name,
-            previous=None,
-            mode="none",
-            seconds=reporter.seconds,
-            identity=ready.identity.to_json(),
-        )
-    )
+    identity = ready.identity.to_json()
+    reporter.emit(Result(run_id, Outcome.READY, 0, found.name, seconds=reporter.seconds, identity=identity))
     return 0
 
 

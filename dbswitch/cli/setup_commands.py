@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import webbrowser
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ from dbswitch.envfiles import transaction
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.envfiles.transaction import FileChange
-from dbswitch.errors import ConfigError, DbswitchError, ExitCode, ProtectedError, UsageError
+from dbswitch.errors import DbswitchError, ExitCode, ProtectedError, UsageError
 from dbswitch.generate import writing
 from dbswitch.generate.client import plan_client, replacement_advice
 from dbswitch.generate.removal import apply_removal, plan_removal
@@ -37,9 +37,9 @@ from dbswitch.switch.session import hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-    from dbswitch.generate.removal import RemovalPlan
-    from dbswitch.generate.writing import GeneratedFile
+    from dbswitch.generate.writing import GeneratedFile, ProjectPlan
     from dbswitch.project.discovery import Project
 
 
@@ -52,40 +52,28 @@ def init(
 ) -> int:
     """Examine the project and write what is missing."""
     # The targets are not listed here: a bad name of one must not prevent `init` from explaining the project.
-    root = context.find_project(list_names=False).root
-    plan = plan_init(root, scripts=scripts)
-    written: tuple[str, ...] = ()
-    agreed = True
+    plan = plan_init(context.find_project(list_names=False).root, scripts=scripts)
     if not context.json:
         lines = [*plan.summary, "", *(f"{one.action.value:7}{one.name}  {one.detail}" for one in plan.items)]
-        lines += [f"note: {text}" for text in plan.notices]
-        context.renderer.answer("init", {}, lines)
-        if plan.changes and not yes and not dry_run and context.interactive:
-            agreed = context.agrees("Write this? [Y/n] ", default=True)
-    if plan.changes and agreed and not dry_run:
-        written = apply_init(plan)
+        context.renderer.answer("init", {}, [*lines, *(f"note: {text}" for text in plan.notices)])
+    wanted = bool(plan.changes) and not dry_run
+    asks = wanted and not yes and context.interactive
+    refused = asks and not context.agrees("Write this? [Y/n] ", default=True)
+    written = apply_init(plan) if wanted and not refused else ()
+    done = f"written: {', '.join(written)}" if written else "nothing was written"
+    context.renderer.note(done if plan.changes else "nothing to do")
+    for index, text in enumerate(() if refused else plan.next_steps):
+        context.renderer.note(f"{'next: ' if index == 0 else '      '}{text}")
     if context.json:
-        fields = {
-            "project": str(plan.root),
-            "found": [{"what": what, "value": value} for what, value in plan.found],
-            "items": _item_fields(plan.items),
-            "written": written,
-            "notices": plan.notices,
-            "next": plan.next_steps,
-        }
-        context.renderer.answer("init", fields, ())
-    elif written:
-        context.renderer.note(f"written: {', '.join(written)}")
-    else:
-        context.renderer.note("nothing to do" if not plan.changes else "nothing was written")
-    if agreed:
-        for index, text in enumerate(plan.next_steps):
-            context.renderer.note(f"{'next: ' if index == 0 else '      '}{text}")
+        found = [{"what": what, "value": value} for what, value in plan.found]
+        fields = _plan_fields(plan.root, plan.items) | {"found": found, "written": written}
+        context.renderer.answer("init", fields | {"notices": plan.notices, "next": plan.next_steps}, ())
     return ExitCode.OK
 
 
-def _item_fields(items: Iterable[PlannedFile]) -> list[dict[str, str]]:
-    return [{"name": item.name, "action": item.action.value, "detail": item.detail} for item in items]
+def _plan_fields(root: Path, items: Iterable[PlannedFile]) -> dict[str, Any]:
+    rows = [{"name": item.name, "action": item.action.value, "detail": item.detail} for item in items]
+    return {"project": str(root), "items": rows}
 
 
 @command()
@@ -105,30 +93,25 @@ def uninstall(
     changes = _env_changes(project)
     edits = "the comments of dbswitch; every value stays"
     items = [*plan.items, *(PlannedFile(one.path.name, FileAction.EDIT, edits) for one in changes)]
-    done = False
     if not context.json:
         lines = columns([(one.action.value, one.name, one.detail) for one in items])
         if project.private_dir.exists():
             lines.append(f"remove   {project.private_dir}  the state of this project")
         context.renderer.answer("uninstall", {}, [*lines, *(f"note: {text}" for text in notices)])
-    if not plan.changes and not changes and not project.private_dir.exists():
-        context.renderer.note("dbswitch has written nothing in this project")
-    elif not dry_run and (yes or _agreed(context)):
+    present = bool(plan.changes or changes or project.private_dir.exists())
+    done = present and not dry_run and (yes or _agreed(context))
+    if done:
         _remove(context, project, plan, changes, stop=stop, force=force)
-        done = True
-    if context.json:
-        fields = {
-            "project": str(project.root),
-            "items": _item_fields(items),
-            "state": str(project.private_dir),
-        }
-        context.renderer.answer("uninstall", {**fields, "removed": done, "notices": notices}, ())
-    elif done:
         context.renderer.note(
             "dbswitch was removed from this project; remove the program itself with `pipx uninstall dbswitch`"
         )
     else:
+        if not present:
+            context.renderer.note("dbswitch has written nothing in this project")
         context.renderer.note("nothing was changed")
+    if context.json:
+        fields = _plan_fields(project.root, items) | {"state": str(project.private_dir), "removed": done}
+        context.renderer.answer("uninstall", fields | {"notices": notices}, ())
     return ExitCode.OK
 
 
@@ -176,7 +159,7 @@ def _env_changes(project: Project) -> tuple[FileChange, ...]:
 def _remove(
     context: CommandContext,
     project: Project,
-    plan: RemovalPlan,
+    plan: ProjectPlan,
     changes: Sequence[FileChange],
     *,
     stop: bool,
@@ -247,50 +230,56 @@ def generate(
     if path is not None and kind is not GeneratedKind.CLIENT:
         raise UsageError("--path belongs to `dbswitch generate client`", fix="leave it out")
     project = context.find_project()
-    say = context.renderer.note
-    files = _files(project, kind, path, identity_only=identity_only)
-    advice: tuple[str, ...] = ()
-    if kind is GeneratedKind.CLIENT and not check:
-        advice = replacement_advice(project, files[0])
-    elif kind is GeneratedKind.ROUTE and not check:
-        advice = client_advice(project)
-        if not identity_only and read_style(project.root).pages is not None:
-            advice += (
-                "without an app/ folder only the identity route is written: the admin route needs the App Router",
-            )
-    for text in advice:
-        say(text)
+    files, advice = _planned(project, kind, path, identity_only=identity_only)
+    notes = [] if check else advice
+    for text in notes:
+        context.renderer.note(text)
     writes = not check and not dry_run
     states = writing.write(project.root, files, force=force) if writes else writing.look(project.root, files)
-    changed = [(file, state) for file, state in states if state is not FileState.CURRENT]
-    fields = {
-        "kind": kind.value,
-        "files": [
-            {"path": file.path, "state": state.value, "written": writes and state is not FileState.CURRENT}
-            for file, state in states
-        ],
-        "notes": list(advice),
-    }
-    lines = [
-        f"{'written' if writes and state is not FileState.CURRENT else state.value:9}{file.path}"
+    changed = {file.path: state for file, state in states if state is not FileState.CURRENT}
+    rows = [
+        {"path": file.path, "state": state.value, "written": writes and file.path in changed}
         for file, state in states
     ]
-    context.renderer.answer("generated", fields, lines)
-    if check and changed:
-        say(f"run `dbswitch generate {kind.value}`")
-        return ExitCode.FOUND
+    lines = [f"{'written' if row['written'] else row['state']:9}{row['path']}" for row in rows]
+    context.renderer.answer("generated", {"kind": kind.value, "files": rows, "notes": notes}, lines)
     if writes:
-        for file, state in changed:
+        for name, state in changed.items():
             if state in {FileState.EDITED, FileState.FOREIGN}:
-                say(f"your {file.path} was replaced; a copy is in {writing.REPLACED}/")
-        if kind is not GeneratedKind.CLIENT:
-            _ensure_token(project)
-        if kind is GeneratedKind.ROUTE and (said := try_route(project)) is not None:
-            say(f"the route was tried: {said.detail}")
-        if kind is GeneratedKind.PAGE:
-            say(f"the page: {_page_url(project)} (`dbswitch open` opens it while the app runs)")
-            say("it asks once for the key: paste the output of `cat .dbswitch/token`")
+                context.renderer.note(f"your {name} was replaced; a copy is in {writing.REPLACED}/")
+        _after_writing(context, project, kind)
+    elif check and changed:
+        context.renderer.note(f"run `dbswitch generate {kind.value}`")
+        return ExitCode.FOUND
     return ExitCode.OK
+
+
+def _planned(
+    project: Project, kind: GeneratedKind, path: str | None, *, identity_only: bool
+) -> tuple[tuple[GeneratedFile, ...], list[str]]:
+    if kind is GeneratedKind.CLIENT:
+        file = plan_client(project, path)
+        return (file,), list(replacement_advice(project, file))
+    if kind is GeneratedKind.PAGE:
+        return plan_admin_page(project), []
+    advice = [*client_advice(project)]
+    if identity_only:
+        return (plan_identity_route(project),), advice
+    if read_style(project.root).pages is None:
+        return plan_admin_route(project), advice
+    only = "without an app/ folder only the identity route is written: the admin route needs the App Router"
+    return (plan_identity_route(project),), [*advice, only]
+
+
+def _after_writing(context: CommandContext, project: Project, kind: GeneratedKind) -> None:
+    say = context.renderer.note
+    if kind is not GeneratedKind.CLIENT:
+        ensure_token(project)
+    if kind is GeneratedKind.ROUTE and (said := try_route(project)) is not None:
+        say(f"the route was tried: {said.detail}")
+    if kind is GeneratedKind.PAGE:
+        say(f"the page: {_page_url(project)} (`dbswitch open` opens it while the app runs)")
+        say("it asks once for the key: paste the output of `cat .dbswitch/token`")
 
 
 @command("open")
@@ -316,29 +305,3 @@ def _page_url(project: Project) -> str:
     scheme = "https" if spec.https else "http"
     base = record.url if record is not None else f"{scheme}://{spec.hostname}:{spec.port}"
     return base.rstrip("/") + path
-
-
-def _ensure_token(project: Project) -> None:
-    try:
-        ensure_token(project.state_dir)
-    except OSError as error:
-        raise ConfigError(
-            "the key for the route cannot be written",
-            facts=(f"{error.filename or project.state_dir}: {error.strerror}",),
-            why="without it the route answers no request, not even dbswitch's",
-            fix=f"make {project.root} writable for you, then generate the route again",
-        ) from error
-
-
-def _files(
-    project: Project, kind: GeneratedKind, path: str | None, *, identity_only: bool
-) -> tuple[GeneratedFile, ...]:
-    match kind:
-        case GeneratedKind.CLIENT:
-            return (plan_client(project, path),)
-        case GeneratedKind.ROUTE if identity_only or read_style(project.root).pages is not None:
-            return (plan_identity_route(project),)
-        case GeneratedKind.ROUTE:
-            return plan_admin_route(project)
-        case GeneratedKind.PAGE:
-            return plan_admin_page(project)

@@ -1,25 +1,28 @@
-"""`dbswitch status` and `targets`: each as one JSON object and as lines for people."""
+"""`dbswitch status`, `targets` and `history`: each as one JSON object and as lines for people."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from msgspec import to_builtins
 
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import Pool, command
-from dbswitch.cli.messages import columns, target_rows
+from dbswitch.cli.messages import columns, duration, target_rows
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets
 from dbswitch.server.state import ServerState
-from dbswitch.switch import status as project_status
+from dbswitch.switch import history as past_switches, status as project_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
+    from dbswitch.switch.history import Past
     from dbswitch.switch.status import Status
 
 _INDENT = " " * 9
@@ -172,3 +175,36 @@ def _pool_status(context: CommandContext, pool: str) -> int:
     lines += [f"warning: {found.unfinished}"] if found.unfinished is not None else []
     context.renderer.answer("pool_status", to_builtins(found), lines)
     return 0
+
+
+@command()
+def history(
+    context: CommandContext,
+    count: Annotated[
+        int, typer.Option("--count", "-n", metavar="N", min=1, help="How many of the last switches.")
+    ] = 10,
+) -> int:
+    """Show the last switches, newest first."""
+    project = context.find_project()
+    entries = past_switches.read(project.state_dir)[-count:][::-1]
+    fields = {"entries": to_builtins(entries)}
+    me = past_switches.current_user()
+    lines = columns([_history_row(one, me) for one in entries]) or ["nothing was switched here yet"]
+    context.renderer.answer("history", fields, lines)
+    return 0
+
+
+_LIFTED = {"protected": "confirmed", "read-only": "made writable"}  # guards that were lifted, for people
+
+
+def _history_row(one: Past, me: str) -> tuple[str, ...]:
+    return (
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(one.at)),
+        f"{one.previous or '?'} -> {one.target}",
+        one.outcome.value.replace("_", " ")
+        + {True: ", verified", False: ", app elsewhere", None: ""}[one.verified],
+        f"{one.mode if one.pool is None else f'{one.mode} {one.pool}'}, {duration(one.seconds)}"
+        + ("" if one.away is None else f" ({duration(one.away)} down)"),
+        (one.origin or "?") if one.user == me else f"{one.user or '?'}, {one.origin or '?'}",
+        ", ".join(_LIFTED.get(guard, guard) for guard in one.lifted),
+    )

@@ -1,4 +1,4 @@
-"""`dbswitch TARGET`: run the switch in this process, or with `--detach` in another one."""
+"""`dbswitch TARGET`: run the switch in this process, or with `--detach` in another one. `dbswitch extend TIME`: its time limit."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from dbswitch.cli.command_line import (
     YesUnlessProtected,
     command,
     flag,
-    limit_seconds,
+    length_of,
 )
 from dbswitch.cli.messages import columns, target_rows
-from dbswitch.cli.renderer import JsonRenderer, object_line, write_line
+from dbswitch.cli.renderer import JsonRenderer, Renderer, object_line, write_line
 from dbswitch.durable import ensure_state_dir
-from dbswitch.errors import UsageError
+from dbswitch.errors import BusyError, UsageError
 from dbswitch.project.active_target import active
+from dbswitch.project.config import UNLIMITED
 from dbswitch.project.targets import list_targets, lookup
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch import run_event_files, self_invocation
@@ -34,7 +35,7 @@ from dbswitch.switch.plan import Mode
 from dbswitch.switch.project_lock import unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from dbswitch.project.discovery import Project
 
@@ -70,11 +71,14 @@ def switch(
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> int:
     """Switch to a target; `dbswitch TARGET` is the short form."""
-    modes = _only_one({"--restart": restart, "--hot": hot, "--no-restart": no_restart})
-    access = _only_one({"--read-only": read_only, "--write": write})
-    _only_one({"--detach": detach, "--dry-run": dry_run})
-    seconds = limit_seconds(limit)
-    if pool is not None and (modes or take_port or seconds is not None):
+    modes = {"--restart": restart, "--hot": hot, "--no-restart": no_restart}
+    access = {"--read-only": read_only, "--write": write}
+    for flags in (modes, access, {"--detach": detach, "--dry-run": dry_run}):
+        given = [flag for flag, wanted in flags.items() if wanted]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} exclude each other", fix="give only one of them")
+    seconds = None if limit is None else 0.0 if limit == UNLIMITED else length_of(limit)
+    if pool is not None and (any(modes.values()) or take_port or seconds is not None):
         raise UsageError(
             "--pool excludes --restart, --hot, --no-restart, --for and --take-port",
             why="a switch of a pool touches no server and no env file of the project",
@@ -84,18 +88,19 @@ def switch(
     if target is None:
         target = _picked(context, project)
     if detach:
-        passed_on = [
-            *modes,
-            *access,
-            *([f"--confirm={confirm}"] if confirm is not None else ()),
-            *([f"--for={limit}"] if limit is not None else ()),
-            *([f"--timeout={timeout:g}"] if timeout is not None else ()),
-            *(["--take-port"] if take_port else ()),
-            *([f"--pool={pool}"] if pool is not None else ()),
-            *(["--yes"] if yes else ()),
-            *(["--verbose"] if context.verbose else ()),
-        ]
-        return _detach(project, target, passed_on)
+        passed_on: dict[str, str | float | bool | None] = {
+            **modes,
+            **access,
+            "--confirm": confirm,
+            "--for": limit,
+            "--timeout": timeout,
+            "--take-port": take_port,
+            "--pool": pool,
+            "--yes": yes,
+            "--verbose": context.verbose,
+        }
+        words = (name if value is True else f"{name}={value}" for name, value in passed_on.items() if value)
+        return _detach(project, target, words)
     if run_id is not None:
         _keep_events(project, run_id, context)
     if take_port:
@@ -125,13 +130,6 @@ def switch(
     return run.switch(project, request, context.renderer.emit).exit
 
 
-def _only_one(flags: dict[str, bool]) -> list[str]:
-    given = [flag for flag, wanted in flags.items() if wanted]
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} exclude each other", fix="give only one of them")
-    return given
-
-
 def _picked(context: CommandContext, project: Project) -> str:
     """Offer the targets in a list. Raises UsageError: there is no terminal, nothing was chosen, or there are no targets."""
     refs = list_targets(project)
@@ -158,15 +156,10 @@ def _picked(context: CommandContext, project: Project) -> str:
     return refs[number - 1].name if 0 < number <= len(refs) else typed
 
 
-def _detach(project: Project, target: str, flags: Sequence[str]) -> int:
-    """Start the run in a session of its own, print one JSON line with its id, return 0.
+def _detach(project: Project, target: str, flags: Iterable[str]) -> int:
+    """Start the run in a session of its own, print one JSON line with its id, return 0. Raises UsageError, ConfigError.
 
-    The caller may be a route handler inside the very server that the run is going to stop. So nothing slow is done before
-    the answer (no database driver, no process table, no value of a target), and the run does not depend on the caller.
-
-    Raises:
-        UsageError: no such target.
-        ConfigError: the targets cannot be listed, or the state folder cannot be made.
+    The caller may be a route handler of the server that the run stops: nothing slow is done before the answer.
     """
     target = target if target == "-" else lookup(project, target).name
     run_id = run_event_files.new_id()
@@ -198,3 +191,36 @@ def _keep_events(project: Project, run_id: str, context: CommandContext) -> None
         except OSError as error:
             raise unusable(project.state_dir, error, "the events of the run are kept there") from None
         run_event_files.prune(project.state_dir)
+
+
+@command(usage="extend [OPTIONS] TIME")
+def extend(
+    context: CommandContext,
+    length: Annotated[
+        str, typer.Argument(metavar="TIME", help="How much longer: 15m, 1h; from now if the time is over.")
+    ] = "",
+    timer: Annotated[str | None, typer.Option("--timer", hidden=True)] = None,
+) -> int:
+    """Lengthen the time limit of the last switch."""
+    from dbswitch.switch import limit_timer, time_limit
+    from dbswitch.switch.reporter import Reporter
+    from dbswitch.switch.session import hold_if_free
+
+    project = context.find_project(past_limit=False)
+    if timer is not None:
+        limit_timer.run_timer(project, timer, dict(os.environ))
+        return 0
+    seconds = length_of(length)
+    run_id = run_event_files.new_id()
+    with hold_if_free(project, Reporter(Renderer().emit, run_id), target="extend") as ours:
+        if ours is None:
+            raise BusyError(
+                "a switch is running",
+                facts=("the time limit is as it was",),
+                why="it may replace the time limit",
+                fix="try again when it has ended",
+            )
+        limit = time_limit.extended(project, seconds, run_id)
+    time_limit.start_timer(project, limit)
+    context.renderer.answer("extend", limit.fields, (limit.text,))
+    return 0

@@ -1,7 +1,4 @@
-"""The renderer for people: text on stderr, results on stdout; colours and one live line where it is a terminal.
-
-A pipe, a CI log and a dumb terminal get plain lines. rich is imported only for a terminal: 60 ms.
-"""
+"""The renderer for people: text on stderr, results on stdout; colours and a live line only on a terminal (rich: 60 ms)."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, assert_never
 
 from dbswitch.cli import messages
-from dbswitch.cli.renderer import CommandFailure, Renderer
+from dbswitch.cli.renderer import Renderer
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch.events import (
     Notice,
@@ -140,11 +137,6 @@ class TextRenderer(Renderer):
     def note(self, text: str) -> None:
         """Print a remark."""
         self._say(text)
-
-    def failure(self, failure: CommandFailure) -> None:
-        """Print an error."""
-        self.close()
-        self._print(*messages.failure_lines(failure.error))
 
     def question(self, lines: Iterable[str], prompt: str) -> str:
         """Ask on stderr, read from stdin. Raises EOFError when the input ends."""

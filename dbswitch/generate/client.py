@@ -71,13 +71,7 @@ class ClientFacts(Struct, frozen=True):
 
 
 def plan_client(project: Project, path: str | None = None) -> GeneratedFile:
-    """Return the client as this project needs it; `path` is where it goes, if the caller chooses.
-
-    Otherwise it replaces the project's own client, or is written beside it if that file is more than a client.
-
-    Raises:
-        ConfigError: this project's Prisma does not support it, or `path` cannot be used.
-    """
+    """Return the client at `path`, else in place of the project's own, else beside it if that is more. Raises ConfigError."""
     return render(client_facts(project, path))
 
 
@@ -220,7 +214,6 @@ def _own_engine(project: Project, prisma: PrismaInfo) -> ConfigError:
 
 
 def _adapters(project: Project, prisma_version: str) -> tuple[Adapter, ...]:
-    """Return the installed adapters in the order of :class:`Adapter`."""
     root = project.root
     installed = tuple(adapter for adapter in Adapter if installed_version(root, adapter.value) is not None)
     if not installed:

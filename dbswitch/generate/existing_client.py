@@ -1,7 +1,4 @@
-"""The file with the project's own Prisma client: its exports, the imports of them, and what a new client keeps.
-
-Read with patterns, not parsed: a name that no pattern explains counts as one that the new client lacks.
-"""
+"""The project's own Prisma client, read with patterns: its exports, the imports of them, and what a new client lacks."""
 
 from __future__ import annotations
 
@@ -148,10 +145,7 @@ _SHOWN: Final = 10
 
 
 def replacement_notes(existing: ExistingClient, written: str, style: Style, kept: str) -> tuple[str, ...]:
-    """Say what the user has to do when `written` replaces the existing client, or is written beside it.
-
-    `kept` is the path of the copy of a replaced file.
-    """
+    """Say what the user has to do when `written` replaces that client (`kept` is its copy), or is written beside it."""
     path = existing.path
     if written != path:
         made_at = existing.line_of(r"\bnew\s+PrismaClient\b") or 1

@@ -1,8 +1,4 @@
-"""`dbswitch uninstall`: find what dbswitch wrote into the project, and remove it.
-
-:func:`plan_removal` decides and changes nothing; :func:`apply_removal` does what the plan shows. What the user has
-written or edited stays. Env files are not in the plan: they are changed by their own transaction.
-"""
+"""`dbswitch uninstall`: find what dbswitch wrote and remove it. What the user wrote or edited stays; env files are not in the plan."""
 
 from __future__ import annotations
 
@@ -12,16 +8,15 @@ import posixpath
 import shutil
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from dbswitch.durable import read_regular, replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.generate import scaffold
-from dbswitch.generate.package_scripts import remove_scripts
+from dbswitch.generate.file_edits import remove_ignored, remove_scripts
 from dbswitch.generate.writing import (
     REPLACED,
     FileAction,
     PlannedFile,
+    ProjectPlan,
     current_content,
     is_pristine,
     kept_copy,
@@ -37,20 +32,7 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
 
-class RemovalPlan(Struct, frozen=True):
-    """What is removed, and what the user has to do afterwards."""
-
-    root: Path
-    items: tuple[PlannedFile, ...]
-    notices: tuple[str, ...]
-
-    @property
-    def changes(self) -> tuple[PlannedFile, ...]:
-        """The items that change something."""
-        return tuple(item for item in self.items if item.action is not FileAction.KEEP)
-
-
-def plan_removal(project: Project) -> RemovalPlan:
+def plan_removal(project: Project) -> ProjectPlan:
     """Return what dbswitch wrote. Changes nothing. Raises ConfigError: a file cannot be read or is outside of it."""
     root = project.root
     generated = [_generated(root, path, kind) for path, kind in find(project).files]
@@ -59,18 +41,13 @@ def plan_removal(project: Project) -> RemovalPlan:
         items.append(PlannedFile(".dbswitch", FileAction.REMOVE, "the token, logs and history"))
     if os.path.lexists(root / REPLACED):
         items.append(_copies(root, generated))
-    plan = RemovalPlan(root, tuple(items), (*_broken_imports(root, generated), *_callers(root)))
+    plan = ProjectPlan(root, tuple(items), (*_broken_imports(root, generated), *_callers(root)))
     _check_paths(plan)
     return plan
 
 
-def apply_removal(plan: RemovalPlan) -> None:
-    """Remove what the plan lists; the folders with the copies and the state come last.
-
-    Raises:
-        ConfigError: a file is outside of the project, and nothing was changed; or it cannot be changed, and the items
-            before it have been removed.
-    """
+def apply_removal(plan: ProjectPlan) -> None:
+    """Remove what the plan lists, the state last. Raises ConfigError: a file is outside of the project, or cannot be changed."""
     _check_paths(plan)
     for item in plan.changes:
         path = plan.root / item.name
@@ -108,7 +85,7 @@ def _copies(root: Path, generated: list[PlannedFile]) -> PlannedFile:
     return PlannedFile(REPLACED, FileAction.KEEP, "has copies that are not restored: remove it by hand")
 
 
-def _check_paths(plan: RemovalPlan) -> None:
+def _check_paths(plan: ProjectPlan) -> None:
     for item in plan.changes:
         # Removing a symlink leaves the file behind it alone.
         path_to_write(plan.root, posixpath.dirname(item.name) if item.new is None else item.name)
@@ -125,7 +102,7 @@ def _templates(project: Project) -> Iterator[PlannedFile]:
 
 def _edited(root: Path) -> Iterator[PlannedFile]:
     ignore = current_content(root / ".gitignore")
-    left = None if ignore is None else scaffold.without_ignore_block(ignore)
+    left = None if ignore is None else remove_ignored(ignore, scaffold.IGNORE_ENTRIES)
     if left is not None and left != ignore:
         action = FileAction.EDIT if left.strip() else FileAction.REMOVE
         yield PlannedFile(".gitignore", action, "the entries of dbswitch", left if left.strip() else None)
@@ -148,7 +125,6 @@ def _broken_imports(root: Path, generated: list[PlannedFile]) -> Iterator[str]:
 
 
 def _callers(root: Path) -> Iterator[str]:
-    """Name the hooks and scripts that run dbswitch: without it they fail."""
     for name in (".git/hooks/pre-commit", ".husky/pre-commit", ".pre-commit-config.yaml", "package.json"):
         with contextlib.suppress(OSError):  # no such file, or `.git` is one itself (a worktree)
             text = read_regular(root / name).decode("utf-8", "replace")

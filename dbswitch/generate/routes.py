@@ -1,17 +1,10 @@
-"""The generated routes and the admin page: their paths in this project and their text.
-
-`<app>/api/dbswitch/identity/route.ts` reports which database the running app is on, `<app>/api/admin/database/` switches
-it, and the page with its client components and the banner is built on that. They ask the project's Prisma client: the
-generated one, or the project's own.
-"""
+"""The generated routes and the admin page: their paths in this project and their text. They ask the app's Prisma client."""
 
 from __future__ import annotations
 
 import json
 import posixpath
 from typing import TYPE_CHECKING, Final
-
-from msgspec import Struct
 
 from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.errors import ConfigError
@@ -24,9 +17,9 @@ from dbswitch.project.generated import IN_PAGES, find, url_path
 from dbswitch.project.packages import installed_folder
 
 if TYPE_CHECKING:
+    from dbswitch.project.client_in_use import ClientInUse
     from dbswitch.project.discovery import Project
 
-ANYWHERE: Final = "*"
 _EXAMPLE: Final = '"path/of/file.ts#export" or "package#export"'
 _ROUTE_FOLDER: Final = "api/admin/database"
 _PAGE_FOLDER: Final = "admin/configuration"
@@ -38,21 +31,19 @@ def plan_identity_route(project: Project) -> GeneratedFile:
     return identity_route(style, project_client(project), _known(project).get("identity"))
 
 
-def identity_route(style: Style, client: ProjectClient, path: str | None = None) -> GeneratedFile:
+def identity_route(style: Style, client: ClientInUse, path: str | None = None) -> GeneratedFile:
     """Return the route that asks `client`; `path` None is the usual place. Pure but for the template."""
     if path is None and style.pages is not None:
         path = f"{style.pages}/api/dbswitch/identity.{style.extension}"
     path = path or f"{style.app}/api/dbswitch/identity/route.{style.extension}"
-    values = {"client": import_lines(client, style, path, ask="databaseIdentity")}
-    body = fill(read_template(f"identity.{style.extension}"), values)
+    get = "export { identity as GET };"
     if IN_PAGES.match(path) is not None:
-        typed = style.typescript
-        body = body.replace(_APP_GET[typed], _PAGES_GET[typed]) + _PAGES_HANDLER[typed]
-    return sign("identity", path, body)
+        get = fill(read_template(f"identity-pages.{style.extension}"), {"identity": ""}).strip()
+    values = {"client": import_lines(client, style, path, ask="databaseIdentity"), "get": get}
+    return sign("identity", path, fill(read_template(f"identity.{style.extension}"), values))
 
 
 def _known(project: Project) -> dict[str, str]:
-    """Return the path of each kind of generated file that is there."""
     return {kind: path for path, kind in reversed(find(project).files)}
 
 
@@ -145,54 +136,9 @@ def plan_admin_page(project: Project) -> tuple[GeneratedFile, ...]:
     )
 
 
-_APP_GET: Final = {
-    True: "export async function GET(request: Request): Promise<Response> {",
-    False: "export async function GET(request) {",
-}
-_PAGES_GET: Final = {
-    True: "async function identity(request: { headers: Headers }): Promise<Response> {",
-    False: "async function identity(request) {",
-}
-# The Pages Router hands over Node's own request and response.
-_PAGES_PARAMETERS: Final = {
-    True: """
-  request: { headers: Record<string, string | string[] | undefined> },
-  response: { statusCode: number; setHeader(name: string, value: string): unknown; end(text: string): unknown },
-): Promise<void> {""",
-    False: "request, response) {",
-}
-_PAGES_BODY: Final = """
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (typeof value === "string") headers.set(name, value);
-  }
-  const answered = await identity({ headers });
-  response.statusCode = answered.status;
-  answered.headers.forEach((value, name) => response.setHeader(name, value));
-  response.end(await answered.text());
-}
-"""
-_PAGES_HANDLER: Final = {
-    typescript: f"\nexport default async function handler({parameters}{_PAGES_BODY}"
-    for typescript, parameters in _PAGES_PARAMETERS.items()
-}
-
-
-class ProjectClient(Struct, frozen=True):
-    """Where a route gets its client from."""
-
-    path: str  # relative to the project, `/` between
-    # The name it is exported by: `default` for the default export, `ANYWHERE` if only the running app can tell, such as
-    # a client that is a property of an exported object; `default.client` for such a property, if `dbswitch.toml` names it.
-    export: str = "prisma"
-    follows: bool = True  # it is the generated client, which reports its identity itself
-    package: bool = False  # `path` is the name of a package
-
-
-def project_client(project: Project) -> ProjectClient:
+def project_client(project: Project) -> ClientInUse:
     """Return the client that the app uses. Raises ConfigError without one."""
     used = client_in_use(project, find(project))
-    named = project.config.verify.client
     if used is None:
         own_engine = project.prisma is not None and project.prisma.has_own_engine
         first = "" if own_engine else "run `dbswitch generate client` first, or "
@@ -201,20 +147,14 @@ def project_client(project: Project) -> ProjectClient:
             facts=("searched the project's files for `new PrismaClient`",),
             fix=f"{first}name it in dbswitch.toml: [verify] client = {_EXAMPLE}",
         )
+    named = project.config.verify.client
     if named is not None and used.package and installed_folder(project.root, used.path) is None:
         raise ConfigError(
             f"no route generated: {used.path} is neither a file of the project nor an installed package",
             facts=(f"dbswitch.toml: verify.client = {json.dumps(named)}",),
             fix="correct verify.client, or remove it: then the app's own imports decide",
         )
-    if used.generated and not used.export:
-        return ProjectClient(used.path)
-    exported = (
-        (used.export,) if used.export else exported_clients(javascript_text.without_comments(used.text))
-    )
-    return ProjectClient(
-        used.path, exported[0] if exported else ANYWHERE, follows=False, package=used.package
-    )
+    return used
 
 
 def client_advice(project: Project) -> tuple[str, ...]:
@@ -227,40 +167,27 @@ def client_advice(project: Project) -> tuple[str, ...]:
 
 
 def import_lines(
-    client: ProjectClient, style: Style, importer: str, *, ask: str, needs_prisma: bool = False
+    client: ClientInUse, style: Style, importer: str, *, ask: str, needs_prisma: bool = False
 ) -> str:
     """Return the lines that make `ask()` give the identity in the file `importer`, and import `prisma` where asked to."""
-    source = json.dumps(client.path if client.package else style.aliased(importer, client.path))
-    if client.follows:
+    module = client.path if client.package else style.aliased(importer, client.path)
+    source = json.dumps(module)
+    if client.generated and not client.export:  # it reports its identity itself
         own = "databaseIdentity" if ask == "databaseIdentity" else f"databaseIdentity as {ask}"
         return f"import {{ {own}{', prisma' if needs_prisma else ''} }} from {source};"
-    sql = json.dumps(" ".join(IDENTITY_SQL.split()))
-    if client.export == ANYWHERE:
-        missing = json.dumps(f"{client.path} exports no Prisma client")
-        # The client is recognised by its interface, not by its export name.
-        finder = fill(
-            read_template(f"own-client.{style.extension}"), {"missing": f"const MISSING = {missing};"}
-        )
-        lines = [f"import * as exported from {source};", "", finder]
-        asked = f"await clientIn(exported).$queryRawUnsafe({sql})"
-        if needs_prisma:
-            parameter = "sql: string" if style.typescript else "sql"
-            lines.append(
-                f"const prisma = {{ $queryRawUnsafe: ({parameter}) => clientIn(exported).$queryRawUnsafe(sql) }};"
-            )
-    else:
-        exported, _, inside = client.export.partition(".")
+    found = exported_clients(javascript_text.without_comments(client.text))
+    export, _, inside = (client.export or next(iter(found), "")).partition(".")
+    if export:
         local = "exported" if inside else "prisma"
         names = {"default": local, local: f"{{ {local} }}"}
-        name = names.get(exported, f"{{ {exported} as {local} }}")
-        lines = [
-            f"import {name} from {source};",
-            "",
-            *([f"const prisma = exported.{inside};"] if inside else ()),
-        ]
-        asked = f"await prisma.$queryRawUnsafe({sql})"
-    if style.typescript:
-        lines.append(f"const {ask} = async (): Promise<unknown> => (({asked}) as unknown[])[0];")
-    else:
-        lines.append(f"const {ask} = async () => ({asked})[0];")
-    return "\n".join(lines)
+        name = names.get(export, f"{{ {export} as {local} }}")
+        property_of = f"\nconst prisma = exported.{inside};" if inside else ""
+        lines = f"import {name} from {source};\n{property_of}"
+    else:  # only the running app can tell: the client may be a property of an exported object
+        missing = f"const MISSING = {json.dumps(f'{client.path} exports no Prisma client')};"
+        template = read_template(f"own-client.{style.extension}")
+        lines = fill(template, {"missing": missing}, {"client": module}).rstrip()
+    returned, cast = (": Promise<unknown>", " as unknown[]") if style.typescript else ("", "")
+    sql = json.dumps(" ".join(IDENTITY_SQL.split()))
+    asked = f"(await prisma.$queryRawUnsafe({sql}){cast})[0]"
+    return f"{lines}\nconst {ask} = async (){returned} => {asked};"

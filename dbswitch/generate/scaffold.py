@@ -1,7 +1,4 @@
-"""`dbswitch init`: detect the project, plan the missing files, and write them. Never overwrites anything.
-
-:func:`plan_init` decides and changes nothing; :func:`apply_init` writes exactly what the plan shows.
-"""
+"""`dbswitch init`: detect the project, plan the missing files, and write them. Never overwrites anything."""
 
 from __future__ import annotations
 
@@ -10,28 +7,28 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from dbswitch.durable import (
     PRIVATE_FILE,
     ensure_state_dir,
-    give_to_owner,
     make_folders,
+    owner_for_new_file,
     read_regular,
     replace_file,
+    write_new_file,
 )
 from dbswitch.envfiles.precedence import DEV_FILES
-from dbswitch.errors import ConfigError
-from dbswitch.generate.init_report import active_target, found, next_steps, summary
-from dbswitch.generate.package_scripts import add_scripts
+from dbswitch.errors import ConfigError, DbswitchError
+from dbswitch.generate.file_edits import add_ignored, add_scripts
 from dbswitch.generate.writing import (
     READABLE,
     FileAction,
     PlannedFile,
+    ProjectPlan,
     current_content,
     path_to_write,
     read_template,
 )
+from dbswitch.project.active_target import active
 from dbswitch.project.command_guard import judge_line
 from dbswitch.project.discovery import STATE_DIR, load
 from dbswitch.project.git import ignored_files
@@ -41,37 +38,24 @@ from dbswitch.project.targets import list_targets
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dbswitch.project.active_target import Active
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
 
-_IGNORE_ENTRIES = frozenset({f"{STATE_DIR}/", "env/*.env", ".env*.local", ".env", ".env.development"})
-_IGNORE_HEADER = b"# dbswitch: values and state that belong to this machine"
+IGNORE_ENTRIES = frozenset({f"{STATE_DIR}/", "env/*.env", ".env*.local", ".env", ".env.development"})
+_NOT_EDITED = "package.json cannot be edited safely: add the scripts by hand"
 
 
-class InitPlan(Struct, frozen=True):
+class InitPlan(ProjectPlan, frozen=True):
     """What `dbswitch init` found and would write."""
 
-    root: Path
-    found: tuple[tuple[str, str], ...]  # (label, value) pairs for programs
-    items: tuple[PlannedFile, ...]
-    notices: tuple[str, ...] = ()  # what the user should check: files that git tracks, readers that disagree
+    found: tuple[tuple[str, str], ...] = ()  # (label, value) pairs for programs
     summary: tuple[str, ...] = ()  # what was found, in sentences
     next_steps: tuple[str, ...] = ()  # what to run or to edit after it
 
-    @property
-    def changes(self) -> tuple[PlannedFile, ...]:
-        """The items that would write something."""
-        return tuple(item for item in self.items if item.action is not FileAction.KEEP)
-
 
 def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
-    """Return what is missing in the project. Changes nothing; with `scripts` also plan `db:NAME` scripts.
-
-    Raises:
-        ConfigError: dbswitch.toml or package.json cannot be read, a target's name cannot be used, or a file to write
-            is outside of the project.
-        EnvFileError: an env file cannot be read.
-    """
+    """Return what is missing in the project, with `scripts` also `db:NAME` scripts. Raises ConfigError, EnvFileError."""
     project = load(project_root)
     targets = list_targets(project)
     items = [
@@ -87,20 +71,23 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
     ]
     notices += _unguarded(project)
     if scripts:
-        item = _scripts(project, targets)
-        items.append(item)
-        if item.action is FileAction.KEEP and item.old is not None and item.new is None:
-            notices.append(item.detail)
-    for item in items:
-        if item.action is not FileAction.KEEP:
-            path_to_write(project_root, item.name)
-    on = active_target(project, targets)
-    report = (found(project, targets, on), summary(project, targets, on), next_steps(project, targets, on))
-    return InitPlan(project_root, report[0], tuple(items), (*notices, *project.notices), *report[1:])
+        items.append(_scripts(project, targets))
+        notices += [_NOT_EDITED] if items[-1].detail == _NOT_EDITED else []
+    on = _active_target(project, targets)
+    plan = InitPlan(
+        root=project_root,
+        items=tuple(items),
+        notices=(*notices, *project.notices),
+        found=_found(project, targets, on),
+        summary=_summary(project, targets, on),
+        next_steps=_next_steps(project, targets, on),
+    )
+    for item in plan.changes:
+        path_to_write(project_root, item.name)
+    return plan
 
 
 def _unguarded(project: Project) -> list[str]:
-    """Return advice for the scripts of package.json that destroy data themselves and have no guard."""
     scripts = read_manifest(project.root).scripts
     return [
         f"the script {name} destroys data: with `dbswitch guard -- ` before its command it is refused on a protected target"
@@ -110,11 +97,9 @@ def _unguarded(project: Project) -> list[str]:
 
 
 def apply_init(plan: InitPlan) -> tuple[str, ...]:
-    """Write what the plan shows and return the names of what was written.
+    """Write what the plan shows; return the names of what was written.
 
-    Raises:
-        ConfigError: a file appeared or changed since the plan was made (it is left alone), or cannot be written.
-            Nothing was written if one is outside of the project.
+    Raises ConfigError: a file appeared or changed since (it is left alone), cannot be written, or is outside of the project.
     """
     written: list[str] = []
     places = [(item, path_to_write(plan.root, item.name)) for item in plan.changes]
@@ -125,9 +110,11 @@ def apply_init(plan: InitPlan) -> tuple[str, ...]:
                 ensure_state_dir(plan.root / STATE_DIR)
             if item.old is None:
                 make_folders(path.parent)
-                _create_file(path, item.new, item.mode)
+                write_new_file(path, item.new, mode=item.mode, owner=owner_for_new_file(path.parent))
+            elif read_regular(path) != item.old:
+                raise FileExistsError
             else:
-                _replace(path, item.old, item.new)
+                replace_file(path, item.new, mode=path.stat().st_mode & 0o777)
         except OSError as error:
             reason = error.strerror or "it cannot be written"
             if isinstance(error, FileExistsError):
@@ -148,27 +135,20 @@ def new_token() -> bytes:
     return f"{secrets.token_urlsafe(32)}\n".encode()
 
 
-def ensure_token(state_dir: Path) -> bool:
-    """Write the token (0600) where there is none; return whether it was written. Raises OSError."""
-    ensure_state_dir(state_dir)
-    path = state_dir / "token"
-    if path.exists():
-        return False
-    replace_file(path, new_token())
-    return True
-
-
-def _create_file(path: Path, content: bytes, mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "wb") as stream:
-        give_to_owner(path, fd)
-        stream.write(content)
-
-
-def _replace(path: Path, old: bytes, new: bytes) -> None:
-    if read_regular(path) != old:
-        raise FileExistsError
-    replace_file(path, new, mode=path.stat().st_mode & 0o777)
+def ensure_token(project: Project) -> None:
+    """Write the key of the generated routes (0600) where there is none. Raises ConfigError."""
+    path = project.state_dir / "token"
+    try:
+        ensure_state_dir(project.state_dir)
+        if not path.exists():
+            replace_file(path, new_token())
+    except OSError as error:
+        raise ConfigError(
+            "the key for the route cannot be written",
+            facts=(f"{error.filename or project.state_dir}: {error.strerror}",),
+            why="without it the route answers no request, not even dbswitch's",
+            fix=f"make {project.root} writable for you, then generate the route again",
+        ) from error
 
 
 def _template(name: str) -> bytes:
@@ -206,32 +186,13 @@ def template_files(project: Project) -> tuple[tuple[str, bytes], ...]:
     return (("dbswitch.toml", _template("dbswitch.toml")), *examples)
 
 
-def without_ignore_block(content: bytes) -> bytes:
-    """Return a .gitignore without the lines that `init` added. Pure."""
-    lines = content.splitlines(keepends=True)
-    start = next((n for n, line in enumerate(lines) if line.rstrip(b"\r\n") == _IGNORE_HEADER), None)
-    if start is None:
-        return content
-    end = start + 1
-    while end < len(lines) and lines[end].rstrip(b"\r\n").decode(errors="replace") in _IGNORE_ENTRIES:
-        end += 1
-    if start and not lines[start - 1].strip():
-        start -= 1  # the blank line above it
-    return b"".join(lines[:start] + lines[end:])
-
-
 def _ignore(project: Project) -> PlannedFile:
     old = current_content(project.root / ".gitignore")
-    before = old or b""
-    wanted = _ignore_entries(project, before)
+    wanted = _ignore_entries(project, old or b"")
     if not wanted:
         return PlannedFile(".gitignore", FileAction.KEEP, "has every entry")
-    line_end = b"\r\n" if b"\r\n" in before else b"\n"
-    lead = b"" if not before or before.endswith(b"\n") else line_end
-    block = line_end.join([_IGNORE_HEADER, *(entry.encode() for entry in wanted), b""])
-    new = before + lead + (line_end if before else b"") + block
     action = FileAction.CREATE if old is None else FileAction.APPEND
-    return PlannedFile(".gitignore", action, ", ".join(wanted), new, old)
+    return PlannedFile(".gitignore", action, ", ".join(wanted), add_ignored(old or b"", wanted), old)
 
 
 def _ignore_entries(project: Project, gitignore: bytes) -> tuple[str, ...]:
@@ -262,9 +223,91 @@ def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> PlannedFile:
     wanted = {f"db:{name}": f"dbswitch {name}" for name in names} | {"db:status": "dbswitch status"}
     new = add_scripts(old.decode("utf-8", "surrogateescape"), wanted)
     if new is None:
-        detail = "package.json cannot be edited safely: add the scripts by hand"
-        return PlannedFile("package.json", FileAction.KEEP, detail, old=old)
+        return PlannedFile("package.json", FileAction.KEEP, _NOT_EDITED)
     content = new.encode("utf-8", "surrogateescape")
     if content == old:
         return PlannedFile("package.json", FileAction.KEEP, "has the scripts")
     return PlannedFile("package.json", FileAction.EDIT, ", ".join(wanted), content, old)
+
+
+def _active_target(project: Project, targets: tuple[TargetRef, ...]) -> Active | str | None:
+    try:
+        return active(project) if targets else None
+    except DbswitchError as error:
+        return error.what
+
+
+def _summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str | None) -> tuple[str, ...]:
+    used = {"Next.js": project.next, "Prisma": project.prisma}
+    parts = [f"{name} {one.version}" for name, one in used.items() if one is not None]
+    server = "It has no dev script, so dbswitch only changes its env files."
+    if project.packages.dev_script:
+        manager = project.packages.manager
+        server = f"`{project.packages.dev_script}` is its dev server; dbswitch starts it with {manager}."
+    present = _env_files(project)
+    lines = [
+        f"This project uses {' and '.join(parts) or 'neither Next.js nor Prisma'}.",
+        server,
+        f"Its env files: {present}." if present else "It has no env files yet.",
+    ]
+    for ref in targets:
+        place = ", ".join(sorted({one.text for one in ref.places})) or "a database"
+        protected = "; it is protected, so a switch to it asks first" if ref.protected else ""
+        lines.append(f"{ref.name} is {place}, from {ref.source}{protected}.")
+    if not targets:
+        lines.append("It has only one database, so there is nothing to switch to yet.")
+    elif isinstance(on, str):
+        lines.append(f"It is not known which one is in use: {on}.")
+    elif on is not None:
+        lines.append(f"In use now: {on.text}.")
+    return tuple(lines)
+
+
+def _env_files(project: Project) -> str:
+    return ", ".join(name for name in DEV_FILES if (project.root / name).exists())
+
+
+def _next_steps(project: Project, targets: tuple[TargetRef, ...], on: Active | str | None) -> tuple[str, ...]:
+    current = on.target if on is not None and not isinstance(on, str) else None
+    others = [ref.name for ref in targets if ref.name != current]
+    if not targets:
+        put = f"put both URLs into .env.local as {project.target_example}"
+        return (
+            f"{put}, or copy env/*.env.example to env/local.env and env/prod.env",
+            "`dbswitch` then shows which database each program would use",
+        )
+    if not others:
+        return (
+            f"add a second database: {project.url_variables[0]}_STAGING=... beside the one in {targets[0].source}",
+        )
+    server = (
+        ("`dbswitch dev` starts the dev server; one that already runs may stay",)
+        if project.packages.dev_script
+        else ()
+    )
+    return (
+        *server,
+        f"`dbswitch {others[0]} --dry-run` shows what a switch to {others[0]} would change, `dbswitch {others[0]}` does it",
+        "`dbswitch generate route` lets the app confirm which database it is on",
+    )
+
+
+def _found(
+    project: Project, targets: tuple[TargetRef, ...], on: Active | str | None
+) -> tuple[tuple[str, str], ...]:
+    prisma = project.prisma
+    pairs = [
+        (name, one.version + ("" if one.installed else " (not installed yet)"))
+        for name, one in (("Next.js", project.next), ("Prisma", prisma))
+        if one is not None
+    ]
+    if prisma is not None:
+        pairs.append(("Prisma CLI reads", ", ".join(prisma.env_files) or "no env file"))
+    return (
+        *pairs,
+        ("package manager", f"{project.packages.manager} ({project.packages.manager_source})"),
+        ("dev script", project.packages.dev_script or "none"),
+        ("env files", _env_files(project) or "none"),
+        *((f"target {ref.name}", ref.source + (" (protected)" if ref.protected else "")) for ref in targets),
+        ("targets", "none yet") if on is None else ("active", on if isinstance(on, str) else on.text),
+    )

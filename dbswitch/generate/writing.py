@@ -1,7 +1,7 @@
-"""Generated files: their template and header line, how they compare with the files on disk, and writing them.
+"""Generated files: template, header line, comparison with the disk, writing.
 
-A template is TypeScript that compiles as it stands: a line that ends in `// {name}` is a place that is replaced by a value,
-or nothing; in an import only the module is replaced. The user's own file is replaced only with --force; a copy is kept.
+A template is TypeScript that compiles as it stands: a line that ends in `// {name}` is replaced by a value, or nothing; in an
+import only the module is. The user's own file is replaced only with --force; a copy is kept.
 """
 
 from __future__ import annotations
@@ -54,6 +54,19 @@ class PlannedFile:
     new: bytes | None = field(default=None, repr=False)  # its content afterwards; may be a secret (the token)
     old: bytes | None = field(default=None, repr=False)  # its content now, None where it does not exist
     mode: int = READABLE
+
+
+class ProjectPlan(Struct, frozen=True):
+    """What `init` or `uninstall` would do, and what the user should know or do."""
+
+    root: Path
+    items: tuple[PlannedFile, ...]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[PlannedFile, ...]:
+        """The items that change something."""
+        return tuple(item for item in self.items if item.action is not FileAction.KEEP)
 
 
 class FileState(StrEnum):
@@ -114,13 +127,9 @@ def look(root: Path, files: Sequence[GeneratedFile]) -> tuple[tuple[GeneratedFil
 def write(
     root: Path, files: Sequence[GeneratedFile], *, force: bool = False
 ) -> tuple[tuple[GeneratedFile, FileState], ...]:
-    """Write the files that are missing or outdated; return each with the state it had before.
+    """Write the files that are missing or outdated, with `force` the user's own too; return each with its state before.
 
-    With `force` edited and foreign files are replaced too; a copy is kept, see :func:`next_copy`.
-
-    Raises:
-        ConfigError: a file is the user's own (without `force`) or outside of the project, and nothing was written;
-            or it cannot be read or written.
+    Raises ConfigError: a file is the user's own or outside of the project (nothing was written), or cannot be written.
     """
     states = look(root, files)
     own = [(file, _OWN[state]) for file, state in states if state in _OWN]
@@ -150,10 +159,7 @@ def kept_copy(path: str) -> str:
 
 
 def next_copy(root: Path, path: str, content: bytes) -> str:
-    """Return where `content` is kept when it is replaced: the first free name, or that of an identical copy.
-
-    A kept copy is never overwritten: the first is the original, the later ones are numbered.
-    """
+    """Return where `content` is kept when it is replaced: the first free name, or that of an identical copy."""
 
     def usable(name: str) -> bool:
         copy = root / name
@@ -210,11 +216,7 @@ def read_template(name: str) -> str:
 
 
 def fill(template: str, values: Mapping[str, str], modules: Mapping[str, str] | None = None) -> str:
-    """Replace every marked line: by its value, or its module by the path in `modules`, which may have more names.
-
-    Raises:
-        ValueError: a place has no value, or a value no place; a mistake in dbswitch.
-    """
+    """Replace every marked line by its value, or its module by the path in `modules`. Raises ValueError: a mistake in dbswitch."""
     known = modules or {}
     places = {match["name"] for match in _PLACE.finditer(template)}
     if places - known.keys() != values.keys():

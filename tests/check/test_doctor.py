@@ -36,6 +36,8 @@ from dbswitch.project.generated import HEADER_VERSION, GeneratedState, generated
 from tests.cli import running
 from tests.cli.conftest import PASSWORD, STANDIN, TOKEN, Folder, build, url
 from tests.cli.test_reference import assert_documented
+from tests.generate.conftest import SOURCE
+from tests.support import npm
 from tests.support.processes import end
 from tests.support.state import private_dir
 
@@ -340,6 +342,30 @@ def test_the_command_of_a_target_runs_only_when_asked_for(served, postgres_prod)
     assert ran.exists()
     # It turns out to be prod's database, and so it is protected as prod is.
     assert levels(report) == {**ALWAYS, "same-database": "warning"}
+
+
+@pytest.mark.real
+def test_prismas_own_loader_tells_a_computed_url_and_runs_only_when_asked_for(served, postgres_prod):
+    shutil.rmtree(served.root / "node_modules")
+    (served.root / "node_modules").symlink_to(npm.node_modules_for(SOURCE))
+    computed = """import 'dotenv/config'
+import { writeFileSync } from 'node:fs'
+import { defineConfig } from 'prisma/config'
+writeFileSync('ran', '')
+console.log('a greeting')
+const chosen: { prod: boolean } = { prod: true }
+const url = () => process.env[chosen.prod ? 'DATABASE_URL_PROD' : 'DATABASE_URL_LOCAL']
+export default defineConfig({ schema: 'prisma/schema.prisma', datasource: { url: url() } })
+"""
+    served.write("prisma.config.ts", computed)
+    bind(served, ".env", DATABASE_URL_PROD=postgres_prod.url)
+    examine(served)
+    assert not (served.root / "ran").exists()
+    _, report = ask(served, "--run-commands")
+    [cli] = [row for row in report["readers"] if row["reader"] == "Prisma CLI"]
+    assert (cli["target"], cli["variable"], cli["source"]) == ("prod", "datasource.url", "prisma.config.ts")
+    assert levels(report)["prisma-elsewhere"] == "problem"
+    assert PASSWORD not in json.dumps(report)
 
 
 def test_a_broken_target_and_an_unusable_url_do_not_hide_the_rest(served, postgres_local):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.cli.logs_command import redacted_lines, without_escapes
+from dbswitch.cli.logs_command import redacted, whole_lines, without_escapes
 from tests.cli.conftest import PASSWORD
 from tests.cli.running import REAL, environment, run
 
@@ -351,7 +351,7 @@ def test_the_password_of_a_target_is_redacted_in_logs_and_other_text_is_not(
 
 def test_a_secret_that_two_parts_of_the_log_share_is_redacted():
     parts = [b"a s3cret", b"-w0rd\nunfin", b"ished s3cret-w0rd"]
-    shown = b"".join(redacted_lines(parts, frozenset({"s3cret-w0rd"})))
+    shown = b"".join(redacted(text, frozenset({"s3cret-w0rd"})) for text in whole_lines(parts))
     assert shown == b"a ***\nunfinished ***"
 
 
@@ -542,7 +542,8 @@ def test_a_sequence_that_is_split_between_two_reads_is_taken_out_too(keep: bool)
     whole = b"a\x1b]0;title\x07\x1b]8;;x\x1b\\b\xc2\x9bc\x1b[2Jd\n"
     for at in range(len(whole)):
         chunks = [whole[:at], whole[at:]]
-        assert b"".join(without_escapes(chunks, keep_colours=keep)) == b"abcd\n"
+        shown = [without_escapes(text, keep_colours=keep) for text in whole_lines(chunks)]
+        assert b"".join(shown) == b"abcd\n"
 
 
 def test_nothing_that_others_wrote_can_steer_the_terminal(folder: Folder) -> None:

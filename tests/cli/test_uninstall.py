@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch import state_folder
-from dbswitch.generate.package_scripts import add_scripts, remove_scripts
+from dbswitch.generate.file_edits import add_scripts, remove_scripts
 from dbswitch.generate.writing import sign
 
 if TYPE_CHECKING:

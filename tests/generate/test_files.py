@@ -11,10 +11,10 @@ from hypothesis import given, strategies as st
 from dbswitch.errors import ConfigError
 from dbswitch.generate import client, removal, routes, style, writing
 from dbswitch.generate.client import Adapter, ClientFacts
-from dbswitch.generate.routes import ProjectClient
 from dbswitch.generate.style import Style
 from dbswitch.generate.writing import FileState, is_pristine, sign, state_of
 from dbswitch.project import source_imports
+from dbswitch.project.client_in_use import ClientInUse
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find
 
@@ -259,7 +259,7 @@ def test_a_project_with_the_pages_router_only_gets_a_pages_route_and_no_app_fold
     assert route.path == f"{folder}/api/dbswitch/identity.ts"
     text = route.content.decode()
     assert "export default async function handler(" in text
-    assert "export async function GET" not in text
+    assert "GET" not in text
     writing.write(app, [route])
     assert find(load(app)).identity_path == "/api/dbswitch/identity"
     assert routes.plan_identity_route(load(app)) == route
@@ -437,7 +437,7 @@ def test_no_place_is_left_in_what_is_generated(typescript: bool) -> None:
     )
     for file in (
         client.render(facts),
-        routes.identity_route(Style(typescript), ProjectClient("lib/prisma.ts")),
+        routes.identity_route(Style(typescript), ClientInUse("lib/prisma.ts", "", generated=True)),
     ):
         text = file.content.decode()
         assert "// {" not in text

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 import dbswitch.generate
 from dbswitch.errors import ConfigError
-from dbswitch.generate.package_scripts import add_scripts
+from dbswitch.generate.file_edits import add_scripts
 from dbswitch.generate.removal import apply_removal, plan_removal
 from dbswitch.generate.scaffold import apply_init, ensure_token, plan_init
 from dbswitch.generate.writing import FileAction
@@ -273,17 +273,20 @@ def test_the_templates_of_a_project_with_other_variable_names_use_them(app):
 
 
 def test_the_token_is_private_random_and_kept(tmp_path):
-    state = tmp_path / ".dbswitch"
-    assert ensure_token(state)
-    path = state / "token"
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "package.json").write_text("{}")
+    project = load(tmp_path / "one")
+    ensure_token(project)
+    path = project.state_dir / "token"
     first = path.read_text()
     assert len(first.strip()) >= 40
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert (state / ".gitignore").read_text() == "*\n"
-    assert not ensure_token(state)
+    assert (project.state_dir / ".gitignore").read_text() == "*\n"
+    ensure_token(project)
     assert path.read_text() == first
-    assert ensure_token(tmp_path / "other")
-    assert (tmp_path / "other" / "token").read_text() != first
+    ensure_token(load(tmp_path / "other"))
+    assert (tmp_path / "other" / ".dbswitch" / "token").read_text() != first
 
 
 def test_a_script_that_destroys_data_is_named_unless_it_has_a_guard(app):

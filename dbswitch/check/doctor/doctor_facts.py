@@ -1,7 +1,4 @@
-"""The facts that doctor collects, what follows from comparing them, and the findings, as values. Pure; URLs are masked when shown.
-
-`docs/how-to/doctor.md` has a line for every finding.
-"""
+"""The facts of doctor and its findings, as values. Pure; URLs are masked when shown. `docs/how-to/doctor.md` lists the findings."""
 
 from __future__ import annotations
 

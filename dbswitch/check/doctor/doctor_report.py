@@ -1,14 +1,11 @@
-"""The report of doctor, as one JSON object (`docs/reference/json.md` has its fields) or as text: tables, then the findings.
-
-Pure; no secret in it.
-"""
+"""The report of doctor, as JSON (`docs/reference/json.md` has its fields) or as text. No secret in it."""
 
 from __future__ import annotations
 
-import io
 import json
+import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
 
@@ -106,53 +103,39 @@ def _target(facts: Facts, target: TargetFacts) -> dict[str, Any]:
     }
 
 
-def as_text(
-    facts: Facts, findings: tuple[DoctorFinding, ...], *, colour: bool, width: int | None, tables: bool = True
-) -> str:
-    """Return the report for display; without `tables` only warnings and problems.
-
-    `width` is that of the terminal in columns; None where there is none.
-    """
+def as_text(facts: Facts, findings: tuple[DoctorFinding, ...], stream: TextIO, *, tables: bool = True) -> str:
+    """Return the report as `stream` can show it; without `tables` only warnings and problems."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    stream = io.StringIO()
     console = Console(
         file=stream,
-        force_terminal=colour,
-        no_color=not colour,
-        color_system="standard" if colour else None,
-        width=width or _ENDLESS,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        width=None if stream.isatty() else _ENDLESS,
         highlight=False,
         markup=False,
         emoji=False,
     )
-    for title, heads, rows in _tables(facts) if tables else ():
-        if cells := [[_text(cell) for cell in row] for row in rows]:
-            table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")
-            for row in cells:
-                table.add_row(*row)
-            console.print(_text((title, "bold")), table, "", sep="\n")
     listed = Table.grid(padding=(0, 2, 0, 0))
     for one in in_order(findings):
         if tables or one.level.rank >= WARNING.rank:
-            lines = [
-                _text(f"{one.what}  ", (one.id, "dim")),
-                *(_text((f"  {fact}", "dim")) for fact in one.facts),
-            ]
+            lines = [_text(f"{one.what}  ", (one.id, "dim")), *(_text((f"  {f}", "dim")) for f in one.facts)]
             lines += [_text(("fix: ", "dim"), one.fix)] if one.fix else []
             listed.add_row(_text((one.level, _STYLES[one.level])), Text("\n").join(lines))
-    console.print(listed)
     counts = Counter(one.level for one in findings)
-    parts = [
-        f"{counts[level]} {word}{'' if counts[level] == 1 else 's'}"
-        for level, word in ((PROBLEM, "problem"), (WARNING, "warning"), (INFO, "note"))
-        if counts[level]
-    ]
+    words = {PROBLEM: "problem", WARNING: "warning", INFO: "note"}
+    parts = [f"{counts[at]} {word}{'s'[: counts[at] != 1]}" for at, word in words.items() if counts[at]]
     summary = f"dbswitch doctor: {', '.join(parts) or 'all well'} ({facts.seconds:.1f} s)"
-    console.print(_text((summary, "bold")))
-    return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
+    with console.capture() as captured:
+        for title, heads, rows in _tables(facts) if tables else ():
+            table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")
+            for row in rows:
+                table.add_row(*map(_text, row))
+            if table.row_count:
+                console.print(_text((title, "bold")), table, "", sep="\n")
+        console.print(listed, _text((summary, "bold")), sep="\n")
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def _text(*parts: _Cell) -> Text:

@@ -18,7 +18,7 @@ from dbswitch.database.probe import ask_once
 from dbswitch.database.tls import advice
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.effective_values import read_env_files
-from dbswitch.envfiles.precedence import Reader, ReaderProfile, effective
+from dbswitch.envfiles.precedence import Effective, Reader, effective
 from dbswitch.errors import DatabaseNotReadyError, DbswitchError, UrlError
 from dbswitch.project import generated
 from dbswitch.project.active_target import active
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DEADLINE: Final = 3.0  # seconds; a serverless Postgres may need most of it to wake
+_CONFIG_DEADLINE: Final = 10.0  # seconds; Node compiles prisma.config.ts and what it imports
 _WORKERS: Final = 32
 # Programs that forward a local port to a remote database.
 _TUNNELS: Final = frozenset(
@@ -50,10 +51,7 @@ _TUNNELS: Final = frozenset(
 
 
 def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = False) -> f.Facts:
-    """Return all facts about `project` as seen with the process environment `ambient`.
-
-    A part that cannot be inspected is replaced by the error.
-    """
+    """Return all facts about `project` with the environment `ambient`; an error for a part that cannot be inspected."""
     began = time.monotonic()
     folder = migrations_folder(project.root, project.prisma)
     scripts = _or_error(lambda: read_scripts(folder)) if folder is not None else None
@@ -63,6 +61,8 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
             pool.submit(local_facts.program_version, name, DEADLINE)
             for name in ("node", project.packages.manager)
         )
+        by_prisma = partial(local_facts.prisma_cli_url, project, ambient, _CONFIG_DEADLINE)
+        cli_url = pool.submit(by_prisma if run_commands else lambda: None)
         server = pool.submit(_or_error, partial(local_facts.look_at_server, project, ambient))
         refs = _or_error(lambda: list_targets(project))
         resolve = partial(_resolve, project, ambient=ambient, run_commands=run_commands)
@@ -74,7 +74,7 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         seen = server.result()
         launched_with = None if isinstance(seen, DbswitchError) else seen[1]
         known = [target for target, _ in resolved if target is not None]
-        rows = _or_error(lambda: _readers(project, known, ambient, launched_with))
+        rows = _or_error(lambda: _readers(project, known, ambient, launched_with, cli_url.result()))
         for row in () if isinstance(rows, DbswitchError) else rows:
             if row.url is not None and row.url not in replies:
                 replies[row.url] = pool.submit(ask, row.url)
@@ -215,8 +215,12 @@ def _readers(
     targets: Sequence[Target],
     ambient: Mapping[str, str],
     launched_with: Mapping[str, str] | None,
+    cli_url: str | None,
 ) -> tuple[f.ReaderFacts, ...]:
-    """Return a row for each reader; `launched_with`: the running server's environment, if any. Raises EnvFileError."""
+    """Return a row for each reader. Raises EnvFileError.
+
+    `launched_with`: the running server's environment, if any; `cli_url`: what Prisma itself says, if it was asked.
+    """
     profiles = {one.reader: one for one in all_profiles(project)}
     names = dict.fromkeys(name for profile in profiles.values() for name in profile.files)
     files = read_env_files(project.root, tuple(names))
@@ -229,23 +233,19 @@ def _readers(
         (f.STUDIO, Reader.PRISMA, project.studio_variables, ambient),
         (f.SHELL, Reader.SHELL, own, ambient),
     )
-    return tuple(
-        _row(name, profiles[reader], variables, environment, files, targets)
-        for name, reader, variables, environment in rows
-        if reader in profiles and environment is not None
-    )
+    found = []
+    for name, reader, variables, environment in rows:
+        if reader in profiles and environment is not None:
+            values = [effective(key, profiles[reader], files, environment) for key in variables]
+            chosen = next((one for one in values if one.value), values[0])
+            if name == f.PRISMA_CLI and cli_url is not None and cli_url != chosen.value:
+                config = project.prisma.config_file if project.prisma is not None else None
+                chosen = Effective("datasource.url", cli_url, config, ())
+            found.append(_row(name, chosen, targets))
+    return tuple(found)
 
 
-def _row(
-    name: str,
-    profile: ReaderProfile,
-    variables: Sequence[str],
-    environment: Mapping[str, str],
-    files: Mapping[str, bytes],
-    targets: Sequence[Target],
-) -> f.ReaderFacts:
-    found = [effective(key, profile, files, environment) for key in variables]
-    chosen = next((one for one in found if one.value), found[0])
+def _row(name: str, chosen: Effective, targets: Sequence[Target]) -> f.ReaderFacts:
     key, value = chosen.key, chosen.value
     url, unusable = None, ""
     try:
@@ -263,7 +263,6 @@ def _has(target: Target, key: str, value: str) -> bool:
 
 
 def _foreign_variables(project: Project, ambient: Mapping[str, str]) -> tuple[f.ForeignVariable, ...]:
-    """Return the variables that readers get from a target that they are not on."""
     # `next start` reads the files of production on purpose, and the shell is judged by its own finding.
     return tuple(
         f.ForeignVariable(state.reader.value, variable, owner, state.target)

@@ -1,7 +1,4 @@
-"""The installed programs and packages, the dev server, its ports and locks, the files; read only.
-
-Two programs are asked for their version; no code of the project is run.
-"""
+"""Programs and packages, the dev server, its ports and locks, the files; read only. Programs are asked for their version."""
 
 from __future__ import annotations
 
@@ -64,19 +61,51 @@ _QUIET: Final = {
 }
 
 
+# As the Prisma CLI finds its URL. The configuration may print something: the answer is the last line.
+_PRISMA_LOADER: Final = """
+const { createRequire } = require("node:module");
+const prisma = createRequire(createRequire(process.cwd() + "/package.json").resolve("prisma/package.json"));
+prisma("@prisma/config").loadConfigFromFile({ configRoot: process.cwd() }).then(
+  (found) => process.stdout.write("\\n" + JSON.stringify(found.config.datasource.url), () => process.exit()));
+"""
+
+
 def program_version(name: str, seconds: float) -> str | None:
     """Return what `NAME --version` says; None where the program is missing, fails, or takes longer than `seconds`.
 
     It is asked in the root folder: in a project some package managers would fetch the version the project wants.
     """
-    program = shutil.which(name)
-    if program is None:
+    words = _output([name, "--version"], "/", {**os.environ, **_QUIET}, seconds).split()
+    return words[0].removeprefix("v")[:40] if words else None
+
+
+def prisma_cli_url(project: Project, ambient: Mapping[str, str], seconds: float) -> str | None:
+    """Return the URL that Prisma's own loader gets from `prisma.config.ts`, by running that file; None if it gets none.
+
+    It is not run for another user than the one that the project belongs to.
+    """
+    if project.prisma is None or project.prisma.config_file is None:
         return None
+    if project.root.stat().st_uid != os.geteuid():
+        return None
+    told = _output(["node", "-e", _PRISMA_LOADER], project.root, ambient, seconds)
+    try:
+        url = parse_json(told.rpartition("\n")[2])
+    except ValueError:
+        return None
+    return url if isinstance(url, str) and url else None
+
+
+def _output(command: list[str], folder: str | Path, environment: Mapping[str, str], seconds: float) -> str:
+    """Return the standard output; "" where the program is missing, fails, or takes too long."""
+    program = shutil.which(command[0])
+    if program is None:
+        return ""
     try:
         done = subprocess.run(
-            [program, "--version"],
-            cwd="/",
-            env={**os.environ, **_QUIET},
+            [program, *command[1:]],
+            cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -85,9 +114,8 @@ def program_version(name: str, seconds: float) -> str | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    lines = done.stdout.split()
-    return lines[0].removeprefix("v")[:40] if done.returncode == 0 and lines else None
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def read_machine(
@@ -148,7 +176,6 @@ def _engine(manifest: Mapping[str, Any]) -> str:
 
 
 def _installed_manifest(root: Path, package: str) -> Mapping[str, Any]:
-    """Return the package.json in the nearest `node_modules` that has the package."""
     places = (folder / "node_modules" / package / "package.json" for folder in boundary(root))
     return next((found for place in places if (found := _json(place))), {})
 
@@ -241,7 +268,6 @@ def look_at_files(project: Project) -> tuple[FileFacts, ...]:
 
 
 def _env_files(project: Project) -> Iterable[str]:
-    """Return every env file that some reader or target may read, relative to the project."""
     from_profiles = (name for profile in all_profiles(project) for name in profile.files)
     of_targets = sorted(f"env/{path.name}" for path in (project.root / "env").glob("*.env"))
     return dict.fromkeys((*DEV_FILES, *from_profiles, *of_targets))
@@ -295,7 +321,6 @@ def _outsiders(status: os.stat_result, *, folder: bool) -> tuple[int, int]:
 
 
 def _within_reach(path: Path) -> bool:
-    """Return whether others can traverse every parent folder."""
     try:
         return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
     except OSError:

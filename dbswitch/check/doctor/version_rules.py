@@ -1,7 +1,4 @@
-"""Versions and the combinations of them that are known to fail. Pure.
-
-Sources: `engines` of the installed packages. TypeScript 7 with Next.js 16.0.7 was seen to fail.
-"""
+"""Versions that fail together. Pure. Sources: `engines` of the packages; TypeScript 7 with Next.js 16.0.7 was seen to fail."""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
+import * as exported from "../../../../lib/prisma"; // {client}
+
 const MISSING = "lib/prisma.ts exports no Prisma client"; // {missing}
 
-// The client among the exports of that file, or among the properties of an object that it exports.
+// The client among the exports of that file, or among the properties of an object that it exports,
+// recognised by its interface, not by its name.
 function clientIn(found) {
     const isClient = (one) => typeof one?.$queryRawUnsafe === "function";
     const all = (found ?? {});
@@ -11,4 +14,6 @@ function clientIn(found) {
         throw new TypeError(MISSING);
     return client;
 }
+
+const prisma = { $queryRawUnsafe: (sql) => clientIn(exported).$queryRawUnsafe(sql) };
 

@@ -1,4 +1,4 @@
-"""Adding scripts to a package.json and removing them by changing those bytes only: indentation, order and line ends stay. Pure."""
+"""Add scripts to a package.json and entries to a .gitignore, and remove them; every other byte stays. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from dbswitch.json_text import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
+_IGNORE_HEADER = b"# dbswitch: values and state that belong to this machine"
 _SCRIPTS = re.compile(r'"scripts"\s*:\s*(?=\{)')
 _OURS = r'"db:(?P<name>(?:[^"\\]|\\.)*)"\s*:\s*"dbswitch (?P=name)"'
 _LATER = re.compile(rf",\s*{_OURS}")
@@ -19,11 +20,7 @@ _FIRST = re.compile(rf"(?<=\{{)(?P<space>\s*){_OURS}\s*,\s*")
 
 
 def add_scripts(text: str, scripts: Mapping[str, str]) -> str | None:
-    """Return the text of a package.json with those `scripts` added whose names are free; the same text if none is.
-
-    None where the text cannot be edited safely: it or its `scripts` is not a JSON object, or the result would not
-    parse as the old value plus the new scripts.
-    """
+    """Return the text of a package.json with those `scripts` whose names are free; None where it cannot be edited safely."""
     try:
         value = parse_json(text)
         old = value.get("scripts", {})
@@ -41,10 +38,7 @@ def add_scripts(text: str, scripts: Mapping[str, str]) -> str | None:
 
 
 def remove_scripts(text: str) -> str:
-    """Return the text of a package.json without the scripts that :func:`add_scripts` added for dbswitch.
-
-    Unchanged if there are none, or if it cannot be edited safely.
-    """
+    """Return the text of a package.json without the scripts of :func:`add_scripts`, if it can be edited safely."""
     try:
         value = parse_json(text)
         kept = {name: line for name, line in value["scripts"].items() if not _is_ours(name, line)}
@@ -66,7 +60,6 @@ def _parses_as(text: str, wanted: object) -> bool:
 
 
 def _layout(text: str) -> tuple[str, str]:
-    """Return the line end and the indentation of a text."""
     first = re.search(r"\{\r?\n([ \t]+)\"", text)
     return "\r\n" if "\r\n" in text else "\n", first[1] if first is not None else "  "
 
@@ -99,3 +92,24 @@ def _appended(text: str, start: int, scripts: Mapping[str, str]) -> str:
     lead = f"{'' if empty else ','}{line_end}{step * 2}"
     tail = space if "\n" in space else f"{line_end}{step}"
     return before + lead + _members(scripts, f",{line_end}{step * 2}") + tail + text[end - 1 :]
+
+
+def add_ignored(old: bytes, entries: Sequence[str]) -> bytes:
+    """Return a .gitignore with a block of `entries` at its end; line ends as it has them."""
+    line_end = b"\r\n" if b"\r\n" in old else b"\n"
+    gap = (b"" if old.endswith(b"\n") else line_end) + line_end if old else b""
+    return old + gap + line_end.join([_IGNORE_HEADER, *(entry.encode() for entry in entries), b""])
+
+
+def remove_ignored(content: bytes, entries: Collection[str]) -> bytes:
+    """Return a .gitignore without the block of :func:`add_ignored`: its header, and those of `entries` that follow."""
+    lines = content.splitlines(keepends=True)
+    start = next((n for n, line in enumerate(lines) if line.rstrip(b"\r\n") == _IGNORE_HEADER), None)
+    if start is None:
+        return content
+    end = start + 1
+    while end < len(lines) and lines[end].rstrip(b"\r\n").decode(errors="replace") in entries:
+        end += 1
+    if start and not lines[start - 1].strip():
+        start -= 1  # the blank line above it
+    return b"".join(lines[:start] + lines[end:])
