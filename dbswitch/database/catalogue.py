@@ -59,10 +59,7 @@ def addresses(url: DatabaseUrl, seconds: float) -> tuple[str, ...] | None:
 
 
 def sessions(url: DatabaseUrl, seconds: float) -> tuple[ServerSession, ...] | None:
-    """Return the sessions of the URL's server but our own; None if it does not answer within `seconds`.
-
-    A database that does not exist has no sessions.
-    """
+    """Return the sessions of the URL's server but our own, none without the database; None without an answer in `seconds`."""
     from dbswitch.database.login import session
 
     try:
@@ -78,10 +75,7 @@ def _port(text: str | None) -> int | None:
 
 
 def table_sizes(url: DatabaseUrl, *, timeout: float = 3.0) -> tuple[tuple[tuple[str, int], ...], str | None]:
-    """Return the tables with their estimated rows, the largest first, and what the database says it is; no table is read.
-
-    `timeout` in seconds. Raises DatabaseRejectedError or DatabaseNotReadyError.
-    """
+    """Return the tables with their estimated rows, the largest first, and the database's mark. Raises as `write_marker`."""
     from dbswitch.database.login import session
 
     try:

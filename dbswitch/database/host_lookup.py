@@ -19,10 +19,7 @@ _under_way: dict[str, Future[tuple[str, ...]]] = {}
 
 
 def addresses(host: str, until: float) -> tuple[str, ...]:
-    """Return the host's addresses in the system's order, which is Node's too; give up at `until` (`time.monotonic()`).
-
-    Raises AttemptError: unknown, a temporary failure of the lookup, or no answer in time.
-    """
+    """Return the host's addresses in the system's order; give up at `until` (`time.monotonic()`). Raises AttemptError."""
     future = _under_way.get(host)
     if future is None:
         future = _under_way[host] = Future()

@@ -56,11 +56,9 @@ class Identity(Struct, frozen=True, rename="camel"):
         return f"PostgreSQL {self.server_version.split()[0]}"
 
     def same_as(self, other: Identity) -> bool:
-        """Whether both answers came from one database of one running server.
-
-        The start time always counts: a branch, a restored snapshot and a standby carry their origin's system identifier.
-        A server that restarted in between is not recognised (:meth:`restart_of`); ask both sides again then.
-        """
+        """Whether both answers came from one database of one running server."""
+        # The start time always counts: a branch, a restored snapshot and a standby carry their origin's system identifier.
+        # A server that restarted in between is not recognised (`restart_of`); ask both sides again then.
         return self._same_place(other) and self.started_at == other.started_at
 
     def restart_of(self, other: Identity) -> bool:

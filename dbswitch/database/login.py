@@ -132,10 +132,7 @@ class LoginSession:
 
 @contextmanager
 def session(url: DatabaseUrl, seconds: float, *, trace: bool = CAN_TRACE) -> Iterator[LoginSession]:
-    """Connect and log in within `seconds`, host lookup and statements included; the connection is closed at the end.
-
-    With `trace` SQLSTATEs are read from libpq's trace. Raises AttemptError.
-    """
+    """Log in within `seconds`, statements included; with `trace` SQLSTATEs are read from libpq's trace. Raises AttemptError."""
     until = time.monotonic() + seconds
     hosts = [None] if url.is_socket else list(addresses(url.host, until))
     failures: list[AttemptError] = []

@@ -1,7 +1,4 @@
-"""Compare a project's Prisma migrations with what a database says was applied.
-
-Read from `_prisma_migrations` and the migrations' folder the way Prisma's schema engine does, without running it.
-"""
+"""Compare a project's Prisma migrations with what a database says was applied, the way Prisma's schema engine does."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Wait until a database can be used: log in to the target's database as the target's user and query its identity.
-
-`docs/explanation/database-readiness.md` explains the backoff.
-"""
+"""Wait until a database can be used: log in as the target's user and ask (docs/explanation/database-readiness.md)."""
 
 from __future__ import annotations
 
@@ -150,10 +147,7 @@ def _pause(kind: FailureKind, repeats: int, attempts: int, left: float, limits: 
 
 
 def ask_once(url: DatabaseUrl, seconds: float, scripts: Mapping[str, bytes] | None = None) -> Ready:
-    """Log in and query the identity, in one attempt of at most `seconds`; with `scripts` compare the migrations too.
-
-    That the migrations could not be read is part of the answer. Raises AttemptError.
-    """
+    """Log in and query the identity within `seconds`; with `scripts` compare the migrations too. Raises AttemptError."""
     from dbswitch.database.login import session
 
     began = time.monotonic()

@@ -135,10 +135,8 @@ class DatabaseUrl:
         return bool(found) and found[-1].lower() in {"on", "true", "t", "yes", "y", "1"}
 
     def read_only(self) -> DatabaseUrl:
-        """Return the URL with sessions that are read-only, in the form that Prisma, node-postgres and libpq read alike.
-
-        It protects from mistakes, not from intent: a session may set `default_transaction_read_only` to off again.
-        """
+        """Return the URL with sessions that are read-only, in the form that Prisma, node-postgres and libpq read alike."""
+        # It protects from mistakes, not from intent: a session may set `default_transaction_read_only` to off again.
         if self.is_read_only:
             return self
         options = " ".join(filter(None, (self.parameter("options"), "-c default_transaction_read_only=on")))
@@ -222,12 +220,17 @@ class DatabaseUrl:
         return self.masked()
 
 
-def same_url(left: str, right: str) -> bool:
-    """Return whether two spellings of a URL mean the same connection."""
+def comparable(value: str) -> str:
+    """Return the form in which two spellings of one URL are equal; any other value as it is."""
     try:
-        return left == right or DatabaseUrl.parse(left) == DatabaseUrl.parse(right)
+        return DatabaseUrl.parse(value).canonical_form() if "://" in value else value
     except UrlError:
-        return False
+        return value
+
+
+def same_url(left: str, right: str) -> bool:
+    """Return whether two values are equal, or spellings of a URL that mean the same connection."""
+    return left == right or comparable(left) == comparable(right)
 
 
 def _encoded(text: str) -> str:

@@ -302,10 +302,7 @@ def _query_start(rest: str) -> int:
 
 
 def _checked_host(host: str, written: str, name: str) -> str:
-    """Return the host as every program writes it; `written` is what stood in front of the database.
-
-    Raises UrlError: not a host, or not one that node-postgres, Prisma and libpq all connect to.
-    """
+    """Return the host as every program writes it; `written` is what stood in front of the database. Raises UrlError."""
     if host.startswith("/"):
         if written not in {*_SOCKET_HOSTS, host}:
             raise UrlProblem.HOST_AND_SOCKET.error(name)

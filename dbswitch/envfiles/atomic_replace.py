@@ -37,10 +37,7 @@ class ChangedError(Exception):
 
 
 def read_file(path: str) -> bytes | None:
-    """Return the content of a regular file, None if nothing is there. Does not block on a FIFO or follow a symlink.
-
-    Raises NotAFileError or OSError.
-    """
+    """Return a regular file's content, None if nothing is there; a symlink is not followed. Raises NotAFileError or OSError."""
     try:
         fd = durable.open_private(Path(path), os.O_RDONLY)
     except FileNotFoundError:

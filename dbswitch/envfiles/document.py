@@ -191,11 +191,8 @@ class Document:
         return edited
 
     def restore(self, key: str) -> Document | None:
-        """Return the document with each kept copy in the place of the binding below it, or None if there is no copy.
-
-        The last binding, which readers get, is replaced in any case: by the last copy if none is directly above
-        it. Raises EnvFileError.
-        """
+        """Return the document with each kept copy in the place of the binding below it, None without one. Raises EnvFileError."""
+        # The last binding, which readers get, is replaced in any case: by the last copy if none is directly above it.
         kept = [one for one in self._commented(KEPT) if one.key == key]
         sites = [site for site in self.readings.sites if site.key == key]
         if not kept or not sites:

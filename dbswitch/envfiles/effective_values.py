@@ -24,10 +24,8 @@ _KINDS = {
 
 
 def read_env_files(root: Path, names: Sequence[str] = DEV_FILES) -> dict[str, bytes]:
-    """Return name and content of those `names` that exist below `root`. Raises EnvFileError.
-
-    A symlink is followed; a dangling one is an error, since writing it would create a file somewhere else.
-    """
+    """Return name and content of those `names` that exist below `root`. Raises EnvFileError."""
+    # A symlink is followed; a dangling one is an error, since writing it would create a file somewhere else.
     found = {name: _read(root / name, name) for name in names}
     return {name: data for name, data in found.items() if data is not None}
 

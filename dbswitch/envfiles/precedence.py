@@ -1,8 +1,6 @@
 """Who reads which env files, and what a reader gets when several bind the same variable.
 
-Source of the order: Next.js documentation, "Environment Variable Load Order", and measured with Next.js 16: the process
-environment beats every file, then `.env.development.local`, `.env.local`, `.env.development`, `.env`; in one file the
-last duplicate wins.
+Source of the order: Next.js documentation, "Environment Variable Load Order", and measured with Next.js 16.
 """
 
 from __future__ import annotations
@@ -40,14 +38,11 @@ class Reader(StrEnum):
 
 
 class ReaderProfile(Struct, frozen=True):
-    """A reader and the files it reads, highest precedence first.
-
-    A variable of the process environment beats every file but those of `overriding` (dotenv's `override: true`).
-    """
+    """A reader and the files it reads."""
 
     reader: Reader
-    files: tuple[str, ...]
-    overriding: tuple[str, ...] = ()
+    files: tuple[str, ...]  # highest precedence first
+    overriding: tuple[str, ...] = ()  # those that beat the process environment (dotenv's `override: true`)
 
 
 @dataclass(frozen=True, slots=True)

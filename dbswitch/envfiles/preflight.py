@@ -37,10 +37,7 @@ def conflict(changed: Iterable[tuple[JournalEntry, bytes | None]]) -> EnvFileCon
 
 
 def checked(changes: Iterable[FileChange]) -> tuple[JournalEntry, ...]:
-    """Return an entry for every file of a transaction that has not its new content yet.
-
-    Raises EnvFileConflictError if a file has a third content, EnvFileError if it cannot be read or replaced.
-    """
+    """Return an entry for every file that has not its new content yet. Raises EnvFileConflictError or EnvFileError."""
     entries: dict[str, JournalEntry] = {}
     changed: list[tuple[JournalEntry, bytes | None]] = []
     for change in changes:

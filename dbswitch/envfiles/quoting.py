@@ -59,10 +59,7 @@ def forms(value: str, quote: Quote) -> tuple[str, ...]:
 
 
 def written_form(value: str, quote_style: Quote = Quote.DOUBLE, *, key: str = "the value") -> str:
-    """Return `value` as it is written after `=`, in `quote_style` if every reader agrees on that.
-
-    Raises EnvFileError: there is no form that all readers agree on; the message names `key` and never shows the value.
-    """
+    """Return `value` as it is written after `=`, in `quote_style` if every reader agrees on that. Raises EnvFileError."""
     found = forms(value, quote_style)
     if not found:
         raise EnvFileError(

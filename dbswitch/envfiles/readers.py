@@ -1,9 +1,6 @@
-"""Models of the real readers: what each of them gets from the bytes of env files.
-
-Source of the rules: npm `dotenv` 16 and 17 (one parser), `@next/env` of Next.js 16 (that parser, then expansion),
-python-dotenv (the library itself, as the independent second reader), bash `source`. The differential tests compare
-each model with the program it stands for.
-"""
+"""Models of the real readers, which the differential tests compare with the programs: what each gets from env files."""
+# npm `dotenv` 16 and 17 (one parser), `@next/env` of Next.js 16 (that parser, then expansion), python-dotenv (the library
+# itself, as the independent second reader), bash `source`.
 
 from __future__ import annotations
 
@@ -65,11 +62,8 @@ def _interpolate(value: str, environment: Mapping[str, str], parsed: Mapping[str
 
 
 def expand(parsed: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return `parsed` with `$NAME`, `${NAME}` and `${NAME:-default}` expanded as @next/env does it.
-
-    A key that `environment` has takes its value from there, and that value is expanded as well. Raises
-    ExpansionOverflowError.
-    """
+    """Return `parsed` with `$NAME`, `${NAME}`, `${NAME:-default}` expanded as @next/env does. Raises ExpansionOverflowError."""
+    # A key that `environment` has takes its value from there, and that value is expanded as well.
     values = dict(parsed)
     # JavaScript walks keys that look like array indexes first.
     indexes = sorted(filter(_INDEX.match, values), key=int)
@@ -82,10 +76,7 @@ def expand(parsed: Mapping[str, str], environment: Mapping[str, str]) -> dict[st
 def next_env_by_file(
     files_in_precedence_order: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
-    """Return what @next/env reads from each file, by name; {} for a file that it drops completely.
-
-    The files are given by name and content, highest precedence first; `ambient` is the environment of the process.
-    """
+    """Return what @next/env reads from each file (highest precedence first), by name; {} for a file that it drops completely."""
     environment = dict(ambient)
     read: dict[str, dict[str, str]] = {}
     for name, data in files_in_precedence_order:

@@ -73,10 +73,7 @@ def reverse(changes: Iterable[FileChange]) -> tuple[FileChange, ...]:
 
 
 def roll_back(changes: Sequence[FileChange], journal: Path) -> tuple[Path, ...]:
-    """Put back the files of `changes`, which were applied; return those that another program changed, which are left.
-
-    Raises EnvFileError or RollbackFailedError.
-    """
+    """Put back applied changes; return the files that another program changed, which are left. Raises as :func:`apply`."""
     left_alone: list[Path] = []
     remaining = list(reverse(changes))
     while True:

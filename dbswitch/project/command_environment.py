@@ -29,11 +29,7 @@ class CommandEnvironment:
 
 
 def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> CommandEnvironment:
-    """Return the environment for a command on `target`.
-
-    Raises EnvFileError: an env file cannot be read; or one is loaded over the process environment and would lead the
-    command to another database.
-    """
+    """Return the environment for a command on `target`. Raises EnvFileError: it could use another database."""
     written, refs = written_values.load(project.private_dir), list_targets(project, ambient=ambient)
     origin = ValueOrigin(project, target, written, refs, ambient)
 

@@ -1,7 +1,4 @@
-"""Finding the project: from a folder upwards to the application, and everything its files say about it.
-
-Reads files, never writes; nothing in the project is executed.
-"""
+"""Finding the project, from a folder upwards, and what its files say about it. Nothing in it is written or executed."""
 
 from __future__ import annotations
 
@@ -29,10 +26,7 @@ _BOUND = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 
 
 class Project(Struct, frozen=True):
-    """The application's root folder and what was found in it.
-
-    `url_variables` hold database URLs: DATABASE_URL and those the Prisma schema or config names, the app's own first.
-    """
+    """The application's root folder and what was found in it."""
 
     root: Path
     config: configuration.Config
@@ -40,7 +34,9 @@ class Project(Struct, frozen=True):
     next: NextInfo | None
     prisma: PrismaInfo | None
     packages: Packages
-    url_variables: tuple[str, ...]
+    url_variables: tuple[
+        str, ...
+    ]  # DATABASE_URL and those the Prisma schema or config names, the app's own first
     tracked: frozenset[str]  # env files that git tracks, relative to the root; all where `git_error` is set
     git_error: GitError | None = None  # why git did not report them, although there is a repository
 
@@ -148,11 +144,9 @@ def _url_variables(root: Path, prisma: PrismaInfo | None, config: configuration.
 
 
 def _uses_default(root: Path, config: configuration.Config, named: str) -> bool:
-    """Return whether the app reads DATABASE_URL, although Prisma reads `named`.
-
-    Prisma 7 projects often give the CLI DIRECT_URL while the app itself reads DATABASE_URL; a project that sets no
-    DATABASE_URL, for its targets either, uses the names it gave to Prisma.
-    """
+    """Return whether the app reads DATABASE_URL, although Prisma reads `named`."""
+    # Prisma 7 projects often give the CLI DIRECT_URL while the app itself reads DATABASE_URL; a project that sets no
+    # DATABASE_URL, for its targets either, uses the names it gave to Prisma.
     bound = {key for target in config.targets.values() for key in target.variables}
     for path in (*(root / name for name in DEV_FILES), *root.glob("env/*.env")):
         bound.update(_BOUND.findall(text_or_empty(path)))

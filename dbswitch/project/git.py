@@ -157,10 +157,8 @@ def _environment(*, from_hook: bool) -> dict[str, str]:
 
 
 def _ownership(folder: Path) -> tuple[str, ...]:
-    """Return the configuration that lets root read a repository whose parts all belong to one other user.
-
-    In a container root works in the folder of another user; nothing else overrides git's own ownership check.
-    """
+    """Return the configuration that lets root read a repository whose parts all belong to one other user."""
+    # In a container root works in the folder of another user; nothing else overrides git's own ownership check.
     if os.geteuid() != 0:
         return ()
     here = Path(os.path.realpath(folder))

@@ -1,7 +1,4 @@
-"""Places in an app's source that choose its database independently of the env files.
-
-A search of the text, not an analysis: it names lines to look at after the app has proven to be on another database.
-"""
+"""Lines of an app's source that choose its database independently of the env files, found by a search of the text."""
 
 from __future__ import annotations
 

@@ -74,10 +74,8 @@ class PrismaInfo(Struct, frozen=True):
 
     @property
     def has_own_engine(self) -> bool:
-        """Whether Prisma's own engine connects to the database, and no driver adapter that an app could exchange.
-
-        Since Prisma 6.16 `engineType = "client"` does without it, Prisma 7 always does (Prisma documentation).
-        """
+        """Whether Prisma's own engine connects to the database, and no driver adapter that an app could exchange."""
+        # Since Prisma 6.16 `engineType = "client"` does without it, Prisma 7 always does (Prisma documentation).
         release = self.release
         return bool(release) and not (
             release >= (7,) or (release >= RUST_FREE and self.engine_type == "client")

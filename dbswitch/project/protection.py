@@ -23,10 +23,8 @@ USUAL_URLS = frozenset({
 
 
 def leads_to_database(project: Project, variable: str) -> bool:
-    """Return whether a variable of a target holds a URL of the target's own database.
-
-    The shadow database is another one on purpose, and so may any companion be (`AUDIT_DATABASE_URL`).
-    """
+    """Return whether a variable of a target holds a URL of the target's own database."""
+    # The shadow database is another one on purpose, and so may any companion be (`AUDIT_DATABASE_URL`).
     if variable in project.shadow_variables:
         return False
     return variable in USUAL_URLS or any(

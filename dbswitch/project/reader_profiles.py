@@ -35,10 +35,7 @@ def url_variables(project: Project, reader: Reader) -> tuple[str, ...]:
 
 
 def read_files(project: Project) -> dict[str, bytes]:
-    """Return name and content of all files that some reader reads; one of production that cannot be read is left out.
-
-    Raises EnvFileError: a file of Next.js dev or the Prisma CLI cannot be read.
-    """
+    """Return all files that some reader reads, by name; those of production that can be read. Raises EnvFileError."""
     found = read_env_files(project.root, [name for one in profiles(project) for name in one.files])
     for name in START_FILES if project.next is not None else ():
         if name in found:

@@ -45,11 +45,9 @@ def bound_variables(root: Path) -> tuple[SecretValues, dict[str, str]]:
 
 
 def with_references(value: str, bound: Mapping[str, str]) -> str:
-    """Return `value` with `${NAME}` of bound names replaced, as @next/env and Prisma do. Pure.
-
-    Unknown names stay as they are: a `$` in a password is more likely than a reference to nothing. So does a value that
-    names itself, or grows beyond what any variable is.
-    """
+    """Return `value` with `${NAME}` of bound names replaced, as @next/env and Prisma do. Pure."""
+    # Unknown names stay as they are: a `$` in a password is more likely than a reference to nothing. So does a value that
+    # names itself, or grows beyond what any variable is.
     text = value
     for _ in range(_REFERENCE_DEPTH):
         text = _REFERENCE.sub(lambda match: bound.get(match[1], match[0]), text)
@@ -103,10 +101,7 @@ def read_values(
 
 
 def parse_dotenv(data: bytes, shown: str) -> SecretValues:
-    """Return the bindings in dotenv text as python-dotenv reads them, without interpolation.
-
-    Raises ConfigError: not UTF-8, or a line is no binding (its number is named, never its text).
-    """
+    """Return the bindings of dotenv text as python-dotenv reads them, without interpolation. Raises ConfigError."""
     from dotenv.parser import parse_stream
 
     values: dict[str, str] = {}

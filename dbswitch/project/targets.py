@@ -208,10 +208,8 @@ def _unknown(project: Project, targets: tuple[TargetRef, ...], name: str) -> Usa
 
 
 def with_access(project: Project, target: Target, *, asked: bool | None) -> Target:
-    """Return the target as it is asked for: read-only (True), writable (False), or as dbswitch.toml says (None).
-
-    A target that dbswitch.toml makes read-only has to be confirmed before it is used for writing.
-    """
+    """Return the target as it is asked for: read-only (True), writable (False), or as dbswitch.toml says (None)."""
+    # A target that dbswitch.toml makes read-only has to be confirmed before it is used for writing.
     configured = target.settings.read_only
     if asked or (asked is None and configured):
         return as_read_only(project, target)

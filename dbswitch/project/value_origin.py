@@ -146,10 +146,8 @@ class ServedUrl(Struct, frozen=True):
 def served_urls(
     files: Mapping[str, bytes], profiles: Iterable[ReaderProfile], owner: Callable[[str, str], str | None]
 ) -> tuple[ServedUrl, ...]:
-    """Return the variables of `files` that lead a reader to a protected target to which, by `owner`, they must not. Pure.
-
-    Values that `next start` takes from the production files, which no switch changes, are left out.
-    """
+    """Return the variables of `files` that lead a reader to a protected target to which, by `owner`, they must not. Pure."""
+    # Values that `next start` takes from the production files, which no switch changes, are left out.
     found: dict[tuple[str, str, str], list[Reader]] = {}
     for profile in profiles:
         for got in all_effective(profile, files, {}).values():

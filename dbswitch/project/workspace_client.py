@@ -28,10 +28,8 @@ def workspace_clients(project: Project) -> Iterator[tuple[str, str]]:
 
 
 def package_env_files(project: Project) -> Iterator[tuple[str, str]]:
-    """Yield the env files that give the Prisma CLI of such a package a URL, relative to the project, and the variable.
-
-    A file that is a link to one of the project's own env files follows a switch, and is left out.
-    """
+    """Yield the env files that give the Prisma CLI of such a package a URL, relative to the project, and the variable."""
+    # A file that is a link to one of the project's own env files follows a switch, and is left out.
     own = {(project.root / name).resolve() for name in DEV_FILES}
     for _, folder in _packages(project):
         try:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
-from dbswitch.database.url import DatabaseUrl
-from dbswitch.errors import UrlError
+from dbswitch.database.url import comparable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,14 +86,6 @@ def load(folder: Path) -> Entered:
     except (OSError, ValueError):  # msgspec's errors are ValueErrors
         pass
     return Entered(secrets.token_hex(_KEY_BYTES))
-
-
-def comparable(value: str) -> str:
-    """Return the form in which two spellings of one URL are equal; any other value as it is."""
-    try:
-        return DatabaseUrl.parse(value).canonical_form() if "://" in value else value
-    except UrlError:
-        return value
 
 
 def _newest(digests: tuple[str, ...], digest: str) -> tuple[str, ...]:
