@@ -34,9 +34,7 @@ class Project(Struct, frozen=True):
     next: NextInfo | None
     prisma: PrismaInfo | None
     packages: Packages
-    url_variables: tuple[
-        str, ...
-    ]  # DATABASE_URL and those the Prisma schema or config names, the app's own first
+    url_variables: tuple[str, ...]  # DATABASE_URL and those that Prisma reads, the app's own first
     tracked: frozenset[str]  # env files that git tracks, relative to the root; all where `git_error` is set
     git_error: GitError | None = None  # why git did not report them, although there is a repository
 

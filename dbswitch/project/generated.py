@@ -40,9 +40,7 @@ class Generated(Struct, frozen=True):
     """Paths relative to the project, `/` between; None where there is no such file."""
 
     client: str | None = None
-    identity_path: str | None = (
-        None  # URL path that reports the app's database: the identity route, else the admin route
-    )
+    identity_path: str | None = None  # URL path of the identity route, else of the admin route
     page_path: str | None = None  # URL path of the admin page
     files: tuple[tuple[str, str], ...] = ()  # every generated file with its kind
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from dbswitch.project.target_values import bound_variables, is_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from dbswitch.database.place import Place
     from dbswitch.project.discovery import Project
@@ -32,14 +34,10 @@ class TargetRef(Struct, frozen=True):
     source: str
     aliases: tuple[str, ...] = ()
     path: str | None = None  # of its file in dotenv format, relative to the project
-    suffixed: dict[
-        str, str
-    ] = {}  # variables of the env files and what they define: DATABASE_URL_PROD, DATABASE_URL
+    suffixed: dict[str, str] = {}  # variables of the env files and what each defines: `DATABASE_URL_PROD`
     settings: TargetConfig = TargetConfig()  # its table in dbswitch.toml
     shadowed: tuple[str, ...] = ()  # sources of the same name that are not used
-    values: SecretValues | None = (
-        None  # as written, empty if not set now; None: a command was not run, or not readable
-    )
+    values: SecretValues | None = None  # as written, empty if not set now; None: not known
     places: frozenset[Place] = frozenset()  # where its URLs lead, as far as `values` are known
     protected: bool = False
     protected_itself: bool = False  # by its name or dbswitch.toml
@@ -65,14 +63,13 @@ def _in_folder(project: Project) -> Iterator[TargetRef]:
     """Yield the targets of `env/NAME.env`: those that bind a database URL, or have the name of a usual target."""
     keys = "|".join(re.escape(key) for key in project.url_variables)
     binding = re.compile(rf"^\s*(?:export\s+)?(?:{keys})\s*=", re.MULTILINE)
-    for file in sorted((project.root / TARGET_FOLDER).glob("*.env")):
+    files: list[Path] = []
+    with contextlib.suppress(OSError):  # a folder that cannot be read
+        files = sorted(path for path in (project.root / TARGET_FOLDER).glob("*.env") if path.is_file())
+    for file in files:
         name = file.name.removesuffix(".env")
         usual = target_names.canonical(name) in {"prod", "local"}
-        if (
-            target_names.valid_name(name)
-            and file.is_file()
-            and (usual or binding.search(text_or_empty(file)))
-        ):
+        if target_names.valid_name(name) and (usual or binding.search(text_or_empty(file))):
             path = f"{TARGET_FOLDER}/{file.name}"
             yield TargetRef(name, path, path=path)
 

@@ -53,19 +53,15 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
     environment = os.environ if ambient is None else ambient
     found: dict[str, TargetRef] = {}
     for one in find_targets(project):
-        ref = one
-        if not ref.runs_command:
-            with contextlib.suppress(
-                ConfigError
-            ):  # a broken target must not hide the others; resolving it reports the error
-                values = read_values(project, ref, environment, lenient=True)
-                ref = replace(ref, values=values, places=places_in(project, values))
-        if ref.name in found:
-            # `sorted` keeps their order where both set the app's variable, or neither.
-            used, other = sorted(
-                (found[ref.name], ref),
-                key=lambda one: one.values is not None and project.primary_variable not in one.values,
-            )
+        ref, known = one, found.get(one.name)
+        # A broken target must not hide the others; resolving it reports the error.
+        with contextlib.suppress(ConfigError):
+            values = None if ref.runs_command else read_values(project, ref, environment, lenient=True)
+            ref = replace(ref, values=values, places=places_in(project, values or {}))
+        if known is not None:
+            lacks = known.values is not None and project.primary_variable not in known.values
+            better = lacks and (ref.values is None or project.primary_variable in ref.values)
+            used, other = (ref, known) if better else (known, ref)
             aliases = tuple(dict.fromkeys((*used.aliases, *other.aliases)))
             ref = replace(used, aliases=aliases, shadowed=(*used.shadowed, *other.shadowed, other.source))
         found[ref.name] = ref
