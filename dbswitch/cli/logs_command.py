@@ -13,7 +13,6 @@ import typer
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command, flag
 from dbswitch.cli.renderer import object_line, write_line
-from dbswitch.durable import open_regular
 from dbswitch.errors import ConfigError, EnvFileError, ExitCode
 from dbswitch.project import server_launch, targets
 from dbswitch.project.target_values import bound_variables
@@ -23,7 +22,6 @@ from dbswitch.stdout_guard import writing_to_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from dbswitch.project.discovery import Project
 
@@ -32,7 +30,6 @@ _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 _COLOUR = re.compile(rb"\x1b\[[0-9;:]*m")
 # C0 except tab, line feed and carriage return; DEL; C1 in UTF-8.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
-_TAIL = 1 << 20  # bytes; of the log's end, searched for its last lines
 _LONGEST_LINE = 1 << 20  # bytes; an unfinished line that is longer is shown at once
 
 
@@ -52,7 +49,7 @@ def logs(
             context.renderer.note("there is no log yet; `dbswitch dev` starts the server")
             if not follow:
                 return ExitCode.OK
-        tail, position = _tail(path, lines)
+        tail, position = log.tail(path, lines)
     except OSError as error:
         raise ConfigError(
             "the server's log cannot be read",
@@ -68,18 +65,6 @@ def logs(
         except KeyboardInterrupt:  # how following ends; not an error
             return ExitCode.INTERRUPTED
     return ExitCode.OK
-
-
-def _tail(path: Path, count: int) -> tuple[bytes, int]:
-    try:
-        with open_regular(path) as stream:
-            position = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, position - _TAIL))
-            text = stream.read(_TAIL)
-    except FileNotFoundError:
-        return b"", 0
-    lines = text.splitlines(keepends=True)
-    return b"".join(lines[len(lines) - count :] if count < len(lines) else lines), position
 
 
 def secret_values(project: Project) -> frozenset[str]:

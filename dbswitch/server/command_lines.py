@@ -160,9 +160,6 @@ def is_dbswitch(argv: Sequence[str]) -> bool:
     return False
 
 
-_POSTGRES = re.compile(
-    r"\b(postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|prisma(?:\+postgres)?)://[^\s'\"]+", re.IGNORECASE
-)
 # An option and its value as two arguments. The first line keeps it linear: one attempt for each run of its characters, and
 # only where a value follows.
 _OPTION = re.compile(
@@ -173,8 +170,7 @@ _OPTION = re.compile(
 
 
 def masked_text(text: str) -> str:
-    """Return text that may be shown: no value of a target, no database URL, no `password=x`, nothing unprintable."""
-    text = _POSTGRES.sub(r"\1://***", text)
+    """Return text that may be shown: no value of a target, no password, nothing unprintable."""
     text = _OPTION.sub(r"\1***", redact(text))
     return "".join(c if c.isprintable() else "?" for c in text)
 

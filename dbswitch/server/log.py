@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 10 * 1024 * 1024
 _LOOK = 0.1  # seconds between two checks of the end of the file
 _CHUNK = 64 * 1024
+_TAIL = 1 << 20  # bytes
 
 # A symlink from a cloned repository must not redirect the server's output to another file.
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -64,17 +65,16 @@ def size(path: Path) -> int:
         return 0
 
 
-def last_lines(path: Path, count: int = 20, *, since: int = 0) -> tuple[str, ...]:
-    """Return the last lines after the byte `since`, without blank ones; at most 64 KiB are read."""
+def tail(path: Path, count: int, *, since: int = 0) -> tuple[bytes, int]:
+    """Return the last lines after the byte `since`, of at most 1 MiB, and the log's length. Raises OSError."""
     try:
         with open_regular(path) as stream:
             end = stream.seek(0, os.SEEK_END)
-            start = since if since <= end else 0
-            stream.seek(max(start, end - _CHUNK))
-            text = stream.read(_CHUNK).decode(errors="replace")
-    except OSError:
-        return ()
-    return tuple([line.rstrip() for line in text.splitlines() if line.strip()][-count:])
+            stream.seek(max(since if since <= end else 0, end - _TAIL))
+            lines = stream.read(_TAIL).splitlines(keepends=True)
+    except FileNotFoundError:
+        return b"", 0
+    return b"".join(lines[max(0, len(lines) - count) :]), end
 
 
 def follow(

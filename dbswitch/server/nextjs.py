@@ -19,7 +19,7 @@ from msgspec import Struct
 from dbswitch.durable import read_json, read_regular_text, real_path_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _ENTRY = Path("node_modules/next/dist/bin/next")
 _SHELL_SYNTAX = re.compile(r"[^\w\s./:@,+-]")  # anything else needs a shell: quotes, $, &, |, =, *, ...
@@ -46,34 +46,39 @@ def own_lock_path(dist_dir: Path, root: Path) -> Path | None:
     return None if real_path_inside(root, path) is None else path
 
 
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def lock_is_held(path: Path) -> bool:
     """Say whether a living process holds the lock. Raises OSError other than a missing file."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with _opened(path, os.O_RDONLY) as fd:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    finally:
-        os.close(fd)
     return False
 
 
 def lock_holders(path: Path) -> frozenset[int]:
     """Return the pids that hold the lock: from `/proc/locks` by inode, else what the file says while it is held."""
-    try:
+    with contextlib.suppress(OSError):
         status = path.stat()
-        if not lock_is_held(path):
-            return frozenset()
-    except OSError:
-        return frozenset()
-    if holders := _proc_locks(status):
-        return holders
-    named = lock_content(path).get("pid")
-    # In another pid namespace the number is another process's, so it has to have the file open.
-    return frozenset({named} if isinstance(named, int) and named > 1 and _has_open(named, status) else ())
+        if lock_is_held(path):
+            if holders := _proc_locks(status):
+                return holders
+            named = lock_content(path).get("pid")
+            # In another pid namespace the number is another process's, so it has to have the file open.
+            if isinstance(named, int) and named > 1 and _has_open(named, status):
+                return frozenset({named})
+    return frozenset()
 
 
 def _has_open(pid: int, status: os.stat_result) -> bool:
@@ -121,18 +126,13 @@ def remove_lock(path: Path) -> bool:
     for a second, and then creates a new file.
     """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with _opened(path, os.O_RDWR) as fd:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(fd), path.stat()):
+                return False
+            path.unlink()
     except OSError:
         return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.samestat(os.fstat(fd), path.stat()):
-            return False
-        path.unlink()
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
     return True
 
 

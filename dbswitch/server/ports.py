@@ -1,8 +1,7 @@
 """Who listens on a port, and the connections that processes hold.
 
-Linux: `/proc/net/tcp{,6}` and descriptors (as fast as psutil, without 55 ms for its import); elsewhere psutil. Never lsof:
-it does not list Next.js on Linux (an unbalanced parenthesis in the process title breaks it). A port that answers, or that
-cannot be bound, is not free whatever a table says.
+Linux: `/proc/net/tcp{,6}` and descriptors (as fast as psutil, without 55 ms for its import); elsewhere psutil. A port that
+answers, or that cannot be bound, is not free whatever a table says.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.server.command_lines import masked_command
-from dbswitch.server.processes import LINUX, ProcessId, all_pids, look_at
+from dbswitch.server.processes import LINUX, Process, all_pids, look_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -35,10 +34,8 @@ class Listener(Struct, frozen=True):
     """A process that listens. `process` is None if the system does not reveal it: another user, a container, a namespace."""
 
     port: int
-    process: ProcessId | None
-    command: str  # masked
+    process: Process | None
     user: str
-    folder: str | None
 
     @property
     def pid(self) -> int | None:
@@ -46,12 +43,13 @@ class Listener(Struct, frozen=True):
         return self.process.pid if self.process is not None else None
 
     def describe(self) -> str:
-        """Return one line for display: pid, command, user, folder."""
-        if self.process is None:
+        """Return one line for display: pid, command (masked), user, folder."""
+        if (one := self.process) is None:
             who = f" of {self.user}" if self.user else ""
             return f"port {self.port}: a process{who} that the system does not reveal (another user or a container)"
-        where = f", in {self.folder}" if self.folder else ""
-        return f"port {self.port}: pid {self.process.pid} ({self.command or 'unknown command'}), user {self.user}{where}"
+        where = f", in {one.folder}" if one.folder else ""
+        command = masked_command(one.argv) or "unknown command"
+        return f"port {self.port}: pid {one.pid} ({command}), user {self.user}{where}"
 
 
 class Connection(Struct, frozen=True):
@@ -69,23 +67,21 @@ def listeners(ports: Iterable[int], likely: Collection[int] = ()) -> dict[int, t
 
     Where the `likely` pids explain every socket, no other process is looked at (10 ms, not 80).
     """
-    users: dict[int, list[int]] = {}
-    for port, user, _ in _listening_sockets() if LINUX else ():
-        users.setdefault(port, []).append(user)
+    sockets = _listening_sockets() if LINUX else []
     holders = listening_of(likely)
+    everyone: dict[int, frozenset[int]] | None = None
     found: dict[int, tuple[Listener, ...]] = {}
-    others: dict[int, frozenset[int]] | None = None
     for port in dict.fromkeys(ports):
+        users = [_user(user) for one, user, _ in sockets if one == port]
         pids = holders.get(port, frozenset())
-        if len(users.get(port, ())) > len(pids) or (not pids and not is_free(port)):
-            if others is None:
-                others = listening_of(pid for pid in all_pids() if pid not in likely)
-            pids |= others.get(port, frozenset())
+        if len(users) > len(pids) or (not pids and not is_free(port)):
+            everyone = listening_of(all_pids()) if everyone is None else everyone
+            pids |= everyone.get(port, frozenset())
             if not pids:
-                hidden = next(map(_user, users.get(port, ())), "")
-                found[port] = (Listener(port, None, "", hidden, None),)
+                found[port] = (Listener(port, None, next(iter(users), "")),)
                 continue
-        found[port] = tuple(one for pid in sorted(pids) if (one := _listener(port, pid)) is not None)
+        seen = (look_at(pid) for pid in sorted(pids))
+        found[port] = tuple(Listener(port, one, _user(one.user)) for one in seen if one is not None)
     return found
 
 
@@ -168,13 +164,6 @@ def canonical(address: str) -> str:
     except ValueError:
         return address
     return str(getattr(parsed, "ipv4_mapped", None) or parsed)
-
-
-def _listener(port: int, pid: int) -> Listener | None:
-    process = look_at(pid)
-    if process is None:
-        return None
-    return Listener(port, process.id, masked_command(process.argv), _user(process.user), process.folder)
 
 
 def _user(uid: int) -> str:

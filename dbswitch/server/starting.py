@@ -23,6 +23,7 @@ from dbswitch.server.stopping import PORT_GRACE, already_there, stop, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from dbswitch.server.environment import CleanEnvironment
     from dbswitch.server.spec import ServerSpec
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _LOOK = 0.02  # seconds between two connection attempts while the server starts
 _PAGE_GRACE = 3.0  # seconds a page that answers 5xx may take to recover while Next itself is up
 _DEATH_LOOKS = 3  # how many checks of a dead leader's session have to agree
+_LOG_LINES = 24  # how many are shown of a server that died; Next.js prints blank ones between them
 _TELL = 1.0  # seconds between two messages about the same wait
 
 
@@ -69,8 +71,7 @@ def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None =
     try:
         output = log.open_for_append(spec.log_path)
     except OSError as error:
-        fact = f"{spec.log_path}: {error.strerror}"
-        raise ServerError("the server's log cannot be written", facts=[fact]) from None
+        raise _unwritable("the server's log", spec.log_path, error) from None
     try:
         log_start = os.fstat(output).st_size
         child = subprocess.Popen(
@@ -97,9 +98,12 @@ def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None =
         write_record(spec.record_path, record, spec.cwd)
     except OSError as error:
         stop(spec, replace(observe(spec, ask=False), record=record))
-        fact = f"{spec.record_path}: {error.strerror}"
-        raise ServerError("the server record cannot be written", facts=[fact]) from None
+        raise _unwritable("the server record", spec.record_path, error) from None
     return record
+
+
+def _unwritable(what: str, path: Path, error: OSError) -> ServerError:
+    return ServerError(f"{what} cannot be written", facts=[f"{path}: {error.strerror}"])
 
 
 def wait_ready(
@@ -202,7 +206,11 @@ def _lives(spec: ServerSpec, running: ServerRecord) -> bool:
 
 
 def _last_lines(spec: ServerSpec, since: int) -> tuple[str, ...]:
-    return tuple(f"log: {masked_text(line)}" for line in log.last_lines(spec.log_path, since=since))
+    text = b""
+    with contextlib.suppress(OSError):
+        text, _ = log.tail(spec.log_path, _LOG_LINES, since=since)
+    lines = text.decode(errors="replace").splitlines()
+    return tuple(f"log: {masked_text(line.rstrip())}" for line in lines if line.strip())
 
 
 def _died(spec: ServerSpec, running: ServerRecord, status: int | None) -> ServerError:

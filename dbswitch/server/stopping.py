@@ -38,24 +38,15 @@ TWO_SERVERS = "two servers in the same folder corrupt the build that both use"
 
 
 class StopReport(Struct, frozen=True):
-    """What stopping did. `ports`: which of our pids listened where; `port`: where the pages were.
+    """What stopping did. `ports`: which of our pids listened where.
 
-    `left_alone`: what the server or its dev script launched, is not part of it and keeps running.
+    `left_alone`: one line for display for each program that the dev script launched, and that keeps running.
     """
 
     stopped: tuple[Owned, ...]
     killed: tuple[Owned, ...]
     ports: Mapping[int, frozenset[int]]
-    port: int | None
-    left_alone: tuple[Process, ...] = ()
-
-    @property
-    def left_alone_texts(self) -> tuple[str, ...]:
-        """One line for display for each of them."""
-        return tuple(
-            f"left alone: {program_name(one.argv)}, pid {one.pid}, started by the dev script"
-            for one in self.left_alone
-        )
+    left_alone: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -165,13 +156,14 @@ def stop(
         raise already_there(living)
     remove_record(spec.record_path)
     stopped |= killed
-    left_alone = (one for one in launched.values() if one.id not in stopped and is_alive(one.id))
+    kept = (one for one in launched.values() if stopped and one.id not in stopped and is_alive(one.id))
     return StopReport(
         stopped=tuple(stopped.values()),
         killed=tuple(killed.values()),
         ports=held,
-        port=observation.port,
-        left_alone=tuple(left_alone) if stopped else (),
+        left_alone=tuple(
+            f"left alone: {program_name(one.argv)}, pid {one.pid}, started by the dev script" for one in kept
+        ),
     )
 
 
@@ -232,18 +224,15 @@ def start_port(spec: ServerSpec, previous: int | None) -> int:
 
 def require_ports_free(
     spec: ServerSpec,
-    report: StopReport | None = None,
+    needed: int,
     *,
     take_port: bool = False,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> str:
-    """Make sure that the port the server needs is free; describe the listeners on the other watched ports.
+    """Make sure that the needed port is free; describe the listeners on the other watched ports.
 
-    `report` says where the server was before. With `take_port` a foreign process on the needed port is ended.
-
-    Raises PortTakenError: a foreign process holds the needed port.
+    With `take_port` a foreign process on it is ended. Raises PortTakenError: a foreign process holds it.
     """
-    needed = start_port(spec, report.port if report is not None else None)
     watched = ports.listeners(spec.watched_ports(needed))
     if watched[needed] and take_port:
         end_foreign(watched[needed], spec.limits, on_step)
@@ -268,15 +257,15 @@ def end_foreign(holders: Sequence[Listener], limits: ServerLimits, on_step: Call
     for holder in holders:
         if holder.process is None:
             raise taken(holder.port, [holder], kept="the system does not reveal which process it is")
-        if holder.process.pid in above:
+        if holder.pid in above:
             raise taken(holder.port, [holder], kept="this command is running below it")
         for number, seconds in ((signal.SIGTERM, limits.term), (signal.SIGKILL, limits.kill)):
             on_step(f"{_name(number)} to {holder.describe()}")
             try:
-                send(holder.process, number)
+                send(holder.process.id, number)
             except PermissionError:
                 raise taken(holder.port, [holder], kept="it belongs to another user") from None
-            if not wait_gone([holder.process], seconds):
+            if not wait_gone([holder.process.id], seconds):
                 break
         else:
             raise taken(holder.port, [holder], kept="it outlived KILL")

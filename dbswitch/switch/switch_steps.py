@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from dbswitch.server.observation import Observation
     from dbswitch.server.server_record import ServerRecord
     from dbswitch.server.spec import ServerSpec
-    from dbswitch.server.stopping import StopReport
     from dbswitch.switch.database_start import Destination
     from dbswitch.switch.project_state import Observed
     from dbswitch.switch.reporter import PhaseNote, Reporter
@@ -93,19 +92,19 @@ class Apply(RunSteps):
                 self._announce(server_down=True)
                 self.undo.register(Part.SERVER, self._start_again, last=True)
             try:
-                report = self._stop(seen, note)
+                self._stop(seen, note)
             except ServerError:
                 if observation.observe(self._spec).state is ServerState.READY:
                     self.undo.discard(Part.SERVER)  # it could not be stopped and still answers
                 raise
         with reporter.phase(Phase.PORTS) as note:
+            self._port = stopping.start_port(self._spec, seen.port)
             note.detail = stopping.require_ports_free(
                 self._spec,
-                report,
+                self._port,
                 take_port=take_port,
                 on_step=lambda text: reporter.notice("port", text, "warning"),
             )
-            self._port = stopping.start_port(self._spec, report.port)
         with reporter.phase(Phase.UNLOCK) as note:
             removed = stopping.remove_lock_if_free(self._spec)
             note.detail = "stale lock removed" if removed else "no lock left behind"
@@ -118,12 +117,11 @@ class Apply(RunSteps):
         stopping.remove_lock_if_free(self._spec)
         return self._had_server
 
-    def _stop(self, seen: Observation, note: PhaseNote) -> StopReport:
+    def _stop(self, seen: Observation, note: PhaseNote) -> None:
         report = stopping.stop(self._spec, seen, on_step=lambda text: self.reporter.notice("stop", text))
         note.detail, note.skipped = report.summary, not report.stopped
-        for text in report.left_alone_texts:
+        for text in report.left_alone:
             self.reporter.notice("left-alone", text)
-        return report
 
     def write(self, goal: Destination) -> None:
         """Change the env files in one transaction and read the result again as every reader would.

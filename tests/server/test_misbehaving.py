@@ -143,9 +143,9 @@ def test_what_hid_from_every_proof_is_not_touched_but_named_when_it_keeps_the_po
     wait_for(lambda: not is_free(folder.spec.port))
     [hidden] = {listener.process for listener in folder.observe().foreign}
     try:
-        report = folder.stop()
+        folder.stop()
         with pytest.raises(PortTakenError) as caught:
-            require_ports_free(folder.spec, report)
+            require_ports_free(folder.spec, folder.spec.port)
         assert is_alive(hidden)
         assert f"pid {hidden.pid}" in caught.value.facts[0]
         assert str(folder.root) in caught.value.facts[0]
@@ -180,12 +180,12 @@ def test_a_program_or_database_that_the_dev_script_launched_survives_and_is_name
 
     assert_dead([running.process])
     assert names(folder.living()) == ["postgres", "sleep"]
-    assert sorted(report.left_alone_texts) == sorted(
+    assert sorted(report.left_alone) == sorted(
         f"left alone: {name}, pid {one.pid}, started by the dev script"
         for one in folder.living()
         for name in names([one])
     )
-    assert folder.stop().left_alone_texts == ()  # nothing was stopped, so there is nothing to explain
+    assert folder.stop().left_alone == ()  # nothing was stopped, so there is nothing to explain
 
 
 def test_what_a_person_runs_in_the_terminal_of_an_editor_that_the_server_opened_survives(make_folder):
@@ -198,7 +198,7 @@ def test_what_a_person_runs_in_the_terminal_of_an_editor_that_the_server_opened_
 
     assert_dead([running.process])
     assert all(is_alive(process) for process in others)
-    [text] = report.left_alone_texts
+    [text] = report.left_alone
     assert text.startswith("left alone: vim, pid")
 
 

@@ -98,7 +98,7 @@ def test_a_listener_is_named_with_pid_command_user_and_folder():
         port = listening.getsockname()[1]
         [found] = ports.listeners([port])[port]
         assert found.pid == os.getpid()
-        assert found.folder == str(Path.cwd())
+        assert found.process.folder == str(Path.cwd())
         assert f"pid {os.getpid()}" in found.describe()
         assert port in ports.listening_of([os.getpid()])
         assert not ports.is_free(port)
@@ -237,7 +237,7 @@ def test_the_log_is_cut_by_copying_and_its_writer_goes_on_at_the_beginning(tmp_p
     assert path.read_bytes() == b"new\n"
     assert path.with_name("server.log.1").read_bytes() == b"old\n" * 10
     assert not log.rotate(path, limit=20)
-    assert log.last_lines(path) == ("new",)
+    assert log.tail(path, 9) == (b"new\n", 4)
 
 
 def test_several_followers_that_rotate_at_once_keep_the_whole_log(tmp_path, monkeypatch):
@@ -281,9 +281,9 @@ def test_following_goes_on_across_a_cut_and_ends_when_told(tmp_path):
 def test_the_last_lines_begin_where_this_server_did(tmp_path):
     path = tmp_path / "server.log"
     path.write_bytes(b"before\n\nafter one\nafter two\n")
-    assert log.last_lines(path, since=8) == ("after one", "after two")
-    assert log.last_lines(path, 1) == ("after two",)
-    assert log.last_lines(tmp_path / "none") == ()
+    assert log.tail(path, 9, since=8) == (b"after one\nafter two\n", 28)
+    assert log.tail(path, 1) == (b"after two\n", 28)
+    assert log.tail(tmp_path / "none", 9) == (b"", 0)
 
 
 def test_waiting_for_a_free_port_ends_as_soon_as_it_is():

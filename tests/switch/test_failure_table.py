@@ -98,7 +98,7 @@ class World:
         if self.server == "new":
             self.may_fail_back("the new server is not stopped", ServerError("cannot stop the new one"))
         self.server = "down" if self.kind != "dev" else "none"
-        return SimpleNamespace(summary="stopped", stopped=(1,), port=3000, left_alone_texts=())
+        return SimpleNamespace(summary="stopped", stopped=(1,), left_alone=())
 
     def require_ports_free(self, *_arguments: object, **_options: object) -> str:
         self.may_fail("ports", PortTakenError("taken"))

@@ -27,7 +27,7 @@ from dbswitch.project.prisma import migrations_folder
 from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.targets import list_targets, resolve_ref
 from dbswitch.project.workspace_client import package_env_files
-from dbswitch.server.command_lines import masked_text
+from dbswitch.server.command_lines import masked_text, program_name
 from dbswitch.server.ports import listeners
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _tunnels(urls: Sequence[DatabaseUrl]) -> dict[int, str]:
         port: one.describe()
         for port, several in found.items()
         for one in several
-        if one.command.partition(" ")[0].rpartition("/")[2].rstrip(":") in _TUNNELS
+        if one.process is not None and program_name(one.process.argv) in _TUNNELS
     }
 
 
