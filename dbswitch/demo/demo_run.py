@@ -46,10 +46,8 @@ def run(*, keep: bool = False) -> int:
 
     `keep` leaves the servers and the app running and prints what to try; :func:`stop` ends them.
 
-    Raises:
-        ConfigError: something is missing (Node.js, the embedded PostgreSQL, the network).
-        DatabaseNotReadyError, ServerError: a server did not start, a command failed, or the app is on the wrong database.
-        InterruptedSwitchError: Ctrl-C or TERM; everything has been removed.
+    Raises ConfigError (Node.js, the embedded PostgreSQL or the network is missing), DatabaseNotReadyError, ServerError, or
+    InterruptedSwitchError; everything has been removed.
     """
     console = _console()
     with Interrupts(lambda: console.print("[dim]still cleaning up[/]")) as interrupts:

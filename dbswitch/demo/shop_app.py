@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -27,17 +28,18 @@ _NOT_SOURCE: Final = ("node_modules", ".next", "generated", "next-env.d.ts", "*.
 def require_node() -> None:
     """Check that Node.js and npm are installed. Raises ConfigError: one is missing, or Node.js is too old."""
     needed = ".".join(map(str, NODE_NEEDED))
-    missing = [name for name in ("node", "npm") if shutil.which(name) is None]
-    version = ""
-    if not missing:
+    version, npm = "", shutil.which("npm")
+    with contextlib.suppress(OSError):
         asked = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
-        version = asked.stdout.strip() or "without a version"
+        version = asked.stdout.strip()
     found = re.match(r"v(\d+)\.(\d+)", version)
-    if found is None or (int(found[1]), int(found[2])) < NODE_NEEDED:
-        seen = f"not found on PATH: {', '.join(missing)}" if missing else f"found Node.js {version}"
+    if npm is None or found is None or (int(found[1]), int(found[2])) < NODE_NEEDED:
         raise ConfigError(
             "the demo runs a real Next.js 16 and Prisma 7 app and needs Node.js with npm",
-            facts=(seen, f"needed: Node.js {needed} or newer"),
+            facts=(
+                f"found: Node.js {version or 'none'}, npm {npm or 'none'}",
+                f"needed: Node.js {needed} or newer",
+            ),
             fix=f"install Node.js {needed} or newer with npm (https://nodejs.org/en/download)",
         )
 
@@ -76,18 +78,15 @@ def generate_client(place: Path, env: Mapping[str, str] = os.environ) -> None:
 
 
 def _output(command: list[str] | tuple[str, ...], place: Path, env: Mapping[str, str]) -> str:
-    done = subprocess.run(
+    return subprocess.check_output(
         command,
         cwd=place,
         env=dict(env),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        check=True,
     )
-    return done.stdout
 
 
 def page(port: int) -> list[str]:

@@ -8,7 +8,6 @@ app's own business when the alive path works, and the sign of a half-dead server
 from __future__ import annotations
 
 import contextlib
-import threading
 from typing import TYPE_CHECKING
 
 from dbswitch.durable import read_json
@@ -51,8 +50,7 @@ def connection_to(host: str, port: int, timeout: float, *, https: bool) -> HTTPC
 
 
 def _connection(spec: ServerSpec, port: int) -> HTTPConnection:
-    host = "localhost" if spec.hostname in {"0.0.0.0", "::"} else spec.hostname  # noqa: S104 - asked, not bound
-    return connection_to(host, port, _HANDSHAKE if spec.https else _SLICE, https=spec.https)
+    return connection_to(spec.hostname, port, _HANDSHAKE if spec.https else _SLICE, https=spec.https)
 
 
 def get(
@@ -102,27 +100,26 @@ class PageRequest:
     def __init__(self, spec: ServerSpec, port: int) -> None:
         path = base_path(spec) + "/"
         self.url = spec.url(port, path)
-        self._status: int | None = None
-        try:
-            connection = _connection(spec, port)
-            connection.timeout = spec.limits.request
-            connection.request("GET", path, headers=_HEADERS)
-        except OSError:
-            return
-        # A daemon: a command that ends before the answer does not wait for it, and Next.js compiles all the same.
-        threading.Thread(target=self._read, args=(connection,), name="dbswitch-page", daemon=True).start()
-
-    def _read(self, connection: HTTPConnection) -> None:
-        from http.client import HTTPException
-
-        with contextlib.suppress(OSError, HTTPException):
-            self._status = connection.getresponse().status
-        connection.close()
+        self._connection = _connection(spec, port)
+        self._connection.timeout = spec.limits.request
+        with contextlib.suppress(OSError):
+            self._connection.request("GET", path, headers=_HEADERS)
 
     @property
     def failure(self) -> int | None:
-        """The status of an answer that is a failure; None while there is no answer."""
-        return self._status if self._status is not None and self._status >= _FAILING else None
+        """The status of an answer that is a failure and has arrived; None otherwise. Ask once: the answer is read."""
+        import select
+        from http.client import HTTPException
+
+        sock = self._connection.sock
+        with contextlib.suppress(OSError, HTTPException):
+            if sock is not None and select.select([sock], [], [], 0)[0]:
+                status = self._connection.getresponse().status
+                return status if status >= _FAILING else None
+        return None
+
+    def __del__(self) -> None:
+        self._connection.close()
 
 
 def alive(spec: ServerSpec, port: int) -> bool:
@@ -141,8 +138,8 @@ def judge(spec: ServerSpec, port: int) -> Reply:
         if alive(spec, port):
             return Reply.ALIVE
         status = get(spec, port, spec.first_page, spec.limits.ask)
-    except NoAnswerError as error:
-        return Reply.SILENT if error.connected else Reply.REFUSED
+    except NoAnswerError:
+        return Reply.NONE
     failing = status >= _FAILING or (status == _NOT_FOUND and spec.alive_path is not None)
     return Reply.NOTHING_WORKS if failing else Reply.ALIVE
 

@@ -124,7 +124,7 @@ def wait_ready(
     told = time.monotonic()
     deadline = told + spec.limits.ready
     attempt, reason = 0, "not listening yet"
-    path = spec.ready_path or spec.alive_path or spec.first_page
+    path = spec.ready_path or spec.alive_path or "/"
     failing_since: float | None = None
     look_at_ports = told + _TELL
 

@@ -27,8 +27,7 @@ class Reply(StrEnum):
     """The result of asking the server over HTTP."""
 
     NOT_ASKED = "not asked"
-    REFUSED = "refused"
-    SILENT = "silent"  # connected, and no answer in time
+    NONE = "refused, or no answer in time"
     ALIVE = "alive"
     ALIVE_FAILING = "alive, its page fails"
     NOTHING_WORKS = "answers 404 or 5xx to everything"
@@ -67,7 +66,7 @@ def derive(
             return ServerState.HALF_DEAD
         case Reply.NOT_ASKED:
             return ServerState.RUNNING
-        case Reply.REFUSED | Reply.SILENT:
+        case Reply.NONE:
             return mute
         case _:
             assert_never(reply)

@@ -141,7 +141,7 @@ def test_what_hid_from_every_proof_is_not_touched_but_named_when_it_keeps_the_po
     folder = make_folder("hides")
     folder.start()
     wait_for(lambda: not is_free(folder.spec.port))
-    [hidden] = {listener.process for listener in folder.observe().foreign}
+    [hidden] = {listener.process.id for listener in folder.observe().foreign}
     try:
         folder.stop()
         with pytest.raises(PortTakenError) as caught:
