@@ -8,6 +8,8 @@ app's own business when the alive path works, and the sign of a half-dead server
 from __future__ import annotations
 
 import contextlib
+import select
+import time
 from typing import TYPE_CHECKING
 
 from dbswitch.durable import read_json
@@ -82,9 +84,6 @@ def get(
 
 def _wait_for_bytes(connection: HTTPConnection, seconds: float, go_on: Callable[[], bool]) -> None:
     """Wait until the answer begins. Raises TimeoutError, also when `go_on` says that waiting makes no sense."""
-    import select
-    import time
-
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         if select.select([connection.sock], [], [], min(left, _SLICE))[0]:
@@ -108,7 +107,6 @@ class PageRequest:
     @property
     def failure(self) -> int | None:
         """The status of an answer that is a failure and has arrived; None otherwise. Ask once: the answer is read."""
-        import select
         from http.client import HTTPException
 
         sock = self._connection.sock

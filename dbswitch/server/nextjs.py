@@ -103,17 +103,14 @@ def _proc_locks(status: os.stat_result) -> frozenset[int]:
     except OSError:
         return frozenset()
     found = set()
-    for line in text.splitlines():
+    for fields in map(str.split, text.splitlines()):
         # 1: FLOCK ADVISORY WRITE 9145 fe:00:123 0 EOF; a waiter has "->" in second place.
-        fields = line.split()
         if len(fields) < 6 or fields[1] != "FLOCK":
             continue
         major, minor, inode = fields[5].split(":")
         # Some file systems (btrfs, overlayfs) report another device to stat; the inode then has to do.
-        if int(inode) == status.st_ino and (
-            (int(major, 16), int(minor, 16)) == (os.major(status.st_dev), os.minor(status.st_dev))
-            or os.major(status.st_dev) == 0
-        ):
+        same = os.makedev(int(major, 16), int(minor, 16)) == status.st_dev or os.major(status.st_dev) == 0
+        if same and int(inode) == status.st_ino:
             found.add(int(fields[4]))
     # Pid 0 or negative: the holder is in another pid namespace.
     return frozenset(pid for pid in found if pid > 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import json
@@ -33,6 +32,7 @@ from dbswitch.errors import DbswitchError
 from dbswitch.generate import writing
 from dbswitch.project.discovery import discover, load
 from dbswitch.project.generated import HEADER_VERSION, GeneratedState, generated_state
+from dbswitch.switch import project_lock
 from tests.cli import running
 from tests.cli.conftest import PASSWORD, STANDIN, TOKEN, Folder, build, url
 from tests.cli.test_reference import assert_documented
@@ -469,15 +469,12 @@ def test_a_running_switch_and_a_foreign_port_are_named(served):
     state_dir = served.root / ".dbswitch"
     state_dir.mkdir(0o700)
     (state_dir / "switch.json").write_text("{}")
-    with (state_dir / "lock").open("w") as lock, socket.socket() as listener:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write('{"target": "prod", "pid": 4711}')
-        lock.flush()
+    with project_lock.acquire(state_dir, target="prod", deadline=1), socket.socket() as listener:
         listener.bind(("127.0.0.1", served.port))
         listener.listen()
         _, report = examine(served)
     assert levels(report) == {**ALWAYS, "switch-running": "info", "port-taken": "warning"}
-    assert report["server"]["switch"] == "dbswitch prod, pid 4711"
+    assert report["server"]["switch"] == f"dbswitch prod, pid {os.getpid()}"
     assert f"pid {os.getpid()}" in report["server"]["foreign"][0]
 
 

@@ -255,7 +255,7 @@ def _switch(lock: Path) -> str | None:
     if not _is_held(lock):
         return None
     match durable.read_json(lock):
-        case {"target": str(target), "pid": int(pid)}:
+        case {"target": str(target), "process": {"pid": int(pid)}}:
             return f"dbswitch {target}, pid {pid}"
         case _:
             return "another dbswitch"
