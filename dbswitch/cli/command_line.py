@@ -18,8 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from dbswitch import __version__
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.error_boundary import complete_streams, flush_stdout, guard
-from dbswitch.cli.renderer import JsonRenderer
-from dbswitch.cli.text_renderer import TextRenderer
+from dbswitch.cli.renderer import JsonRenderer, TextRenderer
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.config import LENGTH_RULE, UNLIMITED, seconds_of
 from dbswitch.project.discovery import discover
@@ -74,28 +73,16 @@ YesUnlessProtected = Annotated[
 
 
 SWITCH = "switch"  # the command that a target's name stands for
-MODULES = {
-    SWITCH: "switch_command",
-    "status": "status_command",
-    "targets": "status_command",
-    "history": "status_command",
-    "dev": "server_commands",
-    "stop": "server_commands",
-    "restart": "server_commands",
-    "logs": "logs_command",
-    "wait": "server_commands",
-    "check": "check_command",
-    "doctor": "check_command",
-    "init": "setup_commands",
-    "uninstall": "setup_commands",
-    "generate": "setup_commands",
-    "open": "setup_commands",
-    "exec": "exec_command",
-    "guard": "exec_command",
-    "mark": "exec_command",
-    "extend": "switch_command",
-    "demo": "setup_commands",
+_MODULES = {
+    "switch_command": (SWITCH, "extend"),
+    "status_command": ("status", "targets", "history"),
+    "server_commands": ("dev", "stop", "restart", "wait"),
+    "logs_command": ("logs",),
+    "check_command": ("check", "doctor"),
+    "setup_commands": ("init", "uninstall", "generate", "open", "demo"),
+    "exec_command": ("exec", "guard", "mark"),
 }
+MODULES = {name: module for module, names in _MODULES.items() for name in names}
 _VALUE_FOLLOWS = frozenset({"--allow-destructive", "--confirm", "--count", "--for", "--format", "--lines", "--path", "--pool", "--project", "--rev", "--run-id", "--timeout", "-n"})  # fmt: skip
 _ONLY_SWITCH = frozenset({"--dry-run", "--restart", "--hot", "--no-restart", "--detach", "--read-only", "--write", "--for"})  # fmt: skip
 _ABOUT_DBSWITCH = frozenset({"--help", "-h", "--version", "--install-completion", "--show-completion"})

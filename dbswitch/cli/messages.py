@@ -42,17 +42,8 @@ _PHASES = {  # while it lasts, when it is done
 DOING = {phase: doing for phase, (doing, _) in _PHASES.items()}
 # These are shown only when slow: then they explain a wait.
 _USUALLY_QUICK = frozenset(
-    {
-        Phase.LOCK,
-        Phase.RECOVER,
-        Phase.OBSERVE,
-        Phase.PLAN,
-        Phase.GUARD,
-        Phase.BASELINE,
-        Phase.PORTS,
-        Phase.UNLOCK,
-    }
-)
+    {Phase.LOCK, Phase.RECOVER, Phase.OBSERVE, Phase.PLAN, Phase.GUARD, Phase.BASELINE, Phase.PORTS, Phase.UNLOCK}
+)  # fmt: skip
 _SLOW = 0.3  # seconds
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from concurrent.futures import Future
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dbswitch.database.failures import AttemptError, FailureKind
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _UNKNOWN: Final = {getattr(socket, name, None) for name in ("EAI_NONAME", "EAI_NODATA")}
 _under_way: dict[str, Future[tuple[str, ...]]] = {}
@@ -20,6 +22,8 @@ _under_way: dict[str, Future[tuple[str, ...]]] = {}
 
 def addresses(host: str, until: float) -> tuple[str, ...]:
     """Return the host's addresses in the system's order; give up at `until` (`time.monotonic()`). Raises AttemptError."""
+    from concurrent.futures import Future  # it imports logging
+
     future = _under_way.get(host)
     if future is None:
         future = _under_way[host] = Future()
