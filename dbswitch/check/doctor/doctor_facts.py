@@ -6,6 +6,7 @@ import ipaddress
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import semantic_version
 from msgspec import Struct, field
 
 from dbswitch.check.text_kinds import is_private_host
@@ -39,6 +40,15 @@ class Version(Struct, frozen=True):
     source: str
 
 
+def parse_version(text: str) -> tuple[int, int, int] | None:
+    """Return major, minor and patch of `v20.19.1`, of `20` as well; None for anything else."""
+    try:
+        found = semantic_version.Version.coerce(text.strip().lstrip("vV="))
+    except ValueError:
+        return None
+    return (found.major, found.minor, found.patch)
+
+
 class MachineFacts(Struct, frozen=True):
     """Programs, packages and the caller's environment."""
 
@@ -57,6 +67,11 @@ class MachineFacts(Struct, frozen=True):
     accelerate: bool = False
     node_env: str | None = None  # NODE_ENV of the caller's environment
     inside_next: bool = False  # the caller's environment is that of a process started by Next.js
+
+    def major(self, package: str) -> int | None:
+        """Return the installed major version of a package."""
+        triple = parse_version(self.installed.get(package, ""))
+        return triple[0] if triple is not None else None
 
 
 class ReaderFacts(Struct, frozen=True):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from dbswitch.check.doctor import doctor_facts as f
 from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding
-from dbswitch.check.doctor.version_rules import major
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +153,7 @@ def _prisma_url(facts: Facts) -> Iterator[DoctorFinding]:
             fix="give the Prisma CLI a direct URL (DIRECT_URL)",
         )
     base = facts.base
-    number = major(facts.machine, "@prisma/client") or 0
+    number = facts.machine.major("@prisma/client") or 0
     schema = base.url.search_path if base is not None and base.url is not None else None
     if number >= _ADAPTERS_SINCE and schema not in {None, "public"} and not facts.hot_client:
         yield WARNING.found(
