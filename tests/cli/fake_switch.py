@@ -117,7 +117,7 @@ def main() -> int:
 
     dbswitch.switch.run = run  # type: ignore[attr-defined]
 
-    def fake_project(context: CommandContext) -> object:
+    def fake_project(context: CommandContext, **_options: bool) -> object:
         context.renderer.protect(["prod"])
         return types.SimpleNamespace(
             root=Path.cwd(), state_dir=Path.cwd() / ".dbswitch", private_dir=Path.cwd() / "private"
