@@ -46,7 +46,6 @@ class AppIdentity:
 
     def __init__(self, observed: Observed, reporter: Reporter) -> None:
         self._observed = observed
-        self._route = observed.route
         self._reporter = reporter
         self._answers: queue.SimpleQueue[Said] | None = None
         self._earlier: Said | None = None
@@ -54,10 +53,10 @@ class AppIdentity:
     def ask_earlier(self) -> None:
         """Ask the app in the background where it is now; its later answers are compared with this one."""
         seen = self._observed.server
-        if self._route is not None and seen.url is not None and is_running(seen.state):
+        if self._observed.route is not None and seen.url is not None and is_running(seen.state):
             self._answers = queue.SimpleQueue()
             timeout = self._observed.project.config.verify.hot_deadline
-            ask_in_background(self._question(seen.url, self._route, None), timeout, self._answers)
+            ask_in_background(self._question(seen.url, None), timeout, self._answers)
 
     def earlier(self, seconds: float = 0.0) -> Said | None:
         """Return the answer to :meth:`ask_earlier`, waiting at most `seconds`; None if there is none."""
@@ -77,51 +76,46 @@ class AppIdentity:
 
         `started` is the URL of a server that has just been started, so that everything has to be compiled.
         """
-        base_url = started or self._observed.server.url
-        if self._route is None or base_url is None:
-            why = "the project has no identity route" if base_url else "no server to ask"
-            self._reporter.skip(Phase.VERIFY, why)
+        url = started or self._observed.server.url
+        if self._observed.route is None or url is None:
+            self._reporter.skip(
+                Phase.VERIFY, "the project has no identity route" if url else "no server to ask"
+            )
             return None
+        question = self._question(url, expected, f"{goal.target.name}: {goal.target.url.place}")
         with self._reporter.phase(Phase.VERIFY) as note:
-            target = f"{goal.target.name}: {goal.target.url.place}"
-            question = self._question(base_url, self._route, expected, target)
-            verification = self._asked(question, Phase.VERIFY, started=bool(started))
-            if verification.seen is not None and verification.seen.restart_of(expected):
+            said = self._ask(question, Phase.VERIFY, started=bool(started))
+            if said.seen is not None and said.seen.restart_of(expected):
                 # The database itself was restarted after it had been probed: compare with what it is now.
-                again = probe(goal, self._reporter, Phase.REPROBE).identity
-                verification = self._asked(
-                    replace(question, expected=again), Phase.VERIFY, started=bool(started)
-                )
-            note.detail = verification.detail
-        return verification
+                again = replace(question, expected=probe(goal, self._reporter, Phase.REPROBE).identity)
+                said = self._ask(again, Phase.VERIFY, started=bool(started))
+            note.detail = said.detail
+        return said
 
-    def require(self, verification: Said | None, goal: Destination) -> None:
+    def require(self, said: Said | None, goal: Destination) -> None:
         """Raise ServerError if the app is provably not on the target after a restart; say so if it could not be asked."""
-        if verification is None or verification.verified:
+        if said is None or said.verified:
             return
-        if verification.answer in NOT_ASKABLE:
-            self._reporter.notice("not-asked", verification.detail, "warning")
+        if said.answer in NOT_ASKABLE:
+            self._reporter.notice("not-asked", said.detail, "warning")
             return
         project, what = self._observed.project, "the app is not on the target after the restart"
-        facts: tuple[str, ...] = (f"asked for {verification.seconds:.1f} s",)
+        facts: tuple[str, ...] = (f"asked for {said.seconds:.1f} s",)
         why = "a switch is complete only when the app itself answers from the new database"
         fix = "see `dbswitch logs`, fix the app, and switch again"
-        if verification.answer is IdentityAnswer.OTHER:
-            if exported := self._exported(goal):
-                what, facts = f"{what}: its dev script exports other values", (exported,)
+        if said.answer is IdentityAnswer.OTHER:
+            server = observation.observe(self._observed.spec, ask=False)
+            env, wanted = server.next_env(), sorted(goal.target.variables.items())
+            if exported := [key for key, value in wanted if not same_url(env.get(key) or value, value)]:
+                what = f"{what}: its dev script exports other values"
+                facts = (server.script_exports_text(exported),)
                 why = "the script takes them from a file that the switch did not change"
                 fix = "remove these variables from the file that the script loads, or let it start Next.js without that file"
             elif chosen := own_choices(project.root, project.url_variables):
                 what, facts = f"{what}: it chooses its database itself", chosen
                 why = "a switch changes the env files; an app that reads another variable or file does not follow it"
                 fix = f"read {project.primary_variable} in these places, or let `dbswitch generate client` write the client"
-        raise ServerError(what, facts=(verification.detail, *facts), why=why, fix=fix)
-
-    def _exported(self, goal: Destination) -> str:
-        server = observation.observe(self._observed.spec, ask=False)
-        env, wanted = server.next_env(), sorted(goal.target.variables.items())
-        other = [key for key, value in wanted if not same_url(env.get(key) or value, value)]
-        return server.script_exports_text(other) if other else ""
+        raise ServerError(what, facts=(said.detail, *facts), why=why, fix=fix)
 
     def old_connections(self, goal: Destination) -> str | None:
         """Return why the app may still be connected to the old database after a hot switch; None where it is not."""
@@ -133,38 +127,33 @@ class AppIdentity:
         grace = seen.project.config.switch.drain_timeout
         return remaining(lambda: find(seen.spec), seen.present, new, grace=grace)
 
-    def ask_after_rollback(self, *, restarted: bool) -> tuple[str, ...]:
-        """Return whether the app answers from its previous database; nothing if it has no route or is not running.
+    def ask_after_rollback(self, *, restarted: bool) -> str:
+        """Say whether the app answers from its previous database; nothing if it has no route or is not running.
 
         If it did not report its database before the switch, the env files' database is compared. Raises ServerError.
         """
-        earlier = self.earlier()
-        url = observation.observe(self._observed.spec, ask=False).url
-        if self._route is None or url is None:
-            return ()
-        unknown = "it is not known which database the app is on"
-        before = earlier.seen if earlier is not None else None
-        try:
-            expected = before or self._present_identity()
-        except DbswitchError as error:
-            return (f"{unknown}: {error.what}",)
-        question = self._question(url, self._route, expected, self._origin)
-        verification = self._asked(question, Phase.ROLLBACK, started=restarted)
-        if verification.on_target:
-            return (f"everything is as it was: {verification.detail}",)
-        if verification.answer is not IdentityAnswer.OTHER:
-            return (f"{unknown}: {verification.detail}",)
-        if before is None or (verification.seen is not None and verification.seen.restart_of(before)):
-            return (f"{verification.detail}; its database before the switch is not known",)
-        raise ServerError("the app is not on its previous database", facts=(verification.detail,))
-
-    def _present_identity(self) -> Identity:
-        """Return the identity of the server at the URL of the env files. Raises DbswitchError."""
         from dbswitch.database.probe import ProbeLimits, wait_until_ready
 
-        if not self._observed.present:
-            raise DbswitchError("the env files name no database")
-        return wait_until_ready(self._observed.present[0], ProbeLimits(deadline=AGAIN_DEADLINE)).identity
+        earlier, present = self.earlier(), self._observed.present
+        url = observation.observe(self._observed.spec, ask=False).url
+        if self._observed.route is None or url is None:
+            return ""
+        unknown = "it is not known which database the app is on"
+        before = earlier.seen if earlier is not None else None
+        if before is None and not present:
+            return f"{unknown}: the env files name no database"
+        try:
+            expected = before or wait_until_ready(present[0], ProbeLimits(deadline=AGAIN_DEADLINE)).identity
+        except DbswitchError as error:
+            return f"{unknown}: {error.what}"
+        said = self._ask(self._question(url, expected, self._origin), Phase.ROLLBACK, started=restarted)
+        if said.on_target:
+            return f"everything is as it was: {said.detail}"
+        if said.answer is not IdentityAnswer.OTHER:
+            return f"{unknown}: {said.detail}"
+        if before is None or (said.seen is not None and said.seen.restart_of(before)):
+            return f"{said.detail}; its database before the switch is not known"
+        raise ServerError("the app is not on its previous database", facts=(said.detail,))
 
     @property
     def _origin(self) -> str:
@@ -172,32 +161,28 @@ class AppIdentity:
         place = self._observed.present[0].place if self._observed.present else "its previous database"
         return place if self._observed.previous is None else f"{self._observed.previous}: {place}"
 
-    def _question(
-        self, base_url: str, route: str, expected: Identity | None, target: str = ""
-    ) -> IdentityQuestion:
+    def _question(self, url: str, expected: Identity | None, target: str = "") -> IdentityQuestion:
         earlier = self.earlier()
         origin = None if earlier is None or earlier.seen is None else (self._origin, earlier.seen)
-        return IdentityQuestion(
-            base_url, route, read_token(self._observed.project.state_dir), expected, target, origin
-        )
+        token = read_token(self._observed.project.state_dir)
+        return IdentityQuestion(url, self._observed.route or "", token, expected, target, origin)
 
-    def _asked(self, question: IdentityQuestion, phase: Phase, *, started: bool) -> Said:
-        earlier = self.earlier()
-        project = self._observed.project
+    def _ask(self, question: IdentityQuestion, phase: Phase, *, started: bool) -> Said:
+        project, earlier = self._observed.project, self.earlier()
         limits = project.config.verify
-        verification = verify(
+        said = verify(
             question,
             deadline=limits.restart_deadline if started else limits.hot_deadline,
             route_answered=earlier is not None and earlier.from_route,
             on_wait=lambda attempt, reason, pause: self._reporter.waiting(phase, attempt, reason, pause),
         )
-        if verification.fails_like(earlier):
-            detail = f"{verification.detail}, as before the switch"
-            return replace(verification, answer=IdentityAnswer.CANNOT_ASK, detail=detail)
-        if verification.verified and (other := asks_elsewhere(project, generated.find(project))):
-            detail = f"{verification.detail}, but {other}; `dbswitch generate route` corrects that"
-            return replace(verification, answer=IdentityAnswer.INCOMPLETE, detail=detail)
-        return verification
+        if said.fails_like(earlier):
+            detail = f"{said.detail}, as before the switch"
+            return replace(said, answer=IdentityAnswer.CANNOT_ASK, detail=detail)
+        if said.verified and (other := asks_elsewhere(project, generated.find(project))):
+            detail = f"{said.detail}, but {other}; `dbswitch generate route` corrects that"
+            return replace(said, answer=IdentityAnswer.INCOMPLETE, detail=detail)
+        return said
 
 
 def try_route(project: Project) -> Said | None:

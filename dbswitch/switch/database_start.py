@@ -40,12 +40,8 @@ _COMPOSE_TIMEOUT = 10.0  # seconds, for reading the file
 _BAD_PARAMETER = "P1013"
 
 
-class _Port(Struct):
-    published: str | int = ""
-
-
 class _Service(Struct):
-    ports: list[_Port] = []
+    ports: list[dict[str, object]] = []
 
 
 class _ComposeFile(Struct):
@@ -83,36 +79,29 @@ def probe(
 
     Raises DatabaseNotReadyError, DatabaseRejectedError or ProtectedError.
     """
+    from dbswitch.database.probe import wait_until_ready
 
     def retry(attempt: int, failure: Failure, pause: float) -> None:
         reporter.waiting(phase, attempt, failure.kind.text, pause)
         on_look()
 
+    target = goal.target
     with reporter.phase(phase) as note:
-        ready = _ready(goal, phase, retry)
-        note.detail = f"{goal.target.url.place}, {ready.identity.product}"
-        if goal.target.read_only:
-            note.detail += ", read-only"
+        scripts = _migrations(goal) if phase is Phase.PROBE else None
+        try:
+            ready = wait_until_ready(target.url, goal.limits, on_retry=retry, scripts=scripts)
+        except DatabaseRejectedError as error:
+            if target.read_only and error.prisma_code == _BAD_PARAMETER:
+                raise _not_read_only(target, "refuses `options`", error.facts[1:], None) from None
+            raise
+        environment_mark.require(ready.identity.environment, target)
+        if target.read_only and not ready.identity.read_only:
+            fact = "SHOW transaction_read_only answered off, although the URL asks for read-only sessions by `options`"
+            raise _not_read_only(target, "drops `options`", (fact,), ready.identity)
+        read_only = ", read-only" if target.read_only else ""
+        note.detail = f"{target.url.place}, {ready.identity.product}{read_only}"
     for text in ready.notices if phase is Phase.PROBE else ():
         reporter.notice("database", text, "warning")
-    return ready
-
-
-def _ready(goal: Destination, phase: Phase, retry: Callable[[int, Failure, float], None]) -> Ready:
-    from dbswitch.database.probe import wait_until_ready
-
-    target = goal.target
-    scripts = _migrations(goal) if phase is Phase.PROBE else None
-    try:
-        ready = wait_until_ready(target.url, goal.limits, on_retry=retry, scripts=scripts)
-    except DatabaseRejectedError as error:
-        if target.read_only and error.prisma_code == _BAD_PARAMETER:
-            raise _not_read_only(target, "refuses `options`", error.facts[1:], None) from None
-        raise
-    environment_mark.require(ready.identity.environment, target)
-    if target.read_only and not ready.identity.read_only:
-        fact = "SHOW transaction_read_only answered off, although the URL asks for read-only sessions by `options`"
-        raise _not_read_only(target, "drops `options`", (fact,), ready.identity)
     return ready
 
 
@@ -128,8 +117,7 @@ def _not_read_only(
     )
 
 
-def _migrations(goal: Destination) -> Mapping[str, bytes] | None:
-    """Return the project's migrations; None where it has none, or one of them cannot be read."""
+def _migrations(goal: Destination) -> Mapping[str, bytes] | None:  # None: none that can be read
     from dbswitch.database.migrations import read_scripts
 
     try:
@@ -165,11 +153,7 @@ def report_migrations(reporter: Reporter, target: Target, state: MigrationState 
 def probe_or_start(
     project: Project, reporter: Reporter, goal: Destination, *, on_look: Callable[[], None]
 ) -> Ready:
-    """Wait until the target's database answers; start it if it is down and can be started.
-
-    `on_look` is called between two attempts, and an exception from it ends the wait. Raises
-    DatabaseNotReadyError or DatabaseRejectedError.
-    """
+    """As :func:`probe`; the database is started if it is down and can be started."""
     target = goal.target
     file = next((name for name in COMPOSE_FILES if (project.root / name).is_file()), "")
     composed = file and target.url.is_local and shutil.which("docker") is not None
@@ -193,7 +177,7 @@ def _compose_command(root: Path, file: str, url: DatabaseUrl) -> tuple[str, ...]
     except (OSError, subprocess.TimeoutExpired, ValueError):
         return ()  # no docker, no compose plugin, a file it refuses
     for name, service in services.items():
-        if any(str(port.published) == str(url.port) for port in service.ports):
+        if any(str(port.get("published")) == str(url.port) for port in service.ports):
             return ("docker", "compose", "-f", file, "up", "-d", name)
     return ()
 
@@ -201,10 +185,9 @@ def _compose_command(root: Path, file: str, url: DatabaseUrl) -> tuple[str, ...]
 def _start(command: tuple[str, ...], root: Path, reporter: Reporter) -> None:
     shown = " ".join(command)
     reporter.notice("starting-database", f"the database is down; starting it: {shown}")
-    failure = ""
     try:
-        if code := _run(command, root, START_TIMEOUT).returncode:
-            failure = f"{shown} ended with {code}"
+        code = _run(command, root, START_TIMEOUT).returncode
+        failure = f"{shown} ended with {code}" if code else ""
     except (OSError, subprocess.TimeoutExpired) as error:
         failure = f"{command[0]} could not start it ({type(error).__name__})"
     if failure:

@@ -64,7 +64,7 @@ class Apply(RunSteps):
         recovery.remove_record(self._private_dir)
 
     def _check_after_rollback(self, touched: tuple[Part, ...]) -> None:
-        self.undo.done += self.app.ask_after_rollback(restarted=Part.SERVER in touched)
+        self.undo.note(self.app.ask_after_rollback(restarted=Part.SERVER in touched))
 
     def _what_is_left(self, error: DbswitchError | OSError) -> tuple[str, str]:
         left = self.undo.parts

@@ -59,7 +59,7 @@ class Asked:
         self.questions.append(question)
         return self.again
 
-    def after(self, earlier: Said | None) -> tuple[str, ...]:
+    def after(self, earlier: Said | None) -> str:
         app = AppIdentity(cast("Observed", self.observed), cast("Reporter", None))
         if earlier is not None:
             app._earlier = earlier
@@ -75,7 +75,7 @@ BEFORE = Said(IdentityAnswer.OTHER, "the app answers from shop", identity("shop"
 
 
 def test_everything_is_as_it_was_where_the_app_says_what_it_said_before(asked: Asked) -> None:
-    (text,) = asked.after(BEFORE)
+    text = asked.after(BEFORE)
     assert text == "everything is as it was: the app answers from local: 127.0.0.1:5432/shop"
     assert asked.questions[0].expected == BEFORE.seen
 
@@ -96,7 +96,7 @@ def test_an_app_that_is_provably_elsewhere_is_no_rollback(asked: Asked) -> None:
 )
 def test_an_app_that_does_not_tell_leaves_it_unknown(asked: Asked, again: Said) -> None:
     asked.again = again
-    (text,) = asked.after(BEFORE)
+    text = asked.after(BEFORE)
     assert text == f"it is not known which database the app is on: {again.detail}"
 
 
@@ -109,11 +109,11 @@ def test_an_app_that_did_not_tell_before_is_compared_with_the_database_of_the_en
 ) -> None:
     found = identity("shop")
     monkeypatch.setattr(probe, "wait_until_ready", lambda *_: SimpleNamespace(identity=found))
-    (text,) = asked.after(earlier)
+    text = asked.after(earlier)
     assert text.startswith("everything is as it was")
     assert asked.questions[0].expected == found
     asked.again = Said(IdentityAnswer.OTHER, "the app answers from shop_prod", identity("shop_prod"), 200)
-    (text,) = asked.after(earlier)
+    text = asked.after(earlier)
     assert text == "the app answers from shop_prod; its database before the switch is not known"
 
 
@@ -125,7 +125,7 @@ def test_where_that_database_does_not_answer_either_nothing_is_known(
         raise DatabaseNotReadyError("the database did not answer within 5 s")
 
     monkeypatch.setattr(probe, "wait_until_ready", down)
-    (text,) = asked.after(earlier)
+    text = asked.after(earlier)
     assert text == "it is not known which database the app is on: the database did not answer within 5 s"
     assert not asked.questions
 
@@ -136,7 +136,7 @@ def test_without_a_route_or_a_server_nothing_is_said(asked: Asked, missing: str)
         asked.observed.route = None
     else:
         asked.url = None
-    assert asked.after(BEFORE) == ()
+    assert asked.after(BEFORE) == ""
 
 
 def test_waiting_for_the_answer_from_before_the_switch_is_a_phase_of_its_own(asked: Asked) -> None:

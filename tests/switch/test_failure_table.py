@@ -162,8 +162,8 @@ class World:
     def old_connections(self, _goal: object) -> None:
         return None
 
-    def ask_after_rollback(self, *, restarted: bool) -> tuple[str, ...]:
-        return ()
+    def ask_after_rollback(self, *, restarted: bool) -> str:
+        return ""
 
 
 @pytest.fixture
