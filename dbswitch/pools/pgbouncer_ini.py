@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from dbswitch.database.url import DatabaseUrl
 
+
 _SECTION: Final = "databases"
 _DEEPEST: Final = 10  # includes; PgBouncer refuses more
 _SPACE: Final = re.compile(r"[ \t\n\v\f\r]*")

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from dbswitch.database.failures import AttemptError, FailureKind
+from dbswitch.database.failures import AttemptError, Failure, FailureKind
 from dbswitch.errors import PoolerError
 from dbswitch.pools.pgbouncer_ini import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dbswitch.database.failures import Failure
     from dbswitch.database.login import LoginSession
     from dbswitch.database.url import DatabaseUrl
 

@@ -15,26 +15,24 @@ from dbswitch.project.client_in_use import asks_elsewhere
 from dbswitch.project.hardcoded_database import own_choices
 from dbswitch.server import observation
 from dbswitch.server.observation import find
-from dbswitch.switch.database_start import probe
+from dbswitch.switch.database_start import Destination, probe
 from dbswitch.switch.events import Phase
 from dbswitch.switch.identity_request import (
     NOT_ASKABLE,
     IdentityAnswer,
     IdentityQuestion,
+    Said,
     ask_in_background,
     read_token,
     verify,
 )
 from dbswitch.switch.old_connections import remaining
 from dbswitch.switch.plan import is_running
-from dbswitch.switch.project_state import route_of
+from dbswitch.switch.project_state import Observed, route_of
 
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.database_start import Destination
-    from dbswitch.switch.identity_request import Said
-    from dbswitch.switch.project_state import Observed
     from dbswitch.switch.reporter import Reporter
 
 EARLIER = 1.0  # seconds that a switch waits for the app's answer from before, beyond the time of the probe

@@ -10,21 +10,19 @@ from msgspec.structs import replace
 from dbswitch import durable, state_folder
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.envfiles.document import Document
-from dbswitch.envfiles.placement import plan_edits
+from dbswitch.envfiles.placement import EditPlan, plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, EnvFileError, UrlError, UsageError
 from dbswitch.project import reader_profiles, targets, written_values
 from dbswitch.project.protection import places_in
 from dbswitch.project.targets import Target
-from dbswitch.project.value_origin import ValueOrigin, is_guarded, served_urls
+from dbswitch.project.value_origin import ServedUrl, ValueOrigin, is_guarded, served_urls
 from dbswitch.redaction import SecretValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
-    from dbswitch.project.value_origin import ServedUrl
     from dbswitch.project.written_values import Entered
 
 OWN = "(edited by hand)"  # no target can have this name

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from msgspec import Struct, field, to_builtins
 
-from dbswitch.errors import ExitCode, OvertakenError
-
-if TYPE_CHECKING:
-    from dbswitch.errors import ReportedError
+from dbswitch.errors import ExitCode, OvertakenError, ReportedError
 
 VERSION = 1
 

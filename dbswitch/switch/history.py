@@ -16,14 +16,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from dbswitch import durable
-from dbswitch.switch.events import Outcome, Phase, PhaseChanged, PhaseState
+from dbswitch.switch.events import Event, Outcome, Phase, PhaseChanged, PhaseState, Result
 from dbswitch.switch.project_lock import locked
 from dbswitch.switch.run_event_files import append_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dbswitch.switch.events import Event, Result
     from dbswitch.switch.request import Request
 
 FILE_NAME = "history.jsonl"

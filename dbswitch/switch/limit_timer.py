@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from dbswitch.errors import DbswitchError
 from dbswitch.switch import edits, project_lock, run, time_limit
-from dbswitch.switch.events import Notice, Planned, Result, Started
+from dbswitch.switch.events import Event, Notice, Planned, Result, Started
 from dbswitch.switch.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.events import Event
     from dbswitch.switch.time_limit import TimeLimit
 
 CHECK_EVERY = 2.0  # seconds between two checks that the limit is still the same; a machine that slept has not counted them

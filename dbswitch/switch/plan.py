@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dbswitch.database.url import DatabaseUrl
-from dbswitch.envfiles.precedence import effective
+from dbswitch.envfiles.precedence import ReaderProfile, effective
 from dbswitch.errors import UrlError, UsageError
 from dbswitch.server.state import ServerState
 from dbswitch.switch.events import Notice
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dbswitch.envfiles.placement import EditPlan
-    from dbswitch.envfiles.precedence import ReaderProfile
     from dbswitch.project.targets import Target
 
 

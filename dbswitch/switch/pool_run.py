@@ -13,10 +13,10 @@ from dbswitch.database.place import place_of
 from dbswitch.database.url import DatabaseUrl, Secret
 from dbswitch.errors import DbswitchError, PoolerError, UsageError
 from dbswitch.pools import config_files
-from dbswitch.pools.pgbouncer_ini import route_of
-from dbswitch.pools.pooler import console
+from dbswitch.pools.pgbouncer_ini import Route, route_of
+from dbswitch.pools.pooler import Pooler, console
 from dbswitch.project import pool_config, targets
-from dbswitch.project.targets import with_access
+from dbswitch.project.targets import Target, with_access
 from dbswitch.switch import confirmation, edits, history, recovery
 from dbswitch.switch.database_start import destination, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned
@@ -25,11 +25,8 @@ from dbswitch.switch.pool_steps import Member, PoolApply, PoolPlanning, require_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dbswitch.pools.pgbouncer_ini import Route
-    from dbswitch.pools.pooler import Pooler
     from dbswitch.project.discovery import Project
     from dbswitch.project.pool_config import Pool
-    from dbswitch.project.targets import Target
     from dbswitch.switch.session import Session
 
 MODE = "pool"

@@ -19,8 +19,8 @@ from dbswitch.errors import (
     PoolerError,
 )
 from dbswitch.pools.config_files import ConfigFiles, PoolRecord
-from dbswitch.pools.pgbouncer_ini import route_of
-from dbswitch.pools.pooler import PauseWatchdog, console
+from dbswitch.pools.pgbouncer_ini import Entry, Route, route_of
+from dbswitch.pools.pooler import Console, PauseWatchdog, Pooler, console
 from dbswitch.project import pool_config
 from dbswitch.switch import recovery
 from dbswitch.switch.events import Phase
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from dbswitch.database.identity import Identity
     from dbswitch.database.url import DatabaseUrl
-    from dbswitch.pools.pgbouncer_ini import Entry, Route
-    from dbswitch.pools.pooler import Console, Pooler
     from dbswitch.project.pool_config import Pool
     from dbswitch.switch.session import Session
 

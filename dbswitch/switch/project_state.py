@@ -20,7 +20,7 @@ from dbswitch.project.active_target import active
 from dbswitch.project.client_in_use import follows_env_files
 from dbswitch.server import observation
 from dbswitch.server.http_requests import base_path
-from dbswitch.server.observation import changed_since_start
+from dbswitch.server.observation import Observation, changed_since_start
 from dbswitch.switch.plan import Mode, Situation, is_running
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
     from dbswitch.project.written_values import Entered
-    from dbswitch.server.observation import Observation
     from dbswitch.server.spec import ServerSpec
 
 

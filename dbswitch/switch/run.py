@@ -15,17 +15,17 @@ from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project import environment_mark, reader_profiles, targets
 from dbswitch.project.active_target import active
-from dbswitch.project.targets import with_access
+from dbswitch.project.targets import Target, with_access
 from dbswitch.project.value_origin import exported
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import confirmation, edits, history, project_state, recovery, time_limit
 from dbswitch.switch.app_identity import EARLIER
-from dbswitch.switch.database_start import destination, probe, probe_or_start, report_migrations
-from dbswitch.switch.events import Outcome, Phase, Planned, Result
-from dbswitch.switch.identity_request import IdentityAnswer
-from dbswitch.switch.plan import Mode, changed_variables, decide
+from dbswitch.switch.database_start import Destination, destination, probe, probe_or_start, report_migrations
+from dbswitch.switch.events import Event, Outcome, Phase, Planned, Result
+from dbswitch.switch.identity_request import IdentityAnswer, Said
+from dbswitch.switch.plan import Mode, Plan, changed_variables, decide
 from dbswitch.switch.rollback import Part
-from dbswitch.switch.session import carry_out
+from dbswitch.switch.session import Session, carry_out
 from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:
@@ -33,15 +33,9 @@ if TYPE_CHECKING:
 
     from dbswitch.database.identity import Identity
     from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import Target
-    from dbswitch.switch.database_start import Destination
-    from dbswitch.switch.events import Event
-    from dbswitch.switch.identity_request import Said
-    from dbswitch.switch.plan import Plan
     from dbswitch.switch.project_lock import Lease
     from dbswitch.switch.project_state import Observed
     from dbswitch.switch.request import Request
-    from dbswitch.switch.session import Session
     from dbswitch.switch.time_limit import TimeLimit
 
 NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no switch, so no history

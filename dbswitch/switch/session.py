@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbswitch import state_folder
-from dbswitch.errors import ConfigError, DbswitchError, InterruptedSwitchError, interruption_behind
+from dbswitch.errors import (
+    ConfigError,
+    DbswitchError,
+    InterruptedSwitchError,
+    ReportedError,
+    interruption_behind,
+)
 from dbswitch.server.stopping import PORT_GRACE, ROUNDS
 from dbswitch.switch import project_lock, project_state, recovery
 from dbswitch.switch.app_identity import AGAIN_DEADLINE
 from dbswitch.switch.database_start import COMPOSE_FILES, GLANCE, START_TIMEOUT
-from dbswitch.switch.events import Phase, Result, Started
+from dbswitch.switch.events import Event, Phase, Result, Started
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.reporter import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from dbswitch.errors import ReportedError
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.events import Event
     from dbswitch.switch.project_lock import Lease
     from dbswitch.switch.project_state import Observed
     from dbswitch.switch.request import Request

@@ -17,19 +17,17 @@ from dbswitch.project import targets
 from dbswitch.server.state import ServerState
 from dbswitch.switch import project_lock, project_state, recovery
 from dbswitch.switch.database_start import destination, probe
-from dbswitch.switch.events import Outcome, Phase
+from dbswitch.switch.events import Event, Outcome, Phase, Result
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.request import Request
-from dbswitch.switch.session import carry_out, hold_if_free
+from dbswitch.switch.session import Session, carry_out, hold_if_free
 from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.events import Event, Result
     from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.session import Session
 
 BRIEF = 1.0  # seconds
 

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from dbswitch.envfiles.precedence import Reader, effective
 from dbswitch.project import generated, reader_profiles, server_launch, targets
-from dbswitch.project.active_target import active
+from dbswitch.project.active_target import Active, ReaderState, active
 from dbswitch.project.client_in_use import follows_env_files
-from dbswitch.project.value_origin import exported
+from dbswitch.project.value_origin import Exported, exported
 from dbswitch.server import observation
 from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import project_lock, recovery, time_limit
@@ -20,10 +20,8 @@ from dbswitch.switch.plan import is_running
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dbswitch.project.active_target import Active, ReaderState
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
-    from dbswitch.project.value_origin import Exported
     from dbswitch.server.observation import Observation
     from dbswitch.switch.project_lock import Holder
     from dbswitch.switch.time_limit import TimeLimit

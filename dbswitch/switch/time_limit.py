@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from dbswitch import durable
 from dbswitch.errors import ConfigError, OvertakenError, ProtectedError, UsageError
 from dbswitch.project import targets
-from dbswitch.project.active_target import active
+from dbswitch.project.active_target import Active, active
 from dbswitch.project.config import UNLIMITED
 from dbswitch.server.environment import MARKER
 from dbswitch.server.processes import boot_id, keep_child
@@ -30,7 +30,6 @@ from dbswitch.switch import history, self_invocation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.project.active_target import Active
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
 
