@@ -29,8 +29,8 @@ from dbswitch.switch import history, limit_timer, project_lock, recovery, run_ev
 from dbswitch.switch.events import ErrorInfo, Notice, Outcome, Phase, Result, Started
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.plan import Mode
-from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.request import Request
+from dbswitch.switch.session import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

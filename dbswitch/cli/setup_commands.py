@@ -32,8 +32,7 @@ from dbswitch.switch import run_event_files, start_and_stop, time_limit
 from dbswitch.switch.app_identity import try_route
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import JOURNAL
-from dbswitch.switch.reporter import Reporter
-from dbswitch.switch.session import hold
+from dbswitch.switch.session import Reporter, hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -33,7 +33,7 @@ from dbswitch.switch.project_state import Observed, route_of
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.reporter import Reporter
+    from dbswitch.switch.session import Reporter
 
 EARLIER = 1.0  # seconds that a switch waits for the app's answer from before, beyond the time of the probe
 AGAIN_DEADLINE = 5.0  # seconds to identify the previous database after a rollback

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
-    from dbswitch.switch.reporter import Reporter
+    from dbswitch.switch.session import Reporter
 
 GLANCE = 1.5  # seconds; how long a database is tried before it is started
 START_TIMEOUT = 300.0  # seconds; a first start may pull an image

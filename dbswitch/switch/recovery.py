@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from dbswitch.pools.config_files import PoolRecord
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.reporter import Reporter
+    from dbswitch.switch.session import Reporter
 
 JOURNAL = "journal"
 POOL_JOURNAL = "pool-journal"

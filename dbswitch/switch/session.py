@@ -17,11 +17,9 @@ from dbswitch.errors import (
 )
 from dbswitch.server.stopping import PORT_GRACE, ROUNDS
 from dbswitch.switch import project_lock, project_state, recovery
-from dbswitch.switch.app_identity import AGAIN_DEADLINE
-from dbswitch.switch.database_start import COMPOSE_FILES, GLANCE, START_TIMEOUT
-from dbswitch.switch.events import Event, Phase, Result, Started
+from dbswitch.switch.database_start import START_TIMEOUT
+from dbswitch.switch.events import Event, Notice, Phase, PhaseChanged, PhaseState, Result, Started, Waiting
 from dbswitch.switch.interrupts import Interrupts
-from dbswitch.switch.reporter import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +30,59 @@ if TYPE_CHECKING:
     from dbswitch.switch.project_state import Observed
     from dbswitch.switch.request import Request
 
-_MARGIN = 10.0  # seconds of a run; for process tables, files, a busy machine
+
+@dataclass(slots=True)
+class PhaseNote:
+    """What a running phase reports when it ends: a text, and whether there was nothing to do."""
+
+    detail: str = ""
+    skipped: bool = False
+
+
+class Reporter:
+    """Emits the events of one run."""
+
+    def __init__(self, emit: Callable[[Event], None], run_id: str) -> None:
+        self.emit = emit
+        self.run_id = run_id
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run began, without those of :meth:`paused`."""
+        return round(time.monotonic() - self._began, 3)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count the time of the block: the user is being asked."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._began += time.monotonic() - began
+
+    @contextmanager
+    def phase(self, phase: Phase) -> Iterator[PhaseNote]:
+        """Report `phase` as started, then as done or, when an exception leaves the block, as failed."""
+        note, state, began = PhaseNote(), PhaseState.FAILED, time.monotonic()
+        self.emit(PhaseChanged(phase, PhaseState.STARTED))
+        try:
+            yield note
+            state = PhaseState.SKIPPED if note.skipped else PhaseState.DONE
+        finally:
+            self.emit(PhaseChanged(phase, state, round(time.monotonic() - began, 3), note.detail))
+
+    def skip(self, phase: Phase, why: str) -> None:
+        """Report that `phase` has nothing to do."""
+        self.emit(PhaseChanged(phase, PhaseState.SKIPPED, 0.0, why))
+
+    def notice(self, code: str, text: str, level: str = "info") -> None:
+        """Report information or a warning."""
+        self.emit(Notice(code, text, level))
+
+    def waiting(self, phase: Phase, attempt: int, reason: str, next_in: float) -> None:
+        """Report that something is not ready yet; `next_in` is in seconds."""
+        self.emit(Waiting(phase, attempt, reason, round(next_in, 3)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +177,21 @@ def hold_if_free(project: Project, reporter: Reporter, *, target: str) -> Iterat
 
 
 def lock_deadline(project: Project) -> float:
-    """Return the seconds of the longest run that the project's configuration allows, including its rollback.
+    """Return more seconds than any run takes that the configuration allows, a start of the database and a rollback included.
 
     A `--timeout` of the holder's that exceeds the configured deadlines is not known here and not counted.
     """
     server, database, verify = project.config.server, project.config.database, project.config.verify
-    stop = ROUNDS * (server.term_timeout + server.kill_timeout + PORT_GRACE) + PORT_GRACE
+    stop = ROUNDS * (server.term_timeout + server.kill_timeout + PORT_GRACE)
     probe = max(database.start_deadline, database.restart_deadline)
-    configured = project.config.targets.values()
-    command = max((one.command_timeout for one in configured if one.command), default=0.0)
-    starts = any(one.start for one in configured) or any(
-        (project.root / name).exists() for name in COMPOSE_FILES
+    app = (
+        server.ready_timeout
+        + verify.hot_deadline
+        + verify.restart_deadline
+        + project.config.switch.drain_timeout
     )
-    ready = command + (GLANCE + START_TIMEOUT if starts else 0.0) + 4 * probe
-    forward = stop + server.ready_timeout + 2 * (verify.hot_deadline + verify.restart_deadline)
-    forward += project.config.switch.drain_timeout
-    back = 2 * stop + server.ready_timeout + AGAIN_DEADLINE + verify.restart_deadline
-    return ready + forward + back + _MARGIN
+    command = max((one.command_timeout for one in project.config.targets.values()), default=0.0)
+    return START_TIMEOUT + command + 4 * (stop + probe + app)  # each at most four times
 
 
 def prepare_private_dir(project: Project) -> Path:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from dbswitch.server.spec import ServerSpec
     from dbswitch.switch.database_start import Destination
     from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.reporter import PhaseNote, Reporter
-    from dbswitch.switch.session import Session
+    from dbswitch.switch.session import PhaseNote, Reporter, Session
 
 
 class Apply(RunSteps):

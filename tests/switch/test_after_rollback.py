@@ -17,7 +17,7 @@ from dbswitch.switch import app_identity
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.events import Event, Phase, PhaseChanged, PhaseState
 from dbswitch.switch.identity_request import IdentityAnswer, IdentityQuestion, Said
-from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.session import Reporter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from dbswitch.project.discovery import load
 from dbswitch.project.targets import resolve
 from dbswitch.switch import database_start
 from dbswitch.switch.database_start import Destination
-from dbswitch.switch.reporter import Reporter
+from dbswitch.switch.session import Reporter
 from tests.project.conftest import Folder
 
 if TYPE_CHECKING:

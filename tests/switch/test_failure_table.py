@@ -32,8 +32,8 @@ from dbswitch.switch.identity_request import IdentityAnswer, Said
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.plan import Mode
 from dbswitch.switch.recovery import SwitchRecord, read_record, write_record
-from dbswitch.switch.reporter import Reporter
 from dbswitch.switch.request import Request
+from dbswitch.switch.session import Reporter
 from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:
