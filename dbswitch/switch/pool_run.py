@@ -20,7 +20,7 @@ from dbswitch.project.targets import Target, with_access
 from dbswitch.switch import confirmation, edits, history, recovery
 from dbswitch.switch.database_start import destination, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned
-from dbswitch.switch.pool_steps import Member, PoolApply, PoolPlanning, require_route
+from dbswitch.switch.pool_steps import Member, PoolApply, require_route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,13 +62,12 @@ def switch(session: Session, name: str) -> None:
             confirmation.ask(target, request.confirm, request.ask, who=who, command=command)
     with session.locked(f"{target.name} --pool {name}") as (lease, _recovered):
         recovery.require_pool_finished(project, name)
-        planning = _plan(session, pool, target)
+        apply = _plan(session, pool, target)
         goal = destination(project, target, timeout=request.timeout)
         ready = probe_or_start(project, session.reporter, goal, on_look=lease.look_for_newer)
         lease.check()  # the last moment at which giving way to a newer request costs nothing
-        apply = PoolApply(session, planning)
         with apply.undone_on_failure():
-            if planning.files.changes:
+            if apply.files.changes:
                 apply.pause()
                 apply.write()
                 apply.reload()
@@ -101,7 +100,7 @@ def _named(project: Project, pool: Pool, target: str) -> str:
     return targets.lookup(project, name).name
 
 
-def _plan(session: Session, pool: Pool, target: Target) -> PoolPlanning:
+def _plan(session: Session, pool: Pool, target: Target) -> PoolApply:
     """Look at every pooler and decide what to change; changes nothing.
 
     Raises PoolerError: one does not answer, or is paused already; ConfigError: a file is not the one in use, or cannot be
@@ -146,7 +145,7 @@ def _plan(session: Session, pool: Pool, target: Target) -> PoolPlanning:
             "warning",
         )
     reporter.emit(Planned(MODE, ending.previous, files.names, (), server, lines))
-    return PoolPlanning(pool, target.url, tuple(members), files)
+    return PoolApply(session, pool, target.url, members, files)
 
 
 class PoolerStatus(Struct):

@@ -7,7 +7,6 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
@@ -28,7 +27,7 @@ from dbswitch.switch.recovery import POOL_JOURNAL
 from dbswitch.switch.rollback import Part, RunSteps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from dbswitch.database.identity import Identity
     from dbswitch.database.url import DatabaseUrl
@@ -98,31 +97,25 @@ class Member:
         return None, refusals
 
 
-class PoolPlanning(Struct, frozen=True):
-    """What is to be changed, and where the pool is now."""
-
-    pool: Pool
-    url: DatabaseUrl
-    members: tuple[Member, ...]
-    files: ConfigFiles
-
-
 class PoolApply(RunSteps):
-    """The steps of one run."""
+    """The steps of one run, which lead `members` to `url` by changing `files`."""
 
-    def __init__(self, session: Session, planning: PoolPlanning) -> None:
+    def __init__(
+        self, session: Session, pool: Pool, url: DatabaseUrl, members: Sequence[Member], files: ConfigFiles
+    ) -> None:
         super().__init__(session, None)
-        self._pool, self._url = planning.pool, planning.url
-        self._members, self._files = planning.members, planning.files
+        self.files = files
+        self._pool, self._url, self._members = pool, url, members
+        self._names = ", ".join(member.pooler.name for member in members)
         self._login_retry: dict[Pooler, str] = {}
-        self._watchdog = PauseWatchdog(self._pool.poolers, self._pool.pause_timeout + WORK_LIMIT)
+        self._watchdog = PauseWatchdog(pool.poolers, pool.pause_timeout + WORK_LIMIT)
 
     def pause(self) -> None:
         """Pause the database on every pooler, or on none. Raises PoolerError, or ConfigError: the files."""
         with self.reporter.phase(Phase.PAUSE) as note, ExitStack() as stack:
             consoles = [stack.enter_context(console(member.pooler)) for member in self._members]
             self._announce(with_content=False)
-            self._files.stage()
+            self.files.stage()
             self.undo.register(Part.PAUSE, self._lift)
             self._watchdog.begin()
             for opened in consoles:
@@ -133,12 +126,11 @@ class PoolApply(RunSteps):
             for opened in consoles:
                 if not opened.paused_within(max(_SHORTEST_WAIT, until - time.monotonic())):
                     raise self._not_paused(opened.pooler)
-            names = ", ".join(pooler.name for pooler in self._pool.poolers)
-            note.detail = f"{self._pool.poolers[0].database} on {names}"
+            note.detail = f"{self._pool.poolers[0].database} on {self._names}"
 
     def write(self) -> None:
         """Change the configuration files, all or none. Raises ConfigError or RollbackFailedError."""
-        undo, files = self.undo, self._files
+        undo, files = self.undo, self.files
         with self.reporter.phase(Phase.WRITE) as note:
             with self._session.interrupts.deferred(), self._watchdog.step():
                 if files.far:
@@ -172,10 +164,10 @@ class PoolApply(RunSteps):
         with self.reporter.phase(Phase.VERIFY) as note:
             for member in self._members:
                 member.verify(expected)
-            note.detail = f"{expected.database} through {', '.join(one.name for one in self._pool.poolers)}"
+            note.detail = f"{expected.database} through {self._names}"
 
     def _announce(self, *, with_content: bool) -> None:
-        files = self._files.changes
+        files = self.files.changes
         if not with_content:
             files = tuple(replace(one, old=b"", new=b"") for one in files)
         table = pool_config.digest(self._session.project, self._pool.name)
@@ -199,7 +191,7 @@ class PoolApply(RunSteps):
 
     def _lift(self) -> str:
         self._each(_resume)
-        self._files.discard()
+        self.files.discard()
         self._watchdog.end()
         return "the pause was lifted"
 
@@ -208,7 +200,7 @@ class PoolApply(RunSteps):
         return "the poolers lead to the previous database"
 
     def _put_back(self) -> str:
-        left = self._files.put_back(self._private_dir / POOL_JOURNAL)
+        left = self.files.put_back(self._private_dir / POOL_JOURNAL)
         kept = f"; {', '.join(left)} was changed by another program and is left" if left else ""
         return f"the configuration files are as they were{kept}"
 
