@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -170,15 +169,7 @@ def _detach(project: Project, target: str, flags: Iterable[str]) -> int:
         run_event_files.append_line(run_event_files.path_of(project.state_dir, run_id), line)
     except OSError as error:
         raise unusable(project.state_dir, error, "the events of a detached run are kept there") from None
-    common = ["--json", "--run-id", run_id, "--project", str(project.root)]
-    subprocess.Popen(
-        [*self_invocation.command(), target, *common, *flags],
-        cwd=project.root,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    self_invocation.start(project.root, target, "--json", f"--run-id={run_id}", *flags)
     with writing_to_stdout():
         write_line(line)
     return 0

@@ -37,7 +37,7 @@ class Interrupts:
         self._rolling_back = 0
         self._pending: signal.Signals | None = None
         self._raised = False
-        self._restore = contextlib.ExitStack()
+        self._before: dict[signal.Signals, Callable[..., None] | int] = {}
 
     def __enter__(self) -> Self:
         """Install the signal handlers."""
@@ -45,14 +45,16 @@ class Interrupts:
             for number in _SIGNALS:
                 before = signal.getsignal(number)
                 if before not in {signal.SIG_IGN, None}:
-                    self._restore.callback(self._put_back, number, before)
+                    self._before[number] = before
                     signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Restore the signal handlers; a deferred signal is dropped, since the switch has ended."""
         self._deferred += 1  # an exception from here would leave a handler behind
-        self._restore.close()
+        for number, before in self._before.items():
+            if signal.getsignal(number) == self._handle:  # else another handler was installed in the meantime
+                signal.signal(number, before)
 
     def check(self) -> None:
         """Raise for a remembered signal. Raises InterruptedSwitchError."""
@@ -85,10 +87,6 @@ class Interrupts:
         finally:
             self._pending = None
             self._rolling_back -= 1
-
-    def _put_back(self, number: signal.Signals, before: Callable[..., None] | int) -> None:
-        if signal.getsignal(number) == self._handle:  # else another handler was installed in the meantime
-            signal.signal(number, before)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         came = signal.Signals(number)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from dbswitch.server.ownership import Owned
     from dbswitch.server.ports import Connection
 
-LOOK = 0.05  # seconds between two checks of the connections
-ASK = 0.5  # seconds between two queries to Postgres
+LOOK = 0.05  # seconds between the first two checks of the connections, doubled up to LONGEST_LOOK
+LONGEST_LOOK = 0.5
 ASK_TIMEOUT = 3.0  # seconds for one query, and for a host lookup
 HTTPS = 443  # the serverless driver of Neon speaks to the database's host through a WebSocket
 
@@ -59,22 +59,19 @@ def remaining(
         new_addresses |= _reach(url, catalogue.addresses(url, ASK_TIMEOUT) or ())
     sockets = tuple(url for url in left if url.is_socket)
     until = time.monotonic() + grace
-    asked_at = float("-inf")
-    unsure: str | None = None
+    pause = LOOK
     while True:
         held = ports.established(find())
         to_old = [one for one in held if (one.host, one.port) in old_addresses]
         shared = [one for one in to_old if (one.host, one.port) in new_addresses]
         staying = [one for one in to_old if one not in shared]
-        now = time.monotonic()
-        if not staying and (shared or sockets) and (now - asked_at >= ASK or now >= until):
-            asked_at = now
-            unsure = _ask_postgres(shared, left, kept)
-        if not staying and (unsure is None or not (shared or sockets)):
+        unsure = _ask_postgres(shared, left, kept) if not staying and (shared or sockets) else None
+        if not staying and unsure is None:
             return None
-        if now >= until:
+        if time.monotonic() >= until:
             return _describe(staying, left, grace) if staying else unsure
-        time.sleep(LOOK)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_LOOK)
 
 
 def _reach(url: DatabaseUrl, found: Iterable[str]) -> set[Address]:

@@ -62,43 +62,32 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
     launch = server.launch_env() if is_running(server.state) else {}
     files_say = active(project, {}, readers=profiles, server=launch)
     shell_says = active(project, shell, readers=profiles, server=launch)
-    rows = tuple(
-        there if there.reader is Reader.SHELL else here
-        for here, there in zip(files_say.readers, shell_says.readers, strict=True)
-    )
+    readers = tuple(zip(files_say.readers, shell_says.readers, strict=True))
     refs = targets.list_targets(project)
+    names = targets.variable_names(project, refs)
+    own = server.next_env() if is_running(server.state) else {}
+    files, profile = reader_profiles.read_files(project), reader_profiles.profiles(project)[0]
+    files_only = {
+        key: effective(key, profile, files, {}).value for key in names | frozenset(project.url_variables)
+    }
+    rows = tuple(there if there.reader is Reader.SHELL else here for here, there in readers)
     return Status(
         active=replace(files_say, readers=rows),
         here=tuple(
             there
-            for here, there in zip(files_say.readers, shell_says.readers, strict=True)
+            for here, there in readers
             if there.reader is not Reader.SHELL
             and (here.target, here.database) != (there.target, there.database)
         ),
-        exported=exported(_files_only(project, refs), shell, refs),
+        exported=exported(files_only, shell, refs),
         targets=refs,
         server=server,
         port=spec.port,
         hot_client=follows_env_files(project, generated_files),
         identity_route=generated_files.identity_path is not None or project.config.verify.path is not None,
-        script_exports=_script_exports(server, launch, targets.variable_names(project, refs)),
+        script_exports=tuple(name for name in sorted(names) if own.get(name) and not launch.get(name)),
         holder=project_lock.peek(project.state_dir),
         unfinished=recovery.unfinished(project),
         limit=time_limit.in_force(project, files_say),
         notices=project.notices,
     )
-
-
-def _script_exports(server: Observation, launch: Mapping[str, str], names: frozenset[str]) -> tuple[str, ...]:
-    if not is_running(server.state):
-        return ()
-    own = server.next_env()
-    return tuple(name for name in sorted(names) if own.get(name) and not launch.get(name))
-
-
-def _files_only(project: Project, refs: tuple[TargetRef, ...]) -> dict[str, str | None]:
-    """Return what the env files alone give Next.js for the variables of targets."""
-    keys = targets.variable_names(project, refs) | frozenset(project.url_variables)
-    files = reader_profiles.read_files(project)
-    profile = reader_profiles.profiles(project)[0]
-    return {key: effective(key, profile, files, {}).value for key in keys}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -23,14 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbswitch.envfiles.placement import EditPlan
-    from dbswitch.project.discovery import Project
     from dbswitch.server.environment import CleanEnvironment
     from dbswitch.server.observation import Observation
     from dbswitch.server.server_record import ServerRecord
     from dbswitch.server.spec import ServerSpec
     from dbswitch.switch.database_start import Destination
     from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.session import PhaseNote, Reporter, Session
+    from dbswitch.switch.session import PhaseNote, Session
 
 
 class Apply(RunSteps):
@@ -162,7 +160,10 @@ class Apply(RunSteps):
                 running = starting.start(self._spec, clean, port=self._port)
                 self.undo.register(Part.NEW_SERVER, self._stop_what_is_left)
             note.detail = f"pid {running.pid}, port {running.port}"
-        tell_started(self.observed.project, reporter, clean)
+        if clean.removed:
+            names = ", ".join(clean.removed)
+            text = f"not passed on to the dev server, so that the env files decide: {names}"
+            reporter.notice("environment", text)
         meanwhile()
         with reporter.phase(Phase.ANSWER) as note:
             answer = self._wait(running, Phase.ANSWER, on_look)
@@ -257,16 +258,3 @@ def require_startable(
             why="the server could not be started again after the stop",
             fix="check the dev script in package.json, and that Node.js is on the PATH",
         )
-
-
-def tell_started(project: Project, reporter: Reporter, clean: CleanEnvironment) -> None:
-    """Report the variables that are not passed to the new server, and whether its files will belong to root."""
-    if clean.removed:
-        names = ", ".join(clean.removed)
-        reporter.notice(
-            "environment", f"not passed on to the dev server, so that the env files decide: {names}"
-        )
-    root = project.root
-    if os.geteuid() == 0 != root.stat().st_uid:
-        text = f"the dev server runs as root, but {root.name} belongs to another user, who may not be able to write .next afterwards"
-        reporter.notice("runs-as-root", text, "warning")

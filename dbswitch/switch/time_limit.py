@@ -7,8 +7,6 @@ target: one for a target that the run has not written yet, or that a killed run 
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -23,8 +21,7 @@ from dbswitch.errors import ConfigError, OvertakenError, ProtectedError, UsageEr
 from dbswitch.project import targets
 from dbswitch.project.active_target import Active, active
 from dbswitch.project.config import UNLIMITED
-from dbswitch.server.environment import MARKER
-from dbswitch.server.processes import boot_id, keep_child
+from dbswitch.server.processes import boot_id
 from dbswitch.switch import history, self_invocation
 
 if TYPE_CHECKING:
@@ -235,19 +232,6 @@ def require_due(project: Project, limit_id: str) -> None:
 
 
 def start_timer(project: Project, limit: TimeLimit) -> None:
-    """Start the timer process in a session of its own. If it cannot be started, or is killed, the next command goes back."""
-    # It is no part of the dev server, even if the switch was asked for by a page of it.
-    environment = {name: value for name, value in os.environ.items() if name != MARKER}
-    try:
-        child = subprocess.Popen(
-            [*self_invocation.command(), "extend", f"--timer={limit.id}", f"--project={project.root}"],
-            cwd=project.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError:
-        return
-    keep_child(child)
+    """Start the timer process. If it cannot be started, or is killed, the next command goes back."""
+    with suppress(OSError):
+        self_invocation.start(project.root, "extend", f"--timer={limit.id}")

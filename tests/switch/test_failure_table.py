@@ -188,8 +188,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
         monkeypatch.setattr(run, "probe", world.probe)
         monkeypatch.setattr(steps, "require_startable", lambda *_, **_options: None)
         monkeypatch.setattr(steps.reader_profiles, "profiles", lambda _project: ())
-        monkeypatch.setattr(steps, "tell_started", lambda *_: None)
-        monkeypatch.setattr(Apply, "_environment", lambda _self: None)
+        monkeypatch.setattr(Apply, "_environment", lambda _self: SimpleNamespace(removed=()))
         state = ServerState.STOPPED if world.kind == "dev" else ServerState.READY
         limits = SimpleNamespace(hot_deadline=0.0)
         observed = SimpleNamespace(
