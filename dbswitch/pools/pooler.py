@@ -59,15 +59,9 @@ class Console:
         """Return where the running PgBouncer leads the database, and whether it is paused."""
         for row in self.rows("SHOW DATABASES"):
             if row["name"] == self.pooler.database:
-                return State(
-                    Route(
-                        row["host"] or "",
-                        int(row["port"] or 0),
-                        row["database"] or "",
-                        row["force_user"] or None,
-                    ),
-                    row["paused"] == "1",
-                )
+                user = row["force_user"] or None
+                route = Route(row["host"], int(row["port"] or 0), row["database"], user)
+                return State(route, row["paused"] == "1")
         raise PoolerError(
             f"PgBouncer at {self.pooler.name} has no database {self.pooler.database}",
             facts=("it is not in SHOW DATABASES",),
@@ -77,7 +71,7 @@ class Console:
 
     def version(self) -> tuple[int, ...]:
         """Return PgBouncer's version; empty if it does not say."""
-        said = "".join(row["version"] or "" for row in self.rows("SHOW VERSION"))
+        said = "".join(row["version"] for row in self.rows("SHOW VERSION"))
         return tuple(int(number) for number in re.findall(r"\d+", said))
 
     def reload(self) -> None:
@@ -95,7 +89,7 @@ class Console:
         """Set for how long PgBouncer waits after a failed login to a server; return what it was."""
         settings = {row["key"]: row["value"] for row in self.rows("SHOW CONFIG")}
         self.rows(f"SET server_login_retry = '{seconds}'")
-        return settings["server_login_retry"] or ""
+        return settings["server_login_retry"]
 
     def send_pause(self) -> None:
         """Begin to pause the database: new transactions wait from now on.
@@ -131,27 +125,24 @@ class Console:
 
     def pool_modes(self) -> frozenset[str]:
         """Return the pooling modes of the database's pools."""
-        return frozenset(row["pool_mode"] or "" for row in self._pools())
+        return frozenset(row["pool_mode"] for row in self._pools())
 
-    def _pools(self) -> list[Mapping[str, str | None]]:
+    def _pools(self) -> list[dict[str, str]]:
         return [row for row in self.rows("SHOW POOLS") if row["database"] == self.pooler.database]
 
-    def rows(self, command: str) -> list[Mapping[str, str | None]]:
-        """Run one command and return its rows."""
+    def rows(self, command: str) -> list[dict[str, str]]:
+        """Run one command and return its rows; a missing value is an empty text."""
         with _errors(self.pooler):
             self._session.extend(ANSWER_TIMEOUT)
-            return self._session.query(command)
+            return [{key: value or "" for key, value in row.items()} for row in self._session.query(command)]
 
 
 @contextmanager
-def console(pooler: Pooler, seconds: float = ANSWER_TIMEOUT) -> Iterator[Console]:
-    """Open the admin console of `pooler` within `seconds`.
-
-    Raises PoolerError: it cannot be reached, or refused the login.
-    """
+def console(pooler: Pooler) -> Iterator[Console]:
+    """Open the admin console. Raises PoolerError: it cannot be reached, or refused the login."""
     from dbswitch.database.login import session
 
-    with _errors(pooler), session(pooler.admin, seconds) as opened:
+    with _errors(pooler), session(pooler.admin, ANSWER_TIMEOUT) as opened:
         yield Console(pooler, opened)
 
 
@@ -230,9 +221,7 @@ def _errors(pooler: Pooler) -> Iterator[None]:
         raise failed(pooler, error.failure) from None
 
 
-def _described(client: Mapping[str, str | None]) -> str:
+def _described(client: Mapping[str, str]) -> str:
     program = f", {client['application_name']}" if client.get("application_name") else ""
-    return (
-        f"client {client['addr']}:{client['port']} (user {client['user']}{program}):"
-        f" last statement at {client['request_time']}"
-    )
+    who = f"client {client['addr']}:{client['port']} (user {client['user']}{program})"
+    return f"{who}: last statement at {client['request_time']}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from dbswitch.database.url import DatabaseUrl, same_url
+from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DbswitchError, ServerError, UrlError
 from dbswitch.project import generated, server_launch
 from dbswitch.project.client_in_use import asks_elsewhere
@@ -28,7 +28,7 @@ from dbswitch.switch.identity_request import (
 )
 from dbswitch.switch.old_connections import remaining
 from dbswitch.switch.plan import is_running
-from dbswitch.switch.project_state import Observed, route_of
+from dbswitch.switch.project_state import Observed, exported_instead, route_of
 
 if TYPE_CHECKING:
     from dbswitch.database.identity import Identity
@@ -103,10 +103,8 @@ class AppIdentity:
         fix = "see `dbswitch logs`, fix the app, and switch again"
         if said.answer is IdentityAnswer.OTHER:
             server = observation.observe(self._observed.spec, ask=False)
-            env, wanted = server.next_env(), sorted(goal.target.variables.items())
-            if exported := [key for key, value in wanted if not same_url(env.get(key) or value, value)]:
-                what = f"{what}: its dev script exports other values"
-                facts = (server.script_exports_text(exported),)
+            if exported := exported_instead(server, goal.target, goal.target.variables):
+                what, facts = f"{what}: its dev script exports other values", (exported,)
                 why = "the script takes them from a file that the switch did not change"
                 fix = "remove these variables from the file that the script loads, or let it start Next.js without that file"
             elif chosen := own_choices(project.root, project.url_variables):

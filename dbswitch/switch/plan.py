@@ -102,17 +102,8 @@ def decide(situation: Situation, asked: Mode | None, exported: Sequence[str] = (
             fix="run `dbswitch generate client`, or leave --hot out",
         )
     unchanged, running = not situation.edits.edits, is_running(situation.server)
-    mode, server = _follow(situation, asked, unchanged=unchanged)
-    notices = [Notice("env-files", text) for text in situation.edits.notices]
-    if not running and mode is Mode.NONE:
-        notices.append(Notice("no-server", server))
-    if asked is Mode.HOT and running and mode is Mode.RESTART and (reason := _cannot_be_hot(situation)):
-        text = f"{reason}, so it is restarted although --hot was given"
-        notices.append(Notice("hot-not-possible", text, "warning"))
-    if mode is Mode.RESTART and (left := _leaves(situation, asked)):
-        notices.append(
-            Notice("leaving-protected", f"leaving {left} restarts the server; --hot keeps it running")
-        )
+    mode, server, told = _follow(situation, asked, unchanged=unchanged)
+    notices = [*(Notice("env-files", text) for text in situation.edits.notices), *told]
     if running and mode is Mode.NONE and not unchanged and not situation.hot_client:
         text = "the running app keeps its old connection until it is restarted (`dbswitch restart`)"
         notices.append(Notice("app-not-restarted", text, "warning"))
@@ -131,49 +122,37 @@ def decide(situation: Situation, asked: Mode | None, exported: Sequence[str] = (
     )
 
 
-def _cannot_be_hot(situation: Situation) -> str:
-    return (
-        "the dev server does not answer"
-        if situation.server is ServerState.HALF_DEAD
-        else situation.overridden
-    )
-
-
-def _leaves(situation: Situation, asked: Mode | None) -> str:
-    """Return what an otherwise hot switch would leave, if it has to be a restart for that; else an empty text.
-
-    A client that is idle during a hot switch and connects later would write to the protected database.
-    """
-    possible = is_running(situation.server) and not _cannot_be_hot(situation) and situation.hot_client
-    configured = situation.configured or (Mode.HOT if situation.identity_route else Mode.RESTART)
-    if asked is not None or not possible or configured is not Mode.HOT or not situation.leaving_protected:
-        return ""
-    return "writable sessions" if situation.previous == situation.target else "a protected target"
-
-
-def _follow(situation: Situation, asked: Mode | None, *, unchanged: bool) -> tuple[Mode, str]:
-    """Return what happens to the server, and one line that says it."""
-    if not is_running(situation.server):
+def _follow(
+    situation: Situation, asked: Mode | None, *, unchanged: bool
+) -> tuple[Mode, str, tuple[Notice, ...]]:
+    """Return what happens to the server, one line that says it, and what the user should know about it."""
+    state, restart = situation.server, "restart the dev server"
+    if not is_running(state):
         if situation.stopped_by_switch:
-            return Mode.RESTART, "start the dev server again (a killed switch had stopped it)"
-        return Mode.NONE, _ABSENT[situation.server]
-    if situation.server is ServerState.HALF_DEAD and asked is not Mode.NONE:
-        return Mode.RESTART, "restart the dev server (it runs but does not answer)"
-    if situation.overridden and asked is not Mode.NONE:
-        return Mode.RESTART, f"restart the dev server ({situation.overridden})"
+            return Mode.RESTART, "start the dev server again (a killed switch had stopped it)", ()
+        return Mode.NONE, _ABSENT[state], (Notice("no-server", _ABSENT[state]),)
+    silent = "it runs but does not answer" if state is ServerState.HALF_DEAD else ""
+    if asked is not Mode.NONE and (reason := silent or situation.overridden):
+        why = "the dev server does not answer" if silent else reason
+        text = f"{why}, so it is restarted although --hot was given"
+        told = (Notice("hot-not-possible", text, "warning"),) if asked is Mode.HOT else ()
+        return Mode.RESTART, f"{restart} ({reason})", told
     if unchanged and asked is None and situation.stale and not situation.hot_client:
-        return Mode.RESTART, "restart the dev server (it is older than the env files)"
+        return Mode.RESTART, f"{restart} (it is older than the env files)", ()
     # Without the route there is no proof that the client followed.
     automatic = Mode.HOT if situation.hot_client and situation.identity_route else Mode.RESTART
     wanted = asked or (Mode.NONE if unchanged else situation.configured or automatic)
     if wanted is Mode.NONE:
-        return Mode.NONE, "leave the dev server running"
-    if wanted is Mode.HOT and (left := _leaves(situation, asked)):
-        return Mode.RESTART, f"restart the dev server (it leaves {left}; --hot keeps it)"
+        return Mode.NONE, "leave the dev server running", ()
     if wanted is Mode.HOT and situation.hot_client:
-        return Mode.HOT, "keep the dev server; its Prisma client follows the env files"
+        if asked is not None or not situation.leaving_protected:
+            return Mode.HOT, "keep the dev server; its Prisma client follows the env files", ()
+        # A client that is idle during a hot switch and connects later would write to the protected database.
+        left = "writable sessions" if situation.previous == situation.target else "a protected target"
+        notice = Notice("leaving-protected", f"leaving {left} restarts the server; --hot keeps it running")
+        return Mode.RESTART, f"{restart} (it leaves {left}; --hot keeps it)", (notice,)
     refused = " (refused from here: no process of it can be seen)"
-    return Mode.RESTART, f"restart the dev server{refused if situation.server is ServerState.HIDDEN else ''}"
+    return Mode.RESTART, f"{restart}{refused if state is ServerState.HIDDEN else ''}", ()
 
 
 def changed_variables(

@@ -24,7 +24,7 @@ from dbswitch.server.observation import Observation, changed_since_start
 from dbswitch.switch.plan import Mode, Situation, is_running
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.project.discovery import Project
@@ -146,18 +146,20 @@ def _overridden(observed: Observed, target: Target) -> str:
     server = observed.server
     if not is_running(server.state):
         return ""
-
-    def differ(env: Mapping[str, str]) -> list[str]:
-        return [
-            key
-            for key in sorted(observed.target_keys)
-            if env.get(key) and not same_url(env[key], target.variables.get(key, ""))
-        ]
-
-    if differ(server.launch_env()):
+    if _differ(server.launch_env(), target, observed.target_keys):
         return "its own environment overrides the env files"
-    exported = differ(server.next_env())
+    return exported_instead(server, target, observed.target_keys)
+
+
+def exported_instead(server: Observation, target: Target, keys: Iterable[str]) -> str:
+    """Say which other values than the target's the dev script exports to the app; empty if none."""
+    exported = _differ(server.next_env(), target, keys)
     return server.script_exports_text(exported) if exported else ""
+
+
+def _differ(env: Mapping[str, str], target: Target, keys: Iterable[str]) -> list[str]:
+    values = target.variables
+    return [key for key in sorted(keys) if env.get(key) and not same_url(env[key], values.get(key, ""))]
 
 
 def _is_stale(observed: Observed) -> bool:
