@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -170,7 +171,7 @@ class AppIdentity:
             question,
             deadline=limits.restart_deadline if started else limits.hot_deadline,
             route_answered=earlier is not None and earlier.from_route,
-            on_wait=lambda attempt, reason, pause: self._reporter.waiting(phase, attempt, reason, pause),
+            on_wait=partial(self._reporter.waiting, phase),
         )
         if said.fails_like(earlier):
             detail = f"{said.detail}, as before the switch"

@@ -112,9 +112,7 @@ def _stop(session: Session) -> None:
             text = f"{error.what.rstrip('.')}; the server is stopped anyway"
             reporter.notice("env-files", text, "warning")
             observed = project_state.server_alone(project)
-        recovery.remove_record(
-            project.private_dir
-        )  # a stop starts no server, not even that of a killed switch
+        recovery.remove_record(project.private_dir)  # not even the server of a killed switch is started
         stopped = Apply(session, observed).stop_only()
         session.ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
         if not stopped:
@@ -163,18 +161,14 @@ def repair(project: Project, ambient: Mapping[str, str], emit: Callable[[Event],
 
 def _repair(session: Session) -> None:
     with hold_if_free(session.project, session.reporter, target="repair") as server_owed:
-        # None: another run took the lock in the meantime and finishes it
-        session.ending.outcome = Outcome.UNCHANGED if server_owed is None else Outcome.REPAIRED
-        if server_owed:
-            _put_server_back(session)
-        if server_owed is not None:
-            recovery.remove_record(session.project.private_dir)
-
-
-def _put_server_back(session: Session) -> None:
-    observed = session.observe()
-    if not is_running(observed.server.state):
-        apply = Apply(session, observed, server_owed=True)
-        with apply.undone_on_failure():
-            apply.stop_server()
-            apply.start_server()
+        if server_owed is None:  # another run took the lock in the meantime and finishes it
+            session.ending.outcome = Outcome.UNCHANGED
+            return
+        session.ending.outcome = Outcome.REPAIRED
+        observed = session.observe() if server_owed else None
+        if observed is not None and not is_running(observed.server.state):
+            apply = Apply(session, observed, server_owed=True)
+            with apply.undone_on_failure():
+                apply.stop_server()
+                apply.start_server()
+        recovery.remove_record(session.project.private_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles import effective_values, transaction
@@ -96,11 +97,9 @@ class Apply(RunSteps):
                 raise
         with reporter.phase(Phase.PORTS) as note:
             self._port = stopping.start_port(self._spec, seen.port)
+            told = partial(reporter.notice, "port", level="warning")
             note.detail = stopping.require_ports_free(
-                self._spec,
-                self._port,
-                take_port=take_port,
-                on_step=lambda text: reporter.notice("port", text, "warning"),
+                self._spec, self._port, take_port=take_port, on_step=told
             )
         with reporter.phase(Phase.UNLOCK) as note:
             removed = stopping.remove_lock_if_free(self._spec)
@@ -115,7 +114,7 @@ class Apply(RunSteps):
         return self._had_server
 
     def _stop(self, seen: Observation, note: PhaseNote) -> None:
-        report = stopping.stop(self._spec, seen, on_step=lambda text: self.reporter.notice("stop", text))
+        report = stopping.stop(self._spec, seen, on_step=partial(self.reporter.notice, "stop"))
         note.detail, note.skipped = report.summary, not report.stopped
         for text in report.left_alone:
             self.reporter.notice("left-alone", text)
@@ -166,7 +165,8 @@ class Apply(RunSteps):
             reporter.notice("environment", text)
         meanwhile()
         with reporter.phase(Phase.ANSWER) as note:
-            answer = self._wait(running, Phase.ANSWER, on_look)
+            told = partial(reporter.waiting, Phase.ANSWER)
+            answer = starting.wait_ready(self._spec, running, on_wait=told, on_look=on_look)
             running = answer.running
             note.detail = running.url
         if before.processes and not before.by_us:
@@ -194,14 +194,6 @@ class Apply(RunSteps):
     def _tell_failing(self, url: str, status: int) -> None:
         self._page_fails = True
         self.reporter.notice("page-fails", f"the server is up, but {url} answers {status}", "warning")
-
-    def _wait(
-        self, running: ServerRecord, phase: Phase, on_look: Callable[[], None] = lambda: None
-    ) -> starting.ServerAnswer:
-        def tell(attempt: int, reason: str, pause: float) -> None:
-            self.reporter.waiting(phase, attempt, reason, pause)
-
-        return starting.wait_ready(self._spec, running, on_wait=tell, on_look=on_look)
 
     def _environment(self) -> CleanEnvironment:
         """Return what the next server starts with."""
@@ -231,8 +223,9 @@ class Apply(RunSteps):
         self._stop_what_is_left()
         stopping.remove_lock_if_free(self._spec)
         running = starting.start(self._spec, self._environment(), port=self._port)
-        running = self._wait(running, Phase.ROLLBACK).running
-        return f"the dev server runs again at {running.url}"
+        told = partial(self.reporter.waiting, Phase.ROLLBACK)
+        answer = starting.wait_ready(self._spec, running, on_wait=told)
+        return f"the dev server runs again at {answer.running.url}"
 
     def _stop_what_is_left(self) -> str:
         stopping.stop(self._spec, observation.observe(self._spec, ask=False))
