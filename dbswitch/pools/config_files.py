@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,7 +16,7 @@ from dbswitch.errors import ConfigError, EnvFileConflictError, EnvFileError
 from dbswitch.pools import pgbouncer_ini, remote_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.pools.pgbouncer_ini import Entry
@@ -101,55 +102,46 @@ class ConfigFiles(Struct, frozen=True):
     def discard(self) -> None:
         """Remove what was staged, where that is possible."""
         for one in self.far:
-            with contextlib.suppress(ConfigError):
+            with suppress(ConfigError):
                 one.discard()
 
     def write(self, journal: Path) -> None:
-        """Replace all files.
+        """Replace all files. Raises RollbackFailedError (the journal is kept), or ConfigError: none was changed.
 
-        Raises ConfigError: none was changed, but if there are far ones :meth:`put_back` is to be called; or
-        RollbackFailedError (the journal is kept).
+        If there are far ones, one may have been, and :meth:`put_back` is to be called.
         """
-        try:
+        with _errors():
             for one in self.far:
                 remote_files.place(one.run, one.path, one.staged, one.old)
             transaction.apply(self.near, journal)
-        except EnvFileError as error:
-            raise _told(error) from error
 
     def put_back(self, journal: Path) -> tuple[str, ...]:
         """Put back the previous files; return those that another program has changed since, which are left.
 
         Raises ConfigError, or RollbackFailedError (the journal is kept).
         """
-        try:
+        with _errors():
             left = [one.name for one in self.far if not one.turn(one.new, one.old)]
             return (*left, *map(str, transaction.roll_back(self.near, journal)))
-        except EnvFileError as error:
-            raise _told(error) from error
 
     def finish(self, journal: Path) -> str:
         """Finish what a killed run began; return what was done. The files have no content if it had changed no far one.
 
         Raises ConfigError: a file cannot be written; the journal is kept.
         """
-        try:
+        with _errors():
             done = transaction.recover(journal, only=[one.path for one in self.near])
             # Another program's content is left, as for far files.
             transaction.roll_back(transaction.reverse([one for one in self.near if one.new]), journal)
             for one in self.far:
                 one.turn(one.old, one.new)
-        except EnvFileError as error:
-            raise _told(error) from error
         far = any(one.new for one in self.far)
         return f"the change of {', '.join(self.names)} was finished" if done or far else ""
 
 
 def read_entry(pooler: Pooler) -> Entry:
     """Return the entry of the pooler's database. Raises ConfigError: a file or the entry cannot be read."""
-    return pgbouncer_ini.find(
-        pooler.database, pooler.config, lambda path: _read(_absolute(path, pooler), pooler)
-    )
+    return pgbouncer_ini.find(pooler.database, pooler.config, partial(_read, pooler))
 
 
 def changed(entries: Sequence[tuple[Pooler, Entry]], url: DatabaseUrl, run_id: str) -> ConfigFiles:
@@ -167,10 +159,8 @@ def changed(entries: Sequence[tuple[Pooler, Entry]], url: DatabaseUrl, run_id: s
             staged = f"{path}.dbswitch-{run_id}" if pooler.run else ""
             changes.append(ConfigChange(path, old, new, pooler.run, keeps, staged))
     files = ConfigFiles(tuple(dict.fromkeys(changes)))
-    try:
+    with _errors():
         transaction.precheck(files.near)
-    except EnvFileError as error:
-        raise _told(error) from None
     return files
 
 
@@ -179,7 +169,8 @@ def _absolute(path: str, pooler: Pooler) -> Path:
     return Path(pooler.config).parent / path
 
 
-def _read(path: Path, pooler: Pooler) -> str:
+def _read(pooler: Pooler, name: str) -> str:
+    path = _absolute(name, pooler)
     try:
         content = remote_files.read(pooler.run, str(path)) if pooler.run else read_regular(path)
     except OSError as error:
@@ -193,12 +184,16 @@ def _read(path: Path, pooler: Pooler) -> str:
     return content.decode(*_ENCODING)
 
 
-def _told(error: EnvFileError) -> ConfigError:
-    conflict = isinstance(error, EnvFileConflictError)
-    what = "was changed by another program during the switch" if conflict else "could not be replaced"
-    return ConfigError(
-        f"the configuration of PgBouncer {what}",
-        facts=error.facts if conflict and error.facts else (error.what, *error.facts),
-        why="every configuration file is as it was",
-        fix=error.fix,
-    )
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except EnvFileError as error:
+        conflict = isinstance(error, EnvFileConflictError)
+        what = "was changed by another program during the switch" if conflict else "could not be replaced"
+        raise ConfigError(
+            f"the configuration of PgBouncer {what}",
+            facts=error.facts if conflict and error.facts else (error.what, *error.facts),
+            why="every configuration file is as it was",
+            fix=error.fix,
+        ) from error
