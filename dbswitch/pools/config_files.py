@@ -145,10 +145,7 @@ def read_entry(pooler: Pooler) -> Entry:
 
 
 def changed(entries: Sequence[tuple[Pooler, Entry]], url: DatabaseUrl, run_id: str) -> ConfigFiles:
-    """Return the configuration files with every entry leading to `url`; two poolers may share one file.
-
-    Raises ConfigError: an entry cannot be written, or a file cannot be replaced.
-    """
+    """Return the files with every entry leading to `url`; two poolers may share one. Raises ConfigError: one cannot be replaced."""
     changes = []
     for pooler, entry in entries:
         path, keeps = str(_absolute(entry.path, pooler)), ""

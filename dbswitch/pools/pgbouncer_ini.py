@@ -88,10 +88,7 @@ class Route(Struct, frozen=True):
 
 
 def find(database: str, path: str, read: Callable[[str], str]) -> Entry:
-    """Return the entry of `database`; `read` returns the text of the configuration file `path` and of what it includes.
-
-    Raises ConfigError: there is no such entry, or a file or the entry cannot be understood.
-    """
+    """Return the entry of `database`; `read` returns a file's text. Raises ConfigError: there is none, or it is not understood."""
     found = None
     for entry in _entries(path, read):
         if entry.name == database:

@@ -170,10 +170,7 @@ class PauseWatchdog:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Carry out the block as one step of the switch, which the thread does not interrupt.
-
-        Raises PoolerError: the deadline has passed and the pause is lifted.
-        """
+        """Carry out the block, which the thread does not interrupt. Raises PoolerError: the pause has been lifted."""
         with self._step:
             if self._expired:
                 raise PoolerError(

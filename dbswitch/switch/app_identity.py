@@ -183,10 +183,7 @@ class AppIdentity:
 
 
 def try_route(project: Project) -> Said | None:
-    """Ask outside of a run, so that a route that cannot ask is known before it is needed.
-
-    None where no server runs or there is no route.
-    """
+    """Ask outside of a run; None where no server runs or there is no route."""
     spec = server_launch.build(project)
     server = observation.observe(spec)
     route = route_of(project, generated.find(project), spec)

@@ -53,10 +53,7 @@ def ask(
 
 
 def require(plan: Plan, target: Target, given: str | None, confirmed: Target | None) -> str:
-    """Make sure under the lock that the planned target is the confirmed one; return a description of the result.
-
-    `confirmed` is the target as it was when the user confirmed it. Raises ProtectedError.
-    """
+    """Make sure that the planned target is the one that was `confirmed`; return a description. Raises ProtectedError."""
     if plan.confirm is None:
         return "not needed"
     if confirmed is None:

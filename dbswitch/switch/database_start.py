@@ -127,10 +127,7 @@ def _migrations(goal: Destination) -> Mapping[str, bytes] | None:  # None: none 
 
 
 def report_migrations(reporter: Reporter, target: Target, state: MigrationState | Failure | None) -> None:
-    """Say how the target's database and the project's migrations differ.
-
-    Raises ProtectedError: they differ, or were not compared, and the target has `require_migrated`.
-    """
+    """Say how database and migrations differ. Raises ProtectedError: they do, or may, and the target has `require_migrated`."""
     names: tuple[str, ...] = ()
     if state is None:
         told = "the migrations were not compared: the project has none that can be read"

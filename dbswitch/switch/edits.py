@@ -29,20 +29,14 @@ OWN = "(edited by hand)"  # no target can have this name
 
 
 def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
-    """Return the target with its values; it is also protected by a database that is known only from earlier switches.
-
-    Raises DbswitchError: as :func:`dbswitch.project.targets.resolve`.
-    """
+    """Return the target, protected also by what is known from earlier switches. Raises as `targets.resolve`."""
     target = targets.resolve(project, name, ambient=ambient)
     guarded = is_guarded(project, target, written_values.load(project.private_dir), ambient)
     return replace(target, protected=True) if guarded else target
 
 
 def remember(project: Project, target: Target) -> None:
-    """Remember what a switch to `target` is about to write, so that the next one can remove all of it.
-
-    Raises ConfigError: it cannot be stored; nothing was changed.
-    """
+    """Remember what a switch is about to write, so that the next can remove it. Raises ConfigError: nothing was changed."""
     folder = project.private_dir
     before = written_values.load(folder)
     grown = before.adding(target.name, target.variables, places_in(project, target.variables))

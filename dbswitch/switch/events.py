@@ -18,10 +18,7 @@ VERSION = 1
 
 
 class Phase(StrEnum):
-    """The steps of a switch in their order; a hot switch leaves out those that touch the server.
-
-    `pause`, `reload` and `resume` are those of a pool.
-    """
+    """The steps of a switch in their order; `pause`, `reload` and `resume` are those of a pool."""
 
     LOCK = "lock"
     RECOVER = "recover"
@@ -99,10 +96,7 @@ class Started(Struct, frozen=True, tag="start", tag_field="event"):
 
 
 class Planned(Struct, frozen=True, tag="plan", tag_field="event"):
-    """The plan as text; everything that is shown before a change.
-
-    `changes` has before and after of each variable, without secrets.
-    """
+    """The plan as text; `changes` has before and after of each variable, without secrets."""
 
     mode: str
     previous: str | None

@@ -1,7 +1,6 @@
 """The history of switches: `.dbswitch/history.jsonl`, one JSON line for every finished switch, names only.
 
-The history is shown and never acted on, since a checkout may bring one. Where `dbswitch -` goes is kept in the user's
-state folder.
+It is shown and never acted on, since a checkout may bring one; `dbswitch -` goes by a file in the user's state folder.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """Ask the running app, through its own Prisma client, which database it is on, until the answer is final.
 
 The generated route answers `GET <route>?identity=1` with the identity that the app's own connection sees, which is compared
-with what psycopg saw on the target. Nothing else counts as proof: the env files only say where the app *should* be. After a
-change of an env file Next.js reloads its environment, and a request that arrives in that moment can be answered with 404
-seven seconds later, while requests sent 0.1 s after it are answered at once. So the app is asked again while an earlier
-request is still pending, and the first answer that is final counts.
+with what psycopg saw on the target. While Next.js reloads its environment a request may be answered with 404 seven seconds
+later, and one sent 0.1 s after it at once. So the app is asked again while an earlier request is pending.
 """
 
 from __future__ import annotations

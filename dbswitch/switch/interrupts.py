@@ -1,9 +1,7 @@
-"""Ctrl-C, TERM and HUP during a switch: an exception where stopping is safe, otherwise deferred.
+"""Ctrl-C, TERM and HUP during a switch: an exception where stopping is safe, deferred elsewhere.
 
-Three modes: interruptible (a signal raises), deferred (it is remembered and raised at the end of the section), and
-rolling back (it is only acknowledged, since putting things back must not be cut short by an impatient second Ctrl-C).
-Once a signal has raised, later ones are only acknowledged too: the way from the exception to the rollback is as short as a
-closed terminal's second HUP is quick.
+During a rollback, and once a signal has raised, they are only acknowledged: putting things back must not be cut short by a
+second Ctrl-C, or by the second HUP of a closed terminal.
 """
 
 from __future__ import annotations
@@ -63,10 +61,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Defer signals until the block ends. An exception raised by the block takes precedence over the signal.
-
-        Raises InterruptedSwitchError: at the end, where a signal came in.
-        """
+        """Defer signals until the block ends; an exception of its own wins. Raises InterruptedSwitchError: at the end."""
         self._deferred += 1
         try:
             yield

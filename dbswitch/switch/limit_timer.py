@@ -44,11 +44,7 @@ def run_timer(project: Project, limit_id: str, ambient: Mapping[str, str]) -> No
 def _go_back(
     project: Project, limit: TimeLimit, request: Request, emit: Callable[[Event], None]
 ) -> Result | None:
-    """Go back from a limit that has passed, as `dbswitch TARGET` does; its result if that failed, else None.
-
-    `request` is what is carried out afterwards. None also if the limit had been replaced, extended or cleared when the lock
-    was free.
-    """
+    """Go back from a limit that has passed; the result if that failed, None if it did not, or another run ended the limit."""
 
     def told(event: Event) -> None:
         if not isinstance(event, Started | Planned | Result):  # the command that follows has its own

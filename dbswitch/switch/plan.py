@@ -1,7 +1,4 @@
-"""The decision of a switch, as a pure function: from the observed facts to the plan.
-
-Everything shown before a change, and everything `--dry-run` prints, is read from the :class:`Plan`.
-"""
+"""The decision of a switch, as a pure function: all that is shown before a change is read from the :class:`Plan`."""
 
 from __future__ import annotations
 

@@ -170,10 +170,7 @@ class PoolStatus(Struct, frozen=True):
 
 
 def status(project: Project, name: str, ambient: Mapping[str, str]) -> PoolStatus:
-    """Ask the file and the console of every pooler; changes nothing.
-
-    Raises UsageError: there is no such pool; ConfigError: its table cannot be used.
-    """
+    """Ask file and console of every pooler; changes nothing. Raises UsageError (no such pool) or ConfigError (its table)."""
     found = tuple(_ask(project, pooler) for pooler in pool_config.find(project, name, ambient).poolers)
     every = {one.target for one in found}
     return PoolStatus(

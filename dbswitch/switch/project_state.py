@@ -49,10 +49,7 @@ class Observed(Struct, frozen=True):
 
     @property
     def present(self) -> tuple[DatabaseUrl, ...]:
-        """The database URLs that the env files give Next.js now, the one that the app uses first.
-
-        The dev server starts with none of these variables in its environment, so only the files count.
-        """
+        """The database URLs that the env files give Next.js now, the one that the app uses first."""
         profile = ReaderProfile(Reader.NEXT_DEV, DEV_FILES)
         found = []
         for key in dict.fromkeys((self.project.primary_variable, *sorted(self.target_keys))):

@@ -68,10 +68,7 @@ def prune(state_dir: Path) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line to a private file in one write, after closing a line that a crash cut short.
-
-    Raises OSError: it cannot be written.
-    """
+    """Append one line in one write, after closing a line that a crash cut short. Raises OSError."""
     fd = durable.open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
         size = os.fstat(fd).st_size

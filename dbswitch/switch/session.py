@@ -148,9 +148,9 @@ def carry_out(
 
 @contextmanager
 def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple[Lease, bool]]:
-    """Hold the project's lock for the block, as the newest request; `target` is shown to other runs.
+    """Hold the lock for the block as the newest request; yields also whether a killed run owes a server.
 
-    Yields also whether a killed run owes a server. Raises BusyError, OvertakenError, ConfigError or RollbackFailedError.
+    Raises BusyError, OvertakenError, ConfigError or RollbackFailedError.
     """
     with ExitStack() as stack:
         prepare_private_dir(project)

@@ -35,9 +35,7 @@ BRIEF = 1.0  # seconds
 def start_server(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
     """Start the dev server on the active target, or report that it is already running.
 
-    A database that does not answer is waited for and then reported; the server is started anyway, since an app
-    can be worked on while its database is down. A newer request is not kept waiting: the lock is released for it as soon
-    as the server is started, whether or not its first page is ready.
+    It starts although its database does not answer. The lock is released for a newer request as soon as it has started.
     """
     return carry_out(project, request, emit, _start)
 

@@ -78,10 +78,7 @@ class Apply(RunSteps):
         return why, f"{fix}; then `dbswitch restart` {finishes}{back}"
 
     def stop_server(self) -> None:
-        """Stop the server and everything that belongs to it, free its ports, remove Next's lock.
-
-        Raises ServerError or ConfigError.
-        """
+        """Stop all of the server, free its ports, remove Next's lock. Raises ServerError or ConfigError."""
         reporter, take_port = self.reporter, self._session.request.take_port
         with reporter.phase(Phase.STOP) as note:
             seen = observation.observe(self._spec, ask=False)
@@ -120,10 +117,7 @@ class Apply(RunSteps):
             self.reporter.notice("left-alone", text)
 
     def write(self, goal: Destination) -> None:
-        """Change the env files in one transaction and read the result again as every reader would.
-
-        Raises EnvFileError, RollbackFailedError or ConfigError.
-        """
+        """Change the env files and read them as every reader would. Raises EnvFileError, RollbackFailedError or ConfigError."""
         with self.reporter.phase(Phase.WRITE) as note:
             self._announce()
             with self._session.interrupts.deferred():

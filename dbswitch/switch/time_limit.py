@@ -106,10 +106,7 @@ def stored(project: Project) -> tuple[TimeLimit, ...]:
 
 
 def in_force(project: Project, found: Active | None = None) -> TimeLimit | None:
-    """Return the limit of the target that the env files lead to, `found` if it is known already.
-
-    Raises as :func:`dbswitch.project.active_target.active`.
-    """
+    """Return the limit of the target that the env files lead to (`found`, if known already). Raises as `active`."""
     limits = stored(project)
     if not limits:
         return None
@@ -201,10 +198,7 @@ def _save(project: Project, limits: tuple[TimeLimit, ...]) -> None:
 
 
 def extended(project: Project, seconds: float, run_id: str) -> TimeLimit:
-    """Lengthen the limit in force by `seconds`, from now if it has passed; the caller holds the lock.
-
-    Raises UsageError: there is none. ConfigError: it cannot be written.
-    """
+    """Lengthen the limit in force, or start it again, under the lock. Raises UsageError (there is none) or ConfigError."""
     limit = in_force(project)
     if limit is None:
         raise UsageError(
