@@ -194,8 +194,7 @@ def extend(
 ) -> int:
     """Lengthen the time limit of the last switch."""
     from dbswitch.switch import limit_timer, time_limit
-    from dbswitch.switch.session import Reporter
-    from dbswitch.switch.session import hold_if_free
+    from dbswitch.switch.session import Reporter, hold_if_free
 
     project = context.find_project(past_limit=False)
     if timer is not None:
