@@ -60,7 +60,7 @@ class Asked:
         return self.again
 
     def after(self, earlier: Said | None) -> str:
-        app = AppIdentity(cast("Observed", self.observed), cast("Reporter", None))
+        app = AppIdentity(cast("Observed", self.observed), Reporter(lambda _event: None, "id"))
         if earlier is not None:
             app._earlier = earlier
         return app.ask_after_rollback(restarted=True)
