@@ -12,7 +12,7 @@ from dbswitch.project import reader_profiles
 from dbswitch.server import environment, log, observation, starting, stopping
 from dbswitch.server.http_requests import PageRequest
 from dbswitch.server.state import ServerState
-from dbswitch.server.stopping import StopReport, taken
+from dbswitch.server.stopping import taken
 from dbswitch.switch import project_state, recovery, self_invocation
 from dbswitch.switch.app_identity import AppIdentity
 from dbswitch.switch.events import Phase
