@@ -88,13 +88,16 @@ def wait_until_ready(
     last_attempt = min(_LAST_ATTEMPT, limits.deadline / 10)
     attempts, repeats = 0, -1
     kind: FailureKind | None = None
+    failure: Failure | None = None  # of the attempt before the last one
+    cut_short = False  # by the deadline, the last attempt
 
     def left() -> float:
         return began + limits.deadline - time.monotonic()
 
     def ask() -> Ready:
-        nonlocal attempts
+        nonlocal attempts, cut_short
         attempts += 1
+        cut_short = left() < limits.attempt_timeout
         return ask_once(url, max(0.001, min(limits.attempt_timeout, left())), scripts)
 
     def ask_until_settled() -> Ready:
@@ -114,19 +117,26 @@ def wait_until_ready(
         kind = failed
         return min(_pause(failed, repeats, attempts, left(), limits), max(0.0, left() - last_attempt))
 
+    def before_sleep(state: RetryCallState) -> None:
+        nonlocal failure
+        failure = _failure(state)
+        on_retry(attempts, failure, state.upcoming_sleep)
+
     retrying = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, AttemptError) and error.failure.kind.retry),
         stop=lambda _: left() <= last_attempt,
         wait=pause,
         sleep=time.sleep,
-        before_sleep=lambda state: on_retry(attempts, _failure(state), state.upcoming_sleep),
+        before_sleep=before_sleep,
         reraise=True,
     )
     try:
         ready = retrying(ask_until_settled)
     except AttemptError as error:
         tried = f"{attempts} attempt{'' if attempts == 1 else 's'} in {time.monotonic() - began:.1f} s"
-        raise explain(error.failure, str(url), tried) from None
+        # The time-out of an attempt that was cut short says less than the failure before it.
+        says_less = cut_short and error.failure.kind is FailureKind.TIMED_OUT
+        raise explain((says_less and failure) or error.failure, str(url), tried) from None
     return replace(ready, attempts=attempts, seconds=time.monotonic() - began)
 
 

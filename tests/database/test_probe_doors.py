@@ -53,6 +53,14 @@ def test_a_port_where_nobody_listens_is_waited_for():
     assert "P1001" in error.what
 
 
+def test_the_time_out_of_an_attempt_that_the_deadline_cut_short_does_not_hide_the_reason(door):
+    full = fakes.failing("53300", "sorry, too many clients already")
+    port = door(lambda connection, number: (full if number < 3 else deaf)(connection, number))
+    kinds, error = waited_for(at(port), ProbeLimits(deadline=1.0))
+    assert kinds == {K.TOO_MANY_CONNECTIONS}
+    assert "P2037" in error.what
+
+
 def test_a_listener_that_never_answers_takes_no_longer_than_the_deadline(door):
     began = time.monotonic()
     kinds, error = waited_for(at(door(deaf)))

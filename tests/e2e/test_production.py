@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from dbswitch.switch.time_limit import FILE_NAME
 from tests.support.nextapp import wait_until
+from tests.support.state import private_dir
 
 if TYPE_CHECKING:
     from tests.support.nextapp import AppFolder, NextApp
@@ -99,14 +101,28 @@ def kill_timers(app: AppFolder) -> int:
     return killed
 
 
+def make_older(app: AppFolder, seconds: float) -> None:
+    """Move the beginning of the time limit back, on both clocks, for dbswitch and for the client."""
+    state, client = private_dir(app.root) / FILE_NAME, app.root / ".dbswitch" / FILE_NAME
+    [limit], told = json.loads(state.read_text()), json.loads(client.read_text())
+    for moment, keys in ((limit["begun"], ("wall", "uptime")), (told, ("ends", "uptime"))):
+        for key in keys:
+            moment[key] -= seconds
+    for path, content in ((state, [limit]), (client, told)):
+        fresh = path.with_suffix(".fresh")
+        fresh.write_text(json.dumps(content))
+        fresh.rename(path)
+
+
 def test_past_a_time_limit_the_app_is_back_by_itself_and_refuses_queries_where_the_timer_was_killed(
     app: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    code, events = app.events("prod", "--for", "15s", "--confirm", "prod", timeout=LONG)
+    code, events = app.events("prod", "--for", "10m", "--confirm", "prod", timeout=LONG)
     assert (code, events[-1]["outcome"], events[-1]["verified"]) == (0, "switched", True), events
     assert app.get("/api/admin/database?banner=1").json["limit"]["back"] == "local"
     assert kill_timers(app) == 1
     app.assert_answers_from(postgres_prod)
+    make_older(app, 600)
     wait_until(
         lambda: True if "time limit of prod has passed" in str(write(app, "raw").get("message")) else None,
         60,

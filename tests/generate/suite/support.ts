@@ -31,7 +31,7 @@ export async function ask(url: string, sql: string): Promise<any[]> {
   }
 }
 
-export async function until<T>(look: () => Promise<T> | T, seconds = 10): Promise<NonNullable<T>> {
+export async function until<T>(look: () => Promise<T> | T, seconds = 60): Promise<NonNullable<T>> {
   const end = performance.now() + seconds * 1_000;
   for (;;) {
     const found = await look();

@@ -35,18 +35,16 @@ test("an interactive transaction ends where it began, while others are on the ne
 });
 
 test("an operation of several statements has all its rows from one database", async () => {
-  const stop = performance.now() + 1_500;
   let turn = 0;
   const switching = setInterval(() => to(turn++ % 2 ? LOCAL : PROD), 7);
   let count = 0;
-  while (performance.now() < stop) {
+  while (count < 60 || turn < 60) {
     const notes = await Promise.all(
       [1, 2, 3].map(() => prisma.note.findUniqueOrThrow({ where: { key: "where" }, include: { author: true } })),
     );
     for (const note of notes) assert.equal(note.author?.name, note.body), count++;
   }
   clearInterval(switching);
-  assert.ok(count > 20 && turn > 20, `${count} rows, ${turn} switches in time`);
 });
 
 test("promises made before the switch run as one batch after it", async () => {
