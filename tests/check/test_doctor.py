@@ -182,6 +182,12 @@ def test_nothing_is_changed(served):
     assert (private / "journal").read_bytes() == b"half"
 
 
+@pytest.mark.parametrize("left", ["switch.json", "journal", "pool.json"])
+def test_whatever_a_killed_switch_left_is_unfinished(served, left):
+    (private_dir(served.root) / left).write_text("{}")
+    assert levels(examine(served)[1])["switch-unfinished"] == "warning"
+
+
 def test_prisma_on_another_database_is_a_problem_and_the_table_says_where_from(served, postgres_prod):
     bind(served, ".env", DATABASE_URL=postgres_prod.url)
     code, report = examine(served)

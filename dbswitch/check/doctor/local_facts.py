@@ -200,7 +200,7 @@ def _node_pin(root: Path) -> tuple[str, str] | None:
 
 
 # Names of files in the state folders, which `switch/` writes.
-_SWITCH_LOCK, _UNFINISHED = "lock", ("journal", "switch.json")
+_SWITCH_LOCK, _UNFINISHED = "lock", ("journal", "switch.json", "pool.json")
 _ASK: Final = 1.0  # seconds for each of at most two requests to the server
 
 
