@@ -108,8 +108,19 @@ class _Claiming:
         left = {pid for pid, process in self.snapshot.items() if self._is_marked(process)} | detached
         left -= self.claims.keys() | self.dbswitch
         left_alone = (self.snapshot[pid] for pid in sorted(left) if self.snapshot[pid].parent not in left)
-        owned = [Owned(self.snapshot[pid], proof) for pid, proof in self.claims.items()]
-        return Claims(_parents_first(owned), tuple(left_alone))
+        # Parents first: one that would start its child again is signalled before the child.
+        depth = {pid: sum(one.pid in self.claims for one in self._line(pid)) for pid in self.claims}
+        order = sorted(self.claims, key=lambda pid: (depth[pid], pid))
+        owned = tuple(Owned(self.snapshot[pid], self.claims[pid]) for pid in order)
+        return Claims(owned, tuple(left_alone))
+
+    def _line(self, pid: int) -> Iterator[Process]:
+        """Yield a process and its ancestors, the nearest first."""
+        seen: set[int] = set()
+        while pid not in seen and (process := self.snapshot.get(pid)) is not None:
+            seen.add(pid)
+            yield process
+            pid = process.parent
 
     def _unclaimed(self) -> Iterator[tuple[int, Process]]:
         return ((i, one) for i, one in self.snapshot.items() if i not in self.spared and i not in self.claims)
@@ -146,14 +157,11 @@ class _Claiming:
         leader = self.evidence.leader.pid if self.evidence.leader is not None else None
 
         def is_below(pid: int) -> bool:
-            seen: set[int] = set()
-            while pid in self.snapshot and pid not in seen:
-                if pid == leader or claims.get(pid) in _ANCHORS:
+            for one in self._line(pid):
+                if one.pid == leader or claims.get(one.pid) in _ANCHORS:
                     return False
-                if is_personal(self.snapshot[pid].argv):
-                    return self._is_marked(self.snapshot[pid])
-                seen.add(pid)
-                pid = self.snapshot[pid].parent
+                if is_personal(one.argv):
+                    return self._is_marked(one)
             return False
 
         return {pid: proof for pid, proof in claims.items() if not is_below(pid)}
@@ -198,7 +206,6 @@ class _Claiming:
     def _dbswitch(self) -> set[int]:
         """Return dbswitch itself, its children, and the processes between it and the server; never claimed, never named."""
         snapshot, evidence = self.snapshot, self.evidence
-        me = snapshot.get(evidence.self_pid)
         spared = {evidence.self_pid}
         for pid, process in snapshot.items():
             if pid == evidence.self_pid or is_dbswitch(process.argv):
@@ -206,14 +213,13 @@ class _Claiming:
                 # What it runs (git, docker) inherits the marker of the server above it; a server it starts gets another one.
                 if (marker := process.marker) is not None:
                     spared.update(one for one in self._descendants(pid) if snapshot[one].marker == marker)
-        parent = snapshot.get(me.parent) if me is not None else None
-        while me is not None and parent is not None and parent.pid not in spared:
+        line = list(self._line(evidence.self_pid))
+        for parent in line[1:]:
             # A wrapper (npx, uv run, sh -c) that a route handler put around dbswitch shares its session.
             other = any(is_it(parent.argv) for is_it in (is_personal, is_next_server, is_next_dev))
-            if other or parent.id == evidence.leader or parent.session != me.session:
+            if other or parent.id == evidence.leader or parent.session != line[0].session:
                 break
             spared.add(parent.pid)
-            parent = snapshot.get(parent.parent)
         return spared
 
     def _descendants(self, root: int) -> set[int]:
@@ -233,11 +239,10 @@ class _Claiming:
         """
         chain: list[int] = []
         walked: list[int] = []  # and the shells that a task runner such as concurrently puts around its tasks
-        parent = self.snapshot.get(process.parent)
-        while parent is not None and parent.pid not in self.spared and parent.pid not in walked:
-            if parent.marker != process.marker:
+        line = [*self._line(process.pid)][1:]
+        for parent, above in zip(line, [*line[1:], None], strict=False):
+            if parent.pid in self.spared or parent.marker != process.marker:
                 break  # the process that launched dbswitch's own server is not part of it
-            above = self.snapshot.get(parent.parent)
             is_link = is_chain_parent(parent.argv, above.argv if above is not None else ())
             # A task runner above the chain (concurrently, a script) has its jobs in its own session; turbo and nx may not.
             others = set(self.children.get(parent.pid, ())) - {process.pid, *walked, *self.claims}
@@ -249,18 +254,4 @@ class _Claiming:
             if is_link and chain == walked and parent.pid != 1:
                 chain.append(parent.pid)
             walked.append(parent.pid)
-            parent = above
         return chain
-
-
-def _parents_first(owned: list[Owned]) -> tuple[Owned, ...]:
-    """Order them so that a parent that would start its child again is signalled before the child."""
-    parents = {one.process.pid: one.process.parent for one in owned}
-
-    def depth(pid: int) -> int:
-        steps = 0
-        while (pid := parents.get(pid, 0)) and steps < len(parents):
-            steps += 1
-        return steps
-
-    return tuple(sorted(owned, key=lambda one: (depth(one.process.pid), one.process.pid)))
