@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from dbswitch.server.spec import ServerSpec
 
 _INSPECTOR_PORTS = frozenset({9229, 9230})  # node --inspect, of `next dev` and of its server
-_MIB = 1024 * 1024
 # Seconds: a process's start is known to a clock tick only, a file's time to the kernel's; the env files are read later.
 _START_GRAIN = 0.1
 
@@ -63,15 +62,14 @@ class Observation(Struct, frozen=True):
         Without what Next.js provably added to NODE_OPTIONS. If the top process has died, the rest of its chain is used,
         which inherited from it.
         """
-        candidates = [*([self.top] if self.top is not None else []), *(one.id for one in self.processes)]
-        launch = next((found for one in candidates if (found := environment_of(one)) is not None), None)
-        return without_next_options(os.environ if launch is None else launch, _memory_mib())
+        candidates = filter(None, (self.top, *(one.id for one in self.processes)))
+        readable = (found for found in map(environment_of, candidates) if found is not None)
+        return without_next_options(next(readable, os.environ), _memory_mib())
 
     @property
     def env_file_loader(self) -> str | None:
         """What the dev script puts an env file into Next.js's environment with (`dotenv`, `--env-file`), if anything."""
-        found = (env_file_loader(one.process.argv) for one in self.processes)
-        return next((name for name in found if name is not None), None)
+        return next(filter(None, (env_file_loader(one.process.argv) for one in self.processes)), None)
 
     def script_exports_text(self, names: Sequence[str]) -> str:
         """Say that the dev script exports these variables, so that the running app cannot follow the env files."""
@@ -85,13 +83,13 @@ class Observation(Struct, frozen=True):
         """
         # Node reads the files of its option itself: the server it starts has their values, the program does not.
         is_it = is_next_server if self.env_file_loader == "--env-file" else is_next_dev
-        one = next((one.id for one in self.processes if is_it(one.process.argv)), None)
-        return (environment_of(one) if one is not None else None) or {}
+        found = (environment_of(one.id) for one in self.processes if is_it(one.process.argv))
+        return next(found, None) or {}
 
 
 def _memory_mib() -> int:
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MIB
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
     except (ValueError, OSError):  # a system without these names
         return 0
 
