@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbswitch.envfiles import edit_check
 from dbswitch.envfiles.document import Document
 from dbswitch.project import config
 from tests.cli import parsing
@@ -79,7 +80,7 @@ def test_every_dotenv_snippet_reads_the_same_everywhere(page: str, text: str) ->
     document = Document.parse(text.encode(), page)
     assert document.bindings
     for binding in document.bindings:
-        assert not document.notice(binding.key), f"{page}: {binding.key}"
+        assert not edit_check.shell_notice(document.readings, binding.key), f"{page}: {binding.key}"
 
 
 def test_the_readmes_env_file_needs_no_configuration(folder: Folder) -> None:

@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
 
-from dbswitch.check.doctor.doctor_facts import (
-    INFO,
-    PROBLEM,
-    WARNING,
-    Agreement,
-    Level,
-    ServerView,
-    agreement,
-    in_order,
-    worst,
-)
+from dbswitch.check.doctor import doctor_facts as f
+from dbswitch.check.doctor.doctor_facts import INFO, PROBLEM, WARNING
 from dbswitch.check.report_formats import printable
 from dbswitch.database.migrations import MigrationState
 from dbswitch.database.probe import Ready
@@ -31,11 +22,11 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from dbswitch.check.doctor.doctor_facts import DoctorFinding, Facts, TargetFacts
+    from dbswitch.check.doctor.doctor_facts import DoctorFinding
 
 VERSION = 1
-_STYLES: Final = dict(zip(Level, ("green", "cyan", "yellow", "bold red"), strict=True))
-_AGREEMENT: Final = {Agreement.SAME: "green", Agreement.DIFFERENT: "bold red", Agreement.NO_URL: "dim"}
+_STYLES: Final = dict(zip(f.Level, ("green", "cyan", "yellow", "bold red"), strict=True))
+_AGREEMENT: Final = {f.Agreement.SAME: "green", f.Agreement.DIFFERENT: "bold red", f.Agreement.NO_URL: "dim"}
 # Without a terminal lines are as long as they need to be: a log has no width.
 _ENDLESS: Final = 10_000
 _Cell = str | tuple[str, str]  # a text, or a text and its style
@@ -43,28 +34,28 @@ _Cell = str | tuple[str, str]  # a text, or a text and its style
 
 def is_failing(findings: Sequence[DoctorFinding]) -> bool:
     """Return whether a finding makes the exit code 1."""
-    return worst(tuple(findings)).rank >= WARNING.rank
+    return f.worst(tuple(findings)).rank >= WARNING.rank
 
 
-def as_json(facts: Facts, findings: tuple[DoctorFinding, ...]) -> str:
+def as_json(facts: f.Facts, findings: tuple[DoctorFinding, ...]) -> str:
     """Return the object's text."""
     view = facts.server
     report = {
         "v": VERSION,
         "project": str(facts.root),
-        "level": worst(findings),
+        "level": f.worst(findings),
         "seconds": round(facts.seconds, 3),
         "versions": facts.machine.versions,
         "readers": [
             _fields(row, "reader", "variable", "source", "shadowed")
             | {"target": next(iter(row.targets), None), "database": row.url and str(row.url)}
-            | {"agreement": agreement(facts, row)}
+            | {"agreement": f.agreement(facts, row)}
             for row in facts.readers
         ],
         "targets": [_target(facts, target) for target in facts.targets],
         "server": _fields(view, "state", "url", "port", "pids", "next_lock", "switch", "unfinished")
         | {"started_by_dbswitch": view.by_us, "foreign": [text for _, text in view.foreign]}
-        if isinstance(view, ServerView)
+        if isinstance(view, f.ServerView)
         else None,
         "files": [
             _fields(file, "owner", "tracked")
@@ -73,7 +64,7 @@ def as_json(facts: Facts, findings: tuple[DoctorFinding, ...]) -> str:
             for file in facts.files
         ],
         "generated": facts.generated,
-        "findings": in_order(findings),
+        "findings": f.in_order(findings),
     }
     # json, and not msgspec, writes the text: its output is ASCII.
     return json.dumps(msgspec.to_builtins(report)) + "\n"
@@ -83,7 +74,7 @@ def _fields(value: msgspec.Struct, *names: str) -> dict[str, Any]:
     return {name: getattr(value, name) for name in names}
 
 
-def _target(facts: Facts, target: TargetFacts) -> dict[str, Any]:
+def _target(facts: f.Facts, target: f.TargetFacts) -> dict[str, Any]:
     url, state = target.url, target.migrations
     reply = facts.answers.get(url) if url is not None else None
     answer = reply if isinstance(reply, Ready) else None
@@ -103,7 +94,9 @@ def _target(facts: Facts, target: TargetFacts) -> dict[str, Any]:
     }
 
 
-def as_text(facts: Facts, findings: tuple[DoctorFinding, ...], stream: TextIO, *, tables: bool = True) -> str:
+def as_text(
+    facts: f.Facts, findings: tuple[DoctorFinding, ...], stream: TextIO, *, tables: bool = True
+) -> str:
     """Return the report as `stream` can show it; without `tables` only warnings and problems."""
     from rich.console import Console
     from rich.table import Table
@@ -118,9 +111,12 @@ def as_text(facts: Facts, findings: tuple[DoctorFinding, ...], stream: TextIO, *
         emoji=False,
     )
     listed = Table.grid(padding=(0, 2, 0, 0))
-    for one in in_order(findings):
+    for one in f.in_order(findings):
         if tables or one.level.rank >= WARNING.rank:
-            lines = [_text(f"{one.what}  ", (one.id, "dim")), *(_text((f"  {f}", "dim")) for f in one.facts)]
+            lines = [
+                _text(f"{one.what}  ", (one.id, "dim")),
+                *(_text((f"  {fact}", "dim")) for fact in one.facts),
+            ]
             lines += [_text(("fix: ", "dim"), one.fix)] if one.fix else []
             listed.add_row(_text((one.level, _STYLES[one.level])), Text("\n").join(lines))
     counts = Counter(one.level for one in findings)
@@ -145,7 +141,7 @@ def _text(*parts: _Cell) -> Text:
     return Text.assemble(*((printable(text), style) for text, style in pairs), overflow="fold")
 
 
-def _tables(facts: Facts) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[_Cell, ...]]]]:
+def _tables(facts: f.Facts) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[_Cell, ...]]]]:
     """Yield title, heads and rows of each table."""
     versions = facts.machine.versions
     rows = ((one.name, one.version or ("-", "yellow"), (one.source, "dim")) for one in versions)
@@ -154,20 +150,20 @@ def _tables(facts: Facts) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple
     yield "which database each reader would use", heads, _readers(facts)
     yield "targets", ("target", "answer", "server", "database", ""), _targets(facts)
     yield "TLS and migrations", ("target", "libpq", "node-postgres", "seen", "migrations"), _tls(facts)
-    yield "server", (), _server(facts.server) if isinstance(facts.server, ServerView) else ()
+    yield "server", (), _server(facts.server) if isinstance(facts.server, f.ServerView) else ()
     yield "files", ("file", "mode", "owner", "others", "git"), _files(facts)
     yield "generated files", (), ((one.path, (one.kind, "dim"), one.state) for one in facts.generated)
 
 
-def _readers(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
+def _readers(facts: f.Facts) -> Iterator[tuple[_Cell, ...]]:
     for row in facts.readers:
-        style = _AGREEMENT[agreement(facts, row)]
+        style = _AGREEMENT[f.agreement(facts, row)]
         target = " = ".join(row.targets) or ("?" if row.url is not None or row.unusable else "-")
         database = str(row.url) if row.url is not None else row.unusable or "no URL"
         yield row.reader, (target, style), database, (row.variable, "dim"), (row.source or "-", "dim")
 
 
-def _targets(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
+def _targets(facts: f.Facts) -> Iterator[tuple[_Cell, ...]]:
     for target in facts.targets:
         name: _Cell = (f"{target.name} (protected)", "bold red") if target.protected else target.name
         active = ("active", "green") if target.name in facts.active else ""
@@ -184,7 +180,7 @@ def _targets(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
             yield name, ("no", "bold red"), "", str(target.url), active
 
 
-def _tls(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
+def _tls(facts: f.Facts) -> Iterator[tuple[_Cell, ...]]:
     for target in facts.targets:
         if (url := target.url) is not None:
             answer = facts.answers.get(url)
@@ -193,7 +189,7 @@ def _tls(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
             yield target.name, str(libpq_view(url)), str(node_view(url)), seen, _migrations(target)
 
 
-def _migrations(target: TargetFacts) -> _Cell:
+def _migrations(target: f.TargetFacts) -> _Cell:
     state = target.migrations
     if state is None:
         return ("-", "dim")
@@ -205,7 +201,7 @@ def _migrations(target: TargetFacts) -> _Cell:
     return (words, "bold red" if state.failed else "yellow") if words else ("in step", "green")
 
 
-def _server(view: ServerView) -> Iterator[tuple[_Cell, ...]]:
+def _server(view: f.ServerView) -> Iterator[tuple[_Cell, ...]]:
     by = ", started by dbswitch" if view.by_us else ""
     pids = f", pid {', '.join(map(str, view.pids))}" if view.pids else ""
     yield ("state", "dim"), f"{view.state}{f' at {view.url}' if view.url else ''}{pids}{by}"
@@ -222,7 +218,7 @@ def _server(view: ServerView) -> Iterator[tuple[_Cell, ...]]:
     yield ("dbswitch lock", "dim"), view.switch or idle
 
 
-def _files(facts: Facts) -> Iterator[tuple[_Cell, ...]]:
+def _files(facts: f.Facts) -> Iterator[tuple[_Cell, ...]]:
     for file in facts.files:
         rights = ", ".join(word for word, has in (("read", file.readable), ("write", file.writable)) if has)
         if file.private_place and "/" in file.name and not rights:

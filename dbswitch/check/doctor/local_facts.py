@@ -14,14 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from dbswitch import __version__, durable
-from dbswitch.check.doctor.doctor_facts import (
-    FileFacts,
-    GeneratedFacts,
-    MachineFacts,
-    NextLock,
-    ServerView,
-    Version,
-)
+from dbswitch.check.doctor import doctor_facts as f
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.durable import read_regular_text
 from dbswitch.envfiles import readers
@@ -120,7 +113,7 @@ def _output(command: list[str], folder: str | Path, environment: Mapping[str, st
 
 def read_machine(
     project: Project, node: str | None, manager: str | None, ambient: Mapping[str, str]
-) -> MachineFacts:
+) -> f.MachineFacts:
     """Return the known versions, given those that Node and the package manager reported."""
     from psycopg import pq
 
@@ -135,18 +128,18 @@ def read_machine(
         chosen = f"package.json asks for {pinned.partition('+')[0]}"
     libpq, name = pq.version(), project.packages.manager
     versions = [
-        Version("dbswitch", __version__, f"Python {platform.python_version()}"),
-        Version("libpq", f"{libpq // 10000}.{libpq % 10000}", "used for probes"),
-        Version("Node.js", node, _where("node")),
-        Version(name, manager, f"{_where(name)}; {chosen}"),
+        f.Version("dbswitch", __version__, f"Python {platform.python_version()}"),
+        f.Version("libpq", f"{libpq // 10000}.{libpq % 10000}", "used for probes"),
+        f.Version("Node.js", node, _where("node")),
+        f.Version(name, manager, f"{_where(name)}; {chosen}"),
     ]
     for package, shown in _SHOWN.items():
         if package in installed or package in wanted:
             source = f", package.json asks for {wanted[package]}" if package in wanted else ""
-            versions.append(Version(shown, installed.get(package), f"{package}{source}"))
+            versions.append(f.Version(shown, installed.get(package), f"{package}{source}"))
     asking = {f"{name} {installed[name]}": manifests[name] for name in _ASKING_FOR_NODE if name in installed}
     asking["package.json"] = own
-    return MachineFacts(
+    return f.MachineFacts(
         versions=tuple(versions),
         node=node,
         needs=tuple((who, need) for who, one in asking.items() if (need := _engine(one))),
@@ -206,7 +199,7 @@ _ASK: Final = 1.0  # seconds for each of at most two requests to the server
 
 def look_at_server(
     project: Project, ambient: Mapping[str, str]
-) -> tuple[ServerView, Mapping[str, str] | None]:
+) -> tuple[f.ServerView, Mapping[str, str] | None]:
     """Return the server as it is now, and the environment it was launched with (full of secrets; None: not running)."""
     spec = build(project, ambient)
     spec = replace(spec, limits=replace(spec.limits, ask=_ASK))
@@ -214,7 +207,7 @@ def look_at_server(
     pids = tuple(one.process.pid for one in seen.processes)
     lock = nextjs.lock_path(spec.dist_dir)
     env_files = [project.root / name for name in DEV_FILES]
-    view = ServerView(
+    view = f.ServerView(
         state=seen.state,
         port=seen.port or spec.port,
         port_explicit=spec.port_explicit,
@@ -245,10 +238,10 @@ def _is_held(path: Path) -> bool:
         return False
 
 
-def _next_lock(path: Path) -> NextLock:
+def _next_lock(path: Path) -> f.NextLock:
     if _is_held(path):
-        return NextLock.HELD
-    return NextLock.FREE if path.is_file() else NextLock.NONE
+        return f.NextLock.HELD
+    return f.NextLock.FREE if path.is_file() else f.NextLock.NONE
 
 
 def _switch(lock: Path) -> str | None:
@@ -261,7 +254,7 @@ def _switch(lock: Path) -> str | None:
             return "another dbswitch"
 
 
-def look_at_files(project: Project) -> tuple[FileFacts, ...]:
+def look_at_files(project: Project) -> tuple[f.FileFacts, ...]:
     """Return the permissions of the env files and the state folder."""
     found = (*(_file(project, name) for name in _env_files(project)), *_state_files(project))
     return tuple(one for one in found if one is not None)
@@ -273,7 +266,7 @@ def _env_files(project: Project) -> Iterable[str]:
     return dict.fromkeys((*DEV_FILES, *from_profiles, *of_targets))
 
 
-def _state_files(project: Project) -> Iterator[FileFacts | None]:
+def _state_files(project: Project) -> Iterator[f.FileFacts | None]:
     folder = project.state_dir
     if folder.is_dir():
         yield _file(project, folder.name, private_place=True)
@@ -282,7 +275,7 @@ def _state_files(project: Project) -> Iterator[FileFacts | None]:
                 yield _file(project, f"{folder.name}/{path.name}", private_place=True)
 
 
-def _file(project: Project, name: str, *, private_place: bool = False) -> FileFacts | None:
+def _file(project: Project, name: str, *, private_place: bool = False) -> f.FileFacts | None:
     path = project.root / name
     try:
         status = path.stat()
@@ -291,7 +284,7 @@ def _file(project: Project, name: str, *, private_place: bool = False) -> FileFa
         return None
     group, other = _outsiders(status, folder=path.is_dir())
     within_reach = _within_reach(real)
-    return FileFacts(
+    return f.FileFacts(
         name=name,
         mode=stat.S_IMODE(status.st_mode),
         owner=_user(status.st_uid),
@@ -350,12 +343,12 @@ def _user(uid: int) -> str:
         return str(uid)
 
 
-def look_at_generated(project: Project, found: generated.Generated) -> tuple[GeneratedFacts, ...]:
+def look_at_generated(project: Project, found: generated.Generated) -> tuple[f.GeneratedFacts, ...]:
     """Compare the files of `dbswitch generate` with this version."""
     seen = []
     for name, kind in found.files:
         with contextlib.suppress(OSError):
             state = generated.generated_state(durable.read_regular(project.root / name))
             # A header that is not at the very beginning is that of an edited file.
-            seen.append(GeneratedFacts(name, kind, state or generated.GeneratedState.EDITED))
+            seen.append(f.GeneratedFacts(name, kind, state or generated.GeneratedState.EDITED))
     return tuple(seen)

@@ -5,16 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from dbswitch.check.doctor.doctor_facts import (
-    INFO,
-    OK,
-    PROBLEM,
-    WARNING,
-    Distance,
-    DoctorFinding,
-    distance,
-    same_database,
-)
+from dbswitch.check.doctor import doctor_facts as f
+from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding
 from dbswitch.database.migrations import count
 from dbswitch.database.tls import PLAIN, advice, libpq_view, node_view
 from dbswitch.errors import DbswitchError
@@ -24,14 +16,13 @@ from dbswitch.project.target_names import canonical
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.doctor.doctor_facts import Facts, ReaderFacts, TargetFacts
     from dbswitch.database.url import DatabaseUrl
 
 _SLOW: Final = 1.0  # seconds for login and one query
 _PACKAGE_RUNNERS: Final = {"npm": "npx", "pnpm": "pnpm exec", "yarn": "yarn", "bun": "bunx"}
 
 
-def targets(facts: Facts) -> Iterator[DoctorFinding]:
+def targets(facts: f.Facts) -> Iterator[DoctorFinding]:
     """Judge the targets and what they lead to."""
     if facts.targets_trouble is not None:
         yield PROBLEM.failed("targets-unreadable", facts.targets_trouble)
@@ -54,7 +45,7 @@ def targets(facts: Facts) -> Iterator[DoctorFinding]:
         yield OK.found("targets-answer", "Every target answers" if count > 1 else one)
 
 
-def _one(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
+def _one(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding]:
     if target.skipped:
         what = f"{target.name} was not checked: its command was not run"
         yield INFO.found("target-skipped", what, target.source, fix="dbswitch doctor --run-commands")
@@ -68,7 +59,7 @@ def _one(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
             yield INFO.found("url-note", f"{target.name}: {text}")
 
 
-def _reachable(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
+def _reachable(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding]:
     level = PROBLEM if target.name in facts.active else WARNING
     for number, (variable, url) in enumerate(target.urls):
         answer = facts.answers.get(url)
@@ -101,21 +92,21 @@ def _reachable(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
             yield PROBLEM.found("direct-elsewhere", what, f"{variable}: {first}", f"{other}: {url}", fix=fix)
 
 
-def _is_what_it_says(target: TargetFacts, url: DatabaseUrl) -> Iterator[DoctorFinding]:
-    where = distance(url)
+def _is_what_it_says(target: f.TargetFacts, url: DatabaseUrl) -> Iterator[DoctorFinding]:
+    where = f.distance(url)
     if canonical(target.name) == "local":
-        if where is Distance.FAR:
+        if where is f.Distance.FAR:
             what = f"{target.name} is not local: it is on {url.host}"
             fix = "give it another name, or correct its URL"
             yield WARNING.found("local-elsewhere", what, str(url), f"from {target.source}", fix=fix)
-        elif where is Distance.NEAR:
+        elif where is f.Distance.NEAR:
             what = f"{target.name} is on {url.host}: {where.value}, not this machine"
             yield INFO.found("local-elsewhere", what, str(url))
         elif target.tunnel is not None:
             what = f"{target.name} is not local: a tunnel listens at its port"
             fix = "close the tunnel, or give the local database another port"
             yield WARNING.found("local-tunnel", what, target.tunnel, fix=fix)
-    elif target.protected and where is Distance.HERE and target.tunnel is None:
+    elif target.protected and where is f.Distance.HERE and target.tunnel is None:
         yield INFO.found(
             "protected-here", f"{target.name} is protected although its database is on this machine", str(url)
         )
@@ -123,20 +114,20 @@ def _is_what_it_says(target: TargetFacts, url: DatabaseUrl) -> Iterator[DoctorFi
 
 def _tls(name: str, url: DatabaseUrl) -> Iterator[DoctorFinding]:
     # A container on the same host usually has no TLS, and the app does not need it.
-    unasked = distance(url) is Distance.NEAR and node_view(url) is PLAIN
+    unasked = f.distance(url) is f.Distance.NEAR and node_view(url) is PLAIN
     level = INFO if unasked else WARNING
     for text in advice(url):
         yield level.found("tls-differs", f"{name}: {text}", str(url))
-    if libpq_view(url) is PLAIN and distance(url) is Distance.FAR:
+    if libpq_view(url) is PLAIN and f.distance(url) is f.Distance.FAR:
         what = f"{name} is reached without encryption: passwords and data can be intercepted"
         fix = "sslmode=verify-full, or sslmode=require&uselibpqcompat=true"
         yield WARNING.found("tls-off", what, str(url), fix=fix)
 
 
-def _unknown_databases(facts: Facts) -> Iterator[DoctorFinding]:
+def _unknown_databases(facts: f.Facts) -> Iterator[DoctorFinding]:
     """Report databases that readers would use and no target names."""
     named = {url for target in facts.targets for _, url in target.urls}
-    unnamed: dict[DatabaseUrl, ReaderFacts] = {}
+    unnamed: dict[DatabaseUrl, f.ReaderFacts] = {}
     for row in facts.readers:
         if row.url is not None and row.url not in named:
             unnamed.setdefault(row.url, row)
@@ -148,9 +139,9 @@ def _unknown_databases(facts: Facts) -> Iterator[DoctorFinding]:
             yield level.failed("target-unreachable", answer, before)
 
 
-def _names(facts: Facts) -> Iterator[DoctorFinding]:
+def _names(facts: f.Facts) -> Iterator[DoctorFinding]:
     for one, other in combinations(facts.targets, 2):
-        if one.url is None or other.url is None or not same_database(facts, one.url, other.url):
+        if one.url is None or other.url is None or not f.same_database(facts, one.url, other.url):
             continue
         proven = facts.identity(one.url) is not None and facts.identity(other.url) is not None
         evades = one.protected is not other.protected
@@ -167,7 +158,7 @@ def _names(facts: Facts) -> Iterator[DoctorFinding]:
         )
 
 
-def _server_versions(facts: Facts) -> Iterator[DoctorFinding]:
+def _server_versions(facts: f.Facts) -> Iterator[DoctorFinding]:
     found: dict[str, list[str]] = {}
     for target in facts.targets:
         if (who := facts.identity(target.url)) is not None:
@@ -180,7 +171,7 @@ def _server_versions(facts: Facts) -> Iterator[DoctorFinding]:
         )
 
 
-def migrations(facts: Facts) -> Iterator[DoctorFinding]:
+def migrations(facts: f.Facts) -> Iterator[DoctorFinding]:
     """Judge the migrations of every target that was compared."""
     compared = [target for target in facts.targets if target.migrations is not None]
     found = [one for target in compared for one in _migrations(facts, target)]
@@ -189,7 +180,7 @@ def migrations(facts: Facts) -> Iterator[DoctorFinding]:
         yield OK.found("migrations-in-step", f"Migrations are in step: {', '.join(t.name for t in compared)}")
 
 
-def _migrations(facts: Facts, target: TargetFacts) -> Iterator[DoctorFinding]:
+def _migrations(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding]:
     state = target.migrations
     if isinstance(state, DbswitchError):
         before = f"The migrations of {target.name} could not be compared: "
