@@ -117,11 +117,8 @@ def doctor(
     ] = False,
 ) -> int:
     """Examine the machine, the project and every target."""
-    from dbswitch.check.doctor import (
-        doctor_report,
-        doctor_rules,
-        fact_collection,
-    )  # 60 ms that a commit hook saves
+    # 60 ms that a commit hook saves.
+    from dbswitch.check.doctor import doctor_report, doctor_rules, fact_collection
 
     project = context.find_project(list_names=False)
     facts = fact_collection.look(project, dict(os.environ), run_commands=run_commands)

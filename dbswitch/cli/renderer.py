@@ -15,19 +15,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from dbswitch.cli import messages
 from dbswitch.stdout_guard import writing_to_stdout
-from dbswitch.switch.events import (
-    VERSION,
-    Notice,
-    Outcome,
-    Phase,
-    PhaseChanged,
-    PhaseState,
-    Planned,
-    Result,
-    Started,
-    Waiting,
-    to_line,
-)
+from dbswitch.switch import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,7 +65,7 @@ class Renderer:
 
 def object_line(event: str, fields: dict[str, Any]) -> str:
     """Return one line of the wire form: `v` and `event` first."""
-    return json.dumps({"v": VERSION, "event": event, **fields}, separators=(",", ":"))
+    return json.dumps({"v": events.VERSION, "event": event, **fields}, separators=(",", ":"))
 
 
 class JsonRenderer(Renderer):
@@ -96,7 +84,7 @@ class JsonRenderer(Renderer):
                 self.copy(event)
         if not self._reader_left:
             try:
-                write_line(to_line(event))
+                write_line(events.to_line(event))
             except (OSError, ValueError):
                 self._reader_left = True
 
@@ -133,8 +121,8 @@ class TextRenderer(Renderer):
         self._verbose = verbose
         self._styles = _STYLES
         self._target = ""
-        self._planned: Planned | None = None
-        self._notices: list[Notice] = []
+        self._planned: events.Planned | None = None
+        self._notices: list[events.Notice] = []
         self._waited: tuple[str, float] = ("", 0.0)
         self._live: Any = None
         self._current: _CurrentPhase | None = None
@@ -151,40 +139,40 @@ class TextRenderer(Renderer):
 
     def _show(self, event: Event) -> None:
         match event:
-            case Started(target=target):
+            case events.Started(target=target):
                 self._target = target
-            case Planned():
+            case events.Planned():
                 self._planned = event
                 if self._verbose:
                     self._say(*messages.plan_lines(event, self._target, dry=False))
-            case PhaseChanged(phase=phase, state=PhaseState.STARTED):
+            case events.PhaseChanged(phase=phase, state=events.PhaseState.STARTED):
                 self._waited = ("", 0.0)
                 self._begin(messages.DOING[phase])
-            case PhaseChanged():
+            case events.PhaseChanged():
                 # Without a line of its own, the live one stays for the next phase: quick ones must not flicker.
                 if (line := messages.phase_line(event, verbose=self._verbose)) is not None:
                     self.close()
                     self._say(line)
-            case Waiting():
+            case events.Waiting():
                 self._wait(event)
-            case Notice(code="stop", text=text) if not self._verbose:
+            case events.Notice(code="stop", text=text) if not self._verbose:
                 if self._current is not None:
                     self._current.reason = text
-            case Notice(code=code, text=text, level=level):
+            case events.Notice(code=code, text=text, level=level):
                 self._notices.append(event)
                 if code not in messages.IN_VERDICT:
                     self._say(f"{'warning' if level == 'warning' else 'note'}: {text}")
-            case Result():
+            case events.Result():
                 self.close()
-                if self._planned is not None and event.outcome is Outcome.PLANNED:
+                if self._planned is not None and event.outcome is events.Outcome.PLANNED:
                     self._print(*messages.plan_lines(self._planned, event.target, dry=True))
                 self._print(*messages.verdict(event, self._notices))
             case _:
                 assert_never(event)
 
-    def _wait(self, event: Waiting) -> None:
+    def _wait(self, event: events.Waiting) -> None:
         label = messages.DOING[event.phase]
-        if event.phase is Phase.PROBE and self._planned is not None:
+        if event.phase is events.Phase.PROBE and self._planned is not None:
             label += " (Ctrl-C changes nothing)"
         if self._current is not None:
             self._current.label, self._current.reason = label, event.reason

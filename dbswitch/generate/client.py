@@ -13,17 +13,9 @@ from msgspec import Struct
 from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.durable import real_path_inside, text_or_empty
 from dbswitch.errors import ConfigError
+from dbswitch.generate import writing
 from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacement_notes
 from dbswitch.generate.style import Style, read_style
-from dbswitch.generate.writing import (
-    GeneratedFile,
-    current_content,
-    fill,
-    is_pristine,
-    next_copy,
-    read_template,
-    sign,
-)
 from dbswitch.project.client_in_use import client_in_use
 from dbswitch.project.generated import MARK, find
 from dbswitch.project.packages import PackageManager, installed_version
@@ -70,18 +62,18 @@ class ClientFacts(Struct, frozen=True):
     re_exports: tuple[str, ...] = ()  # `export ... from` statements of the project's own file
 
 
-def plan_client(project: Project, path: str | None = None) -> GeneratedFile:
+def plan_client(project: Project, path: str | None = None) -> writing.GeneratedFile:
     """Return the client at `path`, else in place of the project's own, else beside it if that is more. Raises ConfigError."""
     return render(client_facts(project, path))
 
 
-def replacement_advice(project: Project, file: GeneratedFile) -> tuple[str, ...]:
+def replacement_advice(project: Project, file: writing.GeneratedFile) -> tuple[str, ...]:
     """Report what has to be changed by hand, before `file` is written."""
     style = read_style(project.root)
     found, text = file.path, text_or_empty(project.root / file.path)
     if not text:
         found, text = find_client(project, style)
-    if text.startswith(MARK) and is_pristine(text.encode()):
+    if text.startswith(MARK) and writing.is_pristine(text.encode()):
         used = client_in_use(project, find(project))
         if used is None or used.generated or used.package:
             return ()
@@ -89,11 +81,11 @@ def replacement_advice(project: Project, file: GeneratedFile) -> tuple[str, ...]
     if not text:
         return ()
     existing = read_existing(project.root, found, text)
-    kept = next_copy(project.root, found, current_content(project.root / found) or b"")
+    kept = writing.next_copy(project.root, found, writing.current_content(project.root / found) or b"")
     return replacement_notes(existing, file.path, style, kept)
 
 
-def render(facts: ClientFacts) -> GeneratedFile:
+def render(facts: ClientFacts) -> writing.GeneratedFile:
     """Return the file for `facts`. Pure but for the template."""
     style = facts.style
     module = facts.module if facts.package else style.relative(facts.path, facts.module)
@@ -114,7 +106,8 @@ def render(facts: ClientFacts) -> GeneratedFile:
         "identity": f"const IDENTITY_SQL = `{sql}`;",
         "names": "\n".join((*aliases, *facts.re_exports)),
     }
-    return sign(KIND, facts.path, fill(read_template(f"client.{style.extension}"), values))
+    template = writing.read_template(f"client.{style.extension}")
+    return writing.sign(KIND, facts.path, writing.fill(template, values))
 
 
 def client_facts(project: Project, path: str | None = None) -> ClientFacts:

@@ -7,15 +7,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import (
-    PRIVATE_FILE,
-    ensure_state_dir,
-    make_folders,
-    owner_for_new_file,
-    read_regular,
-    replace_file,
-    write_new_file,
-)
+from dbswitch import durable
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, DbswitchError
 from dbswitch.generate.file_edits import add_ignored, add_scripts
@@ -58,11 +50,12 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
     """Return what is missing in the project, with `scripts` also `db:NAME` scripts. Raises ConfigError, EnvFileError."""
     project = load(project_root)
     targets = list_targets(project)
+    token = f"{STATE_DIR}/token"
     items = [
         _create(project, "dbswitch.toml", "settings, all of them commented out", _template("dbswitch.toml")),
         _ignore(project),
         *_env_templates(project, targets),
-        _create(project, f"{STATE_DIR}/token", "the key of the generated routes", new_token(), PRIVATE_FILE),
+        _create(project, token, "the key of the generated routes", new_token(), durable.PRIVATE_FILE),
     ]
     notices = [
         f"git tracks {name}: a switch cannot keep its values out of a commit"
@@ -107,14 +100,15 @@ def apply_init(plan: InitPlan) -> tuple[str, ...]:
         assert item.new is not None
         try:
             if item.name.startswith(f"{STATE_DIR}/"):
-                ensure_state_dir(plan.root / STATE_DIR)
+                durable.ensure_state_dir(plan.root / STATE_DIR)
             if item.old is None:
-                make_folders(path.parent)
-                write_new_file(path, item.new, mode=item.mode, owner=owner_for_new_file(path.parent))
-            elif read_regular(path) != item.old:
+                durable.make_folders(path.parent)
+                owner = durable.owner_for_new_file(path.parent)
+                durable.write_new_file(path, item.new, mode=item.mode, owner=owner)
+            elif durable.read_regular(path) != item.old:
                 raise FileExistsError
             else:
-                replace_file(path, item.new, mode=path.stat().st_mode & 0o777)
+                durable.replace_file(path, item.new, mode=path.stat().st_mode & 0o777)
         except OSError as error:
             reason = error.strerror or "it cannot be written"
             if isinstance(error, FileExistsError):
@@ -139,9 +133,9 @@ def ensure_token(project: Project) -> None:
     """Write the key of the generated routes (0600) where there is none. Raises ConfigError."""
     path = project.state_dir / "token"
     try:
-        ensure_state_dir(project.state_dir)
+        durable.ensure_state_dir(project.state_dir)
         if not path.exists():
-            replace_file(path, new_token())
+            durable.replace_file(path, new_token())
     except OSError as error:
         raise ConfigError(
             "the key for the route cannot be written",
@@ -218,7 +212,7 @@ def _scripts(project: Project, targets: tuple[TargetRef, ...]) -> PlannedFile:
     path = project.root / "package.json"
     if project.manifest.path is None:
         return PlannedFile("package.json", FileAction.KEEP, "does not exist")
-    old = read_regular(path)
+    old = durable.read_regular(path)
     names = tuple(ref.name for ref in targets) or ("local", "prod")
     wanted = {f"db:{name}": f"dbswitch {name}" for name in names} | {"db:status": "dbswitch status"}
     new = add_scripts(old.decode("utf-8", "surrogateescape"), wanted)
