@@ -104,13 +104,10 @@ def is_free(port: int) -> bool:
         (socket.AF_INET, "127.0.0.1", "0.0.0.0"),  # noqa: S104 - bound for an instant, never listened on
         (socket.AF_INET6, "::1", "::"),
     ):
-        try:
-            with socket.socket(family, socket.SOCK_STREAM) as asking:
-                asking.settimeout(_CONNECT)
-                if asking.connect_ex((host, port)) == 0 and asking.getsockname() != asking.getpeername():
-                    return False
-        except OSError:
-            pass
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as asking:
+            asking.settimeout(_CONNECT)
+            if asking.connect_ex((host, port)) == 0 and asking.getsockname() != asking.getpeername():
+                return False
         try:
             with socket.socket(family, socket.SOCK_STREAM) as binding:
                 binding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
