@@ -218,8 +218,12 @@ def _died(spec: ServerSpec, running: ServerRecord, status: int | None) -> Server
         f"exit status {status}" if status is not None else "it is gone",
         *_last_lines(spec, running.log_start),
     )
+    error: ServerError | None = None
     if living := find(spec, running):
         error = already_there(living)
+    elif any("EADDRINUSE" in fact for fact in facts):  # the port was taken in the meantime
+        error = taken(running.port, ports.listeners([running.port])[running.port])
+    if error is not None:
         error.facts = (*error.facts, *facts)
         return error
     return ServerError(
