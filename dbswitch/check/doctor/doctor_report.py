@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections import Counter
@@ -102,8 +103,10 @@ def as_text(
     from rich.table import Table
     from rich.text import Text
 
+    drawn = io.StringIO()
     console = Console(
-        file=stream,
+        file=drawn,
+        force_terminal=stream.isatty(),
         color_system=None if os.environ.get("NO_COLOR") else "auto",
         width=None if stream.isatty() else _ENDLESS,
         highlight=False,
@@ -123,15 +126,14 @@ def as_text(
     words = {PROBLEM: "problem", WARNING: "warning", INFO: "note"}
     parts = [f"{counts[at]} {word}{'s'[: counts[at] != 1]}" for at, word in words.items() if counts[at]]
     summary = f"dbswitch doctor: {', '.join(parts) or 'all well'} ({facts.seconds:.1f} s)"
-    with console.capture() as captured:
-        for title, heads, rows in _tables(facts) if tables else ():
-            table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")
-            for row in rows:
-                table.add_row(*map(_text, row))
-            if table.row_count:
-                console.print(_text((title, "bold")), table, "", sep="\n")
-        console.print(listed, _text((summary, "bold")), sep="\n")
-    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+    for title, heads, rows in _tables(facts) if tables else ():
+        table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")
+        for row in rows:
+            table.add_row(*map(_text, row))
+        if table.row_count:
+            console.print(_text((title, "bold")), table, "", sep="\n")
+    console.print(listed, _text((summary, "bold")), sep="\n")
+    return "".join(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines())
 
 
 def _text(*parts: _Cell) -> Text:
