@@ -167,10 +167,11 @@ class AppIdentity:
     def _ask(self, question: IdentityQuestion, phase: Phase, *, started: bool) -> Said:
         project, earlier = self._observed.project, self.earlier()
         limits = project.config.verify
+        elsewhere = {IdentityAnswer.NO_ROUTE, IdentityAnswer.SILENT}  # Next.js answered in place of the route
         said = verify(
             question,
             deadline=limits.restart_deadline if started else limits.hot_deadline,
-            route_answered=earlier is not None and earlier.from_route,
+            route_answered=earlier is not None and earlier.answer not in elsewhere,
             on_wait=partial(self._reporter.waiting, phase),
         )
         if said.fails_like(earlier):

@@ -16,7 +16,7 @@ from dbswitch.errors import ConfigError, EnvFileError, UrlError, UsageError
 from dbswitch.project import reader_profiles, targets, written_values
 from dbswitch.project.protection import places_in
 from dbswitch.project.targets import Target
-from dbswitch.project.value_origin import ServedUrl, ValueOrigin, is_guarded, served_urls
+from dbswitch.project.value_origin import ValueOrigin, is_guarded, served_urls
 from dbswitch.redaction import SecretValues
 
 if TYPE_CHECKING:
@@ -81,9 +81,16 @@ def planned(
         knowledge=origin,
     )
     after = files | {edit.name: edit.new for edit in plan.edits}
-    refuse_if_served(
-        served_urls(after, reader_profiles.all_profiles(project), origin.protected_owner), target.name
-    )
+    served = served_urls(after, reader_profiles.all_profiles(project), origin.protected_owner)
+    if served:
+        first = served[0]
+        own_name = f"{first.variable}_{first.owner.upper().replace('-', '_')}"
+        raise EnvFileError(
+            f"{first.variable} would still lead to the database of {first.owner}",
+            facts=(*(one.text for one in served), "nothing was changed"),
+            why=f"on {target.name}, programs that read the env files must not reach a protected database of another target",
+            fix=f"remove {first.variable} from {first.source}, or rename it to {own_name} so that it is set for {first.owner} only",
+        )
     left = sorted(
         f"{name}: {key} was written by a switch and edited since; it is left unchanged"
         for name in DEV_FILES
@@ -97,41 +104,22 @@ def planned(
     return replace(plan, notices=(*guarded, *plan.notices, *left))
 
 
-def refuse_if_served(served: tuple[ServedUrl, ...], target: str) -> None:
-    """Refuse a change that would leave a reader on another protected target's database. Raises EnvFileError."""
-    if not served:
-        return
-    first = served[0]
-    raise EnvFileError(
-        f"{first.variable} would still lead to the database of {first.owner}",
-        facts=(*(one.text for one in served), "nothing was changed"),
-        why=f"on {target}, programs that read the env files must not reach a protected database of another target",
-        fix=f"remove {first.variable} from {first.source}, or rename it to {first.variable}_{first.owner.upper().replace('-', '_')}"
-        f" so that it is set for {first.owner} only",
-    )
-
-
-def keeps_own_values(project: Project) -> bool:
-    """Return whether the env files keep the user's own database URL."""
-    return any(key in project.url_variables for key in _kept(project))
-
-
 def own_values(project: Project, ambient: Mapping[str, str]) -> Target:
     """Return the user's own values as a target, protected where they lead to the place of a protected one.
 
     A switch keeps them as comments (`# dbswitch:kept`) in the env files. They have no name, so only `dbswitch -` leads to
     them. Raises UsageError or ConfigError, EnvFileError.
     """
-    kept = _kept(project)
-    primary = next((key for key in project.url_variables if key in kept), None)
+    found = kept(project)
+    primary = next((key for key in project.url_variables if key in found), None)
     if primary is None:
         raise _unusable("no database URL is kept")
     try:
         variables = {
             key: DatabaseUrl.parse(value, name=key).env_form() if key in project.url_variables else value
-            for key, value in kept.items()
+            for key, value in found.items()
         }
-        url = DatabaseUrl.parse(kept[primary], name=primary)
+        url = DatabaseUrl.parse(found[primary], name=primary)
     except UrlError as error:
         raise _unusable(error.what) from None
     places = places_in(project, variables)
@@ -151,7 +139,8 @@ def _unusable(fact: str) -> UsageError:
     )
 
 
-def _kept(project: Project) -> dict[str, str]:
+def kept(project: Project) -> dict[str, str]:
+    """Return the user's own values that the env files keep as comments."""
     found: dict[str, str] = {}
     for name, content in reader_profiles.read_files(project).items():
         if name in DEV_FILES:

@@ -7,6 +7,7 @@ names, counts, seconds and masked text only.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Self
 
@@ -168,6 +169,7 @@ class Result(Struct, tag="result", tag_field="event"):
 
 
 Event = Started | Planned | PhaseChanged | Waiting | Notice | Result
+Emit = Callable[[Event], None]  # takes the events of a run, one after the other
 
 
 def to_wire(event: Event) -> dict[str, Any]:

@@ -92,11 +92,6 @@ class Said(Struct, frozen=True):
         """True: it answered as the target; False: it did not; None: it could not be asked."""
         return None if self.answer in NOT_ASKABLE else self.verified
 
-    @property
-    def from_route(self) -> bool:
-        """Whether the identity route itself answered, and not Next.js in its place."""
-        return self.status is not None and self.answer not in {IdentityAnswer.NO_ROUTE, IdentityAnswer.SILENT}
-
     def fails_like(self, other: Said | None) -> bool:
         """Whether both are the same failure of the route itself, so that the switch is not its cause."""
         return (

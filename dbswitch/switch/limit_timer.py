@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from dbswitch.errors import DbswitchError
 from dbswitch.switch import edits, project_lock, run, time_limit
-from dbswitch.switch.events import Event, Notice, Planned, Result, Started
+from dbswitch.switch.events import Emit, Event, Notice, Planned, Result, Started
 from dbswitch.switch.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from dbswitch.project.discovery import Project
     from dbswitch.switch.time_limit import TimeLimit
@@ -41,9 +41,7 @@ def run_timer(project: Project, limit_id: str, ambient: Mapping[str, str]) -> No
         wait_until = time.monotonic() + RETRY_AFTER
 
 
-def _go_back(
-    project: Project, limit: TimeLimit, request: Request, emit: Callable[[Event], None]
-) -> Result | None:
+def _go_back(project: Project, limit: TimeLimit, request: Request, emit: Emit) -> Result | None:
     """Go back from a limit that has passed; the result if that failed, None if it did not, or another run ended the limit."""
 
     def told(event: Event) -> None:
@@ -57,9 +55,7 @@ def _go_back(
     return result if result.exit and time_limit.passed(project) == limit else None
 
 
-def honour(
-    project: Project, request: Request, emit: Callable[[Event], None], *, required: bool = True
-) -> Result | None:
+def honour(project: Project, request: Request, emit: Emit, *, required: bool = True) -> Result | None:
     """Go back first if the time limit of the active target has passed; the failed run's result, None to carry on.
 
     Not `required`: a failure is a warning, and the request is carried out.
@@ -79,9 +75,7 @@ def honour(
     return None
 
 
-def go_back_first(
-    project: Project, request: Request, emit: Callable[[Event], None]
-) -> tuple[Request, Result | None]:
+def go_back_first(project: Project, request: Request, emit: Emit) -> tuple[Request, Result | None]:
     """As :func:`honour`, before a switch: one to the way back is all that is needed.
 
     Returns the request with the target that was meant before going back. Raises UsageError: no such target.

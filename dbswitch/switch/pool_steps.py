@@ -171,7 +171,7 @@ class PoolApply(RunSteps):
         if not with_content:
             files = tuple(replace(one, old=b"", new=b"") for one in files)
         table = pool_config.digest(self._session.project, self._pool.name)
-        self._record(PoolRecord(self._pool.name, self._session.ending.target, table, files))
+        self._record(PoolRecord(self._pool.name, self.ending.target, table, files))
 
     def _end(self) -> None:
         for pooler, seconds in self._login_retry.items():

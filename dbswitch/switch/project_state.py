@@ -111,6 +111,7 @@ def changes(observed: Observed, plan: EditPlan) -> tuple[FileChange, ...]:
 def situation(observed: Observed, target: Target, plan: EditPlan, *, stopped_by_switch: bool) -> Situation:
     """Return the facts that :func:`dbswitch.switch.plan.decide` decides on."""
     configured = observed.project.config.switch.mode
+    files = [observed.project.root / name for name in observed.files]
     return Situation(
         target=target.name,
         database=target.url.database,
@@ -119,7 +120,7 @@ def situation(observed: Observed, target: Target, plan: EditPlan, *, stopped_by_
         edits=plan,
         server=observed.server.state,
         stopped_by_switch=stopped_by_switch,
-        stale=_is_stale(observed),
+        stale=is_running(observed.server.state) and bool(changed_since_start(observed.server, files)),
         overridden=_overridden(observed, target),
         hot_client=observed.hot_client,
         identity_route=observed.route is not None,
@@ -157,9 +158,3 @@ def exported_instead(server: Observation, target: Target, keys: Iterable[str]) -
 def _differ(env: Mapping[str, str], target: Target, keys: Iterable[str]) -> list[str]:
     values = target.variables
     return [key for key in sorted(keys) if env.get(key) and not same_url(env[key], values.get(key, ""))]
-
-
-def _is_stale(observed: Observed) -> bool:
-    """Say whether an env file changed after the server started; a plain singleton client would still use the old values."""
-    files = [observed.project.root / name for name in observed.files]
-    return is_running(observed.server.state) and bool(changed_since_start(observed.server, files))

@@ -83,7 +83,7 @@ class RunSteps:
     """The steps of one run, its record included, which are undone together. `previous` is what the project was on."""
 
     def __init__(self, session: Session, previous: str | None) -> None:
-        self.reporter = session.reporter
+        self.reporter, self.ending = session.reporter, session.ending
         self.undo = UndoStack()
         self._session = session
         self._private_dir = session.project.private_dir

@@ -21,7 +21,7 @@ from dbswitch.server.environment import touched_by_next
 from dbswitch.switch import confirmation, edits, history, project_state, recovery, time_limit
 from dbswitch.switch.app_identity import EARLIER
 from dbswitch.switch.database_start import Destination, destination, probe, probe_or_start, report_migrations
-from dbswitch.switch.events import Event, Outcome, Phase, Planned, Result
+from dbswitch.switch.events import Emit, Event, Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import IdentityAnswer, Said
 from dbswitch.switch.plan import Mode, Plan, changed_variables, decide
 from dbswitch.switch.rollback import Part
@@ -29,7 +29,7 @@ from dbswitch.switch.session import Session, carry_out
 from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from dbswitch.database.identity import Identity
     from dbswitch.project.discovery import Project
@@ -51,7 +51,7 @@ class Planning(Struct, frozen=True):
     limit: TimeLimit | None
 
 
-def switch(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
+def switch(project: Project, request: Request, emit: Emit) -> Result:
     """Carry out `request`; every event goes to `emit`, the result last. A bug raises, after a rollback."""
     origin = history.Origin.of(request)
 
@@ -97,12 +97,12 @@ def _switch(session: Session) -> None:
             edits.remember(project, planning.goal.target)
         apply = Apply(session, planning.observed, edits=plan.edits, server_owed=server_owed)
         with time_limit.replaced(project, planning.limit), apply.undone_on_failure():
-            verification = _follow(apply, planning, lease, ending)
+            said = _follow(apply, planning, lease)
         apply.tell_first_page()
         if planning.limit is not None:
             time_limit.start_timer(project, planning.limit)
             _tell_limit(session, planning.limit)
-        ending.verified = None if verification is None else verification.outcome
+        ending.verified = None if said is None else said.outcome
         if plan.unchanged and ending.mode == Mode.NONE.value:
             ending.outcome = Outcome.UNCHANGED
 
@@ -118,12 +118,13 @@ def _dry_run(session: Session) -> None:
         session.reporter.notice(time_limit.NOTICE, over.text, "warning")
     planning = _plan(session, server_owed=killed is not None and killed.server_down)
     _announce(session, planning)
-    if planning.limit is not None:
-        _tell_limit(session, planning.limit)
+    _tell_limit(session, planning.limit)
     session.ending.outcome = Outcome.PLANNED
 
 
-def _tell_limit(session: Session, limit: TimeLimit) -> None:
+def _tell_limit(session: Session, limit: TimeLimit | None) -> None:
+    if limit is None:
+        return
     text = f"{limit.target} for {time_limit.span(limit.seconds)}, then automatically back to {limit.back}"
     session.reporter.notice(time_limit.NOTICE, f"{text} (`dbswitch extend 15m` extends it)")
 
@@ -136,7 +137,7 @@ def named(project: Project, target: str) -> str:
     name = history.previous_target(project.private_dir, before)
     if name is not None:
         return targets.lookup(project, name).name
-    if before is not None and edits.keeps_own_values(project):
+    if before is not None and any(key in project.url_variables for key in edits.kept(project)):
         return edits.OWN
     raise UsageError(
         "there is no previous target",
@@ -220,20 +221,20 @@ def _confirmed(session: Session) -> Planning | None:
     return planning
 
 
-def _follow(apply: Apply, planning: Planning, lease: Lease, ending: Result) -> Said | None:
+def _follow(apply: Apply, planning: Planning, lease: Lease) -> Said | None:
     plan, goal, reporter = planning.plan, planning.goal, apply.reporter
     if plan.verify:
         apply.app.ask_earlier()
     project, url = planning.observed.project, goal.target.url
     ready = probe_or_start(project, reporter, goal, on_look=lease.look_for_newer)
-    ending.identity = {**ready.identity.to_json(), "address": url.address}
+    apply.ending.identity = {**ready.identity.to_json(), "address": url.address}
     with contextlib.suppress(OSError):  # it is read again at the next probe
         environment_mark.remember(project, url, ready.identity.environment)
     report_migrations(reporter, goal.target, ready.migrations)
     lease.check()  # the last moment at which giving way to a newer request costs nothing
     if plan.mode is Mode.RESTART:
         return _restart(apply, goal)
-    return _keep_running(apply, plan, goal, ready.identity, ending)
+    return _keep_running(apply, planning, ready.identity)
 
 
 def _restart(apply: Apply, goal: Destination) -> Said | None:
@@ -249,10 +250,9 @@ def _restart(apply: Apply, goal: Destination) -> Said | None:
     return said
 
 
-def _keep_running(
-    apply: Apply, plan: Plan, goal: Destination, expected: Identity, ending: Result
-) -> Said | None:
+def _keep_running(apply: Apply, planning: Planning, expected: Identity) -> Said | None:
     """Switch hot, or only write; restart the app if it does not follow, unless `--no-restart` was given."""
+    plan, goal = planning.plan, planning.goal
     hot, app = plan.mode is Mode.HOT, apply.app
     if hot:  # its route may have to be compiled for the first answer, and is then there for the second
         app.await_earlier(apply.observed.project.config.verify.hot_deadline)
@@ -276,5 +276,5 @@ def _keep_running(
         apply.reporter.notice("hot-fallback", text, "warning")
     else:  # the files have the target's values, but the app is on another database
         apply.reporter.notice("app-elsewhere", f"{said.detail}; restarting it", "warning")
-    ending.mode = Mode.RESTART.value
+    apply.ending.mode = Mode.RESTART.value
     return _restart(apply, goal)

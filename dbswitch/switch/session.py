@@ -18,7 +18,7 @@ from dbswitch.errors import (
 from dbswitch.server.stopping import PORT_GRACE, ROUNDS
 from dbswitch.switch import project_lock, project_state, recovery
 from dbswitch.switch.database_start import START_TIMEOUT
-from dbswitch.switch.events import Event, Notice, Phase, PhaseChanged, PhaseState, Result, Started, Waiting
+from dbswitch.switch.events import Emit, Notice, Phase, PhaseChanged, PhaseState, Result, Started, Waiting
 from dbswitch.switch.interrupts import Interrupts
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class PhaseNote:
 class Reporter:
     """Emits the events of one run."""
 
-    def __init__(self, emit: Callable[[Event], None], run_id: str) -> None:
+    def __init__(self, emit: Emit, run_id: str) -> None:
         self.emit = emit
         self.run_id = run_id
         self._began = time.monotonic()
@@ -112,7 +112,7 @@ class Session:
 def carry_out(
     project: Project,
     request: Request,
-    emit: Callable[[Event], None],
+    emit: Emit,
     body: Callable[[Session], None],
     keep: Callable[[Result], None] = lambda _result: None,
 ) -> Result:

@@ -17,7 +17,7 @@ from dbswitch.project import targets
 from dbswitch.server.state import ServerState
 from dbswitch.switch import project_lock, project_state, recovery
 from dbswitch.switch.database_start import destination, probe
-from dbswitch.switch.events import Event, Outcome, Phase, Result
+from dbswitch.switch.events import Emit, Outcome, Phase, Result
 from dbswitch.switch.plan import Mode, is_running
 from dbswitch.switch.request import Request
 from dbswitch.switch.session import Session, carry_out, hold_if_free
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BRIEF = 1.0  # seconds
 
 
-def start_server(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
+def start_server(project: Project, request: Request, emit: Emit) -> Result:
     """Start the dev server on the active target, or report that it is already running.
 
     It starts although its database does not answer. The lock is released for a newer request as soon as it has started.
@@ -72,7 +72,7 @@ def _tell_newer(session: Session, newer: OvertakenError, what: str) -> None:
     )
 
 
-def restart(project: Project, request: Request, emit: Callable[[Event], None]) -> Result:
+def restart(project: Project, request: Request, emit: Emit) -> Result:
     """Stop the dev server, whatever is left of it, and start it again on the active target."""
     return carry_out(project, request, emit, _restart)
 
@@ -96,7 +96,7 @@ def _restart(session: Session) -> None:
             _wait_for_database(session, observed)
 
 
-def stop_server(project: Project, emit: Callable[[Event], None]) -> Result:
+def stop_server(project: Project, emit: Emit) -> Result:
     """Stop the dev server and everything that belongs to it."""
     return carry_out(project, Request(), emit, _stop)
 
@@ -150,7 +150,7 @@ def _wait_for_database(
         reporter.notice("target-unusable", error.what, "warning")
 
 
-def repair(project: Project, ambient: Mapping[str, str], emit: Callable[[Event], None]) -> Result | None:
+def repair(project: Project, ambient: Mapping[str, str], emit: Emit) -> Result | None:
     """Finish what a killed run left, its stopped server included; None where there is nothing to finish."""
     if not recovery.pending(project.private_dir) or project_lock.peek(project.state_dir) is not None:
         return None

@@ -200,7 +200,7 @@ class Apply(RunSteps):
 
     def _announce(self, *, server_down: bool = False) -> None:
         if server_down or not self.undo.parts:
-            target, previous = self._session.ending.target, self._previous
+            target, previous = self.ending.target, self._previous
             self._record(recovery.SwitchRecord(self.reporter.run_id, target, previous, server_down))
 
     def _put_files_back(self) -> str:

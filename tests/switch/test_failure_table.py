@@ -176,8 +176,10 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
                 run.probe(goal, apply.reporter, Phase.PROBE) if world.step == "probe" else None
                 run._restart(apply, goal)
             case "hot switch" | "hot switch going on as a restart":
-                plan = cast("Any", SimpleNamespace(mode=Mode.HOT, unchanged=False, verify=True))
-                run._keep_running(apply, plan, goal, cast("Any", None), Result("id", target="prod"))
+                plan = SimpleNamespace(mode=Mode.HOT, unchanged=False, verify=True)
+                run._keep_running(
+                    apply, cast("Any", SimpleNamespace(plan=plan, goal=goal)), cast("Any", None)
+                )
             case _:
                 apply.stop_server()
                 apply.start_server()
