@@ -16,6 +16,8 @@ import stat
 import sys
 from pathlib import Path
 
+import msgspec
+
 from dbswitch import durable
 from dbswitch.errors import ConfigError
 
@@ -96,3 +98,16 @@ def _require_own(folder: Path) -> None:
         why="dbswitch acts on what it finds there, so only this user may have written it",
         fix="remove it, or set XDG_STATE_HOME to a folder of yours",
     )
+
+
+def store(path: Path, value: object, what: str, why: str, *facts: str) -> None:
+    """Replace a private file by `value` as JSON. Raises ConfigError: `what`, its content, cannot be written."""
+    try:
+        durable.replace_file(path, msgspec.json.encode(value) + b"\n")
+    except OSError as error:
+        raise ConfigError(
+            f"{what} cannot be written",
+            facts=(f"{error.filename or path}: {error.strerror}", *facts),
+            why=why,
+            fix=f"free disk space and make {path.parent} writable for you, then run the command again",
+        ) from error

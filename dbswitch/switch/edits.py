@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec.structs import replace
 
-from dbswitch import durable, state_folder
+from dbswitch import state_folder
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.placement import EditPlan, plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES
-from dbswitch.errors import ConfigError, EnvFileError, UrlError, UsageError
+from dbswitch.errors import EnvFileError, UrlError, UsageError
 from dbswitch.project import reader_profiles, targets, written_values
 from dbswitch.project.protection import places_in
 from dbswitch.project.targets import Target
@@ -42,16 +41,9 @@ def remember(project: Project, target: Target) -> None:
     grown = before.adding(target.name, target.variables, places_in(project, target.variables))
     if grown is before:
         return
-    try:
-        state_folder.ensure(folder, project.root)
-        durable.replace_file(folder / written_values.FILE_NAME, msgspec.json.encode(grown))
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be written",
-            facts=(error.strerror or type(error).__name__, "nothing was changed"),
-            why="a switch stores there what it writes (names and digests), so that the next switch can remove all of it",
-            fix="make that folder writable, or point XDG_STATE_HOME to one that is",
-        ) from None
+    why = "by it (names and digests) the next switch can remove all that this one writes"
+    path = folder / written_values.FILE_NAME
+    state_folder.store(path, grown, "what the switch is going to write", why, "nothing was changed")
 
 
 def planned(

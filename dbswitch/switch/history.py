@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from dbswitch import durable
+from dbswitch.errors import UsageError
+from dbswitch.project import targets
 from dbswitch.switch.events import Event, Outcome, Phase, PhaseChanged, PhaseState, Result
 from dbswitch.switch.project_lock import locked
 from dbswitch.switch.run_event_files import append_line
@@ -22,6 +24,7 @@ from dbswitch.switch.run_event_files import append_line
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dbswitch.project.discovery import Project
     from dbswitch.switch.request import Request
 
 FILE_NAME = "history.jsonl"
@@ -151,6 +154,21 @@ def previous_target(private_dir: Path, active: str | None, pool: str | None = No
     last = durable.read_json(private_dir / _previous_file(pool))
     names = last if isinstance(last, list) else []
     return next((name for name in names if isinstance(name, str) and name != active), None)
+
+
+def require_previous(project: Project, active: str | None, pool: str | None = None) -> str:
+    """As :func:`previous_target`, of the app or of a pool. Raises UsageError: there is none."""
+    name = previous_target(project.private_dir, active, pool)
+    if name is not None:
+        return targets.lookup(project, name).name
+    flag = "" if pool is None else f" --pool {pool}"
+    names = [f"`dbswitch {ref.name}{flag}`" for ref in targets.list_targets(project)]
+    raise UsageError(
+        "there is no previous target" + ("" if pool is None else f" of the pool {pool}"),
+        facts=("it has not been switched between two known targets yet",),
+        why="`-` goes back to the target before the last switch",
+        fix=f"name the target: {', '.join(names)}",
+    )
 
 
 def _previous_file(pool: str | None) -> str:

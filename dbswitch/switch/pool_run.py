@@ -89,15 +89,7 @@ def _named(project: Project, pool: Pool, target: str) -> str:
     if target != history.PREVIOUS:
         return targets.lookup(project, target).name
     active = target_of(project, config_files.read_entry(pool.poolers[0]).route)
-    name = history.previous_target(project.private_dir, active, pool.name)
-    if name is None:
-        raise UsageError(
-            f"there is no previous target of the pool {pool.name}",
-            facts=("this pool has not been switched between two known targets yet",),
-            why="`-` goes back to the target before the last switch of the pool",
-            fix=f"name the target: dbswitch TARGET --pool {pool.name}",
-        )
-    return targets.lookup(project, name).name
+    return history.require_previous(project, active, pool.name)
 
 
 def _plan(session: Session, pool: Pool, target: Target) -> PoolApply:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import msgspec
 from msgspec import Struct
 
-from dbswitch import durable
+from dbswitch import durable, state_folder
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, DbswitchError, EnvFileError, RollbackFailedError
@@ -48,16 +48,8 @@ Record = TypeVar("Record", SwitchRecord, "PoolRecord")
 
 def write_record(private_dir: Path, record: SwitchRecord | PoolRecord) -> None:
     """Store the record of the running switch; call it before the step that it announces. Raises ConfigError."""
-    path = private_dir / record.FILE
-    try:
-        durable.replace_file(path, msgspec.json.encode(record))
-    except OSError as error:
-        raise ConfigError(
-            "the record of the switch cannot be written",
-            facts=(f"{path}: {error.strerror}",),
-            why="without it a later command could not finish a switch that was killed",
-            fix=f"free disk space and make {private_dir} writable for you, then switch again",
-        ) from error
+    why = "without it a later command could not finish a switch that was killed"
+    state_folder.store(private_dir / record.FILE, record, "the record of the switch", why)
 
 
 def remove_record(private_dir: Path, kind: type[SwitchRecord | PoolRecord] = SwitchRecord) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.envfiles import transaction
-from dbswitch.errors import ExitCode, UsageError
+from dbswitch.errors import ExitCode
 from dbswitch.project import environment_mark, reader_profiles, targets
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import Target, with_access
@@ -134,18 +134,10 @@ def named(project: Project, target: str) -> str:
     if target != history.PREVIOUS:
         return targets.lookup(project, target).name
     before = active(project, {}).nominal_target
-    name = history.previous_target(project.private_dir, before)
-    if name is not None:
-        return targets.lookup(project, name).name
-    if before is not None and any(key in project.url_variables for key in edits.kept(project)):
+    own = any(key in project.url_variables for key in edits.kept(project))
+    if own and before is not None and history.previous_target(project.private_dir, before) is None:
         return edits.OWN
-    raise UsageError(
-        "there is no previous target",
-        facts=("this project has not been switched yet",),
-        why="`-` goes back to the target before the last switch",
-        fix="name the target: "
-        + ", ".join(f"`dbswitch {ref.name}`" for ref in targets.list_targets(project)),
-    )
+    return history.require_previous(project, before)
 
 
 def _resolve(project: Project, name: str, request: Request) -> Target:

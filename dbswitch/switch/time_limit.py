@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dbswitch import durable
+from dbswitch import durable, state_folder
 from dbswitch.errors import ConfigError, OvertakenError, ProtectedError, UsageError
 from dbswitch.project import targets
 from dbswitch.project.active_target import Active, active
@@ -178,23 +178,16 @@ def replaced(project: Project, new: TimeLimit | None) -> Iterator[None]:
 
 def _save(project: Project, limits: tuple[TimeLimit, ...]) -> None:
     private, copy = project.private_dir / FILE_NAME, project.state_dir / FILE_NAME
-    try:
-        if not limits:
+    if not limits:
+        with suppress(OSError):  # what stays has no effect without its target
             copy.unlink(missing_ok=True)
             private.unlink(missing_ok=True)
-            return
-        last = limits[-1]
-        until = {"boot": last.begun.boot, "uptime": last.begun.uptime + last.seconds}
-        shown = {name: last.fields[name] for name in ("target", "back", "ends")}
-        durable.replace_file(private, msgspec.json.encode(limits) + b"\n")
-        durable.replace_file(copy, msgspec.json.encode({**shown, "place": last.place, **until}) + b"\n")
-    except OSError as error:
-        raise ConfigError(
-            "the time limit cannot be written",
-            facts=(f"{error.filename or private}: {error.strerror}", "nothing was changed"),
-            why="without it nothing would go back when the time is over",
-            fix=f"free disk space and make {private.parent} writable for you, then switch again",
-        ) from error
+        return
+    last, why = limits[-1], "without it nothing would go back when the time is over"
+    until = {"boot": last.begun.boot, "uptime": last.begun.uptime + last.seconds}
+    shown = {name: last.fields[name] for name in ("target", "back", "ends")}
+    state_folder.store(private, limits, "the time limit", why, "nothing was changed")
+    state_folder.store(copy, {**shown, "place": last.place, **until}, "the time limit", why)
 
 
 def extended(project: Project, seconds: float, run_id: str) -> TimeLimit:

@@ -8,6 +8,7 @@ from dbswitch.envfiles.effective_values import read_env_files, verify_on_disk
 from dbswitch.project import reader_profiles, written_values
 from dbswitch.project.discovery import load
 from dbswitch.switch import edits
+from dbswitch.switch.session import prepare_private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ def switch(root: Path, name: str, ambient: Mapping[str, str] | None = None) -> E
         written=written_values.load(project.private_dir),
         ambient=environment,
     )
+    prepare_private_dir(project)
     edits.remember(project, target)
     for edit in plan.edits:
         (root / edit.name).write_bytes(edit.new)

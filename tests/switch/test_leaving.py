@@ -348,6 +348,6 @@ def test_a_broken_memory_is_an_empty_one(app, content):
 def test_a_switch_that_cannot_be_remembered_changes_nothing(app, tmp_path):
     app.write(".env.local", f"DATABASE_URL_LOCAL={LOCAL}\n")
     (tmp_path / "state").write_text("a file in the place of the folder")
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(ConfigError, match="cannot be used"):
         switch(app.root, "local")
     assert bound(app) == {"DATABASE_URL_LOCAL": LOCAL}
