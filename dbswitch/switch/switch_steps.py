@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from functools import partial
 from typing import TYPE_CHECKING
@@ -157,6 +158,10 @@ class Apply(RunSteps):
             names = ", ".join(clean.removed)
             text = f"not passed on to the dev server, so that the env files decide: {names}"
             reporter.notice("environment", text)
+        root = self.observed.project.root
+        if os.geteuid() == 0 != root.stat().st_uid:
+            text = f"the dev server runs as root, but {root.name} belongs to another user, who may not be able to write .next afterwards"
+            reporter.notice("runs-as-root", text, "warning")
         meanwhile()
         with reporter.phase(Phase.ANSWER) as note:
             told = partial(reporter.waiting, Phase.ANSWER)
