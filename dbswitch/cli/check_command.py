@@ -57,11 +57,9 @@ def check(
         bool, flag("--all", "Check the work tree and the env files, not the staged content.")
     ] = False,
     revisions: Annotated[
-        str | None, typer.Option("--rev", metavar="A..B", help="Check what changed in a range of commits.")
+        str | None, flag("--rev", "Check what changed in a range of commits.", metavar="A..B")
     ] = None,
-    form: Annotated[
-        CheckFormat | None, typer.Option("--format", help="The output format; default: text.")
-    ] = None,
+    form: Annotated[CheckFormat | None, flag("--format", "The output format; default: text.")] = None,
     fix: Annotated[bool, flag("--fix", "Add missing ignore entries and example keys.")] = False,
     strict: Annotated[bool, flag("--strict", "Warnings fail the check too.")] = False,
     every_variable: Annotated[

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from dbswitch.cli.renderer import Renderer
 
 
-def flag(*names_and_help: str) -> Any:
-    """Return the declaration of a flag: its names, then its help text."""
+def flag(*names_and_help: str, **more: Any) -> Any:
+    """Return the declaration of a flag: its names, then its help text; `metavar` names the value that follows it."""
     *names, text = names_and_help
-    return typer.Option(*names, help=text)
+    return typer.Option(*names, help=text, **more)
 
 
 def _finite(seconds: float | None) -> float | None:
@@ -55,16 +55,13 @@ def length_of(text: str) -> float:
 
 DryRun = Annotated[bool, flag("--dry-run", "Show what would be done and do nothing.")]
 _CONFIRM_HELP = "Confirm a protected target by its name or its database's."
-Confirm = Annotated[str | None, typer.Option("--confirm", metavar="NAME", help=_CONFIRM_HELP)]
-_TIMEOUT_HELP = "How long to wait for the database."
-Timeout = Annotated[
-    float | None,
-    typer.Option("--timeout", metavar="SECONDS", min=0.1, callback=_finite, help=_TIMEOUT_HELP),
-]
+Confirm = Annotated[str | None, flag("--confirm", _CONFIRM_HELP, metavar="NAME")]
+_SECONDS: dict[str, Any] = {"metavar": "SECONDS", "min": 0.1, "callback": _finite}
+Timeout = Annotated[float | None, flag("--timeout", "How long to wait for the database.", **_SECONDS)]
 _FOR_HELP = f"Switch back to the previous target after this time (30m, 2h); `{UNLIMITED}`: never."
-TimeLimitFlag = Annotated[str | None, typer.Option("--for", metavar="TIME", help=_FOR_HELP)]
+TimeLimitFlag = Annotated[str | None, flag("--for", _FOR_HELP, metavar="TIME")]
 _POOL_HELP = "Act on the clients of this PgBouncer pool, not on the project's app."
-Pool = Annotated[str | None, typer.Option("--pool", metavar="NAME", help=_POOL_HELP)]
+Pool = Annotated[str | None, flag("--pool", _POOL_HELP, metavar="NAME")]
 TakePort = Annotated[bool, flag("--take-port", "End the foreign program on the server's port (asks first).")]
 Yes = Annotated[bool, flag("--yes", "-y", "Do not ask.")]
 YesUnlessProtected = Annotated[
@@ -145,8 +142,7 @@ def _show_version(wanted: bool) -> None:
 @_app.callback()
 def _group(
     version: Annotated[
-        bool,
-        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version),
+        bool, flag("--version", "Show the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
     """Point a running Next.js + Prisma dev app at another Postgres, and prove it.
@@ -204,9 +200,7 @@ def _every_command(
     json: Annotated[bool, flag("--json", "Print machine-readable JSON lines on stdout.")] = False,
     project: Annotated[
         Path | None,
-        typer.Option(
-            "--project", metavar="DIR", help="The project's folder; default: here, or the nearest above."
-        ),
+        flag("--project", "The project's folder; default: here, or the nearest above.", metavar="DIR"),
     ] = None,
     quiet: Annotated[bool, flag("--quiet", "-q", "Print only errors and the result.")] = False,
     verbose: Annotated[bool, flag("--verbose", "-v", "Print every phase and detail.")] = False,

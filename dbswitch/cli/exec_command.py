@@ -31,14 +31,8 @@ if TYPE_CHECKING:
     from dbswitch.project.targets import Target
 
 Command = Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its arguments.")]
-AllowDestructive = Annotated[
-    str | None,
-    typer.Option(
-        "--allow-destructive",
-        metavar="NAME",
-        help="Allow a command that destroys data of a protected target, by the target's name.",
-    ),
-]
+_DESTRUCTIVE_HELP = "Allow a command that destroys data of a protected target, by the target's name."
+AllowDestructive = Annotated[str | None, flag("--allow-destructive", _DESTRUCTIVE_HELP, metavar="NAME")]
 
 
 @command("exec", usage="exec [OPTIONS] TARGET -- CMD...")

@@ -8,8 +8,6 @@ import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import command, flag
 from dbswitch.cli.renderer import object_line, write_line
@@ -37,9 +35,7 @@ _LONGEST_LINE = 1 << 20  # bytes; an unfinished line that is longer is shown at 
 def logs(
     context: CommandContext,
     follow: Annotated[bool, flag("--follow", "-f", "Keep printing new lines.")] = False,
-    lines: Annotated[
-        int, typer.Option("--lines", "-n", metavar="N", min=0, help="How many of the last lines.")
-    ] = 100,
+    lines: Annotated[int, flag("--lines", "-n", "How many of the last lines.", metavar="N", min=0)] = 100,
 ) -> int:
     """Show the dev server's log."""
     project = context.find_project()

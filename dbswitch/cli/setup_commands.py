@@ -215,11 +215,7 @@ def generate(
     ] = False,
     path: Annotated[
         str | None,
-        typer.Option(
-            "--path",
-            metavar="FILE",
-            help="Where to write the client; default: where the project has its own.",
-        ),
+        flag("--path", "Where to write the client; default: where the project has its own.", metavar="FILE"),
     ] = None,
     dry_run: DryRun = False,
 ) -> int:

@@ -6,11 +6,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from msgspec import to_builtins
 
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import Pool, command
+from dbswitch.cli.command_line import Pool, command, flag
 from dbswitch.cli.messages import columns, duration, target_rows
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets
@@ -180,9 +179,7 @@ def _pool_status(context: CommandContext, pool: str) -> int:
 @command()
 def history(
     context: CommandContext,
-    count: Annotated[
-        int, typer.Option("--count", "-n", metavar="N", min=1, help="How many of the last switches.")
-    ] = 10,
+    count: Annotated[int, flag("--count", "-n", "How many of the last switches.", metavar="N", min=1)] = 10,
 ) -> int:
     """Show the last switches, newest first."""
     project = context.find_project()
