@@ -44,19 +44,11 @@ _LONE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 SUPPORTED: Final = "dbswitch supports postgresql:// and postgres:// URLs that lead to the server itself"
 _FORM: Final = "write it like postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 _NOT_POSTGRES: Final = {
-    "prisma": "a Prisma Accelerate URL",
-    "prisma+postgres": "a Prisma Postgres or Accelerate URL",
-    "socket": "node-postgres' own socket form",
-    **dict.fromkeys(("file", "sqlite"), "an SQLite file"),
-    **dict.fromkeys(("mongodb", "mongodb+srv"), "a MongoDB URL"),
-    **dict.fromkeys(("http", "https"), "a web address"),
-    **{
-        name.lower().replace(" ", ""): f"a {name} URL" for name in ("MySQL", "MariaDB", "CockroachDB", "JDBC")
-    },
-    "sqlserver": "an SQL Server URL",
-}
-
-
+    "prisma": "a Prisma Accelerate URL", "prisma+postgres": "a Prisma Postgres or Accelerate URL", "file": "an SQLite file",
+    "sqlite": "an SQLite file", "mongodb": "a MongoDB URL", "mongodb+srv": "a MongoDB URL", "mysql": "a MySQL URL",
+    "mariadb": "a MariaDB URL", "cockroachdb": "a CockroachDB URL", "jdbc": "a JDBC URL", "sqlserver": "an SQL Server URL",
+    "http": "a web address", "https": "a web address", "socket": "node-postgres' own socket form",
+}  # fmt: skip
 _MISLEADING: Final = {
     "dbname": "libpq would take the database from it, node-postgres from the path",
     "database": "the programs disagree on whether it counts",
@@ -252,14 +244,11 @@ def _scheme(text: str, name: str) -> tuple[str, str]:
     kind = _NOT_POSTGRES.get(scheme)
     if kind is None and scheme.split("+", maxsplit=1)[0] in SCHEMES:
         kind = "a URL for another language's driver"
-    raise UrlError(
-        f"{name} is {kind or 'no Postgres URL'}",
-        facts=(f"it starts with {scheme}:",) if kind else (),
-        why=SUPPORTED + "; P1012" if scheme.startswith("prisma") else SUPPORTED,
-        fix="use the direct connection URL that the provider shows beside it"
-        if scheme.startswith("prisma")
-        else "write the URL of a Postgres database",
-    )
+    why, fix = SUPPORTED, "write the URL of a Postgres database"
+    if scheme.startswith("prisma"):
+        why, fix = f"{SUPPORTED}; P1012", "use the direct connection URL that the provider shows beside it"
+    facts = (f"it starts with {scheme}:",) if kind else ()
+    raise UrlError(f"{name} is {kind or 'no Postgres URL'}", facts=facts, why=why, fix=fix)
 
 
 def _no_scheme(text: str, name: str) -> UrlError:

@@ -33,9 +33,7 @@ class Readings:
     @cached_property
     def dotenv(self) -> dict[str, str]:
         """What dotenv reads."""
-        values = {s.key: dotenv_syntax.value_of(self.written(s)) for s in self.sites}
-        values.pop("__proto__", None)
-        return values
+        return dotenv_syntax.parse(self.text)
 
     @cached_property
     def python(self) -> dict[str, str]:

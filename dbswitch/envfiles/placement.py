@@ -36,27 +36,21 @@ class EditPlan(Struct, frozen=True):
     gone: frozenset[str] = frozenset()  # the variables that no reader may get from a file afterwards
 
 
-class Knowledge(Protocol):
-    """What is known about a variable and its value in a file.
+class _Knowledge(Protocol):
+    """What is known about a variable and its value in a file."""
 
-    A value that is not known is the user's own: it is kept as a comment if a target's value replaces it, and left alone if the
-    target does not set the variable, unless it misleads.
-    """
+    # A value that is not known is the user's own: it is kept as a comment if a target's value replaces it, and left alone if
+    # the target does not set the variable, unless it misleads.
+    def known(self, key: str, value: str) -> bool: ...  # some target sets it so, or a switch wrote it
 
-    def known(self, key: str, value: str) -> bool:
-        """Return whether some target sets it so, or a switch wrote it."""
+    def lasting(self, key: str, value: str) -> bool: ...  # a target can set it again
 
-    def lasting(self, key: str, value: str) -> bool:
-        """Return whether a target can set it again, so that a comment with the value is of use."""
+    def misleads(self, key: str, value: str) -> bool: ...  # it leads to another database than the target's
 
-    def misleads(self, key: str, value: str) -> bool:
-        """Return whether it would put a reader on another database than the target's."""
+    def belongs(self, key: str, value: str) -> bool: ...  # it leads to the target's database
 
-    def belongs(self, key: str, value: str) -> bool:
-        """Return whether it leads to the target's database, so that it is restored with the target."""
-
-    def protected_owner(self, key: str, value: str) -> str | None:
-        """Return the other protected target to which it leads; no reader may get it after the switch."""
+    # The other protected target to which it leads; no reader may get it after the switch.
+    def protected_owner(self, key: str, value: str) -> str | None: ...
 
 
 @dataclass(slots=True)
@@ -68,7 +62,7 @@ class _Planning:
     tracked: frozenset[str]
     family: frozenset[str]
     protected: bool
-    knowledge: Knowledge
+    knowledge: _Knowledge
     git_error: str
     git_fix: str
     touched: dict[str, dict[str, None]] = field(default_factory=dict)
@@ -223,7 +217,7 @@ def plan_edits(
     profiles: Sequence[ReaderProfile],
     tracked: frozenset[str],
     protected: bool,
-    knowledge: Knowledge,
+    knowledge: _Knowledge,
     git_error: tuple[str, str] = ("", ""),
 ) -> EditPlan:
     """Return the edits that bring every reader to `variables`; an empty plan if they have them already.
