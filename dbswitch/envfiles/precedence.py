@@ -56,16 +56,20 @@ class Effective:
 
 
 def all_effective(
-    profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str]
+    profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str], only: tuple[str, ...] = ()
 ) -> dict[str, Effective]:
-    """Return what the reader of `profile` gets for every variable that `files` (name to content) or `ambient` bind."""
+    """Return what the reader of `profile` gets for every variable that `files` (name to content) or `ambient` bind.
+
+    `only` are the variables that are asked for, where not all are.
+    """
     order = [(name, files[name]) for name in profile.files if name in files]
     bound: Mapping[str, Mapping[str, str | None]]
-    outside = ambient
+    outside: dict[str, str] = dict(ambient)
     match profile.reader:
         case Reader.NEXT_DEV | Reader.NEXT_START:
-            bound = readers.next_env_by_file(order, ambient)
-            outside = readers.next_env(order, ambient)  # expanded, where a file binds it as well
+            by_file = bound = readers.next_env_by_file(order, ambient)
+            for values in by_file.values():
+                outside |= values  # expanded, where a file binds it as well
         case Reader.PRISMA:
             bound = {name: readers.dotenv(data) for name, data in order}
         case Reader.SHELL:
@@ -73,12 +77,13 @@ def all_effective(
         case _:
             assert_never(profile.reader)
     found: dict[str, Effective] = {}
-    for key in sorted({*ambient, *(key for values in bound.values() for key in values)}):
+    for key in only or sorted({*ambient, *(key for values in bound.values() for key in values)}):
         sources = [name for name in bound if key in bound[name]]
         if key in ambient:
             sources.insert(sum(name in profile.overriding for name in sources), AMBIENT)
-        value = outside[key] if sources[0] == AMBIENT else bound[sources[0]][key]
-        found[key] = Effective(key, value, sources[0], tuple(sources[1:]))
+        if sources:
+            value = outside[key] if sources[0] == AMBIENT else bound[sources[0]][key]
+            found[key] = Effective(key, value, sources[0], tuple(sources[1:]))
     return found
 
 
@@ -86,7 +91,7 @@ def effective(
     key: str, profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str]
 ) -> Effective:
     """Return what the reader of `profile` gets for one variable."""
-    return all_effective(profile, files, ambient).get(key) or Effective(key, None, None, ())
+    return all_effective(profile, files, ambient, (key,)).get(key) or Effective(key, None, None, ())
 
 
 def disagreements(
