@@ -53,7 +53,7 @@ class ConfigChange(Struct, frozen=True):
         self.discard()
         found = remote_files.read(self.run, self.path)
         if found == old != new:
-            again = remote_files.second(self.staged)  # a delayed `mv` of the first one finds nothing
+            again = self.staged + remote_files.SECOND  # a delayed `mv` of the first one finds nothing
             remote_files.stage(self.run, self.path, again, new, self.keeps)
             remote_files.place(self.run, self.path, again, old)
         return found in {old, new}

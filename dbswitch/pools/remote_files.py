@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LIMIT: Final = 10.0  # seconds; each command
+SECOND: Final = "-2"  # ends the name of a file that is staged once more
 _PLAIN: Final = re.compile(r"(/[A-Za-z0-9_.+@%,:=-]+)+")
 _STATUS: Final = re.compile(rb"8[0-9a-f]{3}:\d+:\d+:1\n?")  # a regular file without a second link
 
@@ -62,12 +63,7 @@ def place(run: Sequence[str], path: str, temporary: str, expected: bytes) -> Non
 
 def discard(run: Sequence[str], temporary: str) -> None:
     """Remove a staged file, so that a command of ours that is delayed there cannot put it in place any more."""
-    _call(run, "rm", "-f", second(temporary), temporary)
-
-
-def second(temporary: str) -> str:
-    """Return where a file is staged once more."""
-    return f"{temporary}-2"
+    _call(run, "rm", "-f", temporary + SECOND, temporary)
 
 
 def shown(run: Sequence[str], path: str) -> str:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from dbswitch.project.command_guard import Judgement
     from dbswitch.project.targets import Target
-    from dbswitch.switch.plan import Plan
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _SHOWN = 5  # tables
@@ -52,10 +51,8 @@ def ask(
         raise _refused(target, given, command)
 
 
-def require(plan: Plan, target: Target, given: str | None, confirmed: Target | None) -> str:
+def require(target: Target, given: str | None, confirmed: Target | None) -> str:
     """Make sure that the planned target is the one that was `confirmed`; return a description. Raises ProtectedError."""
-    if plan.confirm is None:
-        return "not needed"
     if confirmed is None:
         if accepted(given, target):
             return "confirmed"
@@ -63,10 +60,10 @@ def require(plan: Plan, target: Target, given: str | None, confirmed: Target | N
     if place_of(confirmed.url) == place_of(target.url):
         return "confirmed"
     raise ProtectedError(
-        f"{plan.target} has changed since it was confirmed",
+        f"{target.name} has changed since it was confirmed",
         facts=(f"confirmed: {confirmed.url.masked()}", f"now: {target.url.masked()}", "nothing was changed"),
         why="the switch would lead to another database than the confirmed one",
-        fix=f"run `dbswitch {plan.target}` again",
+        fix=f"run `dbswitch {target.name}` again",
     )
 
 

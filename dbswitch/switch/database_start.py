@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +23,7 @@ from dbswitch.project.prisma import migrations_folder
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from dbswitch.database.identity import Identity
@@ -79,6 +80,7 @@ def probe(
 
     Raises DatabaseNotReadyError, DatabaseRejectedError or ProtectedError.
     """
+    from dbswitch.database.migrations import read_scripts
     from dbswitch.database.probe import wait_until_ready
 
     def retry(attempt: int, failure: Failure, pause: float) -> None:
@@ -87,7 +89,10 @@ def probe(
 
     target = goal.target
     with reporter.phase(phase) as note:
-        scripts = _migrations(goal) if phase is Phase.PROBE else None
+        scripts = None
+        if phase is Phase.PROBE and goal.migrations is not None:
+            with suppress(ConfigError):  # one of them cannot be read
+                scripts = read_scripts(goal.migrations) or None
         try:
             ready = wait_until_ready(target.url, goal.limits, on_retry=retry, scripts=scripts)
         except DatabaseRejectedError as error:
@@ -115,15 +120,6 @@ def _not_read_only(
         fix="use the direct URL instead of the pooler's, or in this target a role that can only read, without --read-only: "
         + role_sql(identity, target.url.database),
     )
-
-
-def _migrations(goal: Destination) -> Mapping[str, bytes] | None:  # None: none that can be read
-    from dbswitch.database.migrations import read_scripts
-
-    try:
-        return None if goal.migrations is None else read_scripts(goal.migrations) or None
-    except ConfigError:
-        return None
 
 
 def report_migrations(reporter: Reporter, target: Target, state: MigrationState | Failure | None) -> None:

@@ -32,7 +32,6 @@ class Situation(Struct, frozen=True):
     """The facts a plan is made from, all observed under the lock."""
 
     target: str
-    database: str
     protected: bool
     previous: str | None  # the target that is active now; None when it is none of the known ones
     edits: EditPlan
@@ -51,11 +50,9 @@ class Situation(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """What a switch will do."""
 
-    target: str
-    previous: str | None
     mode: Mode
     unchanged: bool  # no env file needs a new value
-    confirm: str | None  # its database name where it has to be confirmed first, or None
+    confirm: bool  # the target has to be confirmed first
     verify: bool  # the app will be asked afterwards
     server: str  # one line that says what happens to the dev server
     edits: EditPlan
@@ -104,14 +101,11 @@ def decide(situation: Situation, asked: Mode | None, exported: Sequence[str] = (
     if running and mode is Mode.NONE and not unchanged and not situation.hot_client:
         text = "the running app keeps its old connection until it is restarted (`dbswitch restart`)"
         notices.append(Notice("app-not-restarted", text, "warning"))
-    needs_guard = situation.protected and not (unchanged and mode is Mode.NONE)
     asks = mode is not Mode.NONE or (running and (unchanged or situation.hot_client))
     return Plan(
-        target=situation.target,
-        previous=situation.previous,
         mode=mode,
         unchanged=unchanged,
-        confirm=situation.database if needs_guard else None,
+        confirm=situation.protected and not (unchanged and mode is Mode.NONE),
         verify=situation.identity_route and asks,
         server=server,
         edits=situation.edits,

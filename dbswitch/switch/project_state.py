@@ -114,7 +114,6 @@ def situation(observed: Observed, target: Target, plan: EditPlan, *, stopped_by_
     files = [observed.project.root / name for name in observed.files]
     return Situation(
         target=target.name,
-        database=target.url.database,
         protected=target.protected,
         previous=observed.previous,
         edits=plan,

@@ -90,9 +90,11 @@ def _switch(session: Session) -> None:
         if first is None or plan != first.plan:
             _announce(session, planning, first)
         with session.reporter.phase(Phase.GUARD) as note:
-            note.detail = confirmation.require(
-                plan, planning.goal.target, request.confirm, None if first is None else first.goal.target
-            )
+            if plan.confirm:
+                earlier = None if first is None else first.goal.target
+                note.detail = confirmation.require(planning.goal.target, request.confirm, earlier)
+            else:
+                note.detail = "not needed"
         if ending.target != edits.OWN:  # these stay the user's own
             edits.remember(project, planning.goal.target)
         apply = Apply(session, planning.observed, edits=plan.edits, server_owed=server_owed)
@@ -185,7 +187,14 @@ def _announce(session: Session, planning: Planning, before: Planning | None = No
         if before is None or notice not in before.plan.notices:
             session.reporter.emit(notice)
     session.reporter.emit(
-        Planned(plan.mode.value, plan.previous, plan.files, plan.variables, plan.server, planning.changes)
+        Planned(
+            plan.mode.value,
+            planning.observed.previous,
+            plan.files,
+            plan.variables,
+            plan.server,
+            planning.changes,
+        )
     )
 
 
@@ -205,7 +214,7 @@ def _confirmed(session: Session) -> Planning | None:
     if not target.protected or confirmation.accepted(request.confirm, target):
         return None
     planning = _plan(session, server_owed=False)
-    if planning.plan.confirm is None:
+    if not planning.plan.confirm:
         return None
     _announce(session, planning)
     with session.reporter.phase(Phase.GUARD), session.reporter.paused():

