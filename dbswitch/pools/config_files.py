@@ -27,17 +27,14 @@ _ENCODING = ("utf-8", "surrogateescape")
 
 
 class ConfigChange(Struct, frozen=True):
-    """One configuration file and how it changes; `old` and `new` hold passwords.
-
-    On another machine `run` leads to it, `keeps` is its mode and owner, and `staged` is where the new file is prepared.
-    """
+    """One configuration file and how it changes; `old` and `new` hold passwords."""
 
     path: str
     old: bytes
     new: bytes
-    run: tuple[str, ...] = ()
-    keeps: str = ""
-    staged: str = ""
+    run: tuple[str, ...] = ()  # leads to another machine
+    keeps: str = ""  # its mode and owner there
+    staged: str = ""  # where the new file is prepared
 
     @property
     def name(self) -> str:

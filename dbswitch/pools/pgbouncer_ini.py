@@ -112,11 +112,10 @@ def route_of(entry: Entry, url: DatabaseUrl) -> Route:
 def edited(entry: Entry, url: DatabaseUrl) -> str:
     """Return the text of the entry's file with the entry leading to `url`; every other character stays.
 
-    A forced user and its password follow the target. Where the entry has none they are not added: PgBouncer then goes on
-    logging in as its clients, with the passwords of `auth_file` or `auth_query`.
-
     Raises ConfigError: PgBouncer could not read the result, or the target lacks what the line forces.
     """
+    # A forced user and its password follow the target. Where the entry has none they are not added: PgBouncer then goes on
+    # logging in as its clients, with the passwords of `auth_file` or `auth_query`.
     wanted = {"host": url.host, "port": str(url.port), "dbname": url.database}
     if entry.value("user") is not None:
         wanted["user"] = url.user

@@ -92,11 +92,9 @@ class Console:
         return settings["server_login_retry"]
 
     def send_pause(self) -> None:
-        """Begin to pause the database: new transactions wait from now on.
-
-        PAUSE cuts off a login to the server and counts it as a failed one, after which new clients are refused. So one that is
-        in progress is waited for, if it does not take long.
-        """
+        """Begin to pause the database: new transactions wait from now on."""
+        # PAUSE cuts off a login to the server and counts it as a failed one, after which new clients are refused. So one that
+        # is in progress is waited for, if it does not take long.
         until = time.monotonic() + _LOGIN_WAIT
         while any(int(row["sv_login"] or 0) for row in self._pools()) and time.monotonic() < until:
             time.sleep(_LOGIN_POLL)
@@ -147,11 +145,10 @@ def console(pooler: Pooler) -> Iterator[Console]:
 
 
 class PauseWatchdog:
-    """Resumes `poolers` when `seconds` have passed since :meth:`begin`, unless :meth:`end` was called before.
+    """Resumes `poolers` when `seconds` have passed since :meth:`begin`, unless :meth:`end` was called before."""
 
-    The main thread may block in a write to a terminal that was stopped with Ctrl-S, or in an fsync(2); clients of the pool
-    must not wait for that, so a thread lifts the pause.
-    """
+    # The main thread may block in a write to a terminal that was stopped with Ctrl-S, or in an fsync(2); clients of the
+    # pool must not wait for that, so a thread lifts the pause.
 
     def __init__(self, poolers: Sequence[Pooler], seconds: float) -> None:
         self._poolers = poolers

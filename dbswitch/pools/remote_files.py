@@ -51,10 +51,8 @@ def stage(run: Sequence[str], path: str, temporary: str, content: bytes, keeps: 
 
 
 def place(run: Sequence[str], path: str, temporary: str, expected: bytes) -> None:
-    """Replace `path`, which holds `expected`, by the staged file. Raises EnvFileConflictError: it holds something else.
-
-    A save of another program between the comparison and the rename is lost.
-    """
+    """Replace `path`, which holds `expected`, by the staged file. Raises EnvFileConflictError: it holds something else."""
+    # A save of another program between the comparison and the rename is lost.
     if read(run, path) != expected:
         raise EnvFileConflictError(f"{shown(run, path)} was changed by another program")
     _call(run, "mv", "-f", temporary, path)

@@ -1,8 +1,4 @@
-"""Wait for a target's database, and start it first if it is down and the project has a command for it.
-
-What answers must be the target's environment, read-only where that was asked for, and have the project's migrations where
-`require_migrated` is set.
-"""
+"""Wait for a target's database; start it first if it is down and the project has a command for it."""
 
 from __future__ import annotations
 

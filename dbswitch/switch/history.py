@@ -40,19 +40,16 @@ _OF_ORIGIN = ("user", "origin", "away", "lifted")
 
 
 class Past(Struct, frozen=True, rename={"previous": "from", "target": "to"}):
-    """One finished switch; `at` is when it ended, in seconds since the epoch.
-
-    `previous` is None where none of the known targets was active, `verified` where the app was not asked.
-    """
+    """One finished switch; `at` is when it ended, in seconds since the epoch."""
 
     id: str
     at: Annotated[float, Meta(ge=0, lt=2**36)]  # beyond it there is no calendar
-    previous: str | None
+    previous: str | None  # None where none of the known targets was active
     target: str
     outcome: Outcome
     seconds: float
     mode: str
-    verified: bool | None
+    verified: bool | None  # None where the app was not asked
     user: str | None = None  # what follows is as in `Origin`; older lines lack it
     origin: str | None = None
     away: float | None = None

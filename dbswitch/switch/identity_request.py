@@ -66,10 +66,7 @@ NOT_ASKABLE = frozenset(
 
 
 class Said(Struct, frozen=True):
-    """One answer of the app: its kind, as text, the identity it gave, its HTTP status.
-
-    `seconds` is how long the app was asked until this was the answer that counts.
-    """
+    """One answer of the app; `seconds` is how long it was asked until this was the answer that counts."""
 
     answer: IdentityAnswer
     detail: str

@@ -24,10 +24,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interrupts:
     """Handles the signals of one switch while it is entered; previous handlers are restored at the end.
 
-    A signal that the process was told to ignore (nohup, a background job of a shell) stays ignored. Outside the main
-    thread nothing is handled, since Python runs handlers only there. `on_ignored` is called when a signal is ignored because
-    a rollback is running: inside a signal handler, so perhaps in the middle of a write; a RuntimeError of it is ignored.
+    `on_ignored` is called when a signal is ignored because a rollback is running; a RuntimeError of it is ignored.
     """
+
+    # A signal that the process was told to ignore (nohup, a background job of a shell) stays ignored. Outside the main
+    # thread nothing is handled, since Python runs handlers only there. `on_ignored` runs inside a signal handler, so perhaps
+    # in the middle of a write.
 
     def __init__(self, on_ignored: Callable[[], None] = lambda: None) -> None:
         self._on_ignored = on_ignored

@@ -83,9 +83,7 @@ def is_running(state: ServerState) -> bool:
 
 
 def decide(situation: Situation, asked: Mode | None, exported: Sequence[str] = ()) -> Plan:
-    """Return the plan for `situation`; `asked` is `--restart`, `--hot`, `--no-restart` or None.
-
-    `exported` describes each variable that the caller's shell exports with another value.
+    """Return the plan; `asked` is `--restart`, `--hot`, `--no-restart` or None, `exported` what the shell exports otherwise.
 
     Raises UsageError: `--hot` in a project without the generated client.
     """

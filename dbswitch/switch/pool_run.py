@@ -1,7 +1,4 @@
-"""`dbswitch TARGET --pool NAME`: lead the clients of PgBouncer to another database; `dbswitch status --pool NAME`.
-
-The order is in `docs/architecture.md`. Nothing of the project's own app or env files is touched.
-"""
+"""`dbswitch TARGET --pool NAME`, in the order of `docs/architecture.md`, and `dbswitch status --pool NAME`."""
 
 from __future__ import annotations
 
@@ -93,11 +90,7 @@ def _named(project: Project, pool: Pool, target: str) -> str:
 
 
 def _plan(session: Session, pool: Pool, target: Target) -> PoolApply:
-    """Look at every pooler and decide what to change; changes nothing.
-
-    Raises PoolerError: one does not answer, or is paused already; ConfigError: a file is not the one in use, or cannot be
-    edited, or there is no login.
-    """
+    """Look at every pooler and decide what to change; changes nothing. Raises PoolerError or ConfigError."""
     reporter, ending = session.reporter, session.ending
     members: list[Member] = []
     old_roles: list[str] = []

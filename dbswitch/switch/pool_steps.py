@@ -42,13 +42,10 @@ _CLIENT_LIMITS: Final = ProbeLimits(deadline=5.0, attempt_timeout=5.0, successes
 
 
 class Member:
-    """One pooler with the entry of its database, and a client of it. `before`: the client's identity before the switch.
+    """One pooler with the entry of its database, and a client of it. Raises ConfigError: no login is accepted."""
 
-    Where the entry forces a user, the console's own login is one that PgBouncer accepts and that leads to the forced user;
-    elsewhere the target's login is, which is what the apps use.
-
-    Raises ConfigError: no login is accepted.
-    """
+    # Where the entry forces a user, the console's own login is one that PgBouncer accepts and that leads to the forced
+    # user; elsewhere the target's login is, which is what the apps use. `before`: the identity before the switch.
 
     def __init__(self, pooler: Pooler, entry: Entry, target: DatabaseUrl) -> None:
         self.pooler, self.entry = pooler, entry

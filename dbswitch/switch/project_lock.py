@@ -174,10 +174,7 @@ def unusable(
 
 @contextlib.contextmanager
 def locked(path: Path, on_busy: Callable[[int], None]) -> Iterator[int]:
-    """Hold an flock(2) on the file of that name for the block; `on_busy` waits before each further attempt, or raises.
-
-    Both get the descriptor. Raises OSError.
-    """
+    """Hold an flock(2) on the file; `on_busy` waits before each further attempt, or raises. Both get the descriptor."""
     while True:
         with _opened(path) as fd:
             if not _lock(fd):
@@ -189,10 +186,8 @@ def locked(path: Path, on_busy: Callable[[int], None]) -> Iterator[int]:
 
 @contextlib.contextmanager
 def acquire_if_free(state_dir: Path, *, target: str) -> Iterator[bool]:
-    """Hold the lock for the block if no other run does; yields whether it is held.
-
-    It is no request: a recovery must not overtake one. Raises OSError if the state folder cannot be used.
-    """
+    """Hold the lock for the block if no other run does; yields whether it is held. Raises OSError."""
+    # It is no request: a recovery must not overtake one.
     durable.ensure_state_dir(state_dir)
     with _opened(state_dir / FILE_NAME) as fd:
         end = time.monotonic() + _READERS

@@ -61,10 +61,9 @@ class Observed(Struct, frozen=True):
 
 
 def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> Observed:
-    """Observe the env files, the server (with `ask` also over HTTP) and the generated files.
+    """Observe env files, server (with `ask` over HTTP) and generated files. Raises EnvFileError or ConfigError.
 
-    With `verify_later` an app with an identity route is not asked now: its identity is asked for later and says
-    more. Raises EnvFileError or ConfigError.
+    `verify_later`: an app with an identity route is not asked now, since its identity is asked for later and says more.
     """
     found = generated.find(project)
     hot_client = follows_env_files(project, found)

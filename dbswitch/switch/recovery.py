@@ -77,10 +77,7 @@ def _exists(private_dir: Path, name: str) -> bool:
 
 
 def unfinished(project: Project) -> str | None:
-    """Return in one sentence what a killed run left and which command finishes it; None where it left nothing.
-
-    Reads only. None as well while a run holds the lock.
-    """
+    """Return in one sentence what a killed run left and what finishes it; None if nothing, or while a run holds the lock."""
     private_dir = project.private_dir
     if not pending(private_dir) or project_lock.peek(project.state_dir) is not None:
         return None
@@ -116,10 +113,8 @@ def unfinished_pool(project: Project) -> str | None:
 
 
 def recover(project: Project, reporter: Reporter) -> bool:
-    """Finish what a killed run left half done; return whether it owes a server. Raises RollbackFailedError.
-
-    A pool that cannot be finished is a warning: commands that do not concern it go on.
-    """
+    """Finish what a killed run left half done; return whether it owes a server. Raises RollbackFailedError."""
+    # A pool that cannot be finished is a warning: commands that do not concern it go on.
     private_dir = project.private_dir
     with contextlib.suppress(OSError):  # the temporary files of a run that was killed while it wrote one
         for draft in private_dir.glob(durable.DRAFTS):

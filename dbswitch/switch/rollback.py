@@ -1,8 +1,4 @@
-"""The frame of a run's steps: each registers its compensation where it acts, and a failure carries them out.
-
-The stack alone tells what was restored (`done`) and what was not (`parts`); `docs/architecture.md` has the table of what
-follows from it.
-"""
+"""The frame of a run's steps: each registers its compensation where it acts, and a failure carries them out."""
 
 from __future__ import annotations
 
@@ -51,10 +47,8 @@ class UndoStack:
         self.done: list[str] = []
 
     def register(self, part: Part, compensation: Callable[[], str], *, last: bool = False) -> None:
-        """Register a compensation; it returns a description of what it restored.
-
-        `last`: after all others. The old server starts after the files are restored, even if they were changed first.
-        """
+        """Register a compensation, which returns what it restored as text; `last`: it is carried out after all others."""
+        # The old server starts after the files are restored, even if they were changed first.
         self._entries.insert(0 if last else len(self._entries), (part, compensation))
 
     def discard(self, *parts: Part) -> None:
@@ -178,10 +172,8 @@ class RunSteps:
 
 
 def _is_told_as_it_is(cause: BaseException, touched: tuple[Part, ...]) -> bool:
-    """Return whether the cause alone describes the failure once `touched` is restored.
-
-    True for an interruption, a bug, a failed server command, which never changes env files, and a pool that was only paused.
-    """
+    """Return whether the cause alone describes the failure once `touched` is restored."""
+    # So it is for an interruption, a bug, a failed server command, which never changes env files, and a pool that was only paused.
     if not isinstance(cause, DbswitchError):
         return True
     if Part.FILES in touched or Part.CONFIG_FILES in touched:

@@ -1,7 +1,4 @@
-"""`dbswitch TARGET`: the whole switch, in the order of `docs/architecture.md`.
-
-:func:`switch` never raises an expected failure: it becomes the error of the :class:`Result`, which is also the last event.
-"""
+"""`dbswitch TARGET`: the whole switch, in the order of `docs/architecture.md`."""
 
 from __future__ import annotations
 
@@ -199,11 +196,8 @@ def _announce(session: Session, planning: Planning, before: Planning | None = No
 
 
 def _confirmed(session: Session) -> Planning | None:
-    """Have a protected target confirmed before the lock is taken, so that no other run waits for the answer.
-
-    An unconfirmed request must not overtake others either. None: it needs no confirmation, or `--confirm` gives
-    it. Raises ProtectedError.
-    """
+    """Have a protected target confirmed; None: it needs no confirmation, or `--confirm` gives it. Raises ProtectedError."""
+    # Before the lock is taken, so that no other run waits for the answer or is overtaken by an unconfirmed request.
     project, request, name = session.project, session.request, session.ending.target
     if name != edits.OWN:
         ref = targets.lookup(project, name)

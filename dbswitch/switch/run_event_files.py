@@ -51,10 +51,8 @@ class RunFile:
 
 
 def prune(state_dir: Path) -> None:
-    """Remove the files of all but the newest runs; one that cannot be removed stays.
-
-    After the clock was set back, ids from the future count as the oldest: the current run must not lose its file.
-    """
+    """Remove the files of all but the newest runs; one that cannot be removed stays."""
+    # After the clock was set back, ids from the future count as the oldest: the current run must not lose its file.
     folder = state_dir / FOLDER
     present = new_id()
     try:

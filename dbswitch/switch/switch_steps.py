@@ -143,10 +143,9 @@ class Apply(RunSteps):
     def start_server(
         self, *, meanwhile: Callable[[], None] = lambda: None, on_look: Callable[[], None] = lambda: None
     ) -> ServerRecord:
-        """Start the server and wait for its HTTP answer.
+        """Start the server and wait for its HTTP answer. Raises ServerError: it died, or did not answer before its deadline.
 
-        `meanwhile` runs while it boots; `on_look` is called repeatedly while waiting for its answer, and an exception
-        from it ends the wait. Raises ServerError: it died, or did not answer before its deadline.
+        `meanwhile` runs while it boots; `on_look` is called repeatedly while waiting, and an exception from it ends that.
         """
         reporter, before, clean = self.reporter, self.observed.server, self._environment()
         with reporter.phase(Phase.START) as note:

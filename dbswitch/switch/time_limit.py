@@ -60,11 +60,9 @@ class TimeLimit(Struct, frozen=True):
     place: str = ""
 
     def left(self, at: Moment | None = None) -> float:
-        """Return the seconds that are left, negative once it has passed.
-
-        Within one boot the clock counts on which more time has passed, so setting the wall clock back lengthens nothing.
-        After a reboot there is only the wall clock; if it is before the beginning, it was set back: no time is left.
-        """
+        """Return the seconds that are left, negative once it has passed."""
+        # Within one boot the clock counts on which more time has passed, so setting the wall clock back lengthens nothing.
+        # After a reboot there is only the wall clock; if it is before the beginning, it was set back: no time is left.
         at = at or now()
         elapsed = at.wall - self.begun.wall
         if at.boot == self.begun.boot and at.uptime >= self.begun.uptime:
@@ -157,10 +155,8 @@ def planned(
 
 @contextmanager
 def replaced(project: Project, new: TimeLimit | None) -> Iterator[None]:
-    """Replace the limits by `new` if the block succeeds; if it raises, the one in force before stays.
-
-    The new one is on the disk before the block changes anything, and begins when the block ends. Raises ConfigError.
-    """
+    """Replace the limits by `new` if the block succeeds; if it raises, the one before stays. Raises ConfigError."""
+    # The new one is on the disk before the block changes anything, and begins when the block ends.
     before = in_force(project)
     kept = () if before is None else (before,)
     if new is not None:
