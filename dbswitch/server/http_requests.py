@@ -117,7 +117,9 @@ class PageRequest:
         return None
 
     def __del__(self) -> None:
-        self._connection.close()
+        connection = getattr(self, "_connection", None)
+        if connection is not None:  # else a signal has ended __init__
+            connection.close()
 
 
 def alive(spec: ServerSpec, port: int) -> bool:

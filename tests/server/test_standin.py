@@ -537,3 +537,7 @@ def test_the_first_page_is_asked_for_in_the_background_and_its_failure_is_known_
     assert time.monotonic() - began < 1
     assert page.failure is None
     wait_for(lambda: page.failure == 500)
+
+
+def test_a_page_request_that_a_signal_cut_short_before_it_began_ends_quietly() -> None:
+    PageRequest.__new__(PageRequest).__del__()
