@@ -15,7 +15,7 @@ import pytest
 from pytest_timeout import Settings
 
 from dbswitch import redaction
-from tests.support import forkserver
+from tests.support import forkserver, memory, packages
 from tests.support.dealing import deal
 from tests.support.processes import MARKER, describe, end, with_variable
 
@@ -39,6 +39,7 @@ TEARDOWN_DEADLINE = 120
 NEXT_FIXTURES = frozenset({"next_app", "demo", "_app", "booted", "built_once", "dev_once", "_route"})
 STATE_HOME = "XDG_STATE_HOME"
 _state_folders = pytest.StashKey[Path]()
+_memory = pytest.StashKey[Path | None]()
 # What a developer's shell may hold and the code under test would read.
 _NOT_FOR_TESTS = (
     "DATABASE_URL",
@@ -59,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Everything started from here on carries it; xdist's workers inherit it from the first process.
         os.environ[MARKER] = secrets.token_hex(8)
+        config.stash[_memory] = memory.use()
     _restore_signals()
     # One for the whole worker: a server that a wide fixture starts must be known to every test that uses it.
     config.stash[_state_folders] = Path(tempfile.mkdtemp(prefix="dbswitch-tests-state-"))
@@ -67,6 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[_state_folders], ignore_errors=True)
+    if folder := config.stash.get(_memory, None):
+        memory.free(folder)
 
 
 def _restore_signals() -> None:
@@ -149,6 +153,7 @@ def pytest_make_collect_report(
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if a test left a process behind; end what it left."""
     forkserver.close()
+    packages.remove_all()
     if hasattr(session.config, "workerinput"):
         return  # another worker may still be at work; the first process looks when all are done
     until = time.monotonic() + GRACE

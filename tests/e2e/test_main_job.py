@@ -28,12 +28,13 @@ def confirmed(app: AppFolder, target: ShopServer) -> tuple[str, ...]:
 def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_server(
     next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer, leg: str
 ) -> None:
-    app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url)
+    app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url, typed_config=True)
     before = app.read(".env.local")
 
     started = app.dbswitch("dev", "--detach")
     assert started.returncode == 0, started.stderr
     app.assert_answers_from(postgres_local)
+    app.assert_page_shows(postgres_local)
 
     for name, server, bucket in (
         ("prod", postgres_prod, "files-prod"),
@@ -46,6 +47,7 @@ def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_s
         app.assert_answers_from(server)
         assert app.get().json["bucket"] == bucket
         app.assert_one_server_tree()
+    app.assert_page_shows(postgres_prod)
 
     code, _ = app.events("local")
     assert code == 0

@@ -164,8 +164,8 @@ def to_javascript(app: AppFolder) -> None:
 
 def with_cache_components(app: AppFolder) -> None:
     """Set the option under which Next.js refuses to compile a file that exports `dynamic`."""
-    config = app.read("next.config.ts").replace("turbopack:", "cacheComponents: true,\n  turbopack:")
-    app.write("next.config.ts", config)
+    config = app.read("next.config.mjs").replace("turbopack:", "cacheComponents: true, turbopack:")
+    app.write("next.config.mjs", config)
     route = app.read("app/api/items/route.js")
     app.write(
         "app/api/items/route.js", "".join(line for line in route.splitlines(True) if "dynamic" not in line)

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Protocol
 from dbswitch.demo import shop_app
 from dbswitch.demo.postgres import free_port
 from tests.generate import live
-from tests.support import cache, npm
-from tests.support.nextapp import AppFolder, copy_node_modules, env_local
+from tests.support import cache, npm, packages
+from tests.support.nextapp import AppFolder, env_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -254,7 +254,7 @@ def large_apps() -> Iterator[MakeLargeApp]:
         app = AppFolder(home / "app", "large", free_port(), secrets.token_hex(8), extra)
         made.append(app)
         write_source(app.root, version, routes, app.port)
-        copy_node_modules(source / "node_modules", app.root / "node_modules")
+        packages.copy(source / "node_modules", app.root / "node_modules")
         shutil.copyfile(source / "pnpm-lock.yaml", app.root / "pnpm-lock.yaml")
         shutil.copytree(source / "generated", app.root / "generated")
         app.write(".env.local", env_local(local, prod))

@@ -1,7 +1,7 @@
 """Real Next.js + Prisma apps for tests: each test gets a folder of its own, ready for `dbswitch dev`.
 
-The source is the demo's. Packages and the generated client come from the cache; `node_modules` is a copy by hard links
-(0.5 s): Turbopack refuses a symlink that leaves its root.
+The source is the demo's. Packages and the generated client come from the cache; `node_modules` is a copy by hard links:
+Turbopack refuses a symlink that leaves its root.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import pytest
 import dbswitch.demo
 from dbswitch.demo import shop_app
 from dbswitch.demo.postgres import free_port
-from tests.support import cache, forkserver, npm
+from tests.support import cache, forkserver, npm, packages
 from tests.support.processes import end, with_variable
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 BASE = Path(dbswitch.demo.__file__).parent / "app"
 LEGS = {"base": BASE, "newest": Path(__file__).parents[1] / "fixtures" / "newest"}
 REPOSITORY = Path(__file__).parents[2]
+CONFIG = (
+    "export default { turbopack: { root: import.meta.dirname } };\n"  # as the demo's, which is TypeScript
+)
 T = TypeVar("T")
 APP_MARKER = "DBSWITCH_TEST_APP"
 # What a person's shell may hold and would change what a test sees.
@@ -54,14 +57,6 @@ _NOT_INHERITED = (
 _numbers = itertools.count(1)
 
 
-def copy_node_modules(source: Path, target: Path) -> None:
-    """Copy by hard links; nothing may be changed in place in either copy."""
-    if sys.platform == "linux":
-        subprocess.run(["cp", "-a", "-l", str(source), str(target)], check=True)
-    else:  # other systems' cp has no such option; this takes about twice as long
-        shutil.copytree(source, target, symlinks=True, copy_function=os.link)
-
-
 def _place_source(place: Path, leg: str) -> None:
     shop_app.copy_source(place)
     for name in ("package.json", "package-lock.json"):
@@ -75,7 +70,7 @@ def generated_for(leg: str) -> Path:
     def make(unfinished: Path) -> None:
         app = unfinished / "app"
         _place_source(app, leg)
-        copy_node_modules(npm.node_modules_for(LEGS[leg]), app / "node_modules")
+        packages.copy(npm.node_modules_for(LEGS[leg]), app / "node_modules")
         shop_app.generate_client(app)
         (app / "generated").rename(unfinished / "generated")
         shutil.rmtree(app)
@@ -107,6 +102,7 @@ class AppFolder:
     marker: str
     extra: dict[str, str] = field(default_factory=dict)  # more environment for what is started
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    own_packages: bool = False  # its node_modules are not for another app
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         kept = {
@@ -123,6 +119,7 @@ class AppFolder:
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
+        self.own_packages |= name.startswith("node_modules/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
@@ -220,8 +217,11 @@ class AppFolder:
         return content
 
     def assert_answers_from(self, server: ShopServer) -> None:
-        """The route and the page both show this server's rows."""
+        """The app's own route shows this server's rows."""
         assert self.shop() == server.answer
+
+    def assert_page_shows(self, server: ShopServer) -> None:
+        """The page shows them too; a page takes Next.js five seconds of processor time to compile, a route one."""
         assert server.shop.name in self.get("/").body
 
     # Processes
@@ -295,6 +295,8 @@ class AppFolder:
 
     def remove(self) -> None:
         self.stop()
+        if self.leg in LEGS and not self.own_packages:
+            packages.give_back(npm.node_modules_for(LEGS[self.leg]), self.root / "node_modules")
         shutil.rmtree(self.root.parent)
 
 
@@ -316,10 +318,13 @@ class NextApp(Protocol):
         prod: str | None = None,
         files: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
+        typed_config: bool = False,
     ) -> AppFolder:
         """Return a new app. `local` and `prod` are URLs: `.env.local` then holds both, companions too, `local` active.
 
-        `files` are further files (or `.env.local` itself); `env` is what its processes get besides.
+        `files` are further files (or `.env.local` itself); `env` is what its processes get besides. With `typed_config`
+        the app keeps its `next.config.ts`, which Next.js compiles when it starts and once more when it ends: together
+        1.4 s of processor time.
         """
 
 
@@ -351,14 +356,18 @@ def apps() -> Iterator[NextApp]:
         prod: str | None = None,
         files: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
+        typed_config: bool = False,
     ) -> AppFolder:
         home = Path(tempfile.mkdtemp(prefix=f"{leg}-{next(_numbers)}-", dir=folder))
         app = AppFolder(home / "app", leg, free_port(), secrets.token_hex(8), dict(env or {}))
         made.append(app)
         modules, generated = npm.node_modules_for(LEGS[leg]), generated_for(leg)
         _place_source(app.root, leg)
-        copy_node_modules(modules, app.root / "node_modules")
+        packages.place(modules, app.root / "node_modules")
         shutil.copytree(generated, app.root / "generated")
+        if not typed_config:
+            (app.root / "next.config.ts").unlink()
+            app.write("next.config.mjs", CONFIG)
         manifest = json.loads(app.read("package.json"))
         manifest["scripts"]["dev"] = f"next dev -p {app.port}"
         manifest["scripts"]["start"] = f"next start -p {app.port}"

@@ -11,10 +11,11 @@ const { chromium } = require("playwright-core");
 const axeSource = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 
+// Without motion: a spinner in software rendering takes a core for as long as it turns.
 // A container's browser runs as root, and its shared memory is small.
 const args = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server"];
 const browser = await chromium.launch({ executablePath, headless: true, args });
-const context = await browser.newContext({ viewport: { width: 960, height: 860 }, deviceScaleFactor: 1 });
+const context = await browser.newContext({ viewport: { width: 960, height: 860 }, deviceScaleFactor: 1, reducedMotion: "reduce" });
 context.setDefaultTimeout(60_000);
 let page = await context.newPage();
 const fresh = async () => (page = await context.newPage());
