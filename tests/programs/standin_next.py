@@ -8,7 +8,8 @@ EADDRINUSE, the default one drifts upwards; a lock that stays held for a second 
 read no env file; the process environment beats the files; changed files are read again, while `client` stays what it was
 at the start.
 
-Answers: `/` 200 (500 with STANDIN_PAGE_FAILS), after STANDIN_COMPILES seconds; Next's manifest path 200 (below
+Answers: `/` 200 (500 with STANDIN_PAGE_FAILS), after STANDIN_COMPILES seconds or once the file STANDIN_COMPILED is there;
+Next's manifest path 200 (below
 STANDIN_BASE_PATH, which it writes down as Next does), `/api/db` the effective and the client's DATABASE_URL, everything else 404.
 """
 
@@ -92,6 +93,8 @@ class App(http.server.BaseHTTPRequestHandler):
             value = {"pages": []}
         elif path == "/":
             time.sleep(float(self.ambient.get("STANDIN_COMPILES", "0")))
+            while "STANDIN_COMPILED" in self.ambient and not Path(self.ambient["STANDIN_COMPILED"]).exists():
+                time.sleep(0.01)
             value = None if "STANDIN_PAGE_FAILS" in self.ambient else {"pages": []}
             status = 500
         else:

@@ -181,7 +181,7 @@ def test_at_the_deadline_the_holder_is_named(child, state):
         project_lock.acquire(state, target="local", deadline=0.3),
     ):
         raise AssertionError
-    assert 0.3 <= time.monotonic() - began < 5
+    assert 0.3 <= time.monotonic() - began < 60
     assert not isinstance(caught.value, OvertakenError)
     assert caught.value.exit_code is ExitCode.BUSY
     assert f"dbswitch prod, pid {holder.pid}" in caught.value.facts[0]
