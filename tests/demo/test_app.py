@@ -13,7 +13,7 @@ from tests.support.nextapp import LEGS
 @pytest.mark.real
 @pytest.mark.parametrize("leg", first_and_sweep(LEGS))
 def test_the_app_answers_from_the_database_in_its_env_file(next_app, postgres_local, postgres_prod, leg):
-    app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url, typed_config=True)
+    app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url, as_demo=True)
     app.start_by_hand()
     app.assert_answers_from(postgres_local)
     app.assert_page_shows(postgres_local)

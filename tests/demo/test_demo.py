@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import BASE, REPOSITORY, wait_until
 from tests.support.npm import node_modules_for
 from tests.support.processes import end, with_variable
@@ -82,20 +81,17 @@ class Demo:
 
 @pytest.fixture
 def demo():
-    # Not pytest's own temporary folder: root's servers run as a user who may not enter it.
-    folder = Path(tempfile.mkdtemp(prefix="dbswitch-test-demo-"))
+    # Not pytest's own temporary folder: root's servers run as a user who may not enter it. And on the disk, where the
+    # packages of the tests can be had by hard links.
+    folder = Path(tempfile.mkdtemp(prefix="dbswitch-test-demo-", dir="/tmp"))
     folder.chmod(0o711)
     yield Demo(folder)
     end(with_variable(VARIABLE, folder.name))
     shutil.rmtree(folder)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("packages", first_and_sweep(["from the cache of the tests", "installed by npm"]))
-def test_the_demo_switches_there_and_back_shows_no_password_and_leaves_nothing(demo, packages):
-    if packages == "from the cache of the tests":
-        demo.quick_npm()
-    assert demo.run() == 0, demo.said
+def assert_switched_there_and_back(demo: Demo) -> None:
+    """What the demo printed: the app's answers after each switch, and no password."""
     answers = [line for line in demo.said.splitlines() if '"database":' in line]
     assert ['"shop_dev"' in answer for answer in answers] == [True, False, True], demo.said
     assert [word in demo.said for word in ("Local test shop", "Production shop", "uploads-production")] == [
@@ -103,6 +99,38 @@ def test_the_demo_switches_there_and_back_shows_no_password_and_leaves_nothing(d
     ] * 3
     assert demo.said.count("confirmed by the app") == 2
     assert [secret for secret in ("local-demo", "pr@d", "pr%40d") if secret in demo.said] == []
+
+
+@pytest.mark.slow
+@pytest.mark.sweep
+def test_the_demo_with_its_packages_from_npm_switches_there_and_back_and_leaves_nothing(demo):
+    assert demo.run() == 0, demo.said
+    assert_switched_there_and_back(demo)
+    demo.assert_nothing_left()
+
+
+WITHOUT_THE_APP = """
+import sys
+from dbswitch.__main__ import main
+from dbswitch.demo import demo_run, shop_app
+shop_app.install_packages = shop_app.generate_client = demo_run._Demo._dbswitch = lambda *_: None
+demo_run._Demo.play = lambda demo: print(*(server.process.pid for server, _ in demo.servers.values()), flush=True)
+sys.exit(main(["demo"]))
+"""
+
+
+def test_a_demo_that_has_ended_has_stopped_its_servers_and_removed_its_folder(demo):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THE_APP],
+        cwd=demo.folder,
+        env=demo.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == 2  # both servers ran
     demo.assert_nothing_left()
 
 
@@ -135,9 +163,10 @@ def test_a_signal_while_npm_installs_ends_npm_too(demo):
 
 
 @pytest.mark.slow
-def test_a_kept_demo_goes_on_until_it_is_stopped(demo):
+def test_the_demo_switches_there_and_back_shows_no_password_and_a_kept_one_goes_on_until_it_is_stopped(demo):
     demo.quick_npm()
     assert demo.run("--keep") == 0, demo.said
+    assert_switched_there_and_back(demo)
     address = next(line.split()[1] for line in demo.said.splitlines() if line.strip().startswith("curl "))
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(address, timeout=30) as response:

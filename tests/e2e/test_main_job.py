@@ -28,7 +28,7 @@ def confirmed(app: AppFolder, target: ShopServer) -> tuple[str, ...]:
 def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_server(
     next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer, leg: str
 ) -> None:
-    app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url, typed_config=True)
+    app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url, as_demo=True)
     before = app.read(".env.local")
 
     started = app.dbswitch("dev", "--detach")

@@ -170,7 +170,7 @@ def with_cache_components(app: AppFolder) -> None:
     app.write(
         "app/api/items/route.js", "".join(line for line in route.splitlines(True) if "dynamic" not in line)
     )
-    (app.root / "app/page.js").unlink()
+    (app.root / "app/route.js").unlink()
 
 
 def test_a_javascript_project_with_cache_components_gets_a_route_and_a_page_that_work(

@@ -12,8 +12,7 @@ import pytest
 
 from dbswitch.database.identity import Identity
 from dbswitch.database.url import DatabaseUrl
-from tests.generate.admin import LONG, PAGE, Admin, Said, assert_answers_from, generate, serve
-from tests.generate.live import build
+from tests.generate.admin import LONG, Admin, Said, assert_answers_from, generate, serve
 from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import LEGS, apps, wait_until
 
@@ -342,18 +341,3 @@ def test_a_classic_client_works_too_with_the_program_of_the_project_or_of_the_pa
     assert (
         admin.ask().body["active"]["target"] == "prod"
     )  # this server was started by dbswitch, which said how
-
-
-def test_a_production_build_has_none_of_it(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
-) -> None:
-    app = generate(next_app(local=postgres_local.url, prod=postgres_prod.url), "client", "page")
-    printed = build(app)
-    assert "Encountered unexpected file in NFT list" not in printed
-    app.popen("node", "node_modules/next/dist/bin/next", "start", "-p", str(app.port), log="by-hand.log")
-    app.wait_for_answer(deadline=LONG)
-    admin = Admin(app)
-    for query in ("", "?identity=1", "?banner=1"):
-        assert admin.ask(query=query).status == 404
-    assert admin.post("prod", postgres_prod.shop.database).status == 404
-    wait_until(lambda: True if app.get(PAGE).status == 404 else None, 30, lambda: str(app.get(PAGE)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch.database.identity import Identity
+from tests.generate.admin import PAGE, ROUTE, Admin
 from tests.generate.live import (
     TOKEN,
     Load,
@@ -59,9 +60,11 @@ def dev(dev_once: AppFolder, postgres_local: ShopServer) -> AppFolder:
 
 @pytest.fixture(scope="module")
 def built_once() -> Iterator[tuple[AppFolder, str]]:
-    """An app that was built, without a database, and what the build printed."""
+    """An app with client, identity route and admin page that was built, without a database, and what the build printed."""
     with apps() as make:
         app = prepare(make())
+        done = app.dbswitch("generate", "page")
+        assert done.returncode == 0, done.stderr
         yield app, build(app)
 
 
@@ -147,6 +150,7 @@ def test_the_identity_route_names_the_error_and_nothing_else_while_the_database_
 def test_the_build_needs_no_database_and_warns_of_nothing(built_once: tuple[AppFolder, str]) -> None:
     _, printed = built_once
     assert "warn" not in printed.lower().replace("npm warn", ""), printed
+    assert "Encountered unexpected file in NFT list" not in printed
 
 
 def test_the_build_takes_no_more_than_the_client_needs(built: AppFolder) -> None:
@@ -165,6 +169,19 @@ def test_next_start_moves_too_and_has_no_identity_route(
     answer = built.get()
     assert answer.json["bucket"] == postgres_prod.shop.name, "a companion of the URL follows it"
     assert built.get(IDENTITY, headers={"x-dbswitch-token": TOKEN}).status == 404
+
+
+def test_a_production_build_has_neither_admin_route_nor_page(
+    built: AppFolder, postgres_local: ShopServer, postgres_prod: ShopServer
+) -> None:
+    point(built, postgres_local.url)
+    serve(built, "start")
+    admin = Admin(built)
+    assert (built.root / f"app{ROUTE}/route.ts").exists()
+    for query in ("", "?identity=1", "?banner=1"):
+        assert admin.ask(query=query).status == 404
+    assert admin.post("prod", postgres_prod.shop.database).status == 404
+    assert built.get(PAGE).status == 404
 
 
 def test_an_exported_url_stays_as_next_says(

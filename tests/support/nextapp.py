@@ -39,9 +39,16 @@ if TYPE_CHECKING:
 BASE = Path(dbswitch.demo.__file__).parent / "app"
 LEGS = {"base": BASE, "newest": Path(__file__).parents[1] / "fixtures" / "newest"}
 REPOSITORY = Path(__file__).parents[2]
-CONFIG = (
-    "export default { turbopack: { root: import.meta.dirname } };\n"  # as the demo's, which is TypeScript
-)
+# Cheaper than the demo's page and `next.config.ts`; see `NextApp`.
+HOME = """import { readShop } from "@/lib/shop";
+
+export const dynamic = "force-dynamic";
+
+export async function GET() {
+  return new Response((await readShop()).shop);
+}
+"""
+CONFIG = "export default { turbopack: { root: import.meta.dirname } };\n"
 T = TypeVar("T")
 APP_MARKER = "DBSWITCH_TEST_APP"
 # What a person's shell may hold and would change what a test sees.
@@ -318,13 +325,13 @@ class NextApp(Protocol):
         prod: str | None = None,
         files: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
-        typed_config: bool = False,
+        as_demo: bool = False,
     ) -> AppFolder:
         """Return a new app. `local` and `prod` are URLs: `.env.local` then holds both, companions too, `local` active.
 
-        `files` are further files (or `.env.local` itself); `env` is what its processes get besides. With `typed_config`
-        the app keeps its `next.config.ts`, which Next.js compiles when it starts and once more when it ends: together
-        1.4 s of processor time.
+        `files` are further files (or `.env.local` itself); `env` is what its processes get besides. `as_demo` keeps
+        what costs Next.js seven seconds of processor time at each start, since `dbswitch` asks for `/`: the page, which
+        is a route otherwise, and `next.config.ts`.
         """
 
 
@@ -356,7 +363,7 @@ def apps() -> Iterator[NextApp]:
         prod: str | None = None,
         files: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
-        typed_config: bool = False,
+        as_demo: bool = False,
     ) -> AppFolder:
         home = Path(tempfile.mkdtemp(prefix=f"{leg}-{next(_numbers)}-", dir=folder))
         app = AppFolder(home / "app", leg, free_port(), secrets.token_hex(8), dict(env or {}))
@@ -365,9 +372,11 @@ def apps() -> Iterator[NextApp]:
         _place_source(app.root, leg)
         packages.place(modules, app.root / "node_modules")
         shutil.copytree(generated, app.root / "generated")
-        if not typed_config:
-            (app.root / "next.config.ts").unlink()
+        if not as_demo:
+            for name in ("next.config.ts", "app/page.tsx"):
+                (app.root / name).unlink()
             app.write("next.config.mjs", CONFIG)
+            app.write("app/route.ts", HOME)
         manifest = json.loads(app.read("package.json"))
         manifest["scripts"]["dev"] = f"next dev -p {app.port}"
         manifest["scripts"]["start"] = f"next start -p {app.port}"
