@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.support.fleet import Fleet, PgBouncer
 
 CLIENTS = Path(__file__).parents[1] / "pools" / "clients"
-DEADLINE = 60.0
+DEADLINE = 100.0
 _PGBENCH = r"""\set number :number + 1
 BEGIN;
 INSERT INTO "Note" (key, body) VALUES (concat('KEY-', :client_id, '-', :number), '');

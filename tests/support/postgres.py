@@ -191,7 +191,8 @@ def template(slot: int) -> Path:
             Path(temporary).chmod(0o711)
             made = EmbeddedPostgres(Path(temporary) / "template")
             made.create()
-            shutil.move(made.data, unfinished / "data")
+            # With its owner, which a move to another file system would change.
+            subprocess.run(["cp", "-a", str(made.data), str(unfinished / "data")], check=True)
             password = unfinished / "password"
             password.touch(0o600)
             password.write_text(made.password)

@@ -38,7 +38,7 @@ def run_pytest(
         env=kept | {"PYTHONPATH": str(REPOSITORY)} | environment,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         preexec_fn=before,
     )
 
