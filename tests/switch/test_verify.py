@@ -19,7 +19,6 @@ from dbswitch.switch.identity_request import (
     IdentityQuestion,
     Said,
     ask,
-    connect,
     judge,
     read_token,
     verify,
@@ -172,7 +171,7 @@ def test_a_refused_token_ends_the_asking_at_once() -> None:
 def test_every_other_answer_has_its_name(reply: Reply, answer: IdentityAnswer) -> None:
     with app(lambda _n, _path, _token: reply) as url:
         question = IdentityQuestion(url, "/api/x", "t", PROD)
-        result = ask(question, connect(question, 60))
+        result = ask(question, 60)
     assert result.answer is answer
     assert not result.verified
 
@@ -334,7 +333,7 @@ def test_a_redirect_to_the_same_path_of_another_host_does_not_get_the_token() ->
         away = (308, b"", {"Location": f"{elsewhere}/api/x/"})
         with app(lambda _n, _path, _token: away) as url:
             question = IdentityQuestion(url, "/api/x", "t", PROD)
-            assert ask(question, connect(question, 60)).answer is IdentityAnswer.CANNOT_ASK
+            assert ask(question, 60).answer is IdentityAnswer.CANNOT_ASK
     assert seen == []
 
 
