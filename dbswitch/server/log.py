@@ -78,13 +78,13 @@ def tail(path: Path, count: int, *, since: int = 0) -> tuple[bytes, int]:
 
 
 def follow(
-    path: Path, *, since: int | None = None, stop: Callable[[], bool] = lambda: False, look: float = _LOOK
+    path: Path, *, since: int, stop: Callable[[], bool] = lambda: False, look: float = _LOOK
 ) -> Iterator[bytes]:
     """Yield what is appended to the log until `stop()` says so; a rotated log is read from its new beginning.
 
-    `since` is the byte to begin with, None the present end. What came before `stop()` said yes is still yielded.
+    `since` is the byte to begin with. What came before `stop()` said yes is still yielded.
     """
-    position = size(path) if since is None else since
+    position = since
     while True:
         stopping = stop()
         with contextlib.suppress(FileNotFoundError), open_regular(path) as stream:
