@@ -151,10 +151,6 @@ class DatabaseUrl:
         """Return the URL for an env file; all but `A-Za-z0-9-._` is percent-encoded in user, password and query values."""
         return self._written(self.password.reveal(), masked=False)
 
-    def canonical_form(self) -> str:
-        """Return the URL as :meth:`env_form` with scheme and port normalised, so that equal URLs give equal texts."""
-        return replace(self, scheme="postgresql", port_written=True).env_form()
-
     def masked(self) -> str:
         """Return the URL for display: no password, and no value of a parameter that may hold a secret."""
         return self._written(MASK if self.password else "", masked=True)
@@ -223,7 +219,7 @@ class DatabaseUrl:
 def comparable(value: str) -> str:
     """Return the form in which two spellings of one URL are equal; any other value as it is."""
     try:
-        return DatabaseUrl.parse(value).canonical_form() if "://" in value else value
+        return replace(DatabaseUrl.parse(value), scheme="postgresql", port_written=True).env_form()
     except UrlError:
         return value
 

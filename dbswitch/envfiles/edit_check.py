@@ -21,11 +21,6 @@ class Readings:
     text: str
 
     @cached_property
-    def data(self) -> bytes:
-        """The text as bytes."""
-        return self.text.encode("utf-8", "surrogateescape")
-
-    @cached_property
     def sites(self) -> tuple[Site, ...]:
         """Where Node's dotenv finds bindings."""
         return dotenv_syntax.find_sites(self.text)
@@ -38,12 +33,12 @@ class Readings:
     @cached_property
     def python(self) -> dict[str, str]:
         """What python-dotenv reads, before interpolation."""
-        return readers.python_dotenv_raw(self.data)
+        return readers.python_dotenv_raw(self.text.encode("utf-8", "surrogateescape"))
 
     @cached_property
     def shell(self) -> ShellReading:
         """What bash reads."""
-        return readers.bash_reading(self.data)
+        return shell.source(self.text)
 
     def written(self, site: Site) -> str:
         """Return the value of a binding as it is written, with its quotes."""
