@@ -19,8 +19,8 @@ from dbswitch import __version__
 from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.error_boundary import complete_streams, flush_stdout, guard
 from dbswitch.cli.renderer import JsonRenderer, TextRenderer
+from dbswitch.durations import LENGTH_RULE, UNLIMITED, seconds_of
 from dbswitch.errors import DbswitchError, UsageError
-from dbswitch.project.config import LENGTH_RULE, UNLIMITED, seconds_of
 from dbswitch.project.discovery import discover
 from dbswitch.project.target_names import COMMANDS
 from dbswitch.project.targets import list_targets

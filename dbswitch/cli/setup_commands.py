@@ -23,7 +23,7 @@ from dbswitch.generate.client import plan_client, replacement_advice
 from dbswitch.generate.removal import apply_removal, plan_removal
 from dbswitch.generate.routes import client_advice, plan_admin_page, plan_admin_route, plan_identity_route
 from dbswitch.generate.scaffold import apply_init, ensure_token, plan_init
-from dbswitch.generate.style import read_style
+from dbswitch.generate.source_layout import read_layout
 from dbswitch.generate.writing import FileAction, FileState, PlannedFile
 from dbswitch.project import generated, reader_profiles, server_launch
 from dbswitch.server import observation
@@ -260,7 +260,7 @@ def _planned(
     advice = [*client_advice(project)]
     if identity_only:
         return (plan_identity_route(project),), advice
-    if read_style(project.root).pages is None:
+    if read_layout(project.root).pages is None:
         return plan_admin_route(project), advice
     only = "without an app/ folder only the identity route is written: the admin route needs the App Router"
     return (plan_identity_route(project),), [*advice, only]

@@ -24,9 +24,9 @@ from dbswitch.cli.command_line import (
 from dbswitch.cli.messages import columns, target_rows
 from dbswitch.cli.renderer import JsonRenderer, Renderer, object_line, write_line
 from dbswitch.durable import ensure_state_dir
+from dbswitch.durations import UNLIMITED
 from dbswitch.errors import BusyError, UsageError
 from dbswitch.project.active_target import active
-from dbswitch.project.config import UNLIMITED
 from dbswitch.project.targets import list_targets, lookup
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch import run_event_files, self_invocation

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dbswitch import durable
 from dbswitch.envfiles.atomic_replace import read_file
-from dbswitch.envfiles.journal import JournalEntry, digest
+from dbswitch.envfiles.journal_format import JournalEntry, digest
 from dbswitch.errors import EnvFileConflictError, EnvFileError
 
 if TYPE_CHECKING:

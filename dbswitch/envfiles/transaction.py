@@ -21,9 +21,9 @@ from msgspec import Struct
 
 from dbswitch import durable
 from dbswitch.durable import NotAFileError
-from dbswitch.envfiles import atomic_replace, journal as journals
+from dbswitch.envfiles import atomic_replace, journal_format as journals
 from dbswitch.envfiles.atomic_replace import ChangedError, read_file
-from dbswitch.envfiles.journal import TEMPORARY, Journal, JournalEntry, digest
+from dbswitch.envfiles.journal_format import TEMPORARY, Journal, JournalEntry, digest
 from dbswitch.envfiles.preflight import checked, conflict
 from dbswitch.errors import EnvFileConflictError, EnvFileError, RollbackFailedError
 

@@ -15,7 +15,7 @@ from dbswitch.durable import real_path_inside, text_or_empty
 from dbswitch.errors import ConfigError
 from dbswitch.generate import writing
 from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacement_notes
-from dbswitch.generate.style import Style, read_style
+from dbswitch.generate.source_layout import SourceLayout, read_layout
 from dbswitch.project.client_in_use import client_in_use
 from dbswitch.project.generated import MARK, find
 from dbswitch.project.packages import PackageManager, installed_version
@@ -51,7 +51,7 @@ class ClientFacts(Struct, frozen=True):
     """The inputs of the client's text. Paths are relative to the project, `/` between."""
 
     path: str  # where it goes
-    style: Style
+    layout: SourceLayout
     # Those that are installed; with both, Neon's connects to Neon's hosts and node-postgres to the others.
     adapters: tuple[Adapter, ...]
     module: str  # what it imports the project's own PrismaClient from: a path, or the name of a `package`
@@ -69,10 +69,10 @@ def plan_client(project: Project, path: str | None = None) -> writing.GeneratedF
 
 def replacement_advice(project: Project, file: writing.GeneratedFile) -> tuple[str, ...]:
     """Report what has to be changed by hand, before `file` is written."""
-    style = read_style(project.root)
+    layout = read_layout(project.root)
     found, text = file.path, text_or_empty(project.root / file.path)
     if not text:
-        found, text = find_client(project, style)
+        found, text = find_client(project, layout)
     if text.startswith(MARK) and writing.is_pristine(text.encode()):
         used = client_in_use(project, find(project))
         if used is None or used.generated or used.package:
@@ -82,17 +82,17 @@ def replacement_advice(project: Project, file: writing.GeneratedFile) -> tuple[s
         return ()
     existing = read_existing(project.root, found, text)
     kept = writing.next_copy(project.root, found, writing.current_content(project.root / found) or b"")
-    return replacement_notes(existing, file.path, style, kept)
+    return replacement_notes(existing, file.path, layout, kept)
 
 
 def render(facts: ClientFacts) -> writing.GeneratedFile:
     """Return the file for `facts`. Pure but for the template."""
-    style = facts.style
-    module = facts.module if facts.package else style.relative(facts.path, facts.module)
-    prisma = "type Prisma, PrismaClient" if style.typescript else "PrismaClient"
+    layout = facts.layout
+    module = facts.module if facts.package else layout.relative(facts.path, facts.module)
+    prisma = "type Prisma, PrismaClient" if layout.typescript else "PrismaClient"
     extend = "const project = {};"
     if facts.extend is not None:
-        extend = f"import * as project from {json.dumps(style.relative(facts.path, facts.extend))};"
+        extend = f"import * as project from {json.dumps(layout.relative(facts.path, facts.extend))};"
     imports = (f"import {{ {one.factory} }} from {json.dumps(one.value)};" for one in facts.adapters)
     sql = IDENTITY_SQL.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${")
     neon, other = facts.adapters[-1].factory, facts.adapters[0].factory
@@ -106,16 +106,16 @@ def render(facts: ClientFacts) -> writing.GeneratedFile:
         "identity": f"const IDENTITY_SQL = `{sql}`;",
         "names": "\n".join((*aliases, *facts.re_exports)),
     }
-    template = writing.read_template(f"client.{style.extension}")
+    template = writing.read_template(f"client.{layout.extension}")
     return writing.sign(KIND, facts.path, writing.fill(template, values))
 
 
 def client_facts(project: Project, path: str | None = None) -> ClientFacts:
     """Read the project. Raises ConfigError as :func:`plan_client` does."""
-    style = read_style(project.root)
+    layout = read_layout(project.root)
     module, package = _module(project)
     if path is None:
-        found, text = find_client(project, style)
+        found, text = find_client(project, layout)
     else:
         found = path = _chosen(project.root, path)
         text = text_or_empty(project.root / path)
@@ -132,7 +132,7 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
     path = path or found
     return ClientFacts(
         path=path,
-        style=style,
+        layout=layout,
         adapters=_adapters(project, project.prisma.version if project.prisma is not None else ""),
         module=module,
         package=package,
@@ -219,7 +219,7 @@ def _adapters(project: Project, prisma_version: str) -> tuple[Adapter, ...]:
     return installed
 
 
-def find_client(project: Project, style: Style) -> tuple[str, str]:
+def find_client(project: Project, layout: SourceLayout) -> tuple[str, str]:
     """Return where the project's Prisma client is or would go, and the text that is there now ("" for nothing)."""
     known = find(project).client
     if known is not None:
@@ -227,7 +227,7 @@ def find_client(project: Project, style: Style) -> tuple[str, str]:
     own = client_in_use(project, find(project))
     if own is not None and not own.package:
         return own.path, own.text
-    return posixpath.join(style.source, f"lib/prisma.{style.extension}"), ""
+    return posixpath.join(layout.source, f"lib/prisma.{layout.extension}"), ""
 
 
 def _extend(root: Path, path: str) -> str | None:

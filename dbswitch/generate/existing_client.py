@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dbswitch.generate.style import Style
+    from dbswitch.generate.source_layout import SourceLayout
 
 # What every generated client exports itself.
 OWN_NAMES: Final = frozenset(
@@ -144,12 +144,14 @@ _MOVED: Final = (
 _SHOWN: Final = 10
 
 
-def replacement_notes(existing: ExistingClient, written: str, style: Style, kept: str) -> tuple[str, ...]:
+def replacement_notes(
+    existing: ExistingClient, written: str, layout: SourceLayout, kept: str
+) -> tuple[str, ...]:
     """Say what the user has to do when `written` replaces that client (`kept` is its copy), or is written beside it."""
     path = existing.path
     if written != path:
         made_at = existing.line_of(r"\bnew\s+PrismaClient\b") or 1
-        module = style.relative(path, written)
+        module = layout.relative(path, written)
         heading = f"{path} is not replaced, because other files import more than the client from it:"
         if not existing.missing:
             heading = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.errors import ConfigError
 from dbswitch.generate.existing_client import exported_clients
-from dbswitch.generate.style import Style, read_style
+from dbswitch.generate.source_layout import SourceLayout, read_layout
 from dbswitch.generate.writing import GeneratedFile, current_content, fill, is_pristine, read_template, sign
 from dbswitch.project import javascript_text
 from dbswitch.project.client_in_use import client_in_use
@@ -27,20 +27,20 @@ _PAGE_FOLDER: Final = "admin/configuration"
 
 def plan_identity_route(project: Project) -> GeneratedFile:
     """Return the route as this project needs it. Raises ConfigError without a Prisma client that it could ask."""
-    style = read_style(project.root)
-    return identity_route(style, project_client(project), _known(project).get("identity"))
+    layout = read_layout(project.root)
+    return identity_route(layout, project_client(project), _known(project).get("identity"))
 
 
-def identity_route(style: Style, client: ClientInUse, path: str | None = None) -> GeneratedFile:
+def identity_route(layout: SourceLayout, client: ClientInUse, path: str | None = None) -> GeneratedFile:
     """Return the route that asks `client`; `path` None is the usual place. Pure but for the template."""
-    if path is None and style.pages is not None:
-        path = f"{style.pages}/api/dbswitch/identity.{style.extension}"
-    path = path or f"{style.app}/api/dbswitch/identity/route.{style.extension}"
+    if path is None and layout.pages is not None:
+        path = f"{layout.pages}/api/dbswitch/identity.{layout.extension}"
+    path = path or f"{layout.app}/api/dbswitch/identity/route.{layout.extension}"
     get = "export { identity as GET };"
     if IN_PAGES.match(path) is not None:
-        get = fill(read_template(f"identity-pages.{style.extension}"), {"identity": ""}).strip()
-    values = {"client": import_lines(client, style, path, ask="databaseIdentity"), "get": get}
-    return sign("identity", path, fill(read_template(f"identity.{style.extension}"), values))
+        get = fill(read_template(f"identity-pages.{layout.extension}"), {"identity": ""}).strip()
+    values = {"client": import_lines(client, layout, path, ask="databaseIdentity"), "get": get}
+    return sign("identity", path, fill(read_template(f"identity.{layout.extension}"), values))
 
 
 def _known(project: Project) -> dict[str, str]:
@@ -49,14 +49,14 @@ def _known(project: Project) -> dict[str, str]:
 
 def plan_admin_route(project: Project) -> tuple[GeneratedFile, ...]:
     """Return the files, without `authorize` where the project changed it. Raises ConfigError without a Prisma client."""
-    style = read_style(project.root)
-    folder, extension = _route_folder(project, style), style.extension
+    layout = read_layout(project.root)
+    folder, extension = _route_folder(project, layout), layout.extension
     paths = {name: f"{folder}/{name}.{extension}" for name in ("route", "server", "command", "authorize")}
     # The four files are in one folder.
-    modules = {name: style.relative(paths["route"], path) for name, path in paths.items()}
+    modules = {name: layout.relative(paths["route"], path) for name, path in paths.items()}
     client = project_client(project)
     values = {
-        "client": import_lines(client, style, paths["server"], ask="ask", needs_prisma=True),
+        "client": import_lines(client, layout, paths["server"], ask="ask", needs_prisma=True),
         "migrations": f"const MIGRATIONS = {json.dumps(_migrations(project))};",
     }
 
@@ -73,15 +73,15 @@ def plan_admin_route(project: Project) -> tuple[GeneratedFile, ...]:
     return files if changed else (*files, file("authorize", "authorize", {}))
 
 
-def _route_folder(project: Project, style: Style) -> str:
-    if style.pages is not None:
+def _route_folder(project: Project, layout: SourceLayout) -> str:
+    if layout.pages is not None:
         raise ConfigError(
             "not generated: the admin route and page need the App Router",
-            facts=(f"this project has {style.pages}/ and no app/ folder",),
+            facts=(f"this project has {layout.pages}/ and no app/ folder",),
             fix="`dbswitch generate route --identity-only` writes a route for the Pages Router, with which a switch is verified",
         )
     known = _known(project).get("route")
-    return posixpath.dirname(known) if known else f"{style.app}/{_ROUTE_FOLDER}"
+    return posixpath.dirname(known) if known else f"{layout.app}/{_ROUTE_FOLDER}"
 
 
 def _migrations(project: Project) -> str:
@@ -98,13 +98,13 @@ def _migrations(project: Project) -> str:
 
 def plan_admin_page(project: Project) -> tuple[GeneratedFile, ...]:
     """Return the page's files and the route's. Raises ConfigError without a Prisma client, or if the route has no URL."""
-    style, known = read_style(project.root), _known(project)
-    plain, component = style.extension, "tsx" if style.typescript else "js"
-    route_folder = _route_folder(project, style)
+    layout, known = read_layout(project.root), _known(project)
+    plain, component = layout.extension, "tsx" if layout.typescript else "js"
+    route_folder = _route_folder(project, layout)
     route = f"{route_folder}/route.{plain}"
-    page = known.get("page") or f"{style.app}/{_PAGE_FOLDER}/page.{component}"
+    page = known.get("page") or f"{layout.app}/{_PAGE_FOLDER}/page.{component}"
     folder = posixpath.dirname(page)
-    banner = posixpath.join(style.source, "components", f"database-banner.{component}")
+    banner = posixpath.join(layout.source, "components", f"database-banner.{component}")
     asked = url_path(route)
     if asked is None:
         raise ConfigError(
@@ -115,9 +115,9 @@ def plan_admin_page(project: Project) -> tuple[GeneratedFile, ...]:
     shown = url_path(f"{folder}/route.js") or f"/{_PAGE_FOLDER}"
     values = {"route": f"const ROUTE = {json.dumps(asked)};", "page": f"const PAGE = {json.dumps(shown)};"}
     parts = ("api", "run", "style", "switch", "view")
-    modules = {name: style.relative(page, f"{folder}/database-{name}") for name in parts}
+    modules = {name: layout.relative(page, f"{folder}/database-{name}") for name in parts}
     modules |= {
-        name: style.aliased(page, f"{route_folder}/{name}.{plain}") for name in ("authorize", "server")
+        name: layout.aliased(page, f"{route_folder}/{name}.{plain}") for name in ("authorize", "server")
     }
 
     def file(kind: str, path: str, template: str, *names: str) -> GeneratedFile:
@@ -167,10 +167,10 @@ def client_advice(project: Project) -> tuple[str, ...]:
 
 
 def import_lines(
-    client: ClientInUse, style: Style, importer: str, *, ask: str, needs_prisma: bool = False
+    client: ClientInUse, layout: SourceLayout, importer: str, *, ask: str, needs_prisma: bool = False
 ) -> str:
     """Return the lines that make `ask()` give the identity in the file `importer`, and import `prisma` where asked to."""
-    module = client.path if client.package else style.aliased(importer, client.path)
+    module = client.path if client.package else layout.aliased(importer, client.path)
     source = json.dumps(module)
     if client.generated and not client.export:  # it reports its identity itself
         own = "databaseIdentity" if ask == "databaseIdentity" else f"databaseIdentity as {ask}"
@@ -185,9 +185,9 @@ def import_lines(
         lines = f"import {name} from {source};\n{property_of}"
     else:  # only the running app can tell: the client may be a property of an exported object
         missing = f"const MISSING = {json.dumps(f'{client.path} exports no Prisma client')};"
-        template = read_template(f"own-client.{style.extension}")
+        template = read_template(f"own-client.{layout.extension}")
         lines = fill(template, {"missing": missing}, {"client": module}).rstrip()
-    returned, cast = (": Promise<unknown>", " as unknown[]") if style.typescript else ("", "")
+    returned, cast = (": Promise<unknown>", " as unknown[]") if layout.typescript else ("", "")
     sql = json.dumps(" ".join(IDENTITY_SQL.split()))
     asked = f"(await prisma.$queryRawUnsafe({sql}){cast})[0]"
     return f"{lines}\nconst {ask} = async (){returned} => {asked};"

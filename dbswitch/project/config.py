@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from dbswitch.durable import read_regular
+from dbswitch.durations import LENGTH_RULE, seconds_of
 from dbswitch.errors import ConfigError
 from dbswitch.project.target_names import NAME_RULE, VARIABLE_PATTERN, valid_name
 
@@ -173,14 +174,6 @@ def parse(data: bytes) -> Config:
     return msgspec.structs.replace(convert(raw, Config, ""), targets=read)
 
 
-def seconds_of(text: str) -> float | None:
-    """Return the seconds of a length of time such as `30m` or `1h30m`; None if it is none, or not from 1 s to 7 days."""
-    found = _LENGTH.fullmatch(text)
-    units = zip(found.groups(default="0"), (86_400, 3_600, 60, 1), strict=True) if found else ()
-    seconds = sum(int(number) * unit for number, unit in units)
-    return float(seconds) if 1 <= seconds <= 7 * 86_400 else None
-
-
 def _target(name: str, raw: object) -> TargetConfig:
     where = f"targets.{name}"
     if not valid_name(name):
@@ -213,9 +206,6 @@ def split_commands(table: object, where: str, *keys: str) -> None:
             raise config_error(f": {where}.{key} is empty", fix=fix)
 
 
-_LENGTH = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
-UNLIMITED = "unlimited"  # instead of a length of time: no limit
-LENGTH_RULE = "write a number with its unit: 90s, 30m, 2h or 1h30m, at most 7d"
 _SYNTAX = re.compile(r"(.*?)(?: \(at (line \d+, column \d+|end of document)\))?", re.DOTALL)
 _TWICE = re.compile(r"Cannot declare \((.*)\) twice")
 _QUOTED_KEY = r"'([^']*)'"

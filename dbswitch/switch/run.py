@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbswitch.durations import span
 from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode
 from dbswitch.project import environment_mark, reader_profiles, targets
@@ -124,7 +125,7 @@ def _dry_run(session: Session) -> None:
 def _tell_limit(session: Session, limit: TimeLimit | None) -> None:
     if limit is None:
         return
-    text = f"{limit.target} for {time_limit.span(limit.seconds)}, then automatically back to {limit.back}"
+    text = f"{limit.target} for {span(limit.seconds)}, then automatically back to {limit.back}"
     session.reporter.notice(time_limit.NOTICE, f"{text} (`dbswitch extend 15m` extends it)")
 
 

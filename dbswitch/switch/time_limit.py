@@ -17,10 +17,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch import durable, state_folder
+from dbswitch.durations import UNLIMITED, span
 from dbswitch.errors import ConfigError, OvertakenError, ProtectedError, UsageError
 from dbswitch.project import targets
 from dbswitch.project.active_target import Active, active
-from dbswitch.project.config import UNLIMITED
 from dbswitch.server.processes import boot_id
 from dbswitch.switch import history, self_invocation
 
@@ -84,14 +84,6 @@ class TimeLimit(Struct, frozen=True):
         """What JSON output says; `ends` is in seconds since the epoch."""
         ends = self.begun.wall + self.seconds
         return {"target": self.target, "back": self.back, "ends": ends, "left": round(self.left(), 1)}
-
-
-def span(seconds: float) -> str:
-    """Return a length of time for people: `45 s`, `24 min`, `2 h 5 min`."""
-    if seconds < 99.5:
-        return f"{max(0, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def stored(project: Project) -> tuple[TimeLimit, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dbswitch.check.doctor.doctor_facts import parse_version
-from dbswitch.check.doctor.doctor_rules import satisfies
+from dbswitch.check.doctor.version_rules import satisfies
 
 PRISMA_7 = "^20.19 || ^22.12 || >=24.0"
 

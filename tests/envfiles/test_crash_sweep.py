@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbswitch.envfiles import journal as journals
+from dbswitch.envfiles import journal_format as journals
 from dbswitch.envfiles.transaction import recover
 from tests.envfiles.crash_scenarios import SCENARIOS, blemishes, outcome
 from tests.envfiles.crash_sweep import Point, Sweep

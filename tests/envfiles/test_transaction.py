@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from dbswitch.envfiles import atomic_replace, journal as journals, transaction
-from dbswitch.envfiles.journal import Journal, JournalEntry
+from dbswitch.envfiles import atomic_replace, journal_format as journals, transaction
+from dbswitch.envfiles.journal_format import Journal, JournalEntry
 from dbswitch.envfiles.transaction import FileChange, apply, recover, reverse, roll_back
 from dbswitch.errors import EnvFileConflictError, EnvFileError, InterruptedSwitchError, RollbackFailedError
 from dbswitch.switch.interrupts import Interrupts

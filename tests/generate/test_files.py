@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.errors import ConfigError
-from dbswitch.generate import client, removal, routes, style, writing
+from dbswitch.generate import client, removal, routes, source_layout, writing
 from dbswitch.generate.client import Adapter, ClientFacts
-from dbswitch.generate.style import Style
+from dbswitch.generate.source_layout import SourceLayout
 from dbswitch.generate.writing import FileState, is_pristine, sign, state_of
 from dbswitch.project import source_imports
 from dbswitch.project.client_in_use import ClientInUse
@@ -267,7 +267,7 @@ def test_a_project_with_the_pages_router_only_gets_a_pages_route_and_no_app_fold
         routes.plan_admin_route(load(app))
     assert "--identity-only" in refused.value.fix
     (app / "app").mkdir()
-    assert style.read_style(app).pages is None
+    assert source_layout.read_layout(app).pages is None
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_the_imports_fit_what_is_installed(
     assert imports in file.content.decode()
 
 
-# Style
+# SourceLayout
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def test_imports_use_the_projects_alias_where_it_leads_there(
     tmp_path: Path, options: dict[str, object], target: str, wanted: str
 ) -> None:
     (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options}))
-    assert style.read_style(tmp_path).aliased("app/api/route.ts", target) == wanted
+    assert source_layout.read_layout(tmp_path).aliased("app/api/route.ts", target) == wanted
 
 
 def test_a_tsconfig_is_read_with_comments_commas_and_what_it_extends(tmp_path: Path) -> None:
@@ -409,9 +409,9 @@ def test_a_tsconfig_is_read_with_comments_commas_and_what_it_extends(tmp_path: P
     (tmp_path / "tsconfig.json").write_text(
         '\ufeff{ // "paths": {}\n "extends": "./base.json", "compilerOptions": { "strict": true, }, }'
     )
-    assert style.read_style(tmp_path).aliases == (("#/", ""),)
+    assert source_layout.read_layout(tmp_path).aliases == (("#/", ""),)
     (tmp_path / "tsconfig.json").write_text("{ nonsense")
-    assert style.read_style(tmp_path).aliases == ()
+    assert source_layout.read_layout(tmp_path).aliases == ()
 
 
 @given(st.text())
@@ -433,11 +433,11 @@ def test_a_template_with_a_place_too_many_or_too_few_is_a_mistake() -> None:
 @pytest.mark.parametrize("typescript", [True, False])
 def test_no_place_is_left_in_what_is_generated(typescript: bool) -> None:
     facts = ClientFacts(
-        "lib/prisma.ts", Style(typescript), (Adapter.PG,), "generated/prisma/client", names=("db",)
+        "lib/prisma.ts", SourceLayout(typescript), (Adapter.PG,), "generated/prisma/client", names=("db",)
     )
     for file in (
         client.render(facts),
-        routes.identity_route(Style(typescript), ClientInUse("lib/prisma.ts", "", generated=True)),
+        routes.identity_route(SourceLayout(typescript), ClientInUse("lib/prisma.ts", "", generated=True)),
     ):
         text = file.content.decode()
         assert "// {" not in text

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.envfiles import journal as journals
-from dbswitch.envfiles.journal import Journal, JournalEntry
+from dbswitch.envfiles import journal_format as journals
+from dbswitch.envfiles.journal_format import Journal, JournalEntry
 from tests.support.state import private_dir
 
 if TYPE_CHECKING:

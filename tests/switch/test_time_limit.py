@@ -16,8 +16,8 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from dbswitch import state_folder
-from dbswitch.project.config import seconds_of
-from dbswitch.switch.time_limit import Moment, TimeLimit, span
+from dbswitch.durations import seconds_of, span
+from dbswitch.switch.time_limit import Moment, TimeLimit
 from tests.support.nextapp import wait_until
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ _EXTENSION = re.compile(r"\.(?:[mc]?[tj]s|[tj]sx)$")
 _NODE_RESOLUTION: Final = frozenset({"node16", "nodenext"})
 
 
-class Style(Struct, frozen=True):
+class SourceLayout(Struct, frozen=True):
     """The project's conventions. Folders are relative to the project, `/` between, "" for the project itself."""
 
     typescript: bool
@@ -49,13 +49,13 @@ class Style(Struct, frozen=True):
         return self.relative(here, target)
 
 
-def read_style(root: Path) -> Style:
+def read_layout(root: Path) -> SourceLayout:
     """Read the project's folders and its tsconfig.json or jsconfig.json."""
     options = read_options(root)
     source = "src" if any((root / "src" / name).is_dir() for name in ("app", "pages", "lib")) else ""
     resolution = (options.module_resolution or options.module).lower()
     typescript = (root / "tsconfig.json").is_file()
-    return Style(
+    return SourceLayout(
         typescript=typescript,
         source=source,
         app=_app(root, source),
