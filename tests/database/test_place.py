@@ -5,11 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.database import place
+from dbswitch.database import host_lookup, place
 from dbswitch.database.place import place_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NEON = "postgresql://u:p@ep-cool-1-pooler.eu-central-1.aws.neon.tech/app?sslmode=require"
 
@@ -76,10 +80,13 @@ def test_only_the_port_may_differ_beside_each_other() -> None:
 
 
 @pytest.fixture
-def own_name(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    place._is_own_name.cache_clear()
+def own_name(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    # What one test has looked up, or still does, is no answer for the next.
+    monkeypatch.setattr(host_lookup, "_under_way", {})
     monkeypatch.setattr(socket, "gethostname", lambda: "Workstation")
-    return monkeypatch
+    place._is_own_name.cache_clear()
+    yield monkeypatch
+    place._is_own_name.cache_clear()
 
 
 @pytest.mark.parametrize(("address", "same"), [("127.0.1.1", True), ("::1", True), ("192.0.2.7", False)])
