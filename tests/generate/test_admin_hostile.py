@@ -135,7 +135,7 @@ def test_a_run_that_is_killed_is_told_as_lost_soon_and_holds_nothing_off(
     wait_until(lambda: True if '"waiting"' in events.read_text() else None, LONG, events.read_text)
     for process in app.processes():
         with contextlib.suppress(psutil.Error):
-            if said.body["id"] in process.cmdline():
+            if any(said.body["id"] in word for word in process.cmdline()):
                 process.send_signal(signal.SIGKILL)
     killed = time.monotonic()
     wait_until(
