@@ -11,6 +11,7 @@ from dbswitch.errors import (
     DatabaseRejectedError,
     DbswitchError,
     EnvFileError,
+    InterruptedSwitchError,
     OvertakenError,
 )
 from dbswitch.project import targets
@@ -111,7 +112,11 @@ def _stop(session: Session) -> None:
             reporter.notice("env-files", text, "warning")
             observed = project_state.server_alone(project)
         recovery.remove_record(project.private_dir)  # not even the server of a killed switch is started
-        stopped = Apply(session, observed).stop_only()
+        try:
+            stopped = Apply(session, observed).stop_only()
+        except InterruptedSwitchError as error:
+            error.facts = ("a part of the server may be stopped; `dbswitch status` shows its state",)
+            raise
         session.ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
         if not stopped:
             reporter.notice("not-running", "no dev server was running")
