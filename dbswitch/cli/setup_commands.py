@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import webbrowser
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +19,7 @@ from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import DbswitchError, ExitCode, ProtectedError, UsageError
 from dbswitch.generate import writing
 from dbswitch.generate.client import plan_client, replacement_advice
-from dbswitch.generate.removal import apply_removal, plan_removal
+from dbswitch.generate.removal import apply_removal, plan_removal, require_same
 from dbswitch.generate.routes import client_advice, plan_admin_page, plan_admin_route, plan_identity_route
 from dbswitch.generate.scaffold import apply_init, ensure_token, plan_init
 from dbswitch.generate.source_layout import read_layout
@@ -35,7 +34,7 @@ from dbswitch.switch.recovery import JOURNAL
 from dbswitch.switch.session import Reporter, hold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from dbswitch.generate.writing import GeneratedFile, ProjectPlan
@@ -100,7 +99,7 @@ def uninstall(
     present = bool(plan.changes or changes or project.private_dir.exists())
     done = present and not dry_run and (yes or _agreed(context))
     if done:
-        _remove(context, project, plan, changes, stop=stop, force=force)
+        _remove(context, project, plan, stop=stop, force=force)
         context.renderer.note(
             "dbswitch was removed from this project; remove the program itself with `pipx uninstall dbswitch`"
         )
@@ -159,7 +158,6 @@ def _remove(
     context: CommandContext,
     project: Project,
     plan: ProjectPlan,
-    changes: Sequence[FileChange],
     *,
     stop: bool,
     force: bool,
@@ -172,11 +170,11 @@ def _remove(
     with Interrupts() as interrupts, hold(project, silent, target="uninstall"), interrupts.deferred():
         if not force:  # a switch may have ended since
             _refuse_during_limit(project)
-        transaction.apply(changes, project.private_dir / JOURNAL)
-        apply_removal(plan)
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(project.state_dir)  # the lock was in it
-    shutil.rmtree(project.private_dir, ignore_errors=True)
+        # Files may have been saved during the question and the wait for the lock.
+        now = plan_removal(project)
+        require_same(plan, now)
+        transaction.apply(_env_changes(project), project.private_dir / JOURNAL)
+        apply_removal(now, project.private_dir)
 
 
 @command()

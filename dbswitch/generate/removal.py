@@ -22,6 +22,7 @@ from dbswitch.generate.writing import (
     kept_copy,
     path_to_write,
 )
+from dbswitch.project.discovery import STATE_DIR
 from dbswitch.project.generated import find
 from dbswitch.project.source_imports import SourceImports
 
@@ -37,20 +38,39 @@ def plan_removal(project: Project) -> ProjectPlan:
     root = project.root
     generated = [_generated(root, path, kind) for path, kind in find(project).files]
     items = [*generated, *_templates(project), *_edited(root)]
-    if os.path.lexists(root / ".dbswitch"):
-        items.append(PlannedFile(".dbswitch", FileAction.REMOVE, "the token, logs and history"))
     if os.path.lexists(root / REPLACED):
         items.append(_copies(root, generated))
+    if os.path.lexists(root / STATE_DIR):
+        items.append(PlannedFile(STATE_DIR, FileAction.REMOVE, "the token, logs and history"))
     plan = ProjectPlan(root, tuple(items), (*_broken_imports(root, generated), *_callers(root)))
     _check_paths(plan)
     return plan
 
 
-def apply_removal(plan: ProjectPlan) -> None:
-    """Remove what the plan lists, the state last. Raises ConfigError: a file is outside of the project, or cannot be changed."""
+def require_same(shown: ProjectPlan, now: ProjectPlan) -> None:
+    """Make sure that `now` does to every file what was `shown`. Raises ConfigError."""
+    # What is inside `.dbswitch` is removed in any case, and taking the lock creates it.
+    before, after = ({(one.name, one.action) for one in plan.changes} for plan in (shown, now))
+    changed = sorted({name for name, _ in before ^ after} - {STATE_DIR})
+    if changed:
+        raise ConfigError(
+            "nothing was removed: the project has changed since it was examined",
+            facts=tuple(f"{name} was changed" for name in changed),
+            why="only what was shown is removed",
+            fix="`dbswitch uninstall` examines it again",
+        )
+
+
+def apply_removal(plan: ProjectPlan, private_dir: Path | None = None) -> None:
+    """Remove what the plan lists; the user's private folder for the project, then `.dbswitch`, which holds the lock, last.
+
+    Raises ConfigError: a file is outside of the project, or cannot be changed.
+    """
     _check_paths(plan)
     for item in plan.changes:
         path = plan.root / item.name
+        if item.name == STATE_DIR and private_dir is not None:
+            shutil.rmtree(private_dir, ignore_errors=True)
         try:
             if item.new is not None:
                 real = path_to_write(plan.root, item.name)

@@ -163,6 +163,7 @@ def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple
                 on_wait=lambda holder: reporter.waiting(Phase.LOCK, 1, f"waiting for {holder.text}", 0.0),
             )
             lease = stack.enter_context(lock)
+        prepare_private_dir(project)  # again: `uninstall` may have held the lock before
         yield lease, recovery.recover(project, reporter)
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dbswitch import state_folder
+from dbswitch.cli.command_context import CommandContext
+from dbswitch.cli.renderer import Renderer
+from dbswitch.cli.setup_commands import uninstall
 from dbswitch.generate.file_edits import add_scripts, remove_scripts
 from dbswitch.generate.writing import sign
+from dbswitch.project.discovery import load
+from dbswitch.switch import project_lock, session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +84,54 @@ def test_a_dry_run_and_a_no_take_nothing_away_and_without_a_terminal_yes_is_need
         terminal.type("\n")
         assert terminal.end() == 0
     assert sorted(folder.root.rglob("*")) == before
+
+
+def test_a_file_that_was_saved_during_the_question_keeps_what_was_saved(folder: Folder) -> None:
+    folder.write(".gitignore", "node_modules\n")
+    assert folder.run("init", "--yes", "--scripts").returncode == 0
+    with folder.terminal("uninstall") as terminal:
+        terminal.until("Remove this? [y/N] ")
+        path = folder.root / "package.json"
+        path.write_text(path.read_text().replace('"next": "16.0.7"', '"next": "16.0.8"'))
+        folder.write(".gitignore", (folder.root / ".gitignore").read_text() + "coverage\n")
+        terminal.type("y\n")
+        assert terminal.end() == 0
+    manifest = json.loads((folder.root / "package.json").read_text())
+    assert manifest == {"dependencies": {"next": "16.0.8"}, "scripts": {"dev": "next dev"}}
+    assert (folder.root / ".gitignore").read_text() == "node_modules\ncoverage\n"
+    assert not (folder.root / ".dbswitch").exists()
+
+
+def test_nothing_is_removed_if_a_generated_file_was_edited_during_the_question(folder: Folder) -> None:
+    folder.write("lib/prisma.ts", sign("client", "lib/prisma.ts", "text\n").content.decode())
+    folder.write("app/db/page.tsx", sign("page", "x", "text\n").content.decode())
+    with folder.terminal("uninstall") as terminal:
+        terminal.until("Remove this? [y/N] ")
+        folder.write("lib/prisma.ts", (folder.root / "lib/prisma.ts").read_text() + "// my edit\n")
+        terminal.type("y\n")
+        assert terminal.end() == 2
+    assert "lib/prisma.ts" in terminal.seen.split("nothing was removed")[1]
+    assert (folder.root / "lib/prisma.ts").read_text().endswith("// my edit\n")
+    assert (folder.root / "app/db/page.tsx").exists()
+
+
+def test_the_state_folder_is_removed_before_another_command_gets_the_lock(
+    folder: Folder, state_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", state_home["XDG_STATE_HOME"])
+    project = load(folder.root)
+    session.prepare_private_dir(project)
+    removed = []
+
+    def rmtree(path: Path, **options: bool) -> None:
+        removed.append((path, project_lock.peek(project.state_dir) is not None))
+        real(path, **options)
+
+    real = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    context = CommandContext(Renderer(), folder=folder.root)
+    assert uninstall(context, dry_run=False, yes=True, stop=False, force=False) == 0
+    assert removed == [(project.private_dir, True), (project.state_dir, True)]
 
 
 def test_the_persons_own_file_comes_back_and_what_was_edited_stays(folder: Folder) -> None:
