@@ -71,10 +71,11 @@ def active_protected(app: App) -> Iterator[Finding]:
     """Find readers and variables whose effective value belongs to a protected target."""
     told: set[tuple[str, str]] = set()
     for state in app.active.readers if app.active is not None else ():
-        if state.target in app.protected and ("target", state.target or "") not in told:
-            told.add(("target", state.target or ""))
+        if state.owner is not None and ("target", state.owner) not in told:
+            told.add(("target", state.owner))
             where = state.source or AMBIENT
-            what = f"{state.reader} is on the protected target {state.target} (from {where})"
+            on = "on" if state.target == state.owner else "on the database of"
+            what = f"{state.reader} is {on} the protected target {state.owner} (from {where})"
             yield _about(app, RuleId.ACTIVE_PROTECTED, where, state.variable, what, "dbswitch local")
         order = next((one.files for one in app.profiles if one.reader is state.reader), ())
         for key, owner in state.foreign:

@@ -93,9 +93,7 @@ def guard_command(
             fix=f"`dbswitch {limit.back}` goes back, `dbswitch extend 15m` keeps {limit.target}",
         )
     context.tell_unfinished(project)
-    states = active(project, os.environ).readers
-    names = dict.fromkeys(state.target for state in states if state.target is not None)
-    on = [resolve(project, name, os.environ) for name in names]
+    on = _targets_in_use(project)
     judgement = _judge(context, project, command, protected=any(target.protected for target in on))
     for target in on if judgement.destroys else ():
         flags = f"--confirm {target.name} --allow-destructive {target.name}"
@@ -104,6 +102,18 @@ def guard_command(
             confirmation.ask(target, confirm, context.asker(), who="command", command=again)
         confirmation.permit_destruction(target, judgement, allow_destructive, context.asker(), again)
     return _become(context, command, os.environ)
+
+
+def _targets_in_use(project: Project) -> list[Target]:
+    """Return the targets that the readers are on, and the protected ones to whose database they lead otherwise."""
+    found: dict[str, Target] = {}
+    for state in active(project, os.environ).readers:
+        for name in (state.target, state.owner):
+            if name is not None and name not in found:
+                found[name] = resolve(project, name, os.environ)
+            if name is not None and found[name].protected:
+                break
+    return list(found.values())
 
 
 def _judge(context: CommandContext, project: Project, command: list[str], *, protected: bool) -> Judgement:

@@ -46,7 +46,7 @@ def _status_fields(project: Project, found: Status) -> dict[str, Any]:
     server, on = found.server, found.active
     readers = to_builtins(on.readers)
     for row, state in zip(readers, on.readers, strict=True):
-        del row["place"]
+        del row["place"], row["owner"]
         row["foreign"] = [{"variable": key, "target": owner} for key, owner in state.foreign]
     return {
         "project": str(project.root),

@@ -14,6 +14,7 @@ from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
 from dbswitch.errors import DbswitchError, UrlError
 from dbswitch.project import reader_profiles, written_values
+from dbswitch.project.protection import owners_of
 from dbswitch.project.reader_profiles import profiles, url_variables
 from dbswitch.project.targets import Target, as_read_only, list_targets, resolve_ref
 from dbswitch.project.value_origin import ValueOrigin
@@ -47,6 +48,9 @@ class ReaderState(Struct, frozen=True):
     foreign: tuple[tuple[str, str], ...] = ()  # variables that another target sets, and that target
     place: Place | None = None  # where its URL leads, if it can be used
     read_only: bool = False
+    owner: str | None = (
+        None  # the protected target whose database it is, whatever user and parameters the URL has
+    )
 
     @property
     def whole(self) -> bool:
@@ -179,7 +183,16 @@ class _Comparison:
         for one in targets:
             differing, foreign = self._differing(profile, one, key, found), self._foreign(one, found)
             states.append(replace(here, target=one.name, differing=differing, foreign=foreign))
-        return min(states, key=lambda one: (one.target != preferred, not one.whole), default=here)
+        chosen = min(states, key=lambda one: (one.target != preferred, not one.whole), default=here)
+        return replace(chosen, owner=self._owner(chosen))
+
+    def _owner(self, state: ReaderState) -> str | None:
+        ref = next((one for one in self._refs if one.name == state.target), None)
+        if ref is not None and ref.protected:
+            return ref.name
+        setting = None if ref is None else ref.settings.protected
+        places = () if state.place is None else (state.place,)
+        return next((one.name for one in owners_of(places, self._refs, self._written, setting=setting)), None)
 
     def _leading_to(self, key: str, value: str) -> list[Target]:
         """Return the targets that do not set `key`, and to whose database it leads: `DIRECT_URL` beside `DATABASE_URL`."""

@@ -11,7 +11,7 @@ from dbswitch.database.url import same_url
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, all_effective
 from dbswitch.project.config import FromVariable
-from dbswitch.project.protection import USUAL_URLS, places_in
+from dbswitch.project.protection import USUAL_URLS, leads_to, owners_of, places_in
 from dbswitch.project.target_names import has_suffix, split_url_key
 from dbswitch.project.target_values import bound_variables
 from dbswitch.project.targets import known_values, list_targets, variable_names
@@ -19,7 +19,6 @@ from dbswitch.project.targets import known_values, list_targets, variable_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from dbswitch.database.place import Place
     from dbswitch.envfiles.precedence import ReaderProfile
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
@@ -52,17 +51,17 @@ class ValueOrigin:
         self.absent = (set_by_targets | entered.variables | self._deciding) - frozenset(target.variables)
         self._place = place = place_of(target.url)
         own = next((ref for ref in refs if ref.name == target.name), None)
-        others = [ref for ref in refs if ref.name != target.name and ref.protected]
+        others = [ref for ref in refs if ref.name != target.name]
         places = places_in(project, target.variables)
         itself = own is not None and own.protected_itself
         self._allowed = places if itself else frozenset({place})
         by_place = target.protected and own is not None and not itself
         self.guardians = tuple(
             ref.name
-            for ref in others
-            if by_place and ref.protected_itself and any(_leads(ref, one, entered) for one in places)
+            for ref in (owners_of(places, others, entered) if by_place else ())
+            if ref.protected_itself
         )
-        self._others = tuple(ref for ref in others if not _leads(ref, place, entered))
+        self._others = tuple(ref for ref in others if not leads_to(ref, place, entered))
 
     def known(self, key: str, value: str) -> bool:
         """Return whether some target sets the variable to this value, or a switch wrote it."""
@@ -88,28 +87,18 @@ class ValueOrigin:
         place = place_in(value)
         if place is None or place in self._allowed or self.is_definition(key):
             return None
-        return next((ref.name for ref in self._others if _leads(ref, place, self._entered)), None)
+        return next((ref.name for ref in owners_of((place,), self._others, self._entered)), None)
 
     def is_definition(self, key: str) -> bool:
         """Return whether the variable only defines a target's values: `DATABASE_URL_PROD`, a `from` of a target."""
         return key in self._definitions
 
 
-def _leads(ref: TargetRef, place: Place, entered: Entered) -> bool:
-    # What a command printed, or a variable that is not exported now, is known from the last switch to it only.
-    return place in ref.places or (not ref.places and entered.leads_to(ref.name, place))
-
-
 def is_guarded(project: Project, target: Target, entered: Entered, ambient: Mapping[str, str]) -> bool:
     """Return whether a target is protected, also by a place that is known from earlier switches only."""
-    refs = list_targets(project, ambient=ambient)
+    others = (ref for ref in list_targets(project, ambient=ambient) if ref.name != target.name)
     places = places_in(project, target.variables)
-    return target.protected or any(
-        (target.settings.protected is not False or ref.settings.protected is True)
-        and any(_leads(ref, place, entered) for place in places)
-        for ref in refs
-        if ref.protected and ref.name != target.name
-    )
+    return target.protected or bool(owners_of(places, others, entered, setting=target.settings.protected))
 
 
 def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str]:

@@ -190,6 +190,13 @@ MUST_FIND = (
         expected=found(("active-protected", ".env.local", 1)),
     ),
     Case(
+        "another user of the protected target's database is active",
+        APP,
+        {"src/a.ts": "export const a = 1\n"},
+        {".env.local": SUFFIXED.replace(LOCAL, PROD.replace("://", "://other-"), 1)},
+        expected=found(("active-protected", ".env.local", 1)),
+    ),
+    Case(
         "the shell makes the protected target active",
         APP,
         {"src/a.ts": "export const a = 1\n"},

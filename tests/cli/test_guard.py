@@ -80,6 +80,36 @@ def test_guard_judges_by_the_active_target(served: Folder) -> None:
     assert "ran prisma migrate reset" in both.stdout
 
 
+@pytest.mark.parametrize("other", ["user", "parameters"])
+def test_guard_judges_a_url_that_leads_to_productions_database_as_production_whatever_its_user_and_parameters(
+    served: Folder, postgres_prod: ShopServer, other: str
+) -> None:
+    project(served)
+    url = postgres_prod.url
+    url = (
+        f"{url}?application_name=x"
+        if other == "parameters"
+        else f"postgresql://owner:own-pw@{url.rpartition('@')[2]}"
+    )
+    text = (served.root / ".env.local").read_text()
+    served.write(".env.local", "\n".join([f'DATABASE_URL="{url}"', *text.splitlines()[1:]]) + "\n")
+    code, answer = asked(served, "guard", "--json", "--", *RESET)
+    assert (code, answer["error"]["code"]) == (9, "protected"), answer
+    assert "prod" in answer["error"]["what"]
+    assert "ran prisma migrate status" in served.run("guard", "--", "npm", "run", "db:status").stdout
+    both = served.run("guard", "--confirm", "prod", "--allow-destructive", "prod", "--", *RESET)
+    assert "ran prisma migrate reset" in both.stdout
+
+
+def test_guard_judges_a_pooler_of_production_as_production(folder: Folder) -> None:
+    project(folder)
+    folder.write(".env.local", "DATABASE_URL=postgresql://me:pw@ep-prod-pooler.example.test/shop\n")
+    folder.write(
+        "env/prod.env", "DATABASE_URL=postgresql://app:pw@ep-prod.example.test/shop?sslmode=require\n"
+    )
+    assert folder.run("guard", "--", *RESET).returncode == 9
+
+
 def test_a_destructive_command_on_local_is_refused_if_the_database_says_prod(
     folder: Folder, fresh_postgres: FreshPostgres
 ) -> None:
