@@ -31,7 +31,7 @@ from dbswitch.switch import run_event_files, start_and_stop, time_limit
 from dbswitch.switch.app_identity import try_route
 from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import JOURNAL
-from dbswitch.switch.session import Reporter, hold
+from dbswitch.switch.session import Reporter, hold, notices_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,8 +166,8 @@ def _remove(
         start_and_stop.stop_server(project, lambda _event: None)
     elif observation.find(server_launch.build(project)):
         context.renderer.note("the dev server keeps running (`dbswitch uninstall --stop` stops it first)")
-    silent = Reporter(lambda _event: None, run_event_files.new_id())
-    with Interrupts() as interrupts, hold(project, silent, target="uninstall"), interrupts.deferred():
+    reporter = Reporter(notices_only(context.renderer.emit), run_event_files.new_id())
+    with Interrupts() as interrupts, hold(project, reporter, target="uninstall"), interrupts.deferred():
         if not force:  # a switch may have ended since
             _refuse_during_limit(project)
         # Files may have been saved during the question and the wait for the lock.

@@ -22,7 +22,7 @@ from dbswitch.cli.command_line import (
     length_of,
 )
 from dbswitch.cli.messages import columns, target_rows
-from dbswitch.cli.renderer import JsonRenderer, Renderer, object_line, write_line
+from dbswitch.cli.renderer import JsonRenderer, object_line, write_line
 from dbswitch.durable import ensure_state_dir
 from dbswitch.durations import UNLIMITED
 from dbswitch.errors import BusyError, UsageError
@@ -194,7 +194,7 @@ def extend(
 ) -> int:
     """Lengthen the time limit of the last switch."""
     from dbswitch.switch import limit_timer, time_limit
-    from dbswitch.switch.session import Reporter, hold_if_free
+    from dbswitch.switch.session import Reporter, hold_if_free, notices_only
 
     project = context.find_project(past_limit=False)
     if timer is not None:
@@ -202,7 +202,8 @@ def extend(
         return 0
     seconds = length_of(length)
     run_id = run_event_files.new_id()
-    with hold_if_free(project, Reporter(Renderer().emit, run_id), target="extend") as ours:
+    reporter = Reporter(notices_only(context.renderer.emit), run_id)
+    with hold_if_free(project, reporter, target="extend") as ours:
         if ours is None:
             raise BusyError(
                 "a switch is running",

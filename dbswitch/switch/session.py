@@ -18,7 +18,17 @@ from dbswitch.errors import (
 from dbswitch.server.stopping import PORT_GRACE, ROUNDS
 from dbswitch.switch import project_lock, project_state, recovery
 from dbswitch.switch.database_start import START_TIMEOUT
-from dbswitch.switch.events import Emit, Notice, Phase, PhaseChanged, PhaseState, Result, Started, Waiting
+from dbswitch.switch.events import (
+    Emit,
+    Event,
+    Notice,
+    Phase,
+    PhaseChanged,
+    PhaseState,
+    Result,
+    Started,
+    Waiting,
+)
 from dbswitch.switch.interrupts import Interrupts
 
 if TYPE_CHECKING:
@@ -83,6 +93,16 @@ class Reporter:
     def waiting(self, phase: Phase, attempt: int, reason: str, next_in: float) -> None:
         """Report that something is not ready yet; `next_in` is in seconds."""
         self.emit(Waiting(phase, attempt, reason, round(next_in, 3)))
+
+
+def notices_only(emit: Emit) -> Emit:
+    """Return what passes on only notices, for a command whose output is its answer: recovery has to be reported."""
+
+    def told(event: Event) -> None:
+        if isinstance(event, Notice):
+            emit(event)
+
+    return told
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dbswitch.envfiles.journal_format import Journal, JournalEntry, commit
+from dbswitch.project.discovery import load
+from dbswitch.switch.recovery import JOURNAL, SwitchRecord, write_record
+from dbswitch.switch.session import prepare_private_dir
 from tests.cli.conftest import TOKEN
 from tests.cli.running import REAL, environment
 from tests.support.state import private_dir
@@ -201,3 +205,19 @@ def test_a_killed_switch_before_another_switch_is_finished_by_that_one(
     assert code == 0, events
     assert [event["code"] for event in events if event["event"] == "notice"].count("killed-switch") == 1
     assert assert_whole(folder, old, new) == "new"
+
+
+@pytest.mark.parametrize("command", [("extend", "15m"), ("uninstall", "--yes")])
+def test_a_command_that_finishes_a_killed_switch_besides_its_own_work_says_so(
+    folder: Folder, command: tuple[str, ...]
+) -> None:
+    path, new = folder.root / ".env.local", b"DATABASE_URL=postgresql://x@127.0.0.1:1/new\n"
+    old = path.read_bytes()
+    private = prepare_private_dir(load(folder.root))
+    write_record(private, SwitchRecord("id", "prod", "local"))
+    entry = JournalEntry(str(path), str(path.resolve()), old, new, 0o600, -1, -1)
+    commit(private / JOURNAL, Journal("0" * 8, (entry,)))
+    _, events = folder.json(*command)
+    assert path.read_bytes() == new
+    codes = [one["code"] for one in events if one["event"] == "notice"]
+    assert codes == ["recovered", "killed-switch"]
