@@ -29,7 +29,10 @@ OWN = "(edited by hand)"  # no target can have this name
 
 def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
     """Return the target, protected also by what is known from earlier switches. Raises as `targets.resolve`."""
-    target = targets.resolve(project, name, ambient=ambient)
+    return _protected(project, targets.resolve(project, name, ambient=ambient), ambient)
+
+
+def _protected(project: Project, target: Target, ambient: Mapping[str, str]) -> Target:
     guarded = is_guarded(project, target, written_values.load(project.private_dir), ambient)
     return replace(target, protected=True) if guarded else target
 
@@ -114,12 +117,8 @@ def own_values(project: Project, ambient: Mapping[str, str]) -> Target:
         url = DatabaseUrl.parse(found[primary], name=primary)
     except UrlError as error:
         raise _unusable(error.what) from None
-    places = places_in(project, variables)
-    guarded = any(
-        ref.protected and not places.isdisjoint(ref.places)
-        for ref in targets.list_targets(project, ambient=ambient)
-    )
-    return Target(OWN, SecretValues(variables), guarded, "the env files", primary, url)
+    own = Target(OWN, SecretValues(variables), False, "the env files", primary, url)
+    return _protected(project, own, ambient)
 
 
 def _unusable(fact: str) -> UsageError:

@@ -18,6 +18,7 @@ from dbswitch.errors import UrlError
 from dbswitch.project import config as configuration, generated, server_launch, targets, written_values
 from dbswitch.project.active_target import active
 from dbswitch.project.client_in_use import follows_env_files
+from dbswitch.project.protection import owners_of
 from dbswitch.server import observation
 from dbswitch.server.http_requests import base_path
 from dbswitch.server.observation import Observation, changed_since_start
@@ -128,13 +129,16 @@ def situation(observed: Observed, target: Target, plan: EditPlan, *, stopped_by_
 
 
 def _leaves_protected(observed: Observed, target: Target) -> bool:
-    guarded = [ref for ref in targets.list_targets(observed.project) if ref.protected]
-    if observed.previous != target.name and any(ref.name == observed.previous for ref in guarded):
+    refs = targets.list_targets(observed.project)
+    if any(ref.protected and ref.name == observed.previous and ref.name != target.name for ref in refs):
         return True
-    places = {place for ref in guarded for place in ref.places}
-    if target.read_only:
-        return any(place_of(url) in places and not url.is_read_only for url in observed.present)
-    return bool({place_of(url) for url in observed.present} & places - {place_of(target.url)})
+    here = place_of(target.url)
+    left = [
+        place_of(url)
+        for url in observed.present
+        if (not url.is_read_only if target.read_only else place_of(url) != here)
+    ]
+    return bool(owners_of(left, refs, observed.entered))
 
 
 def _overridden(observed: Observed, target: Target) -> str:

@@ -278,6 +278,41 @@ def test_the_place_of_a_command_target_is_known_from_the_last_switch_to_it(app):
     assert resolve(load(app.root), "local", {}).protected is False
 
 
+def test_own_values_that_lead_to_the_database_of_a_command_target_are_protected(app):
+    from dbswitch.switch.edits import own_values
+
+    app.write(".env.local", f"DATABASE_URL={LOCAL}\n")
+    app.write("env/local.env", f"DATABASE_URL={LOCAL}\n")
+    app.write("dbswitch.toml", f"[targets.prod]\ncommand = {prints(PROD)}\n")
+    switch(app.root, "prod", {})
+    app.write(".env.local", f"DATABASE_URL={DIRECT.replace('app', 'owner')}\n")
+    switch(app.root, "local", {})
+    assert own_values(load(app.root), {}).protected is True
+
+
+def test_another_user_of_a_command_targets_database_leaves_a_protected_target(app):
+    from dbswitch.switch import edits, project_state
+
+    app.write(".env.local", f"DATABASE_URL={LOCAL}\n")
+    app.write("env/local.env", f"DATABASE_URL={LOCAL}\n")
+    app.write("dbswitch.toml", f"[targets.prod]\ncommand = {prints(PROD)}\n")
+    switch(app.root, "prod", {})
+
+    def leaving(url: str, name: str) -> bool:
+        app.write(".env.local", f"DATABASE_URL={url}\n")
+        project = load(app.root)
+        observed, target = project_state.look(project, ask=False), edits.resolve(project, name, {})
+        plan = edits.planned(project, target, files=observed.files, written=observed.entered, ambient={})
+        return project_state.situation(observed, target, plan, stopped_by_switch=False).leaving_protected
+
+    owner = DIRECT.replace("app", "owner")
+    assert [leaving(owner, "local"), leaving(owner, "prod"), leaving(STAGING, "local")] == [
+        True,
+        False,
+        False,
+    ]
+
+
 def test_a_direct_url_to_the_database_of_a_command_target_and_another_is_on_the_one_that_was_entered(app):
     prisma(app, direct="DIRECT_URL")
     app.write(".env", f"DIRECT_URL={DIRECT.replace('prod-pw', 'mine')}\n")
