@@ -474,4 +474,4 @@ def test_after_a_login_that_the_pause_cut_off_clients_wait_no_longer(
     client.join(DEADLINE)
     assert told == ["shop"]
     [setting] = [row for row in pooler.console("SHOW CONFIG") if row["key"] == "server_login_retry"]
-    assert float(setting["value"]) == 15
+    assert float(setting["value"]) == 100

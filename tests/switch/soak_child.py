@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dbswitch.project.discovery import discover
 from dbswitch.switch import run, run_event_files
+from dbswitch.switch.events import Result
 from dbswitch.switch.request import Request
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def descriptors() -> int:
+    gc.collect()  # a run's parts refer to each other
     return len(list(Path("/dev/fd").iterdir()))
 
 
@@ -33,7 +36,7 @@ def main(rounds: int, confirm: str) -> None:
         failed: list[str] = []
 
         def emit(event: Event, failed: list[str] = failed) -> None:
-            if event.event == "result" and event.error is not None:
+            if isinstance(event, Result) and event.error is not None:
                 failed.append(event.error.what)
 
         result = run.switch(project, request, emit)

@@ -9,7 +9,9 @@ async function client(): Promise<PrismaClient> {
   if (kind === "generated") return (await import("../lib/prisma.ts")).prisma as unknown as PrismaClient;
   const kept = globalThis as { prisma?: PrismaClient };
   const adapter = new PrismaPg({ connectionString: process.env.DATABASE_URL!, max: 5 });
-  kept.prisma ??= new PrismaClient({ adapter });
+  // Prisma 7.1 never ends a transaction that began after it had given up waiting (maxWait, 2 s), as on a busy machine.
+  const transactionOptions = { maxWait: 100_000, timeout: 100_000 };
+  kept.prisma ??= new PrismaClient({ adapter, transactionOptions });
   return kept.prisma;
 }
 
