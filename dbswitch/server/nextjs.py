@@ -21,6 +21,7 @@ from dbswitch.durable import read_json, read_regular_text, real_path_inside
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_PROC_LOCKS = Path("/proc/locks")
 _ENTRY = Path("node_modules/next/dist/bin/next")
 _SHELL_SYNTAX = re.compile(r"[^\w\s./:@,+-]")  # anything else needs a shell: quotes, $, &, |, =, *, ...
 _PORT = re.compile(r"(?:^|\s)(?:-p|--port)(?:=|\s+)(\d{1,5})(?=\s|$)")
@@ -82,6 +83,7 @@ def lock_holders(path: Path) -> frozenset[int]:
 
 
 def _has_open(pid: int, status: os.stat_result) -> bool:
+    """Say whether the process has the file open; False if the system does not tell (another user's process)."""
     import psutil
 
     with contextlib.suppress(psutil.Error, OSError):
@@ -99,7 +101,7 @@ def lock_content(path: Path) -> dict[str, object]:
 
 def _proc_locks(status: os.stat_result) -> frozenset[int]:
     try:
-        text = Path("/proc/locks").read_text(encoding="ascii")
+        text = _PROC_LOCKS.read_text(encoding="ascii")
     except OSError:
         return frozenset()
     found = set()
@@ -108,12 +110,16 @@ def _proc_locks(status: os.stat_result) -> frozenset[int]:
         if len(fields) < 6 or fields[1] != "FLOCK":
             continue
         major, minor, inode = fields[5].split(":")
-        # Some file systems (btrfs, overlayfs) report another device to stat; the inode then has to do.
-        same = os.makedev(int(major, 16), int(minor, 16)) == status.st_dev or os.major(status.st_dev) == 0
-        if same and int(inode) == status.st_ino:
-            found.add(int(fields[4]))
-    # Pid 0 or negative: the holder is in another pid namespace.
-    return frozenset(pid for pid in found if pid > 1)
+        pid = int(fields[4])
+        # Pid 0 or negative: the holder is in another pid namespace.
+        if pid <= 1 or int(inode) != status.st_ino:
+            continue
+        same_device = os.makedev(int(major, 16), int(minor, 16)) == status.st_dev
+        # Some file systems (btrfs, overlayfs) report another device to stat. The inode number alone is no proof: a file
+        # of another file system may have the same one.
+        if same_device or (os.major(status.st_dev) == 0 and _has_open(pid, status)):
+            found.add(pid)
+    return frozenset(found)
 
 
 def remove_lock(path: Path) -> bool:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -155,6 +156,29 @@ def test_the_holder_of_the_lock_is_who_holds_it_not_who_is_named(tmp_path, conte
         assert lock.exists()
     assert nextjs.remove_lock(lock)
     assert not lock.exists()
+
+
+@pytest.mark.skipif(not LINUX, reason="/proc/locks is Linux's")
+def test_a_process_that_locks_the_same_inode_number_of_another_device_is_not_the_holder(
+    monkeypatch, tmp_path
+):
+    # stat reports a device with major number 0 for tmpfs, as for btrfs and overlayfs.
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        lock = Path(folder, "lock")
+        lock.touch()
+        with sleeper() as stranger, lock.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            table = tmp_path / "locks"
+            table.write_text(
+                "".join(
+                    f"{n}: FLOCK  ADVISORY  WRITE {pid} 08:01:{lock.stat().st_ino} 0 EOF\n"
+                    for n, pid in enumerate((stranger.pid, os.getpid()), 1)
+                )
+            )
+            monkeypatch.setattr(nextjs, "_PROC_LOCKS", table)
+            found = nextjs.lock_holders(lock)
+            stranger.kill()
+        assert found == {os.getpid()}
 
 
 def package(root, **scripts: str) -> dict[str, str]:
