@@ -17,8 +17,8 @@ from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_line import TakePort, Timeout, Yes, command, flag
 from dbswitch.cli.logs_command import secret_values, show_log
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
-from dbswitch.errors import ConfigError, ExitCode, InterruptedSwitchError, UsageError
-from dbswitch.project import server_launch
+from dbswitch.errors import ConfigError, DbswitchError, ExitCode, InterruptedSwitchError, UsageError
+from dbswitch.project import discovery, server_launch
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets, resolve
 from dbswitch.server import log
@@ -89,7 +89,10 @@ def dev(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         code = ExitCode.TERMINATED if terminated else ExitCode.OK
         if outcomes[-1:] == [Outcome.STARTED]:
-            return start_and_stop.stop_server(project, context.renderer.emit).exit or code
+            now = project
+            with contextlib.suppress(DbswitchError):  # a broken configuration prevents no stop
+                now = discovery.load(project.root)
+            return start_and_stop.stop_server(now, context.renderer.emit).exit or code
         context.renderer.note("the server keeps running; `dbswitch stop` stops it")
         return code
 
@@ -150,8 +153,8 @@ class Watch:
             self.renderer.note(text)
         if now >= self._next_limit:
             self._next_limit = now + LIMIT_EVERY
-            if limit_timer.due_for_watcher(self.project) is not None:  # its timer was killed
-                self._go_back()
+            if (project := limit_timer.due_for_watcher(self.project)) is not None:  # its timer was killed
+                self._go_back(project)
         if self.lives() or project_lock.peek(self.project.state_dir) is not None:
             return False
         if recovery.pending(self.project.private_dir):
@@ -191,12 +194,18 @@ class Watch:
         return f"switched to {last.target} ({last.mode}){proof[last.verified]}"
 
     def _repair(self) -> None:
-        told = self._noting("an unfinished switch could not be recovered")
-        start_and_stop.repair(self.project, dict(os.environ), told)
+        failure = "an unfinished switch could not be recovered"
+        try:  # `dbswitch dev` may be days older than the configuration
+            project = discovery.load(self.project.root)
+        except DbswitchError as error:
+            self.renderer.note(f"{failure}: {error.what}")
+            self._next = time.monotonic() + limit_timer.RETRY_AFTER
+            return
+        start_and_stop.repair(project, dict(os.environ), self._noting(failure))
 
-    def _go_back(self) -> None:
+    def _go_back(self, project: Project) -> None:
         told = self._noting("the switch back failed")
-        failed = limit_timer.honour(self.project, Request(ambient=dict(os.environ)), told)
+        failed = limit_timer.honour(project, Request(ambient=dict(os.environ)), told)
         if failed is None:
             return
         if failed.exit in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:  # Ctrl-C was meant for `dbswitch dev`

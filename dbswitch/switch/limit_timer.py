@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbswitch.errors import DbswitchError
+from dbswitch.project import discovery
 from dbswitch.switch import edits, project_lock, run, time_limit
 from dbswitch.switch.events import Emit, Event, Notice, Planned, Result, Started
 from dbswitch.switch.request import Request
@@ -36,8 +38,11 @@ def run_timer(project: Project, limit_id: str, ambient: Mapping[str, str]) -> No
             time.sleep(min(CHECK_EVERY, max(pause, 0.2)))
             continue
         attempts += 1
-        if _go_back(project, limit, Request(ambient=ambient), lambda _event: None) is None:
-            return
+        with contextlib.suppress(DbswitchError):  # the configuration is being edited: try again
+            # This process may be days older than the configuration.
+            project = discovery.load(project.root)
+            if _go_back(project, limit, Request(ambient=ambient), lambda _event: None) is None:
+                return
         wait_until = time.monotonic() + RETRY_AFTER
 
 
@@ -89,11 +94,15 @@ def go_back_first(project: Project, request: Request, emit: Emit) -> tuple[Reque
     return replace(request, target=name), honour(project, replace(request, mode=None), emit)
 
 
-def due_for_watcher(project: Project) -> TimeLimit | None:
-    """Return the limit that has passed and that its timer has not gone back from, though it had the time to."""
-    limit = _due(project)
-    late = limit is not None and limit.left() < -TIMER_GRACE
-    return limit if late and project_lock.peek(project.state_dir) is None else None
+def due_for_watcher(project: Project) -> Project | None:
+    """Return the project as it is now, if a limit has passed and its timer has not gone back, though it had the time to."""
+    late = [one for one in time_limit.stored(project) if one.left() < -TIMER_GRACE]
+    if not late or project_lock.peek(project.state_dir) is not None:
+        return None
+    with contextlib.suppress(DbswitchError):  # the configuration is being edited
+        now = discovery.load(project.root)
+        return now if _due(now) in late else None
+    return None
 
 
 def _due(project: Project) -> TimeLimit | None:

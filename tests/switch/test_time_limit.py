@@ -16,7 +16,15 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from dbswitch import state_folder
+from dbswitch.cli.renderer import Renderer
+from dbswitch.cli.server_commands import Watch
 from dbswitch.durations import seconds_of, span
+from dbswitch.project import server_launch
+from dbswitch.project.discovery import load
+from dbswitch.switch import limit_timer, run, start_and_stop
+from dbswitch.switch.events import Result
+from dbswitch.switch.recovery import SwitchRecord, write_record
+from dbswitch.switch.session import prepare_private_dir
 from dbswitch.switch.time_limit import Moment, TimeLimit
 from tests.support.nextapp import wait_until
 
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from dbswitch.project.discovery import Project
     from tests.cli.conftest import Folder
     from tests.support.postgres import ShopServer
 
@@ -327,6 +336,66 @@ def test_what_comes_with_a_checkout_makes_nothing_go_back(served: Folder) -> Non
     assert served.json("dev", "--detach")[0] == 0
     assert status(served)["target"] == "prod"
     assert status(served)["time_limit"] is None
+
+
+@pytest.fixture
+def acts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The `term_timeout` of the project that each switch and each repair was given; nothing is carried out."""
+    found: list[float] = []
+
+    def act(project: Project, *_: object) -> Result:
+        found.append(project.config.server.term_timeout)
+        return Result("id")
+
+    monkeypatch.setattr(run, "switch", act)
+    monkeypatch.setattr(start_and_stop, "repair", act)
+    return found
+
+
+def edited_since(folder: Folder) -> Project:
+    """Return the project as it was before its configuration was edited; a time limit has passed."""
+    project = load(folder.root)
+    limit = TimeLimit("id", "local", "prod", Moment(1.0, "x", 1.0), 1.0)
+    (prepare_private_dir(project) / "time-limit.json").write_bytes(json.dumps([to_builtins(limit)]).encode())
+    config = (folder.root / "dbswitch.toml").read_text()
+    folder.write("dbswitch.toml", config.replace("term_timeout = 1.0", "term_timeout = 7.0"))
+    return project
+
+
+def test_the_timer_goes_back_with_the_configuration_of_that_moment(folder: Folder, acts: list[float]) -> None:
+    limit_timer.run_timer(edited_since(folder), "id", {})
+    assert acts == [7.0]
+
+
+def test_the_timer_waits_for_a_configuration_that_can_be_read(
+    folder: Folder, acts: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = edited_since(folder)
+    edited = (folder.root / "dbswitch.toml").read_text()
+    folder.write("dbswitch.toml", "[server\n")
+    monkeypatch.setattr(limit_timer, "RETRY_AFTER", 0.01)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: folder.write("dbswitch.toml", edited))
+    limit_timer.run_timer(project, "id", {})
+    assert acts == [7.0]
+
+
+def test_dev_goes_back_and_repairs_with_the_configuration_of_that_moment(
+    folder: Folder, acts: list[float]
+) -> None:
+    project = edited_since(folder)
+    watch = Watch(project, server_launch.build(project), Renderer())
+    write_record(project.private_dir, SwitchRecord("id", "prod", "local", server_down=True))
+    assert not watch.gone()
+    assert acts == [7.0, 7.0]
+
+
+def test_dev_waits_for_a_configuration_that_can_be_read(folder: Folder, acts: list[float]) -> None:
+    project = edited_since(folder)
+    watch = Watch(project, server_launch.build(project), Renderer())
+    write_record(project.private_dir, SwitchRecord("id", "prod", "local", server_down=True))
+    folder.write("dbswitch.toml", "[server\n")
+    assert not watch.gone()
+    assert acts == []
 
 
 def test_a_running_dev_goes_back_when_the_timer_was_killed(served: Folder) -> None:
