@@ -25,6 +25,7 @@ from dbswitch.errors import UrlError
 SCHEMES: Final = ("postgresql", "postgres")
 SSLMODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full", "no-verify")
 DEFAULT_PORT: Final = 5432
+LONGEST: Final = 8192  # characters; each @ is tried as the end of the login
 _SOCKET_HOSTS: Final = ("", "localhost")
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
@@ -111,6 +112,8 @@ class UrlProblem(Enum):
     QUOTED = "{name} starts with a quote", SUPPORTED, "remove the quotes that became part of the value"
     REFERENCE = ("{name} is a reference, not a URL", "not every reader of env files follows it",
         "write the URL itself")
+    TOO_LONG = ("{name} is longer than a URL can be", "dbswitch does not examine such a value",
+        "write the database's URL")
     RELATIVE_DATABASE = ("the database name in {name} is a relative path", "URL parsers remove it",
         "end the URL with /DATABASE")
     SEVERAL_HOSTS = ("{name} names several hosts",
@@ -227,6 +230,8 @@ def _query(query: str, name: str) -> list[tuple[str, str]]:
 def _scheme(text: str, name: str) -> tuple[str, str]:
     if not text:
         raise UrlProblem.EMPTY.error(name)
+    if len(text) > LONGEST:
+        raise UrlProblem.TOO_LONG.error(name, f"it has more than {LONGEST} characters")
     if _CONTROL.search(text):
         raise UrlProblem.CONTROL_CHARACTER.error(name)
     try:

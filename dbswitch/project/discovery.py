@@ -22,7 +22,7 @@ from dbswitch.project.server_launch import NextInfo, read_next
 
 STATE_DIR = ".dbswitch"
 DEFAULT_VARIABLE = "DATABASE_URL"
-_BOUND = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
+_BOUND = re.compile(r"^[^\S\n]*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 
 
 class Project(Struct, frozen=True):

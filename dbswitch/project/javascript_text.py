@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 
-# Strings first, so that `//` inside one is not taken for a comment (ECMA-262 12.4, 12.9.4).
+# Strings first, so that `//` inside one is not taken for a comment (ECMA-262 12.4, 12.9.4). An escaped quote starts none:
+# each would be searched for its end anew.
 _TOKENS = re.compile(
-    r"(?P<string>'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`)"
+    r"(?P<string>(?<!\\)(?:'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`))"
     r"|(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))",
     re.DOTALL,
 )

@@ -29,9 +29,14 @@ _CONFIG_NAMES = tuple(
     for name in ("prisma.config", ".config/prisma")
     for extension in ("ts", "mts", "cts", "js", "mjs", "cjs")
 )
-_COMMENT = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|//[^\n]*")
-_BLOCK = re.compile(r"^\s*(datasource|generator)\s+\w+\s*\{(.*?)^\s*\}", re.DOTALL | re.MULTILINE)
-_FIELD = re.compile(r"^\s*(\w+)\s*=\s*(env\(\s*)?\"((?:\\.|[^\"\\\n])*)\"", re.MULTILINE)
+_COMMENT = re.compile(r"(?<!\\)\"(?:\\.|[^\"\\\n])*\"|//[^\n]*")
+# Up to the next line that starts with `}` or with another block.
+_BLOCK = re.compile(
+    r"^[^\S\n]*(datasource|generator)\s+\w+\s*\{"
+    r"([^\n]*\n(?:(?![^\S\n]*(?:\}|(?:datasource|generator)\s))[^\n]*\n)*)[^\S\n]*\}",
+    re.MULTILINE,
+)
+_FIELD = re.compile(r"^[^\S\n]*(\w+)\s*=\s*(env\(\s*)?\"((?:\\.|[^\"\\\n])*)\"", re.MULTILINE)
 _URLS: Final = ("url", "directUrl", "shadowDatabaseUrl")
 
 # Where the documentation of Prisma, Next.js and the T3 stack put it.

@@ -25,23 +25,24 @@ _LOADING_MODULE = re.compile(
 _DOTENV = re.compile(r"['\"`](?:dotenv|@dotenvx/dotenvx)['\"`]")
 _RENAMED = re.compile(r"\bconfig\s*(?:\bas\b|:)\s*(\w+)")
 _ENV_CALL = re.compile(
-    r"(?<![\w.])env(?:<[^>]*>)?\(\s*['\"`](\w+)['\"`]\s*\)|\bprocess\.env(?:\.(\w+)|\[\s*['\"](\w+)['\"]\s*\])"
+    r"(?<![\w.])env(?:<[^<>]*>)?\(\s*['\"`](\w+)['\"`]\s*\)|\bprocess\.env(?:\.(\w+)|\[\s*['\"](\w+)['\"]\s*\])"
 )
 # A value goes on with the next line after an operator or before one.
 _URL_FIELD = re.compile(
-    r"\b(url|directUrl|shadowDatabaseUrl|connectionString)['\"]?\s*:\s*"
-    r"((?:[^,}\n]|(?<=[?|:])\n|\n(?=\s*(?:\?|\|\||:)))+)"
+    r"\b(url|directUrl|shadowDatabaseUrl|connectionString)['\"]?\s*:\s*(?=\S)"
+    r"((?:[^,}\n]|(?<=[?|:])\n|\n\s*(?=\?|\|\||:))+)"
 )
 # The arguments of a call, with calls among them.
 _ARGUMENTS = r"\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)"
 _FILE = rf"(?:{STRING}|[\w.]+\((?:[\w.\s,]|\(\)|{STRING})*{STRING}\s*\))"
 _PATH_OPTION = re.compile(rf"\bpath\b(?!\.)['\"]?\s*:?\s*({_FILE}\s*(?=[,}}])|\[[^\]]*\]|[^,}}]*)")
+_MOST_NAMES = 20  # each is searched in the whole text
 _OVERRIDE = re.compile(r"\boverride['\"]?\s*:\s*true\b")
 _SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*({_FILE})")
 _LOOKS_LIKE_LOADING = re.compile(
     r"dotenv|loadEnv|env-?cmd|envfile|t3-oss|varlock|infisical|doppler", re.IGNORECASE
 )
-_MIGRATIONS = re.compile(r"\bmigrations['\"]?\s*:\s*\{[^}]*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)")
+_MIGRATIONS = re.compile(r"\bmigrations['\"]?\s*:\s*\{(?:[^{}]|\{[^{}]*\})*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)")
 
 
 class ConfigFacts(Struct, frozen=True):
@@ -104,7 +105,7 @@ def _loads(source: str) -> Iterator[tuple[int, tuple[str, ...] | None, bool]]:
     # A loader is known by its name, wherever it was imported from; `config` only where dotenv is imported.
     names = ["loadEnvFile", "loadEnvConfig"]
     if _DOTENV.search(source):
-        names += ["config", *_RENAMED.findall(source)]
+        names += ["config", *dict.fromkeys(_RENAMED.findall(source)[:_MOST_NAMES])]
     for call in re.finditer(rf"(?<![\w$])({'|'.join(names)})\s*{_ARGUMENTS}", source):
         arguments, override = call[2].strip(), False
         files: tuple[str, ...] | None = None
@@ -122,7 +123,7 @@ def _loads(source: str) -> Iterator[tuple[int, tuple[str, ...] | None, bool]]:
 
 def _files(expression: str) -> tuple[str, ...] | None:
     """Return the paths that a string, path.resolve/join of strings, or an array of them gives; None if one is not known."""
-    if not re.fullmatch(rf"(?:{_FILE}|\[(?:\s*{_FILE}\s*,?)*\s*\])", expression.strip()):
+    if not re.fullmatch(rf"(?:{_FILE}|\[\s*(?:{_FILE}\s*(?:,\s*)?)*\])", expression.strip()):
         return None
     files = [posixpath.normpath(posixpath.join(*strings(one[0]))) for one in re.finditer(_FILE, expression)]
     return None if any(file.startswith("/") for file in files) else tuple(files)

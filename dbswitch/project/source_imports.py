@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 # Import prefixes and their folders relative to the project, such as ("@/", "src/").
 Aliases = tuple[tuple[str, str], ...]
+# A statement ends at the next `import` or `export`, so that no part of the text is searched twice.
+_IMPORTED: Final = r"(?:(?!(?:import|export)\b)[\w$]+(?![\w$])|[{},*])"
 _IMPORT: Final = re.compile(
-    r"\b(?:import|export)\s+(?P<what>[\w\s{},*$]+?)\s*from\s*['\"](?P<source>[^'\"\n]+)['\"]"
+    rf"\b(?:import|export)\s+(?P<what>{_IMPORTED}(?:\s*{_IMPORTED})*?)\s*from\s*['\"](?P<source>[^'\"\n]+)['\"]"
     r"|(?:\{(?P<taken>[^{}]*)\}\s*=\s*)?(?:await\s+)?\b(?:import|require)\(\s*['\"](?P<called>[^'\"\n]+)['\"]\s*\)"
 )
 _NAMESPACE: Final = re.compile(r"\*\s*as\s+(\w+)")
+_MEMBER: Final = re.compile(r"\b(\w+)\.(?=(\w+))")
 _EXTENSION: Final = re.compile(r"\.(?:[mc]?[tj]s|[tj]sx)$")
 _TRAILING_COMMA: Final = re.compile(r",(\s*[}\]])")
 _MAX_EXTENDS: Final = 5
@@ -137,13 +140,21 @@ def _taken(match: re.Match[str], plain: str) -> tuple[str, ...]:
     what = re.sub(r"^type\s+(?=[\w{*])", "", match["what"].strip())
     namespace = _NAMESPACE.search(what)
     if namespace is not None:
-        used = re.findall(rf"\b{namespace[1]}\.(\w+)", plain)
-        return tuple(dict.fromkeys(used)) or ("*",)
+        return _members(plain).get(namespace[1], ("*",))
     if what == "*":
         return ("*",)
     before, _, listed = what.partition("{")
     items = ([word for word in item.split() if word != "type"] for item in listed.rstrip("} \n").split(","))
     return (*(("default",) if before.strip(" ,\n") else ()), *(words[0] for words in items if words))
+
+
+@lru_cache(maxsize=1)
+def _members(plain: str) -> dict[str, tuple[str, ...]]:
+    """Return what a text reads of each name, as in `name.member`."""
+    members: dict[str, dict[str, None]] = {}
+    for match in _MEMBER.finditer(plain):
+        members.setdefault(match[1], {})[match[2]] = None
+    return {name: tuple(read) for name, read in members.items()}
 
 
 def _candidates(importer: str, source: str, aliases: Aliases) -> Iterator[str]:

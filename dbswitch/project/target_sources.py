@@ -62,7 +62,7 @@ def find_targets(project: Project) -> tuple[TargetRef, ...]:
 def _in_folder(project: Project) -> Iterator[TargetRef]:
     """Yield the targets of `env/NAME.env`: those that bind a database URL, or have the name of a usual target."""
     keys = "|".join(re.escape(key) for key in project.url_variables)
-    binding = re.compile(rf"^\s*(?:export\s+)?(?:{keys})\s*=", re.MULTILINE)
+    binding = re.compile(rf"^[^\S\n]*(?:export\s+)?(?:{keys})\s*=", re.MULTILINE)
     files: list[Path] = []
     with contextlib.suppress(OSError):  # a folder that cannot be read
         files = sorted(path for path in (project.root / TARGET_FOLDER).glob("*.env") if path.is_file())
