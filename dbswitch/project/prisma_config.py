@@ -42,7 +42,9 @@ _SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*({_FILE})")
 _LOOKS_LIKE_LOADING = re.compile(
     r"dotenv|loadEnv|env-?cmd|envfile|t3-oss|varlock|infisical|doppler", re.IGNORECASE
 )
-_MIGRATIONS = re.compile(r"\bmigrations['\"]?\s*:\s*\{(?:[^{}]|\{[^{}]*\})*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)")
+_MIGRATIONS = re.compile(
+    r"\bmigrations['\"]?\s*:\s*\{(?:[^{}]|\{[^{}]*\})*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)"
+)
 
 
 class ConfigFacts(Struct, frozen=True):
