@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from dbswitch.project import sql_examination
+from dbswitch.project.sql_examination import DESTROYS, UNSEEN
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    _Found = Iterator[tuple[bool, str]]
+    from dbswitch.project.sql_examination import Finding
 
-_DESTROYS: Final = True
-_UNSEEN: Final = False
+    _Found = Iterator[Finding]
 
 
 class Judgement(Struct, frozen=True):
@@ -33,13 +35,6 @@ _PRISMA_HELP: Final = frozenset({"-h", "--help", "-v", "--version"})
 _POSTGRES_HELP: Final = frozenset({"-?", "--help", "-V", "--version"})  # -h is the host, psql -v a variable
 _PRISMA_VALUES: Final = frozenset({"--schema", "--config", "--name", "-n", "--url", "--file"})
 _LOSS: Final = frozenset({"--force-reset", "--accept-data-loss"})
-# Dollar quotes, escape strings (continued on the next line), strings, names and comments. The start of a nested comment stays.
-_QUOTED: Final = re.compile(
-    r"(?<![\w$])(?:\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$|[eE]'(?:[^'\\]|\\.|''|'\s*\n\s*')*')"
-    r"|'[^']*'|\"[^\"]*\"|--[^\n\r]*|/\*(?:(?!/\*).)*?\*/",
-    re.DOTALL,
-)
-_CODE: Final = re.compile(r"\s*(?:do|create\s+(?:or\s+replace\s+)?(?:function|procedure))\b")
 # The flags of psql and pg_restore that take a value. The one of a short flag may follow in the same word.
 _PSQL_VALUES: Final = (
     "cdfFhLoPpRTUv --command --dbname --field-separator --file --host --log-file --output --port --pset --record-separator --set"
@@ -49,11 +44,6 @@ _RESTORE_VALUES: Final = (
     "dfFhIjLnNpPStTU --dbname --exclude-schema --file --filter --format --function --host --index --jobs --port --role --schema"
     " --section --superuser --table --trigger --use-list --username"
 )
-# What psql gives to the shell.
-_SHELL_COMMAND: Final = re.compile(
-    r"\\!([^\n]*)|\\(?:g|gx|o|out|w|write)\s*\|([^\n]*)|\bprogram\s+'((?:[^']|'')*)'", re.IGNORECASE
-)
-
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 _RUN_ALL: Final = frozenset({"npm-run-all", "npm-run-all2", "run-s", "run-p", "concurrently"})
 # They run the rest of their words, behind flags, assignments and durations of their own.
@@ -62,11 +52,28 @@ _WRAPPERS: Final = re.compile(
 )
 _OWN_WORD: Final = re.compile(r"-.*|[A-Za-z_][A-Za-z0-9_]*=.*|[0-9.]+[smhd]?", re.DOTALL)
 _ELSEWHERE: Final = frozenset({"-w", "--workspace", "--prefix", "--cwd", "-C", "--dir", "--filter", "-F"})
-_WITH_VALUE: Final = _ELSEWHERE | {
-    "-p", "--package", "-u", "-g", "--unset", "--chdir", "-e", "-v", "-f", "--file", "--environments", "-n", "-k", "-s", "-I",
-    "-P", "-L", "-c",
-}  # fmt: skip
 _MANAGERS: Final = frozenset({"npm", "pnpm", "yarn", "bun"})
+_RUNNERS: Final = frozenset({"npx", "bunx", "pnpx"})
+# The flags of each program that take the next word.
+_WITH_VALUE: Final[Mapping[str, Collection[str]]] = dict.fromkeys(_MANAGERS, _ELSEWHERE) | {
+    "npx": _ELSEWHERE | {"-p", "--package"},
+    "dotenv": {"-e", "-v", "-c", "-p"},
+    "dotenvx": {"-f", "--env-file", "-e", "--env", "-fk", "--env-keys-file"},
+    "env": {"-u", "--unset", "-C", "--chdir"},
+    "env-cmd": {"-f", "--file", "-e", "--environments", "-r", "--rc-file"},
+    "exec": {"-a"},
+    "nice": {"-n", "--adjustment"},
+    "sudo": {
+        "-u", "--user", "-g", "--group", "-p", "--prompt", "-C", "--close-from", "-D", "--chdir", "-h", "--host", "-R", "--chroot",
+        "-r", "--role", "-t", "--type", "-T", "--command-timeout", "-U", "--other-user",
+    },
+    "time": {"-f", "--format", "-o", "--output"},
+    "timeout": {"-k", "--kill-after", "-s", "--signal"},
+    "xargs": {
+        "-I", "-P", "--max-procs", "-L", "-n", "--max-args", "-d", "--delimiter", "-E", "-s", "--max-chars", "-a", "--arg-file",
+    },
+}  # fmt: skip
+_SHELL_FILES: Final = frozenset({"--rcfile", "--init-file"})
 # Their own commands, as far as a script or a program is not more likely meant.
 _OWN_COMMANDS: Final = re.compile(
     r"add|audit|build|cache|config|create|fetch|i|import|info|init|install|link|list|ls|outdated|pack|pm|prune|publish|rebuild"
@@ -100,15 +107,15 @@ def _prisma(words: Sequence[str]) -> _Found:
     flags = {word.partition("=")[0] for word in command if word.startswith("-")}
     match [] if flags & _PRISMA_HELP else [word for word in command if not word.startswith("-")][:2]:
         case ["migrate", "reset"]:
-            yield _DESTROYS, "`prisma migrate reset` drops every table and applies all migrations again"
+            yield DESTROYS, "`prisma migrate reset` drops every table and applies all migrations again"
         case ["migrate", "dev"]:
-            yield _DESTROYS, "`prisma migrate dev` resets the database when it differs from the migrations"
+            yield DESTROYS, "`prisma migrate dev` resets the database when it differs from the migrations"
         case ["db", "push"] if lost := sorted(flags & _LOSS):
-            yield _DESTROYS, f"`prisma db push {' '.join(lost)}` drops what the schema does not have"
+            yield DESTROYS, f"`prisma db push {' '.join(lost)}` drops what the schema does not have"
         case ["db", "execute"]:
-            yield _DESTROYS, "`prisma db execute` runs SQL that is not examined"
+            yield DESTROYS, "`prisma db execute` runs SQL that is not examined"
         case ["db", "seed"]:
-            yield _UNSEEN, "`prisma db seed` runs a program of the project"
+            yield UNSEEN, "`prisma db seed` runs a program of the project"
 
 
 def _psql(words: Sequence[str]) -> _Found:
@@ -118,46 +125,17 @@ def _psql(words: Sequence[str]) -> _Found:
     statements = [value for flag, value in options if flag in {"-c", "--command"}]
     files = [f"the file {value}" for flag, value in options if flag in {"-f", "--file"}]
     for text in statements:
-        yield from _sql(text)
+        yield from sql_examination.examine(text)
+        for line in sql_examination.shell_lines(text):
+            yield from _Guard({}).line(line)
     if not statements or files:
-        yield _UNSEEN, f"psql runs {[*files, 'what is typed or piped in'][0]}, which is not examined"
-
-
-def _sql(text: str) -> _Found:
-    bare = _QUOTED.sub(" ", text).lower()
-    for statement in bare.split(";"):
-        if re.search(r"\bdrop\b", statement):
-            yield _DESTROYS, "the SQL has a DROP"
-        if re.search(r"^\s*truncate\b|\btruncate\s+table\b", statement):
-            yield _DESTROYS, "the SQL has a TRUNCATE"
-        deletes = [part for part in _parts(statement) if re.search(r"\bdelete\s+from\b", part)]
-        if not all(re.search(r"\bwhere\b", part) for part in deletes):
-            yield _DESTROYS, "the SQL has a DELETE without WHERE"
-        if _CODE.match(statement):
-            yield _UNSEEN, "the SQL has code (DO or CREATE FUNCTION), which is not examined"
-            if re.search(r"\b(?:drop|truncate|delete\s+from)\b", text, re.IGNORECASE):
-                yield _DESTROYS, "the SQL has code with a DROP, TRUNCATE or DELETE"
-    if re.search(r"\\ir?\b", bare):
-        yield _UNSEEN, "the SQL runs a file (\\i), which is not examined"
-    if re.search(r"['\"$]|/\*", bare):
-        yield _UNSEEN, "the SQL has a quote, a comment or a $ that is not understood"
-    if re.search(r"\\|\bprogram\b", bare):
-        for parts in _SHELL_COMMAND.findall(text):
-            yield from _Guard({}).line("".join(parts).replace("''", "'"))
-
-
-def _parts(statement: str) -> Iterator[str]:
-    """Yield what each pair of parentheses holds, innermost first, then the rest of the statement."""
-    while inner := re.search(r"\([^()]*\)", statement):
-        yield inner[0]
-        statement = f"{statement[: inner.start()]} {statement[inner.end() :]}"
-    yield statement
+        yield UNSEEN, f"psql runs {[*files, 'what is typed or piped in'][0]}, which is not examined"
 
 
 def _dropdb(words: Sequence[str]) -> _Found:
     # dropdb reads these as the first word only.
     if not _POSTGRES_HELP & set(words[:1]):
-        yield _DESTROYS, "`dropdb` drops the whole database"
+        yield DESTROYS, "`dropdb` drops the whole database"
 
 
 def _pg_restore(words: Sequence[str]) -> _Found:
@@ -165,7 +143,7 @@ def _pg_restore(words: Sequence[str]) -> _Found:
     # Without a database it only prints.
     restores = flags & {"-d", "--dbname"} and not flags & {"-l", "--list"}
     if restores and flags & {"-c", "--clean"}:
-        yield _DESTROYS, "`pg_restore --clean` drops what it restores first"
+        yield DESTROYS, "`pg_restore --clean` drops what it restores first"
 
 
 _PROGRAMS: Final = {"prisma": _prisma, "psql": _psql, "dropdb": _dropdb, "pg_restore": _pg_restore}
@@ -188,17 +166,24 @@ def _options(words: Sequence[str], with_value: str) -> Iterator[tuple[str, str]]
             yield f"-{letter}", ""
 
 
-def _inner(words: list[str]) -> list[str]:
-    """Return the command behind a wrapper's own words."""
+def _inner(words: list[str], program: str = "") -> list[str]:
+    """Return the command behind the own words of the wrapper `program`."""
+    with_value = _WITH_VALUE.get(program, ())
     while words and _OWN_WORD.fullmatch(words[0]):
         if words[0] == "--":
             return words[1:]
-        words = words[2 if words[0] in _WITH_VALUE else 1 :]
+        words = words[2 if words[0] in with_value else 1 :]
     return words
 
 
+def _without_command(program: str, rest: Sequence[str]) -> _Found:
+    """Report a wrapper whose last word is a flag's value, where a command is expected."""
+    if rest and not re.match(r"-|[A-Za-z_][A-Za-z0-9_]*=", rest[-1]):
+        yield UNSEEN, f"the command that {program} runs is not found"
+
+
 def _unseen(text: str) -> _Found:
-    return iter([(_UNSEEN, text)])
+    return iter([(UNSEEN, text)])
 
 
 class _Guard:
@@ -206,8 +191,8 @@ class _Guard:
         self._scripts = scripts
         self._inside = inside  # the scripts that lead here
 
-    def command(self, argv: list[str]) -> _Found:
-        argv = _inner(argv)
+    def command(self, argv: list[str], wrapper: str = "") -> _Found:
+        argv = _inner(argv, wrapper)
         if not argv:
             return iter(())
         name, rest = re.split(r"[/\\]", argv[0])[-1], argv[1:]
@@ -222,12 +207,14 @@ class _Guard:
             return self.all_of(rest)
         if name in {"eval", "cross-env-shell"}:
             return self.line(" ".join(_inner(rest)))
+        if name == "command" and rest[:1] in (["-v"], ["-V"]):  # only says where the program is
+            return iter(())
         if name == "dotenvx" or (name == "dbswitch" and rest[:1] in (["guard"], ["exec"])):
-            return self.command(rest[rest.index("--") :] if "--" in rest else rest[1:])
-        if name in {"npx", "bunx", "pnpx"}:
+            return self.command(rest[rest.index("--") :] if "--" in rest else rest[1:], name)
+        if name in _RUNNERS:
             return self.package_runner(rest)
         if _WRAPPERS.fullmatch(name):
-            return self.wrapped(rest)
+            return self.wrapped(name, rest)
         entry = [at for at, one in enumerate(rest) if name == "node" and "prisma/build/index.js" in one]
         if entry:
             return _prisma(rest[entry[0] + 1 :])
@@ -256,45 +243,61 @@ class _Guard:
                     words = []
                 elif part != "$":  # else a command substitution, whose words follow in parentheses
                     if "$(" in part or "`" in part or (not words and part.startswith("$")):
-                        yield _UNSEEN, f"the shell computes `{part.split()[0]}`, which is not examined"
+                        yield UNSEEN, f"the shell computes `{part.split()[0]}`, which is not examined"
                     words.append(part)
         except ValueError:
-            yield _UNSEEN, "a quote of the shell command is not closed"
+            yield UNSEEN, "a quote of the shell command is not closed"
 
     def shell(self, name: str, rest: list[str]) -> _Found:
-        for at, word in enumerate(rest):
-            if not word.startswith("-"):
-                return _unseen(f"{name} runs the file {word}, which is not examined")
-            if "c" in word.lstrip("-") and not word.startswith("--"):
-                return self.line("".join(rest[at + 1 : at + 2]))
+        words, takes_line = list(rest), False
+        while words and words[0].startswith(("-", "+")) and (flags := words.pop(0)) not in {"-", "--"}:
+            if flags.startswith("--"):
+                values = int(flags in _SHELL_FILES)
+            else:
+                takes_line |= "c" in flags
+                values = flags.count("o") + flags.count("O")
+            del words[:values]
+        if words and takes_line:
+            return self.line(words[0])
+        if words:
+            return _unseen(f"{name} runs the file {words[0]}, which is not examined")
         return _unseen(f"{name} reads commands, which are not examined")
 
     def package_runner(self, rest: list[str]) -> _Found:
-        own = rest[: len(rest) - len(_inner(rest))]
+        own = rest[: len(rest) - len(_inner(rest, "npx"))]
         for at, word in enumerate(own):
             if word in {"-c", "--call"}:
                 return self.line(" ".join(rest[at + 1 : at + 2]))
-        return self.wrapped(rest)
+            if word.startswith("--call="):
+                return self.line(word.partition("=")[2])
+        return self.wrapped("npx", rest)
 
-    def wrapped(self, rest: list[str]) -> _Found:
-        inner = _inner(rest)
+    def wrapped(self, name: str, rest: list[str]) -> _Found:
+        inner = _inner(rest, name)
+        if not inner:
+            return _without_command(name, rest)
         return self.line(inner[0]) if len(inner) == 1 and " " in inner[0] else self.command(inner)
 
     def manager(self, name: str, rest: list[str]) -> _Found:
         # The scripts of another package are not known.
         elsewhere = any(word.partition("=")[0] in _ELSEWHERE for word in rest)
         here = _Guard({}, self._inside) if elsewhere else self
-        verb, *words = _inner(rest) or [""]
+        verb, *words = _inner(rest, name) or [""]
+        if not verb:
+            return _without_command(name, rest)
         if verb in {"exec", "x", "dlx"}:
             return here.package_runner(words)
         if verb in {"run", "run-script", "rum", "urn"}:
-            verb, *words = _inner(words) or [""]
-            own = not verb
+            given = words
+            verb, *words = _inner(words, name) or [""]
+            if not verb:
+                return _without_command(name, given)
+            own = False
         elif name == "npm":
             verb = {"t": "test"}.get(verb, verb)
             own = verb not in {"test", "start", "stop", "restart"}
         else:
-            own = not verb or (_OWN_COMMANDS.fullmatch(verb) is not None and verb not in self._scripts)
+            own = _OWN_COMMANDS.fullmatch(verb) is not None and verb not in self._scripts
         return iter(()) if own else here.script(name, verb, words)
 
     def script(self, manager: str, name: str, words: list[str]) -> _Found:

@@ -190,6 +190,60 @@ def test_a_help_word_that_is_a_value_hides_nothing(line) -> None:
     assert verdict(judge(shlex.split(line), {})) == "destructive"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "npm run -s db", "npm -s run db", "npm -s x prisma migrate reset", "yarn -s db", "pnpm -s db", "bun -s db", "bun run -s db",
+        "bash -c -- 'prisma migrate reset'", "bash -c -e 'prisma migrate reset'", "bash -o pipefail -c 'prisma migrate reset'",
+        "bash -euo pipefail -c 'prisma migrate reset'", "sh +e -c 'prisma migrate reset'", "xargs -p dropdb", "xargs -n 1 dropdb",
+        "timeout -s KILL 5 dropdb shop", "sudo -u postgres dropdb shop", "nice -n 5 dropdb shop", "env -u A dropdb shop",
+        "env -S 'dropdb shop'", "exec -a x dropdb shop", "time -p dropdb shop", "command -p dropdb shop",
+        "npx --call='prisma migrate reset'", "npx -p prisma prisma migrate reset", "env-cmd -e dev prisma migrate reset",
+        "dotenvx run -f .env prisma migrate reset", "dotenv -v A=1 -e .env prisma migrate reset",
+    ],
+)  # fmt: skip
+def test_no_flag_of_a_wrapper_hides_what_the_command_destroys(line) -> None:
+    assert verdict(judge_line(line, {"db": "prisma migrate reset"})) == "destructive"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["timeout 5", "sudo -u postgres", "npm --prefix web", "npm run -w web", "npx -p prisma", "bash -c"],
+)
+def test_a_wrapper_whose_command_is_not_found_is_not_examined(line) -> None:
+    assert verdict(judge_line(line, {})) == "not examined"
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ('UPDATE "User" SET name = 1', "destructive"),
+        ("update only a set b = (select c from d where e)", "destructive"),
+        ("WITH x AS (UPDATE a SET b = 1 RETURNING *) SELECT 1 FROM x WHERE true", "destructive"),
+        ("EXPLAIN ANALYZE UPDATE a SET b = 1", "destructive"),
+        ("ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES c ON UPDATE SET NULL", "harmless"),
+        ("MERGE INTO a USING b ON a.i = b.i WHEN MATCHED THEN UPDATE SET c = 1", "harmless"),
+        ("SELECT 1 FROM a FOR NO KEY UPDATE", "harmless"),
+        ("SET x = 1; SELECT updated FROM a", "harmless"),
+    ],
+)
+def test_an_update_without_where_is_destructive_as_a_delete_is(sql, expected) -> None:
+    assert verdict(judge(["psql", "-c", sql], {})) == expected
+
+
 def test_install_and_the_like_are_harmless() -> None:
-    for line in ("npm install", "pnpm add prisma", "yarn", "bun install", "npm ci", "echo hi", "true"):
+    for line in (
+        "npm install",
+        "pnpm add prisma",
+        "yarn",
+        "bun install",
+        "npm ci",
+        "echo hi",
+        "true",
+        "npm run",
+        "yarn --frozen-lockfile",
+        "A=1",
+        "env A=1",
+        "command -v dropdb",
+    ):
         assert verdict(judge_line(line, {})) == "harmless", line

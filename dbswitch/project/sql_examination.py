@@ -1,0 +1,76 @@
+"""What SQL for psql destroys, found with patterns in its text. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Finding = tuple[bool, str]
+
+DESTROYS: Final = True
+UNSEEN: Final = False
+
+# Dollar quotes, escape strings (continued on the next line), strings, names and comments. The start of a nested comment stays.
+_QUOTED: Final = re.compile(
+    r"(?<![\w$])(?:\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$|[eE]'(?:[^'\\]|\\.|''|'\s*\n\s*')*')"
+    r"|'[^']*'|\"[^\"]*\"|--[^\n\r]*|/\*(?:(?!/\*).)*?\*/",
+    re.DOTALL,
+)
+# The statement or a clause such as FOR UPDATE, ON UPDATE SET NULL and ON CONFLICT DO UPDATE SET, told by the word before it.
+_UPDATE: Final = re.compile(r"(?:\b(\w+)\s+|)\bupdate\b.*?\bset\b", re.DOTALL)
+_UPDATE_CLAUSES: Final = frozenset({"after", "before", "do", "for", "key", "of", "on", "or", "then"})
+_CODE: Final = re.compile(r"\s*(?:do|create\s+(?:or\s+replace\s+)?(?:function|procedure))\b")
+# What psql gives to the shell.
+_SHELL_COMMAND: Final = re.compile(
+    r"\\!([^\n]*)|\\(?:g|gx|o|out|w|write)\s*\|([^\n]*)|\bprogram\s+'((?:[^']|'')*)'", re.IGNORECASE
+)
+
+
+def examine(text: str) -> Iterator[Finding]:
+    """Yield what the statements and commands in `text` destroy, and what of it is not examined."""
+    bare = _bare(text)
+    for statement in bare.split(";"):
+        if re.search(r"\bdrop\b", statement):
+            yield DESTROYS, "the SQL has a DROP"
+        if re.search(r"^\s*truncate\b|\btruncate\s+table\b", statement):
+            yield DESTROYS, "the SQL has a TRUNCATE"
+        deletes = [part for part in _parts(statement) if re.search(r"\bdelete\s+from\b", part)]
+        if not all(re.search(r"\bwhere\b", part) for part in deletes):
+            yield DESTROYS, "the SQL has a DELETE without WHERE"
+        if any(_updates_all(part) for part in _parts(statement)):
+            yield DESTROYS, "the SQL has an UPDATE without WHERE"
+        if _CODE.match(statement):
+            yield UNSEEN, "the SQL has code (DO or CREATE FUNCTION), which is not examined"
+            if re.search(r"\b(?:drop|truncate|delete\s+from)\b", text, re.IGNORECASE):
+                yield DESTROYS, "the SQL has code with a DROP, TRUNCATE or DELETE"
+    if re.search(r"\\ir?\b", bare):
+        yield UNSEEN, "the SQL runs a file (\\i), which is not examined"
+    if re.search(r"['\"$]|/\*", bare):
+        yield UNSEEN, "the SQL has a quote, a comment or a $ that is not understood"
+
+
+def shell_lines(text: str) -> Iterator[str]:
+    """Yield the lines that psql gives to the shell: behind a bang, a pipe or PROGRAM."""
+    if re.search(r"\\|\bprogram\b", _bare(text)):
+        for parts in _SHELL_COMMAND.findall(text):
+            yield "".join(parts).replace("''", "'")
+
+
+def _bare(text: str) -> str:
+    return _QUOTED.sub(" ", text).lower()
+
+
+def _updates_all(part: str) -> bool:
+    updates = _UPDATE.findall(part)
+    return any(before not in _UPDATE_CLAUSES for before in updates) and re.search(r"\bwhere\b", part) is None
+
+
+def _parts(statement: str) -> Iterator[str]:
+    """Yield what each pair of parentheses holds, innermost first, then the rest of the statement."""
+    while inner := re.search(r"\([^()]*\)", statement):
+        yield inner[0]
+        statement = f"{statement[: inner.start()]} {statement[inner.end() :]}"
+    yield statement
