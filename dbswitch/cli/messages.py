@@ -131,7 +131,10 @@ def _success(result: Result, notices: Sequence[Notice]) -> str:
         case Outcome.SWITCHED if result.verified is False:
             text = f"{place}, but the app answers from another database ({result.mode}, {took})"
         case Outcome.SWITCHED if result.mode == "none":
-            text = f"{place}; {told.get('no-server', 'no app was asked')} ({took})"
+            why = (
+                "no app was asked" if "server-appeared" in told else told.get("no-server", "no app was asked")
+            )
+            text = f"{place}; {why} ({took})"
         case Outcome.SWITCHED:
             # The notice `not-asked` has said why.
             advice = "" if "not-asked" in told else ": `dbswitch generate route` adds the check"

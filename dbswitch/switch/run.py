@@ -97,7 +97,7 @@ def _switch(session: Session) -> None:
             edits.remember(project, planning.goal.target)
         apply = Apply(session, planning.observed, edits=plan.edits, server_owed=server_owed)
         with time_limit.replaced(project, planning.limit), apply.undone_on_failure():
-            said = _follow(apply, planning, lease)
+            said = _follow(apply, planning, lease, request)
         apply.tell_first_page()
         if planning.limit is not None:
             time_limit.start_timer(project, planning.limit)
@@ -217,7 +217,7 @@ def _confirmed(session: Session) -> Planning | None:
     return planning
 
 
-def _follow(apply: Apply, planning: Planning, lease: Lease) -> Said | None:
+def _follow(apply: Apply, planning: Planning, lease: Lease, request: Request) -> Said | None:
     plan, goal, reporter = planning.plan, planning.goal, apply.reporter
     if plan.verify:
         apply.app.ask_earlier()
@@ -228,9 +228,23 @@ def _follow(apply: Apply, planning: Planning, lease: Lease) -> Said | None:
         environment_mark.remember(project, url, ready.identity.environment)
     report_migrations(reporter, goal.target, ready.migrations)
     lease.check()  # the last moment at which giving way to a newer request costs nothing
-    if plan.mode is Mode.RESTART:
+    if plan.mode is Mode.RESTART or (not plan.unchanged and _restarts_new_server(apply, request.mode)):
         return _restart(apply, goal)
     return _keep_running(apply, planning, ready.identity)
+
+
+def _restarts_new_server(apply: Apply, asked: Mode | None) -> bool:
+    """Return whether a server that was started during the wait for the database is restarted; report such a server."""
+    if not apply.server_appeared():
+        return False
+    text = "a dev server was started in the meantime"
+    if (asked or apply.observed.project.config.switch.mode).value == Mode.NONE.value:
+        text += ": it stays on its database until `dbswitch restart`"
+        apply.reporter.notice("server-appeared", text, "warning")
+        return False
+    apply.reporter.notice("server-appeared", f"{text} and is restarted")
+    apply.ending.mode = Mode.RESTART.value
+    return True
 
 
 def _restart(apply: Apply, goal: Destination) -> Said | None:

@@ -15,6 +15,7 @@ from dbswitch.errors import (
     OvertakenError,
 )
 from dbswitch.project import targets
+from dbswitch.server import observation
 from dbswitch.server.state import ServerState
 from dbswitch.switch import project_lock, project_state, recovery
 from dbswitch.switch.database_start import destination, probe
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dbswitch.project.discovery import Project
+    from dbswitch.server.observation import Observation
     from dbswitch.switch.project_state import Observed
 
 BRIEF = 1.0  # seconds
@@ -42,22 +44,18 @@ def start_server(project: Project, request: Request, emit: Emit) -> Result:
 
 
 def _start(session: Session) -> None:
-    reporter, ending = session.reporter, session.ending
     with session.locked("dev") as (lease, server_owed):
         observed = session.observe()
-        state = observed.server.state
-        if is_running(state) and state not in {ServerState.HALF_DEAD, ServerState.HIDDEN}:
-            on = f" on {observed.previous}" if observed.previous is not None else ""
-            reporter.notice("already-running", f"Already running{on} at {observed.server.url}")
-            ending.outcome = Outcome.UNCHANGED
-            recovery.remove_record(session.project.private_dir)
+        if _runs_already(session, observed, observed.server):
             return
-        ending.outcome = Outcome.STARTED
+        session.ending.outcome = Outcome.STARTED
         apply = Apply(session, observed, server_owed=server_owed)
         try:
             _wait_for_database(session, observed, first_start=True, on_look=lease.look_for_newer)
         except OvertakenError as newer:
             _tell_newer(session, newer, "the database")
+        if apply.server_appeared() and _runs_already(session, observed, observation.observe(observed.spec)):
+            return
         with apply.undone_on_failure():
             apply.stop_server()
             try:
@@ -65,6 +63,17 @@ def _start(session: Session) -> None:
                 apply.ask_for_first_page(up.port)
             except OvertakenError as newer:
                 _tell_newer(session, newer, "the first page")
+
+
+def _runs_already(session: Session, observed: Observed, server: Observation) -> bool:
+    """Return whether there is nothing to start, and say so."""
+    if not is_running(server.state) or server.state in {ServerState.HALF_DEAD, ServerState.HIDDEN}:
+        return False
+    on = f" on {observed.previous}" if observed.previous is not None else ""
+    session.reporter.notice("already-running", f"Already running{on} at {server.url}")
+    session.ending.outcome = Outcome.UNCHANGED
+    recovery.remove_record(session.project.private_dir)
+    return True
 
 
 def _tell_newer(session: Session, newer: OvertakenError, what: str) -> None:

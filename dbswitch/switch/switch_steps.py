@@ -53,6 +53,7 @@ class Apply(RunSteps):
         self._changes = () if edits is None else project_state.changes(observed, edits)
         self._gone: frozenset[str] = frozenset() if edits is None else edits.gone
         running = is_running(observed.server.state)
+        self._server = observed.server
         self._launch = observed.server.launch_env() if running else session.request.ambient
         self._had_server = running or server_owed
         self._port = stopping.start_port(observed.spec, observed.server.port)
@@ -83,6 +84,7 @@ class Apply(RunSteps):
         reporter, take_port = self.reporter, self._session.request.take_port
         with reporter.phase(Phase.STOP) as note:
             seen = observation.observe(self._spec, ask=False)
+            self._note_server(seen)
             require_startable(self._spec, seen, self._environment(), take_port=take_port)
             if self._had_server:
                 self._announce(server_down=True)
@@ -102,6 +104,16 @@ class Apply(RunSteps):
         with reporter.phase(Phase.UNLOCK) as note:
             removed = stopping.remove_lock_if_free(self._spec)
             note.detail = "stale lock removed" if removed else "no lock left behind"
+
+    def _note_server(self, seen: Observation) -> None:
+        """Take over the server of now: it may have been started since the run observed the project."""
+        self._had_server = self._had_server or is_running(seen.state)
+        if seen.top is not None and seen.top != self._server.top:
+            self._server, self._launch = seen, seen.launch_env()
+
+    def server_appeared(self) -> bool:
+        """Return whether a server runs now, and none did when the run observed the project."""
+        return not self._had_server and is_running(observation.observe(self._spec, ask=False).state)
 
     def stop_only(self) -> bool:
         """Stop the server for good; return whether there was one. Raises ServerError."""
@@ -147,7 +159,7 @@ class Apply(RunSteps):
 
         `meanwhile` runs while it boots; `on_look` is called repeatedly while waiting, and an exception from it ends that.
         """
-        reporter, before, clean = self.reporter, self.observed.server, self._environment()
+        reporter, before, clean = self.reporter, self._server, self._environment()
         with reporter.phase(Phase.START) as note:
             with self._session.interrupts.deferred():
                 running = starting.start(self._spec, clean, port=self._port)

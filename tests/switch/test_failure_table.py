@@ -87,7 +87,7 @@ class World:
     def observe(self, _spec: object, *, ask: bool = True) -> Any:
         state = {"untouched": ServerState.READY, "half": ServerState.HALF_DEAD}
         return SimpleNamespace(
-            state=state.get(self.server, ServerState.STOPPED), port=3000, url=None, foreign=()
+            state=state.get(self.server, ServerState.STOPPED), port=3000, url=None, foreign=(), top=None
         )
 
     def stop(self, *_arguments: object, **_options: object) -> Any:
@@ -206,6 +206,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
                 processes=(),
                 by_us=True,
                 launch_env=dict,
+                top=None,
             ),
             previous="local",
             route=None,
