@@ -64,7 +64,7 @@ def ensure_own_dir(directory: Path) -> None:
     """
     try:
         directory.mkdir(mode=PRIVATE_DIR)
-        give_to_owner(directory)
+        _give_folder_to_owner(directory)
     except FileExistsError:
         mode = directory.lstat().st_mode
         if not stat.S_ISDIR(mode):
@@ -80,24 +80,45 @@ def make_folders(directory: Path) -> None:
     for one in reversed(missing):
         with contextlib.suppress(FileExistsError):
             one.mkdir()
-            give_to_owner(one)
+            _give_folder_to_owner(one)
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open a regular file, or create it for its owner only; follow no symlink. Raises NotAFileError, OSError."""
+    """Open a regular file, or create it for its owner only; follow no symlink. Raises NotAFileError, OSError.
+
+    Root gives a file that it creates to the owner of the folder, and no other: the owner could have put a hard link to one
+    of root's own files there. For the same reason a file with several hard links is not opened for writing.
+    """
     try:
-        fd = _open_regular(path, flags | os.O_NOFOLLOW)
+        fd, created = _open_or_create(path, (flags & ~os.O_TRUNC) | os.O_NOFOLLOW)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:  # a symlink, a socket
             raise NotAFileError(error.errno, "not a regular file", str(path)) from error
         raise
-    if flags & os.O_CREAT:
-        try:
-            give_to_owner(path, fd)
-        except OSError:
-            os.close(fd)
-            raise
+    try:
+        if flags & os.O_ACCMODE != os.O_RDONLY and os.fstat(fd).st_nlink > 1:
+            raise NotAFileError(errno.EMLINK, "it has several hard links", str(path))
+        if created:
+            _give_to_owner(path, fd)
+        elif flags & os.O_TRUNC:
+            os.ftruncate(fd, 0)
+    except OSError:
+        os.close(fd)
+        raise
     return fd
+
+
+def _open_or_create(path: Path, flags: int) -> tuple[int, bool]:
+    """Return the descriptor, and whether this call created the file."""
+    while True:
+        if flags & os.O_CREAT:
+            with contextlib.suppress(FileExistsError):
+                return _open_regular(path, flags | os.O_EXCL), True
+        try:
+            return _open_regular(path, flags & ~os.O_CREAT), False
+        except FileNotFoundError:  # removed since
+            if not flags & os.O_CREAT:
+                raise
 
 
 def owner_for_new_file(folder: str | Path) -> tuple[int, int]:
@@ -111,16 +132,22 @@ def owner_for_new_file(folder: str | Path) -> tuple[int, int]:
     return (parent.st_uid, parent.st_gid) if parent.st_uid != 0 else (-1, -1)
 
 
-def give_to_owner(path: Path, fd: int | None = None) -> None:
-    """Give what root created at `path` to the owner of the parent directory. Raises OSError."""
+def _give_to_owner(path: Path, fd: int) -> None:
+    """Give what root created at `path`, open as `fd`, to the owner of the parent directory. Raises OSError."""
     owner = owner_for_new_file(path.parent)
-    if owner == (-1, -1):
-        return
-    if fd is None:
-        if os.lstat(path).st_uid == 0:
-            os.chown(path, *owner, follow_symlinks=False)
-    elif os.fstat(fd).st_uid == 0:
+    if owner != (-1, -1) and os.fstat(fd).st_uid == 0:
         os.fchown(fd, *owner)
+
+
+def _give_folder_to_owner(directory: Path) -> None:
+    if owner_for_new_file(directory.parent) == (-1, -1):
+        return
+    # Through a descriptor: the owner of the parent could replace the new folder before a chown of its path.
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _give_to_owner(directory, fd)
+    finally:
+        os.close(fd)
 
 
 def open_regular(path: Path) -> BinaryIO:
