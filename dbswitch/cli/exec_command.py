@@ -18,9 +18,8 @@ from dbswitch.project.active_target import active
 from dbswitch.project.command_environment import for_target
 from dbswitch.project.command_guard import judge
 from dbswitch.project.packages import read_manifest
-from dbswitch.project.targets import with_access
+from dbswitch.project.targets import resolve, with_access
 from dbswitch.switch import confirmation, time_limit
-from dbswitch.switch.edits import resolve
 from dbswitch.switch.request import Question
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def execute(
     """Run a command with a target's variables, changing no file."""
     project = context.find_project()
     context.tell_unfinished(project)
-    found = with_access(project, resolve(project, target, os.environ), asked=False if write else None)
+    found = with_access(project, resolve(project, target), asked=False if write else None)
     if found.protected:
         confirmation.ask(
             found,
@@ -110,7 +109,7 @@ def _targets_in_use(project: Project) -> list[Target]:
     for state in active(project, os.environ).readers:
         for name in (state.target, state.owner):
             if name is not None and name not in found:
-                found[name] = resolve(project, name, os.environ)
+                found[name] = resolve(project, name)
             if name is not None and found[name].protected:
                 break
     return list(found.values())
@@ -157,7 +156,7 @@ def mark(
     from dbswitch.database.probe import ProbeLimits, wait_until_ready
 
     project = context.find_project()
-    found = resolve(project, target, os.environ)
+    found = resolve(project, target)
     settings = project.config.database
     limits = ProbeLimits(deadline=settings.restart_deadline, attempt_timeout=settings.attempt_timeout)
     identity = wait_until_ready(found.url, limits).identity

@@ -42,17 +42,18 @@ def places_in(project: Project, values: Mapping[str, str]) -> frozenset[Place]:
 def owners_of(
     places: Iterable[Place], refs: Iterable[TargetRef], entered: Entered, *, setting: bool | None = None
 ) -> tuple[TargetRef, ...]:
-    """Return the protected targets of `refs` to whose database one of `places` leads.
+    """Return the protected targets of `refs` to whose database one of `places` leads, those first that are so by themselves.
 
     `setting` is `protected` in the table of the target that leads there: `false` is obeyed, unless the owner says `true`.
     """
     led = tuple(places)
-    return tuple(
+    found = (
         ref
         for ref in refs
         if ref.protected and (setting is not False or ref.settings.protected is True)
         if any(leads_to(ref, place, entered) for place in led)
     )
+    return tuple(sorted(found, key=lambda ref: not ref.protected_itself))
 
 
 def leads_to(ref: TargetRef, place: Place, entered: Entered) -> bool:
@@ -61,16 +62,25 @@ def leads_to(ref: TargetRef, place: Place, entered: Entered) -> bool:
     return place in ref.places or (not ref.places and entered.leads_to(ref.name, place))
 
 
-def with_protection(refs: tuple[TargetRef, ...], marked: frozenset[str]) -> tuple[TargetRef, ...]:
-    """Return the targets, those protected that lead to a protected target's place, or to a database `marked` as production.
+def is_protected_at(
+    places: frozenset[Place],
+    refs: Iterable[TargetRef],
+    entered: Entered,
+    marked: frozenset[str],
+    *,
+    setting: bool | None,
+) -> bool:
+    """Return whether a target is protected by its places, also those of databases `marked` as production."""
+    by_mark = setting is not False and any(place.text in marked for place in places)
+    return by_mark or bool(owners_of(places, refs, entered, setting=setting))
 
-    `protected = false` is obeyed, unless the place is that of a target with `protected = true`.
-    """
-    said = frozenset(place for ref in refs if ref.settings.protected is True for place in ref.places)
-    every = frozenset(place for ref in refs for place in ref.places if ref.protected or place.text in marked)
+
+def with_protection(
+    refs: tuple[TargetRef, ...], entered: Entered, marked: frozenset[str]
+) -> tuple[TargetRef, ...]:
+    """Return the targets, those protected as well that lead to a protected place."""
     found: list[TargetRef] = []
     for ref in refs:
-        guarded = said if ref.settings.protected is False else every
-        protected = ref.protected or not guarded.isdisjoint(ref.places)
-        found.append(replace(ref, guarded=guarded, protected_itself=ref.protected, protected=protected))
+        by_place = is_protected_at(ref.places, refs, entered, marked, setting=ref.settings.protected)
+        found.append(replace(ref, protected_itself=ref.protected, protected=ref.protected or by_place))
     return tuple(found)

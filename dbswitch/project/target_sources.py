@@ -41,7 +41,6 @@ class TargetRef(Struct, frozen=True):
     places: frozenset[Place] = frozenset()  # where its URLs lead, as far as `values` are known
     protected: bool = False
     protected_itself: bool = False  # by its name or dbswitch.toml
-    guarded: frozenset[Place] = frozenset()  # the places that make it protected even if it is not so itself
 
     @property
     def runs_command(self) -> bool:

@@ -12,15 +12,15 @@ from msgspec.structs import replace
 
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ConfigError, UrlError, UsageError
-from dbswitch.project import environment_mark, target_names
+from dbswitch.project import environment_mark, target_names, written_values
 from dbswitch.project.config import TargetConfig
-from dbswitch.project.protection import leads_to_database, places_in, with_protection
+from dbswitch.project.protection import is_protected_at, leads_to_database, places_in, with_protection
 from dbswitch.project.target_sources import TARGET_FOLDER, TargetRef, find_targets
 from dbswitch.project.target_values import is_postgres, read_values
 from dbswitch.redaction import SecretValues
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dbswitch.project.discovery import Project
 
@@ -67,7 +67,8 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
         found[ref.name] = ref
     targets = tuple(_with_settings(project, ref, tuple(found)) for ref in found.values())
     _refuse_clashes(targets)
-    return with_protection(targets, environment_mark.production_places(project.private_dir))
+    folder = project.private_dir
+    return with_protection(targets, written_values.load(folder), environment_mark.production_places(folder))
 
 
 def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> Target:
@@ -76,12 +77,25 @@ def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = 
     Raises UsageError: no such target. Raises ConfigError: its source cannot be read, its command failed, or it sets no
     database URL. Raises UrlError: a URL in it cannot be used. Raises EnvFileError: an env file cannot be read.
     """
-    return resolve_ref(project, lookup(project, name, ambient=ambient), ambient=ambient)
+    refs = list_targets(project, ambient=ambient)
+    return guarded(project, resolve_ref(project, _named(project, refs, name), ambient=ambient), refs)
+
+
+def guarded(project: Project, target: Target, refs: Iterable[TargetRef]) -> Target:
+    """Return the target, protected also by where its values lead: what a command printed is in no listed target."""
+    others = (ref for ref in refs if ref.name != target.name)
+    places, folder = places_in(project, target.variables), project.private_dir
+    entered, marked = written_values.load(folder), environment_mark.production_places(folder)
+    by_place = is_protected_at(places, others, entered, marked, setting=target.settings.protected)
+    return replace(target, protected=target.protected or by_place)
 
 
 def lookup(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> TargetRef:
     """Return the listed target that `name` means. Raises UsageError: no such target. Raises as :func:`list_targets`."""
-    targets = list_targets(project, ambient=ambient)
+    return _named(project, list_targets(project, ambient=ambient), name)
+
+
+def _named(project: Project, targets: tuple[TargetRef, ...], name: str) -> TargetRef:
     by_name = {alias.lower(): ref for ref in reversed(targets) for alias in ref.aliases}
     ref = (by_name | {ref.name.lower(): ref for ref in targets}).get(name.lower())
     if ref is None:
@@ -90,7 +104,7 @@ def lookup(project: Project, name: str, *, ambient: Mapping[str, str] | None = N
 
 
 def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] | None = None) -> Target:
-    """Return the values of a listed target. Raises as :func:`resolve`, but for UsageError."""
+    """Return the values of a listed target, protected as that is. Raises as :func:`resolve`, but for UsageError."""
     values = read_values(project, ref, os.environ if ambient is None else ambient)
     primary = next((key for key in project.url_variables if key in values), None)
     if primary is None:
@@ -110,7 +124,7 @@ def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] 
     return Target(
         name=ref.name,
         variables=SecretValues(variables),
-        protected=ref.protected or not ref.guarded.isdisjoint(places_in(project, variables)),
+        protected=ref.protected,
         source=ref.source,
         primary=primary,
         url=urls[primary],

@@ -14,7 +14,7 @@ from dbswitch.project.config import FromVariable
 from dbswitch.project.protection import USUAL_URLS, leads_to, owners_of, places_in
 from dbswitch.project.target_names import has_suffix, split_url_key
 from dbswitch.project.target_values import bound_variables
-from dbswitch.project.targets import known_values, list_targets, variable_names
+from dbswitch.project.targets import known_values, variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -92,13 +92,6 @@ class ValueOrigin:
     def is_definition(self, key: str) -> bool:
         """Return whether the variable only defines a target's values: `DATABASE_URL_PROD`, a `from` of a target."""
         return key in self._definitions
-
-
-def is_guarded(project: Project, target: Target, entered: Entered, ambient: Mapping[str, str]) -> bool:
-    """Return whether a target is protected, also by a place that is known from earlier switches only."""
-    others = (ref for ref in list_targets(project, ambient=ambient) if ref.name != target.name)
-    places = places_in(project, target.variables)
-    return target.protected or bool(owners_of(places, others, entered, setting=target.settings.protected))
 
 
 def _definitions(project: Project, refs: tuple[TargetRef, ...]) -> frozenset[str]:

@@ -15,7 +15,7 @@ from dbswitch.errors import EnvFileError, UrlError, UsageError
 from dbswitch.project import reader_profiles, targets, written_values
 from dbswitch.project.protection import places_in
 from dbswitch.project.targets import Target
-from dbswitch.project.value_origin import ValueOrigin, is_guarded, served_urls
+from dbswitch.project.value_origin import ValueOrigin, served_urls
 from dbswitch.redaction import SecretValues
 
 if TYPE_CHECKING:
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
     from dbswitch.project.written_values import Entered
 
 OWN = "(edited by hand)"  # no target can have this name
-
-
-def resolve(project: Project, name: str, ambient: Mapping[str, str]) -> Target:
-    """Return the target, protected also by what is known from earlier switches. Raises as `targets.resolve`."""
-    return _protected(project, targets.resolve(project, name, ambient=ambient), ambient)
-
-
-def _protected(project: Project, target: Target, ambient: Mapping[str, str]) -> Target:
-    guarded = is_guarded(project, target, written_values.load(project.private_dir), ambient)
-    return replace(target, protected=True) if guarded else target
 
 
 def remember(project: Project, target: Target) -> None:
@@ -118,7 +108,7 @@ def own_values(project: Project, ambient: Mapping[str, str]) -> Target:
     except UrlError as error:
         raise _unusable(error.what) from None
     own = Target(OWN, SecretValues(variables), False, "the env files", primary, url)
-    return _protected(project, own, ambient)
+    return targets.guarded(project, own, targets.list_targets(project, ambient=ambient))
 
 
 def _unusable(fact: str) -> UsageError:

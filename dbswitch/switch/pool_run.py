@@ -14,7 +14,7 @@ from dbswitch.pools.pgbouncer_ini import Route, route_of
 from dbswitch.pools.pooler import Pooler, console
 from dbswitch.project import pool_config, targets
 from dbswitch.project.targets import Target, with_access
-from dbswitch.switch import confirmation, edits, history, recovery
+from dbswitch.switch import confirmation, history, recovery
 from dbswitch.switch.database_start import destination, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned
 from dbswitch.switch.pool_steps import Member, PoolApply, require_route
@@ -37,7 +37,7 @@ def switch(session: Session, name: str) -> None:
     ending.mode = MODE
     pool = pool_config.find(project, name, request.ambient)
     ending.target = _named(project, pool, request.target)
-    resolved = edits.resolve(project, ending.target, request.ambient)
+    resolved = targets.resolve(project, ending.target, ambient=request.ambient)
     target = with_access(project, resolved, asked=request.read_only)
     if target.url.is_read_only:
         raise UsageError(

@@ -143,7 +143,7 @@ def named(project: Project, target: str) -> str:
 def _resolve(project: Project, name: str, request: Request) -> Target:
     ambient = _ambient(request)
     own = name == edits.OWN
-    target = edits.own_values(project, ambient) if own else edits.resolve(project, name, ambient)
+    target = edits.own_values(project, ambient) if own else targets.resolve(project, name, ambient=ambient)
     return with_access(project, target, asked=request.read_only)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.effective_values import read_env_files, verify_on_disk
-from dbswitch.project import reader_profiles, written_values
+from dbswitch.project import reader_profiles, targets, written_values
 from dbswitch.project.discovery import load
 from dbswitch.switch import edits
 from dbswitch.switch.session import prepare_private_dir
@@ -21,7 +21,7 @@ def switch(root: Path, name: str, ambient: Mapping[str, str] | None = None) -> E
     """Plan the switch, remember it, write it, and read the result again."""
     project = load(root)
     environment = ambient or {}
-    target = edits.resolve(project, name, environment)
+    target = targets.resolve(project, name, ambient=environment)
     plan = edits.planned(
         project,
         target,

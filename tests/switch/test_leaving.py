@@ -13,6 +13,7 @@ from dbswitch.errors import ConfigError, EnvFileError
 from dbswitch.project import written_values
 from dbswitch.project.active_target import active
 from dbswitch.project.discovery import load
+from dbswitch.project.targets import list_targets, resolve
 from tests.project.conftest import Folder
 from tests.switch.env_only import switch
 
@@ -272,10 +273,10 @@ def test_the_place_of_a_command_target_is_known_from_the_last_switch_to_it(app):
     )
     with pytest.raises(EnvFileError, match="REPORTS_URL would still lead to the database of prod"):
         switch(app.root, "local")
-    from dbswitch.switch.edits import resolve
-
-    assert resolve(load(app.root), "copy", {}).protected is True
-    assert resolve(load(app.root), "local", {}).protected is False
+    assert resolve(load(app.root), "copy", ambient={}).protected is True
+    assert resolve(load(app.root), "local", ambient={}).protected is False
+    listed = {ref.name: ref.protected for ref in list_targets(load(app.root), ambient={})}
+    assert listed == {"copy": True, "local": False, "prod": True}
 
 
 def test_own_values_that_lead_to_the_database_of_a_command_target_are_protected(app):
@@ -301,7 +302,7 @@ def test_another_user_of_a_command_targets_database_leaves_a_protected_target(ap
     def leaving(url: str, name: str) -> bool:
         app.write(".env.local", f"DATABASE_URL={url}\n")
         project = load(app.root)
-        observed, target = project_state.look(project, ask=False), edits.resolve(project, name, {})
+        observed, target = project_state.look(project, ask=False), resolve(project, name, ambient={})
         plan = edits.planned(project, target, files=observed.files, written=observed.entered, ambient={})
         return project_state.situation(observed, target, plan, stopped_by_switch=False).leaving_protected
 

@@ -25,7 +25,7 @@ from dbswitch.project.active_target import active
 from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files
 from dbswitch.project.prisma import migrations_folder
 from dbswitch.project.reader_profiles import all_profiles
-from dbswitch.project.targets import list_targets, resolve_ref
+from dbswitch.project.targets import guarded, list_targets, resolve_ref
 from dbswitch.project.workspace_client import package_env_files
 from dbswitch.server.command_lines import masked_text, program_name
 from dbswitch.server.ports import listeners
@@ -65,8 +65,9 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         cli_url = pool.submit(by_prisma if run_commands else lambda: None)
         server = pool.submit(_or_error, partial(local_facts.look_at_server, project, ambient))
         refs = _or_error(lambda: list_targets(project))
-        resolve = partial(_resolve, project, ambient=ambient, run_commands=run_commands)
-        resolved = list(pool.map(resolve, () if isinstance(refs, DbswitchError) else refs))
+        listed = () if isinstance(refs, DbswitchError) else refs
+        resolve = partial(_resolve, project, listed, ambient=ambient, run_commands=run_commands)
+        resolved = list(pool.map(resolve, listed))
         migrating = {facts.name: _migrating_url(project, facts) for _, facts in resolved}
         for url in dict.fromkeys(url for _, facts in resolved for _, url in facts.urls):
             compared = scripts if url in migrating.values() and isinstance(scripts, dict) else None
@@ -138,12 +139,17 @@ def _or_error(body: Callable[[], T]) -> T | DbswitchError:
 
 
 def _resolve(
-    project: Project, ref: TargetRef, *, ambient: Mapping[str, str], run_commands: bool
+    project: Project,
+    refs: tuple[TargetRef, ...],
+    ref: TargetRef,
+    *,
+    ambient: Mapping[str, str],
+    run_commands: bool,
 ) -> tuple[Target | None, f.TargetFacts]:
     """Return a target with its values and what is known about it so far; a `command` runs only on request."""
     if ref.runs_command and not run_commands:
         return None, f.TargetFacts(ref.name, ref.protected, ref.source, skipped=True)
-    target = _or_error(lambda: resolve_ref(project, ref, ambient=ambient))
+    target = _or_error(lambda: guarded(project, resolve_ref(project, ref, ambient=ambient), refs))
     if isinstance(target, DbswitchError):
         return None, f.TargetFacts(ref.name, ref.protected, ref.source, trouble=target)
     return target, f.TargetFacts(
