@@ -217,7 +217,7 @@ def run_command(body: Callable[..., int], context: CommandContext, arguments: di
         finally:
             context.renderer.close()
 
-    return guard(carry_out, lambda: context.renderer, context.folder)
+    return guard(carry_out, lambda: context.renderer)
 
 
 def run(argv: Sequence[str]) -> int:

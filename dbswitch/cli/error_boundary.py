@@ -30,11 +30,8 @@ BROKEN_PIPE = 141  # what a shell reports for a program that died of SIGPIPE
 LOG_LIMIT = 1_000_000  # bytes; a full log is kept as `.1`
 
 
-def guard(body: Callable[[], int], renderer: Callable[[], Renderer], folder: Path | None = None) -> int:
-    """Run `body`; return its exit code, or show its exception and return that one's.
-
-    `folder`: where to look for the project whose state folder gets the traceback of a bug.
-    """
+def guard(body: Callable[[], int], renderer: Callable[[], Renderer]) -> int:
+    """Run `body`; return its exit code, or show its exception and return that one's."""
     result = Result("")
     try:
         return body()
@@ -50,43 +47,37 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer], folder: Pat
         if interruption is not None:
             result.fail(interruption)
         else:
-            result.outcome, result.exit, result.error = Outcome.BUG, ExitCode.BUG, _bug(error, folder)
+            result.outcome, result.exit, result.error = Outcome.BUG, ExitCode.BUG, _bug(error)
     shown_by = renderer()
     result.id = shown_by.run_id
     shown_by.emit(result)
     return result.exit
 
 
-def _bug(error: BaseException, folder: Path | None) -> ErrorInfo:
+def _bug(error: BaseException) -> ErrorInfo:
     try:
-        path = _write_traceback(error, folder)
+        path = _write_traceback(error)
         fix = f"please report it with the end of {path}"
     except (DbswitchError, OSError):
         fix = "please report it"
     return ErrorInfo("bug", f"a bug in dbswitch ({type(error).__name__}), not something you did", fix=fix)
 
 
-def _write_traceback(error: BaseException, folder: Path | None) -> Path:
+def _write_traceback(error: BaseException) -> Path:
+    # In the user's state folder, not in the checkout, where a command that only reads writes nothing.
     text = redact("".join(traceback.format_exception(error)))
     python = ".".join(str(part) for part in sys.version_info[:3])
     head = f"--- {time.strftime('%Y-%m-%dT%H:%M:%S%z')} dbswitch {__version__}, Python {python}, {sys.platform}\n"
-    path = _log_dir(folder or Path.cwd()) / "dbswitch.log"
+    folder = user_folder()
+    folder.parent.mkdir(mode=durable.PRIVATE_DIR, parents=True, exist_ok=True)
+    durable.ensure_own_dir(folder)
+    path = folder / "dbswitch.log"
     if path.exists() and path.stat().st_size > LOG_LIMIT:
         path.replace(path.with_suffix(".log.1"))
     fd = durable.open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(head + text + "\n")
     return path
-
-
-def _log_dir(start: Path) -> Path:
-    """Return the project's state folder, else the user's own. Project discovery may be what failed: not used."""
-    for folder in (start, *start.absolute().parents):
-        if (folder / ".dbswitch").is_dir() or (folder / "package.json").is_file():
-            return durable.ensure_state_dir(folder / ".dbswitch")
-    own = user_folder()
-    own.mkdir(parents=True, mode=durable.PRIVATE_DIR, exist_ok=True)
-    return own
 
 
 def complete_streams() -> None:

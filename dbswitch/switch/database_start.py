@@ -16,6 +16,7 @@ from dbswitch.database.failures import Failure
 from dbswitch.errors import ConfigError, DatabaseNotReadyError, DatabaseRejectedError, ProtectedError
 from dbswitch.project import environment_mark
 from dbswitch.project.prisma import migrations_folder
+from dbswitch.server.command_lines import masked_command
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
@@ -172,13 +173,13 @@ def _compose_command(root: Path, file: str, url: DatabaseUrl) -> tuple[str, ...]
 
 
 def _start(command: tuple[str, ...], root: Path, reporter: Reporter) -> None:
-    shown = " ".join(command)
+    shown = masked_command(command)
     reporter.notice("starting-database", f"the database is down; starting it: {shown}")
     try:
         code = _run(command, root, START_TIMEOUT).returncode
         failure = f"{shown} ended with {code}" if code else ""
     except (OSError, subprocess.TimeoutExpired) as error:
-        failure = f"{command[0]} could not start it ({type(error).__name__})"
+        failure = f"{masked_command(command[:1])} could not start it ({type(error).__name__})"
     if failure:
         reporter.notice("database-not-started", failure, "warning")
 

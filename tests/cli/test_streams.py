@@ -104,9 +104,11 @@ def test_a_usage_error_is_a_result_too(project: Path) -> None:
     assert last["error"]["code"] == "usage"
 
 
-def test_a_bug_is_one_line_and_exit_3_and_its_traceback_is_private_and_masked(project: Path) -> None:
-    done = fake(project, "bug", "prod")
-    log = project / ".dbswitch" / "dbswitch.log"
+def test_a_bug_is_one_line_and_exit_3_and_its_traceback_is_private_and_masked(
+    project: Path, tmp_path: Path
+) -> None:
+    done = fake(project, "bug", "prod", XDG_STATE_HOME=str(tmp_path / "home" / "state"))
+    log = tmp_path / "home" / "state" / "dbswitch" / "dbswitch.log"
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
     assert "a bug in dbswitch (RuntimeError)" in done.stderr
@@ -118,22 +120,25 @@ def test_a_bug_is_one_line_and_exit_3_and_its_traceback_is_private_and_masked(pr
     assert SECRET not in text
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
-
-@pytest.mark.parametrize("words", [("--project", "{}"), ("--project={}",)])
-def test_the_traceback_lies_in_the_project_that_the_command_names(
-    project: Path, tmp_path: Path, words: tuple[str, ...]
-) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    fake(other, "bug", "prod", *(word.format(project) for word in words))
-    assert (project / ".dbswitch" / "dbswitch.log").exists()
+    assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
 
 
-def test_the_log_of_bugs_does_not_grow_without_end(project: Path) -> None:
-    state = project / ".dbswitch"
-    state.mkdir(0o700)
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_bug_writes_nothing_into_the_checkout(tmp_path: Path, existing: bool) -> None:
+    root = tmp_path / "app"
+    (root / ".dbswitch" if existing else root).mkdir(0o700, parents=True)
+    (root / "package.json").write_text('{"dependencies": {"next": "16.0.7"}}')
+    before = sorted(root.rglob("*"))
+    done = fake(root, "bug", "prod", XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.returncode == 3
+    assert sorted(root.rglob("*")) == before
+
+
+def test_the_log_of_bugs_does_not_grow_without_end(project: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state" / "dbswitch"
+    state.mkdir(0o700, parents=True)
     (state / "dbswitch.log").write_bytes(b"x" * 1_000_001)
-    fake(project, "bug", "prod")
+    fake(project, "bug", "prod", XDG_STATE_HOME=str(tmp_path / "state"))
     assert (state / "dbswitch.log").stat().st_size < 100_000
     assert (state / "dbswitch.log.1").stat().st_size == 1_000_001
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbswitch.state_folder import user_folder
 from tests.cli.running import environment
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def test_an_answer_that_finds_no_room_is_an_expected_failure(logged: Folder, wor
     assert "Traceback" not in done.stderr
     if "--json" not in words:
         assert "stdout: No space left on device" in done.stderr
-    assert not (logged.root / ".dbswitch" / "dbswitch.log").exists()
+    assert not (user_folder() / "dbswitch.log").exists()
 
 
 @pytest.mark.parametrize("words", ANSWERS)

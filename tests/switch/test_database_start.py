@@ -13,6 +13,7 @@ from dbswitch.project.discovery import load
 from dbswitch.project.targets import resolve
 from dbswitch.switch import database_start
 from dbswitch.switch.database_start import Destination
+from dbswitch.switch.events import Event, Notice
 from dbswitch.switch.session import Reporter
 from tests.project.conftest import Folder
 
@@ -77,3 +78,28 @@ def test_without_such_a_service_nothing_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, exit_code: int
 ) -> None:
     assert calls(tmp_path, monkeypatch, printed, exit_code) == ["compose -f compose.yml config --format json"]
+
+
+@pytest.mark.parametrize("program", ["false", "no-such-program"])
+def test_no_password_of_the_start_command_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = Folder(tmp_path / "app")
+    folder.root.mkdir()
+    folder.package()
+    folder.write(".env", f"DATABASE_URL_LOCAL=postgresql://u:p@localhost:{PORT}/shop\n")
+    folder.write(
+        "dbswitch.toml",
+        f'[targets.local]\nstart = ["{program}", "-e", "POSTGRES_PASSWORD=s3cretpass", "--password", "0therpass"]\n',
+    )
+    project = load(folder.root)
+    goal = Destination(resolve(project, "local", ambient={}), ProbeLimits(deadline=0.3))
+    told: list[Event] = []
+    with pytest.raises(DatabaseNotReadyError):
+        database_start.probe_or_start(project, Reporter(told.append, "1"), goal, on_look=lambda: None)
+    notices = [one.text for one in told if isinstance(one, Notice)]
+    assert f"the database is down; starting it: {program} -e POSTGRES_PASSWORD=*** --password ***" in notices
+    assert len(notices) == 2
+    assert "s3cretpass" not in str(told)
+    assert "0therpass" not in str(told)

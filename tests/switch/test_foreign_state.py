@@ -12,6 +12,7 @@ import pytest
 
 from dbswitch.envfiles import journal_format as journals
 from dbswitch.envfiles.journal_format import Journal, JournalEntry
+from dbswitch.state_folder import user_folder
 from tests.support.state import private_dir
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ def test_a_file_of_the_checkout_that_is_nested_too_deeply_is_no_bug(
     for words in (("status",), ("history",)):
         assert folder.run(*words).returncode == code
     assert folder.run("doctor").returncode in {code, 1}
-    assert not (folder.root / ".dbswitch" / "dbswitch.log").exists()
+    assert not (user_folder() / "dbswitch.log").exists()
 
 
 @pytest.mark.parametrize("name", [".next", ".next/dev", ".next/dev/lock"])
