@@ -36,6 +36,10 @@ class FailureKind(Enum):
     RESTARTED = True, "P1001", "the server restarted between two answers"
     UNKNOWN = True, "P1001", "the attempt failed"
     WRONG_PASSWORD = False, "P1000", "wrong user or password", "correct user and password in the target"
+    NO_PASSWORD = (
+        False, "P1000", "the server asks for a password, and the URL has none",
+        "add the password to the URL of the target; dbswitch does not use PGPASSWORD and ~/.pgpass",
+    )
     NO_SUCH_ROLE = False, "P1000", "there is no such user", "correct the user in the target"
     NOT_ALLOWED = False, "P1010", "this user may not connect", "ask for access (pg_hba.conf, GRANT CONNECT)"
     NO_SUCH_DATABASE = (
@@ -150,7 +154,7 @@ _CLIENT_TEXT: Final = _table(
     (r"invalid response to (SSL|GSS)|expected authentication request|received invalid", _K.NOT_POSTGRES),
     (r"unencrypted data after|unsupported frontend protocol|unexpected message from server", _K.NOT_POSTGRES),
     (r"protocol error|invalid message length", _K.NOT_POSTGRES),
-    (r"no password supplied", _K.WRONG_PASSWORD),
+    (r"no password supplied", _K.NO_PASSWORD),
     (r"auth(entication)? method|authentication requirement|channel binding|SCRAM|SASL", _K.LOGIN_METHOD),
     (r"SSL SYSCALL|unexpected eof|SSL connection has been closed|during SSL exchange", _K.CLOSED),
     (r"closed the connection|connection reset|broken pipe|could not (send|receive)", _K.CLOSED),

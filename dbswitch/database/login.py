@@ -38,6 +38,9 @@ _NEXT_ADDRESS: Final = frozenset({
 })  # fmt: skip
 CAN_TRACE: Final = sys.platform == "linux"
 
+# No password from the environment or a file: the host of a URL may come from a checkout that the user does not trust, and
+# libpq would send it PGPASSWORD, or a wildcard line of ~/.pgpass. An empty value in the connection string hides the variable.
+_NO_PASSWORD: Final = {"password": "", "passfile": "/dev/null/none"}
 # Not from the environment (PGSSLMODE, PGHOSTADDR, PGTARGETSESSIONATTRS, ...): node-postgres does not know these, or the URL
 # decides. gssencmode: node-postgres has no GSSAPI encryption.
 _FIXED: Final = {
@@ -156,9 +159,8 @@ def session(url: DatabaseUrl, seconds: float, *, trace: bool = CAN_TRACE) -> Ite
 
 def _start(url: DatabaseUrl, address: str | None) -> PGconn:
     try:
-        keywords = {"application_name": "dbswitch", **url.libpq(), **_FIXED}
-        if address is not None:
-            keywords["hostaddr"] = address
+        keywords = {"application_name": "dbswitch", **_NO_PASSWORD, **url.libpq(), **_FIXED}
+        keywords["hostaddr"] = address or ""  # empty for a socket, which PGHOSTADDR would replace
         return pq.PGconn.connect_start(make_conninfo("", **keywords).encode())
     except psycopg.Error as error:
         said = _clean(str(error), url.password.reveal())

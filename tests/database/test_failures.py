@@ -77,7 +77,7 @@ def test_a_servers_error_is_judged_by_its_sqlstate(sqlstate, message, detail, ki
         (AT + "SSL error: wrong version number", K.TLS_FAILED, False),
         (AT + "received invalid response to SSL negotiation: H", K.NOT_POSTGRES, False),
         (AT + "expected authentication request from server, but received H", K.NOT_POSTGRES, False),
-        (AT + "fe_sendauth: no password supplied", K.WRONG_PASSWORD, False),
+        (AT + "fe_sendauth: no password supplied", K.NO_PASSWORD, False),
         (AT + "authentication method 13 not supported", K.LOGIN_METHOD, False),
         (AT + "channel binding required, but server did not offer an authentication method that supports it", K.LOGIN_METHOD, False),
         ('invalid connection option "schema"', K.BAD_PARAMETER, False),

@@ -48,7 +48,7 @@ def test_a_server_that_just_started_answers_twice_and_an_older_one_once(server):
 REFUSALS = [
     ("shop", "app", "wrong", "", K.WRONG_PASSWORD, "P1000"),
     ("shop", "nobody_here", "x", "", K.WRONG_PASSWORD, "P1000"),  # under SCRAM the server does not tell
-    ("shop", "app", "", "", K.WRONG_PASSWORD, "P1000"),
+    ("shop", "app", "", "", K.NO_PASSWORD, "P1000"),
     ("no_such", "app", "s3cret", "", K.NO_SUCH_DATABASE, "P1003"),
     ("private", "app", "s3cret", "", K.NOT_ALLOWED, "P1010"),
     ("shop", "barred", "s3cret", "", K.NOT_ALLOWED, "P1010"),

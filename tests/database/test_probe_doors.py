@@ -110,6 +110,38 @@ def test_a_fake_old_pgbouncer_is_understood(door):
         wait_until_ready(url, SHORT)
 
 
+@pytest.mark.parametrize("source", ["PGPASSWORD", "PGPASSFILE", "~/.pgpass"])
+def test_a_password_of_the_user_is_not_sent_to_the_host_of_a_url_without_one(
+    door, monkeypatch, tmp_path, source
+):
+    received = []
+
+    def asking(connection: socket.socket, number: int) -> None:
+        fakes.read_startup(connection)
+        connection.sendall(fakes.PASSWORD_WANTED)
+        received.append(connection.recv(1000))
+
+    file = tmp_path / ".pgpass"
+    file.write_text("*:*:*:*:s3cret\n")
+    file.chmod(0o600)
+    value = {"PGPASSWORD": "s3cret", "PGPASSFILE": str(file), "~/.pgpass": str(tmp_path)}[source]
+    monkeypatch.setenv("HOME" if source == "~/.pgpass" else source, value)
+    url = DatabaseUrl.parse(f"postgresql://app@127.0.0.1:{door(asking)}/shop")
+    with pytest.raises(DatabaseRejectedError, match="the URL has none") as caught:
+        wait_until_ready(url, SHORT)
+    assert not any(received)
+    assert "PGPASSWORD" in caught.value.fix
+
+
+def test_pghostaddr_does_not_lead_the_probe_of_a_socket_to_another_host(door, monkeypatch):
+    port = door(fakes.failing("3D000", "no such database"))
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+    url = DatabaseUrl.parse(f"postgresql://app:s3cret@localhost:{port}/shop?host=/no-such-folder")
+    with pytest.raises(AttemptError) as caught, session(url, 5):
+        pass
+    assert caught.value.failure.kind is K.NO_SOCKET
+
+
 def test_a_fake_server_that_repeats_the_password_cannot_make_us_show_it(door):
     url = at(door(fakes.failing("28P01", "the password s3cret is wrong", after_password=True)))
     with pytest.raises(DatabaseRejectedError) as caught:
