@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from dbswitch.project import environment_mark
+from dbswitch.project.active_target import active
 from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets, resolve
 
@@ -88,6 +90,41 @@ def test_a_command_is_protected_by_the_place_of_what_it_prints(folder):
     folder.write("dbswitch.toml", f"[targets.copy]\ncommand = {code}\n")
     assert protected(folder) == {"copy": False, "prod": True}
     assert resolve(discover(folder.root), "copy", ambient={}).protected is True
+
+
+def test_a_command_that_prints_the_place_of_a_database_marked_as_production_is_protected(folder):
+    folder.package()
+    folder.write(".env", f"DATABASE_URL_COPY={UNPOOLED}\n")
+    code = json.dumps([sys.executable, "-c", f"print('{PROD}')"])
+    folder.write("dbswitch.toml", f"[targets.copy]\nprotected = false\n[targets.vault]\ncommand = {code}\n")
+    project = discover(folder.root)
+    assert resolve(project, "vault", ambient={}).protected is False
+    environment_mark.remember(project, resolve(project, "copy", ambient={}).url, "prod")
+    assert resolve(project, "vault", ambient={}).protected is True
+    assert resolve(project, "copy", ambient={}).protected is False
+
+
+@pytest.mark.parametrize(
+    ("active_url", "settings", "owner"),
+    [
+        (PROD, "", "prod"),
+        (UNPOOLED.replace("app", "owner"), "", "prod"),
+        (f"{UNPOOLED}?sslmode=require", "[targets.copy]\nprotected = false\n", "prod"),
+        (UNPOOLED, "[targets.copy]\nprotected = false\n", None),
+        (UNPOOLED, "[targets.copy]\nprotected = false\n[targets.prod]\nprotected = true\n", "copy"),
+        (UNPOOLED.replace("app", "owner"), "[targets.prod]\nprotected = false\n", None),
+        (UNPOOLED.replace("/shop", "/other"), "", None),
+    ],
+)
+def test_a_reader_counts_as_the_protected_target_to_whose_database_its_url_leads(
+    folder, active_url, settings, owner
+):
+    folder.package()
+    folder.write(
+        ".env", f"DATABASE_URL={active_url}\nDATABASE_URL_COPY={UNPOOLED}\nDATABASE_URL_PROD={PROD}\n"
+    )
+    folder.write("dbswitch.toml", settings)
+    assert {state.owner for state in active(discover(folder.root), {}).readers} == {owner}
 
 
 def vercel(folder, suffixes=("LOCAL", "PRODUCTION")):
