@@ -226,9 +226,11 @@ class Document:
         if not is_name(key):
             raise EnvFileError(f"{key!r} is not a variable name that every reader accepts")
         if "\0" in self._text:
+            # A single NUL byte is no sign of UTF-16, which has one for every ASCII character.
+            utf16 = self._text.count("\0") > 1
             raise EnvFileError(
                 f"{self.name} contains NUL bytes and cannot be edited",
-                facts=("an editor or shell may have saved it as UTF-16",) * (self._text.count("\0") > 1),
+                facts=("an editor or shell may have saved it as UTF-16",) if utf16 else (),
                 why="each reader stops at a different place in such a file",
                 fix=f"save {self.name} as UTF-8",
             )

@@ -137,10 +137,13 @@ def served_urls(
             name = owner(got.key, got.value) if got.value and not beyond_reach else None
             if name is not None and got.source is not None:
                 found.setdefault((got.key, name, got.source), []).append(profile.reader)
+    lines = {
+        source: {one.key: one.line for one in Document.parse(files[source]).bindings}
+        for _, _, source in found
+    }
     return tuple(
-        ServedUrl(key, name, source, lines[key], tuple(readers))
+        ServedUrl(key, name, source, lines[source][key], tuple(readers))
         for (key, name, source), readers in sorted(found.items())
-        for lines in [{one.key: one.line for one in Document.parse(files[source]).bindings}]
     )
 
 

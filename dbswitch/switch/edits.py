@@ -82,10 +82,10 @@ def planned(
         if name in after
         for key in Document.parse(after[name], name).keys & written.variables & origin.absent
     )
-    guarded = [
-        f"{target.name} leads to the database of {' and '.join(origin.guardians)}, so it is protected too"
-        for _ in origin.guardians[:1]
-    ]
+    guarded: list[str] = []
+    if origin.guardians:
+        owners = " and ".join(origin.guardians)
+        guarded.append(f"{target.name} leads to the database of {owners}, so it is protected too")
     return replace(plan, notices=(*guarded, *plan.notices, *left))
 
 

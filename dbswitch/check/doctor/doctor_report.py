@@ -124,7 +124,9 @@ def as_text(
             listed.add_row(_text((one.level, _STYLES[one.level])), Text("\n").join(lines))
     counts = Counter(one.level for one in findings)
     words = {PROBLEM: "problem", WARNING: "warning", INFO: "note"}
-    parts = [f"{counts[at]} {word}{'s'[: counts[at] != 1]}" for at, word in words.items() if counts[at]]
+    parts = [
+        f"{counts[at]} {word}{'' if counts[at] == 1 else 's'}" for at, word in words.items() if counts[at]
+    ]
     summary = f"dbswitch doctor: {', '.join(parts) or 'all well'} ({facts.seconds:.1f} s)"
     for title, heads, rows in _tables(facts) if tables else ():
         table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")
