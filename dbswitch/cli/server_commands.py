@@ -50,7 +50,9 @@ _ENDED = {
     Outcome.UNCHANGED: "changed nothing",
 }
 LIMIT_EVERY = 2.0  # seconds between two checks of the time limit
-SEARCH_EVERY = 1.0  # the same where all processes have to be searched for it
+SEARCH_EVERY = (
+    1.0  # seconds between two checks that the server is still there, if all processes have to be searched
+)
 
 
 @command()

@@ -275,7 +275,7 @@ def _next_steps(project: Project, targets: tuple[TargetRef, ...], on: Active | s
             f"add a second database: {project.url_variables[0]}_STAGING=... beside the one in {targets[0].source}",
         )
     server = (
-        ("`dbswitch dev` starts the dev server; one that already runs may stay",)
+        ("`dbswitch dev` starts the dev server; a dev server that is already running need not be restarted",)
         if project.packages.dev_script
         else ()
     )

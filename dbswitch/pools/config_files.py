@@ -12,7 +12,7 @@ from msgspec import Struct
 from dbswitch.durable import read_regular
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.transaction import FileChange
-from dbswitch.errors import ConfigError, EnvFileConflictError, EnvFileError
+from dbswitch.errors import ConfigError, EnvFileConflictError, EnvFileError, RollbackFailedError
 from dbswitch.pools import pgbouncer_ini, remote_files
 
 if TYPE_CHECKING:
@@ -189,5 +189,12 @@ def _errors() -> Iterator[None]:
             f"the configuration of PgBouncer {what}",
             facts=error.facts if conflict and error.facts else (error.what, *error.facts),
             why="every configuration file is as it was",
+            fix=error.fix,
+        ) from error
+    except RollbackFailedError as error:
+        raise RollbackFailedError(
+            "the configuration of PgBouncer could be neither changed nor put back",
+            facts=error.facts,
+            why="some of its files may name one database and some another",
             fix=error.fix,
         ) from error

@@ -100,7 +100,7 @@ def find(spec: ServerSpec, record: ServerRecord | None = None) -> tuple[Owned, .
 
 
 def find_claims(spec: ServerSpec, record: ServerRecord | None = None) -> Claims:
-    """Return these, and the processes that the server launched but that must not be ended."""
+    """Return what :func:`find` does, and the processes that the server launched but that must not be ended."""
     record = record or read_record(spec.record_path)
     found, prefix = snapshot(), marker_prefix(spec.cwd)
     lock = own_lock_path(spec.dist_dir, spec.cwd)

@@ -27,7 +27,7 @@ class ServerRecord(Struct, frozen=True):
     marker: str
     port: int
     url: str
-    began: float  # seconds since the epoch, for display
+    began: float  # seconds since the epoch; also bounds the start time after the clock was set (`changed_since_start`)
     log_start: int = 0
 
     @property

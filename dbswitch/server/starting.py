@@ -144,11 +144,13 @@ def wait_ready(
                 look_at_ports = time.monotonic() + _TELL
                 running = _on_its_own_port(spec, running)
         else:
-            reply = _judge(spec, running, status)
-            if reply is Reply.ALIVE:
+            works = status < 500 and (status != 404 or spec.alive_path is None)
+            alive = _judge(spec, running, works=works) is Reply.ALIVE
+            # Without a page of its own it was Next's path that was asked first, outside of a `basePath`.
+            if alive and (works or spec.ready_path is None):
                 return ServerAnswer(status, failing=False, running=running)
             reason = f"{path} answers {status}"
-            if reply is Reply.ALIVE_FAILING:
+            if alive:
                 failing_since = failing_since or time.monotonic()
                 if status < 500 or time.monotonic() - failing_since > _PAGE_GRACE:
                     return ServerAnswer(status, failing=True, running=running)
@@ -177,17 +179,15 @@ def _on_its_own_port(spec: ServerSpec, running: ServerRecord) -> ServerRecord:
     return record
 
 
-def _judge(spec: ServerSpec, running: ServerRecord, status: int) -> Reply:
+def _judge(spec: ServerSpec, running: ServerRecord, *, works: bool) -> Reply:
+    """Judge the server after an answer; `works`: it is one of a page that works, else Next's own path is asked."""
     own = {one.process.pid for one in find(spec, running)}
     holders = ports.listeners([running.port], likely=own)[running.port]
     if holders and all(holder.pid is not None and holder.pid not in own for holder in holders):
         return Reply.NOTHING_WORKS  # another process answered; ours will end with EADDRINUSE
-    if status < 500 and (status != 404 or spec.alive_path is None):
+    if works or (spec.alive_path is not None and http_requests.judge(spec, running.port) is Reply.ALIVE):
         return Reply.ALIVE
-    if spec.alive_path is None or http_requests.judge(spec, running.port) is not Reply.ALIVE:
-        return Reply.NOTHING_WORKS
-    # Without a page of its own it was Next's path that was asked first, outside of a `basePath`.
-    return Reply.ALIVE if spec.ready_path is None else Reply.ALIVE_FAILING
+    return Reply.NOTHING_WORKS
 
 
 def _lives(spec: ServerSpec, running: ServerRecord) -> bool:

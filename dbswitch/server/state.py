@@ -29,7 +29,6 @@ class Reply(StrEnum):
     NOT_ASKED = "not asked"
     NONE = "refused, or no answer in time"
     ALIVE = "alive"
-    ALIVE_FAILING = "alive, its page fails"
     NOTHING_WORKS = "answers 404 or 5xx to everything"
 
 
@@ -60,7 +59,7 @@ def derive(
     if not listening:
         return mute
     match reply:
-        case Reply.ALIVE | Reply.ALIVE_FAILING:
+        case Reply.ALIVE:
             return ServerState.READY
         case Reply.NOTHING_WORKS:
             return ServerState.HALF_DEAD

@@ -162,7 +162,9 @@ def require_previous(project: Project, active: str | None, pool: str | None = No
     names = [f"`dbswitch {ref.name}{flag}`" for ref in targets.list_targets(project)]
     raise UsageError(
         "there is no previous target" + ("" if pool is None else f" of the pool {pool}"),
-        facts=("it has not been switched between two known targets yet",),
+        facts=(
+            f"{'the project' if pool is None else f'the pool {pool}'} has not been switched between two known targets yet",
+        ),
         why="`-` goes back to the target before the last switch",
         fix=f"name the target: {', '.join(names)}",
     )

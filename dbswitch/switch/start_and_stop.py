@@ -78,7 +78,7 @@ def _runs_already(session: Session, observed: Observed, server: Observation) -> 
 
 def _tell_newer(session: Session, newer: OvertakenError, what: str) -> None:
     session.reporter.notice(
-        "newer-request", f"{'; '.join(newer.facts)} is waiting: {what} was not waited for"
+        "newer-request", f"{'; '.join(newer.facts)} is waiting, so this run does not wait for {what}"
     )
 
 

@@ -389,7 +389,10 @@ def test_init_says_what_it_found_and_which_command_comes_next(folder: Folder) ->
     assert done.stdout.startswith("This project uses Next.js 16.0.7.\n`next dev` is its dev server;")
     assert "/shop_prod, from DATABASE_URL_PRODUCTION in .env.local; it is protected" in done.stdout
     assert "In use now: local.\n" in done.stdout
-    assert "next: `dbswitch dev` starts the dev server; one that already runs may stay\n" in done.stderr
+    assert (
+        "next: `dbswitch dev` starts the dev server; a dev server that is already running need not be restarted\n"
+        in done.stderr
+    )
     assert "`dbswitch prod --dry-run` shows what a switch to prod would change" in done.stderr
     folder.write(".env.local", "")
     done = folder.run("init", "--dry-run")

@@ -105,7 +105,7 @@ def test_no_bound_key_survives_and_cleaning_twice_changes_nothing(launch, bound)
         ({"reply": Reply.NONE, "starting": False}, ServerState.HALF_DEAD),
         ({"reply": Reply.NOTHING_WORKS, "starting": True}, ServerState.HALF_DEAD),
         ({"reply": Reply.ALIVE, "starting": True}, ServerState.READY),
-        ({"reply": Reply.ALIVE_FAILING, "starting": False}, ServerState.READY),
+        ({"reply": Reply.ALIVE, "starting": False}, ServerState.READY),
     ],
 )
 def test_the_state_is_what_the_facts_amount_to(facts, state):
@@ -121,7 +121,7 @@ def test_the_state_is_what_the_facts_amount_to(facts, state):
     assert derive(**usual | facts) is state
 
 
-@pytest.mark.parametrize("reply", [Reply.NOT_ASKED, Reply.ALIVE, Reply.ALIVE_FAILING, Reply.NOTHING_WORKS])
+@pytest.mark.parametrize("reply", [Reply.NOT_ASKED, Reply.ALIVE, Reply.NOTHING_WORKS])
 def test_a_server_that_listens_has_the_same_state_at_every_age_unless_it_was_asked_and_gave_no_answer(reply):
     young, old = (
         derive(
