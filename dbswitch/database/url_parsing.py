@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import islice
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -155,10 +156,14 @@ def split(text: str, name: str) -> UrlParts:
     text = text.strip()
     scheme, rest = _scheme(text, name)
     ends = [end for end, char in enumerate(rest) if char == "@"]
-    readings = [(end, match) for end in ends if (match := _PLACE.fullmatch(rest, end + 1))]
+    hash_at = rest.rfind("#")
+    # No place holds a #; and three readings are as many as have to be told apart, since each is as long as the text.
+    possible = ((end, _PLACE.fullmatch(rest, end + 1)) for end in ends if end > hash_at)
+    readings = list(islice(((end, match) for end, match in possible if match), 3))
     if len(readings) > 1:
+        count = "2" if len(readings) == 2 else "more than 2"
         raise UrlProblem.AMBIGUOUS.error(
-            name, "more than one @ could be the one before the host", count=len(readings)
+            name, "more than one @ could be the one before the host", count=count
         )
     if not ends and (whole := _PLACE.fullmatch(rest)):
         readings = [(0, whole)]
