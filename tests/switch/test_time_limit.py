@@ -158,6 +158,8 @@ def test_every_command_that_does_not_go_back_says_that_the_time_is_over_and_stay
         done = served.run(*argv)
         assert said in (done.stdout if argv == ("status",) else done.stderr), argv
         assert argv == ("status",) or said not in done.stdout, argv
+    # Other tests use the server as well.
+    assert served.run("mark", "prod", "--remove", *CONFIRM).returncode == 0
     assert status(served)["time_limit"]["left"] < 0
     assert (served.root / ".env.local").read_bytes() == before
     refused = served.run("guard", "--", "true")
