@@ -21,6 +21,18 @@ import msgspec
 from dbswitch import durable
 from dbswitch.errors import ConfigError
 
+# Files of a switch, which `switch/` writes and the doctor looks for: in `.dbswitch/` the lock, in the private folder the rest.
+LOCK = "lock"
+JOURNAL = "journal"
+SWITCH_RECORD = "switch.json"
+POOL_JOURNAL = "pool-journal"
+POOL_RECORD = "pool.json"
+UNFINISHED = (
+    JOURNAL,
+    SWITCH_RECORD,
+    POOL_RECORD,
+)  # one of them is there; a pool's journal never without its record
+
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_FILE = "project"  # holds the project's path, for people who look into the folder
 _HEX_DIGITS = 16

@@ -14,6 +14,7 @@ from dbswitch.envfiles import transaction
 from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import ConfigError, EnvFileConflictError, EnvFileError, RollbackFailedError
 from dbswitch.pools import pgbouncer_ini, remote_files
+from dbswitch.state_folder import POOL_RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +60,7 @@ class ConfigChange(Struct, frozen=True):
 class PoolRecord(Struct, frozen=True):
     """A switch of a pool that has begun and not ended."""
 
-    FILE: ClassVar = "pool.json"
+    FILE: ClassVar = POOL_RECORD
     pool: str
     target: str
     table: str  # the digest of its table in dbswitch.toml

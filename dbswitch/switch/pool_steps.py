@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from dbswitch import state_folder
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
 from dbswitch.errors import (
     ConfigError,
@@ -23,7 +24,6 @@ from dbswitch.pools.pooler import Console, PauseWatchdog, Pooler, console
 from dbswitch.project import pool_config
 from dbswitch.switch import recovery
 from dbswitch.switch.events import Phase
-from dbswitch.switch.recovery import POOL_JOURNAL
 from dbswitch.switch.rollback import Part, RunSteps
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class PoolApply(RunSteps):
                 undo.register(Part.POOLERS, self._reload_previous)
                 undo.register(Part.CONFIG_FILES, self._put_back)
                 try:
-                    files.write(self._private_dir / POOL_JOURNAL)
+                    files.write(self._private_dir / state_folder.POOL_JOURNAL)
                 except ConfigError:
                     if not files.far:  # none was changed
                         undo.discard(Part.CLIENTS, Part.POOLERS, Part.CONFIG_FILES)
@@ -197,7 +197,7 @@ class PoolApply(RunSteps):
         return "the poolers lead to the previous database"
 
     def _put_back(self) -> str:
-        left = self.files.put_back(self._private_dir / POOL_JOURNAL)
+        left = self.files.put_back(self._private_dir / state_folder.POOL_JOURNAL)
         kept = f"; {', '.join(left)} was changed by another program and is left" if left else ""
         return f"the configuration files are as they were{kept}"
 

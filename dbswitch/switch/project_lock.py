@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from dbswitch import durable
+from dbswitch import durable, state_folder
 from dbswitch.errors import BusyError, ConfigError, OvertakenError
 from dbswitch.server import processes
 from dbswitch.server.processes import ProcessId
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-FILE_NAME = "lock"
+FILE_NAME = state_folder.LOCK
 REQUESTS = "requests"
 _POLL = 0.03  # seconds; flock(2) has no timed wait
 _READERS = 0.3  # seconds; `peek` holds the lock for an instant, which is not another run

@@ -28,15 +28,13 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.switch.session import Reporter
 
-JOURNAL = "journal"
-POOL_JOURNAL = "pool-journal"
-POOL_RECORD = "pool.json"  # what is of a pool is imported only for one
+JOURNAL = state_folder.JOURNAL
 
 
 class SwitchRecord(Struct, frozen=True):
     """A switch that has begun and not ended; holds no value of an env file."""
 
-    FILE: ClassVar = "switch.json"
+    FILE: ClassVar = state_folder.SWITCH_RECORD
     id: str
     target: str
     previous: str | None  # the target that was active; None when it was none of the known ones
@@ -69,7 +67,7 @@ def read_record(private_dir: Path, kind: type[Record]) -> Record | None:
 
 def pending(private_dir: Path) -> bool:
     """Return whether a killed run left anything; cheap, and true as well while another switch is running."""
-    return any(_exists(private_dir, name) for name in (JOURNAL, SwitchRecord.FILE, POOL_RECORD))
+    return any(_exists(private_dir, name) for name in state_folder.UNFINISHED)
 
 
 def _exists(private_dir: Path, name: str) -> bool:
@@ -97,7 +95,7 @@ def unfinished(project: Project) -> str | None:
 def unfinished_pool(project: Project) -> str | None:
     """As :func:`unfinished`, for a killed switch of a pool."""
     private_dir = project.private_dir
-    if not _exists(private_dir, POOL_RECORD) or project_lock.peek(project.state_dir) is not None:
+    if not _exists(private_dir, state_folder.POOL_RECORD) or project_lock.peek(project.state_dir) is not None:
         return None
     from dbswitch.pools.config_files import PoolRecord
 
@@ -155,7 +153,7 @@ def require_pool_finished(project: Project, named: str) -> None:
     except DbswitchError as error:
         raise RollbackFailedError(
             error.what,
-            facts=(*error.facts, f"the record is kept: {project.private_dir / POOL_RECORD}"),
+            facts=(*error.facts, f"the record is kept: {project.private_dir / state_folder.POOL_RECORD}"),
             why="the pool may still be paused, and its poolers may lead to two databases",
             fix=f"{error.fix}; then run the command again" if error.fix else "run the command again",
         ) from error
@@ -163,7 +161,7 @@ def require_pool_finished(project: Project, named: str) -> None:
 
 def _finish_pool(project: Project, named: str = "") -> str:
     """Finish the files, have every pooler reload them, and lift the pause; return what was done."""
-    if not _exists(project.private_dir, POOL_RECORD):
+    if not _exists(project.private_dir, state_folder.POOL_RECORD):
         return ""
     from dbswitch.pools.config_files import ConfigFiles, PoolRecord
     from dbswitch.pools.pooler import console
@@ -179,7 +177,7 @@ def _finish_pool(project: Project, named: str = "") -> str:
                 f"[pools.{record.pool}] has changed since",
                 fix=f"`dbswitch {record.target} --pool {record.pool}` finishes it",
             )
-        said = [ConfigFiles(record.files).finish(project.private_dir / POOL_JOURNAL)]
+        said = [ConfigFiles(record.files).finish(project.private_dir / state_folder.POOL_JOURNAL)]
         for pooler in pool_config.find(project, record.pool, os.environ).poolers:
             try:
                 with console(pooler) as opened:

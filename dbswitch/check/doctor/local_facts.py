@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from dbswitch import __version__, durable
+from dbswitch import __version__, durable, state_folder
 from dbswitch.check.doctor import doctor_facts as f
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.durable import read_regular_text
@@ -192,8 +192,6 @@ def _node_pin(root: Path) -> tuple[str, str] | None:
     return None
 
 
-# Names of files in the state folders, which `switch/` writes.
-_SWITCH_LOCK, _UNFINISHED = "lock", ("journal", "switch.json", "pool.json")
 _ASK: Final = 1.0  # seconds for each of at most two requests to the server
 
 
@@ -221,8 +219,8 @@ def look_at_server(
         next_lock=_next_lock(lock),
         lock_holders=tuple(sorted(nextjs.lock_holders(lock).difference(pids))),
         stale=tuple(path.name for path in changed_since_start(seen, env_files)),
-        switch=_switch(project.state_dir / _SWITCH_LOCK),
-        unfinished=any(os.path.lexists(project.private_dir / name) for name in _UNFINISHED),
+        switch=_switch(project.state_dir / state_folder.LOCK),
+        unfinished=any(os.path.lexists(project.private_dir / name) for name in state_folder.UNFINISHED),
     )
     if seen.top is None or not seen.processes or not spec.argv:
         return view, None
