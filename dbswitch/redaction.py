@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 MASK = "***"
 
+
+def printable(text: str) -> str:
+    """Return text of another program with `?` for each control character, line ends included: it must not steer the terminal."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+
+
 # Every pattern takes time linear in the text: a log line may be 64 KiB of one word. So a pattern that begins with
 # a repeat has a look-behind: it may only match from the start of a run of these characters.
 _UP_TO_LAST_AT = re.compile(r"(?<![^\s\"'`<>])[^\s\"'`<>]*@")

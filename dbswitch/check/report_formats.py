@@ -25,7 +25,7 @@ def text(findings: Sequence[Finding], scope: str) -> str:
     """Return the findings grouped by file, for display, with colours."""
     width = max((len(f"{one.line}:{one.column}") for one in findings), default=0)
     blocks = [
-        "\n".join([typer.style(printable(path), bold=True), *(_lines(one, width) for one in group)])
+        "\n".join([typer.style(escaped(path), bold=True), *(_lines(one, width) for one in group)])
         for path, group in groupby(findings, key=lambda one: one.path)
     ]
     counts = Counter(one.severity for one in findings)
@@ -44,10 +44,10 @@ def _lines(one: Finding, width: int) -> str:
     margin = " " * (width + 4)
     return "\n".join(
         (
-            f"  {place}  {label} {printable(one.what)}  {typer.style(one.rule, dim=True)}",
-            *(f"{margin}    {printable(detail)}" for detail in one.details),
+            f"  {place}  {label} {escaped(one.what)}  {typer.style(one.rule, dim=True)}",
+            *(f"{margin}    {escaped(detail)}" for detail in one.details),
             f"{margin}{typer.style('why', dim=True)} {one.rule.why}",
-            f"{margin}{typer.style('fix', dim=True)} {printable(one.fix)}",
+            f"{margin}{typer.style('fix', dim=True)} {escaped(one.fix)}",
         )
     )
 
@@ -108,7 +108,7 @@ def _sarif_result(one: Finding, index: int) -> dict[str, Any]:
     }
 
 
-def printable(words: str) -> str:
+def escaped(words: str) -> str:
     """Return the text with control characters made visible: a path must not steer the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in words)
 
@@ -118,7 +118,7 @@ def _dump(value: dict[str, Any]) -> str:
 
 
 def _message(words: str) -> str:
-    words = "".join(c if c in "\r\n" else printable(c) for c in words)
+    words = "".join(c if c in "\r\n" else escaped(c) for c in words)
     return words.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, assert_never
 
 from dbswitch.cli import messages
+from dbswitch.redaction import printable
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch import events
 
@@ -105,12 +106,10 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "") not in {"dumb", "unknown"}
 
 
-def printable(text: str) -> str:
-    """Return `text` without control characters: it may hold names and messages of other programs."""
-    if text.isprintable():
-        return text
+def _message_lines(text: str) -> str:
+    """Return `text` without control characters other than line ends."""
     # A second line of a message is indented, so that foreign text cannot pass for a line of dbswitch.
-    return "".join(c if c.isprintable() else "\n    " if c == "\n" else "?" for c in text)
+    return "\n    ".join(map(printable, text.split("\n")))
 
 
 class TextRenderer(Renderer):
@@ -226,14 +225,14 @@ class TextRenderer(Renderer):
             live = self._live if stream is sys.stderr else None
             console = live.console if live is not None else _console(stream)
             for line in lines:
-                text = Text(printable(line))
+                text = Text(_message_lines(line))
                 for pattern, style in self._styles.items():
                     text.highlight_regex(pattern, style)
                 console.print(text, overflow="fold")
         else:
             encoding = stream.encoding or "ascii"
             for line in lines:
-                stream.write(printable(line).encode(encoding, "replace").decode(encoding) + "\n")
+                stream.write(_message_lines(line).encode(encoding, "replace").decode(encoding) + "\n")
         stream.flush()
 
     def _begin(self, label: str) -> None:
@@ -274,7 +273,7 @@ class _CurrentPhase:
 
         elapsed = time.monotonic() - self._began
         frame = self._frames[int(elapsed * 10) % len(self._frames)]
-        reason = printable(self.reason).replace("\n", " ")
+        reason = printable(self.reason.replace("\n", " "))
         return Text.assemble(
             (frame, "cyan"),
             f" {self.label} ",

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError
+from dbswitch.redaction import printable
 
 
 class FailureKind(Enum):
@@ -204,5 +205,5 @@ def _first(table: tuple[tuple[re.Pattern[str], FailureKind], ...], text: str) ->
 def _shown(said: str) -> str:
     line = next((line.strip() for line in said.splitlines() if line.strip()), "")
     # The text comes from an unknown server: keep control characters away from the terminal.
-    shown = "".join(char if char.isprintable() else "?" for char in _WHERE.sub("", line))
+    shown = printable(_WHERE.sub("", line))
     return shown if len(shown) <= _SAID_LIMIT else shown[: _SAID_LIMIT - 1] + "…"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dbswitch.redaction import redact
+from dbswitch.redaction import printable, redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,8 +171,7 @@ _OPTION = re.compile(
 
 def masked_text(text: str) -> str:
     """Return text that may be shown: no value of a target, no password, nothing unprintable."""
-    text = _OPTION.sub(r"\1***", redact(text))
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return printable(_OPTION.sub(r"\1***", redact(text)))
 
 
 def masked_command(argv: Sequence[str], limit: int = 120) -> str:

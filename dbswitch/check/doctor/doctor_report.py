@@ -12,7 +12,7 @@ import msgspec
 
 from dbswitch.check.doctor import doctor_facts as f
 from dbswitch.check.doctor.doctor_facts import INFO, PROBLEM, WARNING
-from dbswitch.check.report_formats import printable
+from dbswitch.check.report_formats import escaped
 from dbswitch.database.migrations import MigrationState
 from dbswitch.database.probe import Ready
 from dbswitch.database.tls import libpq_view, node_view
@@ -142,7 +142,7 @@ def _text(*parts: _Cell) -> Text:
     from rich.text import Text
 
     pairs = ((part, "") if isinstance(part, str) else part for part in parts)
-    return Text.assemble(*((printable(text), style) for text, style in pairs), overflow="fold")
+    return Text.assemble(*((escaped(text), style) for text, style in pairs), overflow="fold")
 
 
 def _tables(facts: f.Facts) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[_Cell, ...]]]]:
