@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch.errors import PortTakenError, ServerError
+from dbswitch.server import stopping
 from dbswitch.server.observation import observe
 from dbswitch.server.ownership import Proof
 from dbswitch.server.ports import is_free
-from dbswitch.server.processes import ProcessId, identify, is_alive, look_at
+from dbswitch.server.processes import ProcessId, identify, is_alive, look_at, send
 from dbswitch.server.server_record import remove_record
 from dbswitch.server.spec import NEXT_ALIVE_PATH, ServerLimits, ServerSpec
 from dbswitch.server.starting import wait_ready
@@ -70,6 +71,21 @@ def test_a_server_whose_record_was_lost_is_found_by_its_marker(make_folder, beha
 
     assert_dead(living)
     assert folder.living() == []
+
+
+def test_a_server_that_takes_its_time_gets_each_signal_once(make_folder, monkeypatch):
+    folder = make_folder("ignores_term")
+    folder.start_ready()
+    sent = []
+
+    def counted(process, number):
+        sent.append((process, number))
+        send(process, number)
+
+    monkeypatch.setattr(stopping, "send", counted)
+    folder.stop()
+    assert {number for _, number in sent} == {signal.SIGTERM, signal.SIGKILL}
+    assert len(sent) == len(set(sent))
 
 
 def test_a_suspended_server_is_continued_so_that_it_can_obey_term(make_folder):

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import signal
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -127,3 +128,14 @@ def test_no_signal_between_the_first_event_and_the_result_ends_the_program_by_de
         sys.settrace(None)
         signal.signal(signal.SIGTERM, before)
     assert set(ends) == {0, 143}
+
+
+def test_the_seconds_of_a_run_begin_with_it_and_leave_out_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda: now))
+    reporter = session.Reporter(lambda _event: None, "id")
+    now += 2
+    with reporter.paused():
+        now += 30
+    now += 1.5
+    assert reporter.seconds == 3.5
