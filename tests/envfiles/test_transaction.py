@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import itertools
 import os
 import signal
@@ -180,6 +182,36 @@ def test_two_names_of_one_file_are_one_change_or_none(project):
     with pytest.raises(EnvFileError, match="same file"):
         apply(differing, project / "state" / "journal")
     assert _contents(project) == _all(b"A=new\n")
+
+
+def test_an_interruption_between_two_files_is_raised_on_after_both_were_put_back(project, way, monkeypatch):
+    replace = atomic_replace.replace
+
+    def interrupted(temporary, real, *contents):
+        if Path(real).name == NAMES[1]:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        replace(temporary, real, *contents)
+
+    monkeypatch.setattr(atomic_replace, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        apply(_changes(project), project / "state" / "journal")
+    assert _contents(project) == _all(b"A=old\n")
+    assert list((project / "state").iterdir()) == []
+
+
+def test_a_file_system_that_cannot_exchange_is_told_from_one_that_fails(project, monkeypatch):
+    def failing(number):
+        return lambda: lambda *_arguments: (ctypes.set_errno(number), -1)[1]
+
+    names = [str(project / name) for name in NAMES[:2]]
+    monkeypatch.setattr(atomic_replace, "_renameat2", failing(errno.EINVAL))
+    assert atomic_replace.exchange(*names) is False
+    apply(_changes(project), project / "state" / "journal")
+    assert _contents(project) == _all(b"A=new\n")
+    monkeypatch.setattr(atomic_replace, "_renameat2", failing(errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"):
+        atomic_replace.exchange(*names)
 
 
 def test_the_journal_is_private_and_no_repr_shows_a_secret(project, monkeypatch):
