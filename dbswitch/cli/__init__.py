@@ -1,1 +1,1 @@
-"""The command line: thin typer commands, one renderer for people, one for JSON, one error error_boundary."""
+"""The command line: thin typer commands, one renderer for people, one for JSON, one error boundary."""

@@ -45,6 +45,7 @@ _SHOWN: Final = {
 }
 _ASKING_FOR_NODE: Final = ("next", "prisma", "@prisma/client")
 _NODE_PINS: Final = (".nvmrc", ".node-version")
+_ASK: Final = 1.0  # seconds for each of at most two requests to the server
 # Asking for a version must not download one (corepack), nor write a log or check for updates (npm).
 _QUIET: Final = {
     "COREPACK_ENABLE_NETWORK": "0",
@@ -174,10 +175,7 @@ def _installed_manifest(root: Path, package: str) -> Mapping[str, Any]:
 
 
 def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        value = parse_json(read_regular_text(path, encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return {}
+    value = durable.read_json(path)
     return value if isinstance(value, dict) else {}
 
 
@@ -190,9 +188,6 @@ def _node_pin(root: Path) -> tuple[str, str] | None:
                 continue
             return (name, text[:40]) if text else None
     return None
-
-
-_ASK: Final = 1.0  # seconds for each of at most two requests to the server
 
 
 def look_at_server(
