@@ -17,7 +17,7 @@ def test_the_app_answers_from_the_database_in_its_env_file(next_app, postgres_lo
     app.start_by_hand()
     app.assert_answers_from(postgres_local)
     app.assert_page_shows(postgres_local)
-    assert app.get().json["bucket"] == "files-local"
+    assert app.ask()["bucket"] == "files-local"
     app.assert_one_server_tree()
     app.assert_clean_log()
 

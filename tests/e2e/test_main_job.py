@@ -45,7 +45,7 @@ def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_s
         assert code == 0, events
         assert events[-1]["outcome"] == "switched"
         app.assert_answers_from(server)
-        assert app.get().json["bucket"] == bucket
+        assert app.ask()["bucket"] == bucket
         app.assert_one_server_tree()
     app.assert_page_shows(postgres_prod)
 
@@ -75,11 +75,11 @@ def test_a_project_with_env_folder_templates_needs_no_configuration(
     code, events = app.events("prod", *confirmed(app, postgres_prod))
     assert code == 0, events
     app.assert_answers_from(postgres_prod)
-    assert app.get().json["bucket"] == "from-prod"
+    assert app.ask()["bucket"] == "from-prod"
     code, events = app.events("local")
     assert code == 0, events
     app.assert_answers_from(postgres_local)
-    assert app.get().json["bucket"] == "kept"
+    assert app.ask()["bucket"] == "kept"
 
 
 def test_a_server_started_by_hand_is_taken_over_and_switched(

@@ -77,7 +77,7 @@ def test_on_a_read_only_switch_reads_work_and_every_kind_of_write_is_refused_wit
         assert message.count("this session is read-only") == 1, refused
         assert "`dbswitch TARGET --write`" in message
     assert write(app, "raw")["code"] == "P2010"  # the error stays Prisma's own
-    banner = app.get("/api/admin/database?banner=1").json
+    banner = app.ask("/api/admin/database?banner=1")
     assert (banner["target"], banner["readOnly"]) == ("prod", True)
     assert app.dbswitch("status").stdout.splitlines()[0] == "active:  prod (read-only)"
 
@@ -119,7 +119,7 @@ def test_past_a_time_limit_the_app_is_back_by_itself_and_refuses_queries_where_t
 ) -> None:
     code, events = app.events("prod", "--for", "10m", "--confirm", "prod", timeout=LONG)
     assert (code, events[-1]["outcome"], events[-1]["verified"]) == (0, "switched", True), events
-    assert app.get("/api/admin/database?banner=1").json["limit"]["back"] == "local"
+    assert app.ask("/api/admin/database?banner=1")["limit"]["back"] == "local"
     assert kill_timers(app) == 1
     app.assert_answers_from(postgres_prod)
     make_older(app, 600)

@@ -201,7 +201,7 @@ def test_the_usual_singleton_would_have_stayed_on_the_old_database(
     app = next_app(local=postgres_local.url, prod=postgres_prod.url)
     app.start_by_hand()
     point(app, postgres_prod.url, "prod-files")
-    wait_until(lambda: app.get().json["bucket"] == "prod-files" or None, 10, app.log)
+    wait_until(lambda: app.ask()["bucket"] == "prod-files" or None, 10, app.log)
     assert app.shop() == postgres_local.answer
 
 

@@ -108,7 +108,7 @@ def test_whatever_part_of_the_chain_is_killed_a_restart_ends_with_one_healthy_se
         wait_for(lambda: not is_free(side))
         app.popen("npm", "run", "dev", env={"DATABASE_URL": "postgres://exported"}, log="by-hand.log")
         app.wait_for_answer("/plain")
-        assert app.get("/plain").json["url"] == "postgres://exported"
+        assert app.ask("/plain")["url"] == "postgres://exported"
         seen = observe(spec)
         assert (seen.state, seen.by_us, seen.port) == (ServerState.READY, False, app.port)
         assert is_package_manager(seen.processes[0].process.argv)
@@ -126,7 +126,7 @@ def test_whatever_part_of_the_chain_is_killed_a_restart_ends_with_one_healthy_se
             exported += removed
             assert_dead(family)
             [server] = app.next_servers()
-            answer = app.get("/plain").json
+            answer = app.ask("/plain")
             assert answer == {"url": "postgres://first", "pid": server.pid}
             app.assert_one_server_tree()
             assert observe(spec).state is ServerState.READY
@@ -156,9 +156,9 @@ def test_a_restart_from_inside_a_route_handler_reads_the_changed_file(next_app: 
     environment = app.environment({"TEST_PROGRAM": json.dumps(program)})
     wait_ready(spec, start(spec, CleanEnvironment(environment)))
     old = [one.id for one in observe(spec).processes]
-    first = app.get("/plain").json
+    first = app.ask("/plain")
 
-    assert app.get("/spawn").status == 202
+    assert app.get_route("/spawn").status == 202
     wait_for(report.exists, 120)
 
     told = json.loads(report.read_text())
@@ -166,7 +166,7 @@ def test_a_restart_from_inside_a_route_handler_reads_the_changed_file(next_app: 
     assert told["inherited"] == "postgres://first"
     assert told["below"]
     assert_dead(old)
-    second = app.get("/plain").json
+    second = app.ask("/plain")
     assert (first["url"], second["url"]) == ("postgres://first", "postgres://second")
     app.assert_one_server_tree()
     stop(spec, observe(spec))

@@ -215,11 +215,23 @@ class AppFolder:
             lambda: f"{path} did not answer 200: {self.get(path)}\n{self.log()[-3000:]}",
         )
 
+    def get_route(self, path: str = "/api/items", *, deadline: float = 60) -> Answer:
+        """Get a route that exists; Next.js knows none for a moment after its start and after an env file changed."""
+        return wait_until(
+            lambda: answer if (answer := self.get(path)).status != 404 else None,
+            deadline,
+            lambda: f"{path} is not found\n{self.log()[-3000:]}",
+        )
+
+    def ask(self, path: str = "/api/items") -> Any:
+        """Return the JSON of a route that exists and answers 200."""
+        answer = self.get_route(path)
+        assert answer.status == 200, f"{answer}\n{self.log()[-3000:]}"
+        return answer.json
+
     def shop(self) -> dict[str, Any]:
         """Return what the app's own route answers through Prisma, without `bucket`."""
-        answer = self.get()
-        assert answer.status == 200, f"{answer}\n{self.log()[-3000:]}"
-        content = dict(answer.json)
+        content = dict(self.ask())
         content.pop("bucket")
         return content
 
