@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.discovery import discover
 from dbswitch.project.targets import list_targets
-from dbswitch.switch import recovery, time_limit
+from dbswitch.switch import time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,10 +96,10 @@ class CommandContext:
         if not self.agrees("Continue? [y/N] ", default=False):
             raise UsageError("--take-port was not confirmed", why="nothing was changed")
 
-    def tell_unfinished(self, project: Project) -> None:
-        """Say what a killed run left; a read-only command does not finish it."""
-        if (left := recovery.unfinished(project)) is not None:
-            self.renderer.note(left)
+    def note(self, text: str | None) -> None:
+        """Print a remark for people, where there is one."""
+        if text is not None:
+            self.renderer.note(text)
 
     def tell_past_limit(self, project: Project) -> None:
         """Say that a time limit has passed, and which command goes back."""

@@ -1,72 +1,28 @@
-"""From a command line to an exit code: the parser, the flags of every command and those that several share, completion."""
+"""From a command line to an exit code: which module holds a command, the order of the words, completion."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import importlib
-import inspect
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from dbswitch import __version__
-from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.error_boundary import complete_streams, flush_stdout, guard
 from dbswitch.cli.renderer import JsonRenderer, TextRenderer
-from dbswitch.durations import LENGTH_RULE, UNLIMITED, seconds_of
 from dbswitch.errors import DbswitchError, UsageError
-from dbswitch.project.discovery import discover
 from dbswitch.project.target_names import COMMANDS
-from dbswitch.project.targets import list_targets
 from dbswitch.stdout_guard import writing_to_stdout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from dbswitch.cli.renderer import Renderer
-
-
-def flag(*names_and_help: str, **more: Any) -> Any:
-    """Return the declaration of a flag: its names, then its help text; `metavar` names the value that follows it."""
-    *names, text = names_and_help
-    return typer.Option(*names, help=text, **more)
-
-
-def _finite(seconds: float | None) -> float | None:
-    if seconds is not None and not math.isfinite(seconds):
-        raise typer.BadParameter("not a number of seconds")
-    return seconds
-
-
-def length_of(text: str) -> float:
-    """Return the seconds of a length of time such as `30m`. Raises UsageError."""
-    seconds = seconds_of(text)
-    if seconds is None:
-        what = f"not a length of time: {text or '(none)'}"
-        raise UsageError(what, why="nothing was changed", fix=LENGTH_RULE)
-    return seconds
-
-
-DryRun = Annotated[bool, flag("--dry-run", "Show what would be done and do nothing.")]
-_CONFIRM_HELP = "Confirm a protected target by its name or its database's."
-Confirm = Annotated[str | None, flag("--confirm", _CONFIRM_HELP, metavar="NAME")]
-_SECONDS: dict[str, Any] = {"metavar": "SECONDS", "min": 0.1, "callback": _finite}
-Timeout = Annotated[float | None, flag("--timeout", "How long to wait for the database.", **_SECONDS)]
-_FOR_HELP = f"Switch back to the previous target after this time (30m, 2h); `{UNLIMITED}`: never."
-TimeLimitFlag = Annotated[str | None, flag("--for", _FOR_HELP, metavar="TIME")]
-_POOL_HELP = "Act on the clients of this PgBouncer pool, not on the project's app."
-Pool = Annotated[str | None, flag("--pool", _POOL_HELP, metavar="NAME")]
-TakePort = Annotated[bool, flag("--take-port", "End the foreign program on the server's port (asks first).")]
-Yes = Annotated[bool, flag("--yes", "-y", "Do not ask.")]
-YesUnlessProtected = Annotated[
-    bool, flag("--yes", "-y", "Do not ask. A protected target still needs --confirm.")
-]
 
 
 SWITCH = "switch"  # the command that a target's name stands for
@@ -122,6 +78,11 @@ class _Group(TyperGroup):
         return _commands.get(cmd_name)
 
 
+def register(name: str, app: typer.Typer) -> None:
+    """Add a command; `app` holds it alone."""
+    _commands[name] = typer.main.get_command(app)
+
+
 _app = typer.Typer(
     name="dbswitch",
     cls=_Group,
@@ -142,7 +103,8 @@ def _show_version(wanted: bool) -> None:
 @_app.callback()
 def _group(
     version: Annotated[
-        bool, flag("--version", "Show the version and exit.", is_eager=True, callback=_show_version)
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version),
     ] = False,
 ) -> None:
     """Point a running Next.js + Prisma dev app at another Postgres, and prove it.
@@ -151,73 +113,6 @@ def _group(
     status. Flags may precede or follow the target or command.
     """
     del version  # its callback has shown it
-
-
-def command(
-    name: str | None = None,
-    *,
-    usage: str | None = None,
-    epilog: str | None = None,
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Register a command and add the flags that every command takes; `usage` replaces its usage line."""
-
-    def register(body: Callable[..., int]) -> Callable[..., int]:
-        @functools.wraps(body)
-        def called(*, json: bool, project: Path | None, quiet: bool, verbose: bool, **arguments: Any) -> int:
-            renderer = (
-                JsonRenderer(run_id=arguments.get("run_id") or "")
-                if json
-                else TextRenderer(quiet=quiet, verbose=verbose)
-            )
-            return run_command(body, CommandContext(renderer, json, quiet, verbose, project), arguments)
-
-        own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
-        every = [*own, *inspect.signature(_every_command, eval_str=True).parameters.values()]
-        called.__signature__ = inspect.Signature(every, return_annotation=int)  # type: ignore[attr-defined]
-        called.__annotations__ = {one.name: one.annotation for one in every}
-        del called.__wrapped__  # typer would read the signature of `body`
-        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        registered = name or body.__name__
-        single.command(registered, cls=_with_usage(usage), epilog=epilog)(called)
-        _commands[registered] = typer.main.get_command(single)
-        return body
-
-    return register
-
-
-def _with_usage(text: str | None) -> type[TyperCommand]:
-    class Command(TyperCommand):
-        def format_usage(self, ctx: Any, formatter: Any) -> None:
-            if text is None:
-                super().format_usage(ctx, formatter)
-            else:
-                formatter.write_usage("dbswitch", text)
-
-    return Command
-
-
-def _every_command(
-    json: Annotated[bool, flag("--json", "Print machine-readable JSON lines on stdout.")] = False,
-    project: Annotated[
-        Path | None,
-        flag("--project", "The project's folder; default: here, or the nearest above.", metavar="DIR"),
-    ] = None,
-    quiet: Annotated[bool, flag("--quiet", "-q", "Print only errors and the result.")] = False,
-    verbose: Annotated[bool, flag("--verbose", "-v", "Print every phase and detail.")] = False,
-) -> None:
-    """Declare the flags that every command takes."""
-
-
-def run_command(body: Callable[..., int], context: CommandContext, arguments: dict[str, Any]) -> int:
-    """Run one command; return its exit code, or that of its failure, which has been shown."""
-
-    def carry_out() -> int:
-        try:
-            return body(context, **arguments)
-        finally:
-            context.renderer.close()
-
-    return guard(carry_out, lambda: context.renderer)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -250,6 +145,10 @@ def parse_and_run(argv: Sequence[str]) -> int:
 
 
 def _complete(_argv: Sequence[str]) -> int:
+    # No other command line needs the project before its command's module is imported.
+    from dbswitch.project.discovery import discover
+    from dbswitch.project.targets import list_targets
+
     importlib.import_module(f"dbswitch.cli.{MODULES[SWITCH]}")
     with contextlib.suppress(DbswitchError):  # no project: the commands alone are completed
         for target in list_targets(discover(Path.cwd())):

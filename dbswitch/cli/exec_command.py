@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import Confirm, command, flag
+from dbswitch.cli.command_declaration import Confirm, command, flag
 from dbswitch.errors import ProtectedError, UsageError
 from dbswitch.project import environment_mark
 from dbswitch.project.active_target import active
@@ -19,7 +19,7 @@ from dbswitch.project.command_environment import for_target
 from dbswitch.project.command_guard import judge
 from dbswitch.project.packages import read_manifest
 from dbswitch.project.targets import resolve, with_access
-from dbswitch.switch import confirmation, time_limit
+from dbswitch.switch import confirmation, recovery, time_limit
 from dbswitch.switch.request import Question
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def execute(
 ) -> int:
     """Run a command with a target's variables, changing no file."""
     project = context.find_project()
-    context.tell_unfinished(project)
+    context.note(recovery.unfinished(project))
     found = with_access(project, resolve(project, target), asked=False if write else None)
     if found.protected:
         confirmation.ask(
@@ -91,7 +91,7 @@ def guard_command(
             why=f"the command would still run on {limit.target}",
             fix=f"`dbswitch {limit.back}` goes back, `dbswitch extend 15m` keeps {limit.target}",
         )
-    context.tell_unfinished(project)
+    context.note(recovery.unfinished(project))
     on = _targets_in_use(project)
     judgement = _judge(context, project, command, protected=any(target.protected for target in on))
     for target in on if judgement.destroys else ():

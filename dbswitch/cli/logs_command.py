@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import command, flag
+from dbswitch.cli.command_declaration import command, flag
 from dbswitch.cli.renderer import object_line, write_line
 from dbswitch.errors import ConfigError, EnvFileError, ExitCode
 from dbswitch.project import server_launch, targets

@@ -14,7 +14,7 @@ import typer
 from msgspec.structs import replace
 
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import TakePort, Timeout, Yes, command, flag
+from dbswitch.cli.command_declaration import TakePort, Timeout, Yes, command, flag
 from dbswitch.cli.logs_command import secret_values, show_log
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
 from dbswitch.errors import ConfigError, DbswitchError, ExitCode, InterruptedSwitchError, UsageError
@@ -277,7 +277,7 @@ def wait(
 ) -> int:
     """Wait until a target's database is ready."""
     project = context.find_project()
-    context.tell_unfinished(project)
+    context.note(recovery.unfinished(project))
     found = _target(project, target)
     run_id = run_event_files.new_id()
     reporter = Reporter(context.renderer.emit, run_id)

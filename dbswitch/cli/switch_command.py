@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_line import (
-    SWITCH,
+from dbswitch.cli.command_declaration import (
     Confirm,
     DryRun,
     Pool,
@@ -21,6 +20,7 @@ from dbswitch.cli.command_line import (
     flag,
     length_of,
 )
+from dbswitch.cli.command_line import SWITCH
 from dbswitch.cli.messages import columns, target_rows
 from dbswitch.cli.renderer import JsonRenderer, object_line, write_line
 from dbswitch.durable import ensure_state_dir

@@ -118,12 +118,8 @@ _BY_SQLSTATE: Final = {
 _BY_SQLSTATE_CLASS: Final = {"08": _K.CLOSED, "53": _K.OVERLOADED, "57": _K.TERMINATED, "58": _K.OVERLOADED}
 
 
-def _table(*rows: tuple[str, FailureKind]) -> tuple[tuple[re.Pattern[str], FailureKind], ...]:
-    return tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), kind) for pattern, kind in rows)
-
-
 # PgBouncer below 1.19 gives every error of its own 08P01, Supavisor XX000; their messages are never translated.
-_POOLER_TEXT: Final = _table(
+_POOLER_TEXT: Final = (
     (r"starting up|shutting down|cannot connect to server|server login (has been )?fail|server_login_retry", _K.POOLER_WAITING),
     (r"query_wait_timeout|timeout|pgbouncer is|server conn crashed|client_login", _K.POOLER_WAITING),
     (r"no more connections|too many (clients|connections)|max clients reached", _K.TOO_MANY_CONNECTIONS),
@@ -136,11 +132,11 @@ _POOLER_TEXT: Final = _table(
 _BY_SERVER_TEXT: Final = {
     "08P01": _POOLER_TEXT,
     "XX000": _POOLER_TEXT,
-    "28000": _table(
+    "28000": (
         (r"no encryption|SSL off|SSL (is )?required|hostssl", _K.TLS_REQUIRED),
         (r"(role|user) .* does not exist|Tenant or user not found", _K.NO_SUCH_ROLE),
     ),
-    "57P03": _table(
+    "57P03": (
         (
             r"hot.?standby[\w -]* (is disabled|ist deaktiviert|est désactivé|está deshabilitad)",
             _K.STANDBY_CLOSED,
@@ -148,7 +144,7 @@ _BY_SERVER_TEXT: Final = {
         (r"shutting down|herunter|en cours d'arrêt|apagando", _K.SHUTTING_DOWN),
     ),
 }
-_CLIENT_TEXT: Final = _table(
+_CLIENT_TEXT: Final = (
     (r"does not support SSL|SSL was required", _K.TLS_NOT_OFFERED),
     (r"certificate verify failed|server certificate for|host name .* certificate", _K.BAD_CERTIFICATE),
     (r"root certificate|certificate file|private key file|weak sslmode", _K.BAD_CERTIFICATE),
@@ -198,8 +194,9 @@ def explain(failure: Failure, where: str, tried: str = "") -> DatabaseRejectedEr
     return rejected
 
 
-def _first(table: tuple[tuple[re.Pattern[str], FailureKind], ...], text: str) -> FailureKind | None:
-    return next((kind for pattern, kind in table if pattern.search(text)), None)
+def _first(table: tuple[tuple[str, FailureKind], ...], text: str) -> FailureKind | None:
+    flags = re.IGNORECASE | re.DOTALL
+    return next((kind for pattern, kind in table if re.search(pattern, text, flags)), None)
 
 
 def _shown(said: str) -> str:

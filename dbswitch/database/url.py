@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final, final
 from urllib.parse import quote
 
@@ -216,6 +217,7 @@ class DatabaseUrl:
         return self.masked()
 
 
+@lru_cache(maxsize=1024)  # the value of every reader is compared with that of every target
 def comparable(value: str) -> str:
     """Return the form in which two spellings of one URL are equal; any other value as it is."""
     try:

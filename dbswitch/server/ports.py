@@ -87,9 +87,11 @@ def listeners(ports: Iterable[int], likely: Collection[int] = ()) -> dict[int, t
 
 def listening_of(pids: Iterable[int]) -> dict[int, frozenset[int]]:
     """Return the TCP ports these processes listen on, each with those of the pids that hold the socket."""
-    sockets = {inode: port for port, _, inode in _listening_sockets()} if LINUX else {}
     found: dict[int, set[int]] = {}
-    for pid in pids:
+    if not (looked_at := list(pids)):
+        return {}  # without reading the tables of all sockets
+    sockets = {inode: port for port, _, inode in _listening_sockets()} if LINUX else {}
+    for pid in looked_at:
         for port in _ports_linux(pid, sockets) if LINUX else _ports_psutil(pid):
             found.setdefault(port, set()).add(pid)
     return {port: frozenset(several) for port, several in found.items()}

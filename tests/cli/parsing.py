@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from dbswitch.cli import command_line
+from dbswitch.cli import command_declaration, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def parsed(*argv: str) -> Parsed:
         found.append(Parsed(body.__name__, given, {name: getattr(context, name) for name in flags}))
         return 0
 
-    with mock.patch.object(command_line, "run_command", keep):
+    with mock.patch.object(command_declaration, "run_command", keep):
         assert command_line.parse_and_run(argv) == 0
     [one] = found
     return one
