@@ -154,6 +154,7 @@ class Screen:
         """Open the page anew, in a browser that keeps `key`."""
         code = _SERVE % {"mock": json.dumps(mock), "folder": json.dumps(str(self._folder))}
         stored = json.dumps(json.dumps(key))
+        self.browser.forget_shown()
         self.browser.run(
             code + 'await page.goto("http://localhost:4000/blank");'
             f'await page.evaluate((key) => {{ localStorage.clear(); sessionStorage.clear(); if (key !== \'""\') localStorage.setItem("dbswitch:/api/admin/database", key); }}, {stored});'
@@ -168,7 +169,7 @@ class Screen:
         return self.browser.run(code)
 
     def see(self, text: str) -> None:
-        self.run(f"await page.getByText({json.dumps(text)}).first().waitFor({{ timeout: 20_000 }})")
+        self.run(f"await page.getByText({json.dumps(text)}).first().waitFor()")
 
     def click(self, name: str) -> None:
         self.run(f'await page.getByRole("button", {{ name: {json.dumps(name)}, exact: true }}).click()')

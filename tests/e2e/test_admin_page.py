@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 # Where the pictures of the documentation go: see `make pictures`
 PICTURES = os.environ.get("DBSWITCH_SCREENSHOTS")
 AWAY = "The server is away"
+# If the server was stopped before the page heard that the switch is one with a restart.
+AWAY_BEFORE_THE_PLAN = "The server does not answer at the moment"
 
 
 class Screen:
@@ -60,50 +62,37 @@ class Screen:
             f"await page.getByText({json.dumps(text)}).first().waitFor({{ timeout: {LONG * 1000:.0f} }})"
         )
 
+    def see_one_of(self, *texts: str) -> None:
+        shown = "|".join(re.escape(text) for text in texts)
+        self.run(f"await page.getByText(/{shown}/).first().waitFor({{ timeout: {LONG * 1000:.0f} }})")
+
     def click(self, name: str) -> None:
         self.run(f'await page.getByRole("button", {{ name: {json.dumps(name)}, exact: true }}).click()')
 
-    def ask(self, target: str, *, restart: bool = False, typed: str = "") -> str:
-        """Ask for a switch and return the page's text once it runs; ask again where the page is loaded anew just then.
+    def ask(self, target: str, *, restart: bool = False, typed: str = "") -> None:
+        """Ask for a switch, with a new record of what the page shows."""
+        self.browser.forget_shown()
+        if restart:
+            self.run('await page.locator(".dbs-option input").check()')
+        self.click(f"Switch to {target}")
+        if typed:
+            self.confirm(typed)
 
-        Next's own client reloads the page when the server is back, and what was clicked a moment before is lost.
-        """
-        restart_box = 'await page.locator(".dbs-option input").check();' if restart else ""
-        name = json.dumps(f"Switch to {target}")
-        confirm = f'await page.fill("#dbs-typed", {json.dumps(typed)}); await page.keyboard.press("Enter");'
-        text: str = self.run(
+    def wait_until_shown(self, *texts: str) -> list[str]:
+        return self.browser.wait_until_shown(*texts, timeout=LONG)
+
+    def load_again(self) -> None:
+        """Load the page from a new server; otherwise Next's own client does so, at a moment of its choice."""
+        self.run(
             f"""
             const end = Date.now() + {LONG * 1000:.0f};
-            const loaded = () => page.evaluate(() => performance.timeOrigin).catch(() => null);
-            const begun = async () => {{
-              const text = await page.innerText("main", {{ timeout: 2_000 }}).catch(() => "");
-              return /Switch(ing|ed) to {target}\\b/.test(text) && text;
-            }};
-            while (Date.now() < end) {{
-              const before = await loaded();
-              try {{
-                page.setDefaultTimeout(10_000);
-                {restart_box}
-                await page.getByRole("button", {{ name: {name}, exact: true }}).click();
-                {confirm if typed else ""}
-              }} catch (error) {{
-                if (before === await loaded()) throw error;
-              }} finally {{
-                page.setDefaultTimeout(60_000);
-              }}
-              while (before === await loaded() && Date.now() < end) {{
-                const text = await begun();
-                if (text) return text;
-                await page.waitForTimeout(20);
-              }}
-              await page.getByText("The app is on").or(page.getByText("Switching to")).first().waitFor();
-              const text = await begun();
-              if (text) return text;
-            }}
-            throw new Error("the switch did not begin: " + await page.innerText("main"));
+            const reload = () => page.reload().then(() => true).catch((error) => {{
+              if (Date.now() > end) throw error; // Next's own client was faster
+            }});
+            while (!(await reload()));
             """
         )
-        return text
+        self.see("The app is on")
 
     def confirm(self, name: str) -> None:
         self.see("is protected.")
@@ -112,31 +101,6 @@ class Screen:
     def name(self) -> str:
         self.see("The app is on")
         return str(self.run('return await page.innerText(".dbs-name")')).split("\n")[0]
-
-    def name_now(self) -> str:
-        """Return the same without waiting for it; empty where the page does not show it."""
-        try:
-            names = self.run('return await page.locator(".dbs-name").allInnerTexts()')
-        except AssertionError:  # just then it loads anew: Next's own client does so when the server is back
-            return ""
-        return str(names[0]).split("\n")[0] if names else ""
-
-    def watch(self, until: str) -> list[str]:
-        """Return every different text of the page up to the one with `until`; a reload in between is part of it."""
-        found: list[str] = self.run(
-            f"""
-            const seen = [];
-            const end = Date.now() + {LONG * 1000:.0f};
-            while (Date.now() < end) {{
-              const text = await page.innerText("main", {{ timeout: 2_000 }}).catch(() => "(reloading)");
-              if (text !== seen.at(-1)) seen.push(text);
-              if (text.includes({json.dumps(until)})) return seen;
-              await page.waitForTimeout(40);
-            }}
-            throw new Error("not seen: " + seen.slice(-2).join("\\n---\\n"));
-            """
-        )
-        return found
 
     def assert_accessible(self) -> None:
         for scheme in ("dark", "light"):
@@ -159,6 +123,16 @@ class Screen:
 def app(next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer) -> AppFolder:
     made = next_app(local=postgres_local.url, prod=postgres_prod.url)
     return with_banner(generate(made, "client", "page"))
+
+
+def hold_starts(app: AppFolder) -> Path:
+    """Make every start of the server wait while the file that this returns exists."""
+    app.write("hold.sh", "while [ -e hold ]; do sleep 0.05; done\n")
+    manifest = json.loads(app.read("package.json"))
+    manifest["scripts"]["dev"] = f"sh hold.sh && {manifest['scripts']['dev']}"
+    app.write("package.json", json.dumps(manifest))
+    app.write("dbswitch.toml", f"[server]\nready_timeout = {LONG:.0f}\n")
+    return app.root / "hold"
 
 
 def test_a_hot_switch_to_prod_keeps_the_server_and_leaving_prod_restarts_it(
@@ -188,17 +162,18 @@ def test_a_hot_switch_to_prod_keeps_the_server_and_leaving_prod_restarts_it(
         ("prod", postgres_prod.shop.database, postgres_prod),
     ):
         servers = {process.pid for process in app.next_servers()}
-        seen = [
-            screen.ask(target, typed=typed),
-            *screen.watch(f"Switched to {target}, confirmed by the app ("),
-        ]
-        assert any(f"Switching to {target}" in text for text in seen)
+        screen.ask(target, typed=typed)
+        shown = screen.wait_until_shown(
+            f"Switched to {target}, confirmed by the app (", f"localhost:{server.server.port}"
+        )
+        assert any(f"Switching to {target}" in text for text in shown)
         assert screen.name() == target
-        assert f"localhost:{server.server.port}" in seen[-1]
         stays = {process.pid for process in app.next_servers()} == servers
         assert stays == (target == "prod")
-        assert any(AWAY in text for text in seen) <= (target == "local")
+        assert any(AWAY in text for text in shown) <= (not stays)
         assert_answers_from(app, server)
+        if not stays:
+            screen.load_again()
         screen.run(
             "await page.locator('aside[aria-label=\"Database of this app\"]')"
             f'.getByText("{target}", {{ exact: true }}).waitFor()'
@@ -212,18 +187,22 @@ def test_a_hot_switch_to_prod_keeps_the_server_and_leaving_prod_restarts_it(
 def test_local_prod_local_prod_with_a_restart_is_followed_through_the_gap(
     app: AppFolder, browser: Browser, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    admin = serve(app)
-    screen = Screen(browser, admin)
+    held = hold_starts(app)
+    screen = Screen(browser, serve(app))
     screen.unlock()
     for target, server in (("prod", postgres_prod), ("local", postgres_local), ("prod", postgres_prod)):
         servers = {process.pid for process in app.next_servers()}
         protected = target == "prod"
-        assert f"Switching to {target}" in screen.ask(
-            target, restart=protected, typed=server.shop.database if protected else ""
-        )
-        screen.watch(AWAY)
+        held.touch()
+        screen.ask(target, restart=protected, typed=server.shop.database if protected else "")
+        screen.wait_until_shown(f"Switching to {target}")
+        screen.see_one_of(AWAY, AWAY_BEFORE_THE_PLAN)
         screen.picture("gap")
-        screen.watch(f"Switched to {target}, confirmed by the app (restart")
+        held.unlink()
+        screen.wait_until_shown(
+            f"Switched to {target}, confirmed by the app (restart", f"localhost:{server.server.port}"
+        )
+        screen.load_again()
         assert screen.name() == target
         assert_answers_from(app, server)
         app.assert_one_server_tree()
@@ -241,14 +220,15 @@ def test_local_prod_local_prod_with_a_restart_is_followed_through_the_gap(
 def test_a_tab_that_is_closed_midway_changes_nothing_and_a_new_one_finds_the_switch(
     app: AppFolder, browser: Browser, postgres_prod: ShopServer
 ) -> None:
+    held = hold_starts(app)
     admin = serve(app)
     screen = Screen(browser, admin)
     screen.unlock()
-    screen.run('await page.locator(".dbs-option input").check()')
-    screen.click("Switch to prod")
-    screen.confirm(postgres_prod.shop.database)
-    screen.see("Switching to prod")
+    held.touch()
+    screen.ask("prod", restart=True, typed=postgres_prod.shop.database)
+    screen.wait_until_shown("Switching to prod")
     screen.run("await fresh(); await context.pages()[0].close()")
+    held.unlink()
 
     def ended() -> dict[str, Any] | None:
         try:
@@ -258,7 +238,7 @@ def test_a_tab_that_is_closed_midway_changes_nothing_and_a_new_one_finds_the_swi
 
     past = wait_until(ended, LONG, lambda: app.log()[-3000:])
     screen.open()  # the key is the browser's, not the tab's
-    wait_until(lambda: True if screen.name_now() == "prod" else None, LONG, screen.browser.text)
+    assert screen.name() == "prod"
     assert (past["outcome"], past["verified"], past["mode"]) == ("switched", True, "restart")
     assert_answers_from(app, postgres_prod)
 
@@ -275,11 +255,9 @@ def test_a_target_that_is_down_is_told_with_what_to_do_and_nothing_has_changed(
     before = app.read(".env.local")
     screen.unlock()
     screen.see("1 migration not applied here.")
-    screen.click("Switch to prod")
-    screen.confirm(down.shop.database)
-    [*_, last] = screen.watch("Not switched to prod: nothing was changed.")
-    assert "What to do:" in last
-    assert "://" not in last
+    screen.ask("prod", typed=down.shop.database)
+    shown = screen.wait_until_shown("Not switched to prod: nothing was changed.", "What to do:")
+    assert not any("://" in text for text in shown)
     assert screen.name() == "local"
     screen.assert_accessible()
     screen.picture("down")
@@ -292,19 +270,16 @@ def test_cancel_ends_the_wait_for_a_database_that_is_down_at_once(
 ) -> None:
     down = fresh_postgres()
     app = generate(next_app(local=postgres_local.url, prod=down.url), "client", "page")
-    app.write("dbswitch.toml", f"[database]\nrestart_deadline = {LONG:.0f}\n")
+    app.write("dbswitch.toml", f"[database]\nrestart_deadline = {LONG * 10:.0f}\n")
     screen = Screen(browser, serve(app))
     down.server.stop()
     before = app.read(".env.local")
     screen.unlock()
-    screen.click("Switch to prod")
-    screen.confirm("prod")
+    screen.ask("prod", typed="prod")
     screen.see("connection refused")
     screen.picture("probing")
     screen.click("Cancel")
-    began = time.monotonic()
     screen.see("The switch to prod was cancelled. Nothing was changed.")
-    assert time.monotonic() - began < LONG / 3
     assert screen.name() == "local"
     assert app.read(".env.local") == before
     assert_answers_from(app, postgres_local)

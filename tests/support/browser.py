@@ -32,7 +32,10 @@ def executable() -> str:
 
 
 class Browser:
-    """One page in one browser. `run` is JavaScript with `page`, `context`, `axe()` and `fresh()` in reach."""
+    """One page in one browser. `run` is JavaScript with `page`, `context`, `axe()`, `fresh()` and `shown` in reach.
+
+    `shown` is the record of what the page showed: each different text of its `main`, over reloads.
+    """
 
     def __init__(self) -> None:
         modules = npm.node_modules_for(FOLDER)
@@ -64,6 +67,25 @@ class Browser:
 
     def text(self) -> str:
         return str(self.run("return await page.innerText('main')"))
+
+    def forget_shown(self) -> None:
+        """Empty the record of what the page showed."""
+        self.run("shown.length = 0")
+
+    def wait_until_shown(self, *texts: str, timeout: float = 120) -> list[str]:
+        """Return the record as soon as one of its entries contains all of `texts`, which may have gone by now."""
+        found: list[str] = self.run(
+            f"""
+            const end = Date.now() + {timeout * 1000:.0f};
+            while (!shown.some((one) => {json.dumps(texts)}.every((text) => one.includes(text)))) {{
+              if (Date.now() > end) throw new Error("not shown: " + shown.slice(-2).join("\\n---\\n"));
+              await new Promise((resolve) => setTimeout(resolve, 20));
+            }}
+            return shown;
+            """,
+            timeout=timeout + 30,
+        )
+        return found
 
     def close(self) -> None:
         assert self._process.stdin is not None

@@ -1,5 +1,6 @@
 // One browser for a test: each line of standard input is {"code": "..."}, run with `page`, `context` and `axe` in reach;
-// each line of standard output is what it returned. node bridge.mjs NODE_MODULES CHROMIUM
+// each line of standard output is what it returned. `shown` holds every different text of <main> since it was last emptied,
+// over reloads: what is shown for a moment only is in it. node bridge.mjs NODE_MODULES CHROMIUM
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -16,7 +17,18 @@ const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 const args = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server"];
 const browser = await chromium.launch({ executablePath, headless: true, args });
 const context = await browser.newContext({ viewport: { width: 960, height: 860 }, deviceScaleFactor: 1, reducedMotion: "reduce" });
-context.setDefaultTimeout(60_000);
+context.setDefaultTimeout(120_000);
+const shown = [];
+await context.exposeBinding("recordShown", (_source, text) => void shown.push(text));
+await context.addInitScript(() => {
+  if (window !== window.top) return;
+  let last;
+  const record = () => {
+    const text = document.querySelector("main")?.innerText;
+    if (text !== undefined && text !== last) window.recordShown((last = text));
+  };
+  new MutationObserver(record).observe(document, { childList: true, subtree: true, characterData: true });
+});
 let page = await context.newPage();
 const fresh = async () => (page = await context.newPage());
 
@@ -30,7 +42,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   let answer;
   try {
     const { code } = JSON.parse(line);
-    answer = { value: (await new AsyncFunction("page", "context", "axe", "fresh", code)(page, context, axe, fresh)) ?? null };
+    answer = { value: (await new AsyncFunction("page", "context", "axe", "fresh", "shown", code)(page, context, axe, fresh, shown)) ?? null };
   } catch (error) {
     answer = { error: String(error?.stack ?? error) };
   }
