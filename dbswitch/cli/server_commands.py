@@ -246,8 +246,10 @@ def stop(context: CommandContext) -> int:
     """Stop the dev server and all of its processes."""
     # The targets are not listed: one that is wrong must not matter here.
     project = context.find_project(list_names=False, past_limit=False)
-    # A server must be stopped even if the way back fails.
-    request = Request(ambient=dict(os.environ), mode=Mode.NONE)
+    # A server must be stopped even if the way back fails, and soon: its database may have been stopped before it.
+    database = project.config.database
+    timeout = min(database.attempt_timeout, database.restart_deadline)
+    request = Request(ambient=dict(os.environ), mode=Mode.NONE, timeout=timeout)
     limit_timer.honour(project, request, context.renderer.emit, required=False)
     return start_and_stop.stop_server(project, context.renderer.emit).exit
 

@@ -54,7 +54,12 @@ def _go_back(project: Project, limit: TimeLimit, request: Request, emit: Emit) -
             emit(event)
 
     back = Request(
-        target=limit.back, mode=request.mode, ambient=request.ambient, limit=0.0, ended_limit=limit.id
+        target=limit.back,
+        mode=request.mode,
+        timeout=request.timeout,
+        ambient=request.ambient,
+        limit=0.0,
+        ended_limit=limit.id,
     )
     result = run.switch(project, back, told)
     return result if result.exit and time_limit.passed(project) == limit else None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Folder
 
+# The databases of `folder` are down: without `--timeout` each switch would wait for them for 15 s.
+SWITCH = ("local", "--timeout", "0.2")
 RECORD = {"id": "x", "target": "prod", "previous": None, "server_down": False}
 
 
@@ -110,7 +112,7 @@ def test_a_journal_in_the_checkout_is_not_replayed(
     "name", [".dbswitch/server.log", ".dbswitch/lock", ".dbswitch/token", ".dbswitch/history.jsonl"]
 )
 @pytest.mark.parametrize(
-    "words", [("status",), ("history",), ("logs",), ("local", "--no-restart"), ("stop",)], ids=" ".join
+    "words", [("status",), ("history",), ("logs",), (*SWITCH, "--no-restart"), ("stop",)], ids=" ".join
 )
 def test_a_fifo_in_the_state_folder_makes_no_command_wait(
     folder: Folder, name: str, words: tuple[str, ...]
@@ -273,7 +275,7 @@ def test_a_file_of_the_checkout_that_is_nested_too_deeply_is_no_bug(
 
 
 @pytest.mark.parametrize("name", [".next", ".next/dev", ".next/dev/lock"])
-@pytest.mark.parametrize("words", [("status",), ("stop",), ("local", "--no-restart")], ids=" ".join)
+@pytest.mark.parametrize("words", [("status",), ("stop",), (*SWITCH, "--no-restart")], ids=" ".join)
 def test_a_loop_of_symlinks_in_the_place_of_the_build_folder_is_no_bug(
     folder: Folder, name: str, words: tuple[str, ...]
 ) -> None:

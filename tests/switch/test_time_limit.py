@@ -252,10 +252,14 @@ def test_a_way_back_that_fails_stops_the_command_but_never_a_stop(
     )
     assert wrong != text
     (served.root / ".env.local").write_text(wrong)
-    code, events = served.json("restart")
+    config = (served.root / "dbswitch.toml").read_text()
+    # A run that waited for `restart_deadline` would not end within the deadline of the helper.
+    wait = "[database]\nrestart_deadline = 3600\nattempt_timeout = 0.3\n"
+    served.write("dbswitch.toml", config + wait)
+    code, events = served.json("restart", "--timeout", "0.3")
     assert (code, events[-1]["error"]["code"]) == (4, "database_not_ready"), events
     assert status(served)["time_limit"]["left"] < 0
-    assert served.json("stop")[0] == 0
+    assert served.json("stop")[0] == 0  # waits for one attempt
     assert status(served)["server"]["state"] == "stopped"
 
 
