@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 from functools import partial
 from typing import TYPE_CHECKING
@@ -171,6 +172,7 @@ class AppIdentity:
             deadline=limits.restart_deadline if started else limits.hot_deadline,
             route_answered=earlier is not None and earlier.answer not in elsewhere,
             on_wait=partial(self._reporter.waiting, phase),
+            on_missing=partial(_touch_routes, project),
         )
         if said.fails_like(earlier):
             detail = f"{said.detail}, as before the switch"
@@ -179,6 +181,18 @@ class AppIdentity:
             detail = f"{said.detail}, but {other}; `dbswitch generate route` corrects that"
             return replace(said, answer=IdentityAnswer.INCOMPLETE, detail=detail)
         return said
+
+
+def _touch_routes(project: Project) -> None:
+    """Make Next.js collect its routes again.
+
+    A server that scans its folders while the machine is busy may go on without some of them, and answers 404 there until a
+    file changes (vercel/next.js issues 98985 and 96470, mended by pull request 97920 of August 2026).
+    """
+    for name, kind in generated.find(project).files:
+        if kind in {"identity", "route"}:
+            with contextlib.suppress(OSError):
+                os.utime(project.root / name, follow_symlinks=False)
 
 
 def try_route(project: Project) -> Said | None:

@@ -59,6 +59,7 @@ class IdentityAnswer(StrEnum):
 SETTLED = {IdentityAnswer.OTHER: 3.0, IdentityAnswer.NO_DATABASE: 10.0, IdentityAnswer.SILENT: 10.0}
 SETTLED_ANSWERS = 8
 RESTARTED = 1.0  # seconds for an answer that differs in the start of the database server only
+MISSING = 1.0  # seconds of 404, the first time and between two calls of `on_missing`
 UNNOTICED = 5.0  # seconds after which Next.js has noticed a new file (16: 0.1 s), so that a 404 is an answer
 NOT_ASKABLE = frozenset(
     {IdentityAnswer.INCOMPLETE, IdentityAnswer.CANNOT_ASK, IdentityAnswer.NO_ROUTE, IdentityAnswer.REFUSED}
@@ -216,18 +217,20 @@ def verify(
     deadline: float,
     route_answered: bool = False,
     on_wait: Callable[[int, str, float], None] = lambda _attempt, _reason, _pause: None,
+    on_missing: Callable[[], None] = lambda: None,
 ) -> Said:
     """Ask until the app answers as `question.expected`, an answer is final, or `deadline` seconds have passed.
 
     What waiting cannot change ends it at once: a refused token, a route that cannot ask. With `route_answered` the route
-    is known to be there, and a 404 counts as no answer; else a missing route may still be compiling.
+    is known to be there, and a 404 counts as no answer; else a missing route may still be compiling. `on_missing` is called
+    each second for which the route has been missing.
     """
     began = since = next_at = time.monotonic()
     end = began + deadline
     answers: queue.SimpleQueue[Said] = queue.SimpleQueue()
     last = Said(IdentityAnswer.SILENT, NOT_IN_TIME)
     asked = answered = repeated = 0
-    pause = FIRST_PAUSE
+    pause, missing_at = FIRST_PAUSE, MISSING
     while (now := time.monotonic()) < end or not asked:
         if now >= next_at:
             pending = asked - answered
@@ -241,14 +244,19 @@ def verify(
         except queue.Empty:
             continue
         answered += 1
-        if said.answer is IdentityAnswer.NO_ROUTE and route_answered:
+        missing = said.answer is IdentityAnswer.NO_ROUTE
+        if missing and route_answered:
             text = "the identity route answers HTTP 404, but answered before"
             said = Said(IdentityAnswer.SILENT, text, None, said.status)
         if said != last:
-            last, since, repeated = said, time.monotonic(), 0
+            last, since, repeated, missing_at = said, time.monotonic(), 0, MISSING
         repeated += 1
-        if _is_final(said, question.expected, repeated, time.monotonic() - since):
+        unchanged = time.monotonic() - since
+        if _is_final(said, question.expected, repeated, unchanged):
             break
+        if missing and unchanged >= missing_at:
+            on_missing()
+            missing_at = unchanged + MISSING
         on_wait(asked, said.detail, pause)
         next_at = time.monotonic() + pause
         pause = min(pause * 2, LONGEST_PAUSE)

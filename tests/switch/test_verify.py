@@ -222,6 +222,28 @@ def test_a_404_of_a_route_that_answered_before_is_no_answer(monkeypatch: pytest.
     assert "answered before" in result.detail
 
 
+def test_a_route_that_stays_missing_is_told_until_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity_request, "MISSING", 0.0)
+    told: list[int] = []
+    with app(lambda _n, _path, _token: identity(PROD) if len(told) > 1 else (404, b"<html>")) as url:
+        question = IdentityQuestion(url, "/api/x", "t", PROD)
+        for known in (True, False):
+            told.clear()
+            assert verify(
+                question, deadline=60, route_answered=known, on_missing=lambda: told.append(1)
+            ).verified
+            assert len(told) >= 2
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_a_route_that_is_missing_for_a_moment_is_not_told() -> None:
+    told: list[int] = []
+    with app(lambda n, _path, _token: (404, b"<html>") if n == 1 else identity(PROD)) as url:
+        question = IdentityQuestion(url, "/api/x", "t", PROD)
+        assert verify(question, deadline=60, on_missing=lambda: told.append(1)).verified
+    assert told == []
+
+
 def test_no_more_than_a_few_requests_are_pending_at_once() -> None:
     asked: list[int] = []
     over = threading.Event()
