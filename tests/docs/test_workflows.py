@@ -43,7 +43,7 @@ def test_every_action_is_pinned_to_a_commit_with_its_version_behind_it() -> None
     used = re.findall(r"uses: ([^.\s]\S+)(.*)", "\n".join(path.read_text() for path in WORKFLOWS))
     pinned = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40}")
     loose = {name for name, version in used if not (pinned.fullmatch(name) and re.match(r" # v\d", version))}
-    assert loose == {"pypa/gh-action-pypi-publish@release/v1"}  # its documentation asks for this branch
+    assert loose == set()
 
 
 def test_the_notes_of_a_release_are_its_section_of_the_changelog() -> None:
