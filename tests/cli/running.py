@@ -34,8 +34,7 @@ def environment(**changes: str) -> dict[str, str]:
     """Return a clean environment: no colour switches, no terminal size, no database of the person's own."""
     drop = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "LINES", "DATABASE_URL", "DIRECT_URL")
     env = {key: value for key, value in os.environ.items() if key not in drop}
-    path = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH", ""))))
-    return {**env, "PYTHONPATH": path, "PYTHONUTF8": "1", "TERM": "xterm-256color", **changes}
+    return {**env, **forkserver.interpreter_settings(), "TERM": "xterm-256color", **changes}
 
 
 def run(

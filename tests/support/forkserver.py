@@ -41,17 +41,27 @@ def _at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if key.startswith(_AT_START)}
 
 
+def interpreter_settings() -> dict[str, str]:
+    """Return the variables that every environment has whose program the server can run."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {"PYTHONPATH": path, "PYTHONUTF8": "1"}
+
+
+# Of the whole process: the test that happens to be the first to need the server may have changed its own.
+_OWN = _at_start(os.environ) | interpreter_settings()
+
+
 class ForkServer:
     """The server, as its client sees it."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.at_start = _at_start(environment)
+    def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="dbswitch-fork-"))
         self._address = str(self._folder / "socket")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.forkserver", self._address],
             cwd=ROOT,
-            env={**os.environ, **self.at_start},  # no variable by which a test finds its own processes
+            # No variable by which a test finds its own processes.
+            env={key: value for key, value in os.environ.items() if not key.startswith(_AT_START)} | _OWN,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -123,12 +133,12 @@ def run(
     module: str, argv: Sequence[str], *, env: Mapping[str, str], **options: Any
 ) -> subprocess.CompletedProcess[str] | None:
     """Run in this process's server; None where the environment asks for an interpreter of its own."""
+    if _at_start(env) != _OWN:
+        return None
     with _lock:
         server = _servers.get(os.getpid())
         if server is None:
-            server = _servers[os.getpid()] = ForkServer(env)
-    if server.at_start != _at_start(env):
-        return None
+            server = _servers[os.getpid()] = ForkServer()
     return server.run(module, argv, env=env, **options)
 
 

@@ -117,10 +117,8 @@ class AppFolder:
             for key, value in os.environ.items()
             if key not in _NOT_INHERITED and not key.startswith(("npm_", "PG", "__NEXT", "NEXT_"))
         }
-        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(REPOSITORY), kept.get("PYTHONPATH"))))
-        return (
-            kept | {"NEXT_TELEMETRY_DISABLED": "1", APP_MARKER: self.marker} | self.extra | dict(more or {})
-        )
+        own = {"NEXT_TELEMETRY_DISABLED": "1", APP_MARKER: self.marker}
+        return kept | forkserver.interpreter_settings() | own | self.extra | dict(more or {})
 
     # Files
 
