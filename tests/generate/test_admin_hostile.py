@@ -6,7 +6,6 @@ import contextlib
 import json
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from tests.generate import javascript
 from tests.generate.admin import LONG, PAGE, ROUTE, Admin, assert_answers_from, generate, serve
-from tests.generate.conftest import SOURCE
-from tests.support import npm
 from tests.support.nextapp import wait_until
 
 if TYPE_CHECKING:
@@ -153,11 +151,8 @@ def test_a_run_that_is_killed_is_told_as_lost_soon_and_holds_nothing_off(
 
 def to_javascript(app: AppFolder) -> None:
     """Turn the demo app into a JavaScript project without an alias of its own making."""
-    script = Path(__file__).parent / "javascript.mjs"
-    modules = npm.node_modules_for(SOURCE)
-    for path in [*app.root.glob("app/**/*.ts*"), *app.root.glob("lib/*.ts")]:
-        done = subprocess.run(["node", script, modules, path], capture_output=True, text=True, check=True)
-        path.with_suffix(".js").write_text(done.stdout)
+    for path, text in javascript.build([*app.root.glob("app/**/*.ts*"), *app.root.glob("lib/*.ts")]).items():
+        path.with_suffix(".js").write_text(text)
         path.unlink()
     (app.root / "tsconfig.json").rename(app.root / "jsconfig.json")
 
