@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ROUTE = "/api/admin/database"
 PAGE = "/admin/configuration"
+CLOCK = ".clock"
+_SECONDS = "performance.now() / 1_000"  # of the generated server.ts
 LONG = 180.0  # seconds; a busy machine compiles slowly
 
 
@@ -36,6 +38,7 @@ class Admin:
         self.app = app
         self.token = app.read(".dbswitch/token").strip()
         self.everything = ""
+        self.passed = 0  # seconds of `with_clock`
 
     def ask(
         self,
@@ -45,12 +48,35 @@ class Admin:
         body: Any = None,
         headers: Mapping[str, str | None] | None = None,
     ) -> Said:
-        """Send what the page would send; a header given as None is left out."""
+        """Send what the page would send; a header given as None is left out.
+
+        After its start and after an env file changed Next.js has no route for a moment, and answers with its own page.
+        """
+        return wait_until(
+            lambda: None if _is_page(said := self._ask(method, query, body, headers or {})) else said,
+            LONG,
+            lambda: f"the route is not found\n{self.app.log()[-3000:]}",
+        )
+
+    def ask_in_time(self, method: str = "GET", query: str = "", **more: Any) -> Said:
+        """Ask; where there were too many requests, let as much time pass as the route says and ask again."""
+        said = self.ask(method, query, **more)
+        if said.status == 429:
+            self.pass_time(retry_after(said))
+            said = self.ask(method, query, **more)
+        return said
+
+    def pass_time(self, seconds: int) -> None:
+        """Move the clock of :func:`with_clock` forward."""
+        self.passed += seconds
+        self.app.write(CLOCK, str(self.passed))
+
+    def _ask(self, method: str, query: str, body: Any, headers: Mapping[str, str | None]) -> Said:
         host = f"localhost:{self.app.port}"
         sent: dict[str, str | None] = {"Host": host, "x-dbswitch-token": self.token}
         if method == "POST":
             sent |= {"Content-Type": "application/json", "Origin": f"http://{host}"}
-        sent |= headers or {}
+        sent |= headers
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self.app.port, timeout=LONG)
         try:
@@ -89,6 +115,25 @@ class Admin:
             return result
 
         return wait_until(look, LONG, lambda: f"run {run_id} did not end\n{self.app.log()[-3000:]}")
+
+
+def _is_page(said: Said) -> bool:
+    """Whether Next.js answered that there is nothing, and not the route."""
+    return said.status == 404 and "dbswitch" not in said.body
+
+
+def retry_after(said: Said) -> int:
+    """Return the seconds that the route asks its caller to wait."""
+    return int({name.lower(): value for name, value in said.headers.items()}["retry-after"])
+
+
+def with_clock(app: AppFolder) -> AppFolder:
+    """Let the seconds over which the route counts requests pass at `Admin.pass_time` only: no test waits for them."""
+    file = f"app{ROUTE}/server.ts"
+    text = app.read(file)
+    assert text.count(_SECONDS) == 1
+    app.write(file, text.replace(_SECONDS, f'Number(read("{CLOCK}"))'))
+    return app
 
 
 def generate(app: AppFolder, *kinds: str) -> AppFolder:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from psycopg import sql
 
 from dbswitch.database.identity import Identity
 from dbswitch.database.url import DatabaseUrl
-from tests.generate.admin import LONG, Admin, Said, assert_answers_from, generate, serve
+from tests.generate.admin import LONG, Admin, Said, generate, retry_after, serve, with_clock
 from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import LEGS, apps, wait_until
 
@@ -66,7 +66,7 @@ STRANGE_HOSTS = (
 @pytest.fixture(scope="module")
 def _route(postgres_local: ShopServer, postgres_prod: ShopServer) -> Iterator[tuple[Admin, str]]:
     with apps() as make:
-        app = generate(make(local=postgres_local.url, prod=postgres_prod.url), "client", "route")
+        app = with_clock(generate(make(local=postgres_local.url, prod=postgres_prod.url), "client", "route"))
         yield serve(app), app.read(".env.local")
 
 
@@ -89,12 +89,12 @@ def assert_no_run(admin: Admin) -> None:
 
 @pytest.mark.parametrize("query", ["", "?identity=1"])
 def test_without_the_token_nothing_is_said(admin: Admin, query: str) -> None:
-    assert guess(admin, None, query=query).status == 401
+    assert guess(admin, None, query).status == 401
 
 
 def test_another_token_is_refused(admin: Admin) -> None:
     assert guess(admin, admin.token + "x").status == 401
-    unknown = guess(admin, "x", "POST", body={"target": "local"})
+    unknown = guess(admin, "x", method="POST", body={"target": "local"})
     assert (unknown.status, unknown.body["error"]) == (401, "unauthorized")
 
 
@@ -137,41 +137,23 @@ def test_a_run_that_there_is_not_is_not_found(admin: Admin, run: str) -> None:
 
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: str(body)[:40])
 def test_a_malformed_body_is_a_bad_request(admin: Admin, body: Any) -> None:
-    assert patient(admin, body).status == 400
+    assert admin.ask_in_time("POST", body=body).status == 400
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_target_that_there_is_not_is_not_found_whatever_its_name(admin: Admin, name: str) -> None:
-    assert patient(admin, {"target": name, "confirm": "shop"}).status == 404
+    assert admin.ask_in_time("POST", body={"target": name, "confirm": "shop"}).status == 404
     assert_no_run(admin)
 
 
 def test_a_protected_target_has_to_be_confirmed(admin: Admin) -> None:
-    said = patient(admin, {"target": "prod"})
+    said = admin.ask_in_time("POST", body={"target": "prod"})
     assert (said.status, said.body["error"]) == (428, "not confirmed")
 
 
-def patient(admin: Admin, body: Any) -> Any:
-    """POST; where there were too many, wait as long as the route says and try again."""
-    said = admin.ask("POST", body=body)
-    if said.status == 429:
-        time.sleep(retry_after(said))
-        said = admin.ask("POST", body=body)
-    return said
-
-
-def guess(admin: Admin, token: str | None, method: str = "GET", **more: Any) -> Said:
-    """Ask with another token; where there were too many guesses, wait as long as the route says and try again."""
-    said = admin.ask(method, headers={"x-dbswitch-token": token}, **more)
-    if said.status == 429:
-        time.sleep(retry_after(said))
-        said = admin.ask(method, headers={"x-dbswitch-token": token}, **more)
-    return said
-
-
-def retry_after(said: Said) -> int:
-    """Return the seconds that the route asks its caller to wait."""
-    return int({name.lower(): value for name, value in said.headers.items()}["retry-after"])
+def guess(admin: Admin, token: str | None, query: str = "", **more: Any) -> Said:
+    """Ask with another token."""
+    return admin.ask_in_time(query=query, headers={"x-dbswitch-token": token}, **more)
 
 
 def assert_nothing_given_away(admin: Admin, *urls: str) -> None:
@@ -223,7 +205,7 @@ def test_the_banner_needs_no_token(admin: Admin, postgres_local: ShopServer) -> 
 
 
 def test_a_wrong_database_name_is_refused_by_the_run_itself(admin: Admin) -> None:
-    said = patient(admin, {"target": "prod", "confirm": "wrong"})
+    said = admin.ask_in_time("POST", body={"target": "prod", "confirm": "wrong"})
     assert said.status == 202
     result = admin.finish(said.body["id"])
     assert (result["outcome"], result["exit"]) == ("refused", 9)
@@ -231,10 +213,24 @@ def test_a_wrong_database_name_is_refused_by_the_run_itself(admin: Admin) -> Non
 
 
 def test_a_guesser_is_slowed_down_and_the_one_with_the_token_is_not(admin: Admin) -> None:
-    codes = {admin.ask(headers={"x-dbswitch-token": f"guess {n}"}).status for n in range(40)}
-    assert codes == {401, 429}
+    admin.pass_time(60)
+    guesses = [admin.ask(headers={"x-dbswitch-token": f"guess {n}"}) for n in range(40)]
+    assert [said.status for said in guesses] == [401] * 30 + [429] * 10
     assert admin.ask().status == 200
-    assert guess(admin, "guess").status == 401
+    admin.pass_time(retry_after(guesses[-1]) - 1)
+    assert admin.ask(headers={"x-dbswitch-token": "guess"}).status == 429
+    admin.pass_time(1)
+    assert admin.ask(headers={"x-dbswitch-token": "guess"}).status == 401
+
+
+def test_more_than_ten_requests_to_switch_in_ten_seconds_have_to_wait(admin: Admin) -> None:
+    admin.pass_time(10)
+    asked = [admin.ask("POST", body={"target": "unknown"}) for _ in range(11)]
+    assert [said.status for said in asked] == [404] * 10 + [429]
+    assert retry_after(asked[-1]) == 10
+    assert admin.ask().status == 200
+    admin.pass_time(10)
+    assert admin.ask("POST", body={"target": "unknown"}).status == 404
 
 
 def test_pending_migrations_are_named(admin: Admin) -> None:
@@ -268,7 +264,7 @@ def test_a_restart_is_answered_before_anything_stops_and_told_by_the_server_afte
     assert (result["outcome"], result["verified"], result["mode"]) == ("switched", True, "restart")
     assert result["identity"]["database"] == postgres_prod.shop.database
     assert not servers & {process.pid for process in app.next_servers()}
-    assert_answers_from(app, postgres_prod)
+    app.assert_answers_from(postgres_prod)
     app.assert_one_server_tree()
     now = admin.ask().body
     assert now["active"]["target"] == "prod"
@@ -280,7 +276,7 @@ def test_a_restart_is_answered_before_anything_stops_and_told_by_the_server_afte
     assert back.status == 202
     result = admin.finish(back.body["id"])
     assert (result["outcome"], result["verified"], result["mode"]) == ("switched", True, "hot")
-    assert_answers_from(app, postgres_local)
+    app.assert_answers_from(postgres_local)
     app.assert_clean_log()
     assert_nothing_given_away(admin, postgres_local.url, postgres_prod.url)
 
@@ -290,8 +286,11 @@ def test_a_target_that_is_down_changes_nothing_and_one_that_runs_elsewhere_is_na
 ) -> None:
     down = fresh_postgres()
     app = generate(next_app(local=postgres_local.url, prod=down.url), "client", "route")
-    app.write("dbswitch.toml", "[database]\nrestart_deadline = 4\n")
+    app.write("dbswitch.toml", f"[database]\nrestart_deadline = {LONG}\n")
     admin = serve(app)
+    # A run waits for as long as the server is down, and fails as soon as it is up again.
+    with down.server.connect() as connection:
+        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(down.shop.database)))
     down.server.stop()
     before = app.read(".env.local")
     said = admin.post("prod", down.shop.database)
@@ -300,19 +299,22 @@ def test_a_target_that_is_down_changes_nothing_and_one_that_runs_elsewhere_is_na
     busy = admin.post("local")
     assert (busy.status, busy.body["running"]["target"]) == (409, "prod")
     assert admin.ask("POST", body={"target": "local", "instead": "another run"}).status == 409
+    down.server.start()
     result = admin.finish(said.body["id"])
     assert (result["outcome"], result["exit"]) == ("failed", 4)
     assert result["error"]["what"]
 
     # One that was started in a terminal holds the route off too, and is not taken for the one before it.
+    down.server.stop()
     app.dbswitch_popen("prod", "--confirm", down.shop.database)
     running = wait_until(lambda: admin.ask().body["running"], LONG, app.log)
     assert running["target"] == "prod"
     assert "id" not in running
     assert admin.post("local").status == 409
+    down.server.start()
     wait_until(lambda: True if admin.ask().body["running"] is None else None, LONG, app.log)
     assert app.read(".env.local") == before
-    assert_answers_from(app, postgres_local)
+    app.assert_answers_from(postgres_local)
     assert_nothing_given_away(admin, postgres_local.url, down.url)
 
 
@@ -336,7 +338,7 @@ def test_a_classic_client_works_too_with_the_program_of_the_project_or_of_the_pa
     assert said.status == 202
     result = admin.finish(said.body["id"])
     assert (result["outcome"], result["verified"], result["mode"]) == ("switched", True, "restart")
-    assert_answers_from(app, postgres_prod)
+    app.assert_answers_from(postgres_prod)
     program.unlink()
     assert (
         admin.ask().body["active"]["target"] == "prod"
