@@ -73,11 +73,14 @@ test("a read that loses its WebSocket is run again, a write is not", async () =>
   for (const socket of sockets) socket.destroy();
   assert.equal(await where(), nameOf(PROD));
   const key = `neon ${Math.random()}`;
-  const writing = prisma.$executeRawUnsafe(`INSERT INTO "Note" (key, body) SELECT '${key}', '' FROM pg_sleep(0.3)`);
+  const writing = prisma.$executeRawUnsafe(`INSERT INTO "Note" (key, body) SELECT '${key}', '' FROM pg_sleep(600)`);
   const refused = assert.rejects(writing, /may have been applied or not/);
-  await until(async () => (await ask(PROD, "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.3)%' AND pid <> pg_backend_pid()")).length);
+  const sleeping = "FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
+  await until(async () => (await ask(PROD, `SELECT 1 ${sleeping}`)).length);
   for (const socket of sockets) socket.destroy();
   await refused;
+  await ask(PROD, `SELECT pg_terminate_backend(pid) ${sleeping}`); // it does not notice by itself
+  await until(async () => (await ask(PROD, `SELECT 1 ${sleeping}`)).length === 0);
 });
 
 test("?schema= and connection_limit hold for Neon's adapter", async () => {

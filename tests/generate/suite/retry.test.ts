@@ -31,16 +31,28 @@ afterEach(() => {
   proxy.cut = undefined;
 });
 
-/** Take the database away, for so long; return when the client has noticed that its connections are gone. */
-async function away(milliseconds: number): Promise<void> {
+/** Take the database away until so many connections were refused; return when the client knows that its own are gone. */
+async function away(refusals: number): Promise<void> {
   proxy.refusing = true;
   const accepted = proxy.accepted;
   proxy.drop();
   // A round trip through the event loop's poll phase: what the kernel knows of closed sockets is known here then.
   await ask(LOCAL, "SELECT 1");
   assert.equal(proxy.accepted, accepted);
-  setTimeout(() => (proxy.refusing = false), milliseconds);
+  void until(() => proxy.accepted >= accepted + refusals).then(() => (proxy.refusing = false));
 }
+
+// The first one: the line is missing where another was written less than five seconds ago.
+test("many waiting queries make one line in the log", async () => {
+  await away(20); // more than there are connections, so that each of them is tried again
+  const key = fresh();
+  await Promise.all(Array.from({ length: 20 }, (_, n) => prisma.note.create({ data: { key: `${key}${n}`, body: "" } })));
+  assert.equal(await rows(key), 20);
+  assert.ok(retries.length > 1);
+  assert.equal(warnings.length, 1, warnings.join("\n"));
+  assert.match(warnings[0]!, /is not answering/);
+  assert.ok(!warnings[0]!.includes(new URL(LOCAL).password));
+});
 
 test("a read that loses its connection is run again", async () => {
   proxy.cut = { text: '"Note"', when: "before", times: 2 };
@@ -87,24 +99,11 @@ test("a nested write cut off in its COMMIT is not, and its error says so", async
 });
 
 test("a write that never got a connection is run, once", async () => {
-  await away(700);
+  await away(2);
   const key = fresh();
   await prisma.note.create({ data: { key, body: "" } });
   assert.equal(await rows(key), 1);
   assert.ok(retries.length > 0);
-});
-
-test("many waiting queries make one line in the log", async () => {
-  await new Promise((resolve) => setTimeout(resolve, 5_100)); // the pause that ends an episode
-  warnings = [];
-  await away(600);
-  const key = fresh();
-  await Promise.all(Array.from({ length: 20 }, (_, n) => prisma.note.create({ data: { key: `${key}${n}`, body: "" } })));
-  assert.equal(await rows(key), 20);
-  assert.ok(retries.length > 1);
-  assert.equal(warnings.length, 1, warnings.join("\n"));
-  assert.match(warnings[0]!, /is not answering/);
-  assert.ok(!warnings[0]!.includes(new URL(LOCAL).password));
 });
 
 test("inside a transaction nothing is run again, and none of it stays", async () => {
@@ -122,10 +121,10 @@ test("inside a transaction nothing is run again, and none of it stays", async ()
 });
 
 test("a transaction waits for its beginning", async () => {
-  await away(700);
+  await away(2);
   const key = fresh();
   await prisma.$transaction(async (tx) => void (await tx.note.create({ data: { key, body: "" } })));
-  await away(700);
+  await away(2);
   await prisma.$transaction([prisma.note.create({ data: { key: `${key}b`, body: "" } }), prisma.note.count()]);
   assert.equal(await rows(key), 2);
 });
@@ -171,7 +170,6 @@ test("what waits when the env changes goes to the new database", async () => {
 });
 
 test("constraints, wrong passwords and missing databases fail at once", async () => {
-  const start = performance.now();
   await assert.rejects(prisma.note.create({ data: { key: "where", body: "" } }), { code: "P2002" });
   const wrong = new URL(LOCAL);
   wrong.password = "wrong";
@@ -180,16 +178,14 @@ test("constraints, wrong passwords and missing databases fail at once", async ()
   to(`${LOCAL}_missing`);
   await assert.rejects(where(), { code: "P1003" });
   assert.equal(retries.length, 0);
-  assert.ok(performance.now() - start < 2_000);
 });
 
 test("the budget ends the waiting with the error of Prisma", async () => {
   proxy.refusing = true;
   proxy.drop();
-  const start = performance.now();
   await assert.rejects(where());
-  const taken = performance.now() - start;
-  assert.ok(taken > 1_000 && taken < 3_500, `${taken} ms`);
+  assert.ok(retries.length > 1);
+  for (const { elapsed, delay } of retries) assert.ok(elapsed + delay <= 3_000, `${elapsed} ms and ${delay} ms`);
 });
 
 for (const [code, message] of [["57P03", "the database system is starting up"], ["53300", "sorry, too many clients already"]] as const)
@@ -201,10 +197,10 @@ for (const [code, message] of [["57P03", "the database system is starting up"], 
     to(place.href);
     const key = fresh();
     const writing = prisma.note.create({ data: { key, body: "" } });
-    setTimeout(() => to(proxy.url), 600);
+    await until(() => server.asked() >= 2);
+    to(proxy.url);
     await writing;
     server.close();
-    assert.ok(server.asked() >= 2);
     assert.equal(retries[0]!.reason, code);
     assert.equal(await rows(key), 1);
   });
@@ -212,7 +208,6 @@ for (const [code, message] of [["57P03", "the database system is starting up"], 
 test("the identity is not waited for", async () => {
   proxy.refusing = true;
   proxy.drop();
-  const start = performance.now();
   await assert.rejects(databaseIdentity());
-  assert.ok(performance.now() - start < 1_000);
+  assert.equal(retries.length, 0);
 });
