@@ -36,7 +36,9 @@ GRACE = 2.0  # seconds that a process may take to end after the last test
 REAL_STACK_DEADLINE = 600
 SWEEP_DEADLINE = 1100
 TEARDOWN_DEADLINE = 120
-NEXT_FIXTURES = frozenset({"next_app", "demo", "_app", "booted", "built_once", "dev_once", "_route"})
+NEXT_FIXTURES = frozenset(
+    {"next_app", "demo", "_app", "_generated_app", "booted", "built_once", "dev_once", "_route"}
+)
 STATE_HOME = "XDG_STATE_HOME"
 _state_folders = pytest.StashKey[Path]()
 _memory = pytest.StashKey[Path | None]()

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.generate.admin import LONG, PAGE, assert_answers_from, generate, serve, with_banner
-from tests.support.browser import Browser, browser
+from tests.e2e.conftest import HOLD, LATER_MIGRATION
+from tests.generate.admin import LONG, PAGE, answering, assert_answers_from
 from tests.support.nextapp import wait_until
 
 if TYPE_CHECKING:
+    from tests.e2e.conftest import GeneratedOnLocal
     from tests.generate.admin import Admin
-    from tests.support.nextapp import AppFolder, NextApp
+    from tests.support.browser import Browser
+    from tests.support.nextapp import AppFolder
     from tests.support.postgres import FreshPostgres, ShopServer
-
-__all__ = ["browser"]
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -42,7 +42,14 @@ class Screen:
         return self.browser.run(code, timeout=LONG * 2)
 
     def open(self) -> None:
-        self.run(f"await page.goto({json.dumps(self.url)}, {{ timeout: 120_000 }})")
+        """Open the page; Next.js knows no page for a moment after an env file changed."""
+        self.run(
+            f"""
+            const end = Date.now() + {LONG * 1000:.0f};
+            while ((await page.goto({json.dumps(self.url)})).status() === 404)
+              if (Date.now() > end) throw new Error("not found");
+            """
+        )
 
     def unlock(self) -> None:
         self.open()
@@ -120,26 +127,14 @@ class Screen:
 
 
 @pytest.fixture
-def app(next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer) -> AppFolder:
-    made = next_app(local=postgres_local.url, prod=postgres_prod.url)
-    return with_banner(generate(made, "client", "page"))
-
-
-def hold_starts(app: AppFolder) -> Path:
-    """Make every start of the server wait while the file that this returns exists."""
-    app.write("hold.sh", "while [ -e hold ]; do sleep 0.05; done\n")
-    manifest = json.loads(app.read("package.json"))
-    manifest["scripts"]["dev"] = f"sh hold.sh && {manifest['scripts']['dev']}"
-    app.write("package.json", json.dumps(manifest))
-    app.write("dbswitch.toml", f"[server]\nready_timeout = {LONG:.0f}\n")
-    return app.root / "hold"
+def app(generated_on_local: GeneratedOnLocal, postgres_prod: ShopServer) -> AppFolder:
+    return generated_on_local(postgres_prod.url)
 
 
 def test_a_hot_switch_to_prod_keeps_the_server_and_leaving_prod_restarts_it(
     app: AppFolder, browser: Browser, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    admin = serve(app)
-    screen = Screen(browser, admin)
+    screen = Screen(browser, answering(app))
     screen.unlock()
     assert screen.name() == "local"
     screen.assert_accessible()
@@ -187,8 +182,8 @@ def test_a_hot_switch_to_prod_keeps_the_server_and_leaving_prod_restarts_it(
 def test_local_prod_local_prod_with_a_restart_is_followed_through_the_gap(
     app: AppFolder, browser: Browser, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    held = hold_starts(app)
-    screen = Screen(browser, serve(app))
+    held = app.root / HOLD
+    screen = Screen(browser, answering(app))
     screen.unlock()
     for target, server in (("prod", postgres_prod), ("local", postgres_local), ("prod", postgres_prod)):
         servers = {process.pid for process in app.next_servers()}
@@ -220,8 +215,8 @@ def test_local_prod_local_prod_with_a_restart_is_followed_through_the_gap(
 def test_a_tab_that_is_closed_midway_changes_nothing_and_a_new_one_finds_the_switch(
     app: AppFolder, browser: Browser, postgres_prod: ShopServer
 ) -> None:
-    held = hold_starts(app)
-    admin = serve(app)
+    held = app.root / HOLD
+    admin = answering(app)
     screen = Screen(browser, admin)
     screen.unlock()
     held.touch()
@@ -244,13 +239,15 @@ def test_a_tab_that_is_closed_midway_changes_nothing_and_a_new_one_finds_the_swi
 
 
 def test_a_target_that_is_down_is_told_with_what_to_do_and_nothing_has_changed(
-    next_app: NextApp, browser: Browser, postgres_local: ShopServer, fresh_postgres: FreshPostgres
+    generated_on_local: GeneratedOnLocal,
+    browser: Browser,
+    postgres_local: ShopServer,
+    fresh_postgres: FreshPostgres,
 ) -> None:
     down = fresh_postgres()
-    app = generate(next_app(local=postgres_local.url, prod=down.url), "client", "page")
-    app.write("dbswitch.toml", "[database]\nrestart_deadline = 3\n")
-    app.write("prisma/migrations/29990101000000_later/migration.sql", "SELECT 1;\n")
-    screen = Screen(browser, serve(app))
+    app = generated_on_local(down.url, toml="[database]\nrestart_deadline = 3\n")
+    app.write(f"{LATER_MIGRATION}/migration.sql", "SELECT 1;\n")
+    screen = Screen(browser, answering(app))
     down.server.stop()
     before = app.read(".env.local")
     screen.unlock()
@@ -266,12 +263,14 @@ def test_a_target_that_is_down_is_told_with_what_to_do_and_nothing_has_changed(
 
 
 def test_cancel_ends_the_wait_for_a_database_that_is_down_at_once(
-    next_app: NextApp, browser: Browser, postgres_local: ShopServer, fresh_postgres: FreshPostgres
+    generated_on_local: GeneratedOnLocal,
+    browser: Browser,
+    postgres_local: ShopServer,
+    fresh_postgres: FreshPostgres,
 ) -> None:
     down = fresh_postgres()
-    app = generate(next_app(local=postgres_local.url, prod=down.url), "client", "page")
-    app.write("dbswitch.toml", f"[database]\nrestart_deadline = {LONG * 10:.0f}\n")
-    screen = Screen(browser, serve(app))
+    app = generated_on_local(down.url, toml=f"[database]\nrestart_deadline = {LONG * 10:.0f}\n")
+    screen = Screen(browser, answering(app))
     down.server.stop()
     before = app.read(".env.local")
     screen.unlock()

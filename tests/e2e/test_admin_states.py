@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.admin_screen import NEXT_RUN, RUN, Screen, bundle, phase, plan, run, view
-from tests.support.browser import Browser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.support.browser import Browser
 
 pytestmark = [pytest.mark.slow]
 
@@ -39,12 +40,10 @@ PAST = [
 
 
 @pytest.fixture(scope="module")
-def _screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+def _screen(tmp_path_factory: pytest.TempPathFactory, shared_browser: Browser) -> Screen:
     folder = tmp_path_factory.mktemp("page")
     bundle(folder)
-    browser = Browser()
-    yield Screen(browser, folder)
-    browser.close()
+    return Screen(shared_browser, folder)
 
 
 @pytest.fixture

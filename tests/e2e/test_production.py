@@ -14,54 +14,23 @@ from tests.support.nextapp import wait_until
 from tests.support.state import private_dir
 
 if TYPE_CHECKING:
-    from tests.support.nextapp import AppFolder, NextApp
+    from tests.e2e.conftest import GeneratedOnLocal
+    from tests.support.nextapp import AppFolder
     from tests.support.postgres import ShopServer
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 LONG = 240.0
-# What next-auth's database adapter does at a sign-in: `session.create`, here on a table that the shop has.
-ROUTE = """
-import { prisma } from "@/lib/prisma";
-
-export const dynamic = "force-dynamic";
-
-export async function GET(request: Request) {
-  const session = { name: "session", cents: 0, shopId: 1 };
-  try {
-    const asked = new URL(request.url).searchParams.get("as");
-    if (asked === "model") await prisma.item.create({ data: session });
-    else if (asked === "raw") await prisma.$executeRaw`DELETE FROM "Item" WHERE name = 'session'`;
-    else if (asked === "batch") await prisma.$transaction([prisma.item.create({ data: session })]);
-    else await prisma.$transaction(async (tx) => tx.item.create({ data: session }));
-    return Response.json({ written: true });
-  } catch (error) {
-    return Response.json({ code: (error as any).code ?? null, message: (error as Error).message });
-  }
-}
-"""
 
 
 def write(app: AppFolder, way: str) -> dict[str, object]:
-    answer = app.get(f"/api/write?as={way}")
-    assert answer.status == 200, answer
-    found: dict[str, object] = json.loads(answer.body)
+    found: dict[str, object] = app.ask(f"/api/write?as={way}")
     return found
 
 
 @pytest.fixture
-def app(next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer) -> AppFolder:
-    made = next_app(local=postgres_local.url, prod=postgres_prod.url)
-    made.write("app/api/write/route.ts", ROUTE)
-    for arguments in (
-        ("init", "--yes"),
-        ("generate", "client", "--force"),
-        ("generate", "route"),
-        ("dev", "--detach"),
-    ):
-        done = made.dbswitch(*arguments, timeout=LONG)
-        assert done.returncode == 0, done.stderr
-    return made
+def app(generated_on_local: GeneratedOnLocal, postgres_prod: ShopServer) -> AppFolder:
+    return generated_on_local(postgres_prod.url)
 
 
 def test_on_a_read_only_switch_reads_work_and_every_kind_of_write_is_refused_with_the_reason(

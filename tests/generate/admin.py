@@ -163,6 +163,11 @@ def serve(app: AppFolder) -> Admin:
     """Start the server as a person would, and wait until the route is compiled."""
     done = app.dbswitch("dev", "--detach", timeout=LONG)
     assert done.returncode == 0, done.stderr
+    return answering(app)
+
+
+def answering(app: AppFolder) -> Admin:
+    """Wait until the route of a running server is compiled."""
     admin = Admin(app)
     # Next.js knows no route for a moment after its start.
     status = wait_until(lambda: code if (code := admin.ask().status) != 404 else None, LONG, app.log)

@@ -32,7 +32,7 @@ def executable() -> str:
 
 
 class Browser:
-    """One page in one browser. `run` is JavaScript with `page`, `context`, `axe()`, `fresh()` and `shown` in reach.
+    """One page in one browser. `run` is JavaScript with `page`, `context`, `axe()`, `fresh()`, `renew()` and `shown` in reach.
 
     `shown` is the record of what the page showed: each different text of its `main`, over reloads.
     """
@@ -100,9 +100,16 @@ class Browser:
         self._process.stdout.close()
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """A browser of this test's own."""
+@pytest.fixture(scope="session")
+def shared_browser() -> Iterator[Browser]:
+    """The browser of a worker."""
     opened = Browser()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def browser(shared_browser: Browser) -> Browser:
+    """The worker's browser with nothing kept from other tests."""
+    shared_browser.run("await renew()")
+    return shared_browser

@@ -16,21 +16,30 @@ const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 // A container's browser runs as root, and its shared memory is small.
 const args = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server"];
 const browser = await chromium.launch({ executablePath, headless: true, args });
-const context = await browser.newContext({ viewport: { width: 960, height: 860 }, deviceScaleFactor: 1, reducedMotion: "reduce" });
-context.setDefaultTimeout(120_000);
 const shown = [];
-await context.exposeBinding("recordShown", (_source, text) => void shown.push(text));
-await context.addInitScript(() => {
-  if (window !== window.top) return;
-  let last;
-  const record = () => {
-    const text = document.querySelector("main")?.innerText;
-    if (text !== undefined && text !== last) window.recordShown((last = text));
-  };
-  new MutationObserver(record).observe(document, { childList: true, subtree: true, characterData: true });
-});
-let page = await context.newPage();
+let context, page;
+
 const fresh = async () => (page = await context.newPage());
+
+/** Forget everything: another window of a browser that was never used. */
+async function renew() {
+  await context?.close();
+  context = await browser.newContext({ viewport: { width: 960, height: 860 }, deviceScaleFactor: 1, reducedMotion: "reduce" });
+  context.setDefaultTimeout(120_000);
+  await context.exposeBinding("recordShown", (_source, text) => void shown.push(text));
+  await context.addInitScript(() => {
+    if (window !== window.top) return;
+    let last;
+    const record = () => {
+      const text = document.querySelector("main")?.innerText;
+      if (text !== undefined && text !== last) window.recordShown((last = text));
+    };
+    new MutationObserver(record).observe(document, { childList: true, subtree: true, characterData: true });
+  });
+  shown.length = 0;
+  await fresh();
+}
+await renew();
 
 async function axe() {
   await page.evaluate(axeSource);
@@ -42,7 +51,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   let answer;
   try {
     const { code } = JSON.parse(line);
-    answer = { value: (await new AsyncFunction("page", "context", "axe", "fresh", "shown", code)(page, context, axe, fresh, shown)) ?? null };
+    answer = { value: (await new AsyncFunction("page", "context", "axe", "fresh", "renew", "shown", code)(page, context, axe, fresh, renew, shown)) ?? null };
   } catch (error) {
     answer = { error: String(error?.stack ?? error) };
   }
