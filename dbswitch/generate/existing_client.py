@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -31,9 +32,13 @@ _DECLARED: Final = re.compile(
 )
 # Assigned later, usually in an if/else for production and a global for development.
 _UNASSIGNED: Final = re.compile(
-    r"^(?P<export>export\s+)?(?:let|var)\s+(?P<name>\w+)\s*(?::\s*(?P<type>[^=;\n]+?))?\s*;?[ \t]*$",
+    r"^(?P<export>export\s+)?(?:let|var)\s+(?P<name>\w+)\s*(?::\s*(?P<type>[^=;\s][^=;\n]*))?(?:;[ \t]*)?$",
     re.MULTILINE,
 )
+_ASSIGNED: Final = re.compile(
+    r"^[ \t]*(?:\}?[ \t]*else\s+|if\s*\(.*?\)\s*)?(?P<name>\w+)\s*=(?!=)\s*(?P<value>.+)", re.MULTILINE
+)
+_USED_NAME: Final = re.compile(r"\b(\w+)\b(?!\s*[.(:])")
 _CLIENT_TYPE: Final = re.compile(r"(?:\w+\.)?PrismaClient\b(?!.*=>)")
 _EXPORTED: Final = re.compile(
     r"^export\s+(?:declare\s+)?(?:async\s+)?(?:const|let|var|function\*?|class|abstract\s+class|type|interface|enum)\s+(\w+)",
@@ -91,8 +96,12 @@ def exported_clients(plain: str) -> tuple[str, ...]:
     for match in _DECLARED.finditer(plain):
         if _is_client(match["value"], clients):
             clients[match["name"]] = match["export"] is not None
+    assigned: defaultdict[str, list[str]] = defaultdict(list)
+    for match in _ASSIGNED.finditer(plain):
+        assigned[match["name"]].append(match["value"])
     for match in _UNASSIGNED.finditer(plain):
-        if _is_assigned_client(plain, match, clients):
+        values = assigned.get(match["name"], ())
+        if _CLIENT_TYPE.match(match["type"] or "") or any(_is_client(value, clients) for value in values):
             clients[match["name"]] = match["export"] is not None
     names = [name for name, exported in clients.items() if exported]
     for match in _LISTED.finditer(plain):
@@ -112,18 +121,7 @@ def _is_client(value: str, clients: dict[str, bool]) -> bool:
         return value in clients
     if _FUNCTION.match(value) or _NO_CLIENT.match(value):
         return False
-    return _CLIENT.search(value) is not None or any(
-        re.search(rf"\b{name}\b(?!\s*[.(:])", value) for name in clients
-    )
-
-
-def _is_assigned_client(plain: str, declared: re.Match[str], clients: dict[str, bool]) -> bool:
-    if _CLIENT_TYPE.match(declared["type"] or "") is not None:
-        return True
-    values = re.findall(
-        rf"^[ \t]*(?:\}}?\s*else\s+|if\s*\(.*\)\s*)?{declared['name']}\s*=(?!=)\s*(.+)", plain, re.MULTILINE
-    )
-    return any(_is_client(value, clients) for value in values)
+    return _CLIENT.search(value) is not None or not clients.keys().isdisjoint(_USED_NAME.findall(value))
 
 
 def _other_exports(plain: str) -> set[str]:

@@ -20,7 +20,7 @@ _QUOTED: Final = re.compile(
     re.DOTALL,
 )
 # The statement or a clause such as FOR UPDATE, ON UPDATE SET NULL and ON CONFLICT DO UPDATE SET, told by the word before it.
-_UPDATE: Final = re.compile(r"(?:\b(\w+)\s+|)\bupdate\b.*?\bset\b", re.DOTALL)
+_UPDATE_OR_SET: Final = re.compile(r"\bset\b|(?:\b(\w+)\s+|)\bupdate\b")
 _UPDATE_CLAUSES: Final = frozenset({"after", "before", "do", "for", "key", "of", "on", "or", "then"})
 _CODE: Final = re.compile(r"\s*(?:do|create\s+(?:or\s+replace\s+)?(?:function|procedure))\b")
 # What psql gives to the shell.
@@ -64,13 +64,28 @@ def _bare(text: str) -> str:
 
 
 def _updates_all(part: str) -> bool:
-    updates = _UPDATE.findall(part)
-    return any(before not in _UPDATE_CLAUSES for before in updates) and re.search(r"\bwhere\b", part) is None
+    if re.search(r"\bwhere\b", part):
+        return False
+    before: str | None = None  # the word before an `update` whose `set` has not come
+    for word in _UPDATE_OR_SET.finditer(part):
+        if word[0] != "set":
+            before = before if before is not None else word[1] or ""
+        elif before is not None and before not in _UPDATE_CLAUSES:
+            return True
+        else:
+            before = None
+    return False
 
 
 def _parts(statement: str) -> Iterator[str]:
     """Yield what each pair of parentheses holds, innermost first, then the rest of the statement."""
-    while inner := re.search(r"\([^()]*\)", statement):
-        yield inner[0]
-        statement = f"{statement[: inner.start()]} {statement[inner.end() :]}"
-    yield statement
+    unclosed = [""]
+    for piece in re.findall(r"[^()]+|[()]", statement):
+        if piece == "(":
+            unclosed.append(piece)
+        elif piece == ")" and len(unclosed) > 1:
+            yield unclosed.pop() + piece
+            unclosed[-1] += " "
+        else:
+            unclosed[-1] += piece
+    yield "".join(unclosed)

@@ -10,11 +10,13 @@ import pytest
 
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import UrlError
+from dbswitch.generate.existing_client import exported_clients
 from dbswitch.project import discovery
 from dbswitch.project.javascript_text import without_comments
 from dbswitch.project.prisma import parse_schema
 from dbswitch.project.prisma_config import read_config
 from dbswitch.project.source_imports import SourceImports
+from dbswitch.project.sql_examination import examine
 from dbswitch.project.target_sources import find_targets
 
 if TYPE_CHECKING:
@@ -56,6 +58,23 @@ def _imports(text: str, folder: Path) -> None:
     list(SourceImports(folder).between("page.ts", "client.ts"))
 
 
+def _client(text: str, _folder: Path) -> None:
+    exported_clients(text)
+
+
+def _clients(text: str, _folder: Path) -> None:
+    names = range(text.count("x"))
+    exported_clients("".join(f"const a{n} = prisma\nconst b{n} = f()\nlet c{n}\n" for n in names))
+
+
+def _sql(text: str, _folder: Path) -> None:
+    list(examine(text))
+
+
+def _nested_sql(text: str, folder: Path) -> None:
+    _sql(text + ")" * len(text), folder)
+
+
 @pytest.mark.parametrize(
     ("read", "head", "unit", "tail"),
     [
@@ -88,6 +107,15 @@ def _imports(text: str, folder: Path) -> None:
         (_imports, "import ", "a", ""),
         (_imports, "", "{} = await ", ""),
         (_imports, "", "import * as a from './client';", ""),
+        (_client, "let a: b", " ", "="),
+        (_client, "let a:", "\n", "="),
+        (_client, "let a", " ", "="),
+        (_client, "let a\n", "\n", "x"),
+        (_client, "let a\n", "if (a)", "\n"),
+        (_clients, "", "x" + " " * 63, ""),
+        (_sql, "", "(a)", ""),
+        (_sql, "", "update ", ""),
+        (_nested_sql, "", "(", ""),
     ],
 )
 @pytest.mark.timeout(60)
