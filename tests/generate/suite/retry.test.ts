@@ -196,10 +196,9 @@ for (const [code, message] of [["57P03", "the database system is starting up"], 
     place.host = `${hostname}:${server.port}`;
     to(place.href);
     const key = fresh();
-    const writing = prisma.note.create({ data: { key, body: "" } });
-    await until(() => server.asked() >= 2);
-    to(proxy.url);
-    await writing;
+    const moved = until(() => server.asked() >= 2).then(() => to(proxy.url));
+    await prisma.note.create({ data: { key, body: "" } });
+    await moved;
     server.close();
     assert.equal(retries[0]!.reason, code);
     assert.equal(await rows(key), 1);
