@@ -9,38 +9,35 @@ read no env file; the process environment beats the files; changed files are rea
 at the start.
 
 Answers: `/` 200 (500 with STANDIN_PAGE_FAILS), after STANDIN_COMPILES seconds or once the file STANDIN_COMPILED is there;
-Next's manifest path 200 (below
-STANDIN_BASE_PATH, which it writes down as Next does), `/api/db` the effective and the client's DATABASE_URL, everything else 404.
+Next's manifest path 200 (below STANDIN_BASE_PATH, which it writes down as Next does); `/api/db` the effective and the
+client's DATABASE_URL; everything else 404.
+
+Three interpreters start for each server, so each imports only what it needs, and none `pathlib` or `http.server`.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import http.server
-import json
 import os
-import re
-import shutil
-import signal
-import socket
 import sys
-import time
-from pathlib import Path
 
 FILES = (".env.development.local", ".env.local", ".env.development", ".env")
-LINE = re.compile(r"^\s*(?:export\s+)?([\w.-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^#\n]*))", re.MULTILINE)
-ENTRY = Path("node_modules/next/dist/bin/next")
+LINE = r"^\s*(?:export\s+)?([\w.-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^#\n]*))"
+ENTRY = "node_modules/next/dist/bin/next"
 PYTHON = "STANDIN_PYTHON"  # the interpreter's path, which a process that calls itself node cannot tell
-LOCK = Path(".next/dev/lock")
+BUILD = ".next/dev"
+LOCK = f"{BUILD}/lock"
 MANIFEST = "/_next/static/development/_devPagesManifest.json"
 
 
 def env_files() -> dict[str, str]:
+    import re
+
     found: dict[str, str] = {}
     for name in reversed(FILES):
-        if Path(name).exists():
-            for key, double, single, bare in LINE.findall(Path(name).read_text(encoding="utf-8")):
+        if os.path.exists(name):
+            with open(name, encoding="utf-8") as file:
+                text = file.read()
+            for key, double, single, bare in re.findall(LINE, text, re.MULTILINE):
                 found[key] = double or single or bare.strip()
     return found
 
@@ -52,7 +49,11 @@ def effective(ambient: dict[str, str]) -> str | None:
 
 
 def hold_lock(port: int) -> int:
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    import fcntl
+    import json
+    import time
+
+    os.makedirs(BUILD, exist_ok=True)
     until = time.monotonic() + 1
     while True:
         fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
@@ -75,46 +76,35 @@ def hold_lock(port: int) -> int:
     return fd
 
 
-class Server(http.server.ThreadingHTTPServer):
-    address_family = socket.AF_INET6
-    daemon_threads = True
+def answer(path: str, ambient: dict[str, str], client: str | None) -> tuple[int, object]:
+    import time
 
-
-class App(http.server.BaseHTTPRequestHandler):
-    ambient: dict[str, str]
-    client: str | None
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        status = 404
-        if path == "/api/db":
-            value: object = {"effective": effective(self.ambient), "client": self.client, "pid": os.getpid()}
-        elif path == self.ambient.get("STANDIN_BASE_PATH", "") + MANIFEST:
-            value = {"pages": []}
-        elif path == "/":
-            time.sleep(float(self.ambient.get("STANDIN_COMPILES", "0")))
-            while "STANDIN_COMPILED" in self.ambient and not Path(self.ambient["STANDIN_COMPILED"]).exists():
-                time.sleep(0.01)
-            value = None if "STANDIN_PAGE_FAILS" in self.ambient else {"pages": []}
-            status = 500
-        else:
-            value = None
-        body = json.dumps(value).encode()
-        self.send_response(status if value is None else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_arguments: object) -> None:
-        pass
+    if path == "/api/db":
+        return 200, {"effective": effective(ambient), "client": client, "pid": os.getpid()}
+    if path == ambient.get("STANDIN_BASE_PATH", "") + MANIFEST:
+        return 200, {"pages": []}
+    if path == "/":
+        time.sleep(float(ambient.get("STANDIN_COMPILES", "0")))
+        while "STANDIN_COMPILED" in ambient and not os.path.exists(ambient["STANDIN_COMPILED"]):
+            time.sleep(0.01)
+        return (500, None) if "STANDIN_PAGE_FAILS" in ambient else (200, {"pages": []})
+    return 404, None
 
 
 def serve(port: int, *, drift: bool) -> None:
-    App.ambient = dict(os.environ)
-    App.client = effective(App.ambient)
+    import contextlib
+    import errno
+    import json
+    import socket
+    import threading
+
+    ambient = dict(os.environ)
+    client = effective(ambient)
     while True:
         try:
-            server = Server(("::", port), App)
+            listener = socket.create_server(
+                ("::", port), family=socket.AF_INET6, backlog=64, dualstack_ipv6=True
+            )
             break
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
@@ -129,22 +119,43 @@ def serve(port: int, *, drift: bool) -> None:
             port += 1
     hold_lock(port)
     if base_path := os.environ.get("STANDIN_BASE_PATH"):
-        (LOCK.parent / "routes-manifest.json").write_text(json.dumps({"basePath": base_path}))
+        with open(f"{BUILD}/routes-manifest.json", "w", encoding="utf-8") as file:
+            file.write(json.dumps({"basePath": base_path}))
     print(f"- Local: http://localhost:{port}\nReady", flush=True)
-    server.serve_forever()
+
+    def attend(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            request = b""
+            while b"\r\n\r\n" not in request:
+                part = connection.recv(65536)
+                if not part:
+                    return
+                request += part
+            path = request.split(b" ", 2)[1].decode().partition("?")[0]
+            status, value = answer(path, ambient, client)
+            body = json.dumps(value).encode()
+            head = f"HTTP/1.0 {status} Stand-in\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=attend, args=(connection,), daemon=True).start()
 
 
 def become_next(arguments: list[str]) -> None:
     """Run as Next's own program. An argv[0] that exists would make Python look for its library beside that."""
-    ENTRY.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = ENTRY.with_name(f"next.{os.getpid()}")
-    shutil.copyfile(__file__, unfinished)
-    unfinished.replace(ENTRY)
+    os.makedirs(os.path.dirname(ENTRY), exist_ok=True)
+    unfinished = f"{ENTRY}.{os.getpid()}"
+    with open(__file__, "rb") as source, open(unfinished, "wb") as copy:
+        copy.write(source.read())
+    os.replace(unfinished, ENTRY)
     python = os.path.realpath(sys.executable)
-    os.execve(python, ["/nowhere/bin/node", str(ENTRY), *arguments], {**os.environ, PYTHON: python})
+    os.execve(python, ["/nowhere/bin/node", ENTRY, *arguments], {**os.environ, PYTHON: python})
 
 
 def dev(port: int | None) -> None:
+    import signal
+
     chosen = port or (int(os.environ["PORT"]) if "PORT" in os.environ else None)
     argv = ["next-server (vSTAND-IN)", __file__, "serve", str(chosen or 3000), "" if chosen else "drift"]
     child = os.fork()
@@ -165,7 +176,7 @@ def dev(port: int | None) -> None:
 
 
 if __name__ == "__main__":
-    if not __file__.endswith(str(ENTRY)):
+    if not __file__.endswith(ENTRY):
         become_next(sys.argv[1:])
     if sys.argv[1] == "serve":
         serve(int(sys.argv[2]), drift=sys.argv[3] == "drift")
