@@ -85,9 +85,8 @@ def test_a_server_that_was_launched_with_productions_url_is_not_called_local(
             assert plan["server"] == "restart the dev server (its own environment overrides the env files)"
             assert served.json("status")[1][-1]["target"] == "local"
     finally:
-        served.run("stop")
         end(served.living())
-        server.wait(10)
+        server.wait(60)
         if server.stdout is not None:
             server.stdout.close()
 
@@ -95,9 +94,9 @@ def test_a_server_that_was_launched_with_productions_url_is_not_called_local(
 def _until_seen(folder: Folder) -> dict[str, object]:
     import time
 
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 100
     while time.monotonic() < limit:
         found = folder.json("status")[1][-1]
-        if found["server"]["pids"]:
+        if found["server"]["state"] == "ready":
             return found
     raise AssertionError("the server was not seen")

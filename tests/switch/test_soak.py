@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from dbswitch.switch import project_lock
 from tests.cli.conftest import TOKEN
 from tests.cli.running import environment
+from tests.support.amounts import slice_and_sweep
+from tests.support.nextapp import wait_until
 from tests.support.state import private_dir
-from tests.switch.test_killed import answer, finish, servers, switching
+from tests.switch.test_killed import SECONDS, answer, finish, servers, switching
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Folder
     from tests.support.postgres import ShopServer
 
-AT_ONCE = 20
 CHILD = Path(__file__).with_name("soak_child.py")
 # What a project holds after any number of switches.
 STATE = {".gitignore", "lock", "requests", "history.jsonl", "server.log"}
@@ -83,43 +85,30 @@ def test_switches_in_a_row_leak_nothing(
         )
 
 
-@pytest.mark.slow
-def test_twenty_at_once_end_on_the_newest_and_everyone_is_told_the_truth(
-    served: Folder, postgres_prod: ShopServer, capsys: pytest.CaptureFixture[str]
+@slice_and_sweep("requests", 6, 20)
+def test_of_many_that_wait_only_the_newest_is_carried_out_and_everyone_is_told_the_truth(
+    served: Folder, postgres_prod: ShopServer, requests: int
 ) -> None:
     assert served.run("dev", "--detach").returncode == 0
     confirm = ("--confirm", postgres_prod.shop.database)
-    fired = [
-        switching(served, *(("prod", *confirm) if number % 2 else ("local",))) for number in range(AT_ONCE)
-    ]
+    # The lock is held until only the newest waits; else the first one would be carried out before the last one has started.
+    with project_lock.acquire_if_free(served.root / ".dbswitch", target="test") as ours:
+        assert ours
+        fired = [
+            switching(served, *(("prod", *confirm) if number % 2 else ("local",)))
+            for number in range(requests)
+        ]
+        wait_until(
+            lambda: sum(one.poll() is None for one in fired) <= 1 or None,
+            SECONDS,
+            lambda: "more than one waits",
+        )
     ended = [finish(process) for process in fired]
-    codes = [code for code, _, _ in ended]
-    assert set(codes) <= {0, 5}, [err for _, _, err in ended]
+    assert sorted(code for code, _, _ in ended) == [0] + [5] * (requests - 1), [err for _, _, err in ended]
     results = [events[-1] for _, events, _ in ended]
-    starts = sum(
-        event["event"] == "phase" and (event["phase"], event["state"]) == ("start", "done")
-        for _, events, _ in ended
-        for event in events
-    )
-    assert starts <= 2
-    winners = [result for result in results if result["exit"] == 0]
-    # Who was overtaken is told so; who was not is the newest, or was already past the point of giving way.
-    assert all(result["outcome"] == "overtaken" for result in results if result["exit"] == 5)
-    newest = max(winners, key=lambda result: result["seconds"] + started(ended, result["id"]))
+    [newest] = [result for result in results if result["exit"] == 0]
+    assert {result["outcome"] for result in results if result["exit"] == 5} == {"overtaken"}
     text = (served.root / ".env.local").read_text().splitlines()[0]
     assert (postgres_prod.url in text) == (newest["target"] == "prod")
     assert answer(served)["client"] in text
     assert len(servers(served)) == 1
-    with capsys.disabled():
-        print(
-            f"\n{AT_ONCE} at once: {codes.count(0)} carried out, {codes.count(5)} overtaken, {starts} restarts"
-        )
-
-
-def started(ended: list[tuple[int, list[dict[str, object]], str]], run_id: str) -> float:
-    for _, events, _ in ended:
-        if events[0]["id"] == run_id:
-            at = events[0]["at"]
-            assert isinstance(at, float)
-            return at
-    raise AssertionError(run_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -73,7 +74,7 @@ def test_a_span_is_told_in_the_unit_that_matters() -> None:
 
 
 def wait_for(look: Callable[[], bool]) -> None:
-    wait_until(lambda: look() or None, 60, lambda: "it did not happen")
+    wait_until(lambda: look() or None, 120, lambda: "it did not happen")
 
 
 def files(folder: Folder) -> tuple[Path, Path]:
@@ -123,9 +124,7 @@ def on_prod(folder: Folder, time: str = "30m", *, timer: bool = False) -> None:
 def test_the_timer_goes_back_by_itself_and_ends(served: Folder) -> None:
     before = (served.root / ".env.local").read_bytes()
     assert served.run("dev", "--detach").returncode == 0
-    on_prod(served, "3s", timer=True)
-    assert status(served)["target"] == "prod"
-    wait_for(lambda: status(served)["target"] == "local")
+    on_prod(served, "1s", timer=True)  # the history tells that it was on prod; a look may come too late
     wait_for(lambda: not timers(served))
     assert (served.root / ".env.local").read_bytes() == before
     assert (last(served)["from"], last(served)["to"], last(served)["origin"]) == ("prod", "local", "timer")
@@ -135,11 +134,13 @@ def test_the_timer_goes_back_by_itself_and_ends(served: Folder) -> None:
 
 def test_status_counts_down_and_the_files_are_private_and_hold_no_secret(served: Folder) -> None:
     on_prod(served)
+    asked = time.time()
     limit = status(served)["time_limit"]
     assert (limit["target"], limit["back"]) == ("prod", "local")
-    assert 1_700 < limit["left"] <= 1_800
-    assert abs(limit["ends"] - time.time() - limit["left"]) < 5
-    assert "until:   prod for another 30 min, then back to local" in served.run("status").stdout
+    assert 1_600 < limit["left"] <= 1_800
+    assert asked - 5 < limit["ends"] - limit["left"] < time.time() + 5  # the two clocks may differ a little
+    shown = served.run("status").stdout
+    assert re.search(r"until:   prod for another (2[7-9]|30) min, then back to local\n", shown), shown
     for file in files(served):
         assert file.stat().st_mode & 0o777 == 0o600
         assert "shop:" not in file.read_text()
@@ -198,20 +199,24 @@ def test_uninstall_is_refused_during_a_limit_since_nothing_would_go_back(
     assert not any(file.exists() for file in files(served))
 
 
+REBOOTED = {"boot": "another boot"}
+
+
 @pytest.mark.parametrize(
-    ("begun", "due"),
+    ("began", "changed", "due"),
     [
-        ({"boot": "another boot"}, True),
-        ({"boot": "another boot", "wall": time.time() + 9_000}, True),  # the clock was set back
-        ({"wall": time.time() + 9_000}, True),  # set back since, in this boot: the time since boot counts
-        ({"boot": "another boot", "wall": time.time()}, False),
+        (3_600, REBOOTED, True),
+        (0, REBOOTED, False),
+        # The clock was set back; without a reboot the time since boot counts.
+        pytest.param(-9_000, REBOOTED, True, marks=pytest.mark.sweep),
+        pytest.param(-9_000, {}, True, marks=pytest.mark.sweep),
     ],
 )
 def test_after_a_reboot_or_with_a_clock_that_was_set_the_next_command_goes_back_first(
-    served: Folder, begun: dict[str, Any], due: bool
+    served: Folder, began: float, changed: dict[str, str], due: bool
 ) -> None:
     on_prod(served)
-    age(served, 3_600, **begun)
+    age(served, 3_600, wall=time.time() - began, **changed)
     code, events = served.json("dev", "--detach")
     assert code == 0, events
     assert (status(served)["target"] == "local") is due
@@ -222,8 +227,8 @@ def test_after_a_reboot_or_with_a_clock_that_was_set_the_next_command_goes_back_
 
 @pytest.mark.parametrize("command", [("dev", "--detach"), ("restart",), ("stop",), ("local",), ("-",)])
 def test_every_command_that_acts_goes_back_first(served: Folder, command: tuple[str, ...]) -> None:
-    assert served.run("dev", "--detach").returncode == 0
     on_prod(served)
+    assert served.run("dev", "--detach").returncode == 0
     age(served, 3_600)
     code, events = served.json(*command)
     assert code == 0, events
@@ -243,8 +248,8 @@ def test_the_same_target_has_to_be_confirmed_again_when_its_time_is_over(served:
 def test_a_way_back_that_fails_stops_the_command_but_never_a_stop(
     served: Folder, postgres_local: ShopServer
 ) -> None:
-    assert served.run("dev", "--detach").returncode == 0
     on_prod(served)
+    assert served.run("dev", "--detach").returncode == 0
     age(served, 3_600)
     text = (served.root / ".env.local").read_text()
     wrong = text.replace(
