@@ -74,6 +74,8 @@ def fake_switch(project: object, request: Request, emit: Callable[[Event], None]
     if part == "bug":
         raise RuntimeError(f"cannot use postgresql://shop:{SECRET}@db/shop with password={SECRET}")
     time.sleep(float(os.environ.get("FAKE_SECONDS", "0.0")))
+    while "FAKE_UNTIL" in os.environ and not os.path.exists(os.environ["FAKE_UNTIL"]):  # noqa: PTH110
+        time.sleep(0.01)
     emit(PhaseChanged(Phase.PROBE, PhaseState.DONE, 0.1, "PostgreSQL 15.6"))
     emit(PhaseChanged(Phase.STOP, PhaseState.STARTED))
     emit(PhaseChanged(Phase.STOP, PhaseState.DONE, 0.07))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import termios
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,17 +69,21 @@ class Terminal:
     process: subprocess.Popen[bytes]
     master: int
     seen: str = ""
+    _decoder: codecs.IncrementalDecoder = field(  # a chunk may end within a character
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
 
     def read(self) -> bool:
         """Take what is there; False when the program has closed the terminal."""
+        ended = self.process.poll() is not None  # before the look: its last words may come during it
         ready, _, _ = select.select([self.master], [], [], 0.05)
         if not ready:
-            return self.process.poll() is None
+            return not ended
         try:
             chunk = os.read(self.master, 65536)
         except OSError:  # Linux answers EIO when the last writer is gone
             return False
-        self.seen += chunk.decode(errors="replace")
+        self.seen += self._decoder.decode(chunk)
         return bool(chunk)
 
     def until(self, text: str, times: int = 1) -> str:

@@ -11,7 +11,7 @@ from dbswitch.demo.postgres import free_port
 if TYPE_CHECKING:
     from tests.cli.conftest import Folder
 
-PATIENCE = 60.0  # seconds; far more than the newer request needs
+PATIENCE = 600.0  # seconds; far more than the newer request needs
 
 
 def test_a_switch_that_waits_for_a_database_that_is_down_gives_way_at_once(served: Folder) -> None:

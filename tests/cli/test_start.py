@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.running import REAL, environment
+from tests.cli.running import DEADLINE, REAL, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def imported(folder: Path, *argv: str) -> set[str]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
     )
     rows = [
         row.rpartition("|")[2].strip() for row in done.stderr.splitlines() if row.startswith("import time:")
@@ -75,7 +75,7 @@ def test_a_current_folder_that_is_gone_is_no_bug(tmp_path: Path) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=DEADLINE,
     )
     assert done.returncode == 2
     assert "the current folder is gone" in done.stderr

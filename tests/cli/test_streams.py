@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.fake_switch import SECRET
-from tests.cli.running import ESCAPE, FAKE, REAL, environment, run, terminal
+from tests.cli.running import DEADLINE, ESCAPE, FAKE, REAL, environment, run, terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,7 +166,7 @@ def test_a_reader_that_leaves_does_not_stop_the_switch(project: Path) -> None:
     process.stdout.close()
     said = process.stderr.read()
     process.stderr.close()
-    assert process.wait(30) == 0
+    assert process.wait(DEADLINE) == 0
     assert said == b""
 
 
@@ -179,7 +179,7 @@ def test_a_closed_stream_is_no_bug(project: Path, stream: int) -> None:
         env=environment(FAKE_SWITCH="verified"),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=DEADLINE,
     )
     assert done.returncode == 0
     assert done.stderr == ""
@@ -191,7 +191,7 @@ def test_a_latin_locale_gets_text_and_no_crash(project: Path) -> None:
         cwd=project,
         env=environment(FAKE_SWITCH="verified", PYTHONUTF8="0", PYTHONIOENCODING="latin-1"),
         capture_output=True,
-        timeout=30,
+        timeout=DEADLINE,
     )
     assert done.returncode == 0
     assert b"prod: db.example.com:5432/shop_prod, confirmed by the app" in done.stderr
@@ -203,7 +203,7 @@ def test_programs_get_whole_json_in_any_locale(project: Path) -> None:
         cwd=project,
         env=environment(PYTHONUTF8="0", PYTHONIOENCODING="ascii"),
         capture_output=True,
-        timeout=30,
+        timeout=DEADLINE,
     )
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["event"] == "result"
@@ -211,9 +211,11 @@ def test_programs_get_whole_json_in_any_locale(project: Path) -> None:
 
 
 def test_a_terminal_shows_a_live_line_with_a_spinner_and_leaves_the_verdict(project: Path) -> None:
-    with terminal(
-        "prod", cwd=project, program=FAKE, env={"FAKE_SWITCH": "verified", "FAKE_SECONDS": "0.4"}
-    ) as tty:
+    shown = project / "shown"
+    env = {"FAKE_SWITCH": "verified", "FAKE_UNTIL": str(shown)}
+    with terminal("prod", cwd=project, program=FAKE, env=env) as tty:
+        tty.until(" asking the database ")
+        shown.touch()
         assert tty.end() == 0
     assert re.search("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] asking the database", tty.text)
     assert "✓ database is ready 0.1 s" in tty.text
@@ -312,7 +314,7 @@ def test_the_repeated_wait_is_one_plain_line(project: Path) -> None:
     process.send_signal(2)
     rest = process.stderr.read()
     process.stderr.close()
-    assert process.wait(30) == 130
+    assert process.wait(DEADLINE) == 130
     said = "".join(first) + rest
     assert said.count("connection refused") == 1
     assert os.sep not in said

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch.state_folder import user_folder
-from tests.cli.running import environment
+from tests.cli.running import DEADLINE, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def shell(root: Path, *words: str, to: str) -> subprocess.CompletedProcess[str]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=DEADLINE,
         check=False,
     )
 

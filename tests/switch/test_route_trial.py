@@ -55,6 +55,7 @@ def test_the_answer_is_told_also_where_next_notices_the_new_file_late(
     assert set(asked) == {f"{PATH}?identity=1"}
 
 
+@pytest.mark.usefixtures("one_at_a_time")
 def test_a_route_that_cannot_ask_gives_its_reason_at_once(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

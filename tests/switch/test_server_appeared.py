@@ -21,6 +21,7 @@ from dbswitch.switch.request import Request
 from tests.cli.conftest import STANDIN, TOKEN
 from tests.cli.running import environment
 from tests.support.nextapp import wait_until
+from tests.switch.test_killed import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ class ByHand:
     def answer(self) -> dict[str, Any] | None:
         try:
             with urllib.request.urlopen(
-                f"http://localhost:{self.folder.port}/api/db", timeout=10
+                f"http://localhost:{self.folder.port}/api/db", timeout=60
             ) as response:
                 return dict(json.load(response))
         except OSError:
@@ -107,7 +108,7 @@ def test_a_rollback_starts_it_again_with_its_own_environment(
     result = to_prod(by_hand)
     assert result.exit == 7, result
     assert by_hand.answer() is not None
-    [server] = [one for one in by_hand.folder.living() if "next-server" in " ".join(one.cmdline())]
+    [server] = servers(by_hand.folder)
     assert server.environ()["STARTED"] == "by hand"
 
 

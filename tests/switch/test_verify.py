@@ -91,12 +91,6 @@ def app(reply: Callable[[int, str, str | None], Reply]) -> Iterator[str]:
 
 
 @pytest.fixture
-def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only an answer leads to the next request, however long a busy machine takes for it."""
-    monkeypatch.setattr(identity_request, "OVERLAP", 600.0)
-
-
-@pytest.fixture
 def settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that could change with time is final when it came once, so that no deadline has to be short."""
     monkeypatch.setattr(identity_request, "SETTLED", dict.fromkeys(identity_request.SETTLED, 0.0))
