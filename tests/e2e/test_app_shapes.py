@@ -1,4 +1,4 @@
-"""Apps whose identity route is elsewhere or guarded: the Pages Router, `basePath`, `trailingSlash`, a proxy with a login."""
+"""Apps whose identity route is elsewhere or guarded: the Pages Router, `basePath`, `trailingSlash`, a proxy with a login, webpack."""
 
 from __future__ import annotations
 
@@ -56,6 +56,25 @@ def test_a_pages_router_app_with_a_base_path_and_trailing_slashes_is_verified(
     assert done.returncode == 0, done.stderr
     code, events = app.events("local", "--hot", timeout=LONG)
     assert (code, events[-1]["verified"]) == (0, True), events
+
+
+@pytest.mark.parametrize(
+    ("leg", "dev"), [("base", "next dev --webpack"), ("next14", "next dev")], ids=["16", "14"]
+)
+def test_an_app_that_webpack_builds_is_switched_without_a_restart(
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer, leg: str, dev: str
+) -> None:
+    app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url)
+    app.write("package.json", app.read("package.json").replace('"next dev -p', f'"{dev} -p'))
+    done = app.dbswitch("generate", "client", "--force", timeout=LONG)
+    assert done.returncode == 0, done.stderr
+    ready(app, ("generate", "route", "--identity-only"))
+    app.wait_for_answer("/api/items", deadline=LONG)
+    for target, server in (("prod", postgres_prod), ("local", postgres_local)):
+        code, events = app.events(target, "--hot", "--confirm", server.shop.database, timeout=LONG)
+        assert (code, events[-1]["verified"], events[-1]["mode"]) == (0, True, "hot"), events
+        app.assert_answers_from(server)
+    assert "createRequire" not in app.log()  # webpack warns of each call that it cannot follow
 
 
 def test_a_route_behind_a_login_is_not_asked_for_long_and_nothing_is_rolled_back(

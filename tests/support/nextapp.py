@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from tests.support.postgres import ShopServer
 
 BASE = Path(dbswitch.demo.__file__).parent / "app"
-LEGS = {"base": BASE, "newest": Path(__file__).parents[1] / "fixtures" / "newest"}
+_FIXTURES = Path(__file__).parents[1] / "fixtures"
+LEGS = {"base": BASE, "newest": _FIXTURES / "newest"}
+_PACKAGES = {**LEGS, "next14": _FIXTURES / "next14"}  # Next.js 14: for single tests
 REPOSITORY = Path(__file__).parents[2]
 # Cheaper than the demo's page and `next.config.ts`; see `NextApp`.
 HOME = """import { readShop } from "@/lib/shop";
@@ -67,17 +69,17 @@ _numbers = itertools.count(1)
 def _place_source(place: Path, leg: str) -> None:
     shop_app.copy_source(place)
     for name in ("package.json", "package-lock.json"):
-        shutil.copyfile(LEGS[leg] / name, place / name)
+        shutil.copyfile(_PACKAGES[leg] / name, place / name)
 
 
 def generated_for(leg: str) -> Path:
     """Return the Prisma client generated with this leg's packages."""
-    recipe = f"{npm.digest(LEGS[leg])}-{npm.digest(BASE, ('prisma/schema.prisma', 'prisma.config.ts'))}"
+    recipe = f"{npm.digest(_PACKAGES[leg])}-{npm.digest(BASE, ('prisma/schema.prisma', 'prisma.config.ts'))}"
 
     def make(unfinished: Path) -> None:
         app = unfinished / "app"
         _place_source(app, leg)
-        packages.copy(npm.node_modules_for(LEGS[leg]), app / "node_modules")
+        packages.copy(npm.node_modules_for(_PACKAGES[leg]), app / "node_modules")
         shop_app.generate_client(app)
         (app / "generated").rename(unfinished / "generated")
         shutil.rmtree(app)
@@ -312,8 +314,8 @@ class AppFolder:
 
     def remove(self) -> None:
         self.stop()
-        if self.leg in LEGS and not self.own_packages:
-            packages.give_back(npm.node_modules_for(LEGS[self.leg]), self.root / "node_modules")
+        if self.leg in _PACKAGES and not self.own_packages:
+            packages.give_back(npm.node_modules_for(_PACKAGES[self.leg]), self.root / "node_modules")
         shutil.rmtree(self.root.parent)
 
 
@@ -378,7 +380,7 @@ def apps() -> Iterator[NextApp]:
         home = Path(tempfile.mkdtemp(prefix=f"{leg}-{next(_numbers)}-", dir=folder))
         app = AppFolder(home / "app", leg, free_port(), secrets.token_hex(8), dict(env or {}))
         made.append(app)
-        modules, generated = npm.node_modules_for(LEGS[leg]), generated_for(leg)
+        modules, generated = npm.node_modules_for(_PACKAGES[leg]), generated_for(leg)
         _place_source(app.root, leg)
         packages.place(modules, app.root / "node_modules")
         shutil.copytree(generated, app.root / "generated")

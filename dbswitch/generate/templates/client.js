@@ -5,7 +5,7 @@
 // `$extends` chain and options belong into the file beside it whose name ends in `.extend`.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
+import * as nodeModule from "node:module"; // webpack replaces calls of a named `createRequire`
 import { uptime } from "node:os";
 import { dirname, join } from "node:path";
 import { compileFunction } from "node:vm";
@@ -111,7 +111,7 @@ function separateEnv(file, env) {
     const own = Object.create(process, { env: { value: { NODE_ENV: process.env.NODE_ENV, ...env } } });
     const text = readFileSync(/* turbopackIgnore: true */ file, "utf8");
     const run = compileFunction(text, ["module", "exports", "require", "process", "__dirname"]);
-    run(module, module.exports, createRequire(file), own, dirname(file));
+    run(module, module.exports, nodeModule.createRequire(file), own, dirname(file));
     return module.exports;
 }
 
@@ -122,14 +122,18 @@ function createUrlReader() {
     const mode = NODE_ENV === "production" || NODE_ENV === "test" ? NODE_ENV : "development";
     const paths = [`.env.${mode}.local`, mode === "test" ? [] : ".env.local", `.env.${mode}`, ".env"].flat().map(inRoot);
     // By way of `next`: package managers that do not hoist give the project itself no `@next/env`.
-    const next = tried(() => createRequire(inRoot("package.json")).resolve("next/package.json"));
-    const file = next && tried(() => createRequire(next).resolve("@next/env"));
+    const next = tried(() => nodeModule.createRequire(inRoot("package.json")).resolve("next/package.json"));
+    const file = next && tried(() => nodeModule.createRequire(next).resolve("@next/env"));
     if (!file)
         return () => process.env[VARIABLE];
     const log = { info: () => { }, error: () => { } };
-    const read = (env, force = true) => env.loadEnvConfig(root, mode !== "production", log, force).parsedEnv ?? {};
+    const read = (env, force = true) => {
+        const { parsedEnv, loadedEnvFiles } = env.loadEnvConfig(root, mode !== "production", log, force);
+        // Next.js 13 and 14 do not return what they read from the files, only `process.env` as it is now.
+        return parsedEnv ?? separateEnv(file, env.initialEnv ?? {}).processEnv(loadedEnvFiles, root, log, true);
+    };
     // Never bundled: the copy that Next.js itself loaded is the one that knows which variables were exported.
-    const shared = createRequire(file)(file);
+    const shared = nodeModule.createRequire(file)(file);
     // In a script, what its own `dotenv` read stands in process.env as well, and is no more exported than a file is.
     const launched = tried(() => new Set(readFileSync("/proc/self/environ", "utf8").split("\0"))); // on Linux
     const bound = launched ? {} : read(separateEnv(file, {}));

@@ -5,7 +5,7 @@
 // `$extends` chain and options belong into the file beside it whose name ends in `.extend`.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
+import * as nodeModule from "node:module"; // webpack replaces calls of a named `createRequire`
 import { uptime } from "node:os";
 import { dirname, join } from "node:path";
 import { compileFunction } from "node:vm";
@@ -105,8 +105,9 @@ export function readsOnly(sql: string): boolean {
   return [...bare.matchAll(/([^\s(),;=<>+*/|-]+)\s*\(/g)].every(([, name]) => PURE.has(name!));
 }
 
-type Load = (dir: string, dev: boolean, log: object, force: boolean) => { parsedEnv?: Values };
-type NextEnv = { initialEnv: Values | undefined; loadEnvConfig: Load };
+type Load = (dir: string, dev: boolean, log: object, force: boolean) => { parsedEnv?: Values; loadedEnvFiles: object[] };
+type Evaluate = (files: object[], dir: string, log: object, force: boolean) => Values;
+type NextEnv = { initialEnv: Values | undefined; loadEnvConfig: Load; processEnv: Evaluate };
 
 /** @next/env writes what it reads into `process.env`; this copy of it gets a `process` of its own. */
 function separateEnv(file: string, env: Values): NextEnv {
@@ -114,7 +115,7 @@ function separateEnv(file: string, env: Values): NextEnv {
   const own = Object.create(process, { env: { value: { NODE_ENV: process.env.NODE_ENV, ...env } } });
   const text = readFileSync(/* turbopackIgnore: true */ file, "utf8");
   const run = compileFunction(text, ["module", "exports", "require", "process", "__dirname"]);
-  run(module, module.exports, createRequire(file), own, dirname(file));
+  run(module, module.exports, nodeModule.createRequire(file), own, dirname(file));
   return module.exports;
 }
 
@@ -125,13 +126,17 @@ function createUrlReader(): () => string | undefined {
   const mode = NODE_ENV === "production" || NODE_ENV === "test" ? NODE_ENV : "development";
   const paths = [`.env.${mode}.local`, mode === "test" ? [] : ".env.local", `.env.${mode}`, ".env"].flat().map(inRoot);
   // By way of `next`: package managers that do not hoist give the project itself no `@next/env`.
-  const next = tried(() => createRequire(inRoot("package.json")).resolve("next/package.json"));
-  const file = next && tried(() => createRequire(next).resolve("@next/env"));
+  const next = tried(() => nodeModule.createRequire(inRoot("package.json")).resolve("next/package.json"));
+  const file = next && tried(() => nodeModule.createRequire(next).resolve("@next/env"));
   if (!file) return () => process.env[VARIABLE];
   const log = { info: () => {}, error: () => {} };
-  const read = (env: NextEnv, force = true) => env.loadEnvConfig(root, mode !== "production", log, force).parsedEnv ?? {};
+  const read = (env: NextEnv, force = true) => {
+    const { parsedEnv, loadedEnvFiles } = env.loadEnvConfig(root, mode !== "production", log, force);
+    // Next.js 13 and 14 do not return what they read from the files, only `process.env` as it is now.
+    return parsedEnv ?? separateEnv(file, env.initialEnv ?? {}).processEnv(loadedEnvFiles, root, log, true);
+  };
   // Never bundled: the copy that Next.js itself loaded is the one that knows which variables were exported.
-  const shared = createRequire(file)(file) as NextEnv;
+  const shared = nodeModule.createRequire(file)(file) as NextEnv;
   // In a script, what its own `dotenv` read stands in process.env as well, and is no more exported than a file is.
   const launched = tried(() => new Set(readFileSync("/proc/self/environ", "utf8").split("\0"))); // on Linux
   const bound: Values = launched ? {} : read(separateEnv(file, {}));
