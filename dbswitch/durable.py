@@ -259,3 +259,9 @@ def read_json(path: Path) -> Any:
         return parse_json(read_regular(path))
     except (OSError, ValueError):
         return None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in `path`; empty if there is none."""
+    value = read_json(path)
+    return value if isinstance(value, dict) else {}

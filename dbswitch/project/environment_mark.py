@@ -63,9 +63,8 @@ def remember(project: Project, url: DatabaseUrl, environment: str | None) -> Non
 
 def load(private_dir: Path) -> dict[str, str]:
     """Return what databases said at earlier probes: place to environment."""
-    found = durable.read_json(private_dir / FILE_NAME)
-    pairs = found.items() if isinstance(found, dict) else ()
-    return {key: value for key, value in pairs if isinstance(value, str) and valid_name(value)}
+    found = durable.read_object(private_dir / FILE_NAME)
+    return {key: value for key, value in found.items() if isinstance(value, str) and valid_name(value)}
 
 
 def production_places(private_dir: Path) -> frozenset[str]:

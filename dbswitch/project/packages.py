@@ -6,11 +6,11 @@ import contextlib
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from dbswitch.durable import read_json, read_regular_text
+from dbswitch.durable import read_object, read_regular_text
 from dbswitch.errors import ConfigError
 from dbswitch.json_text import parse_json
 
@@ -103,10 +103,15 @@ def installed_folder(root: Path, package: str) -> Path | None:
     return next((place for place in places if place.is_dir()), None)
 
 
+def installed_manifest(root: Path, package: str) -> Mapping[str, Any]:
+    """Return the package.json in the nearest `node_modules`, as Node's resolution walks it; empty where not installed."""
+    places = (folder / "node_modules" / package / "package.json" for folder in boundary(root))
+    return next((found for place in places if (found := read_object(place))), {})
+
+
 def installed_version(root: Path, package: str) -> str | None:
-    """Return the version found in the nearest `node_modules`, as Node's resolution walks it; None where not installed."""
-    found = (read_json(folder / "node_modules" / package / "package.json") for folder in boundary(root))
-    return next((version for one in found if (version := _texts(one).get("version")) is not None), None)
+    """Return the version of :func:`installed_manifest`."""
+    return _texts(installed_manifest(root, package)).get("version")
 
 
 def _manager(root: Path, manifest: Manifest) -> tuple[PackageManager, str]:

@@ -79,8 +79,16 @@ def with_protection(
     refs: tuple[TargetRef, ...], entered: Entered, marked: frozenset[str]
 ) -> tuple[TargetRef, ...]:
     """Return the targets, those protected as well that lead to a protected place."""
-    found: list[TargetRef] = []
-    for ref in refs:
-        by_place = is_protected_at(ref.places, refs, entered, marked, setting=ref.settings.protected)
-        found.append(replace(ref, protected_itself=ref.protected, protected=ref.protected or by_place))
-    return tuple(found)
+    found = tuple(replace(ref, protected_itself=ref.protected) for ref in refs)
+    while True:
+        # One that is protected by its place protects what leads to its other places, such as the pooler in front of it.
+        led = (
+            is_protected_at(one.places, found, entered, marked, setting=one.settings.protected)
+            for one in found
+        )
+        more = tuple(
+            replace(one, protected=one.protected or place) for one, place in zip(found, led, strict=True)
+        )
+        if more == found:
+            return found
+        found = more

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import read_json, text_or_empty
+from dbswitch.durable import read_object, text_or_empty
 from dbswitch.envfiles.dotenv_syntax import parse
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
@@ -56,8 +56,8 @@ def _packages(project: Project) -> Iterator[tuple[str, Path]]:
 
 def _entry(folder: Path) -> Path:
     """Return the file of the package's `.` (Node.js documentation, "Package entry points")."""
-    manifest = read_json(folder / "package.json")
-    said = manifest.get("exports", manifest.get("main")) if isinstance(manifest, dict) else None
+    manifest = read_object(folder / "package.json")
+    said = manifest.get("exports", manifest.get("main"))
     while isinstance(said, dict):
         keys = (key for key in (".", "import", "default", "require", "types") if key in said)
         said = said.get(next(keys, ""))

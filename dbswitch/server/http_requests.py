@@ -12,7 +12,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from dbswitch.durable import read_json
+from dbswitch.durable import read_object
 from dbswitch.server.state import Reply
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def judge(spec: ServerSpec, port: int) -> Reply:
 def base_path(spec: ServerSpec) -> str:
     """Return Next's `basePath`, as the development server recorded it; empty if there is none."""
     for manifest in (spec.dist_dir / "dev" / "routes-manifest.json", spec.dist_dir / "routes-manifest.json"):
-        if isinstance(recorded := read_json(manifest), dict):
+        if recorded := read_object(manifest):
             value = recorded.get("basePath", "")
             return value if isinstance(value, str) else ""
     return ""

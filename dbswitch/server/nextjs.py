@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dbswitch.durable import read_json, read_regular_text, real_path_inside
+from dbswitch.durable import read_object, read_regular_text, real_path_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,7 +75,7 @@ def lock_holders(path: Path) -> frozenset[int]:
         if lock_is_held(path):
             if holders := _proc_locks(status):
                 return holders
-            named = lock_content(path).get("pid")
+            named = read_object(path).get("pid")
             # In another pid namespace the number is another process's, so it has to have the file open.
             if isinstance(named, int) and named > 1 and _has_open(named, status):
                 return frozenset({named})
@@ -91,12 +91,6 @@ def _has_open(pid: int, status: os.stat_result) -> bool:
             os.path.samestat(Path(one.path).stat(), status) for one in psutil.Process(pid).open_files()
         )
     return False
-
-
-def lock_content(path: Path) -> dict[str, object]:
-    """Return what newer versions write into the lock (pid, port, appUrl); empty for older ones."""
-    value = read_json(path)
-    return value if isinstance(value, dict) else {}
 
 
 def _proc_locks(status: os.stat_result) -> frozenset[int]:

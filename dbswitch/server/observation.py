@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from dbswitch.durable import read_object
 from dbswitch.server import http_requests, ports
 from dbswitch.server.command_lines import (
     env_file_loader,
@@ -18,7 +19,7 @@ from dbswitch.server.command_lines import (
     is_package_manager,
 )
 from dbswitch.server.environment import without_next_options
-from dbswitch.server.nextjs import lock_content, lock_holders, lock_is_held, lock_path, own_lock_path
+from dbswitch.server.nextjs import lock_holders, lock_is_held, lock_path, own_lock_path
 from dbswitch.server.ownership import Claims, Evidence, Owned, claim
 from dbswitch.server.processes import ProcessId, age, environment_of, look_at, snapshot
 from dbswitch.server.server_record import ServerRecord, marker_prefix, read_record
@@ -139,7 +140,7 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
     if not owned:
         held, answering = _held_lock(spec), _answering(spec, wanted)
     if held is not None:
-        named = lock_content(lock_path(spec.dist_dir)).get("port")
+        named = read_object(lock_path(spec.dist_dir)).get("port")
         port = answering.port if answering is not None else named if isinstance(named, int) else port
     answers = f"{answering.describe()}; a Next.js development server answers there" if answering else None
     return Observation(
@@ -230,7 +231,7 @@ def _port(
     spec: ServerSpec, record: ServerRecord | None, listening: Mapping[int, frozenset[int]]
 ) -> int | None:
     """Return the port the pages are on: a Next process may also listen for its debugger, an app for anything."""
-    named = lock_content(lock_path(spec.dist_dir)).get("port")
+    named = read_object(lock_path(spec.dist_dir)).get("port")
     likely = (None if record is None else record.port, named, *spec.watched_ports())
     for port in likely:
         if isinstance(port, int) and port in listening:

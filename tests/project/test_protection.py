@@ -57,6 +57,20 @@ def test_a_target_whose_direct_url_leads_to_productions_database_is_protected(fo
     assert protected(folder) == {"prod": True, "qa": True}
 
 
+def test_what_leads_to_the_database_of_a_target_protected_by_place_is_protected_too(folder):
+    folder.package()
+    other = STAGING.replace("stage.", "other.")
+    folder.write("env/a-copy.env", f"DATABASE_URL={other}\n")
+    folder.write("env/prod.env", f"DATABASE_URL={PROD}\n")
+    folder.write("env/preview.env", f"DATABASE_URL={STAGING}\nDIRECT_URL={other}\n")
+    folder.write("env/qa.env", f"DATABASE_URL={STAGING}\nDIRECT_URL={UNPOOLED}\n")
+    folder.write("env/scratch.env", f"DATABASE_URL={LOCAL}\n")
+    found = protected(folder)
+    assert found == {"a-copy": True, "preview": True, "prod": True, "qa": True, "scratch": False}
+    for name, shown in found.items():
+        assert resolve(discover(folder.root), name, ambient={}).protected is shown
+
+
 def test_a_shared_companion_database_protects_nothing(folder):
     folder.package()
     folder.write("env/prod.env", f"DATABASE_URL={PROD}\nAUDIT_URL={STAGING}\nSHADOW_DATABASE_URL={LOCAL}2\n")

@@ -22,7 +22,7 @@ from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import UrlError
 from dbswitch.json_text import parse_json
 from dbswitch.project import generated
-from dbswitch.project.packages import LOCK_FILES, boundary
+from dbswitch.project.packages import LOCK_FILES, boundary, installed_manifest
 from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.server_launch import build
 from dbswitch.server import nextjs
@@ -119,10 +119,10 @@ def read_machine(
     from psycopg import pq
 
     wanted = project.manifest.dependencies
-    manifests = {package: _installed_manifest(project.root, package) for package in _SHOWN}
+    manifests = {package: installed_manifest(project.root, package) for package in _SHOWN}
     found = {package: one.get("version") for package, one in manifests.items()}
     installed = {package: version for package, version in found.items() if isinstance(version, str)}
-    own = _json(project.root / "package.json")
+    own = durable.read_object(project.root / "package.json")
     pinned = own.get("packageManager")
     chosen = f"chosen by {project.packages.manager_source}"
     if isinstance(pinned, str):
@@ -167,16 +167,6 @@ def _engine(manifest: Mapping[str, Any]) -> str:
     engines = manifest.get("engines")
     wanted = engines.get("node") if isinstance(engines, dict) else None
     return wanted if isinstance(wanted, str) else ""
-
-
-def _installed_manifest(root: Path, package: str) -> Mapping[str, Any]:
-    places = (folder / "node_modules" / package / "package.json" for folder in boundary(root))
-    return next((found for place in places if (found := _json(place))), {})
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    value = durable.read_json(path)
-    return value if isinstance(value, dict) else {}
 
 
 def _node_pin(root: Path) -> tuple[str, str] | None:
