@@ -62,7 +62,7 @@ def not_ignored(app: App) -> Iterator[Finding]:
 
 def state_in_git(path: str) -> Finding:
     """Return the finding that a file of the state folder is in the content."""
-    what = "the state folder .dbswitch/ is in git: it holds a token and, while env files are changed, their content"
+    what = "the state folder .dbswitch/ is in git: it holds the key of the admin page and the server's log"
     fix = "git rm -r --cached --ignore-unmatch .dbswitch, and ignore .dbswitch/"
     return Finding(RuleId.NOT_IGNORED, path, what, fix)
 

@@ -62,7 +62,7 @@ def collect(
     if work_tree is None and scope is not Scope.TREE:
         raise UsageError(
             "no git repository here",
-            facts=(f"looked from {folder}",),
+            facts=(f"searched from {folder} upwards",),
             why="dbswitch check reads the staged content of a commit",
             fix="`dbswitch check --all` checks the files in the folder",
         )

@@ -35,7 +35,7 @@ def severities(configured: Iterable[tuple[str, str]]) -> dict[RuleId, Severity]:
             raise ConfigError(
                 f"[check.rules] in dbswitch.toml names an unknown rule `{name}`",
                 facts=(f"rules: {', '.join(known)}",),
-                why="a rule that is spelled wrong would stay on",
+                why="a misspelled rule would stay enabled",
                 fix=close_names(name, tuple(known)) or "see docs/rules.md",
             )
         found[known[name]] = Severity(severity)

@@ -170,7 +170,7 @@ def mark(
     write_marker(found.url, identity.database, environment)
     with contextlib.suppress(OSError):  # it is read again at the next probe
         environment_mark.remember(project, found.url, environment)
-    done = f"says that it is {environment}" if environment else "carries no mark"
+    done = f"is marked as {environment}" if environment else "has no mark"
     fields = {"target": found.name, "environment": environment, "before": identity.environment}
     context.renderer.answer("mark", fields, (f"{found.url.place} {done}",))
     return 0

@@ -37,7 +37,7 @@ def require(environment: str | None, target: Target) -> None:
     if not contradicts(environment, name, target.settings.aliases):
         return
     raise ProtectedError(
-        f"the database of {name} says that it is {environment}",
+        f"the database of {name} is marked as {environment}",
         facts=(
             f"the target: {name} is {target.url.masked()} (from {target.source})",
             f"the database: dbswitch.environment = '{environment}'",

@@ -118,5 +118,5 @@ def test_a_destructive_command_on_local_is_refused_if_the_database_says_prod(
     folder.write("env/local.env", f'DATABASE_URL="{server.url}"\n')
     server.server.execute(f"COMMENT ON DATABASE {server.shop.database} IS 'dbswitch.environment=prod'")
     code, answer = asked(folder, "exec", "local", "--json", "--", *RESET)
-    assert (code, answer["error"]["what"]) == (9, "the database of local says that it is prod")
+    assert (code, answer["error"]["what"]) == (9, "the database of local is marked as prod")
     assert "ran prisma migrate status" in folder.run("exec", "local", "--", "npm", "run", "db:status").stdout

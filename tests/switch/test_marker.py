@@ -72,7 +72,7 @@ def test_a_target_called_local_whose_database_says_prod_is_refused_with_both_fac
     before = (folder.root / ".env.local").read_bytes()
     code, events = folder.json("local", "--confirm", "local")
     error = events[-1]["error"]
-    assert (code, error["what"]) == (9, "the database of local says that it is prod"), events
+    assert (code, error["what"]) == (9, "the database of local is marked as prod"), events
     assert error["facts"][0].startswith("the target: local is postgresql://")
     assert error["facts"][1] == "the database: dbswitch.environment = 'prod'"
     assert (folder.root / ".env.local").read_bytes() == before

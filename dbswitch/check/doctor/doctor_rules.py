@@ -59,13 +59,13 @@ def _server(facts: Facts) -> Iterator[DoctorFinding]:
     yield from found
     if all(one.level is INFO for one in found):
         state = f"The dev server is {view.state.value} at {view.url}"
-        stopped = f"No dev server runs, and port {view.port} is free for one"
+        stopped = f"No dev server is running, and port {view.port} is free"
         yield OK.found("server-well", state if view.pids else stopped)
 
 
 def _state(view: ServerView) -> Iterator[DoctorFinding]:
     if view.state is ServerState.HALF_DEAD:
-        what = "The dev server runs but does not answer; the next switch restarts it"
+        what = "The dev server is running but does not answer; the next switch restarts it"
         yield PROBLEM.found("server-half-dead", what, _pids(view.pids), fix="dbswitch restart")
     elif view.state is ServerState.HIDDEN:
         what = "A dev server is running, but none of its processes can be seen from here"
@@ -148,8 +148,8 @@ def _generated(facts: Facts) -> Iterator[DoctorFinding]:
             seen, fix = facts.no_client, ""
         yield INFO.found("no-hot-client", what, seen, fix=fix)
     if facts.asks_elsewhere is not None:
-        what = "The identity route does not ask the app's client: a switch stays unverified"
+        what = "The identity route does not ask the app's client: a switch cannot be verified"
         yield WARNING.found("route-elsewhere", what, facts.asks_elsewhere, fix="dbswitch generate route")
     if not facts.identity_route:
-        what = "The app cannot be asked which database it is on: a switch stays unverified"
+        what = "The app cannot be asked which database it is on: a switch cannot be verified"
         yield INFO.found("no-identity-route", what, fix="dbswitch generate route")

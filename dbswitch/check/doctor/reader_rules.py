@@ -46,7 +46,7 @@ def _unusable(facts: Facts) -> Iterator[DoctorFinding]:
         if row.unusable and (row.variable, row.source) not in seen:
             seen.add((row.variable, row.source))
             where = f"{row.reader} takes {row.variable} from {row.source}"
-            fix = "correct the URL, or `dbswitch TARGET` writes a good one"
+            fix = "correct the URL, or let `dbswitch TARGET` write a valid one"
             yield PROBLEM.found("url-unusable", row.unusable, where, fix=fix)
 
 
@@ -76,15 +76,15 @@ def _elsewhere(facts: Facts) -> Iterator[DoctorFinding]:
     told = {row.reader: row for row in different if not row.unusable}
     if prisma := told.get(f.PRISMA_CLI) or told.get(f.STUDIO):
         names = " and ".join(name for name in (f.PRISMA_CLI, f.STUDIO) if name in told)
-        what = f"{names} would work on another database than Next.js dev"
+        what = f"{names} would use a different database from Next.js dev"
         fix = f"dbswitch {base.targets[0] if base.targets else 'TARGET'}"
         yield PROBLEM.found("prisma-elsewhere", what, _from(base), _from(prisma), fix=fix)
     if running := told.get(f.RUNNING):
-        what = f"The {f.RUNNING} is on another database than the env files say"
+        what = f"The {f.RUNNING} is on a different database from the env files"
         yield PROBLEM.found("server-elsewhere", what, _from(base), _from(running), fix="dbswitch restart")
     if start := told.get(f.NEXT_START):
         by_design = start.source in _PRODUCTION_FILES
-        what = "`next start` would use another database than `next dev`"
+        what = "`next start` would use a different database from `next dev`"
         why = "a switch never changes production's files" if by_design else ""
         level = INFO if by_design else WARNING
         yield level.found("start-elsewhere", what, _from(base), _from(start), why)
@@ -119,8 +119,8 @@ def _shell(facts: Facts) -> Iterator[DoctorFinding]:
     yield WARNING.found(
         "shell-overrides",
         f"{row.variable} is exported in this shell and overrides every env file",
-        f"it is on {_called(row)}",
-        f"without effect from here: {', '.join(files)}" if files else "",
+        f"it leads to {_called(row)}",
+        f"overridden in this shell: {', '.join(files)}" if files else "",
         fix=f"unset {row.variable}",
     )
 

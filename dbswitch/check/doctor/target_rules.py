@@ -71,7 +71,7 @@ def _reachable(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding]
         elif answer is not None:
             said = answer.identity.environment
             if contradicts(said, target.name, target.aliases):
-                what = f"the database of {name} says that it is {said}"
+                what = f"the database of {name} is marked as {said}"
                 fix = f"correct its URL in {target.source}; if it is a copy, `dbswitch mark {target.name}`"
                 seen = f"dbswitch.environment = '{said}' at {url}"
                 yield PROBLEM.found("marker-contradicts", what, seen, fix=fix)
@@ -87,7 +87,7 @@ def _reachable(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding]
         one, two = facts.identity(first), facts.identity(url)
         # The database behind a pooler answers with its own identity. Unknown does not count as different.
         if one is not None and two is not None and not one.same_as(two):
-            what = f"{other} of {target.name} leads to another database than its {variable}"
+            what = f"{other} of {target.name} leads to a different database from its {variable}"
             fix = f"correct them in {target.source}"
             yield PROBLEM.found("direct-elsewhere", what, f"{variable}: {first}", f"{other}: {url}", fix=fix)
 
@@ -166,7 +166,7 @@ def _server_versions(facts: f.Facts) -> Iterator[DoctorFinding]:
     if len(found) > 1:
         yield INFO.found(
             "server-versions",
-            "The targets' servers are of different major versions",
+            "The targets' servers have different major versions",
             *(f"PostgreSQL {number}: {', '.join(names)}" for number, names in sorted(found.items())),
         )
 

@@ -30,7 +30,7 @@ def versions(machine: MachineFacts) -> Iterator[DoctorFinding]:
     found = [one for part in (_node, _packages, _prisma, _shell) for one in part(machine)]
     yield from found
     if all(one.level.rank < WARNING.rank for one in found):
-        yield OK.found("versions-fit", "Node, the packages and the package manager fit together")
+        yield OK.found("versions-fit", "Node.js, the packages and the package manager are compatible")
 
 
 def satisfies(version: str, wanted: str) -> bool | None:
@@ -81,7 +81,7 @@ def _packages(machine: MachineFacts) -> Iterator[DoctorFinding]:
         )
     strangers = [name for name in machine.lock_files if dict(LOCK_FILES).get(name) != machine.manager]
     if strangers:
-        what = f"There are lock files of another package manager than {machine.manager}"
+        what = f"There are lock files of a package manager other than {machine.manager}"
         fix = "keep one: two package managers install different versions"
         yield WARNING.found("lock-files", what, *strangers, fix=fix)
     number = machine.major("next")
@@ -113,7 +113,7 @@ def _prisma(machine: MachineFacts) -> Iterator[DoctorFinding]:
         return
     told = {name: machine.installed[name] for name in ("prisma", *_PRISMA_PARTS) if name in machine.installed}
     if len(set(told.values())) > 1:
-        what = "The parts of Prisma have different versions"
+        what = "Prisma's packages have different versions"
         fix = "install the same version of each: the client and its adapter are made for each other"
         yield WARNING.found(
             "prisma-mismatch", what, *(f"{name} {one}" for name, one in told.items()), fix=fix
