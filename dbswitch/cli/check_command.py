@@ -51,7 +51,7 @@ def check(
     context: CommandContext,
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Only these files of the selected content."),
+        typer.Argument(metavar="[FILE]...", help="Check only these files."),
     ] = None,
     work_tree: Annotated[
         bool, flag("--all", "Check the work tree and the env files, not the staged content.")
@@ -68,7 +68,7 @@ def check(
 ) -> int:
     """Find database credentials before they are committed."""
     if work_tree and revisions is not None:
-        raise UsageError("--all and --rev exclude each other", fix="leave one of them out")
+        raise UsageError("--all and --rev cannot be used together", fix="leave one of them out")
     scope = Scope.RANGE if revisions is not None else Scope.TREE if work_tree else Scope.INDEX
     folder = Path(os.path.abspath(context.folder or "."))  # noqa: PTH100  a symlink is judged by its own name
 
@@ -111,7 +111,7 @@ def check(
 def doctor(
     context: CommandContext,
     run_commands: Annotated[
-        bool, flag("--run-commands", "Also run the commands of targets that have one, and prisma.config.ts.")
+        bool, flag("--run-commands", "Also run the targets' commands, and prisma.config.ts.")
     ] = False,
 ) -> int:
     """Examine the machine, the project and every target."""

@@ -38,7 +38,7 @@ def length_of(text: str) -> float:
     """Return the seconds of a length of time such as `30m`. Raises UsageError."""
     seconds = seconds_of(text)
     if seconds is None:
-        what = f"not a length of time: {text or '(none)'}"
+        what = f"not a duration: {text or '(none)'}"
         raise UsageError(what, why="nothing was changed", fix=LENGTH_RULE)
     return seconds
 
@@ -52,7 +52,7 @@ _FOR_HELP = f"Switch back to the previous target after this time (30m, 2h); `{UN
 TimeLimitFlag = Annotated[str | None, flag("--for", _FOR_HELP, metavar="TIME")]
 _POOL_HELP = "Act on the clients of this PgBouncer pool, not on the project's app."
 Pool = Annotated[str | None, flag("--pool", _POOL_HELP, metavar="NAME")]
-TakePort = Annotated[bool, flag("--take-port", "End the foreign program on the server's port (asks first).")]
+TakePort = Annotated[bool, flag("--take-port", "End the foreign process on the server's port (asks first).")]
 Yes = Annotated[bool, flag("--yes", "-y", "Do not ask.")]
 YesUnlessProtected = Annotated[
     bool, flag("--yes", "-y", "Do not ask. A protected target still needs --confirm.")

@@ -67,7 +67,7 @@ def execute(
         if environment.emptied:
             context.renderer.note(
                 f"{found.name} does not set {', '.join(environment.emptied)}: empty for this command,"
-                " since the env files have another target's"
+                " since the env files hold another target's value"
             )
     return _become(context, command, environment.values)
 
@@ -81,7 +81,7 @@ def guard_command(
 ) -> int:
     """Run a command unless it would destroy protected data.
 
-    It is judged by the active target.
+    The command is judged by the active target.
     """
     project = context.find_project(past_limit=False)
     if (limit := time_limit.passed(project)) is not None:

@@ -35,7 +35,9 @@ _LONGEST_LINE = 1 << 20  # bytes; an unfinished line that is longer is shown at 
 def logs(
     context: CommandContext,
     follow: Annotated[bool, flag("--follow", "-f", "Keep printing new lines.")] = False,
-    lines: Annotated[int, flag("--lines", "-n", "How many of the last lines.", metavar="N", min=0)] = 100,
+    lines: Annotated[
+        int, flag("--lines", "-n", "How many lines to show, from the end.", metavar="N", min=0)
+    ] = 100,
 ) -> int:
     """Show the dev server's log."""
     project = context.find_project()
@@ -51,7 +53,7 @@ def logs(
             "the server's log cannot be read",
             facts=(f"{path}: {error.strerror}",),
             why="it holds the server's output",
-            fix=f"run it as the user that {path.parent} belongs to",
+            fix=f"run it as the user who owns {path.parent}",
         ) from None
     values = secret_values(project)
     show_log([tail], values, as_json=context.json)

@@ -25,8 +25,8 @@ _PHASES = {  # while it lasts, when it is done
     Phase.PLAN: ("planning", "planned"),
     Phase.GUARD: ("asking for confirmation", "confirmed"),
     Phase.PROBE: ("asking the database", "database is ready"),
-    Phase.BASELINE: ("asking the app where it is now", "app asked where it is now"),
-    Phase.STOP: ("stopping the server", "server is down"),
+    Phase.BASELINE: ("asking the app for its current database", "app asked for its current database"),
+    Phase.STOP: ("stopping the server", "server stopped"),
     Phase.PORTS: ("waiting for the ports", "ports are free"),
     Phase.UNLOCK: ("removing the Next.js lock", "Next.js lock removed"),
     Phase.PAUSE: ("pausing the pool", "pool is paused"),
@@ -36,7 +36,7 @@ _PHASES = {  # while it lasts, when it is done
     Phase.REPROBE: ("asking the database again", "database is still ready"),
     Phase.START: ("starting the server", "server started"),
     Phase.ANSWER: ("waiting for the server's answer", "server answers"),
-    Phase.VERIFY: ("asking the app which database it is on", "app asked"),
+    Phase.VERIFY: ("asking the app which database it is on", "app checked"),
     Phase.ROLLBACK: ("rolling back", "rolled back"),
 }
 DOING = {phase: doing for phase, (doing, _) in _PHASES.items()}
@@ -113,7 +113,9 @@ def plan_lines(planned: Planned, target: str, *, dry: bool) -> list[str]:
 def verdict(result: Result, notices: Sequence[Notice] = ()) -> list[str]:
     """Return the last lines of a run, given its notices: one line when it went well, the error's parts when it did not."""
     if result.exit or result.error is not None:
-        error = result.error or ErrorInfo(str(result.outcome), f"the command ended as {result.outcome}")
+        error = result.error or ErrorInfo(
+            str(result.outcome), f"the command ended with the outcome {result.outcome}"
+        )
         lines = failure_lines(error)
     else:
         lines = [_success(result, notices)]

@@ -190,7 +190,7 @@ class Watch:
             return ""
         self._switched = last.id
         if last.outcome is not Outcome.SWITCHED:
-            how = _ENDED.get(last.outcome, f"ended as {last.outcome}")
+            how = _ENDED.get(last.outcome, f"ended with the outcome {last.outcome}")
             return f"the switch to {last.target} {how}; see `dbswitch history`"
         proof = {True: ", confirmed by the app", False: "; the app answers from another database", None: ""}
         return f"switched to {last.target} ({last.mode}){proof[last.verified]}"
@@ -234,7 +234,7 @@ class Watch:
         error = ErrorInfo(
             "server",
             f"the dev server exited on its own {how}",
-            why="nothing answers for the app now",
+            why="the app does not answer now",
             fix="its log is above; `dbswitch dev` starts it again",
         )
         self.renderer.emit(Result(self.renderer.run_id, Outcome.FAILED, code, error=error))
@@ -314,7 +314,7 @@ def _target(project: Project, name: str | None) -> Target:
             raise ConfigError(
                 "no single target is active",
                 facts=(f"active: {found.text}", f"targets: {names or 'none'}"),
-                why="without a name, `wait` asks the database of the active target",
+                why="without a name, `wait` waits for the database of the active target",
                 fix="name one: `dbswitch wait TARGET`",
             )
     return resolve(project, name)

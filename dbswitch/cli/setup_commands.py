@@ -80,7 +80,7 @@ def uninstall(
     dry_run: DryRun = False,
     yes: Yes = False,
     stop: Annotated[bool, flag("--stop", "Stop the dev server first.")] = False,
-    force: Annotated[bool, flag("--force", "Remove it during a time limit too.")] = False,
+    force: Annotated[bool, flag("--force", "Do so even during a time limit.")] = False,
 ) -> int:
     """Remove what dbswitch wrote into this project (asks first)."""
     project = context.find_project(list_names=False)
@@ -129,7 +129,7 @@ def _limit_notices(project: Project, *, force: bool) -> tuple[str, ...]:
             return ()
         if force:
             return (f"the time limit is removed too: the app stays on {limit.target}",)
-        return (f"during the time limit of {limit.target} it is refused without --force",)
+        return (f"without --force it is refused, since the time limit of {limit.target} runs",)
     return ()
 
 
@@ -219,9 +219,11 @@ def generate(
 ) -> int:
     """Write the hot client, the admin route or the admin page."""
     if identity_only and kind is not GeneratedKind.ROUTE:
-        raise UsageError("--identity-only belongs to `dbswitch generate route`", fix="leave it out")
+        raise UsageError(
+            "--identity-only can be used only with `dbswitch generate route`", fix="leave it out"
+        )
     if path is not None and kind is not GeneratedKind.CLIENT:
-        raise UsageError("--path belongs to `dbswitch generate client`", fix="leave it out")
+        raise UsageError("--path can be used only with `dbswitch generate client`", fix="leave it out")
     project = context.find_project()
     files, advice = _planned(project, kind, path, identity_only=identity_only)
     notes = [] if check else advice

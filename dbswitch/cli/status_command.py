@@ -112,7 +112,7 @@ def _status_lines(found: Status, *, verbose: bool) -> Iterable[str]:
     yield from (f"warning: {one.text}" for one in found.exported)
     for state in found.here:
         where = state.target or state.database or "no database"
-        yield f"warning: started from this shell, {state.reader} is on {where}"
+        yield f"warning: {state.reader} started from this shell would be on {where}"
     yield from (f"note: {name} was not compared: {why}" for name, why in found.active.unresolved)
     if verbose:
         yield from (f"note: {text}" for text in found.notices)
@@ -122,13 +122,13 @@ def _server(found: Status) -> str:
     server = found.server
     where = f" at {server.url}" if server.url else ""
     if server.state is ServerState.HIDDEN:
-        return f"runs{where}, and its processes cannot be seen from here (a container, or another user)"
+        return f"running{where}, but its processes cannot be seen from here (a container, or another user)"
     if not server.processes:
         return f"{server.state.value} (port {found.port})"
     origin = "started by dbswitch" if server.by_us else "not started by dbswitch"
     pid = server.processes[0].process.pid
     if server.state is ServerState.HALF_DEAD:
-        return f"runs{where} but does not answer, pid {pid}, {origin}; the next switch restarts it"
+        return f"running{where} but does not answer, pid {pid}, {origin}; the next switch restarts it"
     return f"{server.state.value}{where}, pid {pid}, {origin}"
 
 
@@ -166,7 +166,7 @@ def _pool_status(context: CommandContext, pool: str) -> int:
     from dbswitch.switch import pool_run
 
     found = pool_run.status(context.find_project(), pool, os.environ)
-    lines = [f"pool:    {found.name} on {found.target or 'no known target, or not all poolers on one'}"]
+    lines = [f"pool:    {found.name} on {found.target or 'no single known target'}"]
     for one in found.poolers:
         where = one.running or one.configured or "unknown"
         lines.append(f"  {one.name}  {one.database} -> {where}{' paused' if one.paused else ''}")
@@ -179,14 +179,14 @@ def _pool_status(context: CommandContext, pool: str) -> int:
 @command()
 def history(
     context: CommandContext,
-    count: Annotated[int, flag("--count", "-n", "How many of the last switches.", metavar="N", min=1)] = 10,
+    count: Annotated[int, flag("--count", "-n", "How many switches to show.", metavar="N", min=1)] = 10,
 ) -> int:
     """Show the last switches, newest first."""
     project = context.find_project()
     entries = past_switches.read(project.state_dir)[-count:][::-1]
     fields = {"entries": to_builtins(entries)}
     me = past_switches.current_user()
-    lines = columns([_history_row(one, me) for one in entries]) or ["nothing was switched here yet"]
+    lines = columns([_history_row(one, me) for one in entries]) or ["no switches yet"]
     context.renderer.answer("history", fields, lines)
     return 0
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
 
 
-_TARGET_HELP = "A target's name, or `-` for the previous one; without it a terminal offers a list."
+_TARGET_HELP = "A target's name, or `-` for the previous one; without one, choose from a list."
 
 
 @command(SWITCH, usage="TARGET [OPTIONS]")
@@ -75,11 +75,11 @@ def switch(
     for flags in (modes, access, {"--detach": detach, "--dry-run": dry_run}):
         given = [flag for flag, wanted in flags.items() if wanted]
         if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} exclude each other", fix="give only one of them")
+            raise UsageError(f"{' and '.join(given)} cannot be used together", fix="give only one of them")
     seconds = None if limit is None else 0.0 if limit == UNLIMITED else length_of(limit)
     if pool is not None and (any(modes.values()) or take_port or seconds is not None):
         raise UsageError(
-            "--pool excludes --restart, --hot, --no-restart, --for and --take-port",
+            "--pool cannot be used with --restart, --hot, --no-restart, --for or --take-port",
             why="a switch of a pool touches no server and no env file of the project",
             fix="leave them out",
         )
@@ -145,7 +145,7 @@ def _picked(context: CommandContext, project: Project) -> str:
         for number, target_row in enumerate(target_rows(refs), 1)
     ]
     try:
-        prompt = "Switch to (number or name; Enter leaves it): "
+        prompt = "Switch to (number or name; Enter cancels): "
         typed = context.renderer.question(columns(rows), prompt).strip()
     except EOFError:
         typed = ""
@@ -192,7 +192,7 @@ def extend(
     ] = "",
     timer: Annotated[str | None, typer.Option("--timer", hidden=True)] = None,
 ) -> int:
-    """Lengthen the time limit of the last switch."""
+    """Extend the time limit of the last switch."""
     from dbswitch.switch import limit_timer, time_limit
     from dbswitch.switch.session import Reporter, hold_if_free, notices_only
 
@@ -207,7 +207,7 @@ def extend(
         if ours is None:
             raise BusyError(
                 "a switch is running",
-                facts=("the time limit is as it was",),
+                facts=("the time limit is unchanged",),
                 why="it may replace the time limit",
                 fix="try again when it has ended",
             )

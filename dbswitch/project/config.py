@@ -184,7 +184,7 @@ def _target(name: str, raw: object) -> TargetConfig:
         for other in [source for source in table.sources if source != key]:
             raise config_error(f": {where} has both `{key}` and `{other}`", fix="keep one of them")
     if table.time_limit is not None and table.limit_seconds is None:
-        raise config_error(f": {where}.time_limit: not a length of time", fix=LENGTH_RULE)
+        raise config_error(f": {where}.time_limit: not a duration", fix=LENGTH_RULE)
     if table.url_from and "DATABASE_URL" in table.variables:
         raise config_error(f": {where} sets DATABASE_URL twice", fix="keep `url_from` or the variable")
     return table

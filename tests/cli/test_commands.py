@@ -51,7 +51,7 @@ def test_status_sees_the_callers_own_environment(folder: Folder) -> None:
 def test_without_a_target_a_terminal_offers_a_list(folder: Folder) -> None:
     for typed in ("2\n", "prod\n"):
         with folder.terminal("--dry-run") as terminal:
-            terminal.until("Switch to (number or name; Enter leaves it): ")
+            terminal.until("Switch to (number or name; Enter cancels): ")
             assert "1  local" in terminal.text
             assert "(in use)" in terminal.text
             terminal.type(typed)
@@ -268,7 +268,7 @@ def test_without_a_server_the_files_are_switched_and_that_is_said(
 
 
 def test_history_is_empty_at_first_and_lists_what_was_done(served: Folder, postgres_prod: ShopServer) -> None:
-    assert served.run("history").stdout == "nothing was switched here yet\n"
+    assert served.run("history").stdout == "no switches yet\n"
     assert served.run("prod", "--confirm", postgres_prod.shop.database).returncode == 0
     assert served.run("-").returncode == 0
     code, [history] = served.json("history")

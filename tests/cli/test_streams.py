@@ -37,7 +37,7 @@ def test_in_a_pipe_there_are_plain_lines_on_stderr_and_nothing_on_stdout(project
     assert done.stderr.splitlines() == [
         "note: DATABASE_URL in .env is shadowed by .env.local",
         "✓ database is ready 0.1 s (PostgreSQL 15.6)",
-        "✓ server is down 0.1 s",
+        "✓ server stopped 0.1 s",
         "prod: db.example.com:5432/shop_prod, confirmed by the app (restart, 3.1 s)",
     ]
 
