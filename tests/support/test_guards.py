@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REPOSITORY = Path(__file__).parents[2]
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")  # hypothesis takes a second to import
 
 
 def run_pytest(
@@ -33,7 +34,7 @@ def run_pytest(
     kept = {key: value for key, value in os.environ.items() if key not in {"CI", "PYTEST_ADDOPTS"}}
     kept = {key: value for key, value in kept.items() if not key.startswith("PYTEST_XDIST")}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *arguments, str(folder)],
+        [sys.executable, "-m", "pytest", *WITHOUT, "-rA", *arguments, str(folder)],
         cwd=folder,
         env=kept | {"PYTHONPATH": str(REPOSITORY)} | environment,
         capture_output=True,
@@ -57,7 +58,7 @@ def test_a_skip_of_the_real_stack_fails_in_ci_and_only_there(tmp_path, source):
     assert run_pytest(tmp_path, source).returncode in {0, 5}
 
 
-@pytest.mark.parametrize("workers", first_and_sweep([("-n", "2"), ()]))
+@pytest.mark.parametrize("workers", first_and_sweep([("-n", "1"), ()]))
 def test_a_process_left_behind_fails_the_run_and_is_named_with_its_test(tmp_path, workers):
     done = run_pytest(tmp_path, LEAVES, *workers)
     assert done.returncode == 1
@@ -67,8 +68,9 @@ def test_a_process_left_behind_fails_the_run_and_is_named_with_its_test(tmp_path
 
 
 HANGS = """
-import threading, time
+import pytest, threading, time
 def wait_in_a_thread(): time.sleep(60)
+@pytest.mark.timeout(1)
 def test_a():
     threading.Thread(target=wait_in_a_thread, daemon=True).start()
     time.sleep(60)
@@ -86,9 +88,9 @@ def test_a(waiting): assert False
 """
 
 
-@pytest.mark.parametrize("workers", first_and_sweep([("-n", "2"), ()]))
+@pytest.mark.parametrize("workers", first_and_sweep([("-n", "1"), ()]))
 def test_a_test_that_does_not_end_fails_with_the_stack_of_every_thread_and_the_run_goes_on(tmp_path, workers):
-    done = run_pytest(tmp_path, HANGS, "-o", "timeout=1", *workers)
+    done = run_pytest(tmp_path, HANGS, *workers)
     assert "1 failed, 1 passed" in done.stdout
     assert "Timeout (>1.0s)" in done.stdout
     assert "in wait_in_a_thread" in done.stdout
