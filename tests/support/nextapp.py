@@ -215,10 +215,12 @@ class AppFolder:
             lambda: f"{path} did not answer 200: {self.get(path)}\n{self.log()[-3000:]}",
         )
 
-    def get_route(self, path: str = "/api/items", *, deadline: float = 60) -> Answer:
+    def get_route(
+        self, path: str = "/api/items", *, headers: Mapping[str, str] | None = None, deadline: float = 60
+    ) -> Answer:
         """Get a route that exists; Next.js knows none for a moment after its start and after an env file changed."""
         return wait_until(
-            lambda: answer if (answer := self.get(path)).status != 404 else None,
+            lambda: answer if (answer := self.get(path, headers=headers)).status != 404 else None,
             deadline,
             lambda: f"{path} is not found\n{self.log()[-3000:]}",
         )
