@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import time
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from tests.generate import javascript
 from tests.generate.admin import LONG, PAGE, ROUTE, Admin, generate, serve, with_clock
-from tests.support.nextapp import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.support.nextapp import AppFolder, NextApp
-    from tests.support.postgres import FreshPostgres, ShopServer
+    from tests.support.postgres import ShopServer
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -104,34 +101,6 @@ def test_bodies_that_are_endless_or_late_and_programs_that_are_no_dbswitch_end_i
     assert admin.ask().body["history"] == []
     for hidden in ("hunter2", "/root", "://", str(app.root)):
         assert hidden not in admin.everything
-
-
-def test_a_run_that_is_killed_is_told_as_lost_soon_and_holds_nothing_off(
-    next_app: NextApp, postgres_local: ShopServer, fresh_postgres: FreshPostgres
-) -> None:
-    down = fresh_postgres(started=False)  # so that the run is still waiting for it when it is killed
-    app = generate(next_app(local=postgres_local.url, prod=down.url), "client", "route")
-    admin = serve(app)
-    said = admin.post("prod", down.shop.database, "restart")
-    assert said.status == 202
-    events = app.root / ".dbswitch/runs" / f"{said.body['id']}.jsonl"
-    wait_until(lambda: True if '"waiting"' in events.read_text() else None, LONG, events.read_text)
-    killed = []
-    for process in app.processes():
-        with contextlib.suppress(psutil.Error):
-            if any(said.body["id"] in word for word in process.cmdline()):
-                process.kill()
-                killed.append(process)
-    assert killed
-    psutil.wait_procs(killed, LONG)
-    # As if it had been quiet for six seconds; one that never had the lock would have thirty.
-    os.utime(events, (time.time() - 6, time.time() - 6))
-    assert admin.ask(query=f"?id={said.body['id']}").body["lost"], events.read_text()
-    assert admin.ask().body["running"] is None
-    again = admin.post("local")
-    assert again.status == 202
-    assert admin.finish(again.body["id"])["exit"] == 0
-    app.assert_answers_from(postgres_local)
 
 
 def to_javascript(app: AppFolder) -> None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
-from psycopg import sql
 
 from dbswitch.database.identity import Identity
 from dbswitch.database.url import DatabaseUrl
 from tests.generate.admin import LONG, Admin, Said, generate, retry_after, serve, with_clock
 from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import LEGS, apps, wait_until
+from tests.support.postgres import PostgresServer, template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.nextapp import NextApp
-    from tests.support.postgres import FreshPostgres, ShopServer
+    from tests.support.postgres import ShopServer
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -63,23 +68,40 @@ STRANGE_HOSTS = (
 )
 
 
+ABSENT = "not_there"  # the database of the target `staging`
+
+
 @pytest.fixture(scope="module")
-def _route(postgres_local: ShopServer, postgres_prod: ShopServer) -> Iterator[tuple[Admin, str]]:
+def down(postgres_home: Path) -> Iterator[PostgresServer]:
+    """The server of `staging`, stopped: a run waits for it, and fails as soon as it is started."""
+    server = PostgresServer(postgres_home / "admin-staging", template=template(4))
+    server.start()
+    server.stop()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def _route(
+    postgres_local: ShopServer, postgres_prod: ShopServer, down: PostgresServer
+) -> Iterator[tuple[Admin, str]]:
     with apps() as make:
         app = with_clock(generate(make(local=postgres_local.url, prod=postgres_prod.url), "client", "route"))
+        app.write(".env.local", f'{app.read(".env.local")}DATABASE_URL_STAGING="{down.url(ABSENT)}"\n')
+        app.write("dbswitch.toml", f"[database]\nrestart_deadline = {LONG}\n")
         yield serve(app), app.read(".env.local")
 
 
 @pytest.fixture
 def admin(
-    _route: tuple[Admin, str], postgres_local: ShopServer, postgres_prod: ShopServer
+    _route: tuple[Admin, str], postgres_local: ShopServer, postgres_prod: ShopServer, down: PostgresServer
 ) -> Iterator[Admin]:
     """The route of an app that stays on `local`; one for all tests, each of which must leave it as it was."""
     route, before = _route
     route.everything = ""
     yield route
     assert route.app.read(".env.local") == before
-    assert_nothing_given_away(route, postgres_local.url, postgres_prod.url)
+    assert_nothing_given_away(route, postgres_local.url, postgres_prod.url, down.url(ABSENT))
 
 
 def assert_no_run(admin: Admin) -> None:
@@ -166,7 +188,7 @@ def assert_nothing_given_away(admin: Admin, *urls: str) -> None:
 
 
 def test_it_tells_targets_databases_and_which_is_active(
-    admin: Admin, postgres_local: ShopServer, postgres_prod: ShopServer
+    admin: Admin, postgres_local: ShopServer, postgres_prod: ShopServer, down: PostgresServer
 ) -> None:
     found = admin.ask().body
     assert found["active"] == {"kind": "one", "target": "local", "limit": None}
@@ -182,6 +204,12 @@ def test_it_tells_targets_databases_and_which_is_active(
             "protected": True,
             "database": postgres_prod.shop.database,
             "address": f"localhost:{postgres_prod.server.port}",
+        },
+        {
+            "name": "staging",
+            "protected": False,
+            "database": ABSENT,
+            "address": f"localhost:{down.port}",
         },
     ]
     assert found["identity"]["database"] == postgres_local.shop.database
@@ -282,40 +310,61 @@ def test_a_restart_is_answered_before_anything_stops_and_told_by_the_server_afte
 
 
 def test_a_target_that_is_down_changes_nothing_and_one_that_runs_elsewhere_is_named(
-    next_app: NextApp, postgres_local: ShopServer, fresh_postgres: FreshPostgres
+    admin: Admin, down: PostgresServer, postgres_local: ShopServer
 ) -> None:
-    down = fresh_postgres()
-    app = generate(next_app(local=postgres_local.url, prod=down.url), "client", "route")
-    app.write("dbswitch.toml", f"[database]\nrestart_deadline = {LONG}\n")
-    admin = serve(app)
-    # A run waits for as long as the server is down, and fails as soon as it is up again.
-    with down.server.connect() as connection:
-        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(down.shop.database)))
-    down.server.stop()
-    before = app.read(".env.local")
-    said = admin.post("prod", down.shop.database)
+    app = admin.app
+    down.stop()
+    said = admin.post("staging", ABSENT)
     assert said.status == 202
     # Whatever runs, a second request is told so, and by whom.
     busy = admin.post("local")
-    assert (busy.status, busy.body["running"]["target"]) == (409, "prod")
+    assert (busy.status, busy.body["running"]["target"]) == (409, "staging")
     assert admin.ask("POST", body={"target": "local", "instead": "another run"}).status == 409
-    down.server.start()
+    down.start()
     result = admin.finish(said.body["id"])
     assert (result["outcome"], result["exit"]) == ("failed", 4)
     assert result["error"]["what"]
 
     # One that was started in a terminal holds the route off too, and is not taken for the one before it.
-    down.server.stop()
-    app.dbswitch_popen("prod", "--confirm", down.shop.database)
+    down.stop()
+    process = app.dbswitch_popen("staging", "--confirm", ABSENT)
     running = wait_until(lambda: admin.ask().body["running"], LONG, app.log)
-    assert running["target"] == "prod"
+    assert running["target"] == "staging"
     assert "id" not in running
     assert admin.post("local").status == 409
-    down.server.start()
+    down.start()
     wait_until(lambda: True if admin.ask().body["running"] is None else None, LONG, app.log)
-    assert app.read(".env.local") == before
+    assert process.wait(LONG) == 4
     app.assert_answers_from(postgres_local)
-    assert_nothing_given_away(admin, postgres_local.url, down.url)
+    shutil.rmtree(app.root / ".dbswitch/runs")
+
+
+def test_a_run_that_is_killed_is_told_as_lost_soon_and_holds_nothing_off(
+    admin: Admin, down: PostgresServer, postgres_local: ShopServer
+) -> None:
+    app = admin.app
+    down.stop()  # so that the run is still waiting for it when it is killed
+    said = admin.post("staging", ABSENT, "restart")
+    assert said.status == 202
+    events = app.root / ".dbswitch/runs" / f"{said.body['id']}.jsonl"
+    wait_until(lambda: True if '"waiting"' in events.read_text() else None, LONG, events.read_text)
+    killed = []
+    for process in app.processes():
+        with contextlib.suppress(psutil.Error):
+            if any(said.body["id"] in word for word in process.cmdline()):
+                process.kill()
+                killed.append(process)
+    assert killed
+    psutil.wait_procs(killed, LONG)
+    # As if it had been quiet for six seconds; one that never had the lock would have thirty.
+    os.utime(events, (time.time() - 6, time.time() - 6))
+    assert admin.ask(query=f"?id={said.body['id']}").body["lost"], events.read_text()
+    assert admin.ask().body["running"] is None
+    again = admin.post("local")
+    assert again.status == 202
+    assert admin.finish(again.body["id"])["exit"] == 0
+    app.assert_answers_from(postgres_local)
+    shutil.rmtree(app.root / ".dbswitch/runs")
 
 
 def test_a_classic_client_works_too_with_the_program_of_the_project_or_of_the_path_or_an_honest_no(
