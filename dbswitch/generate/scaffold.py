@@ -249,7 +249,7 @@ def _summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str 
         protected = "; it is protected, so a switch to it asks first" if ref.protected else ""
         lines.append(f"{ref.name} is {place}, from {ref.source}{protected}.")
     if not targets:
-        lines.append("It has only one database, so there is nothing to switch to yet.")
+        lines.append("It has no second database yet, so there is nothing to switch to.")
     elif isinstance(on, str):
         lines.append(f"It is not known which one is in use: {on}.")
     elif on is not None:

@@ -16,12 +16,20 @@ from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
 from dbswitch.project import config as configuration, target_names
 from dbswitch.project.git import GitError, tracked_files
-from dbswitch.project.packages import Manifest, Packages, boundary, read_manifest, read_packages
+from dbswitch.project.packages import (
+    Manifest,
+    Packages,
+    boundary,
+    installed_version,
+    read_manifest,
+    read_packages,
+)
 from dbswitch.project.prisma import PrismaInfo, read_prisma, variable_of_client
-from dbswitch.project.server_launch import NextInfo, read_next
+from dbswitch.project.server_launch import NextInfo, next_config, read_next
 
 STATE_DIR = ".dbswitch"
 DEFAULT_VARIABLE = "DATABASE_URL"
+_ROUTER_FOLDERS = ("app", "pages", "src/app", "src/pages")
 _BOUND = re.compile(r"^[^\S\n]*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 
 
@@ -154,7 +162,13 @@ def _uses_default(root: Path, config: configuration.Config, named: str) -> bool:
 
 
 def _is_next_app(folder: Path) -> bool:
-    return read_manifest(folder).wants("next") is not None
+    manifest = read_manifest(folder)
+    if manifest.wants("next") is None:
+        hoisted = manifest.path is not None and next_config(folder) is not None
+        return hoisted and installed_version(folder, "next") is not None
+    # The root of a workspace may list `next` for the apps below it.
+    own = next_config(folder) is not None or any((folder / name).is_dir() for name in _ROUTER_FOLDERS)
+    return own or not apps_below(folder)
 
 
 def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
@@ -162,12 +176,14 @@ def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
     return ConfigError(
         "no project here",
         facts=(
-            "looked for a package.json with `next`, or a dbswitch.toml",
+            "looked for a Next.js app (a package.json with `next`), or a dbswitch.toml",
             f"from {start} up to {looked[-1]}" if len(looked) > 1 else f"in {start}",
             *(f"there is an app in {app}" for app in below),
         ),
         why="dbswitch changes the env files and restarts the server of one app, so it has to know which one",
-        fix=f"dbswitch --project {below[0]} ..." if below else "cd into the app, or use --project DIR",
+        fix=f"dbswitch --project {below[0]} ..."
+        if len(below) == 1
+        else "cd into the app, or use --project DIR",
     )
 
 

@@ -41,15 +41,20 @@ class NextInfo(Struct, frozen=True):
 
 def read_next(root: Path, manifest: Manifest, configured_dist_dir: str | None) -> NextInfo | None:
     """Return what is known of Next.js in `root`; None where the project does not use it."""
-    wanted = manifest.wants("next")
+    version, path = installed_version(root, "next"), next_config(root)
+    # In a workspace the package `next` may be a dependency of the root only.
+    wanted = manifest.wants("next") or (version if path is not None else None)
     if wanted is None:
         return None
-    version = installed_version(root, "next")
-    path = next((root / name for name in _CONFIG_FILES if (root / name).is_file()), None)
     dist_dir = configured_dist_dir or (_literal_dist_dir(path) if path is not None else DEFAULT_DIST_DIR)
     notice = f'distDir in {path and path.name} is not a plain string: assuming .next; set it with [server] dist_dir = "..."'
     notices = () if dist_dir else (notice,)
     return NextInfo(version or wanted, version is not None, dist_dir or DEFAULT_DIST_DIR, notices)
+
+
+def next_config(root: Path) -> Path | None:
+    """Return the Next config that Next.js would load."""
+    return next((root / name for name in _CONFIG_FILES if (root / name).is_file()), None)
 
 
 def _literal_dist_dir(path: Path) -> str | None:

@@ -45,6 +45,31 @@ def test_at_the_workspace_root_the_apps_below_are_named(folder):
     assert not any("node_modules" in fact for fact in caught.value.facts)
 
 
+def test_an_app_that_takes_next_from_the_workspace_root_is_found_and_the_root_is_not(folder):
+    folder.package(workspaces=["apps/*"], scripts={"dev": "turbo dev"})
+    folder.write("node_modules/next/package.json", '{"version": "13.5.1"}')
+    folder.write("apps/web/package.json", '{"name": "web", "scripts": {"dev": "next dev"}}')
+    folder.write("apps/web/next.config.js", "module.exports = {};")
+    folder.write("apps/mobile/package.json", '{"name": "mobile"}')
+    folder.write("apps/mobile/app/index.tsx", "")
+    project = discover(folder.root / "apps/web")
+    assert project.root == folder.root / "apps/web"
+    assert project.next is not None
+    assert (project.next.version, project.next.installed) == ("13.5.1", True)
+    for other in (folder.root / "apps/mobile", folder.root):
+        with pytest.raises(ConfigError, match=r"^no project here$") as caught:
+            discover(other)
+    assert f"there is an app in {folder.root / 'apps/web'}" in caught.value.facts
+
+
+@pytest.mark.parametrize("own", ["next.config.mjs", "app/page.tsx", "src/pages/index.tsx", "dbswitch.toml"])
+def test_a_workspace_root_that_is_an_app_itself_is_the_project(folder, own):
+    folder.package(workspaces=["docs"])
+    folder.package("docs")
+    folder.write(own, "")
+    assert discover(folder.root).root == folder.root
+
+
 def test_a_dbswitch_toml_makes_a_project_of_any_framework(folder):
     folder.write("dbswitch.toml", "[server]\ncommand = 'vite'\n")
     project = discover(folder.root)
