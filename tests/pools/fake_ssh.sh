@@ -19,6 +19,7 @@ if [ "$call" -eq "$number" ]; then
         fails-late) sh -c "$*"; lost ;;
         kills) kill -KILL "$PPID"; exit ;;
         kills-late) sh -c "$*" > /dev/null; kill -KILL "$PPID"; exit ;;
+        held) (: > "$folder/begun"; until [ -e "$folder/go" ]; do sleep 0.05; done; sh -c "$*"; echo done > "$folder/late") & wait; exit ;;
         slow) (sleep 1; sh -c "$*"; echo done > "$folder/late") & wait; exit ;;
     esac
 fi

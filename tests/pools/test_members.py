@@ -57,8 +57,14 @@ def test_a_pooler_that_is_down_is_named_and_nothing_is_changed(pair: Fleet) -> N
     require_untouched(pair, before)
 
 
-@pytest.mark.parametrize("state", ["started", "done"])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("step", "state"),
+    [
+        ("pause", "started"),
+        *((step, "done") for step in STEPS),
+        *(pytest.param(step, "started", marks=pytest.mark.sweep) for step in STEPS[1:]),  # nothing is between
+    ],
+)
 def test_a_pooler_that_dies_at_a_step_is_named_and_both_end_on_one_database(
     pair: Fleet, step: str, state: str
 ) -> None:

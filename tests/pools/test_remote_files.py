@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from dbswitch.pools import pooler as pooler_module, remote_files
 from dbswitch.switch import pool_steps
 from tests.pools.test_faults import killed, require_untouched, wait_for
+from tests.support.amounts import first_and_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +110,7 @@ def test_a_far_include_and_a_symlink_are_followed(far: Far) -> None:
     assert f"port={far.fleet.prod.server.port}" in included.read_text()
 
 
-@pytest.mark.parametrize("kind", ["fails", "fails-late"])
+@pytest.mark.parametrize("kind", first_and_sweep(["fails-late", "fails"]))
 def test_a_call_that_fails_at_any_step_leaves_everything_as_it_was(mixed: Far, kind: str) -> None:
     fleet = mixed.fleet
     before = fleet.configs()
@@ -176,12 +178,25 @@ def test_a_command_that_is_carried_out_too_late_changes_nothing_any_more(
 ) -> None:
     fleet = far.fleet
     before = fleet.configs()
-    monkeypatch.setattr(remote_files, "LIMIT", 0.5)
-    far.trouble("slow", 9)
+    run = subprocess.run
+
+    def give_up(command: list[str], **options: Any) -> Any:
+        """As if the held command had got no answer in time; no seconds, since a busy machine may need them for any."""
+        if len(far.calls) < 8 or (far.folder / "begun").exists():
+            return run(command, **options)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+        wait_for((far.folder / "begun").exists, "the command never began")
+        process.kill()
+        process.wait()
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+
+    monkeypatch.setattr(remote_files.subprocess, "run", give_up)
+    far.trouble("held", 9)
     result = fleet.switch_here("prod")
     assert far.calls[8] == "mv"
     assert result.exit == 7, result
-    assert "within 0.5 s" in result.error.what
+    assert "got no answer within 10 s" in result.error.what
+    (far.folder / "go").touch()
     wait_for((far.folder / "late").exists, "the late command never ended")
     require_untouched(fleet, before)
 
@@ -199,12 +214,13 @@ def test_a_pause_ends_by_its_deadline_while_a_call_hangs(far: Far, monkeypatch: 
 
     def look(event: Any) -> None:
         if (getattr(event, "phase", ""), getattr(event, "state", "")) == ("write", "done"):
-            seen.append(pooler.paused)
+            wait_for(lambda: not pooler.paused, "the pause was not lifted")  # the run itself lifts it later
+            seen.append(True)
 
     result = fleet.switch_here("prod", look)
     assert result.exit == 7, result
     assert "longer than it may be" in result.error.what
-    assert seen == [False]
+    assert seen == [True]
     require_untouched(fleet, fleet_before)
 
 

@@ -193,7 +193,7 @@ def test_a_detached_switch_of_a_pool_ends_as_its_events_say(fleet: Fleet) -> Non
     code, [accepted] = fleet.json("prod", "--pool", "shop", "--detach")
     assert code == 0
     events = fleet.root / ".dbswitch" / "runs" / f"{accepted['id']}.jsonl"
-    until = time.monotonic() + 30
+    until = time.monotonic() + running.DEADLINE
     while '"event":"result"' not in events.read_text():
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -213,7 +213,7 @@ def test_a_switch_without_a_pool_imports_nothing_of_it(fleet: Fleet) -> None:
         env=running.environment(**fleet.env()),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=running.DEADLINE,
     )
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "[]"), done.stderr + done.stdout
 

@@ -33,7 +33,7 @@ DATABASE = "app"  # what the clients call it
 CONSOLE = ("dba", "console pässword")
 CLIENT = ("web", "web-password")
 PASSWORD_VARIABLE = "FLEET_CONSOLE_PASSWORD"
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def quoted(text: str) -> str:
@@ -62,6 +62,11 @@ class PgBouncer:
     @property
     def config(self) -> Path:
         return self.home / "pgbouncer.ini"
+
+    @property
+    def log(self) -> str:
+        """What it has written since it was first started."""
+        return (self.home / "log").read_text()
 
     @property
     def admin(self) -> str:
@@ -107,7 +112,7 @@ class PgBouncer:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return
-            assert self.process.poll() is None, (self.home / "log").read_text()
+            assert self.process.poll() is None, self.log
             assert time.monotonic() < until, "pgbouncer does not listen"
             time.sleep(0.02)
 
@@ -129,7 +134,7 @@ class PgBouncer:
 
     def asked(self) -> str:
         """The database that a client of the pool is on."""
-        with psycopg.connect(self.url(), connect_timeout=5, prepare_threshold=None) as connection:
+        with psycopg.connect(self.url(), connect_timeout=30, prepare_threshold=None) as connection:
             row = connection.execute("SELECT current_database()").fetchone()
             assert row is not None
             return str(row[0])
