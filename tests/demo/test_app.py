@@ -1,4 +1,4 @@
-"""The fixture app itself, started by hand: what the other tests build on."""
+"""The fixture app itself, started by hand: what the other tests build on. `test_demo.py` runs the same app each time."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from tests.support.amounts import first_and_sweep
 from tests.support.nextapp import LEGS
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("leg", first_and_sweep(LEGS))
+@pytest.mark.sweep
+@pytest.mark.parametrize("leg", LEGS)
 def test_the_app_answers_from_the_database_in_its_env_file(next_app, postgres_local, postgres_prod, leg):
     app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url, as_demo=True)
     app.start_by_hand()

@@ -179,7 +179,7 @@ def test_the_demo_switches_there_and_back_shows_no_password_and_a_kept_one_goes_
 def test_what_a_killed_demo_left_is_removed_by_the_next_one(demo):
     demo.quick_npm()
     process = demo.start()
-    wait_until(lambda: "generated" in demo.said or None, 120, lambda: demo.said)
+    wait_until(lambda: "packages installed" in demo.said or None, 120, lambda: demo.said)
     process.kill()
     process.wait()
     assert demo.processes() != []

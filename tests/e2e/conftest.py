@@ -83,7 +83,8 @@ def app_on_local(_app: AppFolder, postgres_local: ShopServer) -> OnLocal:
         files = files or {".env.local": env_local(postgres_local.url, prod)}
         former = _remove_env_files(_app, set(files))
         _replace(_app, files)
-        (_app.root.parent / "dbswitch.log").unlink(missing_ok=True)
+        for name in ("dbswitch.toml", "../dbswitch.log"):
+            (_app.root / name).unlink(missing_ok=True)
         # Next.js does not notice that a file was deleted, and its classic client keeps the database of its start.
         if former or not _is_on(_app, postgres_local):
             _start(_app)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.amounts import first_and_sweep
+from dbswitch.database.url import DatabaseUrl
 from tests.support.nextapp import LEGS
 from tests.support.state import private_dir
 
@@ -24,17 +24,31 @@ def confirmed(app: AppFolder, target: ShopServer) -> tuple[str, ...]:
     return ("--confirm", target.shop.database)
 
 
-@pytest.mark.parametrize("leg", first_and_sweep(LEGS))
+def assert_no_password(app: AppFolder, seen: str, *servers: ShopServer) -> None:
+    """Neither `seen` nor a file that dbswitch keeps has the password of a server."""
+    for folder in (app.root / ".dbswitch", private_dir(app.root)):
+        seen += "".join(file.read_text(errors="replace") for file in folder.rglob("*") if file.is_file())
+    for server in servers:
+        assert DatabaseUrl.parse(server.url).password.reveal() not in seen
+
+
+# The demo's page is asked after each switch by tests/demo/test_demo.py, too.
+@pytest.mark.parametrize(
+    ("leg", "as_demo"),
+    [("base", False), *(pytest.param(leg, True, marks=pytest.mark.sweep) for leg in LEGS)],
+)
 def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_server(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer, leg: str
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer, leg: str, as_demo: bool
 ) -> None:
-    app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url, as_demo=True)
+    app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url, as_demo=as_demo)
     before = app.read(".env.local")
+    seen = ""
 
     started = app.dbswitch("dev", "--detach")
     assert started.returncode == 0, started.stderr
     app.assert_answers_from(postgres_local)
     app.assert_page_shows(postgres_local)
+    assert app.ask()["bucket"] == "files-local"
 
     for name, server, bucket in (
         ("prod", postgres_prod, "files-prod"),
@@ -47,12 +61,11 @@ def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_s
         app.assert_answers_from(server)
         assert app.ask()["bucket"] == bucket
         app.assert_one_server_tree()
+        assert (app.read(".env.local") == before) == (name == "local")
+        seen += str(events)
     app.assert_page_shows(postgres_prod)
-
-    code, _ = app.events("local")
-    assert code == 0
-    assert app.read(".env.local") == before
     app.assert_clean_log()
+    assert_no_password(app, seen, postgres_local, postgres_prod)
 
     stopped = app.dbswitch("stop")
     assert stopped.returncode == 0, stopped.stderr
@@ -131,21 +144,10 @@ def test_an_exported_url_does_not_win_over_the_env_files(
 def test_no_output_and_no_file_shows_a_password(
     app_on_local: OnLocal, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    from dbswitch.database.url import DatabaseUrl
-
     app = app_on_local(postgres_prod.url)
     seen = ""
-    for arguments in (
-        ("prod", *confirmed(app, postgres_prod)),
-        ("local", "--json"),
-        ("status",),
-        ("history",),
-        (),
-    ):
+    for arguments in (("prod", *confirmed(app, postgres_prod)), ("status",), ("history",), ()):
         done = app.dbswitch(*arguments)
         assert done.returncode == 0, done.stderr
         seen += done.stdout + done.stderr
-    for folder in (app.root / ".dbswitch", private_dir(app.root)):
-        seen += "".join(file.read_text(errors="replace") for file in folder.rglob("*") if file.is_file())
-    for url in (postgres_local.url, postgres_prod.url):
-        assert DatabaseUrl.parse(url).password.reveal() not in seen
+    assert_no_password(app, seen, postgres_local, postgres_prod)
