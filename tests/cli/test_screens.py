@@ -23,7 +23,7 @@ SCREENS = {
     "dry-run": ["prod", "--dry-run"],
     "not-confirmed": ["prod"],
     "unknown-word": ["statu"],
-    "database-down": ["prod", "--confirm", "shop_prod", "--timeout", "1"],
+    "database-down": ["prod", "--confirm", "shop_prod", "--timeout", "3"],
     "doctor": ["doctor"],
     "check": ["check", "--all"],
     "uninstall": ["uninstall", "--dry-run"],

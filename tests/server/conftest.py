@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
 TOKEN = "DBSWITCH_TEST_PROJECT"
+# On a busy machine nothing that a healthy server does takes this long; IMPATIENT is for one that is waited for in vain.
+PATIENT = ServerLimits(term=30, kill=30, ready=100, request=30, ask=30)
+IMPATIENT = replace(PATIENT, term=0.5)
 
 
 @dataclass
@@ -98,7 +101,7 @@ def make_folder(tmp_path: Path) -> Iterator[Callable[..., Folder]]:
             private_dir=private_dir(root),
             port_flag=behaviour is None,
             alive_path=NEXT_ALIVE_PATH if behaviour is None else None,
-            limits=ServerLimits(term=0.5, kill=5, ready=10, request=2, ask=0.5),
+            limits=PATIENT,
         )
         folder = Folder(root, replace(spec, **options))
         made.append(folder)

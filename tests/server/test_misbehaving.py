@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import stopping
@@ -24,7 +25,7 @@ from dbswitch.server.spec import NEXT_ALIVE_PATH, ServerLimits, ServerSpec
 from dbswitch.server.starting import wait_ready
 from dbswitch.server.state import ServerState
 from dbswitch.server.stopping import require_ports_free, stop
-from tests.server.conftest import PROGRAMS, TOKEN, assert_dead, wait_for
+from tests.server.conftest import IMPATIENT, PATIENT, PROGRAMS, TOKEN, assert_dead, wait_for
 from tests.support.processes import end, with_variable
 from tests.support.state import private_dir
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_every_process_of_a_server_is_gone_after_stop(make_folder, behaviour, processes, needs_kill):
-    folder = make_folder(behaviour)
+    folder = make_folder(behaviour, limits=IMPATIENT if needs_kill else PATIENT)
     folder.start_ready()
     wait_for(lambda: len(folder.living()) == processes)
     living = folder.living()
@@ -74,7 +75,7 @@ def test_a_server_whose_record_was_lost_is_found_by_its_marker(make_folder, beha
 
 
 def test_a_server_that_takes_its_time_gets_each_signal_once(make_folder, monkeypatch):
-    folder = make_folder("ignores_term")
+    folder = make_folder("ignores_term", limits=IMPATIENT)
     folder.start_ready()
     sent = []
 
@@ -89,7 +90,7 @@ def test_a_server_that_takes_its_time_gets_each_signal_once(make_folder, monkeyp
 
 
 def test_a_suspended_server_is_continued_so_that_it_can_obey_term(make_folder):
-    folder = make_folder("stops_itself")
+    folder = make_folder("stops_itself", limits=replace(PATIENT, ask=0.5))
     running = folder.start()
     wait_for(lambda: folder.observe().processes and folder.observe().processes[0].process.suspended)
 
@@ -125,6 +126,7 @@ def test_a_server_that_dies_during_the_first_request_is_not_waited_for(make_fold
 def test_a_server_that_listens_and_hangs_is_not_ready_and_is_stopped(make_folder):
     folder = make_folder("hangs", limits=ServerLimits(ready=1, request=0.5, ask=0.3))
     running = folder.start()
+    wait_for(lambda: not is_free(folder.spec.port))
     with pytest.raises(ServerError, match=r"did not answer within 1 s") as caught:
         wait_ready(folder.spec, running)
 
@@ -138,6 +140,7 @@ def test_a_server_that_listens_and_hangs_is_not_ready_and_is_stopped(make_folder
 def test_a_next_server_that_answers_404_or_500_to_everything_is_half_dead(make_folder, behaviour):
     folder = make_folder(behaviour, alive_path=NEXT_ALIVE_PATH, limits=ServerLimits(ready=1))
     running = folder.start()
+    wait_for(lambda: not is_free(folder.spec.port))
     with pytest.raises(ServerError, match="did not answer"):
         wait_ready(folder.spec, running)
 

@@ -32,13 +32,13 @@ from dbswitch.server.spec import ServerLimits, ServerSpec
 from dbswitch.server.starting import start, wait_ready
 from dbswitch.server.state import ServerState
 from dbswitch.server.stopping import remove_lock_if_free, require_ports_free, start_port, stop
-from tests.server.conftest import PROGRAMS, assert_dead, wait_for
+from tests.server.conftest import IMPATIENT, PROGRAMS, assert_dead, wait_for
 from tests.support.amounts import slice_and_sweep
 
 
 def asked(url: str) -> dict[str, object]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{url}/api/db", timeout=5) as response:
+    with opener.open(f"{url}/api/db", timeout=60) as response:
         return json.load(response)
 
 
@@ -148,7 +148,7 @@ def test_a_server_started_by_hand_is_adopted_with_its_port(make_folder):
         seen = folder.observe()
         assert (seen.by_us, seen.port, seen.record) == (False, other, None)
         folder.stop()
-        process.wait(5)
+        process.wait(60)
     assert folder.living() == []
 
 
@@ -206,7 +206,7 @@ def test_a_stranger_on_the_port_is_named_and_survives(make_folder):
 
 
 def test_a_stranger_on_the_port_is_ended_when_a_person_said_so(make_folder):
-    folder = make_folder()
+    folder = make_folder(limits=IMPATIENT)
     code = (
         "import signal, socket, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         "s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); signal.pause()"
@@ -217,7 +217,7 @@ def test_a_stranger_on_the_port_is_ended_when_a_person_said_so(make_folder):
         steps: list[str] = []
         require_ports_free(folder.spec, folder.spec.port, take_port=True, on_step=steps.append)
         assert [step.partition(" to port")[0] for step in steps] == ["TERM", "KILL"]
-        assert stranger.wait(5) == -9
+        assert stranger.wait(60) == -9
         folder.start_ready()
         folder.stop()
     finally:
@@ -336,7 +336,7 @@ def test_a_poisoned_launch_environment_does_not_reach_the_next_server(make_folde
     assert asked(str(seen.url))["effective"] == "postgres://old"
     environment = clean(seen.launch_env(), env_file_keys={"DATABASE_URL"}, target_keys={"DATABASE_URL"})
     folder.stop()
-    process.wait(5)
+    process.wait(60)
 
     running = start(folder.spec, environment)
     wait_ready(folder.spec, running)

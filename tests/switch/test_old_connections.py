@@ -115,10 +115,10 @@ class TestOneServerTwoDatabases:
         self, pair: tuple[DatabaseUrl, DatabaseUrl], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         old, new = pair
-        with psycopg.connect(new.env_form()), psycopg.connect(old.env_form()) as theirs:
-            with socket.socket(fileno=os.dup(theirs.fileno())) as wire:
+        with psycopg.connect(new.env_form()) as mine, psycopg.connect(old.env_form()):
+            with socket.socket(fileno=os.dup(mine.fileno())) as wire:
                 port = wire.getsockname()[1]
-            ours = tuple(one for one in established(this_process()) if one.local_port != port)
+            ours = tuple(one for one in established(this_process()) if one.local_port == port)
             assert len(ours) == 1
             monkeypatch.setattr("dbswitch.server.ports.established", lambda _processes: ours)
             assert remaining(this_process, [old], [new], grace=GRACE) is None
