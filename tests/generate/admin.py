@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.support.nextapp import wait_until
+from tests.support.nextapp import LONG, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,6 @@ ROUTE = "/api/admin/database"
 PAGE = "/admin/configuration"
 CLOCK = ".clock"
 _SECONDS = "performance.now() / 1_000"  # of the generated server.ts
-LONG = 180.0  # seconds; a busy machine compiles slowly
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,7 @@ def generate(app: AppFolder, *kinds: str) -> AppFolder:
 
 def assert_answers_from(app: AppFolder, server: ShopServer) -> None:
     """The app's own route shows this server's rows; it may have to be compiled first."""
-    app.get_route(deadline=LONG)
+    app.get_route()
     app.assert_answers_from(server)
 
 
@@ -169,7 +168,5 @@ def serve(app: AppFolder) -> Admin:
 def answering(app: AppFolder) -> Admin:
     """Wait until the route of a running server is compiled."""
     admin = Admin(app)
-    # Next.js knows no route for a moment after its start.
-    status = wait_until(lambda: code if (code := admin.ask().status) != 404 else None, LONG, app.log)
-    assert status == 200
+    assert admin.ask().status == 200
     return admin

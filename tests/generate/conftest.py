@@ -76,7 +76,7 @@ class ClientProject:
     environment: Mapping[str, str]
 
     def run(
-        self, *command: str, env: Mapping[str, str] | None = None, timeout: float = 120
+        self, *command: str, env: Mapping[str, str] | None = None, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(npm.node_modules_for(SOURCE) / ".bin" / command[0]), *command[1:]],

@@ -22,7 +22,7 @@ from tests.generate.live import (
     sessions,
     under_load,
 )
-from tests.support.nextapp import apps, wait_until
+from tests.support.nextapp import LONG, apps, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -203,7 +203,7 @@ def test_the_usual_singleton_would_have_stayed_on_the_old_database(
     app = next_app(local=postgres_local.url, prod=postgres_prod.url)
     app.start_by_hand()
     point(app, postgres_prod.url, "prod-files")
-    wait_until(lambda: app.ask()["bucket"] == "prod-files" or None, 10, app.log)
+    wait_until(lambda: app.ask()["bucket"] == "prod-files" or None, LONG, app.log)
     assert app.shop() == postgres_local.answer
 
 

@@ -47,7 +47,7 @@ class Script:
         return self.read()
 
     def end(self) -> int:
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=120)
         return self.process.returncode
 
 

@@ -230,6 +230,6 @@ def test_fifty_awkward_passwords_are_read_by_the_real_pgbouncer(
         lines.append(replaced("shop = host=a user=u password=p", url).replace("shop =", f"db{number} ="))
     fleet = fleet_of(lines=tuple(lines))
     for number in range(len(PASSWORDS)):
-        with psycopg.connect(fleet.poolers[0].url(f"db{number}"), connect_timeout=5) as connection:
+        with psycopg.connect(fleet.poolers[0].url(f"db{number}"), connect_timeout=30) as connection:
             row = connection.execute("SELECT current_user").fetchone()
         assert row == (f"awkward_{number}",), PASSWORDS[number]

@@ -52,6 +52,7 @@ export async function GET() {
 """
 CONFIG = "export default { turbopack: { root: import.meta.dirname } };\n"
 T = TypeVar("T")
+LONG = 180.0  # seconds; a busy machine compiles slowly
 APP_MARKER = "DBSWITCH_TEST_APP"
 # What a person's shell may hold and would change what a test sees.
 _NOT_INHERITED = (
@@ -207,7 +208,7 @@ class AppFolder:
         except OSError as error:
             return Answer(0, str(error))
 
-    def wait_for_answer(self, path: str = "/api/items", *, deadline: float = 60) -> Answer:
+    def wait_for_answer(self, path: str = "/api/items", *, deadline: float = LONG) -> Answer:
         """Ask until the answer is 200."""
         return wait_until(
             lambda: answer if (answer := self.get(path)).status == 200 else None,
@@ -216,7 +217,7 @@ class AppFolder:
         )
 
     def get_route(
-        self, path: str = "/api/items", *, headers: Mapping[str, str] | None = None, deadline: float = 60
+        self, path: str = "/api/items", *, headers: Mapping[str, str] | None = None, deadline: float = LONG
     ) -> Answer:
         """Get a route that exists; Next.js knows none for a moment after its start and after an env file changed."""
         return wait_until(
@@ -309,7 +310,7 @@ class AppFolder:
         """End every process of this app, and forget what the servers wrote."""
         end(self.processes())
         for process in self.started:
-            process.wait(10)
+            process.wait(60)
         self.started.clear()
         for path in self._logs():
             path.unlink(missing_ok=True)

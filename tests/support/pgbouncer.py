@@ -54,7 +54,7 @@ def pooled(postgres_home: Path) -> Iterator[Callable[..., str]]:
             **server_user(),
         )
         started.append(process)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while True:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", port), 1).close()

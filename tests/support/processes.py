@@ -46,7 +46,7 @@ def describe(process: psutil.Process) -> str:
     return f"pid {process.pid}: {command} (started by {test})"
 
 
-def end(processes: Iterable[psutil.Process], deadline: float = 10) -> None:
+def end(processes: Iterable[psutil.Process], deadline: float = 60) -> None:
     """Kill and wait until all are dead."""
     family = list(processes)
     for process in family:

@@ -46,7 +46,7 @@ def run_pytest(
 
 SKIPPED = "import pytest\n@pytest.mark.real\n@pytest.mark.skip(reason='no node')\ndef test_a(): pass\n"
 MODULE = "import pytest\npytest.skip('no node', allow_module_level=True)\n"
-LEAVES = "import subprocess\ndef test_a(): subprocess.Popen(['sleep', '60'])\n"
+LEAVES = "import subprocess\ndef test_a(): subprocess.Popen(['sleep', '600'])\n"
 
 
 @pytest.mark.parametrize("source", [SKIPPED, MODULE])
@@ -63,7 +63,7 @@ def test_a_process_left_behind_fails_the_run_and_is_named_with_its_test(tmp_path
     done = run_pytest(tmp_path, LEAVES, *workers)
     assert done.returncode == 1
     assert "LEFT BEHIND" in done.stdout
-    assert "sleep 60 (started by" in done.stdout
+    assert "sleep 600 (started by" in done.stdout
     assert "test_a" in done.stdout
 
 
@@ -129,7 +129,7 @@ def test_programs_get_default_signals_whoever_started_pytest(tmp_path, workers):
 
 
 def test_tests_run_with_stdin_closed(tmp_path):
-    source = "import subprocess\ndef test_a(): subprocess.run(['cat'], check=True, timeout=10)\n"
+    source = "import subprocess\ndef test_a(): subprocess.run(['cat'], check=True, timeout=100)\n"
     done = run_pytest(tmp_path, source, "-n", "1", before=lambda: os.close(0))
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -136,7 +136,7 @@ test("a transaction that Prisma no longer waits for keeps no connection", async 
   await assert.rejects(prisma.$transaction(async (tx) => tx.note.count(), { maxWait: 300 }), { code: "P2028" });
   await until(async () => (await ask(LOCAL, open)).length === 1);
   proxy.delay = 0;
-  await until(async () => (await ask(LOCAL, open)).length === 0, 3);
+  await until(async () => (await ask(LOCAL, open)).length === 0, 30);
 });
 
 test("a COMMIT whose answer is lost says that it may have been applied", async () => {
