@@ -91,7 +91,7 @@ def _home() -> Path:
         raise ConfigError(
             "there is no folder for dbswitch's state",
             facts=(f"user id {user} has no home folder, and HOME does not name one",),
-            why="the journal that keeps a switch whole is stored there, outside the project",
+            why="the journal that makes a switch all or nothing is stored there, outside the project",
             fix="set XDG_STATE_HOME to a folder of yours",
         ) from None
 

@@ -22,6 +22,6 @@ def writing_to_stdout() -> Iterator[None]:
         raise UsageError(
             "the output could not be written",
             facts=(f"stdout: {error.strerror}",),
-            why="it is missing, or only its beginning was written",
+            why="it is missing or incomplete",
             fix="redirect the output to a disk with free space",
         ) from None

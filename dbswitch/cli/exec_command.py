@@ -89,7 +89,7 @@ def guard_command(
             f"the time limit of {limit.target} has passed",
             facts=("nothing was run",),
             why=f"the command would still run on {limit.target}",
-            fix=f"`dbswitch {limit.back}` goes back, `dbswitch extend 15m` keeps {limit.target}",
+            fix=f"`dbswitch {limit.back}` switches back, `dbswitch extend 15m` keeps {limit.target}",
         )
     context.note(recovery.unfinished(project))
     on = _targets_in_use(project)

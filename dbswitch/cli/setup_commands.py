@@ -119,7 +119,7 @@ def _refuse_during_limit(project: Project) -> None:
             f"dbswitch is not removed during the time limit of {limit.target}",
             facts=(limit.text, "nothing was changed"),
             why=f"the time limit would be removed too, and the app would stay on {limit.target}",
-            fix=f"`dbswitch {limit.back}` goes back and ends the limit; `dbswitch uninstall --force` stays on {limit.target}",
+            fix=f"`dbswitch {limit.back}` switches back and ends the limit; `dbswitch uninstall --force` stays on {limit.target}",
         )
 
 

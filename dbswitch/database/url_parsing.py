@@ -100,7 +100,7 @@ class UrlProblem(Enum):
         "end it with /DATABASE (before any ?)")
     NO_HOST = ("{name} names no host", "libpq would take a Unix socket, node-postgres localhost",
         "write localhost, or @localhost/DATABASE?host=/FOLDER for a Unix socket")
-    NO_SLASHES = ("{name} lacks the // behind {scheme}:", "URL parsers then find no host in it",
+    NO_SLASHES = ("{name} lacks the // after {scheme}:", "URL parsers then find no host in it",
         "start it with {scheme}://")
     NO_USER = ("{name} has a password but no user", "each program would use a different default user",
         "write the user before the first colon")
@@ -258,7 +258,7 @@ def _scheme(text: str, name: str) -> tuple[str, str]:
     if scheme.startswith("prisma"):
         why, fix = f"{SUPPORTED}; P1012", "use the direct connection URL that the provider shows beside it"
     facts = (f"it starts with {scheme}:",) if kind else ()
-    raise UrlError(f"{name} is {kind or 'no Postgres URL'}", facts=facts, why=why, fix=fix)
+    raise UrlError(f"{name} is {kind or 'not a Postgres URL'}", facts=facts, why=why, fix=fix)
 
 
 def _no_scheme(text: str, name: str) -> UrlError:

@@ -74,7 +74,7 @@ class EmbeddedPostgres:
         secret.unlink()
         if done.returncode != 0:
             lines = done.stderr.decode(errors="replace").strip().splitlines()
-            raise DatabaseNotReadyError("`initdb` could not make a database folder", facts=lines[-5:])
+            raise DatabaseNotReadyError("`initdb` could not create a database folder", facts=lines[-5:])
 
     def make_home(self) -> None:
         """Make the server's folder; root opens it for the server's user. Raises OSError."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PARKED = "dbswitch:parked"
 KEPT = "dbswitch:kept"
 _OPEN_QUOTE = "its quote is not closed, so the readers disagree on where it ends"
-_OTHERS = "with the commented lines back, a reader would read another variable differently"
+_OTHERS = "with the commented lines restored, a reader would read another variable differently"
 _BOM = "\ufeff"
 _LINE = re.compile("[^\n\r\u2028\u2029]*(?:\r\n|[\n\r\u2028\u2029]|\\Z)")
 _REST = re.compile("[^\n\r\u2028\u2029]*")

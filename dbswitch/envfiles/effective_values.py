@@ -59,7 +59,7 @@ def _read(path: Path, name: str) -> bytes | None:
             f"{name} is not a regular file",
             facts=(f"it is {_KINDS.get(stat.S_IFMT(path.stat().st_mode), 'a device')}",),
             why="dbswitch can only edit and restore regular files",
-            fix=f"replace {name} by a regular file",
+            fix=f"replace {name} with a regular file",
         ) from None
     except OSError as error:
         raise EnvFileError(

@@ -175,7 +175,7 @@ class _Planning:
                 if not self.knowledge.misleads(key, present):
                     continue
                 self.notices.append(
-                    f"{name}: {key} leads to another database than the target; it is commented out"
+                    f"{name}: {key} leads to a different database from the target; it is commented out"
                 )
             self.put(name, key, self.without(document, key, present))
             if name in self.tracked:

@@ -118,7 +118,7 @@ def disagreements(
                 if profile.reader is Reader.NEXT_DEV:
                     found.append(f"{profile.reader} gets no {key} from any file")
             elif got.value is not None:
-                found.append(f"{profile.reader} gets another {key} from {got.source}")
+                found.append(f"{profile.reader} gets a different {key} from {got.source}")
     return tuple(found)
 
 

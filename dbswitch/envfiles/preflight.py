@@ -48,7 +48,7 @@ def checked(changes: Iterable[FileChange]) -> tuple[JournalEntry, ...]:
                 raise EnvFileError(
                     f"{entry.name} and {twin.name} are the same file",
                     why="it cannot have two contents; nothing was written",
-                    fix="replace the symlink by a separate file, or remove it",
+                    fix="replace the symlink with a separate file, or remove it",
                 )
             continue
         if found == entry.new:

@@ -158,7 +158,7 @@ def replacement_notes(
         return (
             heading,
             *_shortened([f"  {one}" for one in existing.missing]),
-            f"for hot switches change {path}:{made_at}: replace `new PrismaClient(...)` by `followingClient`",
+            f"for hot switches change {path}:{made_at}: replace `new PrismaClient(...)` with `followingClient`",
             f'  and add: import {{ prisma as followingClient }} from "{module}";',
         )
     stem, extension = posixpath.splitext(path)

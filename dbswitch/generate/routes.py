@@ -78,7 +78,7 @@ def _route_folder(project: Project, layout: SourceLayout) -> str:
         raise ConfigError(
             "not generated: the admin route and page need the App Router",
             facts=(f"this project has {layout.pages}/ and no app/ folder",),
-            fix="`dbswitch generate route --identity-only` writes a route for the Pages Router, with which a switch is verified",
+            fix="`dbswitch generate route --identity-only` writes a route for the Pages Router, which is enough to verify a switch",
         )
     known = _known(project).get("route")
     return posixpath.dirname(known) if known else f"{layout.app}/{_ROUTE_FOLDER}"

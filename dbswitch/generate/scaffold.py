@@ -151,7 +151,7 @@ def _template(name: str) -> bytes:
 
 def _create(project: Project, name: str, detail: str, content: bytes, mode: int = READABLE) -> PlannedFile:
     if os.path.lexists(project.root / name):
-        return PlannedFile(name, FileAction.KEEP, "exists already")
+        return PlannedFile(name, FileAction.KEEP, "already exists")
     return PlannedFile(name, FileAction.CREATE, detail, new=content, mode=mode)
 
 

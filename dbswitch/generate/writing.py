@@ -179,7 +179,7 @@ def path_to_write(root: Path, name: str) -> Path:
             f"{name} is outside the project",
             facts=(f"its real path is {os.path.realpath(root / name)}", "nothing was changed"),
             why="a checkout can contain a symlink to any file, and dbswitch writes only inside the project",
-            fix=f"replace the symlink in the path {name} by a file or folder of the project, then run it again",
+            fix=f"replace the symlink in the path {name} with a file or folder of the project, then run it again",
         )
     return real
 

@@ -171,7 +171,8 @@ def _parameters(entry: Entry) -> tuple[Parameter, ...]:
         match = _PARAMETER.match(text, position)
         if match is None:
             raise _unreadable(
-                entry.path, f"the value of {entry.name} is not a list of key=value as PgBouncer reads it"
+                entry.path,
+                f"the value of {entry.name} is not a list of key=value pairs as PgBouncer reads them",
             )
         value = match["bare"] if match["quoted"] is None else match["quoted"].replace("''", "'")
         found.append(Parameter(match["key"], value, match.start("value"), match.end("value")))

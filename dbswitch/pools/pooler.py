@@ -171,7 +171,7 @@ class PauseWatchdog:
         with self._step:
             if self._expired:
                 raise PoolerError(
-                    f"the pool was paused for {self._seconds:g} s, longer than it may be",
+                    f"the pool was paused for {self._seconds:g} s, longer than allowed",
                     facts=("the pause was lifted",),
                     why="clients wait while a pool is paused, and PgBouncer disconnects those that wait for too long",
                     fix="switch again; if it happens again, see what the machine was busy with",
@@ -197,12 +197,12 @@ def failed(pooler: Pooler, failure: Failure) -> PoolerError:
     said = (f"message: {failure.said}",) if failure.said else ()
     down = failure.kind in _DOWN
     return PoolerError(
-        f"PgBouncer at {pooler.name} {'is not running' if down else 'did not do what it was asked'}: {failure.kind.text}",
+        f"PgBouncer at {pooler.name} {'is not running' if down else 'did not carry out a command'}: {failure.kind.text}",
         facts=(str(pooler.admin), *said),
         why="all poolers of a pool are switched, or none",
         fix="start it"
         if down
-        else failure.kind.fix or "look into its log; `SHOW HELP` in the console lists its commands",
+        else failure.kind.fix or "see its log; `SHOW HELP` in the console lists its commands",
         down=down,
     )
 

@@ -105,6 +105,6 @@ def _failed(run: Sequence[str], path: str, what: str, facts: Sequence[str]) -> C
     return ConfigError(
         f"{shown(run, path)} {what}",
         facts=facts,
-        why="the pool is switched by replacing its line in this file by `cat`, `cp`, `tee`, `sync`, `stat` and `mv`",
+        why="the pool is switched by replacing its line in this file with `cat`, `cp`, `tee`, `sync`, `stat` and `mv`",
         fix=f"correct `run` or `config`; see what `{shlex.join([*run, 'cat', path])}` says",
     )

@@ -100,7 +100,7 @@ class Active(Struct, frozen=True):
             case ActiveKind.PARTIAL:
                 having = [state for state in self.readers if state.target is not None]
                 remarks = dict.fromkeys(remark for state in having for remark in state.remarks)
-                return f"{having[0].target} in part ({', '.join(remarks)})"
+                return f"partly {having[0].target} ({', '.join(remarks)})"
             case ActiveKind.UNSET:
                 return "none (no database URL is set)"
             case ActiveKind.UNKNOWN:

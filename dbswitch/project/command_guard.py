@@ -179,7 +179,7 @@ def _inner(words: list[str], program: str = "") -> list[str]:
 def _without_command(program: str, rest: Sequence[str]) -> _Found:
     """Report a wrapper whose last word is a flag's value, where a command is expected."""
     if rest and not re.match(r"-|[A-Za-z_][A-Za-z0-9_]*=", rest[-1]):
-        yield UNSEEN, f"the command that {program} runs is not found"
+        yield UNSEEN, f"the command that {program} runs cannot be determined"
 
 
 def _unseen(text: str) -> _Found:
@@ -222,7 +222,7 @@ class _Guard:
         return (
             iter(())
             if known
-            else _unseen(f"{name} is not known: what it does to the database cannot be seen")
+            else _unseen(f"{name} is not known, so its effect on the database cannot be determined")
         )
 
     def line(self, text: str) -> _Found:

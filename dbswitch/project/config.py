@@ -162,7 +162,7 @@ def parse(data: bytes) -> Config:
     except tomllib.TOMLDecodeError as error:
         problem, place = _SYNTAX.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # matches any text
         if (twice := _TWICE.fullmatch(problem)) is not None:
-            problem = f"the table [{'.'.join(re.findall(_QUOTED_KEY, twice[1]))}] is there twice"
+            problem = f"the table [{'.'.join(re.findall(_QUOTED_KEY, twice[1]))}] appears twice"
         # The message may quote the line, and a literal of a target must not be shown.
         problem = f"{f', {place}' if place else ''}: {_lower(_QUOTED.sub('...', problem))}"
         raise config_error(problem, fix=f"correct {FILE_NAME}") from None

@@ -88,7 +88,7 @@ def _pooler(project: Project, where: str, raw: dict[str, object], ambient: Mappi
         raise ConfigError(error.what, facts=error.facts, why=error.why, fix=error.fix) from None
     if admin.password:
         redaction.remember((admin.password.reveal(),))
-        fix = "take it out, and name a password_env or password_command"
+        fix = "remove it, and name a password_env or password_command"
         raise config_error(f": {where}.admin has a password in it", fix=fix)
     if '"' in table.database:
         raise config_error(f": {where}.database cannot have a double quote", fix="correct it")
@@ -96,7 +96,7 @@ def _pooler(project: Project, where: str, raw: dict[str, object], ambient: Mappi
     if not table.run:
         path = str(project.root / Path(path).expanduser())
     elif not path.startswith("/"):
-        raise config_error(f": {where}.config has to be absolute, since `run` leads to it", fix="correct it")
+        raise config_error(f": {where}.config must be an absolute path, since `run` is set", fix="correct it")
     password = Secret(_password(project, where, table, ambient))
     return Pooler(
         admin=replace(admin, password=password), database=table.database, config=path, run=table.run

@@ -258,7 +258,7 @@ def end_foreign(holders: Sequence[Listener], limits: ServerLimits, on_step: Call
         if holder.process is None:
             raise taken(holder.port, [holder], kept="the system does not reveal which process it is")
         if holder.pid in above:
-            raise taken(holder.port, [holder], kept="this command is running below it")
+            raise taken(holder.port, [holder], kept="this command is one of its descendants")
         for number, seconds in ((signal.SIGTERM, limits.term), (signal.SIGKILL, limits.kill)):
             on_step(f"{_name(number)} to {holder.describe()}")
             try:
@@ -268,7 +268,7 @@ def end_foreign(holders: Sequence[Listener], limits: ServerLimits, on_step: Call
             if not wait_gone([holder.process.id], seconds):
                 break
         else:
-            raise taken(holder.port, [holder], kept="it outlived KILL")
+            raise taken(holder.port, [holder], kept="it survived KILL")
 
 
 def taken(port: int, holders: Sequence[Listener], *, kept: str = "") -> PortTakenError:

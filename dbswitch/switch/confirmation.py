@@ -62,7 +62,7 @@ def require(target: Target, given: str | None, confirmed: Target | None) -> str:
     raise ProtectedError(
         f"{target.name} has changed since it was confirmed",
         facts=(f"confirmed: {confirmed.url.masked()}", f"now: {target.url.masked()}", "nothing was changed"),
-        why="the switch would lead to another database than the confirmed one",
+        why="the switch would lead to a different database from the confirmed one",
         fix=f"run `dbswitch {target.name}` again",
     )
 

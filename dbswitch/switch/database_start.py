@@ -98,7 +98,7 @@ def probe(
             raise
         environment_mark.require(ready.identity.environment, target)
         if target.read_only and not ready.identity.read_only:
-            fact = "SHOW transaction_read_only answered off, although the URL asks for read-only sessions by `options`"
+            fact = "SHOW transaction_read_only returned off, although the URL asks for read-only sessions by `options`"
             raise _not_read_only(target, "drops `options`", (fact,), ready.identity)
         read_only = ", read-only" if target.read_only else ""
         note.detail = f"{target.url.place}, {ready.identity.product}{read_only}"
@@ -113,8 +113,8 @@ def _not_read_only(
     return DatabaseRejectedError(
         f"{target.name} cannot be used read-only: what answers at {target.url.address} {does}",
         facts=(str(target.url), *facts),
-        why="the app could write although you asked for a database that is only read; transaction poolers do this",
-        fix="use the direct URL instead of the pooler's, or in this target a role that can only read, without --read-only: "
+        why="the app could write although you asked for read-only access; transaction poolers do this",
+        fix="use the direct URL instead of the pooler's, or give this target a role that can only read and leave out --read-only: "
         + role_sql(identity, target.url.database),
     )
 

@@ -34,9 +34,9 @@ def remember(project: Project, target: Target) -> None:
     grown = before.adding(target.name, target.variables, places_in(project, target.variables))
     if grown is before:
         return
-    why = "by it (names and digests) the next switch can remove all that this one writes"
+    why = "the next switch needs it (names and digests) to remove what this one writes"
     path = folder / written_values.FILE_NAME
-    state_folder.store(path, grown, "what the switch is going to write", why, "nothing was changed")
+    state_folder.store(path, grown, "the record of what this switch writes", why, "nothing was changed")
 
 
 def planned(
@@ -113,7 +113,7 @@ def own_values(project: Project, ambient: Mapping[str, str]) -> Target:
 
 def _unusable(fact: str) -> UsageError:
     return UsageError(
-        "the values you had before cannot be switched back to",
+        "the values you had before cannot be restored",
         facts=(fact,),
         why="they are kept as comments (`# dbswitch:kept`) in the env files",
         fix="name a target; `dbswitch targets` lists them",

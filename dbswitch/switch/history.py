@@ -165,7 +165,7 @@ def require_previous(project: Project, active: str | None, pool: str | None = No
         facts=(
             f"{'the project' if pool is None else f'the pool {pool}'} has not been switched between two known targets yet",
         ),
-        why="`-` goes back to the target before the last switch",
+        why="`-` switches back to the target before the last switch",
         fix=f"name the target: {', '.join(names)}",
     )
 

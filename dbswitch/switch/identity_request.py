@@ -168,10 +168,10 @@ def judge(
         return said(
             IdentityAnswer.CANNOT_ASK,
             f"the identity route was not reached: the app's middleware or proxy answered HTTP {status}{where}; "
-            f"except {question.route} from it",
+            f"exclude {question.route} from it",
         )
     if not ours:
-        return said(IdentityAnswer.SILENT, f"the identity route answered HTTP {status} and no identity")
+        return said(IdentityAnswer.SILENT, f"the identity route answered HTTP {status} without an identity")
     if status in {401, 403}:
         return said(IdentityAnswer.REFUSED, f"the identity route refused the project's token (HTTP {status})")
     if "identity" not in payload:

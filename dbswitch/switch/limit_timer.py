@@ -73,7 +73,7 @@ def honour(project: Project, request: Request, emit: Emit, *, required: bool = T
     limit = _due(project)
     if limit is None:
         return None
-    text = f"the time limit of {limit.target} has passed: going back to {limit.back} first"
+    text = f"the time limit of {limit.target} has passed: switching back to {limit.back} first"
     emit(Notice(time_limit.NOTICE, text))
     failed = _go_back(project, limit, request, emit)
     if failed is None or required:

@@ -139,7 +139,7 @@ def _follow(
         # A client that is idle during a hot switch and connects later would write to the protected database.
         left = "writable sessions" if situation.previous == situation.target else "a protected target"
         notice = Notice("leaving-protected", f"leaving {left} restarts the server; --hot keeps it running")
-        return Mode.RESTART, f"{restart} (it leaves {left}; --hot keeps it)", (notice,)
+        return Mode.RESTART, f"{restart} (leaving {left}; --hot keeps it running)", (notice,)
     refused = " (refused from here: no process of it can be seen)"
     return Mode.RESTART, f"{restart}{refused if state is ServerState.HIDDEN else ''}", ()
 

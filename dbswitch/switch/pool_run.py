@@ -100,7 +100,7 @@ def _plan(session: Session, pool: Pool, target: Target) -> PoolApply:
                 entry = config_files.read_entry(pooler)
                 if opened.state().paused:
                     raise PoolerError(
-                        f"{pooler.database} is paused on PgBouncer at {pooler.name} already",
+                        f"{pooler.database} is already paused on PgBouncer at {pooler.name}",
                         facts=("nothing was changed",),
                         why="another program, or another user of dbswitch, is working on it",
                         fix=f'wait for it, or lift the pause in the console: RESUME "{pooler.database}"',
@@ -125,7 +125,7 @@ def _plan(session: Session, pool: Pool, target: Target) -> PoolApply:
     if old_roles:
         reporter.notice(
             "clients-end",
-            f"PgBouncer 1.26 and newer ends connected clients when the role changes: {', '.join(old_roles)};"
+            f"PgBouncer 1.26 and newer disconnects clients when the role changes: {', '.join(old_roles)};"
             " they have to reconnect. Give the roles of both targets one name to avoid it",
             "warning",
         )
@@ -178,5 +178,5 @@ def _ask(project: Project, pooler: Pooler) -> PoolerStatus:
     found.running, found.paused = state.route.text, state.paused
     found.target = target_of(project, state.route)
     if found.configured not in {None, found.running}:
-        found.problem = "PgBouncer has not taken over its configuration"
+        found.problem = "PgBouncer has not loaded its configuration"
     return found

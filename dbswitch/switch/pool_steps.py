@@ -68,7 +68,7 @@ class Member:
         if found is not None:
             if found.same_as(expected):
                 return
-            what = f"a client of {self.pooler.name} is on another database than the target"
+            what = f"a client of {self.pooler.name} is on a different database from the target"
             seen = f"the client is on {found.database}, server started at {found.started_at}"
             fact = [f"{seen}; the target is {expected.database}, server started at {expected.started_at}"]
         raise PoolerError(
@@ -259,7 +259,7 @@ def require_route(opened: Console, expected: Route) -> None:
     found = opened.state().route
     if found != expected:
         raise PoolerError(
-            f"PgBouncer at {opened.pooler.name} did not take over its configuration",
+            f"PgBouncer at {opened.pooler.name} did not load its configuration",
             facts=(f"it leads {opened.pooler.database} to {found.text}", f"expected: {expected.text}"),
             why="the changed line does not decide where its clients go",
             fix="see its log; check that `config` of the pool is the file that PgBouncer was started with",

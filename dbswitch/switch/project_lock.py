@@ -59,7 +59,7 @@ class Holder(Struct, frozen=True):
         here = self.host == os.uname().nodename
         where = "" if here else f" on {self.host}"
         gone = here and processes.identify(self.pid) != self.process
-        note = " (which is gone; a child of it may keep the lock)" if gone else ""
+        note = " (which is gone; a child of it may still hold the lock)" if gone else ""
         return f"dbswitch {self.target}, pid {self.pid}{where}{note}, since {time.strftime('%X', time.localtime(self.since))}"
 
 

@@ -88,7 +88,7 @@ def unfinished(project: Project) -> str | None:
         left.append("some env files may hold the old values and some the new ones")
     if killed is not None and killed.server_down:
         left.append("the dev server was being restarted")
-    state = " and ".join(left) or "nothing is half changed"
+    state = " and ".join(left) or "nothing was left half changed"
     return f"{where} was killed: {state}. `dbswitch restart` finishes it."
 
 
@@ -191,5 +191,5 @@ def _finish_pool(project: Project, named: str = "") -> str:
         error.what = f"a killed switch of the pool {record.pool} could not be finished: {error.what}"
         raise
     remove_record(project.private_dir, PoolRecord)
-    text = "; ".join(filter(None, said)) or "nothing was half changed"
+    text = "; ".join(filter(None, said)) or "nothing was left half changed"
     return f"an earlier switch of the pool {record.pool} did not finish: {text}"

@@ -124,7 +124,9 @@ def _stop(session: Session) -> None:
         try:
             stopped = Apply(session, observed).stop_only()
         except InterruptedSwitchError as error:
-            error.facts = ("a part of the server may be stopped; `dbswitch status` shows its state",)
+            error.facts = (
+                "some of the server's processes may be stopped; `dbswitch status` shows its state",
+            )
             raise
         session.ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
         if not stopped:

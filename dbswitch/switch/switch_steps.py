@@ -75,8 +75,8 @@ class Apply(RunSteps):
             finishes = "finishes the change of the env files and starts the server"
         fix = (error.fix if isinstance(error, DbswitchError) else "") or "fix the cause"
         before = self._previous
-        back = f"; `dbswitch {before}` goes back to {before}" if before is not None else ""
-        why = "; ".join(state) or "the app may be on another database than the env files say"
+        back = f"; `dbswitch {before}` switches back to {before}" if before is not None else ""
+        why = "; ".join(state) or "the app may be on a different database from the env files"
         return why, f"{fix}; then `dbswitch restart` {finishes}{back}"
 
     def stop_server(self) -> None:
@@ -148,7 +148,7 @@ class Apply(RunSteps):
                 raise EnvFileError(
                     "the env files do not have the target's values after they were written",
                     facts=disagreements,
-                    why="one of the readers would use another database than the others",
+                    why="one of the readers would use a different database from the others",
                 )
             note.detail = ", ".join(change.path.name for change in self._changes) or "nothing to change"
 

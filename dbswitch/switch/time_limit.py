@@ -75,7 +75,7 @@ class TimeLimit(Struct, frozen=True):
         if (left := self.left()) > 0:
             return f"{self.target} for another {span(left)}, then back to {self.back}"
         return (
-            f"the time limit of {self.target} has passed; `dbswitch {self.back}` goes back, "
+            f"the time limit of {self.target} has passed; `dbswitch {self.back}` switches back, "
             "`dbswitch extend 15m` keeps it"
         )
 
@@ -131,13 +131,13 @@ def planned(
         raise UsageError(
             f"a switch to {target.name} with a time limit has no way back",
             facts=("the env files hold no known target now", "nothing was changed"),
-            why="when the time is over, dbswitch goes back to the target before",
-            fix=f"switch to the target to go back to first; {again}",
+            why="when the time limit has passed, dbswitch switches back to the previous target",
+            fix=f"first switch to the target that is to be restored; {again}",
         )
     if targets.lookup(project, back).protected:
         raise ProtectedError(
             f"a switch to {target.name} with a time limit would go back to {back}, which is protected",
-            facts=(f"the target before is {back}", "nothing was changed"),
+            facts=(f"the previous target is {back}", "nothing was changed"),
             why="dbswitch never switches to a protected target unless you type its name",
             fix=f"switch to a target that is not protected first; {again}",
         )
@@ -171,7 +171,7 @@ def _save(project: Project, limits: tuple[TimeLimit, ...]) -> None:
             copy.unlink(missing_ok=True)
             private.unlink(missing_ok=True)
         return
-    last, why = limits[-1], "without it nothing would go back when the time is over"
+    last, why = limits[-1], "without it nothing would switch back at the deadline"
     until = {"boot": last.begun.boot, "uptime": last.begun.uptime + last.seconds}
     shown = {name: last.fields[name] for name in ("target", "back", "ends")}
     state_folder.store(private, limits, "the time limit", why, "nothing was changed")
@@ -202,7 +202,7 @@ def require_due(project: Project, limit_id: str) -> None:
         raise OvertakenError(
             "the time limit was ended by another switch",
             facts=("nothing was changed",),
-            why="there is nothing to go back from",
+            why="there is nothing to switch back from",
         )
 
 

@@ -65,7 +65,7 @@ def test_harmless_commands_run_with_the_confirmation_as_before_and_local_asks_fo
     done = served.run(
         "exec", "prod", "--confirm", "prod", "--", "sh", "-c", "echo DROP | cat; ./run.sh || true"
     )
-    assert "run.sh is not known: what it does to the database cannot be seen" in done.stderr
+    assert "run.sh is not known, so its effect on the database cannot be determined" in done.stderr
 
 
 def test_guard_judges_by_the_active_target(served: Folder) -> None:

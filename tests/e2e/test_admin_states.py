@@ -418,7 +418,7 @@ def test_the_page_and_the_banner_count_down_and_say_what_goes_back(screen: Scree
             f"await page.waitForFunction(() => parseInt(document.querySelector('[role=timer]').textContent) < {first})"
         )
         screen.open(path, **mock(limited(2)))
-        screen.see("ime is over")
+        screen.see("ime limit has passed")
         screen.see("dbswitch local")
 
 

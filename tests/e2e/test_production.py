@@ -98,7 +98,7 @@ def test_past_a_time_limit_the_app_is_back_by_itself_and_refuses_queries_where_t
         lambda: "the client went on",
     )
     for way in ("model", "batch", "interactive"):
-        assert "`dbswitch local` goes back" in str(write(app, way)["message"]), way
+        assert "`dbswitch local` switches back" in str(write(app, way)["message"]), way
     assert app.dbswitch("status").stdout.splitlines()[0] == "active:  prod"  # nothing acted yet
     assert app.dbswitch("restart", timeout=LONG).returncode == 0
     app.assert_answers_from(postgres_local)

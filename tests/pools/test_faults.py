@@ -155,7 +155,7 @@ def test_a_transaction_that_is_open_for_a_minute_keeps_the_pool_where_it_is_and_
     watch.join(DEADLINE)
     assert waiting == [True]  # the watchdog lifted the pause while the transaction was open
     assert result.exit == 6, result
-    assert "longer than it may be" in result.error.what
+    assert "longer than allowed" in result.error.what
     monkeypatch.undo()
     assert [row[0] for row in found] == ["shop_dev"]
     require_untouched(fleet, before)
@@ -270,7 +270,7 @@ def test_a_pause_ends_by_its_deadline_while_the_output_blocks(
         go_on.set()
         run.join(DEADLINE)
     assert found[0].exit == 6, found
-    assert "longer than it may be" in found[0].error.what
+    assert "longer than allowed" in found[0].error.what
     require_untouched(fleet, before)
 
 

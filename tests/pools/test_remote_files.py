@@ -219,7 +219,7 @@ def test_a_pause_ends_by_its_deadline_while_a_call_hangs(far: Far, monkeypatch: 
 
     result = fleet.switch_here("prod", look)
     assert result.exit == 7, result
-    assert "longer than it may be" in result.error.what
+    assert "longer than allowed" in result.error.what
     assert seen == [True]
     require_untouched(fleet, fleet_before)
 

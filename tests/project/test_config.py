@@ -32,7 +32,7 @@ def test_a_project_without_the_file_works_with_the_defaults(tmp_path):
 
 def test_a_table_that_is_there_twice_is_named_with_its_line():
     error = refused("[server]\nport = 1\n[server]\nport = 2\n")
-    assert error.what == "dbswitch.toml, line 3, column 8: the table [server] is there twice"
+    assert error.what == "dbswitch.toml, line 3, column 8: the table [server] appears twice"
 
 
 def test_every_key_is_read():

@@ -364,7 +364,7 @@ def test_an_exported_url_beats_the_files_and_is_named_as_the_source(suffixed):
     assert (state.app_target, state.readers[0].source) == ("prod", "process environment")
     # Its companion is still that of local, so prod is not active.
     assert (state.kind, state.target) == (ActiveKind.PARTIAL, None)
-    assert state.text == "prod in part (BLOB_READ_WRITE_TOKEN differs from prod's value)"
+    assert state.text == "partly prod (BLOB_READ_WRITE_TOKEN differs from prod's value)"
 
 
 def test_a_url_of_no_target_is_unknown_and_shown_masked(suffixed):
@@ -475,7 +475,7 @@ def test_a_variable_of_another_target_is_named_and_the_target_is_active_in_part(
     state = active(project(folder), {})
     assert (state.kind, state.target) == (ActiveKind.PARTIAL, None)
     assert state.readers[0].foreign == (("REPORTS_URL", "prod"), ("STRIPE_KEY", "prod"))
-    assert state.text == "local in part (REPORTS_URL has the value of prod, STRIPE_KEY has the value of prod)"
+    assert state.text == "partly local (REPORTS_URL has the value of prod, STRIPE_KEY has the value of prod)"
 
 
 def test_what_next_start_takes_from_the_files_of_production_does_not_count(folder):
@@ -506,7 +506,7 @@ def test_a_command_target_is_recognised_by_what_its_last_switch_wrote(folder):
     state_folder.ensure(found.private_dir, folder.root)
     path = found.private_dir / written_values.FILE_NAME
     path.write_bytes(msgspec_json.encode(before))
-    assert active(found, {}).text == "vault in part (DIRECT_URL differs from vault's value)"
+    assert active(found, {}).text == "partly vault (DIRECT_URL differs from vault's value)"
     path.write_bytes(msgspec_json.encode(before.adding("vault", {"DATABASE_URL": STAGING}, ())))
     assert active(found, {}).target == "vault"
 

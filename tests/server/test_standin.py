@@ -241,7 +241,7 @@ def test_a_process_above_us_is_never_ended_for_its_port(make_folder):
     folder = make_folder()
     with socket.create_server(("127.0.0.1", folder.spec.port)), pytest.raises(PortTakenError) as caught:
         require_ports_free(folder.spec, folder.spec.port, take_port=True)
-    assert "running below it" in caught.value.what
+    assert "one of its descendants" in caught.value.what
 
 
 def test_a_stranger_on_another_watched_port_is_a_remark_and_survives(make_folder):

@@ -165,7 +165,9 @@ def test_a_direct_url_that_no_target_sets_goes_when_it_leads_elsewhere_and_comes
     app.write(".env", text)
     plan = switch(app.root, "prod")
     assert "DIRECT_URL" not in bound(app, ".env")
-    assert any("DIRECT_URL leads to another database than the target" in notice for notice in plan.notices)
+    assert any(
+        "DIRECT_URL leads to a different database from the target" in notice for notice in plan.notices
+    )
     switch(app.root, "local")
     assert bound(app, ".env") == {
         "DIRECT_URL": f"{LOCAL}?connection_limit=1",

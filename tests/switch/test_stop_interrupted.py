@@ -24,4 +24,6 @@ def test_a_stop_cut_by_term_says_that_the_server_may_be_stopped(
     result = stop_server(load(folder.root), lambda _event: None)
     assert result.exit == ExitCode.TERMINATED
     assert result.error is not None
-    assert result.error.facts == ("a part of the server may be stopped; `dbswitch status` shows its state",)
+    assert result.error.facts == (
+        "some of the server's processes may be stopped; `dbswitch status` shows its state",
+    )

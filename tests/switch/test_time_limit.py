@@ -150,7 +150,7 @@ def test_every_command_that_does_not_go_back_says_that_the_time_is_over_and_stay
     on_prod(served)
     age(served, 3_600)
     before = (served.root / ".env.local").read_bytes()
-    said = "the time limit of prod has passed; `dbswitch local` goes back"
+    said = "the time limit of prod has passed; `dbswitch local` switches back"
     for argv in (
         ("status",), ("targets",), ("history",), ("logs",), ("wait",), ("doctor",), ("check", "--all"),
         ("init", "--dry-run"), ("uninstall", "--dry-run"), ("generate", "route", "--dry-run"),
@@ -414,7 +414,7 @@ def test_a_running_dev_goes_back_when_the_timer_was_killed(served: Folder) -> No
         shown.until("showing its log")
         on_prod(served)
         age(served, 3_600)
-        shown.until("has passed: going back to local first")
+        shown.until("has passed: switching back to local first")
         shown.until("switched to local")
         assert status(served)["target"] == "local"
         shown.type("\x03")

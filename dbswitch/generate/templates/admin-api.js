@@ -5,7 +5,7 @@ export const seconds = (value) => `${value < 9.95 ? value.toFixed(1) : Math.roun
 export function remaining({ back, ends }) {
     const left = Math.ceil(ends - Date.now() / 1_000);
     if (left <= 0)
-        return `time is over, \`dbswitch ${back}\` goes back`;
+        return `the time limit has passed, \`dbswitch ${back}\` switches back`;
     return `${left >= 100 ? `${Math.round(left / 60)} min` : `${left} s`} left, then back to ${back}`;
 }
 

@@ -93,7 +93,7 @@ export const seconds = (value: number) => `${value < 9.95 ? value.toFixed(1) : M
 /** What is left of a time limit: `24 min left, then back to local`. */
 export function remaining({ back, ends }: Limit): string {
   const left = Math.ceil(ends - Date.now() / 1_000);
-  if (left <= 0) return `time is over, \`dbswitch ${back}\` goes back`;
+  if (left <= 0) return `the time limit has passed, \`dbswitch ${back}\` switches back`;
   return `${left >= 100 ? `${Math.round(left / 60)} min` : `${left} s`} left, then back to ${back}`;
 }
 

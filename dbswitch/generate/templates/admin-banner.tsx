@@ -102,7 +102,7 @@ function Banner() {
       {shown.database && shown.database !== shown.target && <code style={{ fontSize: "12px", opacity: 1 }}>{shown.database}</code>}
       {shown.protected && <span style={SMALL}>protected</span>}
       {shown.readOnly && <span style={SMALL}>read-only</span>}
-      {limit && <span role="timer">{left > 0 ? `${left >= 100 ? `${Math.round(left / 60)} min` : `${left} s`} left, then back to ${limit.back}` : `Time is over: dbswitch ${limit.back}`}</span>}
+      {limit && <span role="timer">{left > 0 ? `${left >= 100 ? `${Math.round(left / 60)} min` : `${left} s`} left, then back to ${limit.back}` : `Time limit has passed: dbswitch ${limit.back}`}</span>}
       <a href={base + PAGE} style={{ marginLeft: "auto", minWidth: 44, lineHeight: "44px", textAlign: "right", color: "#fff", textDecoration: "underline" }}>
         Switch
       </a>

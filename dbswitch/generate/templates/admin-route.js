@@ -126,7 +126,7 @@ export async function POST(request) {
     if (problem)
         return answer(503, { error: "dbswitch", ...problem });
     if (!known)
-        return answer(404, { error: "unknown target", what: "There is no target of this name." });
+        return answer(404, { error: "unknown target", what: "There is no target with this name." });
     if (known.protected && !unasked)
         return answer(428, { error: "not confirmed", what: `${known.name} is protected: its name, or that of its database, has to be typed.` });
 

@@ -82,7 +82,7 @@ const SIGNS: Record<string, [string, string]> = {
   done: ["✓", "done"],
   failed: ["✕", "failed"],
   started: ["", "running"],
-  coming: ["", "to come"],
+  coming: ["", "pending"],
 };
 
 export function Steps({ list, since = 0 }: { list: Step[]; since?: number }) {
@@ -123,7 +123,7 @@ export function Progress({ job, list, restored, away, onCancel }: Followed) {
   const began = useRef({ phase: "", at: 0 });
   if (began.current.phase !== phase) began.current = { phase, at: phase === "gap" && away ? away : Date.now() };
   const harmless = HARMLESS.includes(phase);
-  const waiting = restored ? "Asking the server how far the switch is …" : job.cancelled ? "Waiting for it to stop …" : "Starting dbswitch …";
+  const waiting = restored ? "Asking the server for the progress of the switch …" : job.cancelled ? "Waiting for it to stop …" : "Starting dbswitch …";
   return (
     <section className="dbs-progress" aria-labelledby="dbs-progress">
       <div className="dbs-head">

@@ -18,8 +18,8 @@ const REMEMBERED = 600_000; // ms for which a reload of the page comes back to t
 
 const UNANSWERED: Problem = {
   what: "The server did not answer.",
-  why: "Whether the switch was started is not known. If it was, the page shows it as soon as the server answers",
-  fix: "look at the server's log, and run `dbswitch status` in a terminal",
+  why: "It is not known whether the switch was started. If it was, the page shows it as soon as the server answers",
+  fix: "see the server's log, and run `dbswitch status` in a terminal",
 };
 const CLOSED = "The route refuses this page.";
 

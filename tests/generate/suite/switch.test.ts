@@ -170,7 +170,7 @@ test("past the time limit of its database new queries are refused and what has b
     writeFileSync(".dbswitch/time-limit.json", JSON.stringify(limit));
     await new Promise((resolve) => setTimeout(resolve, 60));
   };
-  const refused = /time limit of prod has passed, so new queries are refused: `dbswitch local` goes back, `dbswitch extend 15m` keeps prod/;
+  const refused = /time limit of prod has passed, so new queries are refused: `dbswitch local` switches back, `dbswitch extend 15m` keeps prod/;
   try {
     to(PROD);
     await limited({});
