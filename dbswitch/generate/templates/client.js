@@ -29,8 +29,8 @@ const LOST = words(`P1008 P1017 ConnectionClosed SocketTimeout ECONNRESET ECONNA
 const CONFLICT = words("P2034 TransactionWriteConflict 40001 40P01");
 const REFUSED_TEXT = /timeout exceeded when trying to connect|due to connection timeout|not queryable|after calling end on the pool|Unable to start a transaction/;
 const LOST_TEXT = /Connection terminated|Connection ended unexpectedly|server closed the connection/;
-const UNCERTAIN = `[dbswitch] The connection was lost while this write was under way. It may or may not have been \
-applied, and was not retried. Check before you repeat it.`;
+const UNCERTAIN = `[dbswitch] The connection was lost while this write was under way. It may have been applied, and was \
+not retried. Check before you repeat it.`;
 const uncertain = (cause) => new Error(`${cause.message}\n${UNCERTAIN}`, { cause });
 const READ_ONLY = `[dbswitch] Writes fail because this session is read-only (\`dbswitch TARGET --read-only\`, a role or a standby); \
 \`dbswitch TARGET --write\` lifts what dbswitch set.`;
