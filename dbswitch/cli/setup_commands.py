@@ -290,11 +290,14 @@ def open_page(context: CommandContext) -> int:
 def _page_url(project: Project) -> str:
     path = generated.find(project).page_path
     if path is None:
-        raise UsageError(
-            "this project has no admin page",
-            why="`dbswitch open` opens the page that `dbswitch generate page` writes",
-            fix="dbswitch generate page",
-        )
+        if read_layout(project.root).pages is not None:
+            why, fix = "the page needs the App Router; this project has pages/ and no app/ folder", ""
+        else:
+            why, fix = (
+                "`dbswitch open` opens the page that `dbswitch generate page` writes",
+                "dbswitch generate page",
+            )
+        raise UsageError("this project has no admin page", why=why, fix=fix)
     spec = server_launch.build(project)
     record = read_record(spec.record_path)
     scheme = "https" if spec.https else "http"

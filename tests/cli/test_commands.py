@@ -160,6 +160,14 @@ def test_open_prints_the_address_of_the_admin_page_and_needs_one(folder: Folder)
     assert folder.json("open")[1] == [{"v": 1, "event": "page", "url": done.stdout.strip()}]
 
 
+def test_open_does_not_advise_a_page_that_a_pages_router_app_cannot_have(folder: Folder) -> None:
+    folder.write("pages/index.tsx", "")
+    done = folder.run("open")
+    assert done.returncode == 2
+    assert "needs the App Router" in done.stderr
+    assert "generate page" not in done.stderr
+
+
 def test_a_database_that_is_down_is_exit_4_and_nothing_is_changed(folder: Folder) -> None:
     before = (folder.root / ".env.local").read_bytes()
     done = folder.run("prod", "--confirm", "shop_prod", "--timeout", "0.3")

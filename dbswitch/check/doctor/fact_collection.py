@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DEADLINE: Final = 3.0  # seconds; a serverless Postgres may need most of it to wake
-_CONFIG_DEADLINE: Final = 10.0  # seconds; Node compiles prisma.config.ts and what it imports
+_CONFIG_DEADLINE: Final = 30.0  # seconds; Node compiles prisma.config.ts and what it imports
 _WORKERS: Final = 32
 # Programs that forward a local port to a remote database.
 _TUNNELS: Final = frozenset(
