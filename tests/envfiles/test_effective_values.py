@@ -63,7 +63,7 @@ def test_a_huge_file_is_no_env_file(tmp_path: Path) -> None:
 def test_the_values_on_disk_are_compared_reader_by_reader(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"K=old\n")
     (tmp_path / ".env.local").write_bytes(b"K=new\n")
-    assert verify_on_disk(tmp_path, {"K": "new"}, PROFILES) == ("Prisma CLI gets another K from .env",)
+    assert verify_on_disk(tmp_path, {"K": "new"}, PROFILES) == ("Prisma CLI gets a different K from .env",)
     (tmp_path / ".env").write_bytes(b"K=new\n")
     assert verify_on_disk(tmp_path, {"K": "new"}, PROFILES) == ()
     assert verify_on_disk(tmp_path, {"MISSING": "x"}, PROFILES) == (

@@ -261,7 +261,7 @@ def test_a_far_file_whose_owner_cannot_be_kept_is_refused_before_the_pause(far: 
         ({"run": ["false"]}, "ended with exit code 1"),
         ({"run": ["sh", "-c", 'exec "$@" </dev/null', "sh"]}, "does not get all of its stdin"),
         ({"run": []}, "run is empty"),
-        ({"run": [sys.executable], "config": "relative.ini"}, "has to be absolute"),
+        ({"run": [sys.executable], "config": "relative.ini"}, "must be an absolute path"),
         ({"run": ["env"], "config": "/etc/a folder/pgbouncer.ini"}, "every shell reads as it is"),
         ({"run": ["env"], "config": "/etc/$(id)/pgbouncer.ini"}, "every shell reads as it is"),
     ],
