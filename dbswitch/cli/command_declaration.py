@@ -44,7 +44,7 @@ def length_of(text: str) -> float:
 
 
 DryRun = Annotated[bool, flag("--dry-run", "Show what would be done and do nothing.")]
-_CONFIRM_HELP = "Confirm a protected target by its name or its database's."
+_CONFIRM_HELP = "Confirm a protected target by its or its database's name."
 Confirm = Annotated[str | None, flag("--confirm", _CONFIRM_HELP, metavar="NAME")]
 _SECONDS: dict[str, Any] = {"metavar": "SECONDS", "min": 0.1, "callback": _finite}
 Timeout = Annotated[float | None, flag("--timeout", "How long to wait for the database.", **_SECONDS)]

@@ -129,7 +129,7 @@ def _limit_notices(project: Project, *, force: bool) -> tuple[str, ...]:
             return ()
         if force:
             return (f"the time limit is removed too: the app stays on {limit.target}",)
-        return (f"without --force it is refused, since the time limit of {limit.target} runs",)
+        return (f"`dbswitch uninstall` is refused during the time limit of {limit.target} without --force",)
     return ()
 
 

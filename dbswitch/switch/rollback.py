@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Part(Enum):
     """What a step touches; the value says what is left if it is not undone."""
 
-    CLIENTS = "the clients of the pool may be on a different database from before"
+    CLIENTS = "the clients of the pool may be on a different database than before"
     PAUSE = "the pool may still be paused"
     POOLERS = "a pooler may lead to the new database"
     CONFIG_FILES = "the configuration files may hold the new line"

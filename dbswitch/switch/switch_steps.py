@@ -76,7 +76,7 @@ class Apply(RunSteps):
         fix = (error.fix if isinstance(error, DbswitchError) else "") or "fix the cause"
         before = self._previous
         back = f"; `dbswitch {before}` switches back to {before}" if before is not None else ""
-        why = "; ".join(state) or "the app may be on a different database from the env files"
+        why = "; ".join(state) or "the app may be on a different database from the one in the env files"
         return why, f"{fix}; then `dbswitch restart` {finishes}{back}"
 
     def stop_server(self) -> None:

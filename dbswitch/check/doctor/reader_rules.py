@@ -80,7 +80,7 @@ def _elsewhere(facts: Facts) -> Iterator[DoctorFinding]:
         fix = f"dbswitch {base.targets[0] if base.targets else 'TARGET'}"
         yield PROBLEM.found("prisma-elsewhere", what, _from(base), _from(prisma), fix=fix)
     if running := told.get(f.RUNNING):
-        what = f"The {f.RUNNING} is on a different database from the env files"
+        what = f"The {f.RUNNING} is on a different database from the one in the env files"
         yield PROBLEM.found("server-elsewhere", what, _from(base), _from(running), fix="dbswitch restart")
     if start := told.get(f.NEXT_START):
         by_design = start.source in _PRODUCTION_FILES
