@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
+import os
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -85,7 +85,7 @@ def load(folder: Path) -> Entered:
             return found
     except (OSError, ValueError):  # msgspec's errors are ValueErrors
         pass
-    return Entered(secrets.token_hex(_KEY_BYTES))
+    return Entered(os.urandom(_KEY_BYTES).hex())
 
 
 def _newest(digests: tuple[str, ...], digest: str) -> tuple[str, ...]:

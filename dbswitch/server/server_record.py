@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import secrets
+import os
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, ValidationError, convert, to_builtins
@@ -43,7 +43,7 @@ def marker_prefix(root: Path) -> str:
 
 def new_marker(root: Path) -> str:
     """Return a marker for one start."""
-    return marker_prefix(root) + secrets.token_hex(8)
+    return marker_prefix(root) + os.urandom(8).hex()
 
 
 def read_record(path: Path) -> ServerRecord | None:
