@@ -58,7 +58,7 @@ def collect(
     `revisions` is `A..B` for `Scope.RANGE`; `paths`, relative to `folder`, are the only files looked at, () is all.
     Raises UsageError, ConfigError, or GitError: git cannot list what is staged, tracked or in the range.
     """
-    work_tree = top_level(folder, from_hook=True)
+    work_tree = top_level(folder)
     if work_tree is None and scope is not Scope.TREE:
         raise UsageError(
             "no git repository here",

@@ -87,7 +87,7 @@ def check(
     try:
         found, projects = judge()
         if fix:
-            for line in autofix.apply(found, top_level(folder, from_hook=True) or folder):
+            for line in autofix.apply(found, top_level(folder) or folder):
                 typer.echo(f"fixed {line}", err=True)
             found, projects = judge()
     except GitError as error:

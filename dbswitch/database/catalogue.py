@@ -39,6 +39,8 @@ _TABLES: Final = f"""SELECT c.relname AS name, greatest(c.reltuples, pg_stat_get
     AND c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
     AND c.relname <> '_prisma_migrations') ON true
   ORDER BY greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)) DESC NULLS LAST, c.relname"""  # noqa: S608  # constants
+_READ_TIMEOUT: Final = 3.0  # seconds
+_WRITE_TIMEOUT: Final = 10.0
 _DENIED: Final = "42501"
 
 
@@ -74,12 +76,12 @@ def _port(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None  # -1 is a Unix socket
 
 
-def table_sizes(url: DatabaseUrl, *, timeout: float = 3.0) -> tuple[tuple[tuple[str, int], ...], str | None]:
+def table_sizes(url: DatabaseUrl) -> tuple[tuple[tuple[str, int], ...], str | None]:
     """Return the tables with their estimated rows, the largest first, and the database's mark. Raises as `write_marker`."""
     from dbswitch.database.login import session
 
     try:
-        with session(url, timeout) as open_session:
+        with session(url, _READ_TIMEOUT) as open_session:
             rows = open_session.query(_TABLES)
     except AttemptError as error:
         raise explain(error.failure, str(url)) from None
@@ -87,17 +89,17 @@ def table_sizes(url: DatabaseUrl, *, timeout: float = 3.0) -> tuple[tuple[tuple[
     return tables, rows[0]["environment"] if rows else None
 
 
-def write_marker(url: DatabaseUrl, database: str, environment: str | None, *, timeout: float = 10.0) -> None:
+def write_marker(url: DatabaseUrl, database: str, environment: str | None) -> None:
     """Store the name of the environment in the database, or remove it.
 
-    `database` is its name on the server, which a pooler may call by another. `timeout` in seconds. Raises
-    DatabaseRejectedError or DatabaseNotReadyError.
+    `database` is its name on the server, which a pooler may call by another. Raises DatabaseRejectedError or
+    DatabaseNotReadyError.
     """
     from dbswitch.database.login import session
 
     name = quoted_name(database)
     try:
-        with session(url, timeout) as open_session:
+        with session(url, _WRITE_TIMEOUT) as open_session:
             _write_comment(open_session, name, None)
             try:
                 change = f"RESET {SETTING}" if environment is None else f"SET {SETTING} = '{environment}'"

@@ -112,12 +112,11 @@ def python_dotenv_raw(data: bytes) -> dict[str, str]:
     return {b.key: b.value for b in bindings if b.key is not None and b.value is not None}
 
 
-def python_dotenv(data: bytes, ambient: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what python-dotenv's `dotenv_values` reads, `${NAME}` interpolated against the file, then `ambient`."""
-    values = dict(ambient or {})
+def python_dotenv(data: bytes) -> dict[str, str]:
+    """Return what python-dotenv's `dotenv_values` reads, `${NAME}` interpolated against the file."""
     read: dict[str, str] = {}
     for key, raw in python_dotenv_raw(data).items():
-        values[key] = read[key] = _POSIX_REFERENCE.sub(lambda m: values.get(m[1], m[2] or ""), raw)
+        read[key] = _POSIX_REFERENCE.sub(lambda m: read.get(m[1], m[2] or ""), raw)
     return read
 
 

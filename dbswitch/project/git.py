@@ -100,14 +100,14 @@ def _require_readable_ignore_file(folder: Path) -> None:
             return
 
 
-def top_level(folder: Path, *, from_hook: bool = False) -> Path | None:
+def top_level(folder: Path) -> Path | None:
     """Return the top of the git work tree that `folder` is in, None without one. Raises GitError."""
     try:
-        top = Path(os.fsdecode(run(folder, "rev-parse", "--show-toplevel", from_hook=from_hook)[:-1]))
+        top = Path(os.fsdecode(run(folder, "rev-parse", "--show-toplevel", from_hook=True)[:-1]))
     except NoRepositoryError:
         return None
     # `core.worktree` can name any folder; findings are read from the work tree and --fix writes into it.
-    named = from_hook and "GIT_WORK_TREE" in os.environ
+    named = "GIT_WORK_TREE" in os.environ
     if not named and not (Path(os.path.realpath(folder)).is_relative_to(top) and (top / ".git").exists()):
         raise GitError(f"the repository configures {top} as its work tree, which does not contain {folder}")
     return top

@@ -58,15 +58,14 @@ class CompilerOptions(Struct, frozen=True, rename="camel"):
 
 def read_options(root: Path) -> CompilerOptions:
     """Return the options of tsconfig.json or jsconfig.json, with those of the files it extends."""
-    config = next(
-        (root / name for name in ("tsconfig.json", "jsconfig.json") if (root / name).is_file()), None
-    )
+    names = (root / "tsconfig.json", root / "jsconfig.json")
+    config = next((path for path in names if path.is_file()), names[0])
     options: dict[str, Any] = {}
-    for _ in range(_MAX_EXTENDS if config is not None else 0):
-        value = parse_jsonc(text_or_empty(config)) if config is not None else {}
+    for _ in range(_MAX_EXTENDS):
+        value = parse_jsonc(text_or_empty(config))
         own, base = value.get("compilerOptions"), value.get("extends")
         options = (own if isinstance(own, dict) else {}) | options
-        if config is None or not isinstance(base, str) or not base.startswith("."):
+        if not isinstance(base, str) or not base.startswith("."):
             break
         config = config.parent / (base if base.endswith(".json") else f"{base}.json")
     try:

@@ -90,9 +90,9 @@ def guarded(project: Project, target: Target, refs: Iterable[TargetRef]) -> Targ
     return replace(target, protected=target.protected or by_place)
 
 
-def lookup(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> TargetRef:
+def lookup(project: Project, name: str) -> TargetRef:
     """Return the listed target that `name` means. Raises UsageError: no such target. Raises as :func:`list_targets`."""
-    return _named(project, list_targets(project, ambient=ambient), name)
+    return _named(project, list_targets(project), name)
 
 
 def _named(project: Project, targets: tuple[TargetRef, ...], name: str) -> TargetRef:

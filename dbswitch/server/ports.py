@@ -123,9 +123,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-def wait_free(ports: Iterable[int], seconds: float, *, look: float = 0.005) -> tuple[int, ...]:
+def wait_free(ports: Iterable[int], seconds: float) -> tuple[int, ...]:
     """Wait until the ports are free, at most `seconds`; return those that are not."""
-    deadline = time.monotonic() + seconds
+    deadline, look = time.monotonic() + seconds, 0.005
     held = [port for port in ports if not is_free(port)]
     while held and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(look, left))
