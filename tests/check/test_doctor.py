@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ from dbswitch.switch import project_lock
 from tests.cli import running
 from tests.cli.conftest import PASSWORD, STANDIN, TOKEN, Folder, build, url
 from tests.cli.test_reference import assert_documented
+from tests.database.conftest import open_door
 from tests.generate.conftest import SOURCE
 from tests.support import npm
 from tests.support.processes import end
@@ -283,17 +285,23 @@ def test_migrations_of_every_target_are_compared(tmp_path, fresh_postgres: Fresh
     }
 
 
-@contextlib.contextmanager
-def silent_port() -> Iterator[int]:
-    """A port where connections are taken and nothing is ever said."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-        yield listener.getsockname()[1]
+def test_ten_silent_databases_are_waited_for_at_the_same_time(tmp_path):
+    pending = most = 0
+    lock = threading.Lock()
 
+    def silent(connection: socket.socket, _number: int) -> None:
+        """Take what is sent and say nothing until the other side gives up."""
+        nonlocal pending, most
+        connection.settimeout(running.DEADLINE)
+        with lock:
+            pending += 1
+            most = max(most, pending)
+        while connection.recv(4096):
+            pass
+        with lock:
+            pending -= 1
 
-def test_ten_silent_databases_take_no_longer_than_one(tmp_path):
-    with silent_port() as port:
+    with open_door(silent) as port:
         folder = make(tmp_path / "app", url(port, "shop_local"), url(port, "shop_prod"))
         for number in range(8):
             folder.write(f"env/qa{number}.env", f'DATABASE_URL="{url(port, f"shop_{number}")}"\n')
@@ -301,8 +309,8 @@ def test_ten_silent_databases_take_no_longer_than_one(tmp_path):
     assert code == 1
     assert len(report["targets"]) == 10
     assert not any(target["reachable"] for target in report["targets"])
-    # One deadline of 3 s and what starting and looking cost on a busy machine; one after the other would be 30 s.
-    assert 2.5 < report["seconds"] < 15
+    assert report["seconds"] > 2.5
+    assert most > 3  # ten, unless a busy machine starts some of them seconds later
 
 
 def test_where_all_is_down_it_says_so_and_shows_no_password(down):
@@ -413,7 +421,7 @@ def test_an_older_node_on_the_path_is_found(served, tmp_path):
 
 
 def test_a_program_that_does_not_end_is_not_waited_for(tmp_path, monkeypatch):
-    (tmp_path / "node").write_text("#!/bin/sh\nexec sleep 100\n")
+    (tmp_path / "node").write_text("#!/bin/sh\nexec sleep 1000\n")
     (tmp_path / "node").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     began = time.monotonic()

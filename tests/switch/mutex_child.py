@@ -53,7 +53,7 @@ def main():
                         stream.write(f"{target}\n")
                     sys.stdin.readline()
                 case "spawn":
-                    child = subprocess.Popen(["sleep", "60"], close_fds=False)
+                    child = subprocess.Popen(["sleep", "600"], close_fds=False)
                     say("child", child.pid)
                     sys.stdin.readline()
         say("done")

@@ -45,7 +45,7 @@ def main(rounds: int, confirm: str) -> None:
             print(json.dumps({"failed": failed, "at": number}), file=sys.stderr)
         if number == 1:  # after both ways: everything that is loaded once is loaded
             before = descriptors()
-    until = time.monotonic() + 10  # a request that was given up ends in its own thread
+    until = time.monotonic() + 60  # a request that was given up ends in its own thread
     while descriptors() > before and time.monotonic() < until:
         time.sleep(0.05)
     print(json.dumps({"outcomes": outcomes, "before": before, "after": descriptors()}))

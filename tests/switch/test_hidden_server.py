@@ -13,7 +13,7 @@ import pytest
 from dbswitch.server.ports import is_free
 from dbswitch.server.processes import LINUX
 from tests.cli.conftest import TOKEN
-from tests.cli.running import environment
+from tests.cli.running import DEADLINE, environment
 from tests.server.conftest import wait_for
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def elsewhere(folder: Folder, *arguments: str) -> subprocess.CompletedProcess[st
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
     )
 
 
