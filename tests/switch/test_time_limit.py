@@ -192,7 +192,10 @@ def test_uninstall_is_refused_during_a_limit_since_nothing_would_go_back(
     assert (code, failed["error"]["code"]) == (9, "protected")
     assert "`dbswitch local`" in failed["error"]["fix"]
     assert all(file.exists() for file in files(served))
-    assert "it is refused" in served.json("uninstall", "--dry-run")[1][0]["notices"][-1]
+    assert (
+        "is refused during the time limit of prod"
+        in served.json("uninstall", "--dry-run")[1][0]["notices"][-1]
+    )
     forced = served.run("uninstall", "--yes", "--force")
     assert forced.returncode == 0, forced.stderr
     assert "the app stays on prod" in forced.stdout
