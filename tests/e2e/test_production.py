@@ -94,7 +94,7 @@ def test_past_a_time_limit_the_app_is_back_by_itself_and_refuses_queries_where_t
     make_older(app, 600)
     wait_until(
         lambda: True if "time limit of prod has passed" in str(write(app, "raw").get("message")) else None,
-        60,
+        LONG,
         lambda: "the client went on",
     )
     for way in ("model", "batch", "interactive"):

@@ -138,7 +138,7 @@ class AppFolder:
     # dbswitch and other programs
 
     def dbswitch(
-        self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120
+        self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = LONG
     ) -> subprocess.CompletedProcess[str]:
         """Run `dbswitch ARGUMENTS` here and return how it ended."""
         whole = self.environment(env)
@@ -156,7 +156,7 @@ class AppFolder:
         )
 
     def events(
-        self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120
+        self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = LONG
     ) -> tuple[int, list[dict[str, Any]]]:
         """Run `dbswitch ARGUMENTS --json`; return the exit code and the events."""
         done = self.dbswitch(*arguments, "--json", env=env, timeout=timeout)
@@ -194,7 +194,7 @@ class AppFolder:
     # Over HTTP
 
     def get(
-        self, path: str = "/api/items", *, headers: Mapping[str, str] | None = None, timeout: float = 90
+        self, path: str = "/api/items", *, headers: Mapping[str, str] | None = None, timeout: float = LONG
     ) -> Answer:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=dict(headers or {}))
         # A proxy of the machine is not for its own loopback.
