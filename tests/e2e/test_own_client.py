@@ -75,6 +75,8 @@ def test_an_app_that_chooses_its_database_by_itself_is_rolled_back_soon_and_the_
         done = app.dbswitch(*arguments, timeout=LONG)
         assert done.returncode == 0, done.stderr
     before = app.read(".env.local")
+    # The same wrong answer, again and again, ends the asking, and no deadline does.
+    app.write("dbswitch.toml", "[verify]\nrestart_deadline = 3600\n")
     code, events = app.events("prod", "--confirm", postgres_prod.shop.database, timeout=LONG)
     error = events[-1]["error"]
     assert code == 7, events
@@ -84,11 +86,5 @@ def test_an_app_that_chooses_its_database_by_itself_is_rolled_back_soon_and_the_
     assert [
         fact for fact in error["facts"] if fact.startswith("everything is as it was: the app answers from")
     ]
-    [asked] = [
-        event["seconds"]
-        for event in events
-        if (event.get("phase"), event.get("state")) in {("verify", "done"), ("verify", "failed")}
-    ]
-    assert asked < 45, "the same wrong answer, again and again, ends the asking"
     assert app.read(".env.local") == before
     app.assert_answers_from(postgres_local)
