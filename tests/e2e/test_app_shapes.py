@@ -28,6 +28,14 @@ export function proxy(request: NextRequest) {
   if (request.nextUrl.pathname.startsWith("/api/dbswitch")) return NextResponse.redirect(new URL("/login", request.url));
 }
 """
+PATIENT = """
+[server]
+ready_timeout = 240
+[switch]
+drain_timeout = 60
+[verify]
+hot_deadline = 120
+"""  # a busy machine compiles for long, and the switch would fall back to a restart
 NO_PROXY = "export function proxy() {}\n"
 
 
@@ -66,6 +74,7 @@ def test_an_app_that_webpack_builds_is_switched_without_a_restart(
 ) -> None:
     app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url)
     app.write("package.json", app.read("package.json").replace('"next dev -p', f'"{dev} -p'))
+    app.write("dbswitch.toml", PATIENT)
     done = app.dbswitch("generate", "client", "--force", timeout=LONG)
     assert done.returncode == 0, done.stderr
     ready(app, ("generate", "route", "--identity-only"))
