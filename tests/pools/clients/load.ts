@@ -38,7 +38,7 @@ async function main() {
     pending.add(one);
     void one.finally(() => pending.delete(one));
   }, 20);
-  process.once("SIGTERM", () => {
+  process.on("SIGTERM", () => {
     clearInterval(timer);
     void Promise.all(pending).then(() => process.exit(0));
   });
