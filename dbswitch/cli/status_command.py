@@ -112,7 +112,7 @@ def _status_lines(found: Status, *, verbose: bool) -> Iterable[str]:
     yield from (f"warning: {one.text}" for one in found.exported)
     for state in found.here:
         where = state.target or state.database or "no database"
-        yield f"warning: {state.reader} started from this shell would be on {where}"
+        yield f"warning: in this shell, {state.reader} would be on {where}"
     yield from (f"note: {name} was not compared: {why}" for name, why in found.active.unresolved)
     if verbose:
         yield from (f"note: {text}" for text in found.notices)

@@ -33,7 +33,7 @@ def test_status_says_what_the_files_say_and_warns_of_the_export(folder: Folder) 
     said = folder.run("status", env={"DATABASE_URL": prod})
     assert "active:  local" in said.stdout
     assert "warning: DATABASE_URL is exported in this shell and leads to prod" in said.stdout
-    assert "started from this shell, Next.js start is on prod" in said.stdout
+    assert "warning: in this shell, Next.js start would be on prod" in said.stdout
     assert PASSWORD not in said.stdout + said.stderr
 
 

@@ -337,7 +337,7 @@ def test_a_guard_in_front_of_the_route_ends_the_asking_at_once_and_is_no_failure
         result = verify(IdentityQuestion(url, "/api/x", "t", PROD), deadline=60, route_answered=True)
     assert (result.answer, result.outcome) == (IdentityAnswer.CANNOT_ASK, None)
     assert reason in result.detail
-    assert "except /api/x" in result.detail
+    assert "exclude /api/x" in result.detail
     assert "database" not in result.detail
     assert requests == [1]
 
