@@ -52,6 +52,7 @@ _NOT_FOR_TESTS = (
     "NODE_OPTIONS",
     "NO_COLOR",
     "FORCE_COLOR",
+    "PYTHONUNBUFFERED",
 )
 
 

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from dbswitch import __version__
-from dbswitch.cli.error_boundary import complete_streams, flush_stdout, guard
+from dbswitch.cli.error_boundary import complete_streams, flush_streams, guard
 from dbswitch.cli.renderer import JsonRenderer, TextRenderer
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.target_names import COMMANDS
@@ -128,7 +128,7 @@ def run(argv: Sequence[str]) -> int:
         body = _complete if "_DBSWITCH_COMPLETE" in os.environ else parse_and_run
         return guard(lambda: body(argv), first_renderer)
     finally:
-        flush_stdout()
+        flush_streams()
 
 
 def parse_and_run(argv: Sequence[str]) -> int:

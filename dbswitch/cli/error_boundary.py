@@ -40,7 +40,7 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer]) -> int:
     except KeyboardInterrupt:
         result.fail(InterruptedSwitchError())
     except BrokenPipeError:
-        _silence_stdout()
+        _silence(1)
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the boundary: any other exception is a bug
         interruption = interruption_behind(error)
@@ -93,18 +93,19 @@ def complete_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def flush_stdout() -> None:
-    """Flush stdout at the end of the program, where a closed pipe is no error any more."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        _silence_stdout()
+def flush_streams() -> None:
+    """Flush stdout and stderr at the end of the program, where a closed pipe or terminal is no error any more."""
+    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            _silence(descriptor)
 
 
-def _silence_stdout() -> None:
-    """Redirect stdout to the null device, so that the interpreter's last flush cannot fail."""
+def _silence(descriptor: int) -> None:
+    """Redirect a stream to the null device: if the interpreter's last flush fails, it exits with 120."""
     null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        os.dup2(null, 1)
+        os.dup2(null, descriptor)
     finally:
         os.close(null)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, example, given, settings, strategies as st
 
 from dbswitch.envfiles import readers
 from dbswitch.envfiles.document import Document
@@ -148,6 +148,7 @@ def test_setting_a_variable_twice_changes_nothing_more(data: bytes, value: str) 
 
 
 @settings(max_examples=400, deadline=None)
+@example(b"# dbswitch:parked KEY=x\n\xef\xbb\xbf# dbswitch:parked KEY=x\n", b"KEY=")
 @given(
     FILES,
     st.sampled_from([b"KEY=", b"export KEY='x'", b"A=1\r\n\tKEY: ", b'KEY="', b"\xef\xbb\xbfKEY=a\rKEY=b"]),
@@ -155,9 +156,9 @@ def test_setting_a_variable_twice_changes_nothing_more(data: bytes, value: str) 
 def test_parking_hides_a_variable_and_unparking_restores_the_old_bytes(rest: bytes, start: bytes) -> None:
     data = start + rest
     document = Document.parse(data)
-    if document.get("KEY") is None or document.unpark("KEY") is not None:
-        return
     try:
+        if document.get("KEY") is None or document.unpark("KEY") is not None:
+            return
         parked = document.park("KEY")
     except EnvFileError:
         return
