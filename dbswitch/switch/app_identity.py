@@ -203,4 +203,5 @@ def try_route(project: Project) -> Said | None:
     if route is None or server.url is None or not is_running(server.state):
         return None
     question = IdentityQuestion(server.url, route, read_token(project.state_dir), None)
-    return verify(question, deadline=project.config.verify.restart_deadline)  # it may have to be compiled
+    deadline = project.config.verify.restart_deadline  # it may have to be compiled
+    return verify(question, deadline=deadline, on_missing=partial(_touch_routes, project))

@@ -38,12 +38,14 @@ class Screen:
         self.browser = browser
         self.url = f"http://localhost:{admin.app.port}{PAGE}"
         self.token = admin.token
+        self.app = admin.app
 
     def run(self, code: str) -> Any:
         return self.browser.run(code, timeout=LONG * 2)
 
     def open(self) -> None:
         """Open the page; Next.js knows no page for a moment after an env file changed."""
+        self.app.get_route(PAGE)
         self.run(
             f"""
             const end = Date.now() + {LONG * 1000:.0f};

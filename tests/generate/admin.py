@@ -52,7 +52,7 @@ class Admin:
         After its start and after an env file changed Next.js has no route for a moment, and answers with its own page.
         """
         return wait_until(
-            lambda: None if _is_page(said := self._ask(method, query, body, headers or {})) else said,
+            self.app.until_found(lambda: self._ask(method, query, body, headers or {}), _is_page),
             LONG,
             lambda: f"the route is not found\n{self.app.log()[-3000:]}",
         )
@@ -98,7 +98,9 @@ class Admin:
 
     def post(self, target: str, confirm: str | None = None, mode: str | None = None) -> Said:
         given = {"target": target, "confirm": confirm, "mode": mode}
-        return self.ask("POST", body={name: value for name, value in given.items() if value is not None})
+        return self.ask_in_time(
+            "POST", body={name: value for name, value in given.items() if value is not None}
+        )
 
     def finish(self, run_id: str) -> dict[str, Any]:
         """Follow a run, through the death of the server, and return its result."""

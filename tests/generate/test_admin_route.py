@@ -142,14 +142,14 @@ def test_for_another_host_the_route_is_not_there(admin: Admin, host: str, header
 def test_another_origin_is_refused(admin: Admin, origin: str | None) -> None:
     port = admin.app.port
     sent = origin and origin.format(port=port, another=port + 1)
-    assert admin.ask("POST", body={"target": "local"}, headers={"Origin": sent}).status == 403
+    assert admin.ask_in_time("POST", body={"target": "local"}, headers={"Origin": sent}).status == 403
 
 
 @pytest.mark.parametrize(
     "kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
 )
 def test_another_content_type_is_refused(admin: Admin, kind: str | None) -> None:
-    assert admin.ask("POST", body={"target": "local"}, headers={"Content-Type": kind}).status == 415
+    assert admin.ask_in_time("POST", body={"target": "local"}, headers={"Content-Type": kind}).status == 415
 
 
 @pytest.mark.parametrize("run", ["../history", "20260101T000000000Z-00000000", "../../../etc/passwd", "x"])
@@ -319,7 +319,7 @@ def test_a_target_that_is_down_changes_nothing_and_one_that_runs_elsewhere_is_na
     # Whatever runs, a second request is told so, and by whom.
     busy = admin.post("local")
     assert (busy.status, busy.body["running"]["target"]) == (409, "staging")
-    assert admin.ask("POST", body={"target": "local", "instead": "another run"}).status == 409
+    assert admin.ask_in_time("POST", body={"target": "local", "instead": "another run"}).status == 409
     down.start()
     result = admin.finish(said.body["id"])
     assert (result["outcome"], result["exit"]) == ("failed", 4)

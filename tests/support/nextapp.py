@@ -210,8 +210,9 @@ class AppFolder:
 
     def wait_for_answer(self, path: str = "/api/items", *, deadline: float = LONG) -> Answer:
         """Ask until the answer is 200."""
+        look = self.until_found(lambda: self.get(path), lambda answer: answer.status == 404)
         return wait_until(
-            lambda: answer if (answer := self.get(path)).status == 200 else None,
+            lambda: answer if (answer := look()) is not None and answer.status == 200 else None,
             deadline,
             lambda: f"{path} did not answer 200: {self.get(path)}\n{self.log()[-3000:]}",
         )
@@ -221,10 +222,35 @@ class AppFolder:
     ) -> Answer:
         """Get a route that exists; Next.js knows none for a moment after its start and after an env file changed."""
         return wait_until(
-            lambda: answer if (answer := self.get(path, headers=headers)).status != 404 else None,
+            self.until_found(lambda: self.get(path, headers=headers), lambda answer: answer.status == 404),
             deadline,
             lambda: f"{path} is not found\n{self.log()[-3000:]}",
         )
+
+    def until_found(self, ask: Callable[[], T], is_missing: Callable[[T], bool]) -> Callable[[], T | None]:
+        """Return a look for :func:`wait_until` that gives None while the route is missing.
+
+        Next.js below 16.4 may have missed a folder when it started, until a file changes (vercel/next.js issue 98985).
+        """
+        touch_at = time.monotonic() + 2
+
+        def look() -> T | None:
+            nonlocal touch_at
+            answer = ask()
+            if not is_missing(answer):
+                return answer
+            if time.monotonic() >= touch_at:
+                self._touch_routes()
+                touch_at = time.monotonic() + 2
+            return None
+
+        return look
+
+    def _touch_routes(self) -> None:
+        for folder in ("app", "pages", "src/app", "src/pages"):
+            for path in (self.root / folder).rglob("*.*s*"):
+                with contextlib.suppress(OSError):
+                    os.utime(path)
 
     def ask(self, path: str = "/api/items") -> Any:
         """Return the JSON of a route that exists and answers 200."""
