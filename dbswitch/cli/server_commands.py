@@ -50,9 +50,7 @@ _ENDED = {
     Outcome.UNCHANGED: "changed nothing",
 }
 LIMIT_EVERY = 2.0  # seconds between two checks of the time limit
-SEARCH_EVERY = (
-    1.0  # seconds between two checks that the server is still there, if all processes have to be searched
-)
+SEARCH_EVERY = 1.0  # seconds between two looks for the server, where all processes are searched
 
 
 @command()

@@ -42,6 +42,9 @@ class Generated(Struct, frozen=True):
     client: str | None = None
     identity_path: str | None = None  # URL path of the identity route, else of the admin route
     page_path: str | None = None  # URL path of the admin page
+    identity_files: tuple[
+        str, ...
+    ] = ()  # of the routes that tell which database the app is on, the preferred one first
     files: tuple[tuple[str, str], ...] = ()  # every generated file with its kind
 
 
@@ -76,11 +79,12 @@ def generated_state(content: bytes) -> GeneratedState | None:
 def find(project: Project) -> Generated:
     """Return the generated files of the project."""
     found = tuple(sorted(_files(project.root)))
-    routes = [url_path(name) for kind in ("identity", "route") for name, one in found if one == kind]
+    telling = tuple(name for kind in ("identity", "route") for name, one in found if one == kind)
     return Generated(
         client=next((name for name, kind in found if kind == "client"), None),
-        identity_path=next((path for path in routes if path is not None), None),
+        identity_path=next((path for path in map(url_path, telling) if path is not None), None),
         page_path=next((url_path(name) for name, kind in found if kind == "page"), None),
+        identity_files=telling,
         files=found,
     )
 

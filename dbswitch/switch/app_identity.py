@@ -189,10 +189,9 @@ def _touch_routes(project: Project) -> None:
     A server that scans its folders while the machine is busy may go on without some of them, and answers 404 there until a
     file changes (vercel/next.js issues 98985 and 96470, mended by pull request 97920 of August 2026).
     """
-    for name, kind in generated.find(project).files:
-        if kind in {"identity", "route"}:
-            with contextlib.suppress(OSError):
-                os.utime(project.root / name, follow_symlinks=False)
+    for name in generated.find(project).identity_files:
+        with contextlib.suppress(OSError):
+            os.utime(project.root / name, follow_symlinks=False)
 
 
 def try_route(project: Project) -> Said | None:
