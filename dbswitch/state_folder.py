@@ -27,11 +27,8 @@ JOURNAL = "journal"
 SWITCH_RECORD = "switch.json"
 POOL_JOURNAL = "pool-journal"
 POOL_RECORD = "pool.json"
-UNFINISHED = (
-    JOURNAL,
-    SWITCH_RECORD,
-    POOL_RECORD,
-)  # one of them is there; a pool's journal never without its record
+# One of them is there after a killed switch; a pool's journal is never without its record.
+UNFINISHED = (JOURNAL, SWITCH_RECORD, POOL_RECORD)
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_FILE = "project"  # holds the project's path, for people who look into the folder

@@ -42,9 +42,7 @@ class Generated(Struct, frozen=True):
     client: str | None = None
     identity_path: str | None = None  # URL path of the identity route, else of the admin route
     page_path: str | None = None  # URL path of the admin page
-    identity_files: tuple[
-        str, ...
-    ] = ()  # of the routes that tell which database the app is on, the preferred one first
+    identity_files: tuple[str, ...] = ()  # of the routes that tell the app's database, the preferred first
     files: tuple[tuple[str, str], ...] = ()  # every generated file with its kind
 
 
