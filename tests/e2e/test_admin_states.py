@@ -346,6 +346,28 @@ def test_with_the_keyboard_alone_a_protected_target_is_confirmed_and_the_focus_i
 
 
 @pytest.mark.parametrize(
+    "leave", ['page.keyboard.press("Escape")', 'page.click("dialog button[type=button]")']
+)
+def test_a_question_that_was_left_can_be_asked_again_at_once(screen: Screen, leave: str) -> None:
+    screen.open(view=view())
+    screen.see("The app is on")
+    screen.run(
+        """
+        const button = page.locator(".dbs-targets button", { hasText: "Switch to prod" });
+        await button.click();
+        await page.locator("#dbs-typed").waitFor();
+        await button.evaluate((one) => {
+          const soon = () => queueMicrotask(() => queueMicrotask(() => one.click())); // the first moment that the page has drawn
+          one.addEventListener("focus", soon, { once: true });
+        });
+        """
+        f"await {leave};"
+    )
+    wait_for_focus(screen, "dbs-typed")
+    assert screen.run('return await page.locator("dialog").count()') == 1
+
+
+@pytest.mark.parametrize(
     ("typed", "said", "disabled"),
     [
         ("", "The name of its database works too.", True),

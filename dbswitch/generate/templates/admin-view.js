@@ -206,14 +206,19 @@ export function Confirm({ target, onClose, onConfirm }) {
         if (shown && !shown.open)
             shown.showModal();
     }, []);
+    const leave = (event) => {
+        event.preventDefault();
+        dialog.current?.close(); // gives the focus back
+        onClose(); // the `close` event comes later, when the question may have been asked again
+    };
     const submit = (event) => {
         event.preventDefault();
         if (!ready)
             return;
-        dialog.current?.close(); // gives the focus back
+        leave(event);
         onConfirm(typed);
     };
-    return (<dialog ref={dialog} className="dbs-dialog" aria-labelledby="dbs-confirm" onClose={onClose}>
+    return (<dialog ref={dialog} className="dbs-dialog" aria-labelledby="dbs-confirm" onCancel={leave} onClose={onClose}>
       <form onSubmit={submit}>
         <h2 id="dbs-confirm">Switch to {target.name}?</h2>
         <p>
@@ -232,7 +237,7 @@ export function Confirm({ target, onClose, onConfirm }) {
           {ready ? "✓ The name matches." : wrong ? "✕ That is not its name." : typed ? "Not complete yet." : "The name of its database works too."}
         </p>
         <div className="dbs-actions">
-          <button type="button" onClick={() => dialog.current?.close()}>
+          <button type="button" onClick={leave}>
             Cancel
           </button>
           <button type="submit" className="dbs-danger dbs-solid" disabled={!ready}>

@@ -6,7 +6,7 @@
 import { remaining, seconds, sentence } from "./database-api"; // {api}
 import type { Limit, Overview, Past, Problem, Target } from "./database-api"; // {api}
 
-import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
+import { type FormEvent, type ReactNode, type SyntheticEvent, useEffect, useRef, useState } from "react";
 
 /** Move the focus here when the element that had it has been removed or disabled. */
 export function useLostFocus<T extends HTMLElement>() {
@@ -266,14 +266,19 @@ export function Confirm({ target, onClose, onConfirm }: { target: Target; onClos
     const shown = dialog.current;
     if (shown && !shown.open) shown.showModal();
   }, []);
+  const leave = (event: SyntheticEvent) => {
+    event.preventDefault();
+    dialog.current?.close(); // gives the focus back
+    onClose(); // the `close` event comes later, when the question may have been asked again
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!ready) return;
-    dialog.current?.close(); // gives the focus back
+    leave(event);
     onConfirm(typed);
   };
   return (
-    <dialog ref={dialog} className="dbs-dialog" aria-labelledby="dbs-confirm" onClose={onClose}>
+    <dialog ref={dialog} className="dbs-dialog" aria-labelledby="dbs-confirm" onCancel={leave} onClose={onClose}>
       <form onSubmit={submit}>
         <h2 id="dbs-confirm">Switch to {target.name}?</h2>
         <p>
@@ -304,7 +309,7 @@ export function Confirm({ target, onClose, onConfirm }: { target: Target; onClos
           {ready ? "✓ The name matches." : wrong ? "✕ That is not its name." : typed ? "Not complete yet." : "The name of its database works too."}
         </p>
         <div className="dbs-actions">
-          <button type="button" onClick={() => dialog.current?.close()}>
+          <button type="button" onClick={leave}>
             Cancel
           </button>
           <button type="submit" className="dbs-danger dbs-solid" disabled={!ready}>
