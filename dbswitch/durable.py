@@ -16,8 +16,6 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dbswitch.json_text import parse_json
-
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
 LARGEST = 64 << 20  # bytes; no configuration or state file is larger
@@ -265,3 +263,11 @@ def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in `path`; empty if there is none."""
     value = read_json(path)
     return value if isinstance(value, dict) else {}
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text. Raises UnicodeDecodeError or JSONDecodeError, also for one nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise json.JSONDecodeError("nested too deeply", "", 0) from None

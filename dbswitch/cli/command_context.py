@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dbswitch.cli.renderer import Renderer
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.request import Question
+    from dbswitch.switch.confirmation import Question
 
 
 @dataclass(frozen=True, slots=True)

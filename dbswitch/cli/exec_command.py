@@ -20,7 +20,7 @@ from dbswitch.project.command_guard import judge
 from dbswitch.project.packages import read_manifest
 from dbswitch.project.targets import resolve, with_access
 from dbswitch.switch import confirmation, recovery, time_limit
-from dbswitch.switch.request import Question
+from dbswitch.switch.confirmation import Question
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,15 +22,12 @@ from dbswitch.project import discovery, server_launch
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets, resolve
 from dbswitch.server import log
-from dbswitch.server.observation import find
+from dbswitch.server.observation import find, read_record
 from dbswitch.server.processes import child_status, is_alive
-from dbswitch.server.server_record import read_record
-from dbswitch.switch import history, limit_timer, project_lock, recovery, run_event_files, start_and_stop
+from dbswitch.switch import history, limit_timer, project_lock, recovery, start_and_stop
 from dbswitch.switch.events import ErrorInfo, Notice, Outcome, Phase, Result, Started
-from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.plan import Mode
-from dbswitch.switch.request import Request
-from dbswitch.switch.session import Reporter
+from dbswitch.switch.session import Interrupts, Reporter, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,7 +276,7 @@ def wait(
     project = context.find_project()
     context.note(recovery.unfinished(project))
     found = _target(project, target)
-    run_id = run_event_files.new_id()
+    run_id = history.new_id()
     reporter = Reporter(context.renderer.emit, run_id)
     settings = project.config.database
     limits = ProbeLimits(

@@ -26,12 +26,11 @@ from dbswitch.generate.source_layout import read_layout
 from dbswitch.generate.writing import FileAction, FileState, PlannedFile
 from dbswitch.project import generated, reader_profiles, server_launch
 from dbswitch.server import observation
-from dbswitch.server.server_record import read_record
-from dbswitch.switch import run_event_files, start_and_stop, time_limit
+from dbswitch.server.observation import read_record
+from dbswitch.switch import history, start_and_stop, time_limit
 from dbswitch.switch.app_identity import try_route
-from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import JOURNAL
-from dbswitch.switch.session import Reporter, hold, notices_only
+from dbswitch.switch.session import Interrupts, Reporter, hold, notices_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,7 +165,7 @@ def _remove(
         start_and_stop.stop_server(project, lambda _event: None)
     elif observation.find(server_launch.build(project)):
         context.renderer.note("the dev server keeps running (`dbswitch uninstall --stop` stops it first)")
-    reporter = Reporter(notices_only(context.renderer.emit), run_event_files.new_id())
+    reporter = Reporter(notices_only(context.renderer.emit), history.new_id())
     with Interrupts() as interrupts, hold(project, reporter, target="uninstall"), interrupts.deferred():
         if not force:  # a switch may have ended since
             _refuse_during_limit(project)

@@ -14,7 +14,7 @@ from dbswitch.cli.messages import columns, duration, target_rows
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets
 from dbswitch.server.state import ServerState
-from dbswitch.switch import history as past_switches, status as project_status
+from dbswitch.switch import history as past_switches, project_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.project.target_sources import TargetRef
     from dbswitch.switch.history import Past
-    from dbswitch.switch.status import Status
+    from dbswitch.switch.project_state import Status
 
 _INDENT = " " * 9
 NO_TARGETS = "none yet; `dbswitch init` says how to add them"
@@ -34,7 +34,7 @@ def status(context: CommandContext, pool: Pool = None) -> int:
     if pool is not None:
         return _pool_status(context, pool)
     project = context.find_project(past_limit=False)
-    found = project_status.status(project, os.environ)
+    found = project_state.status(project, os.environ)
     lines = [*_status_lines(found, verbose=context.verbose)]
     if project.git_error is not None:
         lines += [f"warning: {project.git_error}", _INDENT + project.git_error.fix]

@@ -29,7 +29,7 @@ from dbswitch.errors import BusyError, UsageError
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets, lookup
 from dbswitch.stdout_guard import writing_to_stdout
-from dbswitch.switch import run_event_files, self_invocation
+from dbswitch.switch import history, self_invocation
 from dbswitch.switch.plan import Mode
 from dbswitch.switch.project_lock import unusable
 
@@ -106,11 +106,11 @@ def switch(
         context.agree_to_take_port(yes=yes)
     # 50 ms that a detached switch does not wait for.
     from dbswitch.switch import limit_timer, run
-    from dbswitch.switch.request import Request
+    from dbswitch.switch.session import Request
 
     request = Request(
         target=target,
-        run_id=run_id or run_event_files.new_id(),
+        run_id=run_id or history.new_id(),
         mode=Mode.RESTART if restart else Mode.HOT if hot else Mode.NONE if no_restart else None,
         confirm=confirm,
         timeout=timeout,
@@ -161,12 +161,12 @@ def _detach(project: Project, target: str, flags: Iterable[str]) -> int:
     The caller may be a route handler of the server that the run stops: nothing slow is done before the answer.
     """
     target = target if target == "-" else lookup(project, target).name
-    run_id = run_event_files.new_id()
+    run_id = history.new_id()
     line = object_line("accepted", {"id": run_id, "target": target})
     try:
-        run_event_files.RunFile(ensure_state_dir(project.state_dir), run_id)
+        history.RunFile(ensure_state_dir(project.state_dir), run_id)
         # Written before it is announced, so that a caller that asks for the run at once finds it.
-        run_event_files.append_line(run_event_files.path_of(project.state_dir, run_id), line)
+        history.append_line(history.path_of(project.state_dir, run_id), line)
     except OSError as error:
         raise unusable(project.state_dir, error, "the events of a detached run are kept there") from None
     self_invocation.start(project.root, target, "--json", f"--run-id={run_id}", *flags)
@@ -178,10 +178,10 @@ def _detach(project: Project, target: str, flags: Iterable[str]) -> int:
 def _keep_events(project: Project, run_id: str, context: CommandContext) -> None:
     if isinstance(context.renderer, JsonRenderer):
         try:
-            context.renderer.copy = run_event_files.RunFile(ensure_state_dir(project.state_dir), run_id)
+            context.renderer.copy = history.RunFile(ensure_state_dir(project.state_dir), run_id)
         except OSError as error:
             raise unusable(project.state_dir, error, "the events of the run are kept there") from None
-        run_event_files.prune(project.state_dir)
+        history.prune(project.state_dir)
 
 
 @command(usage="extend [OPTIONS] TIME")
@@ -201,7 +201,7 @@ def extend(
         limit_timer.run_timer(project, timer, dict(os.environ))
         return 0
     seconds = length_of(length)
-    run_id = run_event_files.new_id()
+    run_id = history.new_id()
     reporter = Reporter(notices_only(context.renderer.emit), run_id)
     with hold_if_free(project, reporter, target="extend") as ours:
         if ours is None:

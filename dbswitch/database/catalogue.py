@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from dbswitch.database.failures import AttemptError, FailureKind, explain
-from dbswitch.database.host_lookup import addresses as look_up
 from dbswitch.database.identity import quoted_name
+from dbswitch.database.place import addresses as look_up
 from dbswitch.errors import DatabaseRejectedError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from dbswitch.database.failures import AttemptError, FailureKind, classify
-from dbswitch.database.host_lookup import addresses
+from dbswitch.database.place import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

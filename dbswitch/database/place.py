@@ -11,16 +11,20 @@ import contextlib
 import functools
 import re
 import socket
+import threading
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from dbswitch.database.failures import AttemptError
-from dbswitch.database.host_lookup import addresses
+from dbswitch.database.failures import AttemptError, FailureKind
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.database.url_parsing import DEFAULT_PORT
 from dbswitch.errors import UrlError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 
 _TRANSACTION_POOLER_PORT: Final = 6543
 _SUPABASE_POOLER: Final = re.compile(r"(?:[\w-]+\.)+pooler\.supabase\.(?:com|co)")
@@ -90,3 +94,41 @@ def place_in(value: str) -> Place | None:
         return place_of(DatabaseUrl.parse(value)) if "://" in value else None
     except UrlError:
         return None
+
+
+_UNKNOWN: Final = {getattr(socket, name, None) for name in ("EAI_NONAME", "EAI_NODATA")}
+_under_way: dict[str, Future[tuple[str, ...]]] = {}
+
+
+def addresses(host: str, until: float) -> tuple[str, ...]:
+    """Return the host's addresses in the system's order; give up at `until` (`time.monotonic()`). Raises AttemptError."""
+    from concurrent.futures import Future  # it imports logging
+
+    future = _under_way.get(host)
+    if future is None:
+        future = _under_way[host] = Future()
+        threading.Thread(target=_look_up, args=(host, future), name="dbswitch-resolve", daemon=True).start()
+    try:
+        return future.result(max(0.0, until - time.monotonic()))
+    except TimeoutError:
+        raise AttemptError(FailureKind.NAME_LOOKUP) from None
+    except OSError as error:
+        kind = FailureKind.NAME_UNKNOWN if error.errno in _UNKNOWN else FailureKind.NAME_LOOKUP
+        raise AttemptError(kind, str(error.args[-1])) from None
+    except UnicodeError as error:
+        # A label that is too long or empty does not even reach the system's resolver.
+        raise AttemptError(FailureKind.NAME_UNKNOWN, str(error.args[-1])) from None
+    finally:
+        if future.done():
+            _under_way.pop(host, None)
+
+
+def _look_up(host: str, future: Future[tuple[str, ...]]) -> None:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "no addresses")
+    except (OSError, UnicodeError) as error:
+        future.set_exception(error)
+    else:
+        future.set_result(tuple(dict.fromkeys(str(entry[4][0]) for entry in found)))

@@ -23,7 +23,7 @@ from dbswitch.demo import shop, shop_app
 from dbswitch.demo.postgres import EmbeddedPostgres, find_binaries, free_port, open_to_all, server_user
 from dbswitch.errors import ConfigError, ExitCode, ServerError
 from dbswitch.switch import self_invocation
-from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.session import Interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

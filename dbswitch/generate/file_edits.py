@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from dbswitch.json_text import parse_json
+from dbswitch.durable import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from dbswitch.durable import read_object, read_regular_text
+from dbswitch.durable import parse_json, read_object, read_regular_text
 from dbswitch.errors import ConfigError
-from dbswitch.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

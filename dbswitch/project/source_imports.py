@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from dbswitch.durable import text_or_empty
-from dbswitch.json_text import parse_json
+from dbswitch.durable import parse_json, text_or_empty
 from dbswitch.project import javascript_text
 from dbswitch.project.generated import source_files
 

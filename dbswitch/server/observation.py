@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert, to_builtins
 
-from dbswitch.durable import read_object
+from dbswitch import state_folder
+from dbswitch.durable import read_json, read_object, write_json
 from dbswitch.server import http_requests, ports
 from dbswitch.server.command_lines import (
     env_file_loader,
@@ -22,7 +24,6 @@ from dbswitch.server.environment import without_next_options
 from dbswitch.server.nextjs import lock_holders, lock_is_held, lock_path, own_lock_path
 from dbswitch.server.ownership import Claims, Evidence, Owned, claim
 from dbswitch.server.processes import ProcessId, age, environment_of, look_at, snapshot
-from dbswitch.server.server_record import ServerRecord, marker_prefix, read_record
 from dbswitch.server.state import Reply, ServerState, derive
 
 if TYPE_CHECKING:
@@ -32,9 +33,59 @@ if TYPE_CHECKING:
     from dbswitch.server.ports import Listener
     from dbswitch.server.spec import ServerSpec
 
+
 _INSPECTOR_PORTS = frozenset({9229, 9230})  # node --inspect, of `next dev` and of its server
 # Seconds: a process's start is known to a clock tick only, a file's time to the kernel's; the env files are read later.
 _START_GRAIN = 0.1
+
+
+class ServerRecord(Struct, frozen=True):
+    """A server that dbswitch started: the leader of its session, its marker, port and address.
+
+    `log_start` is the byte of the log where its output begins.
+    """
+
+    process: ProcessId
+    marker: str
+    port: int
+    url: str
+    began: float  # seconds since the epoch; also bounds the start time after the clock was set (`changed_since_start`)
+    log_start: int = 0
+
+    @property
+    def pid(self) -> int:
+        """The pid of the session's leader; also its process group and session number."""
+        return self.process.pid
+
+
+def marker_prefix(root: Path) -> str:
+    """Return the prefix of the markers of this project's servers, known even if the record is lost."""
+    return hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape")).hexdigest()[:16] + "."
+
+
+def new_marker(root: Path) -> str:
+    """Return a marker for one start."""
+    return marker_prefix(root) + os.urandom(8).hex()
+
+
+def read_record(path: Path) -> ServerRecord | None:
+    """Return the record, or None if there is none in a known format."""
+    try:
+        return convert(read_json(path), ServerRecord)
+    except ValidationError:
+        return None
+
+
+def write_record(path: Path, record: ServerRecord, root: Path) -> None:
+    """Write the record of the server of the project in `root` in one piece. Raises OSError."""
+    state_folder.ensure(path.parent, root)
+    write_json(path, to_builtins(record))
+
+
+def remove_record(path: Path) -> None:
+    """Remove the record: the server it described was stopped."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
 
 
 class Observation(Struct, frozen=True):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from dbswitch.database.catalogue import table_sizes
 from dbswitch.database.place import place_of
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError, ProtectedError
 from dbswitch.project import environment_mark
 from dbswitch.redaction import redact
-from dbswitch.switch.request import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _SHOWN = 5  # tables
+
+
+class Question(Struct, frozen=True):
+    """A name that the user has to type before a protected target is used; `text` says why it is asked, masked."""
+
+    text: str
+    expected: str
 
 
 def accepted(given: str | None, target: Target) -> bool:

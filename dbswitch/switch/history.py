@@ -1,6 +1,6 @@
-"""The history of switches: `.dbswitch/history.jsonl`, one JSON line for every finished switch, names only.
+"""The history of switches (`.dbswitch/history.jsonl`, a line each, names only) and the events of each run (`runs/<id>.jsonl`).
 
-It is shown and never acted on, since a checkout may bring one; `dbswitch -` goes by a file in the user's state folder.
+Both are shown and never acted on, since a checkout may bring them; `dbswitch -` goes by a file in the user's state folder.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -17,15 +18,15 @@ from msgspec import Meta, Struct
 from dbswitch import durable
 from dbswitch.errors import UsageError
 from dbswitch.project import targets
-from dbswitch.switch.events import Event, Outcome, Phase, PhaseChanged, PhaseState, Result
+from dbswitch.switch.events import Event, Outcome, Phase, PhaseChanged, PhaseState, Result, to_line
 from dbswitch.switch.project_lock import locked
-from dbswitch.switch.run_event_files import append_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dbswitch.project.discovery import Project
-    from dbswitch.switch.request import Request
+    from dbswitch.switch.session import Request
+
 
 FILE_NAME = "history.jsonl"
 PREVIOUS = "-"
@@ -172,3 +173,66 @@ def require_previous(project: Project, active: str | None, pool: str | None = No
 
 def _previous_file(pool: str | None) -> str:
     return "previous.json" if pool is None else f"previous-of-pool-{pool}.json"
+
+
+FOLDER = "runs"
+KEPT_RUNS = 50
+_ID = re.compile(r"[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}")
+
+
+def new_id() -> str:
+    """Return an id that sorts by time (UTC, milliseconds) and fits a URL and a file name as it is."""
+    nanoseconds = time.time_ns()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(nanoseconds // 1_000_000_000))
+    return f"{stamp}{nanoseconds // 1_000_000 % 1000:03d}Z-{os.urandom(4).hex()}"
+
+
+def path_of(state_dir: Path, run_id: str) -> Path:
+    """Return the file of a run. Raises UsageError."""
+    if _ID.fullmatch(run_id) is None:
+        raise UsageError(
+            "that is not the id of a run",
+            facts=[f"id: {run_id[:60]!r}"],
+            fix="`dbswitch history` lists the ids",
+        )
+    return state_dir / FOLDER / f"{run_id}.jsonl"
+
+
+class RunFile:
+    """Writes the events of one run, each visible to readers at once. Raises OSError where its folder cannot be used."""
+
+    def __init__(self, state_dir: Path, run_id: str) -> None:
+        self._path = path_of(state_dir, run_id)
+        durable.ensure_own_dir(self._path.parent)
+
+    def __call__(self, event: Event) -> None:
+        """Append an event. Raises OSError."""
+        append_line(self._path, to_line(event))
+
+
+def prune(state_dir: Path) -> None:
+    """Remove the files of all but the newest runs; one that cannot be removed stays."""
+    # After the clock was set back, ids from the future count as the oldest: the current run must not lose its file.
+    folder = state_dir / FOLDER
+    present = new_id()
+    try:
+        names = [path.name for path in folder.iterdir() if _ID.fullmatch(path.stem)]
+    except OSError:
+        return
+    names.sort(key=lambda name: (name < present, name))
+    for name in names[:-KEPT_RUNS]:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line in one write, after closing a line that a crash cut short. Raises OSError."""
+    fd = durable.open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    try:
+        size = os.fstat(fd).st_size
+        cut = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+        # A path that is not valid text (PEP 383) must not keep the line from being written.
+        content = line.encode(errors="backslashreplace")
+        os.write(fd, (b"\n" if cut else b"") + content + b"\n")
+    finally:
+        os.close(fd)

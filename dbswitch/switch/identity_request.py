@@ -19,8 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.database.identity import Identity
-from dbswitch.durable import read_regular
-from dbswitch.json_text import parse_json
+from dbswitch.durable import parse_json, read_regular
 from dbswitch.server.http_requests import connection_to
 
 if TYPE_CHECKING:

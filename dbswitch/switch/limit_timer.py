@@ -11,7 +11,7 @@ from dbswitch.errors import DbswitchError
 from dbswitch.project import discovery
 from dbswitch.switch import edits, project_lock, run, time_limit
 from dbswitch.switch.events import Emit, Event, Notice, Planned, Result, Started
-from dbswitch.switch.request import Request
+from dbswitch.switch.session import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
     from dbswitch.switch.project_lock import Lease
     from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.request import Request
+    from dbswitch.switch.session import Request
     from dbswitch.switch.time_limit import TimeLimit
 
 NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no switch, so no history
@@ -55,17 +55,15 @@ def switch(project: Project, request: Request, emit: Emit) -> Result:
 
     def watched(event: Event) -> None:
         origin.note(event)
-        emit(event)
-
-    def keep(result: Result) -> None:
-        if not request.dry_run and result.exit not in NOT_BEGUN:
+        if isinstance(event, Result) and not request.dry_run and event.exit not in NOT_BEGUN:
             # A history that cannot be written must not turn a switch into a failure.
             with contextlib.suppress(OSError):
-                history.remember(project.private_dir, result, unnamed=edits.OWN, pool=request.pool)
+                history.remember(project.private_dir, event, unnamed=edits.OWN, pool=request.pool)
             with contextlib.suppress(OSError):
-                history.append(project.state_dir, result, origin, pool=request.pool)
+                history.append(project.state_dir, event, origin, pool=request.pool)
+        emit(event)
 
-    return carry_out(project, request, watched, _switch, keep)
+    return carry_out(project, request, watched, _switch)
 
 
 def _switch(session: Session) -> None:

@@ -1,11 +1,14 @@
-"""One run of a command that changes something: its events, signals and result; the lock, and what a killed run left."""
+"""One run of a command that changes something: its request, signals, events and result; the lock, and what a killed run left."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
 
 from dbswitch import state_folder
 from dbswitch.errors import (
@@ -29,16 +32,128 @@ from dbswitch.switch.events import (
     Started,
     Waiting,
 )
-from dbswitch.switch.interrupts import Interrupts
+from dbswitch.switch.history import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from types import FrameType
 
     from dbswitch.project.discovery import Project
+    from dbswitch.switch.confirmation import Question
+    from dbswitch.switch.plan import Mode
     from dbswitch.switch.project_lock import Lease
     from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of a command that changes something."""
+
+    # the name as typed (aliases are resolved by the project); empty for `dev`, `stop` and `restart`
+    target: str = ""
+    run_id: str = field(default_factory=new_id)
+    mode: Mode | None = None  # `--restart`, `--hot`, `--no-restart`, or None for the project's setting
+    confirm: str | None = None  # `--confirm`, the name of a protected target or of its database
+    timeout: float | None = None  # seconds to wait for the database; None is the configured deadline
+    dry_run: bool = False
+    # asks the user and returns the answer; None without a terminal
+    ask: Callable[[Question], str] | None = None
+    # end a foreign process on the port the server needs (the caller has asked the user)
+    take_port: bool = False
+    # `--read-only` (True), `--write` (False), or None for what dbswitch.toml says
+    read_only: bool | None = None
+    limit: float | None = None  # `--for` in seconds; 0 for no limit, None for what dbswitch.toml says
+    ended_limit: str | None = None  # the id of the time limit that has passed and makes the run go back
+    # the caller's process environment, also for a server that has no living one's to start from
+    ambient: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # what the next server gets besides the cleaned environment
+    extra: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pool: str | None = None  # the pool whose clients are switched instead of the app
+
+
+# HUP: the terminal was closed; it ends a switch like TERM does, with a rollback.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Handles the signals of one switch while it is entered; previous handlers are restored at the end.
+
+    `on_ignored` is called when a signal is ignored because a rollback is running; a RuntimeError of it is ignored.
+    """
+
+    # A signal that the process was told to ignore (nohup, a background job of a shell) stays ignored. Outside the main
+    # thread nothing is handled, since Python runs handlers only there. `on_ignored` runs inside a signal handler, so perhaps
+    # in the middle of a write.
+
+    def __init__(self, on_ignored: Callable[[], None] = lambda: None) -> None:
+        self._on_ignored = on_ignored
+        self._deferred = 0
+        self._rolling_back = 0
+        self._pending: signal.Signals | None = None
+        self._raised = False
+        self._before: dict[signal.Signals, Callable[..., None] | int] = {}
+
+    def __enter__(self) -> Self:
+        """Install the signal handlers."""
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                before = signal.getsignal(number)
+                if before not in {signal.SIG_IGN, None}:
+                    self._before[number] = before
+                    signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Restore the signal handlers; a deferred signal is dropped, since the switch has ended."""
+        self._deferred += 1  # an exception from here would leave a handler behind
+        for number, before in self._before.items():
+            if signal.getsignal(number) == self._handle:  # else another handler was installed in the meantime
+                signal.signal(number, before)
+
+    def check(self) -> None:
+        """Raise for a remembered signal. Raises InterruptedSwitchError."""
+        if self._pending is not None and not self._deferred and not self._rolling_back:
+            self._raise(self._pending)
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Defer signals until the block ends; an exception of its own wins. Raises InterruptedSwitchError: at the end."""
+        self._deferred += 1
+        try:
+            yield
+        finally:
+            self._deferred -= 1
+        self.check()
+
+    def settle(self) -> None:
+        """Ignore signals from now on: the work is done, and only the report is left."""
+        self._deferred += 1
+
+    @contextlib.contextmanager
+    def rolling_back(self) -> Iterator[None]:
+        """Only acknowledge signals in the block: it is the rollback, which answers the earlier one."""
+        self._rolling_back += 1
+        try:
+            yield
+        finally:
+            self._pending = None
+            self._rolling_back -= 1
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        came = signal.Signals(number)
+        if self._rolling_back or self._raised:
+            with contextlib.suppress(RuntimeError):
+                self._on_ignored()
+        elif self._deferred:
+            self._pending = came
+        else:
+            self._raise(came)
+
+    def _raise(self, came: signal.Signals) -> None:
+        self._pending = None
+        self._raised = True
+        raise InterruptedSwitchError(terminated=came is not signal.SIGINT)
 
 
 @dataclass(slots=True)
@@ -129,17 +244,8 @@ class Session:
         return observed
 
 
-def carry_out(
-    project: Project,
-    request: Request,
-    emit: Emit,
-    body: Callable[[Session], None],
-    keep: Callable[[Result], None] = lambda _result: None,
-) -> Result:
-    """Do `body` with signals turned into errors, and return the result, which is also the last event.
-
-    `keep` is given the result before it is emitted. Other exceptions than expected failures propagate.
-    """
+def carry_out(project: Project, request: Request, emit: Emit, body: Callable[[Session], None]) -> Result:
+    """Do `body` with signals turned into errors; return the result, which is also the last event. A bug propagates."""
     reporter, ending = Reporter(emit, request.run_id), Result(request.run_id, target=request.target)
     failure: ReportedError | None = None
     with Interrupts(on_ignored=lambda: reporter.notice("rolling-back", "still rolling back")) as interrupts:
@@ -161,7 +267,6 @@ def carry_out(
         ending.seconds = reporter.seconds
         if failure is not None:
             ending.fail(failure)
-        keep(ending)
         emit(ending)
         return ending
 

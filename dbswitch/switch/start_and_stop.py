@@ -21,8 +21,7 @@ from dbswitch.switch import project_lock, project_state, recovery
 from dbswitch.switch.database_start import destination, probe
 from dbswitch.switch.events import Emit, Outcome, Phase, Result
 from dbswitch.switch.plan import Mode, is_running
-from dbswitch.switch.request import Request
-from dbswitch.switch.session import Session, carry_out, hold_if_free
+from dbswitch.switch.session import Request, Session, carry_out, hold_if_free
 from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:

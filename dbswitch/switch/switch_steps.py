@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from dbswitch.envfiles.placement import EditPlan
     from dbswitch.server.environment import CleanEnvironment
-    from dbswitch.server.observation import Observation
-    from dbswitch.server.server_record import ServerRecord
+    from dbswitch.server.observation import Observation, ServerRecord
     from dbswitch.server.spec import ServerSpec
     from dbswitch.switch.database_start import Destination
     from dbswitch.switch.project_state import Observed

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbswitch.switch.events import Event
-    from dbswitch.switch.request import Request
+    from dbswitch.switch.session import Request
 
 SECRET = "s3cr3t"
 IDENTITY = {"database": "shop_prod", "serverVersion": "15.6", "address": "db.example.com:5432"}
@@ -48,7 +48,7 @@ def fake_switch(project: object, request: Request, emit: Callable[[Event], None]
     if request.dry_run:
         return ended(emit, request, Outcome.PLANNED, verified=None)
     if part == "ask":
-        from dbswitch.switch.request import Question
+        from dbswitch.switch.confirmation import Question
 
         answer = request.ask(Question("prod is protected", "prod")) if request.ask else request.confirm
         if answer not in {"prod", "shop_prod"}:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.database import host_lookup, place
+from dbswitch.database import place
 from dbswitch.database.place import place_in
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_only_the_port_may_differ_beside_each_other() -> None:
 @pytest.fixture
 def own_name(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     # What one test has looked up, or still does, is no answer for the next.
-    monkeypatch.setattr(host_lookup, "_under_way", {})
+    monkeypatch.setattr(place, "_under_way", {})
     monkeypatch.setattr(socket, "gethostname", lambda: "Workstation")
     place._is_own_name.cache_clear()
     yield monkeypatch

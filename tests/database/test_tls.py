@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbswitch.database.tls import advice, libpq_view, node_view
-from dbswitch.database.url import DatabaseUrl
+from dbswitch.database.url import DatabaseUrl, advice, libpq_view, node_view
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dbswitch.database.tls import node_view
-from dbswitch.database.url import DatabaseUrl, Secret
+from dbswitch.database.url import DatabaseUrl, Secret, node_view
 from tests.support.npm import node_modules_for
 
 READER = Path(__file__).parents[1] / "node" / "pgurl"

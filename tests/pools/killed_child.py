@@ -11,7 +11,7 @@ from typing import Any
 from dbswitch.project.discovery import load
 from dbswitch.switch import run
 from dbswitch.switch.events import to_wire
-from dbswitch.switch.request import Request
+from dbswitch.switch.session import Request
 
 
 def main(root: str, pool: str, target: str, number: str) -> int:

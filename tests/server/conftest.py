@@ -27,7 +27,7 @@ from tests.support.state import private_dir
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dbswitch.server.server_record import ServerRecord
+    from dbswitch.server.observation import ServerRecord
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
 TOKEN = "DBSWITCH_TEST_PROJECT"

@@ -31,8 +31,7 @@ from tests.support.nextapp import APP_MARKER, LEGS
 from tests.support.state import private_dir
 
 if TYPE_CHECKING:
-    from dbswitch.server.observation import Observation
-    from dbswitch.server.server_record import ServerRecord
+    from dbswitch.server.observation import Observation, ServerRecord
     from tests.support.nextapp import AppFolder, NextApp
 
 pytestmark = pytest.mark.real

@@ -19,7 +19,7 @@ import pytest
 from dbswitch.demo.postgres import free_port, server_user
 from dbswitch.project.discovery import load
 from dbswitch.switch import run
-from dbswitch.switch.request import Request
+from dbswitch.switch.session import Request
 from tests.cli import running
 from tests.support.pgbouncer import PROGRAM
 

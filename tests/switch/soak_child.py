@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbswitch.project.discovery import discover
-from dbswitch.switch import run, run_event_files
+from dbswitch.switch import history, run
 from dbswitch.switch.events import Result
-from dbswitch.switch.request import Request
+from dbswitch.switch.session import Request
 
 if TYPE_CHECKING:
     from dbswitch.switch.events import Event
@@ -30,9 +30,7 @@ def main(rounds: int, confirm: str) -> None:
     for number in range(rounds):
         target = ("prod", "local")[number % 2]
         project = discover(Path.cwd())
-        request = Request(
-            target=target, run_id=run_event_files.new_id(), confirm=confirm, ambient=dict(os.environ)
-        )
+        request = Request(target=target, run_id=history.new_id(), confirm=confirm, ambient=dict(os.environ))
         failed: list[str] = []
 
         def emit(event: Event, failed: list[str] = failed) -> None:

@@ -17,7 +17,7 @@ from dbswitch.project.discovery import load
 from dbswitch.switch import run, start_and_stop, switch_steps
 from dbswitch.switch.events import Notice, Outcome, Phase, PhaseChanged, PhaseState
 from dbswitch.switch.plan import Mode
-from dbswitch.switch.request import Request
+from dbswitch.switch.session import Request
 from tests.cli.conftest import STANDIN, TOKEN
 from tests.cli.running import environment
 from tests.support.nextapp import wait_until

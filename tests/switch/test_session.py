@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from dbswitch.errors import InterruptedSwitchError, UsageError, interruption_behind
-from dbswitch.switch import interrupts, session
+from dbswitch.switch import session
 from dbswitch.switch.events import Event, Phase, Result
-from dbswitch.switch.request import Request
-from dbswitch.switch.session import carry_out
+from dbswitch.switch.session import Request, carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +83,7 @@ def test_a_chain_without_an_interruption_is_none() -> None:
 
 def test_no_signal_between_the_first_event_and_the_result_ends_the_program_by_default() -> None:
     """A TERM is sent before each bytecode of a run in turn; where the handler from outside got it, the program would die."""
-    files = {module.__file__ for module in (session, interrupts)}
+    files = {session.__file__}
 
     def working(running: Session) -> None:
         with running.reporter.phase(Phase.WRITE):

@@ -15,8 +15,7 @@ from dbswitch.database.failures import AttemptError, Failure, explain
 from dbswitch.database.migrations import read_scripts
 from dbswitch.database.place import place_in, place_of
 from dbswitch.database.probe import ask_once
-from dbswitch.database.tls import advice
-from dbswitch.database.url import DatabaseUrl, same_url
+from dbswitch.database.url import DatabaseUrl, advice, same_url
 from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import Effective, Reader, effective
 from dbswitch.errors import DatabaseNotReadyError, DbswitchError, UrlError

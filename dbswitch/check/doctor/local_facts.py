@@ -16,11 +16,10 @@ from msgspec.structs import replace
 from dbswitch import __version__, durable, state_folder
 from dbswitch.check.doctor import doctor_facts as f
 from dbswitch.database.url import DatabaseUrl
-from dbswitch.durable import read_regular_text
+from dbswitch.durable import parse_json, read_regular_text
 from dbswitch.envfiles import readers
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import UrlError
-from dbswitch.json_text import parse_json
 from dbswitch.project import generated
 from dbswitch.project.packages import LOCK_FILES, boundary, installed_manifest
 from dbswitch.project.reader_profiles import all_profiles

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from dbswitch.check.doctor import doctor_facts as f
 from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding
 from dbswitch.database.migrations import count
-from dbswitch.database.tls import PLAIN, advice, libpq_view, node_view
+from dbswitch.database.url import PLAIN, advice, libpq_view, node_view
 from dbswitch.errors import DbswitchError
 from dbswitch.project.environment_mark import contradicts
 from dbswitch.project.target_names import canonical
