@@ -28,6 +28,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support.started import started
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -139,6 +141,7 @@ def run(
         server = _servers.get(os.getpid())
         if server is None:
             server = _servers[os.getpid()] = ForkServer()
+        started["forks of the CLI"] += 1
     return server.run(module, argv, env=env, **options)
 
 

@@ -30,6 +30,7 @@ from dbswitch.demo import shop_app
 from dbswitch.demo.postgres import free_port
 from tests.support import cache, forkserver, npm, packages
 from tests.support.processes import end, with_variable
+from tests.support.started import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -338,6 +339,7 @@ class AppFolder:
         for process in self.started:
             process.wait(60)
         self.started.clear()
+        started["boots of Next.js"] += self.log().count("▲ Next.js")
         for path in self._logs():
             path.unlink(missing_ok=True)
 
