@@ -19,7 +19,7 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 20 </dev/null
 BENCH ?= $(patsubst tests/benchmarks/bench_%.py,%,$(sort $(wildcard tests/benchmarks/bench_*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check format javascript test test-all test-root sweeps bench demo golden pictures release-notes clean node compiled
+.PHONY: help venv check format javascript test test-ci test-all test-root sweeps bench demo golden pictures release-notes clean node compiled
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,13 @@ compiled: $(STAMP)
 
 test: $(STAMP) node compiled ## run the tests, the real stack included, without the sweeps
 	$(PYTEST) -m 'not sweep' $(ARGS)
+
+# What passes alone depends on the machine or on another test. It is named at the end, as a defect of its own.
+test-ci: $(STAMP) node compiled ## as `test`; if at most three tests fail, run them once more, alone
+	@$(PYTEST) --cache-clear -m 'not sweep' $(ARGS) || { \
+		test $$? -eq 1 && test $$(grep -c '::' .pytest_cache/v/cache/lastfailed) -le 3 && \
+		failed=$$(grep -o '"[^"]*::[^"]*"' .pytest_cache/v/cache/lastfailed) && echo "Failed; once more, alone: $$failed" && \
+		$(BIN)/pytest --last-failed --last-failed-no-failures none -m 'not sweep' </dev/null && echo "UNSTEADY, passed alone: $$failed"; }
 
 sweeps: $(STAMP) node compiled ## run the sweeps: kills at every system call, power cuts, rounds, full fuzz, newest versions
 	$(PYTEST) -m sweep $(ARGS)
