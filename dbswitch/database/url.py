@@ -303,8 +303,8 @@ def advice(url: DatabaseUrl) -> tuple[str, ...]:
         given = f"sslmode={mode}" if mode else "these TLS parameters"
         found.append(
             f"With {given} node-postgres checks {node.checks}, libpq checks {libpq.checks}: "
-            "the probe can pass where the app fails (say what you mean with sslmode=verify-full, "
-            "or with uselibpqcompat=true&sslmode=require)."
+            "the probe can pass where the app fails (write sslmode=verify-full, "
+            "or uselibpqcompat=true&sslmode=require: both read these the same way)."
         )
     elif node is PLAIN and mode is None and not url.is_local:
         found.append(

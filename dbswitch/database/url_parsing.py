@@ -55,9 +55,9 @@ _MISLEADING: Final = {
     "dbname": "libpq would take the database from it, node-postgres from the path",
     "database": "the programs disagree on whether it counts",
     "hostaddr": "libpq would connect there, node-postgres to the host",
-    "service": "libpq would read another file, node-postgres would not",
-    "servicefile": "libpq would read another file, node-postgres would not",
-    "passfile": "libpq would read another file, node-postgres would not",
+    "service": "libpq would read settings from another file, node-postgres ignores it",
+    "servicefile": "libpq would read settings from another file, node-postgres ignores it",
+    "passfile": "libpq would read settings from another file, node-postgres ignores it",
     "replication": "a replication connection cannot run an app",
 }
 

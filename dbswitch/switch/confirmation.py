@@ -120,7 +120,7 @@ def permit_destruction(
         given = question(Question(f"{text} This destroys data.", target.name))
     if not accepted(given, target):
         raise ProtectedError(
-            f"a command that destroys data was not allowed on {target.name}",
+            f"the command would destroy data on {target.name}",
             facts=(*judgement.destroys, f"{target.name} is {target.url.masked()}", loss, "nothing was run"),
             why="the data of a protected target is real",
             fix=command,

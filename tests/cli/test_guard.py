@@ -43,7 +43,7 @@ def test_exec_refuses_a_destructive_command_and_says_what_would_be_lost(
     code, answer = asked(served, "exec", "prod", "--confirm", "prod", "--json", "--", *command)
     error = answer["error"]
     assert (code, error["code"]) == (9, "protected")
-    assert error["what"] == "a command that destroys data was not allowed on prod"
+    assert error["what"] == "the command would destroy data on prod"
     assert "drops every table" in error["facts"][0]
     assert "2 tables, about " in error["facts"][2]
     assert "Item (~" in error["facts"][2]

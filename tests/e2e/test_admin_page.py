@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 # Where the pictures of the documentation go: see `make pictures`
 PICTURES = os.environ.get("DBSWITCH_SCREENSHOTS")
-AWAY = "The server is away"
+AWAY = "The server is not answering"
 # If the server was stopped before the page heard that the switch is one with a restart.
 AWAY_BEFORE_THE_PLAN = "The server does not answer at the moment"
 

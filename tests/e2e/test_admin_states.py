@@ -119,7 +119,7 @@ def in_the_gap(screen: Screen) -> None:
     follow(screen, "staging")
     screen.see("connection refused")
     screen.answer(down=True)
-    screen.see("The server is away.")
+    screen.see("The server is not answering")
 
 
 def cancelling(screen: Screen) -> None:
@@ -246,7 +246,7 @@ def test_the_server_that_is_down_is_shown_as_the_restart_and_not_as_the_last_ste
 def test_a_reload_in_the_gap_shows_the_same_steps_and_targets(screen: Screen) -> None:
     in_the_gap(screen)
     screen.run("await page.reload()")
-    screen.see("The server is away.")
+    screen.see("The server is not answering")
     text = screen.browser.text()
     assert "Look at the env files and the server" in text
     assert "db.example.com:5432/shop" in text

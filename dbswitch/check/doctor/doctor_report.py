@@ -127,7 +127,7 @@ def as_text(
     parts = [
         f"{counts[at]} {word}{'' if counts[at] == 1 else 's'}" for at, word in words.items() if counts[at]
     ]
-    summary = f"dbswitch doctor: {', '.join(parts) or 'all well'} ({facts.seconds:.1f} s)"
+    summary = f"dbswitch doctor: {', '.join(parts) or 'no problems found'} ({facts.seconds:.1f} s)"
     for title, heads, rows in _tables(facts) if tables else ():
         table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")
         for row in rows:
@@ -202,7 +202,7 @@ def _migrations(target: f.TargetFacts) -> _Cell:
     of_kinds = (state.failed, state.edited, state.pending, state.missing)
     kinds = ("failed", "edited", "pending", "unknown here")
     words = ", ".join(f"{len(names)} {kind}" for names, kind in zip(of_kinds, kinds, strict=True) if names)
-    return (words, "bold red" if state.failed else "yellow") if words else ("in step", "green")
+    return (words, "bold red" if state.failed else "yellow") if words else ("up to date", "green")
 
 
 def _server(view: f.ServerView) -> Iterator[tuple[_Cell, ...]]:

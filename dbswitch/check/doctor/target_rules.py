@@ -177,7 +177,7 @@ def migrations(facts: f.Facts) -> Iterator[DoctorFinding]:
     found = [one for target in compared for one in _migrations(facts, target)]
     yield from found
     if compared and not found:
-        yield OK.found("migrations-in-step", f"Migrations are in step: {', '.join(t.name for t in compared)}")
+        yield OK.found("migrations-in-step", f"Migrations up to date: {', '.join(t.name for t in compared)}")
 
 
 def _migrations(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding]:

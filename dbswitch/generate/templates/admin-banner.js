@@ -91,7 +91,7 @@ function Banner() {
             display: "flex", flexWrap: "wrap", gap: "0 .6em", alignItems: "center", padding: "0 1rem", margin, boxSizing: "border-box",
             minHeight: 44, background: colour, color: "#fff", font: "500 13px/1.5 system-ui, sans-serif",
         }}>
-      {away ? <span>The server is away; it was on</span> : <span>Database</span>}
+      {away ? <span>The server is not answering; it was on</span> : <span>Database</span>}
       <strong style={{ fontWeight: 700 }}>{name}</strong>
       {shown.database && shown.database !== shown.target && <code style={{ fontSize: "12px", opacity: 1 }}>{shown.database}</code>}
       {shown.protected && <span style={SMALL}>protected</span>}

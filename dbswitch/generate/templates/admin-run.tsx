@@ -66,7 +66,7 @@ export function stepsOf(events: Event[], away: boolean): Step[] {
   if (away && mode === "restart" && found.get("verify") === undefined) {
     // The server can only be down after the new database has answered. What follows is seen when it is back.
     const before = list.filter(({ phase }) => HARMLESS.includes(phase));
-    const gap = { phase: "gap", state: "started", seconds: 0, note: "The server is away. The switch goes on without it and without this page." };
+    const gap = { phase: "gap", state: "started", seconds: 0, note: "The server is not answering at the moment. The switch continues even if you close this page." };
     return [...before.map((step) => (step.state === "done" ? step : { ...step, state: "done", note: "" })), gap, { phase: "verify", state: "coming", seconds: 0, note: "" }];
   }
   const coming = (COMING[mode] ?? []).filter((phase) => !found.has(phase));
