@@ -124,7 +124,9 @@ def doctor(
     if context.json:
         report = doctor_report.as_json(facts, findings)
     else:
-        report = doctor_report.as_text(facts, findings, sys.stdout, tables=not context.quiet)
+        report = doctor_report.as_text(
+            facts, findings, sys.stdout, quiet=context.quiet, verbose=context.verbose
+        )
     with writing_to_stdout():
         sys.stdout.write(report)
         sys.stdout.flush()

@@ -25,6 +25,7 @@ SCREENS = {
     "unknown-word": ["statu"],
     "database-down": ["prod", "--confirm", "shop_prod", "--timeout", "3"],
     "doctor": ["doctor"],
+    "doctor-verbose": ["doctor", "-v"],
     "check": ["check", "--all"],
     "uninstall": ["uninstall", "--dry-run"],
     "history": ["history"],

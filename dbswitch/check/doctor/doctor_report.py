@@ -96,9 +96,9 @@ def _target(facts: f.Facts, target: f.TargetFacts) -> dict[str, Any]:
 
 
 def as_text(
-    facts: f.Facts, findings: tuple[DoctorFinding, ...], stream: TextIO, *, tables: bool = True
+    facts: f.Facts, findings: tuple[DoctorFinding, ...], stream: TextIO, *, quiet: bool, verbose: bool
 ) -> str:
-    """Return the report as `stream` can show it; without `tables` only warnings and problems."""
+    """Return the report as `stream` can show it: `quiet` only warnings and problems, `verbose` every table."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -115,7 +115,7 @@ def as_text(
     )
     listed = Table.grid(padding=(0, 2, 0, 0))
     for one in f.in_order(findings):
-        if tables or one.level.rank >= WARNING.rank:
+        if not quiet or one.level.rank >= WARNING.rank:
             lines = [
                 _text(f"{one.what}  ", (one.id, "dim")),
                 *(_text((f"  {fact}", "dim")) for fact in one.facts),
@@ -128,7 +128,7 @@ def as_text(
         f"{counts[at]} {word}{'' if counts[at] == 1 else 's'}" for at, word in words.items() if counts[at]
     ]
     summary = f"dbswitch doctor: {', '.join(parts) or 'no problems found'} ({facts.seconds:.1f} s)"
-    for title, heads, rows in _tables(facts) if tables else ():
+    for title, heads, rows in () if quiet else _tables(facts, verbose=verbose):
         table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")
         for row in rows:
             table.add_row(*map(_text, row))
@@ -145,14 +145,18 @@ def _text(*parts: _Cell) -> Text:
     return Text.assemble(*((escaped(text), style) for text, style in pairs), overflow="fold")
 
 
-def _tables(facts: f.Facts) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[_Cell, ...]]]]:
+def _tables(
+    facts: f.Facts, *, verbose: bool
+) -> Iterator[tuple[str, tuple[str, ...], Iterable[tuple[_Cell, ...]]]]:
     """Yield title, heads and rows of each table."""
-    versions = facts.machine.versions
-    rows = ((one.name, one.version or ("-", "yellow"), (one.source, "dim")) for one in versions)
-    yield "versions", (), rows
     heads = ("reader", "target", "database", "variable", "from")
     yield "which database each reader would use", heads, _readers(facts)
     yield "targets", ("target", "answer", "server", "database", ""), _targets(facts)
+    if not verbose:
+        return
+    versions = facts.machine.versions
+    rows = ((one.name, one.version or ("-", "yellow"), (one.source, "dim")) for one in versions)
+    yield "versions", (), rows
     yield "TLS and migrations", ("target", "libpq", "node-postgres", "seen", "migrations"), _tls(facts)
     yield "server", (), _server(facts.server) if isinstance(facts.server, f.ServerView) else ()
     yield "files", ("file", "mode", "owner", "others", "git"), _files(facts)
