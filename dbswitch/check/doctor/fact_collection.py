@@ -70,14 +70,14 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         migrating = {facts.name: _migrating_url(project, facts) for _, facts in resolved}
         for url in dict.fromkeys(url for _, facts in resolved for _, url in facts.urls):
             compared = scripts if url in migrating.values() and isinstance(scripts, dict) else None
-            replies[url] = pool.submit(ask, url, scripts=compared)
+            replies[url] = pool.submit(ask, url, DEADLINE, compared)
         seen = server.result()
         launched_with = None if isinstance(seen, DbswitchError) else seen[1]
         known = [target for target, _ in resolved if target is not None]
         rows = _or_error(lambda: _readers(project, known, ambient, launched_with, cli_url.result()))
         for row in () if isinstance(rows, DbswitchError) else rows:
             if row.url is not None and row.url not in replies:
-                replies[row.url] = pool.submit(ask, row.url)
+                replies[row.url] = pool.submit(ask, row.url, DEADLINE)
         # While the databases are asked.
         tunnels = _tunnels([facts.url for _, facts in resolved if facts.url is not None])
         files = local_facts.look_at_files(project)
@@ -181,7 +181,7 @@ def _migrating_url(project: Project, target: f.TargetFacts) -> DatabaseUrl | Non
 
 
 def ask(
-    url: DatabaseUrl, seconds: float = DEADLINE, scripts: Mapping[str, bytes] | None = None
+    url: DatabaseUrl, seconds: float, scripts: Mapping[str, bytes] | None = None
 ) -> Ready | DbswitchError:
     """Log in and query the identity, in one attempt of at most `seconds`."""
     try:
