@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from dbswitch.errors import ConfigError, DbswitchError, EnvFileError
+from dbswitch.project import git
 from dbswitch.project.active_target import ActiveKind, active
 from dbswitch.project.discovery import load
 from tests.envfiles.real_readers import DOTENV, NEXT, NodeReaders
@@ -54,6 +55,16 @@ FOUND: tuple[Story, ...] = (
     ),
 )  # fmt: skip
 SWITCH = 8  # steps of this kind and above are switches
+
+
+@pytest.fixture(autouse=True)
+def _no_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say what git would: the folders are in no repository. Each switch would start it twice, a fifth of the whole time."""
+
+    def refuse(*_: object, **__: object) -> bytes:
+        raise git.NoRepositoryError("no git repository here")
+
+    monkeypatch.setattr(git, "run", refuse)
 
 
 def tell(story: Story, after_switch: Callable[[World, str], None]) -> tuple[int, int]:
