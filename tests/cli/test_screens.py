@@ -44,7 +44,9 @@ def masked(text: str, folder: Folder) -> str:
     )
     text = re.sub(r"^(Node\.js|npm|libpq)  .*", r"\1  ...", text, flags=re.MULTILINE)
     text = re.sub(r"^(.+\n)\1+", r"\1", text, flags=re.MULTILINE)  # what is said again while it waits
-    text = re.sub(r"^.*project examined.*\n", "", text, flags=re.MULTILINE)  # printed where it took long
+    text = re.sub(
+        r"^✓ .*\n", "", text, flags=re.MULTILINE
+    )  # a step of these screens is told only where it took long
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
 
 
