@@ -15,7 +15,8 @@ ARGS ?=
 INSTALL ?= --editable .[dev,demo]
 WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 # stdin may be closed where this is started in the background; the file opened next would become stdin.
-PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 20 </dev/null
+# Without bytecode each worker and each program of the tests compiles the tests anew: 4 s of processor time a worker.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 20 </dev/null
 BENCH ?= $(patsubst tests/benchmarks/bench_%.py,%,$(sort $(wildcard tests/benchmarks/bench_*.py)))
 
 .DEFAULT_GOAL := help

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import shutil
@@ -99,6 +100,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1 and not config.getoption("random_order_enabled"):
         items[:] = deal(items, workers, slow=_starts_next, together=lambda item: item.path)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what was collected from garbage collection: a tenth of the processor time of quick tests went to it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _starts_next(item: pytest.Item) -> bool:

@@ -156,7 +156,6 @@ def test_a_hot_switch_to_prod_keeps_the_server_and_leaving_prod_restarts_it(
     for target, typed, server in (
         ("prod", "prod", postgres_prod),
         ("local", "", postgres_local),
-        ("prod", postgres_prod.shop.database, postgres_prod),
     ):
         servers = {process.pid for process in app.next_servers()}
         screen.ask(target, typed=typed)
@@ -175,13 +174,14 @@ def test_a_hot_switch_to_prod_keeps_the_server_and_leaving_prod_restarts_it(
             "await page.locator('aside[aria-label=\"Database of this app\"]')"
             f'.getByText("{target}", {{ exact: true }}).waitFor()'
         )
-    screen.assert_accessible()
-    screen.picture("prod")
-    screen.picture("prod-dark", "dark")
+        if target == "prod":
+            screen.assert_accessible()
+            screen.picture("prod")
+            screen.picture("prod-dark", "dark")
     app.assert_clean_log()
 
 
-@pytest.mark.parametrize("targets", first_and_sweep((("prod", "local"), ("prod", "local", "prod"))))
+@pytest.mark.parametrize("targets", first_and_sweep((("prod",), ("prod", "local", "prod"))))
 def test_there_and_back_with_a_restart_is_followed_through_the_gap(
     app: AppFolder,
     browser: Browser,

@@ -67,7 +67,9 @@ def test_a_pages_router_app_with_a_base_path_and_trailing_slashes_is_verified(
 
 
 @pytest.mark.parametrize(
-    ("leg", "dev"), [("base", "next dev --webpack"), ("next14", "next dev")], ids=["16", "14"]
+    ("leg", "dev"),
+    [("next14", "next dev"), pytest.param("base", "next dev --webpack", marks=pytest.mark.sweep)],
+    ids=["14", "16"],
 )
 def test_an_app_that_webpack_builds_is_switched_without_a_restart(
     next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer, leg: str, dev: str

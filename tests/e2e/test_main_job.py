@@ -37,7 +37,7 @@ def assert_no_password(app: AppFolder, seen: str, *servers: ShopServer) -> None:
     ("leg", "as_demo"),
     [("base", False), *(pytest.param(leg, True, marks=pytest.mark.sweep) for leg in LEGS)],
 )
-def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_server(
+def test_there_and_back_each_time_the_app_itself_answers_from_the_right_server(
     next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer, leg: str, as_demo: bool
 ) -> None:
     app = next_app(leg, local=postgres_local.url, prod=postgres_prod.url, as_demo=as_demo)
@@ -47,13 +47,15 @@ def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_s
     started = app.dbswitch("dev", "--detach")
     assert started.returncode == 0, started.stderr
     app.assert_answers_from(postgres_local)
-    app.assert_page_shows(postgres_local)
+    if as_demo:
+        app.assert_page_shows(postgres_local)
     assert app.ask()["bucket"] == "files-local"
 
+    there = ("prod", postgres_prod, "files-prod")
     for name, server, bucket in (
-        ("prod", postgres_prod, "files-prod"),
+        there,
         ("local", postgres_local, "files-local"),
-        ("prod", postgres_prod, "files-prod"),
+        *([there] if as_demo else []),
     ):
         code, events = app.events(name, *confirmed(app, server))
         assert code == 0, events
@@ -63,7 +65,8 @@ def test_local_prod_local_prod_each_time_the_app_itself_answers_from_the_right_s
         app.assert_one_server_tree()
         assert (app.read(".env.local") == before) == (name == "local")
         seen += str(events)
-    app.assert_page_shows(postgres_prod)
+    if as_demo:
+        app.assert_page_shows(postgres_prod)
     app.assert_clean_log()
     assert_no_password(app, seen, postgres_local, postgres_prod)
 
@@ -95,6 +98,7 @@ def test_a_project_with_env_folder_templates_needs_no_configuration(
     assert app.ask()["bucket"] == "kept"
 
 
+@pytest.mark.sweep  # also shown by test_env_loaders.py, which starts its server by hand
 def test_a_server_started_by_hand_is_taken_over_and_switched(
     next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
@@ -129,6 +133,7 @@ def test_env_local_shadowing_env_is_switched_so_that_every_reader_agrees(
     app.assert_answers_from(postgres_prod)
 
 
+@pytest.mark.sweep  # also shown by tests/server/test_real_next.py; what is said: tests/switch/test_exported.py
 def test_an_exported_url_does_not_win_over_the_env_files(
     next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
@@ -141,6 +146,7 @@ def test_an_exported_url_does_not_win_over_the_env_files(
     app.assert_answers_from(postgres_prod)
 
 
+@pytest.mark.sweep  # also shown by the first test here and tests/demo/test_demo.py
 def test_no_output_and_no_file_shows_a_password(
     app_on_local: OnLocal, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:

@@ -295,7 +295,12 @@ def crash_and_recover(server: ShopServer) -> None:
 
 @pytest.mark.parametrize(
     "outage",
-    [stop_for_five_seconds, take_all_connections, crash_and_recover, terminate_every_backend],
+    [
+        stop_for_five_seconds,
+        terminate_every_backend,
+        # Which errors are retried: suite/retry.test.ts.
+        *(pytest.param(one, marks=pytest.mark.sweep) for one in (take_all_connections, crash_and_recover)),
+    ],
     ids=lambda outage: outage.__name__,
 )
 def test_reads_ride_out_an_outage_and_writes_are_never_doubled(
