@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_LENGTH: Final = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
+_LENGTH: Final = r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?"
 UNLIMITED: Final = "unlimited"  # instead of a length of time: no limit
 LENGTH_RULE: Final = "write a number with its unit: 90s, 30m, 2h or 1h30m, at most 7d"
 
 
 def seconds_of(text: str) -> float | None:
     """Return the seconds of a length of time such as `30m` or `1h30m`; None if it is none, or not from 1 s to 7 days."""
-    found = _LENGTH.fullmatch(text)
+    found = re.fullmatch(_LENGTH, text)
     units = zip(found.groups(default="0"), (86_400, 3_600, 60, 1), strict=True) if found else ()
     seconds = sum(int(number) * unit for number, unit in units)
     return float(seconds) if 1 <= seconds <= 7 * 86_400 else None

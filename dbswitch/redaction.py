@@ -25,33 +25,30 @@ def printable(text: str) -> str:
 
 # Every pattern takes time linear in the text: a log line may be 64 KiB of one word. So a pattern that begins with
 # a repeat has a look-behind: it may only match from the start of a run of these characters.
-_UP_TO_LAST_AT = re.compile(r"(?<![^\s\"'`<>])[^\s\"'`<>]*@")
+_UP_TO_LAST_AT = r"(?<![^\s\"'`<>])[^\s\"'`<>]*@"
 # Applied to a match of _UP_TO_LAST_AT only, so every URL but http(s) matches up to the last @ of a run without blanks or
 # quotes: a password may itself hold an unencoded @, / or :.
 # In http(s) a / or ? ends the host: a path may hold an @ (`/css2?family=Geist:wght@100..900`, `/@vite/client`).
-_CREDENTIALS = re.compile(
+_CREDENTIALS = (
     r"(?<![A-Za-z0-9+.-])(?P<scheme>[0-9+.-]*[A-Za-z][A-Za-z0-9+.-]*://)"
     r"(?:(?<!(?i:http)://)(?<!(?i:https)://)[^\s\"'`<>]*|[^\s\"'`<>/?#]*)@"
 )
-_AUTHORIZATION = re.compile(
-    r"(?P<head>\b(?:proxy-)?authorization[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic|digest|token|apikey|negotiate)\s+)?)"
-    r"[^\s\"',;]+",
-    re.IGNORECASE,
+_AUTHORIZATION = (
+    r"(?i)(?P<head>\b(?:proxy-)?authorization[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic|digest|token|apikey|negotiate)\s+)?)"
+    r"[^\s\"',;]+"
 )
-_BEARER = re.compile(r"(?P<head>\bbearer\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+_BEARER = r"(?i)(?P<head>\bbearer\s+)[A-Za-z0-9._~+/=-]{6,}"
 # The end of a name: what stands before it (`PG`, `api_`, `x-dbswitch-`) makes no difference.
-_NAMED = re.compile(
-    r"(?P<name>pass(?:word|wd|phrase)?|pwd|secret|token|key)"
+_NAMED = (
+    r"(?i)(?P<name>pass(?:word|wd|phrase)?|pwd|secret|token|key)"
     r"(?P<sep>\\?[\"']?\s*[=:]\s*)"
-    r"(?:\\?\"(?:[^\"\\]|\\.)*\\?\"|'[^']*'|[^\s&,;)}\]\"']+)",
-    re.IGNORECASE,
+    r"(?:\\?\"(?:[^\"\\]|\\.)*\\?\"|'[^']*'|[^\s&,;)}\]\"']+)"
 )
 _URL_PASSWORD = re.compile(r"^[A-Za-z][\w+.-]*://[^:/?#@]*:(?P<password>[^/?#]*)@")
 # Values that say nothing, and that a log is full of.
-_PLAIN = re.compile(
-    r"\d{1,5}|true|false|yes|no|on|off|null|none|local|localhost|127\.0\.0\.1|development|production|staging|test|public"
-    r"|require|disable|prefer|https?://(?:localhost|127\.0\.0\.1)(?::\d{1,5})?/?",
-    re.IGNORECASE,
+_PLAIN = (
+    r"(?i)\d{1,5}|true|false|yes|no|on|off|null|none|local|localhost|127\.0\.0\.1|development|production|staging|test|public"
+    r"|require|disable|prefer|https?://(?:localhost|127\.0\.0\.1)(?::\d{1,5})?/?"
 )
 _SHORTEST = 4
 
@@ -87,9 +84,9 @@ def redact(text: str) -> str:
     if _known:
         text = _exact(frozenset(_known)).sub(MASK, text)
     text = _without_credentials(text)
-    text = _AUTHORIZATION.sub(rf"\g<head>{MASK}", text)
-    text = _BEARER.sub(rf"\g<head>{MASK}", text)
-    return _NAMED.sub(rf"\g<name>\g<sep>{MASK}", text)
+    text = re.sub(_AUTHORIZATION, rf"\g<head>{MASK}", text)
+    text = re.sub(_BEARER, rf"\g<head>{MASK}", text)
+    return re.sub(_NAMED, rf"\g<name>\g<sep>{MASK}", text)
 
 
 def redact_values(text: str, values: frozenset[str]) -> str:
@@ -98,7 +95,7 @@ def redact_values(text: str, values: frozenset[str]) -> str:
 
 
 def _without_credentials(text: str) -> str:
-    return _UP_TO_LAST_AT.sub(lambda run: _CREDENTIALS.sub(rf"\g<scheme>{MASK}@", run[0]), text)
+    return re.sub(_UP_TO_LAST_AT, lambda run: re.sub(_CREDENTIALS, rf"\g<scheme>{MASK}@", run[0]), text)
 
 
 @lru_cache(maxsize=2)
@@ -118,7 +115,7 @@ def _parts(value: str) -> set[str]:
 def _spellings(part: str) -> set[str]:
     decoded = unquote(part)
     every = {part, decoded, quote(decoded, safe=""), json.dumps(decoded)[1:-1]}
-    return {one for one in every if len(one) >= _SHORTEST and _PLAIN.fullmatch(one) is None}
+    return {one for one in every if len(one) >= _SHORTEST and re.fullmatch(_PLAIN, one) is None}
 
 
 def whole_word(word: str) -> str:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from dbswitch.check.rules import App
 
 # `process.env.X ?? y`, `|| y`, `if (process.env.X)`, `process.env.X === ...`: the code handles a missing X.
-_OPTIONAL = re.compile(rb"\s*\)?\s*(?:\?\?|\|\||&&|\?[^.]|[!=]==?|\)\s*(?:\{|return|throw|\?)|=[^=>])")
+_OPTIONAL = rb"\s*\)?\s*(?:\?\?|\|\||&&|\?[^.]|[!=]==?|\)\s*(?:\{|return|throw|\?)|=[^=>])"
 _LEADING = re.compile(rb"(?:!!?|\bif\s*\(\s*!?|typeof\s+|delete\s+|\bin\s+)$")
 _COMMENTED = re.compile(rb"^[ \t]*#[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", re.MULTILINE)
 
 # `process.env.X`, `process.env['X']`, and Prisma's `env('X')` and `env<T>('X')`. It begins with a literal: `re` skips to that.
-_READ = re.compile(
+_READ = (
     rb"""env(?:(?P<process>(?<=process\.env)(?<![\w.$]process\.env))"""
     rb"""(?:\.(?P<plain>[A-Za-z_]\w*)|\[\s*(?P<q1>['"])(?P<indexed>[A-Za-z_]\w*)(?P=q1)\s*\])"""
     rb"""|(?<![\w.$]env)(?:<[^>]{0,200}>)?\(\s*(?P<q2>['"])(?P<called>[A-Za-z_]\w*)(?P=q2)\s*\))"""
@@ -155,7 +155,9 @@ def needed_by_code(app: App, path: str, data: bytes, *, every: bool) -> Iterator
     for key, start, end in variables_read(data):
         if key in seen or not _is_wanted(app, key, every=every):
             continue
-        if _OPTIONAL.match(data, end) is not None or _LEADING.search(data[max(0, start - 24) : start]):
+        if re.compile(_OPTIONAL).match(data, end) is not None or _LEADING.search(
+            data[max(0, start - 24) : start]
+        ):
             continue
         line_start = data.rfind(b"\n", 0, start) + 1
         if data[line_start:start].lstrip().startswith((b"//", b"*", b"/*", b"#")):
@@ -199,7 +201,7 @@ def _is_wanted(app: App, key: str, *, every: bool) -> bool:
 
 def variables_read(source: bytes) -> Iterator[tuple[str, int, int]]:
     """Return name, start and end of every place where source code reads a variable."""
-    for found in _READ.finditer(source):
+    for found in re.finditer(_READ, source):
         name = found["plain"] or found["indexed"] or found["called"]
         before = 0 if found["process"] is None else _PROCESS
         yield name.decode(), found.start() - before, found.end()

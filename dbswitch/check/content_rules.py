@@ -19,24 +19,22 @@ if TYPE_CHECKING:
 
 # Every repeat has a limit: a bundle can contain megabytes that look like the beginning of a URL.
 # `postgres://login@host`, also with JSON's `\/`. The login goes to the last @ of the unbroken run of characters.
-URL = re.compile(
-    r"\bpostgres(?:ql)?(?:\+[a-z0-9]+)?:(?:\\?/){2}"
+URL = (
+    r"(?i)\bpostgres(?:ql)?(?:\+[a-z0-9]+)?:(?:\\?/){2}"
     r"(?P<user>[^\s'\"`:@/<>]{0,300}|<[^>]{0,80}>|[^\s'\"`:@]{0,300}):(?P<password>(?:(?!:\\?/\\?/)[^\s'\"`]){0,500})@"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s'\"`:/?#,\\)\]}>;]{1,255})",
-    re.IGNORECASE,
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s'\"`:/?#,\\)\]}>;]{1,255})"
 )
 # What stands behind the first @ where the last one may belong to something else, a mail address in a list.
 _PLACE = re.compile(r"(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)(?::[0-9]+)?\\?[/?,;]")
 # The key of Prisma Postgres and Accelerate, and the password as a parameter, which libpq, node-postgres and JDBC take.
-KEYED_URL = re.compile(
-    r"\b(?:prisma(?:\+postgres)?|postgres(?:ql)?):(?:\\?/){2}(?P<host>[^\s'\"`:/?#@\\]{1,255})"
-    r"[^\s'\"`?@]{0,300}\?(?:[^\s'\"`@?]{0,500}(?:&|;|\\u0026))?(?:api_key|password)=(?P<password>[^\s'\"`&;#<>\\)\]]{1,2000})",
-    re.IGNORECASE,
+KEYED_URL = (
+    r"(?i)\b(?:prisma(?:\+postgres)?|postgres(?:ql)?):(?:\\?/){2}(?P<host>[^\s'\"`:/?#@\\]{1,255})"
+    r"[^\s'\"`?@]{0,300}\?(?:[^\s'\"`@?]{0,500}(?:&|;|\\u0026))?(?:api_key|password)=(?P<password>[^\s'\"`&;#<>\\)\]]{1,2000})"
 )
-_ESCAPES = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))")
+_ESCAPES = r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))"
 SHORTEST_SECRET = 6  # characters; shorter ones match ordinary words
 _SHORTEST_RUN = 4
-_LOOSE_URL = re.compile(r"(?:prisma\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+", re.IGNORECASE)
+_LOOSE_URL = r"(?i)(?:prisma\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?%3a%2f%2f[^\s'\"`&]+"
 
 
 def urls_with_password(path: str, data: bytes) -> Iterator[Finding]:
@@ -65,13 +63,13 @@ def holds_login(value: str) -> bool:
 def _logins(text: str, *, test_or_docs: bool) -> Iterator[tuple[int, str, str, str]]:
     """Return position, text, kind and host of the URLs with a real password or key."""
     plain = "a Postgres URL with a password"
-    for found in URL.finditer(text):
+    for found in re.finditer(URL, text):
         user = unquote(found["user"])
         for password, host in _splits(found["password"], found["host"]):
             if text_kinds.is_real_url(unquote(password), host, user, test_or_docs=test_or_docs):
                 yield found.start(), found[0], plain, host
                 break
-    for found in KEYED_URL.finditer(text):
+    for found in re.finditer(KEYED_URL, text):
         if text_kinds.is_real_url(unquote(found["password"]), found["host"], "", test_or_docs=test_or_docs):
             kind = "a Prisma URL with a key" if found[0].lower().startswith("prisma") else plain
             yield found.start(), found[0], kind, found["host"]
@@ -138,7 +136,7 @@ def _unescaped(line: str) -> str:
         code = match[1] or match[2] or match[3]
         return match[4] if code is None else chr(min(int(code, 16), 0x10FFFF))
 
-    return _ESCAPES.sub(plain, line)
+    return re.sub(_ESCAPES, plain, line)
 
 
 def _find_host(data: bytes, host: str) -> Iterator[tuple[int, int]]:
@@ -156,7 +154,7 @@ def _spellings_of_urls(line: str) -> Iterator[tuple[str, int | None]]:
     if "postgres" not in lower and "prisma" not in lower:
         return
     yield line, None
-    for found in _LOOSE_URL.finditer(line):
+    for found in re.finditer(_LOOSE_URL, line):
         yield unquote(found[0]), found.start()
 
 

@@ -24,15 +24,9 @@ if TYPE_CHECKING:
     from dbswitch.check.rules import App
     from dbswitch.envfiles.document import Binding
 
-_SECRET_KEY = re.compile(
-    r"(?:^|_)(?:SECRET|TOKEN|PASSWORD|PASSWD|PWD|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_?KEY|AUTH_?KEY|KEY|DSN|SALT)(?:_|$)",
-    re.IGNORECASE,
-)
+_SENSITIVE_KEY = r"(?i)(?:^|_)(?:SECRET|TOKEN|PASSWORD|PASSWD|PWD|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_?KEY|AUTH_?KEY|KEY|DSN|SALT)(?:_|$)"
 _PUBLIC_KEY = re.compile(r"^NEXT_PUBLIC_|PUBLISHABLE|PUBLIC_KEY|_KEY_ID$|^VITE_|SITE_KEY", re.IGNORECASE)
-_ANY_URL = re.compile(
-    r"[a-z][a-z0-9+.-]*://(?P<user>[^\s:@/]*):(?P<password>\S*)@(?P<host>\[[^\]]+\]|[^\s:/?#]+)",
-    re.IGNORECASE,
-)
+_ANY_URL = r"(?i)[a-z][a-z0-9+.-]*://(?P<user>[^\s:@/]*):(?P<password>\S*)@(?P<host>\[[^\]]+\]|[^\s:/?#]+)"
 _REFERENCE = re.compile(r"(?<!\\)\$\{?([A-Za-z_]\w*)")
 _TEMPLATE_MARKS = ("<", "{{", "...", "YOUR", "your-", "USER:PASSWORD", "${", "encrypted:")
 
@@ -67,11 +61,11 @@ def _kind(key: str, value: str) -> str:
     """Return what kind of secret a binding holds; "" for none."""
     if holds_login(value):
         return "a database URL with a password"
-    url = _ANY_URL.match(value)
+    url = re.match(_ANY_URL, value)
     if url is not None:
         real = text_kinds.is_real_url(url["password"], url["host"], url["user"], test_or_docs=False)
         return "a URL with a password" if real else ""
-    if value.startswith("encrypted:") or _PUBLIC_KEY.search(key) or not _SECRET_KEY.search(key):
+    if value.startswith("encrypted:") or _PUBLIC_KEY.search(key) or not re.search(_SENSITIVE_KEY, key):
         return ""
     return "a key or token" if text_kinds.looks_generated(value) else ""
 

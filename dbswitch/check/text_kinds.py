@@ -128,16 +128,14 @@ _LOCAL = re.compile(
 # RFC 6761, 6762, 8375 and custom: names inside some network. Made up in most places, but `postgres.railway.internal` is not.
 _PRIVATE = re.compile(r"(?:.*\.)?(?:local|localdomain|internal|lan|home\.arpa|test)", re.IGNORECASE)
 # RFC 2606, 6761, 5737 and 3849: reserved names and addresses.
-_RESERVED = re.compile(
-    r"(?:^|.*\.)(?:example|test|invalid)|(?:.*\.)?example\.(?:com|net|org|edu|io|dev|app)"
-    r"|192\.0\.2\.\d+|198\.51\.100\.\d+|203\.0\.113\.\d+|1\.2\.3\.4|\[?2001:db8:.*",
-    re.IGNORECASE,
+_RESERVED = (
+    r"(?i)(?:^|.*\.)(?:example|test|invalid)|(?:.*\.)?example\.(?:com|net|org|edu|io|dev|app)"
+    r"|192\.0\.2\.\d+|198\.51\.100\.\d+|203\.0\.113\.\d+|1\.2\.3\.4|\[?2001:db8:.*"
 )
-_MADE_UP_HOST = re.compile(
-    r"(?:^|[.-])(?:your|my-?(?:host|server|db|database)|hostname|placeholder|xxx|project-?ref|abcdef|cool-(?:darkness|sound|base)-(?:1234|a1b2c3))"
+_MADE_UP_HOST = (
+    r"(?i)(?:^|[.-])(?:your|my-?(?:host|server|db|database)|hostname|placeholder|xxx|project-?ref|abcdef|cool-(?:darkness|sound|base)-(?:1234|a1b2c3))"
     r"|(?:^|[.-])(?:foo|bar|acme)[0-9]*(?:[.-]|$)|^ep-(?:x+|example)|your-|your(?:host|db|domain|company|project)"
-    r"|^(?:db|host|server|some)\.(?:host|server|com|example)$|(?:^|[.-])(?:domain\.(?:com|tld)|company\.(?:com|tld)|host\.(?:com|tld|domain))$",
-    re.IGNORECASE,
+    r"|^(?:db|host|server|some)\.(?:host|server|com|example)$|(?:^|[.-])(?:domain\.(?:com|tld)|company\.(?:com|tld)|host\.(?:com|tld|domain))$"
 )
 _SHARED = re.compile(
     r"\.pooler\.supabase\.com$|^(?:db|accelerate|pooled\.db)\.prisma\.io$|^db\.prisma-data\.net$"
@@ -176,8 +174,8 @@ def is_made_up_host(host: str) -> bool:
     """Return whether the host is reserved for documentation or plainly a placeholder."""
     return (
         is_template(host)
-        or _RESERVED.fullmatch(host.rstrip(".")) is not None
-        or _MADE_UP_HOST.search(host) is not None
+        or re.fullmatch(_RESERVED, host.rstrip(".")) is not None
+        or re.search(_MADE_UP_HOST, host) is not None
     )
 
 

@@ -166,7 +166,7 @@ _CLIENT_TEXT: Final = (
     (r"invalid (connection option|\w+ value|port number|integer value)|too long", _K.BAD_PARAMETER),
 )
 # Repeats the URL that is shown beside it.
-_WHERE: Final = re.compile(r"^connection to server (at|on socket) .*? failed: ")
+_WHERE: Final = r"^connection to server (at|on socket) .*? failed: "
 _SAID_LIMIT: Final = 200
 
 
@@ -202,5 +202,5 @@ def _first(table: tuple[tuple[str, FailureKind], ...], text: str) -> FailureKind
 def _shown(said: str) -> str:
     line = next((line.strip() for line in said.splitlines() if line.strip()), "")
     # The text comes from an unknown server: keep control characters away from the terminal.
-    shown = printable(_WHERE.sub("", line))
+    shown = printable(re.sub(_WHERE, "", line))
     return shown if len(shown) <= _SAID_LIMIT else shown[: _SAID_LIMIT - 1] + "…"

@@ -30,7 +30,7 @@ KEPT = "dbswitch:kept"
 _OPEN_QUOTE = "its quote is not closed, so the readers disagree on where it ends"
 _OTHERS = "with the commented lines restored, a reader would read another variable differently"
 _BOM = "\ufeff"
-_LINE = re.compile("[^\n\r\u2028\u2029]*(?:\r\n|[\n\r\u2028\u2029]|\\Z)")
+_LINE = "[^\n\r\u2028\u2029]*(?:\r\n|[\n\r\u2028\u2029]|\\Z)"
 _REST = re.compile("[^\n\r\u2028\u2029]*")
 _TIGHT_TAIL = re.compile(r"#[^\s\u2028\u2029]*(?=[ \t]*(?:#|[\n\r]|\Z))")
 _LINE_END = re.compile("\r\n|\n|\r")
@@ -214,7 +214,7 @@ class Document:
         """Return the document without kept copies; what is parked becomes an ordinary comment. Raises EnvFileError."""
         splices = [(one.start, one.end, "") for one in self._commented(KEPT)]
         for one in self._commented(PARKED):
-            plain = "".join(f"# {line}" for line in _LINE.findall(one.lines) if line)
+            plain = "".join(f"# {line}" for line in re.findall(_LINE, one.lines) if line)
             splices.append((one.start, one.end, plain))
         edited = self._splice(sorted(splices))
         if not edit_check.unchanged(self.readings, edited.readings):
@@ -262,7 +262,7 @@ class Document:
                 continue
             lines, prefix = [], first
             end = start
-            while self._text.startswith(prefix, end) and (line := _LINE.match(self._text, end)):
+            while self._text.startswith(prefix, end) and (line := re.compile(_LINE).match(self._text, end)):
                 lines.append(line[0].removeprefix(prefix))
                 end, prefix = line.end(), more
             text = "".join(lines)
@@ -299,7 +299,7 @@ class Document:
 
 
 def _comment(text: str, marker: str) -> str:
-    lines = [line for line in _LINE.findall(text) if line]
+    lines = [line for line in re.findall(_LINE, text) if line]
     return f"# {marker} " + f"# {marker}+ ".join(lines)
 
 

@@ -47,20 +47,12 @@ _BLANK = r"(?:[ \t]|\\\n)"
 _BLANKS = rf"{_BLANK}*(?!{_BLANK})"
 _WORD = rf"(?!#){_PIECE}+(?!{_PIECE})"
 # The words of a command, and what ends it; `&` runs it in a subshell, so that its assignments are lost.
-_COMMAND = re.compile(
-    rf"{_BLANKS}(?P<words>(?:{_WORD}{_BLANKS})*)(?:(?<![^ \t\n])#[^\n]*(?![^\n]))?(?P<end>\n|\Z|[;&](?![;&|>]))"
-)
-_WORDS = re.compile(_WORD)
-_PIECES = re.compile(_PIECE)
+_COMMAND = rf"{_BLANKS}(?P<words>(?:{_WORD}{_BLANKS})*)(?:(?<![^ \t\n])#[^\n]*(?![^\n]))?(?P<end>\n|\Z|[;&](?![;&|>]))"
 _ASSIGNMENT = re.compile(rf"({_NAME})=")
-_IN_DOUBLE = re.compile(rf'\\([$`"\\\n])|({_PARAMETER})')
-_UP_TO_OPEN_QUOTE = re.compile(
-    r"(?=(?P<closed>(?:[^'\"\\\n`$(<#]|\\[\s\S]|'[^']*'|\"(?:[^\"\\]|\\[\s\S])*\"|\$(?![('\"\[{]))*))(?P=closed)(?=['\"])"
-)
+_IN_DOUBLE = rf'\\([$`"\\\n])|({_PARAMETER})'
+_UP_TO_OPEN_QUOTE = r"(?=(?P<closed>(?:[^'\"\\\n`$(<#]|\\[\s\S]|'[^']*'|\"(?:[^\"\\]|\\[\s\S])*\"|\$(?![('\"\[{]))*))(?P=closed)(?=['\"])"
 # Names that bash computes or does not let a file change; assigning to some of them ends `source`.
-_SPECIAL = re.compile(
-    r"_|E?UID|PPID|S?RANDOM|SECONDS|LINENO|DIRSTACK|GROUPS|FUNCNAME|HISTCMD|EPOCH\w+|BASH\w+|COMP_\w+|SHELLOPTS|POSIXLY_CORRECT"
-)
+_SPECIAL = r"_|E?UID|PPID|S?RANDOM|SECONDS|LINENO|DIRSTACK|GROUPS|FUNCNAME|HISTCMD|EPOCH\w+|BASH\w+|COMP_\w+|SHELLOPTS|POSIXLY_CORRECT"
 # No builtin or keyword has any other character in its name.
 _NOT_A_BUILTIN = re.compile(r"[^a-z.:!{}\[\]]")
 _BINDS = re.compile(rf"{_NAME}(?:\[.*\])?\+?=", re.DOTALL)
@@ -73,8 +65,8 @@ def source(text: str) -> ShellReading:
     line: dict[str, str | None] = {}  # a line that cannot be parsed takes no effect at all
     position = line_start = 0
     while position < len(text):
-        command = _COMMAND.match(text, position)
-        assigned = None if command is None else _assigned(_WORDS.findall(command["words"]))
+        command = re.compile(_COMMAND).match(text, position)
+        assigned = None if command is None else _assigned(re.findall(_WORD, command["words"]))
         if command is None or assigned is None or (command["end"] in {";", "&"} and not command["words"]):
             return _stopped(text, line_start, values)
         position = command.end()
@@ -93,7 +85,7 @@ def is_name(key: str) -> bool:
 
 
 def _stopped(text: str, position: int, values: dict[str, str | None]) -> ShellReading:
-    if quote := _UP_TO_OPEN_QUOTE.match(text, position):
+    if quote := re.compile(_UP_TO_OPEN_QUOTE).match(text, position):
         return ShellReading(values, ReadingStop(text.count("\n", 0, quote.end()) + 1, StopReason.OPEN_QUOTE))
     # The shell continues where this model stops, so variables assigned again from here on may get another value.
     named = set(re.findall(_NAME, text[position:]))
@@ -118,7 +110,7 @@ def _assigned(words: list[str]) -> dict[str, str | None] | None:
     found: dict[str, str | None] = {}
     for word in assignments:
         name, _, value = word.partition("=")
-        if _SPECIAL.fullmatch(name):
+        if re.fullmatch(_SPECIAL, name):
             return None
         found[name] = _unquoted(value)
     return found
@@ -127,14 +119,14 @@ def _assigned(words: list[str]) -> dict[str, str | None] | None:
 def _unquoted(word: str) -> str | None:
     """Return a word as a command gets it, or None if an expansion makes it unknown."""
     pieces: list[str] = []
-    for piece in _PIECES.findall(word):
+    for piece in re.findall(_PIECE, word):
         match piece[0]:
             case "'":
                 pieces.append(piece[1:-1])
             case '"':
-                if any(found[2] for found in _IN_DOUBLE.finditer(piece)):
+                if any(found[2] for found in re.finditer(_IN_DOUBLE, piece)):
                     return None
-                pieces.append(_IN_DOUBLE.sub(lambda found: found[1].removeprefix("\n"), piece[1:-1]))
+                pieces.append(re.sub(_IN_DOUBLE, lambda found: found[1].removeprefix("\n"), piece[1:-1]))
             case "\\":
                 pieces.append(piece[1:].removeprefix("\n") or piece.removesuffix("\\\n"))
             case "~" | "$" if len(piece) > 1 or piece == "~":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # What Next.js itself loads (its documentation, "Project structure").
 _ENTRY: Final = re.compile(r"^(?:src/)?(?:(?:app|pages)/|(?:middleware|proxy|instrumentation)\.)")
-_NOT_THE_APP: Final = re.compile(
+_NOT_THE_APP: Final = (
     r"(?:^|/)(?:__tests__|__mocks__|tests?|e2e|cypress|scripts|generated)/|\.(?:test|spec|d)\.|(?:^|/)seed\b"
 )
 _ASKING: Final = frozenset({"identity", "route-server"})  # the kinds of generated files that ask the client
@@ -98,7 +98,7 @@ def _made(sources: SourceImports) -> Iterator[str]:
     """Yield the files of the app that construct a client."""
     for name in sources.names:
         text = sources.text(name)
-        if _NOT_THE_APP.search(name) is None and not text.startswith(MARK) and constructs_client(text):
+        if re.search(_NOT_THE_APP, name) is None and not text.startswith(MARK) and constructs_client(text):
             yield name
 
 
@@ -108,7 +108,7 @@ def _reached(sources: SourceImports, path: str, seen: set[str]) -> tuple[bool, I
         return True, None
     others: list[ImportedNames] = []
     for one in sources.of(path):
-        if one.file in seen or _NOT_THE_APP.search(one.file) or _is_generated(sources, one.file):
+        if one.file in seen or re.search(_NOT_THE_APP, one.file) or _is_generated(sources, one.file):
             continue
         if _ENTRY.match(one.file):
             return True, one

@@ -160,7 +160,7 @@ def parse(data: bytes) -> Config:
     except RecursionError:
         raise config_error(": nested too deeply", fix=f"correct {FILE_NAME}") from None
     except tomllib.TOMLDecodeError as error:
-        problem, place = _SYNTAX.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # matches any text
+        problem, place = re.fullmatch(_SYNTAX, str(error)).groups()  # type: ignore[union-attr]  # matches any text
         if (twice := _TWICE.fullmatch(problem)) is not None:
             problem = f"the table [{'.'.join(re.findall(_QUOTED_KEY, twice[1]))}] appears twice"
         # The message may quote the line, and a literal of a target must not be shown.
@@ -206,7 +206,7 @@ def split_commands(table: object, where: str, *keys: str) -> None:
             raise config_error(f": {where}.{key} is empty", fix=fix)
 
 
-_SYNTAX = re.compile(r"(.*?)(?: \(at (line \d+, column \d+|end of document)\))?", re.DOTALL)
+_SYNTAX = r"(?s)(.*?)(?: \(at (line \d+, column \d+|end of document)\))?"
 _TWICE = re.compile(r"Cannot declare \((.*)\) twice")
 _QUOTED_KEY = r"'([^']*)'"
 _QUOTED = re.compile(r"'[^']{3,}'|\"[^\"]{3,}\"")

@@ -9,17 +9,16 @@ import re
 
 # Strings first, so that `//` inside one is not taken for a comment (ECMA-262 12.4, 12.9.4). An escaped quote starts none:
 # each would be searched for its end anew.
-_TOKENS = re.compile(
-    r"(?P<string>(?<!\\)(?:'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`))"
-    r"|(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))",
-    re.DOTALL,
+_TOKENS = (
+    r"(?s)(?P<string>(?<!\\)(?:'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`))"
+    r"|(?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))"
 )
 STRING = r"(?:'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\$])*`)"
 
 
 def without_comments(text: str) -> str:
     """Return the text with comments blanked and every line where it was."""
-    return _TOKENS.sub(lambda one: one["string"] or "\n" * one["comment"].count("\n") or " ", text)
+    return re.sub(_TOKENS, lambda one: one["string"] or "\n" * one["comment"].count("\n") or " ", text)
 
 
 def strings(text: str) -> tuple[str, ...]:

@@ -19,32 +19,24 @@ from dbswitch.project.javascript_text import STRING, strings, without_comments
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LOADING_MODULE = re.compile(
-    r"(\b(?:require|import)\s*\(\s*)?['\"`](?:dotenv|@dotenvx/dotenvx|dotenv-expand|(dotenv-flow))/config['\"`]"
-)
+_LOADING_MODULE = r"(\b(?:require|import)\s*\(\s*)?['\"`](?:dotenv|@dotenvx/dotenvx|dotenv-expand|(dotenv-flow))/config['\"`]"
 _DOTENV = re.compile(r"['\"`](?:dotenv|@dotenvx/dotenvx)['\"`]")
 _RENAMED = re.compile(r"\bconfig\s*(?:\bas\b|:)\s*(\w+)")
-_ENV_CALL = re.compile(
-    r"(?<![\w.])env(?:<[^<>]*>)?\(\s*['\"`](\w+)['\"`]\s*\)|\bprocess\.env(?:\.(\w+)|\[\s*['\"](\w+)['\"]\s*\])"
-)
+_ENV_CALL = r"(?<![\w.])env(?:<[^<>]*>)?\(\s*['\"`](\w+)['\"`]\s*\)|\bprocess\.env(?:\.(\w+)|\[\s*['\"](\w+)['\"]\s*\])"
 # A value goes on with the next line after an operator or before one.
-_URL_FIELD = re.compile(
+_URL_FIELD = (
     r"\b(url|directUrl|shadowDatabaseUrl|connectionString)['\"]?\s*:\s*(?=\S)"
     r"((?:[^,}\n]|(?<=[?|:])\n|\n\s*(?=\?|\|\||:))+)"
 )
 # The arguments of a call, with calls among them.
 _ARGUMENTS = r"\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)"
 _FILE = rf"(?:{STRING}|[\w.]+\((?:[\w.\s,]|\(\)|{STRING})*{STRING}\s*\))"
-_PATH_OPTION = re.compile(rf"\bpath\b(?!\.)['\"]?\s*:?\s*({_FILE}\s*(?=[,}}])|\[[^\]]*\]|[^,}}]*)")
+_PATH_OPTION = rf"\bpath\b(?!\.)['\"]?\s*:?\s*({_FILE}\s*(?=[,}}])|\[[^\]]*\]|[^,}}]*)"
 _MOST_NAMES = 20  # each is searched in the whole text
 _OVERRIDE = re.compile(r"\boverride['\"]?\s*:\s*true\b")
-_SCHEMA = re.compile(rf"\bschema['\"]?\s*:\s*({_FILE})")
-_LOOKS_LIKE_LOADING = re.compile(
-    r"dotenv|loadEnv|env-?cmd|envfile|t3-oss|varlock|infisical|doppler", re.IGNORECASE
-)
-_MIGRATIONS = re.compile(
-    r"\bmigrations['\"]?\s*:\s*\{(?:[^{}]|\{[^{}]*\})*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)"
-)
+_SCHEMA = rf"\bschema['\"]?\s*:\s*({_FILE})"
+_LOOKS_LIKE_LOADING = r"(?i)dotenv|loadEnv|env-?cmd|envfile|t3-oss|varlock|infisical|doppler"
+_MIGRATIONS = r"\bmigrations['\"]?\s*:\s*\{(?:[^{}]|\{[^{}]*\})*?\bpath['\"]?\s*:\s*['\"](?!/|\.\.)([^'\"]+)"
 
 
 class ConfigFacts(Struct, frozen=True):
@@ -63,7 +55,7 @@ def read_config(text: str, name: str) -> ConfigFacts:
     source = without_comments(text)
     loads = sorted(_loads(source), key=lambda load: load[0])
     notices: list[str] = []
-    if any(files is None for _, files, _ in loads) or (not loads and _LOOKS_LIKE_LOADING.search(source)):
+    if any(files is None for _, files, _ in loads) or (not loads and re.search(_LOOKS_LIKE_LOADING, source)):
         notices.append(f"{name} loads env files in a way dbswitch does not follow: assuming .env")
         loads.append((len(source), (".env",), False))
     # A loader leaves a variable that is already set alone, so the earlier file wins; `override` puts it on top.
@@ -80,14 +72,14 @@ def read_config(text: str, name: str) -> ConfigFacts:
             f"{name} loads {', '.join(outside)} from outside the project: dbswitch reads but does not change it"
         )
     urls: list[tuple[str, str]] = []
-    for field, expression in _URL_FIELD.findall(source):
-        variables = ["".join(groups) for groups in _ENV_CALL.findall(expression)]
+    for field, expression in re.findall(_URL_FIELD, source):
+        variables = ["".join(groups) for groups in re.findall(_ENV_CALL, expression)]
         urls += ((field, variable) for variable in variables)
         if not variables and field in {"url", "directUrl"}:
             notices.append(
                 f"{field} is computed in {name}: dbswitch does not know which variable the Prisma CLI uses"
             )
-    schema, migrations = _SCHEMA.search(source), _MIGRATIONS.search(source)
+    schema, migrations = re.search(_SCHEMA, source), re.search(_MIGRATIONS, source)
     path = _files(schema[1]) if schema is not None else None
     return ConfigFacts(
         schema=path[0] if path else None,
@@ -101,7 +93,7 @@ def read_config(text: str, name: str) -> ConfigFacts:
 
 def _loads(source: str) -> Iterator[tuple[int, tuple[str, ...] | None, bool]]:
     """Yield the position of each load, its files (None: not understood) and whether they beat what is set already."""
-    for found in _LOADING_MODULE.finditer(source):
+    for found in re.finditer(_LOADING_MODULE, source):
         # `import 'dotenv/config'` runs before every statement of the file (ECMA-262 16.2).
         yield found.start() if found[1] else 0, (".env.local", ".env") if found[2] else (".env",), False
     # A loader is known by its name, wherever it was imported from; `config` only where dotenv is imported.
@@ -117,7 +109,7 @@ def _loads(source: str) -> Iterator[tuple[int, tuple[str, ...] | None, bool]]:
         elif call[1] == "loadEnvFile" or not arguments:
             files = _files(arguments or "'.env'")
         elif arguments.startswith("{") and "..." not in arguments:
-            path = _PATH_OPTION.search(arguments)
+            path = re.search(_PATH_OPTION, arguments)
             files = _files(path[1] if path else "'.env'")
             override = _OVERRIDE.search(arguments) is not None
         yield call.start(), files, override

@@ -25,7 +25,7 @@ DEFAULT_PORT = 3000
 DEFAULT_DIST_DIR = ".next"
 # The order in which Next.js itself looks (its constant CONFIG_FILES).
 _CONFIG_FILES = ("next.config.js", "next.config.mjs", "next.config.ts", "next.config.mts")
-_DIST_DIR = re.compile(rf"\bdistDir['\"]?\s*:\s*(?:({STRING})|\S)")
+_DIST_DIR = rf"\bdistDir['\"]?\s*:\s*(?:({STRING})|\S)"
 _PORT = re.compile(r"[0-9]{1,5}")
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104  compared with, never listened on
 
@@ -59,7 +59,7 @@ def next_config(root: Path) -> Path | None:
 
 def _literal_dist_dir(path: Path) -> str | None:
     """Return the `distDir` of a Next config; None if it is an expression."""
-    found = _DIST_DIR.search(without_comments(text_or_empty(path)))
+    found = re.search(_DIST_DIR, without_comments(text_or_empty(path)))
     if found is None:
         return DEFAULT_DIST_DIR
     return strings(found[1])[0].removeprefix("./").rstrip("/") or DEFAULT_DIST_DIR if found[1] else None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Aliases = tuple[tuple[str, str], ...]
 # A statement ends at the next `import` or `export`, so that no part of the text is searched twice.
 _IMPORTED: Final = r"(?:(?!(?:import|export)\b)[\w$]+(?![\w$])|[{},*])"
-_IMPORT: Final = re.compile(
+_IMPORT: Final = (
     rf"\b(?:import|export)\s+(?P<what>{_IMPORTED}(?:\s*{_IMPORTED})*?)\s*from\s*['\"](?P<source>[^'\"\n]+)['\"]"
     r"|(?:\{(?P<taken>[^{}]*)\}\s*=\s*)?(?:await\s+)?\b(?:import|require)\(\s*['\"](?P<called>[^'\"\n]+)['\"]\s*\)"
 )
@@ -124,7 +124,7 @@ class SourceImports:
         if (posixpath.basename(target) or path) not in text:
             return
         plain = javascript_text.without_comments(text)
-        for match in _IMPORT.finditer(plain):
+        for match in re.finditer(_IMPORT, plain):
             if target in _candidates(importer, match["source"] or match["called"], self._aliases):
                 yield ImportedNames(importer, plain.count("\n", 0, match.start()) + 1, _taken(match, plain))
 

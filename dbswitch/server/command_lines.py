@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 _NEXT_SERVER = re.compile(r"next-server \(v")
 _NEXT_ENTRY = re.compile(r"(^|/)(next|next/dist/bin/next|next/dist/bin/next\.js)$")
 _MANAGERS = frozenset({"npm", "npx", "pnpm", "pnpx", "yarn", "yarnpkg", "bun", "bunx", "corepack"})
-_MANAGER_SCRIPTS = re.compile(
-    r"(^|/)(npm-cli\.js|npx-cli\.js|pnpm(\.c?js)?|yarn(\.c?js)?|npm|npx|corepack(\.js)?)$"
-)
+_MANAGER_SCRIPTS = r"(^|/)(npm-cli\.js|npx-cli\.js|pnpm(\.c?js)?|yarn(\.c?js)?|npm|npx|corepack(\.js)?)$"
 _RUNTIMES = frozenset({"node", "nodejs", "bun", "bun-debug", "deno"})
 _TASK_RUNNERS = frozenset({"turbo", "nx"})
 # Programs that put an env file into the environment of the command they run.
@@ -90,7 +88,7 @@ def is_package_manager(argv: Sequence[str]) -> bool:
     if first not in _RUNTIMES:
         return False
     script = next((word for word in words[1:] if not word.startswith("-")), "")
-    return _MANAGER_SCRIPTS.search(script) is not None
+    return re.search(_MANAGER_SCRIPTS, script) is not None
 
 
 def env_file_loader(argv: Sequence[str]) -> str | None:
@@ -162,16 +160,15 @@ def is_dbswitch(argv: Sequence[str]) -> bool:
 
 # An option and its value as two arguments. The first line keeps it linear: one attempt for each run of its characters, and
 # only where a value follows.
-_OPTION = re.compile(
-    r"(?<![\w-])(?=[\w-]+\s+[^\s-])"
-    r"(\w*-[\w-]*?(?:pass(?:word|wd)?|pwd|token|secret|api[-_]?key)[\w-]*\s+)\S+",
-    re.IGNORECASE,
+_OPTION = (
+    r"(?i)(?<![\w-])(?=[\w-]+\s+[^\s-])"
+    r"(\w*-[\w-]*?(?:pass(?:word|wd)?|pwd|token|secret|api[-_]?key)[\w-]*\s+)\S+"
 )
 
 
 def masked_text(text: str) -> str:
     """Return text that may be shown: no value of a target, no password, nothing unprintable."""
-    return printable(_OPTION.sub(r"\1***", redact(text)))
+    return printable(re.sub(_OPTION, r"\1***", redact(text)))
 
 
 def masked_command(argv: Sequence[str], limit: int = 120) -> str:
