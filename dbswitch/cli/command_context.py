@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.discovery import discover
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.confirmation import Question
 
 
-@dataclass(frozen=True, slots=True)
-class CommandContext:
+class CommandContext(Struct, frozen=True):
     """The flags that every command takes. `folder` None: the current folder, or the nearest project above it."""
 
     renderer: Renderer

@@ -8,7 +8,6 @@ exchanged back. Other systems get the plain rename, with that gap.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import sys
@@ -78,6 +77,8 @@ def exchange(one: str, other: str) -> bool:
         return False
     if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
         return True
+    import ctypes
+
     number = ctypes.get_errno()
     if number in _UNSUPPORTED:
         return False
@@ -125,6 +126,8 @@ def _take_away(temporary: str, real: str, before: bytes) -> None:
 def _renameat2() -> Callable[..., int] | None:
     if sys.platform != "linux":
         return None
+    import ctypes  # 2 ms that only a write needs
+
     function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # missing in an old C library
     if function is not None:
         text, number = ctypes.c_char_p, ctypes.c_int

@@ -8,8 +8,9 @@ every env file, at the start and at each later reload. So what an env file or a 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -26,8 +27,7 @@ _NPM_RUN = re.compile(r"npm_|INIT_CWD$|PNPM_SCRIPT_SRC_DIR$|PROJECT_CWD$|BERRY_B
 _ESSENTIAL = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TERM", "PWD"})
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class CleanEnvironment:
+class CleanEnvironment(Struct, frozen=True):
     """What the server gets, and the names of variables that the user had set and that are not passed on. Values may be secrets."""
 
     env: Mapping[str, str]

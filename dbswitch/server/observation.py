@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dbswitch.server.ports import Listener
+    from dbswitch.server.processes import Process
     from dbswitch.server.spec import ServerSpec
 
 
@@ -104,6 +105,7 @@ class Observation(Struct, frozen=True):
     foreign: tuple[Listener, ...]
     listening: Mapping[int, frozenset[int]]
     top: ProcessId | None
+    left_alone: tuple[Process, ...] = ()
     # Evidence of a server whose processes cannot be seen. If the only evidence is its port, it may belong to another
     # project, and the state is not HIDDEN.
     hidden: tuple[str, ...] = ()
@@ -175,11 +177,12 @@ def _needed(spec: ServerSpec, record: ServerRecord | None) -> set[int]:
 def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
     """Observe the server; with `ask` also over HTTP, which takes at most twice `limits.ask` seconds."""
     record = read_record(spec.record_path)
-    owned = find(spec, record)
-    own_pids = frozenset(one.process.pid for one in owned)
-    listening = ports.listening_of(own_pids)
+    claims = find_claims(spec, record)
+    owned, own_pids = claims.owned, frozenset(one.process.pid for one in claims.owned)
+    sockets = ports.listening_sockets()
+    listening = ports.listening_of(own_pids, sockets)
     port = _port(spec, record, listening)
-    watched = ports.listeners(spec.watched_ports(port), likely=own_pids)
+    watched = ports.listeners(spec.watched_ports(port), likely=own_pids, sockets=sockets)
     foreign = tuple(one for several in watched.values() for one in several if one.pid not in own_pids)
     unread = _unread_listener(owned, listening, foreign, spec.port if port is None else port)
     if unread is not None:
@@ -212,6 +215,7 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
         foreign=foreign,
         listening=listening,
         top=_top(owned, record),
+        left_alone=claims.left_alone,
         hidden=tuple(text for text in (answers, held) if text is not None),
     )
 

@@ -140,8 +140,8 @@ class _Claiming:
         if process.pid in self.evidence.lock_pids:
             return Proof.LOCK
         # `next start` has the same title as the server of `next dev`, which is forked with NEXT_PRIVATE_WORKER.
-        is_dev = is_next_dev(process.argv) or (is_next_server(process.argv) and process.next_worker)
-        if process.folder == self.evidence.root and is_dev:
+        inside, server = process.folder == self.evidence.root, process.next_worker
+        if inside and (is_next_dev(process.argv) or (server and is_next_server(process.argv))):
             return Proof.FOLDER
         if marked and process.pid in self.evidence.port_pids:
             return Proof.PORT

@@ -207,8 +207,11 @@ def _read_command(pid: int) -> bytes:
 
 
 def _read(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a Path for each process doubles the time
-        return stream.read()
+    descriptor = os.open(path, os.O_RDONLY)  # a stream for each file takes three times as long
+    try:
+        return b"".join(iter(functools.partial(os.read, descriptor, 1 << 16), b""))
+    finally:
+        os.close(descriptor)
 
 
 @functools.cache

@@ -125,7 +125,7 @@ def stop(
     """
     require_visible(observation)
     held: dict[int, frozenset[int]] = dict(observation.listening)
-    launched: dict[ProcessId, Process] = {}
+    launched: dict[ProcessId, Process] = {one.id: one for one in observation.left_alone}
     stopped: dict[ProcessId, Owned] = {}
     killed: dict[ProcessId, Owned] = {}
 
@@ -134,7 +134,7 @@ def stop(
         launched.update({one.id: one for one in claims.left_alone})
         return claims.owned
 
-    living: Sequence[Owned] = look()
+    living: Sequence[Owned] = observation.processes
     for _ in range(ROUNDS):
         denied = False
         for number, seconds, reached in (

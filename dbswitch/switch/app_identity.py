@@ -177,7 +177,7 @@ class AppIdentity:
         if said.fails_like(earlier):
             detail = f"{said.detail}, as before the switch"
             return replace(said, answer=IdentityAnswer.CANNOT_ASK, detail=detail)
-        if said.verified and (other := asks_elsewhere(project, generated.find(project))):
+        if said.verified and (other := asks_elsewhere(project, self._observed.generated)):
             detail = f"{said.detail}, but {other}; `dbswitch generate route` corrects that"
             return replace(said, answer=IdentityAnswer.INCOMPLETE, detail=detail)
         return said

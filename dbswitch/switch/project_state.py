@@ -62,6 +62,7 @@ class Observed(Struct, frozen=True):
     previous: str | None
     hot_client: bool
     route: str | None
+    generated: generated.Generated = generated.Generated()
 
     @property
     def present(self) -> tuple[DatabaseUrl, ...]:
@@ -100,6 +101,7 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
         previous=active(project, {}).nominal_target,
         hot_client=hot_client,
         route=route,
+        generated=found,
     )
 
 

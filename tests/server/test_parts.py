@@ -126,7 +126,7 @@ def test_a_connection_in_time_wait_does_not_take_the_port():
 
 
 def test_a_port_that_answers_is_not_free_even_when_no_table_shows_who_it_is(monkeypatch):
-    monkeypatch.setattr(ports, "_listening_sockets", list)
+    monkeypatch.setattr(ports, "listening_sockets", list)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         [found] = ports.listeners([port])[port]
