@@ -44,12 +44,12 @@ class Asked:
             SimpleNamespace(observe=lambda *_, **__: SimpleNamespace(url=self.url)),
         )
         monkeypatch.setattr(app_identity, "verify", self.verify)
-        monkeypatch.setattr(app_identity.generated, "find", lambda _project: None)
         monkeypatch.setattr(app_identity, "asks_elsewhere", lambda *_: "")
         limits = SimpleNamespace(hot_deadline=1.0, restart_deadline=2.0)
         self.observed: Any = SimpleNamespace(
             spec=None,
             route="/api/dbswitch",
+            generated=None,
             previous="local",
             present=(DatabaseUrl.parse("postgresql://shop:x@127.0.0.1:5432/shop"),),
             project=SimpleNamespace(config=SimpleNamespace(verify=limits), state_dir=root),

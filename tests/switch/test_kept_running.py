@@ -65,12 +65,16 @@ def test_a_database_that_restarted_after_its_probe_is_probed_again_and_the_app_a
 
     monkeypatch.setattr(app_identity, "verify", verify)
     monkeypatch.setattr(app_identity, "probe", probe)
-    monkeypatch.setattr(app_identity.generated, "find", lambda _project: None)
     monkeypatch.setattr(app_identity, "asks_elsewhere", lambda *_: "")
     limits = SimpleNamespace(hot_deadline=1.0, restart_deadline=2.0)
     project = SimpleNamespace(config=SimpleNamespace(verify=limits), state_dir=tmp_path)
     observed = SimpleNamespace(
-        route="/api/dbswitch", server=SimpleNamespace(url=URL), previous=None, present=(), project=project
+        route="/api/dbswitch",
+        server=SimpleNamespace(url=URL),
+        previous=None,
+        present=(),
+        project=project,
+        generated=None,
     )
     target = SimpleNamespace(name="prod", url=DatabaseUrl.parse("postgresql://shop:x@127.0.0.1:5432/shop"))
     app = AppIdentity(cast("Observed", observed), Reporter(lambda _event: None, "id"))
