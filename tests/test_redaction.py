@@ -151,7 +151,7 @@ def test_a_value_that_holds_another_leaves_nothing_behind() -> None:
 
 @given(st.text(string.ascii_letters + string.digits + ":/?#[]@!$&()*+,;=%~^-._ ", min_size=6, max_size=30))
 def test_a_known_password_survives_in_no_spelling(password: str) -> None:
-    if re.fullmatch(r"[\d\s.]*", password) or redaction._PLAIN.fullmatch(password):
+    if re.fullmatch(r"[\d\s.]*", password) or re.fullmatch(redaction._PLAIN, password):
         return  # says nothing, and a log is full of it
     redaction._known.clear()
     redaction.remember([f"postgresql://shop:{quote(password, safe='')}@db.example:5432/shop"])

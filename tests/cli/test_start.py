@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Folder
 
 # What each costs at start-up is in docs: 60 to 290 ms where a bare interpreter takes 16.
-HEAVY = {"psycopg", "psutil", "rich", "dotenv"}
+HEAVY = {"psycopg", "psutil", "rich", "dotenv", "ctypes"}
 
 
 def imported(folder: Path, *argv: str) -> set[str]:
@@ -36,9 +36,11 @@ def imported(folder: Path, *argv: str) -> set[str]:
     return {row.partition(".")[0] for row in rows}
 
 
-@pytest.mark.parametrize("argv", [("status",), ("nosuch", "--detach"), ("stop",), ("prod", "--dry-run")])
+@pytest.mark.parametrize(
+    "argv", [("status",), ("check",), ("nosuch", "--detach"), ("stop",), ("prod", "--dry-run")]
+)
 def test_everyday_commands_start_without_the_heavy_packages(folder: Folder, argv: tuple[str, ...]) -> None:
-    assert not imported(folder.root, *argv) & {"psycopg", "psutil", "rich"}
+    assert not imported(folder.root, *argv) & {"psycopg", "psutil", "rich", "ctypes"}
 
 
 def test_a_detached_switch_answers_before_any_of_them_is_loaded(folder: Folder) -> None:
