@@ -179,7 +179,7 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
     record = read_record(spec.record_path)
     claims = find_claims(spec, record)
     owned, own_pids = claims.owned, frozenset(one.process.pid for one in claims.owned)
-    sockets = ports.listening_sockets()
+    sockets = ports.listening_sockets() if own_pids else None
     listening = ports.listening_of(own_pids, sockets)
     port = _port(spec, record, listening)
     watched = ports.listeners(spec.watched_ports(port), likely=own_pids, sockets=sockets)

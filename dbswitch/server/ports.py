@@ -70,11 +70,14 @@ def listeners(
 
     Where the `likely` pids explain every socket, no other process is looked at (10 ms, not 80).
     """
+    ports = tuple(dict.fromkeys(ports))
+    if sockets is None and all(map(is_free, ports)):
+        return dict.fromkeys(ports, ())
     sockets = listening_sockets() if sockets is None else sockets
     holders = listening_of(likely, sockets)
     everyone: dict[int, frozenset[int]] | None = None
     found: dict[int, tuple[Listener, ...]] = {}
-    for port in dict.fromkeys(ports):
+    for port in ports:
         users = [_user(user) for one, user, _ in sockets if one == port]
         pids = holders.get(port, frozenset())
         if len(users) > len(pids) or (not pids and not is_free(port)):
@@ -109,10 +112,6 @@ def is_free(port: int) -> bool:
         (socket.AF_INET, "127.0.0.1", "0.0.0.0"),  # noqa: S104 - bound for an instant, never listened on
         (socket.AF_INET6, "::1", "::"),
     ):
-        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as asking:
-            asking.settimeout(_CONNECT)
-            if asking.connect_ex((host, port)) == 0 and asking.getsockname() != asking.getpeername():
-                return False
         try:
             with socket.socket(family, socket.SOCK_STREAM) as binding:
                 binding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -122,6 +121,10 @@ def is_free(port: int) -> bool:
         except OSError as error:
             # Privileged ports and machines without IPv6 give other errors, which do not prove that the port is held.
             if error.errno == errno.EADDRINUSE:
+                return False
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as asking:
+            asking.settimeout(_CONNECT)
+            if asking.connect_ex((host, port)) == 0 and asking.getsockname() != asking.getpeername():
                 return False
     return True
 
