@@ -211,12 +211,10 @@ def test_a_port_taken_between_the_check_and_the_start_is_named_at_once(next_app:
     """What Next itself says about it is recognised, and nothing is waited for."""
     app = make(next_app, "base")
     spec = spec_for(app.root)
-    with (
-        socket.create_server(("::", app.port), family=socket.AF_INET6, dualstack_ipv6=True),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr("dbswitch.server.ports.is_free", lambda _port: True)
-        running = start(spec, CleanEnvironment(app.environment()))
+    with socket.create_server(("::", app.port), family=socket.AF_INET6, dualstack_ipv6=True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dbswitch.server.ports.is_free", lambda _port: True)
+            running = start(spec, CleanEnvironment(app.environment()))
         with pytest.raises(PortTakenError) as caught:
             wait_ready(spec, running)
     assert f"port {app.port}" in caught.value.what

@@ -225,11 +225,12 @@ def test_a_stranger_on_the_port_is_ended_when_a_person_said_so(make_folder):
         stranger.wait()
 
 
-def test_who_took_the_port_between_the_check_and_the_start_is_named(make_folder, monkeypatch):
+def test_who_took_the_port_between_the_check_and_the_start_is_named(make_folder):
     folder = make_folder()
     with socket.create_server(("::", folder.spec.port), family=socket.AF_INET6, dualstack_ipv6=True):
-        monkeypatch.setattr("dbswitch.server.ports.is_free", lambda _port: True)
-        running = folder.start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dbswitch.server.ports.is_free", lambda _port: True)
+            running = folder.start()
         with pytest.raises(PortTakenError) as caught:
             wait_ready(folder.spec, running)
     assert f"port {folder.spec.port}" in caught.value.what
