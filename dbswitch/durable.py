@@ -1,8 +1,4 @@
-"""Files that survive a power cut, and the private folders they are kept in.
-
-A file is written to a temporary name in the same folder, flushed to the disk and renamed, and the folder is flushed:
-rename(2) is atomic, but the folder entry needs an fsync(2) of its own.
-"""
+"""Files that survive a power cut, and the private folders they are kept in."""
 
 from __future__ import annotations
 
@@ -14,7 +10,11 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
+
+import msgspec
+
+Stored = TypeVar("Stored")
 
 PRIVATE_DIR = 0o700
 PRIVATE_FILE = 0o600
@@ -56,10 +56,8 @@ def ensure_state_dir(directory: Path) -> Path:
 
 
 def ensure_own_dir(directory: Path) -> None:
-    """Create a folder (0700), or make an existing one private. Raises OSError, also for a symlink.
-
-    A cloned repository may contain one: the folder that it leads to would be made private and its files believed.
-    """
+    """Create a folder (0700), or make an existing one private. Raises OSError, also for a symlink."""
+    # A cloned repository may contain one: the folder that it leads to would be made private and its files believed.
     try:
         directory.mkdir(mode=PRIVATE_DIR)
         _give_folder_to_owner(directory)
@@ -82,11 +80,9 @@ def make_folders(directory: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open a regular file, or create it for its owner only; follow no symlink. Raises NotAFileError, OSError.
-
-    Root gives a file that it creates to the owner of the folder, and no other: the owner could have put a hard link to one
-    of root's own files there. For the same reason a file with several hard links is not opened for writing.
-    """
+    """Open a regular file, or create it for its owner only; follow no symlink. Raises NotAFileError, OSError."""
+    # Root gives a file that it creates to the owner of the folder, and no other: the owner could have put a hard link to one
+    # of root's own files there. For the same reason a file with several hard links is not opened for writing.
     try:
         fd, created = _open_or_create(path, (flags & ~os.O_TRUNC) | os.O_NOFOLLOW)
     except OSError as error:
@@ -120,10 +116,8 @@ def _open_or_create(path: Path, flags: int) -> tuple[int, bool]:
 
 
 def owner_for_new_file(folder: str | Path) -> tuple[int, int]:
-    """Return user and group id for what is created in `folder`; -1 for those that the kernel chooses.
-
-    Root in a project of another user (a container) creates files for the owner of the folder. Raises OSError.
-    """
+    """Return user and group id for what is created in `folder`; -1 for those that the kernel chooses. Raises OSError."""
+    # Root in a project of another user (a container) creates files for the owner of the folder.
     if os.geteuid() != 0:
         return -1, -1
     parent = os.stat(folder)  # noqa: PTH116 - `str` or `Path`
@@ -228,7 +222,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE_FILE) -> Non
         with contextlib.suppress(OSError):
             os.unlink(draft)  # noqa: PTH108 - as above
         raise
-    fsync_dir(path.parent)
+    fsync_dir(path.parent)  # rename(2) is atomic, but the folder's entry needs an fsync(2) of its own
 
 
 def _copy_attributes(source: str | Path, fd: int) -> None:
@@ -246,9 +240,17 @@ def real_path_inside(root: Path, name: str | Path) -> Path | None:
     return real if real.is_relative_to(os.path.realpath(root)) else None
 
 
-def write_json(path: Path, value: Any) -> None:
+def store(path: Path, value: object) -> None:
     """Replace `path` by `value` as JSON. Raises OSError as :func:`replace_file` does."""
-    replace_file(path, json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    replace_file(path, msgspec.json.encode(value) + b"\n")
+
+
+def load(path: Path, kind: type[Stored]) -> Stored | None:
+    """Return what :func:`store` wrote to `path`, or None if there is no file or no complete value of that kind in it."""
+    try:
+        return msgspec.json.decode(read_regular(path), type=kind)
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def read_json(path: Path) -> Any:

@@ -1,16 +1,9 @@
-"""The error tree and the exit codes: how a failure is reported to users and programs.
-
-Every expected failure is a :class:`DbswitchError` with four parts: what failed, the facts (already masked), why it
-matters, and the command or edit that helps. Anything else that escapes is a bug and exits with 3.
-"""
+"""The error tree and the exit codes. What escapes and is no :class:`ReportedError` is a bug and exits with 3."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class ExitCode(IntEnum):
@@ -31,13 +24,10 @@ class ExitCode(IntEnum):
 
 
 class ReportedError(BaseException):
-    """How a command that did not reach its goal ends: four parts, and an exit code.
+    """How a command that did not reach its goal ends: an exit code, and four parts without a secret (URLs are masked).
 
-    Args:
-        what: one sentence, no secret in it.
-        facts: short lines with what was seen; URLs in their masked form only.
-        why: why it matters, one sentence; may be empty.
-        fix: the command or edit that helps; may be empty.
+    `what` failed and `why` it matters are one sentence each, `facts` short lines with what was seen, and `fix` is the
+    command or edit that helps.
     """
 
     exit_code: ExitCode = ExitCode.USAGE
@@ -110,15 +100,10 @@ class ServerError(DbswitchError):
 
 
 class PoolerError(DbswitchError):
-    """A connection pooler could not be asked, paused or reloaded. `down`: nothing listens at its address."""
+    """A connection pooler could not be asked, paused or reloaded."""
 
     exit_code = ExitCode.SERVER
-
-    def __init__(
-        self, what: str, *, facts: Iterable[str] = (), why: str = "", fix: str = "", down: bool = False
-    ) -> None:
-        super().__init__(what, facts=facts, why=why, fix=fix)
-        self.down = down
+    down = False  # nothing listens at its address
 
 
 class PortTakenError(ServerError):
@@ -144,10 +129,9 @@ class ProtectedError(DbswitchError):
 
 
 class InterruptedSwitchError(ReportedError):
-    """Ctrl-C (130) or TERM (143); whatever had been done was put back first.
+    """Ctrl-C (130) or TERM (143); whatever had been done was put back first."""
 
-    A signal handler raises it inside any library; since it is no Exception, `except Exception` does not swallow it.
-    """
+    # A signal handler raises it inside any library; since it is no Exception, `except Exception` does not swallow it.
 
     def __init__(self, *, terminated: bool = False, facts: Iterable[str] = ()) -> None:
         super().__init__("terminated" if terminated else "interrupted", facts=facts)
@@ -155,16 +139,12 @@ class InterruptedSwitchError(ReportedError):
 
 
 def interruption_behind(error: BaseException) -> InterruptedSwitchError | None:
-    """Return the interruption an exception came from, if a clean-up failed while handling it; else None.
-
-    A signal handler raises between any two steps of any library, and not every one of them expects that: the first
-    error is then only the context of the one that arrives.
-    """
+    """Return the interruption an exception came from, if a clean-up failed while handling it; else None."""
+    # A signal handler raises between any two steps of any library, and not every one of them expects that: the first
+    # error is then only the context of the one that arrives.
     seen: set[int] = set()
     found: BaseException | None = error
-    while found is not None and id(found) not in seen:
-        if isinstance(found, InterruptedSwitchError):
-            return found
+    while found is not None and id(found) not in seen and not isinstance(found, InterruptedSwitchError):
         seen.add(id(found))
         found = found.__context__
-    return None
+    return found if isinstance(found, InterruptedSwitchError) else None

@@ -1,19 +1,12 @@
-"""Replace secrets in text that others wrote: the end of a server's log, command lines, exception messages.
-
-First every exact value of the project's targets that is known, with its parts and spellings, then what looks like a secret.
-The values are kept for the life of the process only.
-"""
+"""Replace secrets in text that others wrote: every known value of the project's targets, then what looks like a secret."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 MASK = "***"
 

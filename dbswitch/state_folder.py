@@ -1,8 +1,6 @@
-"""Where dbswitch keeps what makes it act: one private folder of the user for each project.
+"""Where dbswitch keeps what makes it act: one private folder of the user for each project (docs/explanation/trust.md).
 
-A checkout may bring any file, so nothing in it is believed: the journal, the switch record, the server record and the
-time limit live in `$XDG_STATE_HOME/dbswitch/` (on macOS in `~/Library/Application Support/dbswitch/`). A project's folder
-there is named after its real path and its inode, so another folder at the same path does not inherit it. The device
+It is named after the project's real path and its inode, so another folder at the same path does not inherit it. The device
 number is left out: it may change at a reboot, and the journal must be found after a power cut.
 """
 
@@ -15,8 +13,6 @@ import re
 import stat
 import sys
 from pathlib import Path
-
-import msgspec
 
 from dbswitch import durable
 from dbswitch.errors import ConfigError
@@ -62,14 +58,8 @@ def ensure(folder: Path, root: Path) -> Path:
 
 
 def user_folder() -> Path:
-    """Return the folder that holds all projects' folders.
-
-    A relative `XDG_STATE_HOME` is ignored (XDG Base Directory Specification). With `sudo`, `HOME` may still be the
-    other user's: a home folder that is not ours is not used.
-
-    Raises:
-        ConfigError: the user has no home folder.
-    """
+    """Return the folder that holds all projects' folders. Raises ConfigError: the user has no home folder."""
+    # A relative path is ignored (XDG Base Directory Specification).
     configured = os.environ.get("XDG_STATE_HOME", "")
     if configured.startswith("/"):
         return Path(configured) / "dbswitch"
@@ -79,7 +69,7 @@ def user_folder() -> Path:
 
 def _home() -> Path:
     user = os.geteuid()
-    home = os.environ.get("HOME", "")
+    home = os.environ.get("HOME", "")  # with `sudo` perhaps still the other user's
     try:
         if home.startswith("/") and os.stat(home).st_uid == user:  # noqa: PTH116 - as above
             return Path(home)
@@ -112,7 +102,7 @@ def _require_own(folder: Path) -> None:
 def store(path: Path, value: object, what: str, why: str, *facts: str) -> None:
     """Replace a private file by `value` as JSON. Raises ConfigError: `what`, its content, cannot be written."""
     try:
-        durable.replace_file(path, msgspec.json.encode(value) + b"\n")
+        durable.store(path, value)
     except OSError as error:
         raise ConfigError(
             f"{what} cannot be written",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from pathlib import Path  # noqa: TC003  typer reads the annotation
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer

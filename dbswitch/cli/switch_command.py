@@ -28,8 +28,9 @@ from dbswitch.durations import UNLIMITED
 from dbswitch.errors import BusyError, UsageError
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets, lookup
+from dbswitch.server.processes import start_own_command
 from dbswitch.stdout_guard import writing_to_stdout
-from dbswitch.switch import history, self_invocation
+from dbswitch.switch import history
 from dbswitch.switch.plan import Mode
 from dbswitch.switch.project_lock import unusable
 
@@ -169,7 +170,7 @@ def _detach(project: Project, target: str, flags: Iterable[str]) -> int:
         history.append_line(history.path_of(project.state_dir, run_id), line)
     except OSError as error:
         raise unusable(project.state_dir, error, "the events of a detached run are kept there") from None
-    self_invocation.start(project.root, target, "--json", f"--run-id={run_id}", *flags)
+    start_own_command(project.root, target, "--json", f"--run-id={run_id}", *flags)
     with writing_to_stdout():
         write_line(line)
     return 0

@@ -1,8 +1,4 @@
-"""What a server's catalogue says of a database: its sessions, its tables, its roles, and the mark of `dbswitch mark`.
-
-A superuser stores the mark as a setting of the database. Postgres lets no other role store a setting that it does not know, as
-on managed servers; there it is a line of the database's comment, which its owner may change. Every role can read both.
-"""
+"""What a server's catalogue says of a database: its sessions, its tables, its roles, and the mark of `dbswitch mark`."""
 
 from __future__ import annotations
 
@@ -12,12 +8,11 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from dbswitch.database.failures import AttemptError, FailureKind, explain
-from dbswitch.database.identity import quoted_name
+from dbswitch.database.identity import Identity, quoted_name
 from dbswitch.database.place import addresses as look_up
 from dbswitch.errors import DatabaseRejectedError
 
 if TYPE_CHECKING:
-    from dbswitch.database.identity import Identity
     from dbswitch.database.login import LoginSession
     from dbswitch.database.url import DatabaseUrl
 
@@ -90,11 +85,12 @@ def table_sizes(url: DatabaseUrl) -> tuple[tuple[tuple[str, int], ...], str | No
 
 
 def write_marker(url: DatabaseUrl, database: str, environment: str | None) -> None:
-    """Store the name of the environment in the database, or remove it.
+    """Store the name of the environment in the database, or remove it; `database` is its name on the server, not on a pooler.
 
-    `database` is its name on the server, which a pooler may call by another. Raises DatabaseRejectedError or
-    DatabaseNotReadyError.
+    Raises DatabaseRejectedError or DatabaseNotReadyError.
     """
+    # Postgres lets only a superuser store a setting that it does not know. For other roles, as on managed servers, the mark
+    # is a line of the database's comment, which its owner may change. Every role can read both.
     from dbswitch.database.login import session
 
     name = quoted_name(database)

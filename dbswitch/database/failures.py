@@ -1,8 +1,6 @@
 """What a failed connection means: whether waiting can help, Prisma's code for it, and the text shown to the user.
 
-By SQLSTATE where the server gave one ("PostgreSQL Error Codes", appendix A), else by libpq's own messages, which are English:
-libpq translates only in programs that set LC_MESSAGES, which Python does not. Server messages come in the server's language,
-so they are consulted only where the SQLSTATE is too coarse. Codes: Prisma's "Error reference".
+Sources: "PostgreSQL Error Codes" (appendix A); Prisma's "Error reference".
 """
 
 from __future__ import annotations
@@ -172,6 +170,8 @@ _SAID_LIMIT: Final = 200
 
 def classify(message: str, sqlstate: str | None = None, detail: str = "") -> FailureKind:
     """Judge one failed attempt by libpq's or the server's message, the server's SQLSTATE and its DETAIL."""
+    # libpq's own messages are English: it translates only in programs that set LC_MESSAGES, which Python does not. Server
+    # messages come in the server's language, so they are consulted only where the SQLSTATE is too coarse.
     if sqlstate is None:
         return _first(_CLIENT_TEXT, message) or _K.UNKNOWN
     refined = _first(_BY_SERVER_TEXT.get(sqlstate, ()), f"{message}\n{detail}")

@@ -32,11 +32,7 @@ PLAIN_IDENTITY_SQL: Final = _BEFORE + "NULL::text" + _AFTER
 
 
 class Identity(Struct, frozen=True, rename="camel"):
-    """Which server and database answered, and in what state it was; None is what was not reported.
-
-    `model_schema` is the schema of Prisma's model queries: the URL's `?schema=` for the probe, what the generated client
-    writes into its SQL for the app; None where the URL names none, or the app's client cannot tell.
-    """
+    """Which server and database answered, and in what state it was; None is what was not reported."""
 
     database: _Text
     database_oid: _Text
@@ -47,6 +43,8 @@ class Identity(Struct, frozen=True, rename="camel"):
     read_only: bool
     schema: str | None = None  # the first of the search path, empty if none of it exists
     role: str | None = None
+    # of Prisma's model queries: the URL's `?schema=` for the probe, what the generated client writes into its SQL for the
+    # app; None where the URL names none, or the app's client cannot tell
     model_schema: str | None = None
     environment: str | None = None  # what the database says it is (`dbswitch mark`)
 

@@ -1,9 +1,7 @@
 """One attempt at a database: look up the host, connect, log in, query; one time limit for all steps.
 
 libpq is driven by hand (`PQconnectStart`, `PQconnectPoll`, "Asynchronous Command Processing"): psycopg's own connect has no
-limit for the host lookup and no SQLSTATE for a failed login. Where libpq can trace, the SQLSTATE is read from the
-trace; a trace may hold the password, so it stays in memory and only the error messages in it are used.
-Waiting is done in poll(2), which a signal handler that raises ends at once.
+limit for the host lookup and no SQLSTATE for a failed login. Waiting is done in poll(2), which a signal ends at once.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ import re
 import select
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -25,8 +24,6 @@ from dbswitch.database.failures import AttemptError, FailureKind, classify
 from dbswitch.database.place import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from psycopg.pq.abc import PGconn, PGresult
 
     from dbswitch.database.url import DatabaseUrl
@@ -171,6 +168,7 @@ def _log_in(
     pgconn: PGconn, url: DatabaseUrl, until: float, connected_by: float, *, trace: bool
 ) -> AttemptError | None:
     """Drive the login to its end. Returns None when logged in, else what happened."""
+    # A trace may hold the password, so it stays in memory and only the error messages in it are used.
     tracing = os.memfd_create("dbswitch-login", os.MFD_CLOEXEC) if trace else None
     errors: list[ErrorResponse] = []
     try:

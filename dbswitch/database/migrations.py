@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, convert
 
-from dbswitch.database.failures import AttemptError
+from dbswitch.database.failures import AttemptError, Failure
 from dbswitch.database.identity import quoted_name
 from dbswitch.durable import read_regular
 from dbswitch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from dbswitch.database.failures import Failure
     from dbswitch.database.login import LoginSession
 
 TABLE: Final = "_prisma_migrations"

@@ -6,24 +6,19 @@ import math
 import random
 import socket
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.database.catalogue import MARKER_SQL
-from dbswitch.database.failures import AttemptError, FailureKind, explain
+from dbswitch.database.failures import AttemptError, Failure, FailureKind, explain
 from dbswitch.database.identity import IDENTITY_SQL, PLAIN_IDENTITY_SQL, Identity
-from dbswitch.database.migrations import read_state
+from dbswitch.database.migrations import MigrationState, read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from tenacity import RetryCallState
-
-    from dbswitch.database.failures import Failure
     from dbswitch.database.login import LoginSession
-    from dbswitch.database.migrations import MigrationState
     from dbswitch.database.url import DatabaseUrl
 
 _UPTIME: Final = "extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::bigint::text"
@@ -39,14 +34,12 @@ _MIGRATIONS: Final = 1.0  # seconds for the query of the migrations, beyond an a
 
 
 class ProbeLimits(Struct, frozen=True):
-    """How long and how hard to try; times in seconds.
-
-    A server that started less than `young` ago has to answer as often as `successes` in a row, an older one once: a
-    container's initialisation server answers once and then goes away.
-    """
+    """How long and how hard to try; times in seconds."""
 
     deadline: float = 15.0  # for everything, name look-ups included
     attempt_timeout: float = 5.0  # a serverless Postgres takes up to several seconds to wake
+    # A server that started less than `young` ago has to answer as often as this in a row, an older one once: a container's
+    # initialisation server answers once and then goes away.
     successes: int = 2
     young: float = 60.0
 
@@ -56,14 +49,12 @@ class Ready(Struct, frozen=True):
 
     identity: Identity
     attempts: int  # the successful ones included
-    seconds: float  # of all attempts
     notices: tuple[str, ...]
     latency: float = 0.0  # of the last attempt, login and query together
     encrypted: bool = False
     uptime: float = 0.0
-    migrations: MigrationState | Failure | None = (
-        None  # compared with the project's, or why not; None: not asked for
-    )
+    # compared with the project's, or why not; None: not asked for
+    migrations: MigrationState | Failure | None = None
 
 
 def wait_until_ready(
@@ -78,17 +69,13 @@ def wait_until_ready(
     Before each wait `on_retry` gets the number of attempts so far, what went wrong and the seconds to wait. `scripts` are the
     project's migrations, to be compared. Raises DatabaseRejectedError: waiting cannot help. Raises DatabaseNotReadyError.
     """
-    # Do not count these imports (a quarter of a second) as database latency.
-    from tenacity import Retrying, retry_if_exception
-
-    import dbswitch.database.login  # noqa: F401
+    import dbswitch.database.login  # noqa: F401  a quarter of a second that is no latency of the database
 
     limits = limits or ProbeLimits()
     began = time.monotonic()
     last_attempt = min(_LAST_ATTEMPT, limits.deadline / 10)
-    attempts, repeats = 0, -1
-    kind: FailureKind | None = None
-    failure: Failure | None = None  # of the attempt before the last one
+    attempts = repeats = 0
+    before: Failure | None = None  # of the attempt before the last one
     cut_short = False  # by the deadline, the last attempt
 
     def left() -> float:
@@ -107,43 +94,24 @@ def wait_until_ready(
             ready = ask()
             if not ready.identity.same_as(first.identity):
                 raise AttemptError(FailureKind.RESTARTED)
-        return ready
+        return replace(ready, attempts=attempts)
 
-    def pause(state: RetryCallState) -> float:
-        nonlocal kind, repeats
+    while True:
+        try:
+            return ask_until_settled()
+        except AttemptError as error:
+            failure = error.failure
+        if not failure.kind.retry or left() <= last_attempt:
+            tried = f"{attempts} attempt{'' if attempts == 1 else 's'} in {time.monotonic() - began:.1f} s"
+            # The time-out of an attempt that was cut short says less than the failure before it.
+            says_less = cut_short and failure.kind is FailureKind.TIMED_OUT
+            raise explain((says_less and before) or failure, str(url), tried)
         # A new kind of failure is progress (refused, then starting up): begin with short waits again.
-        failed = _failure(state).kind
-        repeats = repeats + 1 if failed is kind else 0
-        kind = failed
-        return min(_pause(failed, repeats, attempts, left(), limits), max(0.0, left() - last_attempt))
-
-    def before_sleep(state: RetryCallState) -> None:
-        nonlocal failure
-        failure = _failure(state)
-        on_retry(attempts, failure, state.upcoming_sleep)
-
-    retrying = Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, AttemptError) and error.failure.kind.retry),
-        stop=lambda _: left() <= last_attempt,
-        wait=pause,
-        sleep=time.sleep,
-        before_sleep=before_sleep,
-        reraise=True,
-    )
-    try:
-        ready = retrying(ask_until_settled)
-    except AttemptError as error:
-        tried = f"{attempts} attempt{'' if attempts == 1 else 's'} in {time.monotonic() - began:.1f} s"
-        # The time-out of an attempt that was cut short says less than the failure before it.
-        says_less = cut_short and error.failure.kind is FailureKind.TIMED_OUT
-        raise explain((says_less and failure) or error.failure, str(url), tried) from None
-    return replace(ready, attempts=attempts, seconds=time.monotonic() - began)
-
-
-def _failure(state: RetryCallState) -> Failure:
-    error = state.outcome and state.outcome.exception()
-    assert isinstance(error, AttemptError)  # what `retry` lets through
-    return error.failure
+        repeats = repeats + 1 if before is not None and before.kind is failure.kind else 0
+        before = failure
+        pause = min(_pause(failure.kind, repeats, attempts, left(), limits), max(0.0, left() - last_attempt))
+        on_retry(attempts, failure, pause)
+        time.sleep(pause)
 
 
 def _pause(kind: FailureKind, repeats: int, attempts: int, left: float, limits: ProbeLimits) -> float:
@@ -170,7 +138,7 @@ def ask_once(url: DatabaseUrl, seconds: float, scripts: Mapping[str, bytes] | No
             open_session.extend(_MIGRATIONS)  # `prisma migrate` may hold a lock on the table
             migrations = read_state(open_session, url.search_path, scripts)
     notices = _notices(url, identity, encrypted=encrypted)
-    return Ready(identity, 1, took, notices, took, encrypted, uptime, migrations)
+    return Ready(identity, 1, notices, took, encrypted, uptime, migrations)
 
 
 def _identify(open_session: LoginSession, schema: str | None) -> tuple[Identity, float]:

@@ -73,18 +73,14 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseUrl:
-    """A Postgres connection URL, decoded; user and password are empty where the URL has none.
-
-    `host` is a name, an address without brackets, or the folder of a Unix socket; `parameters` is the rest of the query in
-    its order.
-    """
+    """A Postgres connection URL, decoded; user and password are empty where the URL has none."""
 
     user: str
     password: Secret
-    host: str
+    host: str  # a name, an address without brackets, or the folder of a Unix socket
     port: int
     database: str
-    parameters: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()  # the rest of the query, in its order
     scheme: str = field(default="postgresql", compare=False)
     port_written: bool = field(default=True, compare=False)
 
@@ -103,7 +99,7 @@ class DatabaseUrl:
             failure.__context__ = None
             del text
             raise failure from None
-        return cls(parts.user, Secret(parts.password), *parts[2:])
+        return cls(parts[0], Secret(parts[1]), *parts[2:])
 
     @property
     def is_socket(self) -> bool:

@@ -18,7 +18,7 @@ import re
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from dbswitch.errors import UrlError
@@ -127,28 +127,14 @@ class UrlProblem(Enum):
         "use a global address or a host name")
     # fmt: on
 
-    def __init__(self, what: str, why: str, fix: str) -> None:
-        self.what = what
-        self.why = why
-        self.fix = fix
-
     def error(self, name: str, *facts: str, **more: object) -> UrlError:
         """Return the error for the variable, or the part of it, that is called `name`."""
-        more["name"] = name
-        return UrlError(self.what.format(**more), facts=facts, why=self.why, fix=self.fix.format(**more))
+        what, why, fix = (text.format(name=name, **more) for text in self.value)
+        return UrlError(what, facts=facts, why=why, fix=fix)
 
 
-class UrlParts(NamedTuple):
-    """The pieces of a URL, decoded, in the order of `DatabaseUrl`."""
-
-    user: str
-    password: str
-    host: str
-    port: int
-    database: str
-    parameters: tuple[tuple[str, str], ...]
-    scheme: str
-    port_written: bool
+# user, password, host, port, database, parameters, scheme, whether the port was written; decoded, in the order of `DatabaseUrl`
+UrlParts = tuple[str, str, str, int, str, tuple[tuple[str, str], ...], str, bool]
 
 
 def split(text: str, name: str) -> UrlParts:
@@ -196,7 +182,7 @@ def split(text: str, name: str) -> UrlParts:
     port = login["port"]
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise UrlProblem.PORT_OUT_OF_RANGE.error(name)
-    return UrlParts(
+    return (
         login["user"],
         login["password"],
         _checked_host(login["host"], written, name),

@@ -22,7 +22,7 @@ from dbswitch import state_folder
 from dbswitch.demo import shop, shop_app
 from dbswitch.demo.postgres import EmbeddedPostgres, find_binaries, free_port, open_to_all, server_user
 from dbswitch.errors import ConfigError, ExitCode, ServerError
-from dbswitch.switch import self_invocation
+from dbswitch.server.processes import own_command
 from dbswitch.switch.session import Interrupts
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class _Demo:
         shown = " ".join(("dbswitch", *arguments))
         self.console.print(f"\n[bold]$ {shown}[/]")
         process = subprocess.Popen(
-            [*self_invocation.command(), *arguments],
+            [*own_command(), *arguments],
             cwd=self.app,
             env=self.environment,
             stdin=subprocess.DEVNULL,

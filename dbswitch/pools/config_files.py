@@ -1,30 +1,122 @@
-"""The configuration files of a pool, here and on other machines: read, and changed together, all or none."""
+"""The configuration files of a pool, here and, behind a prefix such as `ssh host`, on other machines: changed all or none."""
 
 from __future__ import annotations
 
+import posixpath
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Final
 
 from msgspec import Struct
 
+from dbswitch import redaction
+from dbswitch.database.url import DatabaseUrl
 from dbswitch.durable import read_regular
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import ConfigError, EnvFileConflictError, EnvFileError, RollbackFailedError
-from dbswitch.pools import pgbouncer_ini, remote_files
+from dbswitch.pools import pgbouncer_ini
+from dbswitch.pools.pgbouncer_ini import Entry
+from dbswitch.pools.pooler import Pooler
 from dbswitch.state_folder import POOL_RECORD
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from dbswitch.database.url import DatabaseUrl
-    from dbswitch.pools.pgbouncer_ini import Entry
-    from dbswitch.pools.pooler import Pooler
-
+LIMIT: Final = 10.0  # seconds; each command on another machine
+SECOND: Final = "-2"  # ends the name of a file that is staged once more
+_PLAIN: Final = re.compile(r"(/[A-Za-z0-9_.+@%,:=-]+)+")
+_STATUS: Final = re.compile(rb"8[0-9a-f]{3}:\d+:\d+:1\n?")  # a regular file without a second link
 # Bytes that are not UTF-8 survive reading and writing.
 _ENCODING = ("utf-8", "surrogateescape")
+
+
+class RemoteFile(Struct, frozen=True):
+    """A file on another machine, behind a prefix such as `ssh host`. Every method raises ConfigError."""
+
+    # ssh gives its arguments to a shell and `kubectl exec` does not, so only arguments that mean the same to both are used.
+    run: tuple[str, ...]
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The file as messages and records call it."""
+        return shlex.join([*self.run, self.path])
+
+    def read(self) -> bytes:
+        """Return its content."""
+        return self._call("cat", self.path)
+
+    def examine(self) -> tuple[str, str]:
+        """Return its real path, and what a new file must keep: mode, owner and group."""
+        real = self._call("readlink", "-f", self.path).decode(errors="replace").strip()
+        keeps = self._status(real)
+        if not _STATUS.fullmatch(keeps):
+            facts = (keeps.decode(errors="replace"),)
+            raise self._failed(self.path, "is not a regular file with one hard link", facts)
+        return real, keeps.decode()
+
+    def stage(self, temporary: str, content: bytes, keeps: str) -> None:
+        """Write the file that is going to replace it, and flush it to the disk."""
+        self._call("cp", "-p", self.path, temporary)
+        if self._call("tee", temporary, content=content) != content:
+            what = "cannot be written: the command does not get all of its stdin"
+            raise self._failed(self.path, what, ("tee",))
+        self._call("sync", temporary)
+        if (found := self._status(temporary)) != keeps.encode():
+            fact = f"mode, owner, group and links: {keeps.strip()}, the new file: {found.decode().strip()}"
+            raise self._failed(self.path, "would have another owner or mode", (fact,))
+
+    def place(self, temporary: str, expected: bytes) -> None:
+        """Replace it, if it holds `expected`, by the staged file. Raises EnvFileConflictError: it holds something else."""
+        # A save of another program between the comparison and the rename is lost.
+        if self.read() != expected:
+            raise EnvFileConflictError(f"{self.name} was changed by another program")
+        self._call("mv", "-f", temporary, self.path)
+        self._call("sync", posixpath.dirname(self.path))
+
+    def discard(self, temporary: str) -> None:
+        """Remove a staged file, so that a command of ours that is delayed there cannot put it in place any more."""
+        self._call("rm", "-f", temporary + SECOND, temporary)
+
+    def _status(self, path: str) -> bytes:
+        return self._call("stat", "-c", "%f:%u:%g:%h", path)
+
+    def _call(self, program: str, *arguments: str, content: bytes = b"") -> bytes:
+        path = arguments[-1]
+        if not _PLAIN.fullmatch(path):
+            raise self._failed(path, "is not an absolute path that every shell reads as it is", ())
+        try:
+            # A session of its own: Ctrl-C is for dbswitch, and ssh cannot ask for a password on the terminal.
+            done = subprocess.run(
+                [*self.run, program, *arguments],
+                input=content,
+                capture_output=True,
+                timeout=LIMIT,
+                check=False,
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired:
+            raise self._failed(path, f"got no answer within {LIMIT:g} s", (program,)) from None
+        except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
+            reason = getattr(error, "strerror", None) or str(error)
+            raise self._failed(path, "cannot be reached", (f"{self.run[0]}: {reason}",)) from None
+        if done.returncode != 0:
+            lines = done.stderr.decode(errors="replace").splitlines()  # ssh ends them with CR LF
+            last = redaction.redact(next((line for line in reversed(lines) if line.strip()), "no message"))
+            what = f"cannot be used: `{program}` ended with exit code {done.returncode}"
+            raise self._failed(path, what, (last,))
+        return done.stdout
+
+    def _failed(self, path: str, what: str, facts: Sequence[str]) -> ConfigError:
+        return ConfigError(
+            f"{shlex.join([*self.run, path])} {what}",
+            facts=facts,
+            why="the pool is switched by replacing its line in this file with `cat`, `cp`, `tee`, `sync`, `stat` and `mv`",
+            fix=f"correct `run` or `config`; see what `{shlex.join([*self.run, 'cat', path])}` says",
+        )
 
 
 class ConfigChange(Struct, frozen=True):
@@ -38,22 +130,23 @@ class ConfigChange(Struct, frozen=True):
     staged: str = ""  # where the new file is prepared
 
     @property
+    def remote(self) -> RemoteFile:
+        """The file, if it is on another machine."""
+        return RemoteFile(self.run, self.path)
+
+    @property
     def name(self) -> str:
         """The file as messages call it."""
-        return remote_files.shown(self.run, self.path) if self.run else self.path
-
-    def discard(self) -> None:
-        """Remove what was staged. Raises ConfigError."""
-        remote_files.discard(self.run, self.staged)
+        return self.remote.name if self.run else self.path
 
     def turn(self, old: bytes, new: bytes) -> bool:
         """Make sure that a far file whose content is `old` gets `new`; False if it has neither. Raises ConfigError."""
-        self.discard()
-        found = remote_files.read(self.run, self.path)
+        self.remote.discard(self.staged)
+        found = self.remote.read()
         if found == old != new:
-            again = self.staged + remote_files.SECOND  # a delayed `mv` of the first one finds nothing
-            remote_files.stage(self.run, self.path, again, new, self.keeps)
-            remote_files.place(self.run, self.path, again, old)
+            again = self.staged + SECOND  # a delayed `mv` of the first one finds nothing
+            self.remote.stage(again, new, self.keeps)
+            self.remote.place(again, old)
         return found in {old, new}
 
 
@@ -92,7 +185,7 @@ class ConfigFiles(Struct, frozen=True):
         """Prepare the far files, so that the pause does not wait for it. Raises ConfigError."""
         try:
             for one in self.far:
-                remote_files.stage(one.run, one.path, one.staged, one.new, one.keeps)
+                one.remote.stage(one.staged, one.new, one.keeps)
         except BaseException:
             self.discard()
             raise
@@ -101,7 +194,7 @@ class ConfigFiles(Struct, frozen=True):
         """Remove what was staged, where that is possible."""
         for one in self.far:
             with suppress(ConfigError):
-                one.discard()
+                one.remote.discard(one.staged)
 
     def write(self, journal: Path) -> None:
         """Replace all files. Raises RollbackFailedError (the journal is kept), or ConfigError: none was changed.
@@ -110,7 +203,7 @@ class ConfigFiles(Struct, frozen=True):
         """
         with _errors():
             for one in self.far:
-                remote_files.place(one.run, one.path, one.staged, one.old)
+                one.remote.place(one.staged, one.old)
             transaction.apply(self.near, journal)
 
     def put_back(self, journal: Path) -> tuple[str, ...]:
@@ -148,7 +241,7 @@ def changed(entries: Sequence[tuple[Pooler, Entry]], url: DatabaseUrl, run_id: s
     for pooler, entry in entries:
         path, keeps = str(_absolute(entry.path, pooler)), ""
         if pooler.run:
-            path, keeps = remote_files.examine(pooler.run, path)
+            path, keeps = RemoteFile(pooler.run, path).examine()
         old, new = (text.encode(*_ENCODING) for text in (entry.text, pgbouncer_ini.edited(entry, url)))
         if old != new:
             staged = f"{path}.dbswitch-{run_id}" if pooler.run else ""
@@ -167,7 +260,7 @@ def _absolute(path: str, pooler: Pooler) -> Path:
 def _read(pooler: Pooler, name: str) -> str:
     path = _absolute(name, pooler)
     try:
-        content = remote_files.read(pooler.run, str(path)) if pooler.run else read_regular(path)
+        content = RemoteFile(pooler.run, str(path)).read() if pooler.run else read_regular(path)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}",

@@ -7,19 +7,15 @@ only, a value goes to the end of its line, the last entry of a name counts, and 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbswitch.database.url import DatabaseUrl
 from dbswitch.database.url_parsing import DEFAULT_PORT
 from dbswitch.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from dbswitch.database.url import DatabaseUrl
-
 
 _SECTION: Final = "databases"
 _DEEPEST: Final = 10  # includes; PgBouncer refuses more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -15,8 +16,6 @@ from dbswitch.errors import PoolerError
 from dbswitch.pools.pgbouncer_ini import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from dbswitch.database.login import LoginSession
     from dbswitch.database.url import DatabaseUrl
 
@@ -196,15 +195,15 @@ def failed(pooler: Pooler, failure: Failure) -> PoolerError:
     """Return the error for a console that did not do what it was asked."""
     said = (f"message: {failure.said}",) if failure.said else ()
     down = failure.kind in _DOWN
-    return PoolerError(
+    fix = failure.kind.fix or "see its log; `SHOW HELP` in the console lists its commands"
+    error = PoolerError(
         f"PgBouncer at {pooler.name} {'is not running' if down else 'did not carry out a command'}: {failure.kind.text}",
         facts=(str(pooler.admin), *said),
         why="all poolers of a pool are switched, or none",
-        fix="start it"
-        if down
-        else failure.kind.fix or "see its log; `SHOW HELP` in the console lists its commands",
-        down=down,
+        fix="start it" if down else fix,
     )
+    error.down = down
+    return error
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def remember(project: Project, url: DatabaseUrl, environment: str | None) -> Non
         return
     state_folder.ensure(project.private_dir, project.root)
     kept = known | {place: environment}
-    durable.write_json(
+    durable.store(
         project.private_dir / FILE_NAME, {key: value for key, value in kept.items() if value is not None}
     )
 

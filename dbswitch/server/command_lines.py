@@ -7,12 +7,9 @@ process titles, so argv may be a single string.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from dbswitch.redaction import printable, redact
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _NEXT_SERVER = re.compile(r"next-server \(v")
 _NEXT_ENTRY = re.compile(r"(^|/)(next|next/dist/bin/next|next/dist/bin/next\.js)$")
@@ -40,10 +37,8 @@ def _base(word: str) -> str:
 
 
 def _words(argv: Sequence[str]) -> list[str]:
-    """Return the arguments, even if a program replaced its title by one string."""
-    if len(argv) == 1 or (len(argv) > 1 and not any(argv[1:])):
-        return argv[0].split(" ")
-    return list(argv)
+    """Return the arguments, even if a program replaced its title by one string; at least one, perhaps empty."""
+    return list(argv) if any(argv[1:]) else "".join(argv[:1]).split(" ")
 
 
 def is_next_server(argv: Sequence[str]) -> bool:
@@ -54,8 +49,6 @@ def is_next_server(argv: Sequence[str]) -> bool:
 def is_next_dev(argv: Sequence[str]) -> bool:
     """Say whether this is Next's command line program in development mode."""
     words = _words(argv)
-    if not words:
-        return False
     if _base(words[0]) in _RUNTIMES:
         words = _after_options(words)
     if not words or not _NEXT_ENTRY.search(words[0]):
@@ -67,21 +60,19 @@ def is_next_dev(argv: Sequence[str]) -> bool:
 
 def is_node(argv: Sequence[str], executable: str | None = None) -> bool:
     """Say whether this is Node.js, Bun or Deno, by its executable if it has set its own title (`next-server`, `npm run`)."""
-    names = {_base(_words(argv)[0]) if argv else "", _base((executable or "").removesuffix(" (deleted)"))}
+    names = {_base(_words(argv)[0]), _base((executable or "").removesuffix(" (deleted)"))}
     return bool(names & _RUNTIMES) or is_next_server(argv) or is_package_manager(argv)
 
 
 def program_name(argv: Sequence[str]) -> str:
     """Return a short name of the program that may be shown."""
     words = _words(argv)
-    return masked_text(_base(words[0]).rstrip(":")) if words and words[0] else "a program"
+    return masked_text(_base(words[0]).rstrip(":")) if words[0] else "a program"
 
 
 def is_package_manager(argv: Sequence[str]) -> bool:
     """Say whether this is npm, pnpm, yarn or bun, under any name."""
     words = _words(argv)
-    if not words:
-        return False
     first = _base(words[0])
     if first in _MANAGERS:
         return True
@@ -94,8 +85,6 @@ def is_package_manager(argv: Sequence[str]) -> bool:
 def env_file_loader(argv: Sequence[str]) -> str | None:
     """Return what puts an env file into the environment: `dotenv` and similar programs, or Node's `--env-file`."""
     words = _words(argv)
-    if not words:
-        return None
     program = words[0]
     if _base(program) in _RUNTIMES:
         rest = _after_options(words)
@@ -127,20 +116,16 @@ def is_script_shell(argv: Sequence[str]) -> bool:
 
 
 def is_chain_parent(argv: Sequence[str], grandparent: Sequence[str]) -> bool:
-    """Say whether the search may continue with this parent.
-
-    A script's shell belongs to the chain only below a package manager: `bash -c "cd app && npm run dev"` is a terminal's.
-    """
+    """Say whether the search may continue with this parent."""
+    # A script's shell belongs to the chain only below a package manager: `bash -c "cd app && npm run dev"` is a terminal's.
     if is_script_shell(argv):
         return is_package_manager(grandparent)
     return is_next_dev(argv) or is_package_manager(argv) or env_file_loader(argv) is not None
 
 
 def is_personal(argv: Sequence[str]) -> bool:
-    """Say whether this is an editor, a terminal or an interactive shell.
-
-    Next's error page opens the user's editor as a child of the server; it inherits everything, the marker included.
-    """
+    """Say whether this is an editor, a terminal or an interactive shell."""
+    # Next's error page opens the user's editor as a child of the server; it inherits everything, the marker included.
     if not argv:
         return False
     name = _base(argv[0].partition(" ")[0]).lower().lstrip("-").rstrip(":")

@@ -1,19 +1,17 @@
-"""The environment a new server starts with: the old one's launch environment, without the variables that would override the env files.
+"""The environment a new server starts with: the old one's launch environment, without the variables that would override the env files."""
 
-Rules, each measured on Next.js 16.0.7 and 16.4.6: a process started from a route handler inherits every key of the env
-files and `__NEXT_PROCESSED_ENV`, with which a new Next logs the env files and loads nothing; an exported variable beats
-every env file, at the start and at each later reload. So what an env file or a target binds is *removed*, never set.
-"""
+# Measured on Next.js 16.0.7 and 16.4.6: a process started from a route handler inherits every key of the env files and
+# `__NEXT_PROCESSED_ENV`, with which a new Next logs the env files and loads nothing; an exported variable beats every env
+# file, at the start and at each later reload. So what an env file or a target binds is *removed*, never set.
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+from dbswitch.redaction import HiddenValues
 
 MARKER = "DBSWITCH_SERVER"
 
@@ -28,13 +26,10 @@ _ESSENTIAL = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "L
 
 
 class CleanEnvironment(Struct, frozen=True):
-    """What the server gets, and the names of variables that the user had set and that are not passed on. Values may be secrets."""
+    """What the server gets, and the names of variables that the user had set and that are not passed on."""
 
     env: Mapping[str, str]
     removed: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"CleanEnvironment({len(self.env)} variables, removed={self.removed})"
 
 
 def touched_by_next(launch: Mapping[str, str]) -> bool:
@@ -49,15 +44,11 @@ def clean(
     target_keys: Collection[str],
     extra: Mapping[str, str] | None = None,
 ) -> CleanEnvironment:
-    """Return what the next server starts with.
-
-    `launch` is the environment the old server was launched with, or ours; `env_file_keys` every key bound in any env file,
-    `target_keys` every variable of every target; `extra` is set last, whatever was removed.
-    """
+    """Return what the next server starts with; `launch` is what the old one was launched with, `extra` is set last."""
     from_next = touched_by_next(launch)
     from_npm = "npm_lifecycle_event" in launch
     bound = (set(env_file_keys) | set(target_keys)) - _ESSENTIAL
-    env: dict[str, str] = {}
+    env = HiddenValues()
     removed: list[str] = []
     for name, value in launch.items():
         if name in bound:
@@ -72,15 +63,13 @@ def clean(
         ):
             env[name] = value
     env.update(extra or {})
-    return CleanEnvironment(env=env, removed=tuple(sorted(removed)))
+    return CleanEnvironment(env, tuple(sorted(removed)))
 
 
 def without_next_options(launch: Mapping[str, str], memory_mib: int) -> dict[str, str]:
-    """Return the environment with those parts of NODE_OPTIONS removed that Next provably added itself.
-
-    Next gives its server process `--enable-source-maps`, and `--max-old-space-size` with half of the machine's memory
-    (`memory_mib`, rounded down) unless the user had chosen a size. Any other size is therefore the user's.
-    """
+    """Return the environment with those parts of NODE_OPTIONS removed that Next provably added itself."""
+    # Next gives its server process `--enable-source-maps`, and `--max-old-space-size` with half of the machine's memory
+    # (`memory_mib`, rounded down) unless the user had chosen a size. Any other size is therefore the user's.
     env = dict(launch)
     if touched_by_next(env) and (options := env.pop("NODE_OPTIONS", "")):
         added = {"--enable-source-maps", f"--max-old-space-size={memory_mib // 2}"}

@@ -1,8 +1,7 @@
 """HTTP requests to the server: only an answer from the app counts, not an open port or a line in the log.
 
-What an answer means, from what Next.js 16.0.7 and 16.4.6 do: a path of Next's own (`alive_path`) is answered with 200
-by every living development server within milliseconds and without compiling. So a 404 or 5xx for the ready path is the
-app's own business when the alive path works, and the sign of a half-dead server when it fails too.
+Every living development server (Next.js 16.0.7 and 16.4.6) answers `alive_path` with 200 within milliseconds. Where it does, a
+404 or 5xx for another path is the app's own business; where it fails too, the server is half-dead.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import select
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dbswitch.durable import read_object
 from dbswitch.server.state import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from http.client import HTTPConnection
 
     from dbswitch.server.spec import ServerSpec
@@ -130,16 +129,14 @@ def alive(spec: ServerSpec, port: int) -> bool:
 
 
 def judge(spec: ServerSpec, port: int) -> Reply:
-    """Ask a server that should be up and classify its answers; Next's own path first, since it is cheap.
-
-    Without such a path a 404 is an answer like any other: the app may have no page there.
-    """
+    """Ask a server that should be up and classify its answers; Next's own path first, since it is cheap."""
     try:
         if alive(spec, port):
             return Reply.ALIVE
         status = get(spec, port, spec.first_page, spec.limits.ask)
     except NoAnswerError:
         return Reply.NONE
+    # Without a path of Next's own a 404 is an answer like any other: the app may have no page there.
     failing = status >= _FAILING or (status == _NOT_FOUND and spec.alive_path is not None)
     return Reply.NOTHING_WORKS if failing else Reply.ALIVE
 

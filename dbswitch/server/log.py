@@ -1,8 +1,4 @@
-"""The server's log: appended by the server itself, rotated by copying when it is large, followed across restarts.
-
-The server holds the file open with O_APPEND, so after a cut to zero bytes its next line lands at the beginning.
-Between the copy and the cut a few lines can be lost; a resident process that would prevent it is not wanted.
-"""
+"""The server's log: appended by the server itself, rotated by copying when it is large, followed across restarts."""
 
 from __future__ import annotations
 
@@ -11,13 +7,10 @@ import fcntl
 import os
 import shutil
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from dbswitch.durable import ensure_state_dir, open_private, open_regular
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 MAX_BYTES = 10 * 1024 * 1024
 _LOOK = 0.1  # seconds between two checks of the end of the file
@@ -37,10 +30,10 @@ def open_for_append(path: Path) -> int:
 
 
 def rotate(path: Path, limit: int = MAX_BYTES) -> bool:
-    """Copy a log of more than `limit` bytes to `.1` and empty it; say whether that was done.
-
-    A lock on the log makes sure that one follower does it: a second one would copy what the first has just emptied.
-    """
+    """Copy a log of more than `limit` bytes to `.1` and empty it; say whether that was done."""
+    # The server holds the file open with O_APPEND, so after a cut to zero bytes its next line lands at the beginning. Between
+    # the copy and the cut a few lines can be lost; a resident process that would prevent it is not wanted.
+    # A lock on the log makes sure that one follower does it: a second one would copy what the first has just emptied.
     previous = path.with_name(path.name + ".1")
     try:
         if path.lstat().st_size <= limit:

@@ -1,8 +1,4 @@
-"""Next.js specifics: its lock file, who holds it, and how its dev command is run without a package manager.
-
-The lock is an flock(2) on `<distDir>/dev/lock` (16.x), empty in 16.0 and JSON with pid and port later. A stale file never
-blocks a start; deleting it under a living server lets a second one into the same folder and corrupts it.
-"""
+"""Next.js specifics: its lock file, who holds it, and how its dev command is run without a package manager."""
 
 from __future__ import annotations
 
@@ -11,15 +7,12 @@ import fcntl
 import os
 import re
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from dbswitch.durable import read_object, read_regular_text, real_path_inside
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _PROC_LOCKS = Path("/proc/locks")
 _ENTRY = Path("node_modules/next/dist/bin/next")
@@ -34,15 +27,14 @@ _MANAGER_OPTIONS = re.compile(
 
 
 def lock_path(dist_dir: Path) -> Path:
-    """Return where `next dev` keeps its lock."""
+    """Return where `next dev` keeps its lock: an flock(2) on a file that is empty in 16.0 and JSON with pid and port later."""
+    # A stale file never blocks a start; deleting it under a living server lets a second one into the same folder.
     return dist_dir / "dev" / "lock"
 
 
 def own_lock_path(dist_dir: Path, root: Path) -> Path | None:
-    """Return where the lock is, or None where that is outside of the project.
-
-    A checkout may contain a symlink to another project's build folder, whose lock that project's server holds.
-    """
+    """Return where the lock is, or None where that is outside of the project."""
+    # A checkout may contain a symlink to another project's build folder, whose lock that project's server holds.
     path = lock_path(dist_dir)
     return None if real_path_inside(root, path) is None else path
 
@@ -117,11 +109,9 @@ def _proc_locks(status: os.stat_result) -> frozenset[int]:
 
 
 def remove_lock(path: Path) -> bool:
-    """Remove the lock file when no process holds it, and while none can take it; say whether a file was removed.
-
-    The exclusive flock is kept until after the removal, so a server that starts in between waits its turn: it retries
-    for a second, and then creates a new file.
-    """
+    """Remove the lock file when no process holds it, and while none can take it; say whether a file was removed."""
+    # The exclusive flock is kept until after the removal, so a server that starts in between waits its turn: it retries
+    # for a second, and then creates a new file.
     try:
         with _opened(path, os.O_RDWR) as fd:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,31 +124,27 @@ def remove_lock(path: Path) -> bool:
 
 
 class DevCommand(Struct, frozen=True):
-    """How the dev server is started. `port_flag`: it takes `-p PORT` appended; else it gets `PORT` in its environment.
-
-    `port` is what the script itself says; None when it leaves that open. `https`: it answers TLS only.
-    """
+    """How the dev server is started."""
 
     argv: tuple[str, ...]
-    port_flag: bool
-    port: int | None = None
+    port_flag: bool  # it takes `-p PORT` appended; else it gets `PORT` in its environment
+    port: int | None = None  # what the script itself says; None where it leaves that open
     hostname: str | None = None
-    https: bool = False
+    https: bool = False  # it answers TLS only
     is_next: bool = True
 
 
 def dev_command(
     root: Path, scripts: Mapping[str, str], *, script: str = "dev", manager: str = "npm"
 ) -> DevCommand:
-    """Return how to start the project's dev script.
-
-    A script that is a plain `next dev ...` is run as node on Next's entry point: npm and its shell cost 0.6 s and are two
-    more processes. Anything that a shell or the package manager would interpret is run by the package manager.
-    """
+    """Return how to start the project's dev script: by the package manager, or, if it is a plain `next dev ...`, by node."""
+    # npm and its shell cost 0.6 s and are two more processes.
     text = scripts.get(script, "").strip()
     port = _PORT.search(text) or _PORT_VARIABLE.search(f" {text}")
     host = _HOST.search(text)
-    node, entry = shutil.which("node"), _entry_point(root)
+    node = shutil.which("node")
+    # Looked for as Node does: here, then in the folders above (a workspace).
+    entry = next((entry for folder in (root, *root.parents) if (entry := folder / _ENTRY).is_file()), None)
     arguments = _plain_arguments(root, scripts, script, text)
     plain = arguments is not None and node is not None and entry is not None
     return DevCommand(
@@ -169,11 +155,6 @@ def dev_command(
         https="--experimental-https" in text,
         is_next=_NEXT_IN_SCRIPT.search(text) is not None,
     )
-
-
-def _entry_point(root: Path) -> Path | None:
-    """Return Next's own program, looked for as Node does: here, then in the folders above (a workspace)."""
-    return next((entry for folder in (root, *root.parents) if (entry := folder / _ENTRY).is_file()), None)
 
 
 def _plain_arguments(root: Path, scripts: Mapping[str, str], script: str, text: str) -> list[str] | None:

@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
-from msgspec import Struct, ValidationError, convert, to_builtins
+from msgspec import Struct
 
-from dbswitch import state_folder
-from dbswitch.durable import read_json, read_object, write_json
+from dbswitch import durable, state_folder
 from dbswitch.server import http_requests, ports
 from dbswitch.server.command_lines import (
     env_file_loader,
@@ -23,17 +23,10 @@ from dbswitch.server.command_lines import (
 from dbswitch.server.environment import without_next_options
 from dbswitch.server.nextjs import lock_holders, lock_is_held, lock_path, own_lock_path
 from dbswitch.server.ownership import Claims, Evidence, Owned, claim
-from dbswitch.server.processes import ProcessId, age, environment_of, look_at, snapshot
+from dbswitch.server.ports import Listener
+from dbswitch.server.processes import Process, ProcessId, age, environment_of, look_at, snapshot
+from dbswitch.server.spec import ServerSpec
 from dbswitch.server.state import Reply, ServerState, derive
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from dbswitch.server.ports import Listener
-    from dbswitch.server.processes import Process
-    from dbswitch.server.spec import ServerSpec
-
 
 _INSPECTOR_PORTS = frozenset({9229, 9230})  # node --inspect, of `next dev` and of its server
 # Seconds: a process's start is known to a clock tick only, a file's time to the kernel's; the env files are read later.
@@ -41,17 +34,14 @@ _START_GRAIN = 0.1
 
 
 class ServerRecord(Struct, frozen=True):
-    """A server that dbswitch started: the leader of its session, its marker, port and address.
-
-    `log_start` is the byte of the log where its output begins.
-    """
+    """A server that dbswitch started: the leader of its session, its marker, port and address."""
 
     process: ProcessId
     marker: str
     port: int
     url: str
     began: float  # seconds since the epoch; also bounds the start time after the clock was set (`changed_since_start`)
-    log_start: int = 0
+    log_start: int = 0  # the byte of the log where its output begins
 
     @property
     def pid(self) -> int:
@@ -71,16 +61,13 @@ def new_marker(root: Path) -> str:
 
 def read_record(path: Path) -> ServerRecord | None:
     """Return the record, or None if there is none in a known format."""
-    try:
-        return convert(read_json(path), ServerRecord)
-    except ValidationError:
-        return None
+    return durable.load(path, ServerRecord)
 
 
 def write_record(path: Path, record: ServerRecord, root: Path) -> None:
     """Write the record of the server of the project in `root` in one piece. Raises OSError."""
     state_folder.ensure(path.parent, root)
-    write_json(path, to_builtins(record))
+    durable.store(path, record)
 
 
 def remove_record(path: Path) -> None:
@@ -90,32 +77,25 @@ def remove_record(path: Path) -> None:
 
 
 class Observation(Struct, frozen=True):
-    """The server as it was at one moment.
-
-    `port` is where it listens, or where its record says it should. `by_us`: dbswitch started it. `foreign` are other
-    listeners on the watched ports. `top` is the living process whose environment the next server is to be given.
-    """
+    """The server as it was at one moment."""
 
     state: ServerState
     record: ServerRecord | None
     processes: tuple[Owned, ...]
-    port: int | None
+    port: int | None  # where it listens, or where its record says it should
     url: str | None
-    by_us: bool
-    foreign: tuple[Listener, ...]
+    by_us: bool  # dbswitch started it
+    foreign: tuple[Listener, ...]  # other listeners on the watched ports
     listening: Mapping[int, frozenset[int]]
-    top: ProcessId | None
+    top: ProcessId | None  # the living process whose environment the next server is to be given
     left_alone: tuple[Process, ...] = ()
     # Evidence of a server whose processes cannot be seen. If the only evidence is its port, it may belong to another
     # project, and the state is not HIDDEN.
     hidden: tuple[str, ...] = ()
 
     def launch_env(self) -> Mapping[str, str]:
-        """Return the environment the server was launched with; ours where there is no server. Full of secrets.
-
-        Without what Next.js provably added to NODE_OPTIONS. If the top process has died, the rest of its chain is used,
-        which inherited from it.
-        """
+        """Return the environment the server was launched with; ours where there is no server. Full of secrets."""
+        # If the top process has died, the rest of its chain is used, which inherited from it.
         candidates = filter(None, (self.top, *(one.id for one in self.processes)))
         readable = (found for found in map(environment_of, candidates) if found is not None)
         return without_next_options(next(readable, os.environ), _memory_mib())
@@ -131,10 +111,8 @@ class Observation(Struct, frozen=True):
         return f"its dev script exports {', '.join(names)}{how}, which overrides the env files"
 
     def next_env(self) -> Mapping[str, str]:
-        """Return the environment that Next.js itself was started with; empty where it cannot be read. Full of secrets.
-
-        A dev script can export more than the server was launched with, and Next.js prefers that to the env files.
-        """
+        """Return the environment that Next.js itself was started with; empty where it cannot be read. Full of secrets."""
+        # A dev script can export more than the server was launched with, and Next.js prefers that to the env files.
         # Node reads the files of its option itself: the server it starts has their values, the program does not.
         is_it = is_next_server if self.env_file_loader == "--env-file" else is_next_dev
         found = (environment_of(one.id) for one in self.processes if is_it(one.process.argv))
@@ -194,7 +172,7 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
     if not owned:
         held, answering = _held_lock(spec), _answering(spec, wanted)
     if held is not None:
-        named = read_object(lock_path(spec.dist_dir)).get("port")
+        named = durable.read_object(lock_path(spec.dist_dir)).get("port")
         port = answering.port if answering is not None else named if isinstance(named, int) else port
     answers = f"{answering.describe()}; a Next.js development server answers there" if answering else None
     return Observation(
@@ -230,11 +208,8 @@ def _held_lock(spec: ServerSpec) -> str | None:
 
 
 def _answering(spec: ServerSpec, listeners: Iterable[Listener]) -> Listener | None:
-    """Return the first listener that is not Node.js itself and through which a Next.js development server answers.
-
-    That is a process of another namespace or user, or a forwarder in front of it (docker-proxy, ssh). Whether the server
-    belongs to this project is unknown.
-    """
+    """Return the first listener that is not Node.js itself and through which a Next.js development server answers."""
+    # A process of another namespace or user, or a forwarder in front of it (docker-proxy, ssh); perhaps another project's.
     for listener in listeners:
         process = look_at(listener.pid) if listener.pid is not None else None
         if process is None or not is_node(process.argv):
@@ -286,7 +261,7 @@ def _port(
     spec: ServerSpec, record: ServerRecord | None, listening: Mapping[int, frozenset[int]]
 ) -> int | None:
     """Return the port the pages are on: a Next process may also listen for its debugger, an app for anything."""
-    named = read_object(lock_path(spec.dist_dir)).get("port")
+    named = durable.read_object(lock_path(spec.dist_dir)).get("port")
     likely = (None if record is None else record.port, named, *spec.watched_ports())
     for port in likely:
         if isinstance(port, int) and port in listening:

@@ -1,14 +1,9 @@
-"""Which processes are provably the project's server (pure: a snapshot in, claims out).
-
-Every claim carries its proof. What proves nothing is left alone: a process that merely sits in the folder or merely
-inherited the marker, the user's shells and editors and what runs in them, and dbswitch itself, which is a descendant of the
-server when a route handler started it.
-"""
+"""Which processes are provably the project's server (pure: a snapshot in, claims out); docs/explanation/restart.md has the rules."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -22,11 +17,7 @@ from dbswitch.server.command_lines import (
     is_script_shell,
     is_task_runner,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from dbswitch.server.processes import Process, ProcessId
+from dbswitch.server.processes import Process, ProcessId
 
 
 class Proof(StrEnum):
@@ -77,10 +68,7 @@ class Evidence(Struct, frozen=True):
 
 
 def claim(snapshot: Mapping[int, Process], evidence: Evidence) -> Claims:
-    """Divide the processes related to the project's server into its own and others.
-
-    An inherited marker alone is a hint: it counts together with the port, the lock, or Node.js in the project's folder.
-    """
+    """Divide the processes related to the project's server into its own and others."""
     return _Claiming(snapshot, evidence).run()
 
 
@@ -115,7 +103,6 @@ class _Claiming:
         return Claims(owned, tuple(left_alone))
 
     def _line(self, pid: int) -> Iterator[Process]:
-        """Yield a process and its ancestors, the nearest first."""
         seen: set[int] = set()
         while pid not in seen and (process := self.snapshot.get(pid)) is not None:
             seen.add(pid)
@@ -167,11 +154,9 @@ class _Claiming:
         return {pid: proof for pid, proof in claims.items() if not is_below(pid)}
 
     def _session_mates(self) -> dict[int, Proof]:
-        """Return the rest of a session that dbswitch started, also when its record was lost.
-
-        dbswitch makes the server the leader of a session and group of its own; a job of an interactive shell has a group
-        that is not its session's.
-        """
+        """Return the rest of a session that dbswitch started, also when its record was lost."""
+        # dbswitch makes the server the leader of a session and group of its own; a job of an interactive shell has a group
+        # that is not its session's.
 
         def started(process: Process) -> tuple[str | None, int] | None:
             same = process.group == process.session and self._is_marked(process)
@@ -232,11 +217,9 @@ class _Claiming:
         return found
 
     def _climb(self, process: Process) -> list[int]:
-        """Return the package managers and script shells above a server; none if they run other programs too.
-
-        `pnpm -r --parallel run dev` ends with its other packages when one of the shells it started is killed. Left alone,
-        such a parent ends or goes on by itself when the server has ended.
-        """
+        """Return the package managers and script shells above a server; none if they run other programs too."""
+        # `pnpm -r --parallel run dev` ends with its other packages when one of the shells it started is killed. Left alone,
+        # such a parent ends or goes on by itself when the server has ended.
         chain: list[int] = []
         walked: list[int] = []  # and the shells that a task runner such as concurrently puts around its tasks
         line = [*self._line(process.pid)][1:]

@@ -1,7 +1,6 @@
-"""Who listens on a port, and the connections that processes hold.
+"""Who listens on a port (from `/proc` on Linux, elsewhere by psutil), and the connections that processes hold.
 
-Linux: `/proc/net/tcp{,6}` and descriptors (as fast as psutil, without 55 ms for its import); elsewhere psutil. A port that
-answers, or that cannot be bound, is not free whatever a table says.
+A port that answers, or that cannot be bound, is not free whatever a table says.
 """
 
 from __future__ import annotations
@@ -13,18 +12,14 @@ import os
 import pwd
 import socket
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from dbswitch.server.command_lines import masked_command
+from dbswitch.server.ownership import Owned
 from dbswitch.server.processes import LINUX, Process, all_pids, look_at
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-    from dbswitch.server.ownership import Owned
 
 _LISTEN = "0A"  # the state in /proc/net/tcp
 Sockets = list[tuple[int, int, int]]
@@ -66,10 +61,8 @@ class Connection(Struct, frozen=True):
 def listeners(
     ports: Iterable[int], likely: Collection[int] = (), sockets: Sockets | None = None
 ) -> dict[int, tuple[Listener, ...]]:
-    """Return who listens on each port; a free port has an empty tuple.
-
-    Where the `likely` pids explain every socket, no other process is looked at (10 ms, not 80).
-    """
+    """Return who listens on each port; a free port has an empty tuple."""
+    # Where the `likely` pids explain every socket, no other process is looked at (10 ms, not 80).
     ports = tuple(dict.fromkeys(ports))
     if sockets is None and all(map(is_free, ports)):
         return dict.fromkeys(ports, ())
@@ -104,16 +97,14 @@ def listening_of(pids: Iterable[int], sockets: Sockets | None = None) -> dict[in
 
 
 def is_free(port: int) -> bool:
-    """Say whether nothing answers on the port and it can be bound, on both address families.
-
-    SO_REUSEADDR must be set: without it a connection in TIME_WAIT looks like a listener.
-    """
+    """Say whether nothing answers on the port and it can be bound, on both address families."""
     for family, host, everywhere in (
         (socket.AF_INET, "127.0.0.1", "0.0.0.0"),  # noqa: S104 - bound for an instant, never listened on
         (socket.AF_INET6, "::1", "::"),
     ):
         try:
             with socket.socket(family, socket.SOCK_STREAM) as binding:
+                # Without it a connection in TIME_WAIT looks like a listener.
                 binding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     binding.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

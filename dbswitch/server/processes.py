@@ -2,8 +2,7 @@
 
 On Linux the start time is field 22 of `/proc/PID/stat` with the boot id: psutil's `create_time()` moves when the clock
 is set. A pidfd is opened *before* the identity is checked, so the signal cannot reach a later owner of the pid.
-A snapshot of 3,900 processes takes 139 ms of processor time from /proc and 588 ms through psutil, one of 240 takes 10 and
-41 ms, and a restart takes eight; so Linux is read directly. Elsewhere psutil is asked, and the check is made right before kill(2).
+Elsewhere psutil is asked, and the check is made right before kill(2). Why not everywhere: docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -15,15 +14,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from dbswitch.server.environment import MARKER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 LINUX = sys.platform == "linux"
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD in field 9 of /proc/PID/stat
@@ -264,6 +260,27 @@ def keep_child(child: subprocess.Popen[bytes]) -> None:
     for pid in [pid for pid, earlier in _children.items() if earlier.poll() is not None]:
         del _children[pid]
     _children[child.pid] = child
+
+
+def own_command() -> list[str]:
+    """Return the command line of this same dbswitch, independent of its PATH; the caller's folder is not searched for code (`-P`)."""
+    return [sys.executable, "-P", "-m", "dbswitch"]
+
+
+def start_own_command(root: Path, *arguments: str) -> None:
+    """Start dbswitch for the project in a session of its own, without streams. Raises OSError."""
+    # It is no part of the dev server, even if a page of it asked for the command.
+    environment = {name: value for name, value in os.environ.items() if name != MARKER}
+    child = subprocess.Popen(
+        [*own_command(), *arguments, f"--project={root}"],
+        cwd=root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    keep_child(child)
 
 
 def child_status(pid: int) -> int | None:

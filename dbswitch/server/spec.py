@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from msgspec import Struct, field
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEFAULT_PORTS = (3000, 3001, 3002)
 # Next's development server answers this without compiling anything (measured on 16.0.7 and 16.4.6: 2-4 ms), with 200, or
@@ -26,26 +23,22 @@ class ServerLimits(Struct, frozen=True):
 
 
 class ServerSpec(Struct, frozen=True):
-    """How the project's server is started, where it listens and where its files are.
+    """How the project's server is started, where it listens and where its files are."""
 
-    `argv` carries no port: `start` appends `-p PORT` when `port_flag` says that the command takes it, and always
-    sets `PORT`. `dist_dir` is absolute. `alive_path` is a path that a living server answers whatever its pages do;
-    None for other frameworks. `state_dir` holds the log, `private_dir` the server record.
-    """
-
-    argv: tuple[str, ...]
+    argv: tuple[str, ...]  # without the port
     cwd: Path
     port: int
     port_explicit: bool
-    dist_dir: Path
-    state_dir: Path
-    private_dir: Path
+    dist_dir: Path  # absolute
+    state_dir: Path  # holds the log
+    private_dir: Path  # holds the server record
     ports: tuple[int, ...] = DEFAULT_PORTS
     ready_path: str | None = None
     limits: ServerLimits = field(default_factory=ServerLimits)
-    port_flag: bool = True
+    port_flag: bool = True  # the command takes `-p PORT`; `PORT` is set in any case
     hostname: str = "localhost"
     https: bool = False
+    # a living server answers it whatever its pages do; None for other frameworks
     alive_path: str | None = NEXT_ALIVE_PATH
 
     @property

@@ -6,7 +6,8 @@ import contextlib
 import os
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,18 +15,12 @@ from msgspec.structs import replace
 from dbswitch.errors import ServerError
 from dbswitch.server import http_requests, log, ports
 from dbswitch.server.command_lines import is_next_server, masked_command, masked_text
-from dbswitch.server.environment import MARKER
+from dbswitch.server.environment import MARKER, CleanEnvironment
 from dbswitch.server.observation import ServerRecord, find, new_marker, observe, write_record
 from dbswitch.server.processes import ProcessId, child_status, identify, is_alive, keep_child
+from dbswitch.server.spec import ServerSpec
 from dbswitch.server.state import Reply
 from dbswitch.server.stopping import PORT_GRACE, already_there, stop, taken
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from dbswitch.server.environment import CleanEnvironment
-    from dbswitch.server.spec import ServerSpec
 
 _LOOK = 0.02  # seconds between two connection attempts while the server starts
 _PAGE_GRACE = 3.0  # seconds a page that answers 5xx may take to recover while Next itself is up
@@ -56,8 +51,8 @@ def require_command(spec: ServerSpec) -> None:
 def start(spec: ServerSpec, environment: CleanEnvironment, *, port: int | None = None) -> ServerRecord:
     """Start the server in a new session, its output in the log; return once it runs and is recorded.
 
-    It gets `PORT` and the session marker besides `environment`. Raises PortTakenError, or ServerError: a server of this
-    project is running, the program cannot be run, or the state folder not written.
+    Raises PortTakenError, or ServerError: a server of this project is running, the program cannot be run, or the state
+    folder not written.
     """
     require_command(spec)
     port = spec.port if port is None else port
@@ -114,12 +109,11 @@ def wait_ready(
 ) -> ServerAnswer:
     """Wait for an HTTP answer from the server process, or, where the project names a page for it, from that page.
 
-    `on_look` is called several times a second, and may raise to end the waiting. For 404 the app may simply have no such
-    page, and for 5xx its page may fail: both count when Next's own path works (5xx only after a few seconds of grace),
-    and both mean half-dead when it does not.
-
-    Raises ServerError: it died (at once, with its last log lines), or it did not answer in time.
+    `on_look` is called several times a second, and may raise to end the waiting. Raises ServerError: it died (at once, with
+    its last log lines), or it did not answer in time.
     """
+    # For 404 the app may simply have no such page, and for 5xx its page may fail: both count when Next's own path works
+    # (5xx only after a few seconds of grace), and both mean half-dead when it does not.
     told = time.monotonic()
     deadline = told + spec.limits.ready
     attempt, reason = 0, "not listening yet"
@@ -144,7 +138,7 @@ def wait_ready(
                 running = _on_its_own_port(spec, running)
         else:
             works = status < 500 and (status != 404 or spec.alive_path is None)
-            alive = _judge(spec, running, works=works) is Reply.ALIVE
+            alive = _is_alive(spec, running, works=works)
             # Without a page of its own it was Next's path that was asked first, outside of a `basePath`.
             if alive and (works or spec.ready_path is None):
                 return ServerAnswer(status, failing=False, running=running)
@@ -178,23 +172,18 @@ def _on_its_own_port(spec: ServerSpec, running: ServerRecord) -> ServerRecord:
     return record
 
 
-def _judge(spec: ServerSpec, running: ServerRecord, *, works: bool) -> Reply:
+def _is_alive(spec: ServerSpec, running: ServerRecord, *, works: bool) -> bool:
     """Judge the server after an answer; `works`: it is one of a page that works, else Next's own path is asked."""
     own = {one.process.pid for one in find(spec, running)}
     holders = ports.listeners([running.port], likely=own)[running.port]
     if holders and all(holder.pid is not None and holder.pid not in own for holder in holders):
-        return Reply.NOTHING_WORKS  # another process answered; ours will end with EADDRINUSE
-    if works or (spec.alive_path is not None and http_requests.judge(spec, running.port) is Reply.ALIVE):
-        return Reply.ALIVE
-    return Reply.NOTHING_WORKS
+        return False  # another process answered; ours will end with EADDRINUSE
+    return works or (spec.alive_path is not None and http_requests.judge(spec, running.port) is Reply.ALIVE)
 
 
 def _lives(spec: ServerSpec, running: ServerRecord) -> bool:
-    """Say whether the leader lives, or anything of its session that outlived it.
-
-    One look can miss a process that forks and ends meanwhile (a server that daemonizes does), so no server is declared dead
-    before several checks agree.
-    """
+    """Say whether the leader lives, or anything of its session that outlived it."""
+    # One look can miss a process that forks and ends meanwhile, as a server that daemonizes does.
     if is_alive(running.process):
         return True
     for _ in range(_DEATH_LOOKS):

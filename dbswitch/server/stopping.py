@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -19,15 +19,10 @@ from dbswitch.server.command_lines import is_next_dev, masked_command, program_n
 from dbswitch.server.nextjs import lock_path, remove_lock
 from dbswitch.server.observation import Observation, find, find_claims, remove_record
 from dbswitch.server.ownership import Owned, Proof
-from dbswitch.server.processes import age, identify, is_alive, look_at, send, wait_gone
+from dbswitch.server.ports import Listener
+from dbswitch.server.processes import Process, ProcessId, age, identify, is_alive, look_at, send, wait_gone
+from dbswitch.server.spec import ServerLimits, ServerSpec
 from dbswitch.server.state import ServerState
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from dbswitch.server.ports import Listener
-    from dbswitch.server.processes import Process, ProcessId
-    from dbswitch.server.spec import ServerLimits, ServerSpec
 
 PORT_GRACE = 2.0  # seconds a port may stay taken after its last owner is dead
 ROUNDS = 3  # how often a server that something starts again is stopped before that is reported
@@ -37,15 +32,14 @@ TWO_SERVERS = "two servers in the same folder corrupt the build that both use"
 
 
 class StopReport(Struct, frozen=True):
-    """What stopping did. `ports`: which of our pids listened where.
-
-    `left_alone`: one line for display for each program that the dev script launched, and that keeps running.
-    """
+    """What stopping did."""
 
     stopped: tuple[Owned, ...]
     killed: tuple[Owned, ...]
-    ports: Mapping[int, frozenset[int]]
-    left_alone: tuple[str, ...] = ()
+    ports: Mapping[int, frozenset[int]]  # which of our pids listened where
+    left_alone: tuple[
+        str, ...
+    ] = ()  # a line for each program that the dev script launched, and that keeps running
 
     @property
     def summary(self) -> str:
@@ -62,11 +56,9 @@ class StopReport(Struct, frozen=True):
 
 
 def _wait(living: Sequence[Owned], left: float) -> None:
-    """Wait for these processes, but not for Next's own program once all others are dead.
-
-    After its server's end it loads the config again and sends telemetry, 0.3 to 3 s (measured). One that was started in a
-    terminal is waited for: it restores the cursor before it ends.
-    """
+    """Wait for these processes, but not for Next's own program once all others are dead."""
+    # After its server's end it loads the config again and sends telemetry, 0.3 to 3 s (measured). One that was started in a
+    # terminal is waited for: it restores the cursor before it ends.
     needed = [
         one.id
         for one in living
@@ -88,11 +80,9 @@ def _end(
     seconds: float,
     reached: dict[ProcessId, Owned],
 ) -> tuple[Sequence[Owned], bool]:
-    """Signal every process until all are dead, for at most `seconds`; return the rest, and whether it may not be signalled.
-
-    `look` is called again while waiting, so a respawned child or one that left the group is found too. What was proven and
-    signalled (`reached`) stays ours: the parent or leader that proved it may have ended first.
-    """
+    """Signal every process until all are dead, for at most `seconds`; return the rest, and whether it may not be signalled."""
+    # `look` is called again while waiting, so a respawned child or one that left the group is found too. What was proven and
+    # signalled (`reached`) stays ours: the parent or leader that proved it may have ended first.
     denied: set[ProcessId] = set()
     deadline = time.monotonic() + seconds
     while living:
@@ -129,7 +119,7 @@ def stop(
     stopped: dict[ProcessId, Owned] = {}
     killed: dict[ProcessId, Owned] = {}
 
-    def look() -> tuple[Owned, ...]:
+    def look() -> Sequence[Owned]:
         claims = find_claims(spec, observation.record)
         launched.update({one.id: one for one in claims.left_alone})
         return claims.owned
@@ -145,7 +135,13 @@ def stop(
                 on_step(f"{_name(number)} to {', '.join(str(one.process.pid) for one in living)}")
                 living, denied = _end(living, look, number, seconds, reached)
         if living:
-            raise _still_there(living, denied=denied)
+            another = "it belongs to another user: stop it as that user"
+            raise ServerError(
+                "the dev server could not be stopped",
+                facts=[_line(one) for one in living],
+                why=TWO_SERVERS,
+                fix=another if denied else "end the processes named above yourself",
+            )
         ports.wait_free(held, PORT_GRACE)
         if not (living := look()):
             break
@@ -187,16 +183,6 @@ def _name(number: signal.Signals) -> str:
 
 def _line(owned: Owned) -> str:
     return f"pid {owned.process.pid} ({masked_command(owned.process.argv)}): {owned.proof}"
-
-
-def _still_there(living: Sequence[Owned], *, denied: bool) -> ServerError:
-    another = "it belongs to another user: stop it as that user"
-    return ServerError(
-        "the dev server could not be stopped",
-        facts=[_line(one) for one in living],
-        why=TWO_SERVERS,
-        fix=another if denied else "end the processes named above yourself",
-    )
 
 
 def already_there(living: Sequence[Owned]) -> ServerError:
@@ -272,17 +258,13 @@ def end_foreign(holders: Sequence[Listener], limits: ServerLimits, on_step: Call
 
 def taken(port: int, holders: Sequence[Listener], *, kept: str = "") -> PortTakenError:
     """Return the error that names who holds a port; `kept`: why that process was not ended, though it was asked for."""
-    what = f"port {port} is held by a process that is not this project's"
-    unasked, flag = (
-        ", and dbswitch does not end foreign processes unasked",
-        ", or use `--take-port` to end it",
-    )
-    return PortTakenError(
-        f"the process on port {port} was not ended: {kept}" if kept else what,
-        facts=[holder.describe() for holder in holders],
-        why=f"the server would use another port or not start{'' if kept else unasked}",
-        fix=f"end that process, or set another port{'' if kept else flag}",
-    )
+    what = f"the process on port {port} was not ended: {kept}"
+    why, fix = "the server would use another port or not start", "end that process, or set another port"
+    if not kept:
+        what = f"port {port} is held by a process that is not this project's"
+        why += ", and dbswitch does not end foreign processes unasked"
+        fix += ", or use `--take-port` to end it"
+    return PortTakenError(what, facts=[holder.describe() for holder in holders], why=why, fix=fix)
 
 
 def remove_lock_if_free(spec: ServerSpec) -> bool:

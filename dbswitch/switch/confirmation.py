@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -11,13 +11,9 @@ from dbswitch.database.catalogue import table_sizes
 from dbswitch.database.place import place_of
 from dbswitch.errors import DatabaseNotReadyError, DatabaseRejectedError, ProtectedError
 from dbswitch.project import environment_mark
+from dbswitch.project.command_guard import Judgement
+from dbswitch.project.targets import Target
 from dbswitch.redaction import redact
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dbswitch.project.command_guard import Judgement
-    from dbswitch.project.targets import Target
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _SHOWN = 5  # tables
@@ -45,8 +41,8 @@ def ask(
 ) -> None:
     """Make sure that a protected target is confirmed; ask where `--confirm` is missing, and once more after a mistake.
 
-    `given` is `--confirm`; `question` asks the user, None without a terminal; `who` would use the database, and `command`
-    is the command line with the confirmation, both for display. Raises ProtectedError.
+    `question` asks the user, None without a terminal. `who` would use the database, and `command` is the command line with
+    the confirmation, both for display. Raises ProtectedError.
     """
     if given is None and question is not None:
         place = f"{target.url.address}/{target.url.database}"
@@ -102,8 +98,8 @@ def permit_destruction(
 ) -> None:
     """Make sure that a destructive command may run on the target: on a protected one its name is given a second time.
 
-    `given` is `--allow-destructive`; `question` asks the user, None without a terminal; `command` is the command line that
-    permits it, for display. Raises ProtectedError: it may not, or the database says that it is another environment.
+    The parameters are as for :func:`ask`. Raises ProtectedError: it may not, or the database says that it is another
+    environment.
     """
     if not judgement.destroys:
         return
@@ -128,7 +124,6 @@ def permit_destruction(
 
 
 def _tables(tables: tuple[tuple[str, int], ...]) -> str:
-    """Return the tables and their estimated rows as one line."""
     if not tables:
         return "it has no tables"
     shown = ", ".join(f"{name} (~{rows:,})" for name, rows in tables[:_SHOWN])

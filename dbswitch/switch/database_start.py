@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,22 +15,19 @@ from msgspec.structs import replace
 
 from dbswitch.database.catalogue import role_sql
 from dbswitch.database.failures import Failure
+from dbswitch.database.identity import Identity
+from dbswitch.database.migrations import MigrationState, read_scripts
+from dbswitch.database.probe import ProbeLimits, Ready, wait_until_ready
+from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ConfigError, DatabaseNotReadyError, DatabaseRejectedError, ProtectedError
 from dbswitch.project import environment_mark
+from dbswitch.project.discovery import Project
 from dbswitch.project.prisma import migrations_folder
+from dbswitch.project.targets import Target
 from dbswitch.server.command_lines import masked_command
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from dbswitch.database.identity import Identity
-    from dbswitch.database.migrations import MigrationState
-    from dbswitch.database.probe import ProbeLimits, Ready
-    from dbswitch.database.url import DatabaseUrl
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import Target
     from dbswitch.switch.session import Reporter
 
 GLANCE = 1.5  # seconds; how long a database is tried before it is started
@@ -60,8 +59,6 @@ def destination(
     project: Project, target: Target, *, timeout: float | None, first_start: bool = False
 ) -> Destination:
     """Return where a run to `target` goes; `timeout` in seconds replaces the configured deadline."""
-    from dbswitch.database.probe import ProbeLimits
-
     database = project.config.database
     configured = database.start_deadline if first_start else database.restart_deadline
     limits = ProbeLimits(
@@ -77,8 +74,6 @@ def probe(
 
     Raises DatabaseNotReadyError, DatabaseRejectedError or ProtectedError.
     """
-    from dbswitch.database.migrations import read_scripts
-    from dbswitch.database.probe import wait_until_ready
 
     def retry(attempt: int, failure: Failure, pause: float) -> None:
         reporter.waiting(phase, attempt, failure.kind.text, pause)

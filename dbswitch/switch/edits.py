@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -13,16 +13,12 @@ from dbswitch.envfiles.placement import EditPlan, plan_edits
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import EnvFileError, UrlError, UsageError
 from dbswitch.project import reader_profiles, targets, written_values
+from dbswitch.project.discovery import Project
 from dbswitch.project.protection import places_in
 from dbswitch.project.targets import Target
 from dbswitch.project.value_origin import ValueOrigin, served_urls
+from dbswitch.project.written_values import Entered
 from dbswitch.redaction import SecretValues
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.written_values import Entered
 
 OWN = "(edited by hand)"  # no target can have this name
 
@@ -47,10 +43,9 @@ def planned(
     written: Entered,
     ambient: Mapping[str, str],
 ) -> EditPlan:
-    """Return the new bytes of the env files for `target`; see `envfiles/placement.py` for what else it raises.
+    """Return the new bytes of the env files (`files`, name to content) for `target`; raises as `plan_edits`.
 
-    `files` are the dev env files, name to content; `written` is what earlier switches wrote; `ambient` the process
-    environment for `url_from` and `from` of the other targets. Raises EnvFileError: afterwards a reader would still be led to the database of another protected target.
+    Raises EnvFileError: afterwards a reader would still be led to the database of another protected target.
     """
     git_error = project.git_error
     origin = ValueOrigin(project, target, written, targets.list_targets(project, ambient=ambient), ambient)
@@ -90,11 +85,8 @@ def planned(
 
 
 def own_values(project: Project, ambient: Mapping[str, str]) -> Target:
-    """Return the user's own values as a target, protected where they lead to the place of a protected one.
-
-    A switch keeps them as comments (`# dbswitch:kept`) in the env files. They have no name, so only `dbswitch -` leads to
-    them. Raises UsageError or ConfigError, EnvFileError.
-    """
+    """Return the user's own values as a target, protected by place. Raises UsageError or ConfigError, EnvFileError."""
+    # A switch keeps them as comments (`# dbswitch:kept`) in the env files. They have no name, so only `dbswitch -` leads to them.
     found = kept(project)
     primary = next((key for key in project.url_variables if key in found), None)
     if primary is None:

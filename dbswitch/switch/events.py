@@ -1,8 +1,4 @@
-"""The events of a switch while it runs: one per line of `--json`, and the input of the live display.
-
-The wire form is versioned (`v`); `docs/reference/json.md` documents it and a test holds the two together. Events carry
-names, counts, seconds and masked text only.
-"""
+"""The events of a switch while it runs (`docs/reference/json.md`): names, counts, seconds and masked text only."""
 
 from __future__ import annotations
 
@@ -82,12 +78,6 @@ _OUTCOMES = {
 }
 
 
-def outcome_of(error: ReportedError) -> Outcome:
-    """Return the outcome of an expected failure."""
-    overtaken = isinstance(error, OvertakenError)
-    return Outcome.OVERTAKEN if overtaken else _OUTCOMES.get(error.exit_code, Outcome.FAILED)
-
-
 class Started(Struct, frozen=True, tag="start", tag_field="event"):
     """The first event: the request."""
 
@@ -164,7 +154,9 @@ class Result(Struct, tag="result", tag_field="event"):
 
     def fail(self, error: ReportedError) -> None:
         """Take over an expected failure."""
-        self.outcome, self.exit, self.error = outcome_of(error), int(error.exit_code), ErrorInfo.of(error)
+        overtaken = isinstance(error, OvertakenError)
+        self.outcome = Outcome.OVERTAKEN if overtaken else _OUTCOMES.get(error.exit_code, Outcome.FAILED)
+        self.exit, self.error = int(error.exit_code), ErrorInfo.of(error)
         self.verified, self.identity = None, {}
 
 

@@ -10,6 +10,7 @@ import getpass
 import os
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
 import msgspec
@@ -22,8 +23,6 @@ from dbswitch.switch.events import Event, Outcome, Phase, PhaseChanged, PhaseSta
 from dbswitch.switch.project_lock import locked
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dbswitch.project.discovery import Project
     from dbswitch.switch.session import Request
 
@@ -144,14 +143,13 @@ def remember(private_dir: Path, result: Result, *, unnamed: str = "", pool: str 
     """Keep the two targets of a finished switch, of the app or of a pool, for `-`; `unnamed` is no target. Raises OSError."""
     if result.outcome is Outcome.SWITCHED and result.previous != result.target:
         target = None if result.target == unnamed else result.target
-        durable.write_json(private_dir / _previous_file(pool), [target, result.previous])
+        durable.store(private_dir / _previous_file(pool), (target, result.previous))
 
 
 def previous_target(private_dir: Path, active: str | None, pool: str | None = None) -> str | None:
     """Return where `dbswitch -` goes from `active`: the other one of the last switch's two targets."""
-    last = durable.read_json(private_dir / _previous_file(pool))
-    names = last if isinstance(last, list) else []
-    return next((name for name in names if isinstance(name, str) and name != active), None)
+    names = durable.load(private_dir / _previous_file(pool), list[str | None]) or []
+    return next((name for name in names if name is not None and name != active), None)
 
 
 def require_previous(project: Project, active: str | None, pool: str | None = None) -> str:

@@ -1,8 +1,7 @@
 """Ask the running app, through its own Prisma client, which database it is on, until the answer is final.
 
-The generated route answers `GET <route>?identity=1` with the identity that the app's own connection sees, which is compared
-with what psycopg saw on the target. While Next.js reloads its environment a request may be answered with 404 seven seconds
-later, and one sent 0.1 s after it at once. So the app is asked again while an earlier request is pending.
+While Next.js reloads its environment a request may be answered with 404 seven seconds later, and one sent 0.1 s after it at
+once. So the app is asked again while an earlier request is pending.
 """
 
 from __future__ import annotations
@@ -11,8 +10,10 @@ import contextlib
 import queue
 import threading
 import time
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -21,10 +22,6 @@ from msgspec.structs import replace
 from dbswitch.database.identity import Identity
 from dbswitch.durable import parse_json, read_regular
 from dbswitch.server.http_requests import connection_to
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 TOKEN = "token"  # noqa: S105  a file's name
 TOKEN_HEADER = "x-dbswitch-token"  # noqa: S105  the header's name, not a token
@@ -220,9 +217,8 @@ def verify(
 ) -> Said:
     """Ask until the app answers as `question.expected`, an answer is final, or `deadline` seconds have passed.
 
-    What waiting cannot change ends it at once: a refused token, a route that cannot ask. With `route_answered` the route
-    is known to be there, and a 404 counts as no answer; else a missing route may still be compiling. `on_missing` is called
-    each second for which the route has been missing.
+    With `route_answered` the route is known to be there, and a 404 counts as no answer; else a missing route may still be
+    compiling. `on_missing` is called each second for which the route has been missing.
     """
     began = since = next_at = time.monotonic()
     end = began + deadline

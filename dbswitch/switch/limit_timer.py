@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from dbswitch.errors import DbswitchError
 from dbswitch.project import discovery
+from dbswitch.project.discovery import Project
 from dbswitch.switch import edits, project_lock, run, time_limit
 from dbswitch.switch.events import Emit, Event, Notice, Planned, Result, Started
 from dbswitch.switch.session import Request
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dbswitch.project.discovery import Project
-    from dbswitch.switch.time_limit import TimeLimit
+from dbswitch.switch.time_limit import TimeLimit
 
 CHECK_EVERY = 2.0  # seconds between two checks that the limit is still the same; a machine that slept has not counted them
 TIMER_GRACE = 3.0  # seconds that `dbswitch dev` leaves to the timer
@@ -66,10 +62,7 @@ def _go_back(project: Project, limit: TimeLimit, request: Request, emit: Emit) -
 
 
 def honour(project: Project, request: Request, emit: Emit, *, required: bool = True) -> Result | None:
-    """Go back first if the time limit of the active target has passed; the failed run's result, None to carry on.
-
-    Not `required`: a failure is a warning, and the request is carried out.
-    """
+    """Go back first if the time limit of the active target has passed; the result of a `required` run that failed, or None."""
     limit = _due(project)
     if limit is None:
         return None

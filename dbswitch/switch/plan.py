@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from dbswitch.database.url import DatabaseUrl
+from dbswitch.envfiles.placement import EditPlan
 from dbswitch.envfiles.precedence import ReaderProfile, effective
 from dbswitch.errors import UrlError, UsageError
+from dbswitch.project.targets import Target
 from dbswitch.server.state import ServerState
 from dbswitch.switch.events import Notice
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from dbswitch.envfiles.placement import EditPlan
-    from dbswitch.project.targets import Target
 
 
 class Mode(StrEnum):

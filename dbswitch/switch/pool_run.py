@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -13,18 +13,14 @@ from dbswitch.pools import config_files
 from dbswitch.pools.pgbouncer_ini import Route, route_of
 from dbswitch.pools.pooler import Pooler, console
 from dbswitch.project import pool_config, targets
+from dbswitch.project.discovery import Project
+from dbswitch.project.pool_config import Pool
 from dbswitch.project.targets import Target, with_access
 from dbswitch.switch import confirmation, history, recovery
 from dbswitch.switch.database_start import destination, probe_or_start
 from dbswitch.switch.events import Outcome, Phase, Planned
 from dbswitch.switch.pool_steps import Member, PoolApply, require_route
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.pool_config import Pool
-    from dbswitch.switch.session import Session
+from dbswitch.switch.session import Session
 
 MODE = "pool"
 # From this PgBouncer on a new server is told the role of the old one (measured with 1.26.1).

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec.structs import replace
 
-from dbswitch import state_folder
+from dbswitch import errors, state_folder
+from dbswitch.database.identity import Identity
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
-from dbswitch.errors import (
-    ConfigError,
-    DatabaseNotReadyError,
-    DatabaseRejectedError,
-    DbswitchError,
-    PoolerError,
-)
+from dbswitch.database.url import DatabaseUrl
 from dbswitch.pools.config_files import ConfigFiles, PoolRecord
 from dbswitch.pools.pgbouncer_ini import Entry, Route, route_of
 from dbswitch.pools.pooler import Console, PauseWatchdog, Pooler, console
 from dbswitch.project import pool_config
+from dbswitch.project.pool_config import Pool
 from dbswitch.switch import recovery
 from dbswitch.switch.events import Phase
 from dbswitch.switch.rollback import Part, RunSteps
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from dbswitch.database.identity import Identity
-    from dbswitch.database.url import DatabaseUrl
-    from dbswitch.project.pool_config import Pool
-    from dbswitch.switch.session import Session
+from dbswitch.switch.session import Session
 
 # Seconds of a pause beyond the wait for transactions: writing, RELOAD and RESUME take milliseconds.
 WORK_LIMIT: Final = 5.0
@@ -54,7 +44,7 @@ class Member:
         self._logins: tuple[DatabaseUrl, ...] = (own, admin) if entry.value("user") is None else (admin, own)
         self.before, refusals = self._ask(quickly=True)
         if self.before is None and len(refusals) == len(self._logins):
-            raise ConfigError(
+            raise errors.ConfigError(
                 f"dbswitch cannot log in to {pooler.database} through PgBouncer at {pooler.name}",
                 facts=refusals,
                 why="a switch is verified as a client of the pool, so it could not be verified",
@@ -71,7 +61,7 @@ class Member:
             what = f"a client of {self.pooler.name} is on a different database from the target"
             seen = f"the client is on {found.database}, server started at {found.started_at}"
             fact = [f"{seen}; the target is {expected.database}, server started at {expected.started_at}"]
-        raise PoolerError(
+        raise errors.PoolerError(
             what,
             facts=fact,
             why="a switch counts only if the clients of the pool are on the target",
@@ -84,8 +74,8 @@ class Member:
         for login in self._logins:
             try:
                 found = wait_until_ready(login, _CLIENT_LIMITS).identity
-            except (DatabaseRejectedError, DatabaseNotReadyError) as error:
-                if quickly and isinstance(error, DatabaseNotReadyError):
+            except (errors.DatabaseRejectedError, errors.DatabaseNotReadyError) as error:
+                if quickly and isinstance(error, errors.DatabaseNotReadyError):
                     break
                 refusals.append(f"as {login.user}: {'; '.join((error.what, *error.facts[1:]))}")
             else:
@@ -137,7 +127,7 @@ class PoolApply(RunSteps):
                 undo.register(Part.CONFIG_FILES, self._put_back)
                 try:
                     files.write(self._private_dir / state_folder.POOL_JOURNAL)
-                except ConfigError:
+                except errors.ConfigError:
                     if not files.far:  # none was changed
                         undo.discard(Part.CLIENTS, Part.POOLERS, Part.CONFIG_FILES)
                     raise
@@ -173,16 +163,16 @@ class PoolApply(RunSteps):
     def _end(self) -> None:
         for pooler, seconds in self._login_retry.items():
             # A pooler that has ended since reads its configuration when it starts.
-            with suppress(PoolerError), console(pooler) as opened:
+            with suppress(errors.PoolerError), console(pooler) as opened:
                 opened.set_login_retry(seconds)
         recovery.remove_record(self._private_dir, PoolRecord)
 
     def _complete(self, cause: BaseException) -> None:
         super()._complete(cause)
-        if isinstance(cause, DbswitchError):
+        if isinstance(cause, errors.DbswitchError):
             cause.facts = (*cause.facts, *self.undo.done, "nothing was changed")
 
-    def _what_is_left(self, _error: DbswitchError | OSError) -> tuple[str, str]:
+    def _what_is_left(self, _error: errors.DbswitchError | OSError) -> tuple[str, str]:
         fix = f"fix the cause; then `dbswitch TARGET --pool {self._pool.name}` lifts the pause and switches"
         return "; ".join(part.value for part in self.undo.parts), f"{fix} all poolers to one target"
 
@@ -202,16 +192,13 @@ class PoolApply(RunSteps):
         return f"the configuration files are as they were{kept}"
 
     def _each(self, action: Callable[[Member], str]) -> str:
-        """Do `action` for every pooler as part of the rollback; what it says is kept.
-
-        A pooler that is not running is not paused, and reads its configuration when it starts. Raises PoolerError: one
-        that may be running failed; the others were done first.
-        """
-        failure: PoolerError | None = None
+        """Do `action` for every pooler as part of the rollback; what it says is kept. Raises PoolerError, after all others."""
+        # A pooler that is not running is not paused, and reads its configuration when it starts.
+        failure: errors.PoolerError | None = None
         for member in self._members:
             try:
                 self.undo.note(action(member))
-            except PoolerError as error:
+            except errors.PoolerError as error:
                 if error.down:
                     text = "is not running; it will start with the previous line"
                     self.undo.note(f"PgBouncer at {member.pooler.name} {text}")
@@ -241,10 +228,10 @@ class PoolApply(RunSteps):
         """Have PgBouncer log in again soon after a failed login: by default it waits for 15 s, and the clients with it."""
         self._login_retry[opened.pooler] = opened.set_login_retry(LOGIN_RETRY)
 
-    def _not_paused(self, pooler: Pooler) -> PoolerError:
+    def _not_paused(self, pooler: Pooler) -> errors.PoolerError:
         with console(pooler) as opened:
             clients, modes = opened.open_transactions(), opened.pool_modes()
-        return PoolerError(
+        return errors.PoolerError(
             f"a transaction did not end within {self._pool.pause_timeout:g} s on PgBouncer at {pooler.name}",
             facts=clients,
             why="a pool is switched between two transactions, never in the middle of one",
@@ -258,7 +245,7 @@ def require_route(opened: Console, expected: Route) -> None:
     """Make sure that the running PgBouncer leads the database where its configuration says. Raises PoolerError."""
     found = opened.state().route
     if found != expected:
-        raise PoolerError(
+        raise errors.PoolerError(
             f"PgBouncer at {opened.pooler.name} did not load its configuration",
             facts=(f"it leads {opened.pooler.database} to {found.text}", f"expected: {expected.text}"),
             why="the changed line does not decide where its clients go",

@@ -1,9 +1,8 @@
 """One switch at a time in a project, and the newest request wins.
 
-The lock is an flock(2) on `.dbswitch/lock`, a file that is never deleted: otherwise two processes could each
-lock a different file of the same name. A request also locks one byte of `.dbswitch/requests` (fcntl(2)): the byte whose number is its time
-since boot in nanoseconds. A newer request is waiting if a byte behind it is locked. The kernel releases both when the process
-dies, in a container as well. What is written in the two files only names the process, for people.
+The lock is an flock(2) on `.dbswitch/lock`, which is never deleted. A request also locks one byte of `.dbswitch/requests`
+(fcntl(2)): the byte whose number is its time since boot in nanoseconds, so a newer one is waiting if a byte behind it is locked.
+The kernel releases both when the process dies. What is written in the two files only names the process, for people.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ import errno
 import fcntl
 import os
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -22,10 +22,6 @@ from dbswitch import durable, state_folder
 from dbswitch.errors import BusyError, ConfigError, OvertakenError
 from dbswitch.server import processes
 from dbswitch.server.processes import ProcessId
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 FILE_NAME = state_folder.LOCK
 REQUESTS = "requests"
@@ -120,10 +116,9 @@ def acquire(
     run: str = "",
     on_wait: Callable[[Holder], None] = lambda _holder: None,
 ) -> Iterator[Lease]:
-    """Hold the project's lock for the block; waits for at most `deadline` seconds.
+    """Hold the project's lock for the block; waits for at most `deadline` seconds. Raises BusyError, OvertakenError or OSError.
 
-    `target` and `run`, its id, are shown to other runs. `on_wait` is called with the holder when waiting begins, and again when the holder is
-    another one. Raises BusyError, OvertakenError or OSError.
+    `target` and `run`, its id, are shown to other runs. `on_wait` is called with each holder that is waited for.
     """
     durable.ensure_state_dir(state_dir)
     path = state_dir / FILE_NAME
@@ -238,7 +233,6 @@ def _myself(target: str, run: str = "") -> Holder:
 
 @contextlib.contextmanager
 def _named(fd: int, holder: Holder) -> Iterator[None]:
-    """Name the holder in the lock file for the block."""
     _write(fd, holder)
     try:
         yield

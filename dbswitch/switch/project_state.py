@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,40 +13,30 @@ from dbswitch.database.place import place_of
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles import effective_values
 from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.placement import EditPlan
 from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.envfiles.transaction import FileChange
 from dbswitch.errors import UrlError
-from dbswitch.project import (
-    config as configuration,
-    generated,
-    reader_profiles,
-    server_launch,
-    targets,
-    written_values,
-)
+from dbswitch.project import generated, reader_profiles, server_launch, targets, written_values
 from dbswitch.project.active_target import Active, ReaderState, active
 from dbswitch.project.client_in_use import follows_env_files
+from dbswitch.project.config import ServerMode
+from dbswitch.project.discovery import Project
+from dbswitch.project.generated import Generated
 from dbswitch.project.protection import owners_of
+from dbswitch.project.target_sources import TargetRef
+from dbswitch.project.targets import Target
 from dbswitch.project.value_origin import Exported, exported
+from dbswitch.project.written_values import Entered
 from dbswitch.server import observation
 from dbswitch.server.environment import touched_by_next
 from dbswitch.server.http_requests import base_path
 from dbswitch.server.observation import Observation, changed_since_start
+from dbswitch.server.spec import ServerSpec
 from dbswitch.switch import project_lock, recovery, time_limit
 from dbswitch.switch.plan import Mode, Situation, is_running
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from dbswitch.envfiles.placement import EditPlan
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
-    from dbswitch.project.targets import Target
-    from dbswitch.project.written_values import Entered
-    from dbswitch.server.observation import Observation
-    from dbswitch.server.spec import ServerSpec
-    from dbswitch.switch.project_lock import Holder
-    from dbswitch.switch.time_limit import TimeLimit
+from dbswitch.switch.project_lock import Holder
+from dbswitch.switch.time_limit import TimeLimit
 
 
 class Observed(Struct, frozen=True):
@@ -55,14 +45,14 @@ class Observed(Struct, frozen=True):
     project: Project
     spec: ServerSpec
     server: Observation
-    files: Mapping[str, bytes]  # the dev env files, name to content
-    env_file_keys: frozenset[str]  # every variable bound in one of them
-    target_keys: frozenset[str]  # every variable any target may set, or a switch wrote
     entered: Entered  # what earlier switches wrote
-    previous: str | None
-    hot_client: bool
-    route: str | None
-    generated: generated.Generated = generated.Generated()
+    files: Mapping[str, bytes] = {}  # the dev env files, name to content
+    env_file_keys: frozenset[str] = frozenset()  # every variable bound in one of them
+    target_keys: frozenset[str] = frozenset()  # every variable any target may set, or a switch wrote
+    previous: str | None = None
+    generated: Generated = Generated()
+    hot_client: bool = False
+    route: str | None = None
 
     @property
     def present(self) -> tuple[DatabaseUrl, ...]:
@@ -78,10 +68,8 @@ class Observed(Struct, frozen=True):
 
 
 def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> Observed:
-    """Observe env files, server (with `ask` over HTTP) and generated files. Raises EnvFileError or ConfigError.
-
-    `verify_later`: an app with an identity route is not asked now, since its identity is asked for later and says more.
-    """
+    """Observe env files, server (with `ask` over HTTP) and generated files. Raises EnvFileError or ConfigError."""
+    # `verify_later`: an app with an identity route is not asked now, since its identity is asked for later and says more.
     found = generated.find(project)
     hot_client = follows_env_files(project, found)
     spec = server_launch.build(project)
@@ -99,9 +87,9 @@ def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> O
         entered=written,
         # The server starts with none of these variables in its environment, so only the files count.
         previous=active(project, {}).nominal_target,
+        generated=found,
         hot_client=hot_client,
         route=route,
-        generated=found,
     )
 
 
@@ -114,9 +102,8 @@ def route_of(project: Project, found: generated.Generated, spec: ServerSpec) -> 
 
 def server_alone(project: Project) -> Observed:
     """Observe the server only: a stop must not depend on readable env files."""
-    spec, written = server_launch.build(project), written_values.load(project.private_dir)
-    none: frozenset[str] = frozenset()
-    return Observed(project, spec, observation.observe(spec), {}, none, none, written, None, False, None)
+    spec = server_launch.build(project)
+    return Observed(project, spec, observation.observe(spec), written_values.load(project.private_dir))
 
 
 def changes(observed: Observed, plan: EditPlan) -> tuple[FileChange, ...]:
@@ -140,7 +127,7 @@ def situation(observed: Observed, target: Target, plan: EditPlan, *, stopped_by_
         overridden=_overridden(observed, target),
         hot_client=observed.hot_client,
         identity_route=observed.route is not None,
-        configured=None if configured is configuration.ServerMode.AUTO else Mode(configured.value),
+        configured=None if configured is ServerMode.AUTO else Mode(configured.value),
         leaving_protected=_leaves_protected(observed, target),
     )
 

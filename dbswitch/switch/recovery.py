@@ -1,16 +1,12 @@
-"""What a killed run left, and how it is finished; called under the lock before anything else is read.
-
-The journal of the env transaction tells which files were written, the record of the switch whether a server had been taken
-down. The record of a pool's switch tells which pool may be paused.
-"""
+"""What a killed run left (the journal of the env files, the record of a switch or of a pool's), and how it is finished."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from dbswitch import durable, state_folder
@@ -22,8 +18,6 @@ from dbswitch.switch import project_lock
 from dbswitch.switch.events import Phase
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dbswitch.pools.config_files import PoolRecord
     from dbswitch.project.discovery import Project
     from dbswitch.switch.session import Reporter
@@ -59,10 +53,7 @@ def remove_record(private_dir: Path, kind: type[SwitchRecord | PoolRecord] = Swi
 
 def read_record(private_dir: Path, kind: type[Record]) -> Record | None:
     """Return the record that a killed switch left, or None; a running switch has one as well."""
-    try:
-        return msgspec.json.decode(durable.read_regular(private_dir / kind.FILE), type=kind)
-    except (OSError, ValueError, RecursionError):
-        return None
+    return durable.load(private_dir / kind.FILE, kind)
 
 
 def pending(private_dir: Path) -> bool:
@@ -100,13 +91,11 @@ def unfinished_pool(project: Project) -> str | None:
     from dbswitch.pools.config_files import PoolRecord
 
     record = read_record(private_dir, PoolRecord)
+    if record is None:
+        return None
     return (
-        None
-        if record is None
-        else (
-            f"A switch of the pool {record.pool} to {record.target} was killed: the pool may be paused. "
-            f"`dbswitch {record.target} --pool {record.pool}`, or any command that switches, lifts the pause."
-        )
+        f"A switch of the pool {record.pool} to {record.target} was killed: the pool may be paused. "
+        f"`dbswitch {record.target} --pool {record.pool}`, or any command that switches, lifts the pause."
     )
 
 

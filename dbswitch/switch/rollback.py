@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from dbswitch.errors import (
-    ConfigError,
-    DatabaseNotReadyError,
-    DatabaseRejectedError,
-    DbswitchError,
-    InterruptedSwitchError,
-    RollbackFailedError,
-    RolledBackError,
-    ServerError,
-)
+from dbswitch import errors
+from dbswitch.pools.config_files import PoolRecord
 from dbswitch.switch import recovery
 from dbswitch.switch.events import Phase
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from dbswitch.pools.config_files import PoolRecord
-    from dbswitch.switch.recovery import SwitchRecord
-    from dbswitch.switch.session import Session
+from dbswitch.switch.recovery import SwitchRecord
+from dbswitch.switch.session import Session
 
 
 class Part(Enum):
@@ -105,7 +93,7 @@ class RunSteps:
         before, self._recorded = self._recorded, True  # first: a signal may interrupt the call
         try:
             recovery.write_record(self._private_dir, record)
-        except ConfigError:
+        except errors.ConfigError:
             self._recorded = before
             raise
 
@@ -120,10 +108,10 @@ class RunSteps:
                     if not as_it_is:
                         self._check_after_rollback(touched)
                     note.detail = "; ".join(undo.done)
-        except (DbswitchError, OSError) as error:
+        except (errors.DbswitchError, OSError) as error:
             why, fix = self._what_is_left(error)
-            facts = error.facts if isinstance(error, DbswitchError) else ()
-            raise RollbackFailedError(
+            facts = error.facts if isinstance(error, errors.DbswitchError) else ()
+            raise errors.RollbackFailedError(
                 "the switch failed, and so did the rollback",
                 facts=(_sentence("first", cause), _sentence("then", error), *facts, *undo.done),
                 why=why,
@@ -140,10 +128,10 @@ class RunSteps:
         if as_it_is:
             self._complete(cause)
             return
-        assert isinstance(cause, DbswitchError)
+        assert isinstance(cause, errors.DbswitchError)
         # A journal that the first attempt kept was completed by the rollback.
-        facts = () if isinstance(cause, RollbackFailedError) else cause.facts
-        raise RolledBackError(
+        facts = () if isinstance(cause, errors.RollbackFailedError) else cause.facts
+        raise errors.RolledBackError(
             f"the switch was rolled back: {cause.what.rstrip('.')}",
             facts=(*facts, *undo.done),
             why=cause.why,
@@ -154,38 +142,36 @@ class RunSteps:
         """Add to an interruption, or to the failure of a database, what it left."""
         done = self.undo.done
         still = f"; the project is still on {self._previous}" if self._previous is not None else ""
-        if isinstance(cause, InterruptedSwitchError):
+        if isinstance(cause, errors.InterruptedSwitchError):
             cause.facts = (*done, "nothing is left changed" if done else f"nothing was changed{still}")
-        elif isinstance(cause, DatabaseNotReadyError | DatabaseRejectedError) and not done:
+        elif isinstance(cause, errors.DatabaseNotReadyError | errors.DatabaseRejectedError) and not done:
             cause.facts = (*cause.facts, f"nothing was changed{still}")
 
+    @abstractmethod
     def _end(self) -> None:
         """The run has ended, and a later command has nothing to finish."""
-        raise NotImplementedError
 
     def _check_after_rollback(self, touched: tuple[Part, ...]) -> None:
         """Find out whether everything is as it was. Raises ServerError: it is not."""
 
-    def _what_is_left(self, error: DbswitchError | OSError) -> tuple[str, str]:
+    @abstractmethod
+    def _what_is_left(self, error: errors.DbswitchError | OSError) -> tuple[str, str]:
         """Return why a rollback that failed with `error` matters, and what helps."""
-        raise NotImplementedError
 
 
 def _is_told_as_it_is(cause: BaseException, touched: tuple[Part, ...]) -> bool:
     """Return whether the cause alone describes the failure once `touched` is restored."""
     # So it is for an interruption, a bug, a failed server command, which never changes env files, and a pool that was only paused.
-    if not isinstance(cause, DbswitchError):
+    if not isinstance(cause, errors.DbswitchError):
         return True
     if Part.FILES in touched or Part.CONFIG_FILES in touched:
         return False
-    return isinstance(cause, ServerError) or Part.SERVER not in touched
+    return isinstance(cause, errors.ServerError) or Part.SERVER not in touched
 
 
 def _sentence(when: str, error: BaseException) -> str:
-    match error:
-        case DbswitchError():
-            return f"{when}: {error.what}"
-        case OSError(filename=name, strerror=text):
-            return f"{when}: {name or 'the system'}: {text}"
-        case _:
-            return f"{when}: {type(error).__name__}"
+    if isinstance(error, errors.DbswitchError):
+        return f"{when}: {error.what}"
+    if isinstance(error, OSError):
+        return f"{when}: {error.filename or 'the system'}: {error.strerror}"
+    return f"{when}: {type(error).__name__}"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbswitch.database.identity import Identity
 from dbswitch.durations import span
 from dbswitch.envfiles import transaction
 from dbswitch.errors import ExitCode
 from dbswitch.project import environment_mark, reader_profiles, targets
 from dbswitch.project.active_target import active
+from dbswitch.project.discovery import Project
 from dbswitch.project.targets import Target, with_access
 from dbswitch.project.value_origin import exported
 from dbswitch.server.environment import touched_by_next
@@ -22,19 +24,12 @@ from dbswitch.switch.database_start import Destination, destination, probe, prob
 from dbswitch.switch.events import Emit, Event, Outcome, Phase, Planned, Result
 from dbswitch.switch.identity_request import IdentityAnswer, Said
 from dbswitch.switch.plan import Mode, Plan, changed_variables, decide
+from dbswitch.switch.project_lock import Lease
+from dbswitch.switch.project_state import Observed
 from dbswitch.switch.rollback import Part
-from dbswitch.switch.session import Session, carry_out
+from dbswitch.switch.session import Request, Session, carry_out
 from dbswitch.switch.switch_steps import Apply
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dbswitch.database.identity import Identity
-    from dbswitch.project.discovery import Project
-    from dbswitch.switch.project_lock import Lease
-    from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.session import Request
-    from dbswitch.switch.time_limit import TimeLimit
+from dbswitch.switch.time_limit import TimeLimit
 
 NOT_BEGUN = frozenset({ExitCode.USAGE, ExitCode.PROTECTED, ExitCode.BUSY})  # no switch, so no history
 
@@ -45,7 +40,7 @@ class Planning(Struct, frozen=True):
     goal: Destination
     observed: Observed
     plan: Plan
-    changes: tuple[str, ...]
+    event: Planned
     limit: TimeLimit | None
 
 
@@ -151,7 +146,6 @@ def _ambient(request: Request) -> Mapping[str, str]:
 
 
 def _plan(session: Session, *, server_owed: bool) -> Planning:
-    """Observe and decide; changes nothing."""
     project, request, reporter, ending = session.project, session.request, session.reporter, session.ending
     ambient = _ambient(request)
     # A dry run verifies nothing later, so it asks now.
@@ -173,25 +167,16 @@ def _plan(session: Session, *, server_owed: bool) -> Planning:
     limit = time_limit.planned(
         project, target, request.run_id, seconds=request.limit, previous=observed.previous
     )
-    return Planning(goal, observed, plan, changes, limit)
+    event = Planned(plan.mode.value, observed.previous, plan.files, plan.variables, plan.server, changes)
+    return Planning(goal, observed, plan, event, limit)
 
 
 def _announce(session: Session, planning: Planning, before: Planning | None = None) -> None:
     """Show the plan, and the notices that were not shown `before`."""
-    plan = planning.plan
-    for notice in plan.notices:
+    for notice in planning.plan.notices:
         if before is None or notice not in before.plan.notices:
             session.reporter.emit(notice)
-    session.reporter.emit(
-        Planned(
-            plan.mode.value,
-            planning.observed.previous,
-            plan.files,
-            plan.variables,
-            plan.server,
-            planning.changes,
-        )
-    )
+    session.reporter.emit(planning.event)
 
 
 def _confirmed(session: Session) -> Planning | None:

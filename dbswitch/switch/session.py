@@ -6,44 +6,23 @@ import contextlib
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from types import FrameType
+from typing import Self
 
-from dbswitch import state_folder
-from dbswitch.errors import (
-    ConfigError,
-    DbswitchError,
-    InterruptedSwitchError,
-    ReportedError,
-    interruption_behind,
-)
+from dbswitch import errors, state_folder
+from dbswitch.project.discovery import Project
 from dbswitch.server.stopping import PORT_GRACE, ROUNDS
-from dbswitch.switch import project_lock, project_state, recovery
+from dbswitch.switch import events, project_lock, project_state, recovery
+from dbswitch.switch.confirmation import Question
 from dbswitch.switch.database_start import START_TIMEOUT
-from dbswitch.switch.events import (
-    Emit,
-    Event,
-    Notice,
-    Phase,
-    PhaseChanged,
-    PhaseState,
-    Result,
-    Started,
-    Waiting,
-)
 from dbswitch.switch.history import new_id
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-    from types import FrameType
-
-    from dbswitch.project.discovery import Project
-    from dbswitch.switch.confirmation import Question
-    from dbswitch.switch.plan import Mode
-    from dbswitch.switch.project_lock import Lease
-    from dbswitch.switch.project_state import Observed
+from dbswitch.switch.plan import Mode
+from dbswitch.switch.project_lock import Lease
+from dbswitch.switch.project_state import Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +56,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Handles the signals of one switch while it is entered; previous handlers are restored at the end.
-
-    `on_ignored` is called when a signal is ignored because a rollback is running; a RuntimeError of it is ignored.
-    """
+    """Handles the signals of one switch while it is entered; `on_ignored` is called for one that is only acknowledged."""
 
     # A signal that the process was told to ignore (nohup, a background job of a shell) stays ignored. Outside the main
     # thread nothing is handled, since Python runs handlers only there. `on_ignored` runs inside a signal handler, so perhaps
@@ -95,7 +71,6 @@ class Interrupts:
         self._before: dict[signal.Signals, Callable[..., None] | int] = {}
 
     def __enter__(self) -> Self:
-        """Install the signal handlers."""
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 before = signal.getsignal(number)
@@ -153,7 +128,7 @@ class Interrupts:
     def _raise(self, came: signal.Signals) -> None:
         self._pending = None
         self._raised = True
-        raise InterruptedSwitchError(terminated=came is not signal.SIGINT)
+        raise errors.InterruptedSwitchError(terminated=came is not signal.SIGINT)
 
 
 @dataclass(slots=True)
@@ -167,7 +142,7 @@ class PhaseNote:
 class Reporter:
     """Emits the events of one run."""
 
-    def __init__(self, emit: Emit, run_id: str) -> None:
+    def __init__(self, emit: events.Emit, run_id: str) -> None:
         self.emit = emit
         self.run_id = run_id
         self._began = time.monotonic()
@@ -187,34 +162,34 @@ class Reporter:
             self._began += time.monotonic() - began
 
     @contextmanager
-    def phase(self, phase: Phase) -> Iterator[PhaseNote]:
+    def phase(self, phase: events.Phase) -> Iterator[PhaseNote]:
         """Report `phase` as started, then as done or, when an exception leaves the block, as failed."""
-        note, state, began = PhaseNote(), PhaseState.FAILED, time.monotonic()
-        self.emit(PhaseChanged(phase, PhaseState.STARTED))
+        note, state, began = PhaseNote(), events.PhaseState.FAILED, time.monotonic()
+        self.emit(events.PhaseChanged(phase, events.PhaseState.STARTED))
         try:
             yield note
-            state = PhaseState.SKIPPED if note.skipped else PhaseState.DONE
+            state = events.PhaseState.SKIPPED if note.skipped else events.PhaseState.DONE
         finally:
-            self.emit(PhaseChanged(phase, state, round(time.monotonic() - began, 3), note.detail))
+            self.emit(events.PhaseChanged(phase, state, round(time.monotonic() - began, 3), note.detail))
 
-    def skip(self, phase: Phase, why: str) -> None:
+    def skip(self, phase: events.Phase, why: str) -> None:
         """Report that `phase` has nothing to do."""
-        self.emit(PhaseChanged(phase, PhaseState.SKIPPED, 0.0, why))
+        self.emit(events.PhaseChanged(phase, events.PhaseState.SKIPPED, 0.0, why))
 
     def notice(self, code: str, text: str, level: str = "info") -> None:
         """Report information or a warning."""
-        self.emit(Notice(code, text, level))
+        self.emit(events.Notice(code, text, level))
 
-    def waiting(self, phase: Phase, attempt: int, reason: str, next_in: float) -> None:
+    def waiting(self, phase: events.Phase, attempt: int, reason: str, next_in: float) -> None:
         """Report that something is not ready yet; `next_in` is in seconds."""
-        self.emit(Waiting(phase, attempt, reason, round(next_in, 3)))
+        self.emit(events.Waiting(phase, attempt, reason, round(next_in, 3)))
 
 
-def notices_only(emit: Emit) -> Emit:
+def notices_only(emit: events.Emit) -> events.Emit:
     """Return what passes on only notices, for a command whose output is its answer: recovery has to be reported."""
 
-    def told(event: Event) -> None:
-        if isinstance(event, Notice):
+    def told(event: events.Event) -> None:
+        if isinstance(event, events.Notice):
             emit(event)
 
     return told
@@ -228,7 +203,7 @@ class Session:
     request: Request
     reporter: Reporter
     interrupts: Interrupts
-    ending: Result
+    ending: events.Result
 
     def locked(self, target: str) -> AbstractContextManager[tuple[Lease, bool]]:
         """Hold the lock for the block; yields also whether a killed run owes a server. Raises as `hold`."""
@@ -236,7 +211,7 @@ class Session:
 
     def observe(self, *, ask: bool = True, verify_later: bool = False) -> Observed:
         """Observe the project; raises as :func:`dbswitch.switch.project_state.look`."""
-        with self.reporter.phase(Phase.OBSERVE) as note:
+        with self.reporter.phase(events.Phase.OBSERVE) as note:
             observed = project_state.look(self.project, ask=ask, verify_later=verify_later)
             self.ending.previous = observed.previous
             self.ending.target = self.ending.target or observed.previous or ""
@@ -244,24 +219,26 @@ class Session:
         return observed
 
 
-def carry_out(project: Project, request: Request, emit: Emit, body: Callable[[Session], None]) -> Result:
+def carry_out(
+    project: Project, request: Request, emit: events.Emit, body: Callable[[Session], None]
+) -> events.Result:
     """Do `body` with signals turned into errors; return the result, which is also the last event. A bug propagates."""
-    reporter, ending = Reporter(emit, request.run_id), Result(request.run_id, target=request.target)
-    failure: ReportedError | None = None
+    reporter, ending = Reporter(emit, request.run_id), events.Result(request.run_id, target=request.target)
+    failure: errors.ReportedError | None = None
     with Interrupts(on_ignored=lambda: reporter.notice("rolling-back", "still rolling back")) as interrupts:
-        reporter.emit(Started(request.run_id, request.target, time.time()))
+        reporter.emit(events.Started(request.run_id, request.target, time.time()))
         try:
             try:
                 body(Session(project, request, reporter, interrupts, ending))
             finally:
                 interrupts.settle()  # only the report is left, which a signal must not interrupt
-        except DbswitchError as error:
+        except errors.DbswitchError as error:
             failure = error
-        except InterruptedSwitchError as error:
+        except errors.InterruptedSwitchError as error:
             failure = error
             error.facts = error.facts or ("nothing was changed",)
         except Exception as error:
-            failure = interruption_behind(error)
+            failure = errors.interruption_behind(error)
             if failure is None:
                 raise
         ending.seconds = reporter.seconds
@@ -279,13 +256,15 @@ def hold(project: Project, reporter: Reporter, *, target: str) -> Iterator[tuple
     """
     with ExitStack() as stack:
         prepare_private_dir(project)
-        with reporter.phase(Phase.LOCK), _usable(project):
+        with reporter.phase(events.Phase.LOCK), _usable(project):
             lock = project_lock.acquire(
                 project.state_dir,
                 target=target,
                 deadline=lock_deadline(project),
                 run=reporter.run_id,
-                on_wait=lambda holder: reporter.waiting(Phase.LOCK, 1, f"waiting for {holder.text}", 0.0),
+                on_wait=lambda holder: reporter.waiting(
+                    events.Phase.LOCK, 1, f"waiting for {holder.text}", 0.0
+                ),
             )
             lease = stack.enter_context(lock)
         prepare_private_dir(project)  # again: `uninstall` may have held the lock before
@@ -303,10 +282,8 @@ def hold_if_free(project: Project, reporter: Reporter, *, target: str) -> Iterat
 
 
 def lock_deadline(project: Project) -> float:
-    """Return more seconds than any run takes that the configuration allows, a start of the database and a rollback included.
-
-    A `--timeout` of the holder's that exceeds the configured deadlines is not known here and not counted.
-    """
+    """Return more seconds than any run takes that the configuration allows, a start of the database and a rollback included."""
+    # A `--timeout` of the holder's that exceeds the configured deadlines is not known here and not counted.
     server, database, verify = project.config.server, project.config.database, project.config.verify
     stop = ROUNDS * (server.term_timeout + server.kill_timeout + PORT_GRACE)
     probe = max(database.start_deadline, database.restart_deadline)
@@ -326,7 +303,7 @@ def prepare_private_dir(project: Project) -> Path:
     try:
         return state_folder.ensure(folder, project.root)
     except OSError as error:
-        raise ConfigError(
+        raise errors.ConfigError(
             "dbswitch's state folder cannot be used",
             facts=(f"{error.filename or folder}: {error.strerror}",),
             why="the journal and the records needed to recover a killed switch are stored there, outside the project",

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
+from dbswitch import errors
 from dbswitch.database.probe import accepts_connections
-from dbswitch.errors import (
-    ConfigError,
-    DatabaseNotReadyError,
-    DatabaseRejectedError,
-    DbswitchError,
-    EnvFileError,
-    InterruptedSwitchError,
-    OvertakenError,
-)
 from dbswitch.project import targets
+from dbswitch.project.discovery import Project
 from dbswitch.server import observation
+from dbswitch.server.observation import Observation
 from dbswitch.server.state import ServerState
 from dbswitch.switch import project_lock, project_state, recovery
 from dbswitch.switch.database_start import destination, probe
 from dbswitch.switch.events import Emit, Outcome, Phase, Result
 from dbswitch.switch.plan import Mode, is_running
+from dbswitch.switch.project_state import Observed
 from dbswitch.switch.session import Request, Session, carry_out, hold_if_free
 from dbswitch.switch.switch_steps import Apply
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from dbswitch.project.discovery import Project
-    from dbswitch.server.observation import Observation
-    from dbswitch.switch.project_state import Observed
 
 BRIEF = 1.0  # seconds
 
@@ -51,7 +39,7 @@ def _start(session: Session) -> None:
         apply = Apply(session, observed, server_owed=server_owed)
         try:
             _wait_for_database(session, observed, first_start=True, on_look=lease.look_for_newer)
-        except OvertakenError as newer:
+        except errors.OvertakenError as newer:
             _tell_newer(session, newer, "the database")
         if apply.server_appeared() and _runs_already(session, observed, observation.observe(observed.spec)):
             return
@@ -60,7 +48,7 @@ def _start(session: Session) -> None:
             try:
                 up = apply.start_server(on_look=lease.look_for_newer)
                 apply.ask_for_first_page(up.port)
-            except OvertakenError as newer:
+            except errors.OvertakenError as newer:
                 _tell_newer(session, newer, "the first page")
 
 
@@ -75,7 +63,7 @@ def _runs_already(session: Session, observed: Observed, server: Observation) -> 
     return True
 
 
-def _tell_newer(session: Session, newer: OvertakenError, what: str) -> None:
+def _tell_newer(session: Session, newer: errors.OvertakenError, what: str) -> None:
     session.reporter.notice(
         "newer-request", f"{'; '.join(newer.facts)} is waiting, so this run does not wait for {what}"
     )
@@ -115,14 +103,14 @@ def _stop(session: Session) -> None:
     with session.locked("stop"):
         try:
             observed = session.observe()
-        except (ConfigError, EnvFileError) as error:
+        except (errors.ConfigError, errors.EnvFileError) as error:
             text = f"{error.what.rstrip('.')}; the server is stopped anyway"
             reporter.notice("env-files", text, "warning")
             observed = project_state.server_alone(project)
         recovery.remove_record(project.private_dir)  # not even the server of a killed switch is started
         try:
             stopped = Apply(session, observed).stop_only()
-        except InterruptedSwitchError as error:
+        except errors.InterruptedSwitchError as error:
             error.facts = (
                 "some of the server's processes may be stopped; `dbswitch status` shows its state",
             )
@@ -154,12 +142,12 @@ def _wait_for_database(
             return
         goal = destination(project, target, timeout=session.request.timeout, first_start=first_start)
         probe(goal, reporter, Phase.PROBE, on_look=on_look)
-    except (DatabaseNotReadyError, DatabaseRejectedError) as error:
+    except (errors.DatabaseNotReadyError, errors.DatabaseRejectedError) as error:
         text = f"{error.what.rstrip('.')}; the server is started anyway"
         reporter.notice("database-not-ready", text, "warning")
-    except OvertakenError:
+    except errors.OvertakenError:
         raise
-    except DbswitchError as error:
+    except errors.DbswitchError as error:
         reporter.notice("target-unusable", error.what, "warning")
 
 

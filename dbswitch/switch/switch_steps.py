@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from dbswitch.envfiles import effective_values, transaction
+from dbswitch.envfiles.placement import EditPlan
 from dbswitch.errors import DbswitchError, EnvFileError, RollbackFailedError, ServerError
 from dbswitch.project import reader_profiles
 from dbswitch.server import environment, log, observation, starting, stopping
+from dbswitch.server.environment import CleanEnvironment
 from dbswitch.server.http_requests import PageRequest
+from dbswitch.server.observation import Observation, ServerRecord
+from dbswitch.server.processes import own_command
+from dbswitch.server.spec import ServerSpec
 from dbswitch.server.state import ServerState
 from dbswitch.server.stopping import taken
-from dbswitch.switch import project_state, recovery, self_invocation
+from dbswitch.switch import project_state, recovery
 from dbswitch.switch.app_identity import AppIdentity
+from dbswitch.switch.database_start import Destination
 from dbswitch.switch.events import Phase
 from dbswitch.switch.plan import is_running
+from dbswitch.switch.project_state import Observed
 from dbswitch.switch.rollback import Part, RunSteps
+from dbswitch.switch.session import PhaseNote, Session
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dbswitch.envfiles.placement import EditPlan
-    from dbswitch.server.environment import CleanEnvironment
-    from dbswitch.server.observation import Observation, ServerRecord
-    from dbswitch.server.spec import ServerSpec
-    from dbswitch.switch.database_start import Destination
-    from dbswitch.switch.project_state import Observed
-    from dbswitch.switch.session import PhaseNote, Session
+EXECUTABLE = "DBSWITCH_EXECUTABLE"  # names the command, as a JSON array, to the admin route in the dev server
 
 
 class Apply(RunSteps):
@@ -205,12 +205,11 @@ class Apply(RunSteps):
         self.reporter.notice("page-fails", f"the server is up, but {url} answers {status}", "warning")
 
     def _environment(self) -> CleanEnvironment:
-        """Return what the next server starts with."""
         return environment.clean(
             self._launch,
             env_file_keys=self.observed.env_file_keys,
             target_keys=self.observed.target_keys,
-            extra={**self_invocation.for_server(), **self._session.request.extra},
+            extra={EXECUTABLE: json.dumps(own_command()), **self._session.request.extra},
         )
 
     def _announce(self, *, server_down: bool = False) -> None:

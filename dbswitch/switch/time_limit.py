@@ -1,18 +1,16 @@
 """The time limit of a switch (`dbswitch prod --for 30m`): its two clocks, its file, and the way back.
 
-`time-limit.json` in the user's state folder makes dbswitch act, so it never comes from a checkout. The copy in `.dbswitch/`
-is for the generated client, which can only refuse queries because of it. A limit counts as long as the env files lead to its
-target: one for a target that the run has not written yet, or that a killed run left, has no effect.
+The copy of its file in `.dbswitch/` is for the generated client, which can only refuse queries because of it. A limit counts as
+long as the env files lead to its target: one that a run has not written yet, or that a killed run left, has no effect.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -21,14 +19,10 @@ from dbswitch.durations import UNLIMITED, span
 from dbswitch.errors import ConfigError, OvertakenError, ProtectedError, UsageError
 from dbswitch.project import targets
 from dbswitch.project.active_target import Active, active
-from dbswitch.server.processes import boot_id
-from dbswitch.switch import history, self_invocation
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import Target
+from dbswitch.project.discovery import Project
+from dbswitch.project.targets import Target
+from dbswitch.server.processes import boot_id, start_own_command
+from dbswitch.switch import history
 
 FILE_NAME = "time-limit.json"
 NOTICE = "time-limit"
@@ -88,11 +82,7 @@ class TimeLimit(Struct, frozen=True):
 
 def stored(project: Project) -> tuple[TimeLimit, ...]:
     """Return every limit on the disk, whether it counts or not; none where the file cannot be read."""
-    try:
-        content = durable.read_regular(project.private_dir / FILE_NAME)
-        return msgspec.json.decode(content, type=tuple[TimeLimit, ...])
-    except (OSError, ValueError, RecursionError):
-        return ()
+    return durable.load(project.private_dir / FILE_NAME, tuple[TimeLimit, ...]) or ()
 
 
 def in_force(project: Project, found: Active | None = None) -> TimeLimit | None:
@@ -113,10 +103,9 @@ def passed(project: Project) -> TimeLimit | None:
 def planned(
     project: Project, target: Target, run_id: str, *, seconds: float | None, previous: str | None
 ) -> TimeLimit | None:
-    """Return the limit that a switch to `target` sets, from now on; None without one.
+    """Return the limit that a switch from `previous` to `target` sets, from now on; None without one.
 
-    `seconds` is `--for`: None for what dbswitch.toml says, 0 for no limit. `previous` is the active target.
-    Raises ProtectedError or UsageError: there is no target that it can go back to.
+    `seconds` as :attr:`Request.limit`. Raises ProtectedError or UsageError: there is no target that it can go back to.
     """
     if seconds is None:
         seconds = target.settings.limit_seconds
@@ -209,4 +198,4 @@ def require_due(project: Project, limit_id: str) -> None:
 def start_timer(project: Project, limit: TimeLimit) -> None:
     """Start the timer process. If it cannot be started, or is killed, the next command goes back."""
     with suppress(OSError):
-        self_invocation.start(project.root, "extend", f"--timer={limit.id}")
+        start_own_command(project.root, "extend", f"--timer={limit.id}")

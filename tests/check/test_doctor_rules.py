@@ -52,7 +52,7 @@ def who(system: str = "1", started: str = "100", **changes: object) -> Identity:
 
 
 def answer(identity: Identity, latency: float = 0.012) -> Ready:
-    return Ready(identity, 1, latency, (), latency, encrypted=False)
+    return Ready(identity, 1, (), latency, encrypted=False)
 
 
 DOWN = ConfigError("connection refused (P1001)", facts=("masked",), fix="start the database server")

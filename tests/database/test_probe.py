@@ -35,7 +35,7 @@ def test_a_ready_database_is_identified_with_its_state(server):
     assert ready.identity.database == "shop"
     assert ready.identity.server_version[:2].isdigit()
     assert (ready.identity.in_recovery, ready.identity.read_only, ready.notices) == (False, False, ())
-    assert 0 < ready.latency <= ready.seconds
+    assert ready.latency > 0
 
 
 def test_a_server_that_just_started_answers_twice_and_an_older_one_once(server):

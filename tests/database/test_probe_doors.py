@@ -232,7 +232,7 @@ class Clock:
 
 def ready(started: str = "1", uptime: float = 3600) -> probe.Ready:
     identity = Identity("d", "1", started, None, "18.4", in_recovery=False, read_only=False)
-    return probe.Ready(identity, 1, 0.0, (), uptime=uptime)
+    return probe.Ready(identity, 1, (), uptime=uptime)
 
 
 def on_a_still_clock(monkeypatch, kinds, limits, *, seconds_each=0.001):

@@ -224,7 +224,7 @@ def test_a_step_that_fails_leaves_everything_as_it_was(
 
     def fail(apply: Any, *arguments: Any) -> None:
         carry_out(apply, *arguments)
-        raise pool_steps.PoolerError("it broke")
+        raise pool_steps.errors.PoolerError("it broke")
 
     monkeypatch.setattr(pool_steps.PoolApply, step, fail)
     result = fleet.switch_here("prod")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbswitch.pools import pooler as pooler_module, remote_files
+from dbswitch.pools import config_files, pooler as pooler_module
 from dbswitch.switch import pool_steps
 from tests.pools.test_faults import killed, require_untouched, wait_for
 from tests.support.amounts import first_and_sweep
@@ -190,7 +190,7 @@ def test_a_command_that_is_carried_out_too_late_changes_nothing_any_more(
         process.wait()
         raise subprocess.TimeoutExpired(command, options["timeout"])
 
-    monkeypatch.setattr(remote_files.subprocess, "run", give_up)
+    monkeypatch.setattr(config_files.subprocess, "run", give_up)
     far.trouble("held", 9)
     result = fleet.switch_here("prod")
     assert far.calls[8] == "mv"

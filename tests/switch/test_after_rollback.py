@@ -9,7 +9,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from dbswitch.database import probe
 from dbswitch.database.identity import Identity
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DatabaseNotReadyError, ServerError
@@ -108,7 +107,7 @@ def test_an_app_that_did_not_tell_before_is_compared_with_the_database_of_the_en
     asked: Asked, monkeypatch: pytest.MonkeyPatch, earlier: Said | None
 ) -> None:
     found = identity("shop")
-    monkeypatch.setattr(probe, "wait_until_ready", lambda *_: SimpleNamespace(identity=found))
+    monkeypatch.setattr(app_identity, "wait_until_ready", lambda *_: SimpleNamespace(identity=found))
     text = asked.after(earlier)
     assert text.startswith("everything is as it was")
     assert asked.questions[0].expected == found
@@ -124,7 +123,7 @@ def test_where_that_database_does_not_answer_either_nothing_is_known(
     def down(*_arguments: object) -> None:
         raise DatabaseNotReadyError("the database did not answer within 5 s")
 
-    monkeypatch.setattr(probe, "wait_until_ready", down)
+    monkeypatch.setattr(app_identity, "wait_until_ready", down)
     text = asked.after(earlier)
     assert text == "it is not known which database the app is on: the database did not answer within 5 s"
     assert not asked.questions

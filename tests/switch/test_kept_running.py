@@ -70,11 +70,11 @@ def test_a_database_that_restarted_after_its_probe_is_probed_again_and_the_app_a
     project = SimpleNamespace(config=SimpleNamespace(verify=limits), state_dir=tmp_path)
     observed = SimpleNamespace(
         route="/api/dbswitch",
+        generated=None,
         server=SimpleNamespace(url=URL),
         previous=None,
         present=(),
         project=project,
-        generated=None,
     )
     target = SimpleNamespace(name="prod", url=DatabaseUrl.parse("postgresql://shop:x@127.0.0.1:5432/shop"))
     app = AppIdentity(cast("Observed", observed), Reporter(lambda _event: None, "id"))
