@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 DESTROYS: Final = True
 UNSEEN: Final = False
 
-# Dollar quotes, escape strings (continued on the next line), strings, names and comments. The start of a nested comment stays.
+_DOLLAR: Final = r"(\$(?:[^\W\d]\w*)?\$)"
+# The start of a dollar quote, escape strings (continued on the next line), strings, names and comments. The start of a nested
+# comment stays.
 _QUOTED: Final = re.compile(
-    r"(?<![\w$])(?:\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$|[eE]'(?:[^'\\]|\\.|''|'\s*\n\s*')*')"
+    rf"(?<![\w$])(?:{_DOLLAR}|[eE]'(?:[^'\\]|\\.|''|'[^\S\n]*\n\s*')*')"
     r"|'[^']*'|\"[^\"]*\"|--[^\n\r]*|/\*(?:(?!/\*).)*?\*/",
     re.DOTALL,
 )
@@ -32,6 +34,7 @@ _SHELL_COMMAND: Final = re.compile(
 def examine(text: str) -> Iterator[Finding]:
     """Yield what the statements and commands in `text` destroy, and what of it is not examined."""
     bare = _bare(text)
+    loses = re.search(r"\b(?:drop|truncate|delete\s+from)\b", text, re.IGNORECASE)
     for statement in bare.split(";"):
         if re.search(r"\bdrop\b", statement):
             yield DESTROYS, "the SQL has a DROP"
@@ -44,7 +47,7 @@ def examine(text: str) -> Iterator[Finding]:
             yield DESTROYS, "the SQL has an UPDATE without WHERE"
         if _CODE.match(statement):
             yield UNSEEN, "the SQL has code (DO or CREATE FUNCTION), which is not examined"
-            if re.search(r"\b(?:drop|truncate|delete\s+from)\b", text, re.IGNORECASE):
+            if loses:
                 yield DESTROYS, "the SQL has code with a DROP, TRUNCATE or DELETE"
     if re.search(r"\\ir?\b", bare):
         yield UNSEEN, "the SQL runs a file (\\i), which is not examined"
@@ -60,7 +63,19 @@ def shell_lines(text: str) -> Iterator[str]:
 
 
 def _bare(text: str) -> str:
-    return _QUOTED.sub(" ", text).lower()
+    # A dollar quote ends at its own tag. Searching the end of each start that has none would be quadratic.
+    last = {found[1]: found.start() for found in re.finditer(f"(?={_DOLLAR})", text)}
+    pieces: list[str] = []
+    position = 0
+    while found := _QUOTED.search(text, position):
+        start, end, tag = found.start(), found.end(), found[1]
+        if tag and last[tag] < end:
+            pieces.append(text[position:end])
+        else:
+            pieces += (text[position:start], " ")
+            end = text.index(tag, end) + len(tag) if tag else end
+        position = end
+    return "".join((*pieces, text[position:])).lower()
 
 
 def _updates_all(part: str) -> bool:

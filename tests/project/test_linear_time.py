@@ -71,6 +71,10 @@ def _sql(text: str, _folder: Path) -> None:
     list(examine(text))
 
 
+def _dollar_quotes(text: str, folder: Path) -> None:
+    _sql("".join(f"$t{number}$ " for number in range(text.count("x"))), folder)
+
+
 def _nested_sql(text: str, folder: Path) -> None:
     _sql(text + ")" * len(text), folder)
 
@@ -115,6 +119,9 @@ def _nested_sql(text: str, folder: Path) -> None:
         (_clients, "", "x" + " " * 63, ""),
         (_sql, "", "(a)", ""),
         (_sql, "", "update ", ""),
+        (_sql, "", "do;", ""),
+        (_sql, "e'a'", "\n", "x"),
+        (_dollar_quotes, "", "x       ", ""),
         (_nested_sql, "", "(", ""),
     ],
 )
