@@ -19,7 +19,7 @@ from dbswitch.check.doctor.doctor_facts import (
     Level,
     MachineFacts,
     ReaderFacts,
-    ServerView,
+    ServerFacts,
     TargetFacts,
     agreement,
     distance,
@@ -32,8 +32,22 @@ from dbswitch.database.identity import Identity
 from dbswitch.database.migrations import MigrationState
 from dbswitch.database.probe import Ready
 from dbswitch.database.url import DatabaseUrl
+from dbswitch.envfiles.precedence import Reader
 from dbswitch.errors import ConfigError
+from dbswitch.project.active_target import ReaderState
+from dbswitch.project.config import Config
+from dbswitch.project.discovery import Project
 from dbswitch.project.generated import GeneratedState
+from dbswitch.project.packages import Manifest, PackageManager, Packages
+from dbswitch.project.prisma import PrismaInfo
+from dbswitch.project.target_sources import TargetRef
+from dbswitch.project.targets import Target
+from dbswitch.redaction import SecretValues
+from dbswitch.server.observation import Observation
+from dbswitch.server.ownership import Owned, Proof
+from dbswitch.server.ports import Listener
+from dbswitch.server.processes import Process, ProcessId
+from dbswitch.server.spec import ServerSpec
 from dbswitch.server.state import ServerState
 from tests.cli.running import ROOT
 
@@ -67,8 +81,21 @@ MACHINE = MachineFacts(
         "@prisma/adapter-pg": "7.1.0",
         "typescript": "5.9.3",
     },
-    wanted=frozenset({"next", "prisma", "@prisma/client", "@prisma/adapter-pg", "typescript"}),
-    prisma_config="prisma.config.ts",
+)
+WANTED = dict.fromkeys(("next", "prisma", "@prisma/client", "@prisma/adapter-pg", "typescript"), "*")
+PRISMA = PrismaInfo(
+    version="7.1.0", installed=True, config_file="prisma.config.ts", schema="prisma/schema.prisma", provider="postgresql",
+    url_variables=("DATABASE_URL",), generator="prisma-client", output=None, env_files=(".env",),
+)  # fmt: skip
+PROJECT = Project(
+    root=Path("/app"),
+    config=Config(),
+    manifest=Manifest(dependencies=WANTED),
+    next=None,
+    prisma=PRISMA,
+    packages=Packages(PackageManager.NPM, "package-lock.json", "next dev", "dev"),
+    url_variables=("DATABASE_URL",),
+    tracked=frozenset(),
 )
 
 
@@ -84,10 +111,11 @@ def row(reader: str, url: DatabaseUrl | None, target: str = "", **changes: objec
 
 
 def target(name: str, url: DatabaseUrl | None, **changes: object) -> TargetFacts:
-    made = TargetFacts(
-        name, protected=name == "prod", source=f"env/{name}.env", urls=(("DATABASE_URL", url),) if url else ()
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    ref = TargetRef(name, f"env/{name}.env", protected=name == "prod")
+    if url is None:
+        return replace(TargetFacts(ref), **changes)  # type: ignore[arg-type]
+    values = Target(name, SecretValues({}), ref.protected, ref.source, "DATABASE_URL", url)
+    return replace(TargetFacts(ref, values, urls=(("DATABASE_URL", url),)), **changes)  # type: ignore[arg-type]
 
 
 READERS = (
@@ -98,13 +126,41 @@ READERS = (
     row(f.SHELL, None),
 )
 STATE = MigrationState()
+
+
+def seen(
+    state: ServerState = ServerState.STOPPED,
+    pids: tuple[int, ...] = (),
+    foreign: tuple[int, ...] = (),
+    **more: object,
+) -> Observation:
+    made = Observation(
+        state=state,
+        record=None,
+        processes=tuple(
+            Owned(Process(ProcessId(pid, "1"), 1, pid, pid, 0, ("node",)), Proof.SESSION) for pid in pids
+        ),
+        port=None,
+        url=None,
+        by_us=False,
+        foreign=tuple(Listener(port, None, "someone") for port in foreign),
+        listening={},
+        top=None,
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+SPEC = ServerSpec(
+    ("next", "dev"), Path("/app"), 3000, False, Path("/app/.next"), Path("/app/.dbswitch"), Path("/state")
+)
+RUNNING = seen(ServerState.READY, (7,), url="http://localhost:3000", listening={3000: frozenset({7})})
 WELL = Facts(
-    root=Path("/app"),
+    project=PROJECT,
     machine=MACHINE,
     readers=READERS,
     targets=(target("local", LOCAL, migrations=STATE), target("prod", PROD, migrations=STATE)),
     answers={LOCAL: answer(who("1")), PROD: answer(who("2"))},
-    server=ServerView(ServerState.READY, 3000, url="http://localhost:3000", pids=(7,), listening=(3000,)),
+    server=ServerFacts(SPEC, RUNNING),
     files=(FileFacts(".env.local", 0o600, "me"),),
     generated=(f.GeneratedFacts("lib/prisma.ts", "client", GeneratedState.CURRENT),),
     hot_client=True,
@@ -130,6 +186,14 @@ def machine(**changes: object) -> Facts:
     return replace(WELL, machine=replace(MACHINE, **changes))  # type: ignore[arg-type]
 
 
+def project(**changes: object) -> Facts:
+    return replace(WELL, project=replace(PROJECT, **changes))  # type: ignore[arg-type]
+
+
+def wanting(*names: str) -> Facts:
+    return project(manifest=Manifest(dependencies=dict.fromkeys(names, "*")))
+
+
 def installed(**changes: str) -> Facts:
     names = {"client": "@prisma/client", "adapter": "@prisma/adapter-pg"}
     more = {names.get(name, name): version for name, version in changes.items()}
@@ -153,27 +217,28 @@ MACHINES = {
     ),
     "parts of Prisma": (installed(client="7.2.0"), {"prisma-mismatch": "warning"}),
     "Prisma 7 without an adapter": (
-        machine(wanted=MACHINE.wanted - {"@prisma/adapter-pg"}), {"prisma-adapter": "warning"},
+        wanting("next", "prisma", "@prisma/client"), {"prisma-adapter": "warning"},
     ),
     "Prisma 7 with Accelerate": (
-        machine(wanted=MACHINE.wanted - {"@prisma/adapter-pg"}, accelerate=True), {},
+        wanting("next", "prisma", "@prisma/client", "@prisma/extension-accelerate"), {},
     ),
-    "Prisma 7 without a config": (machine(prisma_config=None), {"prisma-config": "warning"}),
+    "Prisma 7 without a config": (project(prisma=replace(PRISMA, config_file=None)), {"prisma-config": "warning"}),
+    "Prisma 7 without a config or a schema": (project(prisma=replace(PRISMA, config_file=None, schema=None)), {}),
     "Prisma 6 without both": (
         replace(
-            installed(prisma="6.19.0", client="6.19.0", adapter="6.19.0"),
-            machine=replace(
-                MACHINE,
-                installed={"next": "16.0.7", "prisma": "6.19.0", "@prisma/client": "6.19.0"},
-                wanted=frozenset({"next", "prisma", "@prisma/client"}),
-                prisma_config=None,
+            machine(installed={"next": "16.0.7", "prisma": "6.19.0", "@prisma/client": "6.19.0"}),
+            project=replace(
+                wanting("next", "prisma", "@prisma/client").project, prisma=replace(PRISMA, config_file=None)
             ),
         ),
         {},
     ),
     "Next.js 15": (installed(next="15.3.0"), {"next-untested": "info"}),
     "no pnpm": (
-        machine(manager="pnpm", manager_found=False, lock_files=("pnpm-lock.yaml",)),
+        replace(
+            machine(manager_found=False, lock_files=("pnpm-lock.yaml",)),
+            project=replace(PROJECT, packages=replace(PROJECT.packages, manager=PackageManager.PNPM)),
+        ),
         {"package-manager-missing": "problem"},
     ),
     "two lock files": (machine(lock_files=("package-lock.json", "yarn.lock")), {"lock-files": "warning"}),
@@ -187,6 +252,10 @@ def readers(*rows: ReaderFacts, **changes: object) -> Facts:
     names = {one.reader for one in rows}
     kept = tuple(one for one in READERS if one.reader not in names)
     return replace(WELL, readers=(*rows, *kept), **changes)  # type: ignore[arg-type]
+
+
+def holding(reader: Reader, variable: str, owner: str) -> ReaderState:
+    return ReaderState(reader, "DATABASE_URL", "local", "shop", ".env", foreign=((variable, owner),))
 
 
 SHELL_PROD = row(f.SHELL, PROD, "prod", source="process environment")
@@ -221,11 +290,11 @@ READER_CASES = {
         {"shell-overrides": "warning"},
     ),
     "a variable of production beside local": (
-        replace(WELL, foreign=(f.ForeignVariable(f.NEXT_DEV, "STRIPE_KEY", "prod", "local"),)),
+        replace(WELL, states=(holding(Reader.NEXT_DEV, "STRIPE_KEY", "prod"),)),
         {"variable-elsewhere": "problem"},
     ),
     "a variable of an unprotected target beside local": (
-        replace(WELL, foreign=(f.ForeignVariable(f.PRISMA_CLI, "MODE", "qa", "local"),)),
+        replace(WELL, states=(holding(Reader.PRISMA, "MODE", "qa"),)),
         {"variable-elsewhere": "warning"},
     ),
     "an env file of another package of the monorepo": (
@@ -250,7 +319,7 @@ READER_CASES = {
         replace(
             WELL,
             readers=tuple(replace(one, targets=()) for one in READERS),
-            targets=(*WELL.targets, target("vault", None, skipped=True)),
+            targets=(*WELL.targets, target("vault", None)),
         ),
         {"database-unnamed": "info", "target-skipped": "info"},
     ),
@@ -279,6 +348,7 @@ def answers(**several: object) -> Facts:
     return replace(WELL, answers={**WELL.answers, **{known[name]: one for name, one in several.items()}})  # type: ignore[dict-item]
 
 
+NO_USER = DatabaseUrl.parse("postgresql://localhost:5432/shop")
 ON_A_HOST = DatabaseUrl.parse("postgresql://app@db:5432/shop")
 ADDRESS = DatabaseUrl.parse("postgresql://app@192.168.1.7:5432/shop?sslmode=disable")
 UNENCRYPTED = DatabaseUrl.parse("postgresql://app@db.example.com:5432/shop?sslmode=disable")
@@ -348,7 +418,7 @@ TARGET_CASES = {
         {"tls-differs": "warning"},
     ),
     "a note on the URL": (
-        replace(WELL, targets=(replace(WELL.targets[0], notes=("The URL names no user.",)),)), {"url-note": "info"},
+        replace(WELL, targets=(target("local", NO_USER),), answers={NO_USER: answer(who("1"))}), {"url-note": "info"},
     ),
     "DIRECT_URL of another database": (
         replace(
@@ -382,7 +452,7 @@ TARGET_CASES = {
 
 def migrations(**several: object) -> Facts:
     return replace(
-        WELL, targets=tuple(replace(one, migrations=several.get(one.name)) for one in WELL.targets)
+        WELL, targets=tuple(replace(one, migrations=several.get(one.ref.name)) for one in WELL.targets)
     )
 
 
@@ -401,7 +471,8 @@ MIGRATION_CASES = {
 
 
 def server(state: ServerState = ServerState.STOPPED, **changes: object) -> Facts:
-    return replace(WELL, server=replace(ServerView(state, 3000), **changes))  # type: ignore[arg-type]
+    of_server = {name: changes.pop(name) for name in ("pids", "foreign", "hidden") if name in changes}
+    return replace(WELL, server=replace(ServerFacts(SPEC, seen(state, **of_server)), **changes))  # type: ignore[arg-type]
 
 
 def one_file(mode: int = 0o644, **changes: object) -> Facts:
@@ -416,21 +487,21 @@ PROJECT_CASES = {
     "stopped": (server(), {}),
     "half-dead": (server(ServerState.HALF_DEAD, pids=(7,)), {"server-half-dead": "problem"}),
     "in another pid namespace": (
-        server(ServerState.HIDDEN, foreign=((3000, "port 3000"),), hidden=("port 3000",)),
+        server(ServerState.HIDDEN, foreign=(3000,), hidden=("port 3000",)),
         {"server-hidden": "warning"},
     ),
     "ended by itself": (server(ServerState.EXITED), {"server-exited": "info"}),
     "the port is taken": (
-        server(ServerState.FOREIGN, foreign=((3000, "port 3000: pid 9"),)), {"port-taken": "warning"},
+        server(ServerState.FOREIGN, foreign=(3000,)), {"port-taken": "warning"},
     ),
     "a port beside it is taken": (
-        server(ServerState.READY, pids=(7,), foreign=((3001, "port 3001: pid 9"),)), {"port-foreign": "info"},
+        server(ServerState.READY, pids=(7,), foreign=(3001,)), {"port-foreign": "info"},
     ),
     "another's lock": (
-        server(next_lock=f.NextLock.HELD, lock_holders=(9,)), {"next-lock-held": "warning"},
+        server(next_lock="held", lock_holders=(9,)), {"next-lock-held": "warning"},
     ),
-    "the server's own lock": (server(ServerState.READY, pids=(7,), next_lock=f.NextLock.HELD), {}),
-    "a leftover lock": (server(next_lock=f.NextLock.FREE), {}),
+    "the server's own lock": (server(ServerState.READY, pids=(7,), next_lock="held"), {}),
+    "a leftover lock": (server(next_lock="free"), {}),
     "a switch runs, its record beside it": (
         server(switch="dbswitch prod, pid 9", unfinished=True), {"switch-running": "info"},
     ),
@@ -460,7 +531,7 @@ PROJECT_CASES = {
     "a route that asks an unused client": (
         replace(WELL, asks_elsewhere="app/api/x/route.ts does not ask lib/db.ts"), {"route-elsewhere": "warning"},
     ),
-    "something unclear": (replace(WELL, notices=("assuming .env",)), {"project-unclear": "info"}),
+    "something unclear": (project(prisma=replace(PRISMA, notices=("assuming .env",))), {"project-unclear": "info"}),
 }  # fmt: skip
 
 CASES = {**MACHINES, **READER_CASES, **TARGET_CASES, **MIGRATION_CASES, **{f"project: {k}": v for k, v in PROJECT_CASES.items()}}  # fmt: skip
@@ -521,7 +592,7 @@ def test_nobody_is_sent_to_a_protected_database():
         unnamed = replace(WELL, readers=readers, targets=order)
         fixes = {one.fix for one in judge(unnamed) if one.id == "database-unnamed"}
         assert fixes == {"dbswitch local, or make it a target"}
-    only = replace(WELL, readers=readers, targets=tuple(one for one in WELL.targets if one.protected))
+    only = replace(WELL, readers=readers, targets=tuple(one for one in WELL.targets if one.ref.protected))
     assert {one.fix for one in judge(only) if one.id == "database-unnamed"} == {"make it a target"}
 
 

@@ -15,14 +15,18 @@ from dbswitch.database.probe import Ready
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from dbswitch.database.identity import Identity
     from dbswitch.database.migrations import MigrationState
     from dbswitch.database.url import DatabaseUrl
     from dbswitch.errors import DbswitchError
+    from dbswitch.project.active_target import ReaderState
+    from dbswitch.project.discovery import Project
     from dbswitch.project.generated import GeneratedState
-    from dbswitch.server.state import ServerState
+    from dbswitch.project.target_sources import TargetRef
+    from dbswitch.project.targets import Target
+    from dbswitch.server.observation import Observation
+    from dbswitch.server.spec import ServerSpec
 
 NEXT_DEV = "Next.js dev"
 NEXT_START = "Next.js start"
@@ -56,15 +60,9 @@ class MachineFacts(Struct, frozen=True):
     node: str | None = None  # its version, None where it was not found
     needs: tuple[tuple[str, str], ...] = ()  # package or file, and the range of Node it asks for
     node_pin: tuple[str, str] | None = None  # the file that pins Node's version, and what it says
-    manager: str = "npm"
-    manager_source: str = ""
     manager_found: bool = True  # on the PATH
     lock_files: tuple[str, ...] = ()
     installed: Mapping[str, str] = field(default_factory=dict)  # package to installed version
-    wanted: frozenset[str] = frozenset()  # the declared dependencies
-    prisma_config: str | None = None
-    has_schema: bool = True  # False where Prisma is set up in another package
-    accelerate: bool = False
     node_env: str | None = None  # NODE_ENV of the caller's environment
     inside_next: bool = False  # the caller's environment is that of a process started by Next.js
 
@@ -86,27 +84,13 @@ class ReaderFacts(Struct, frozen=True):
     shadowed: tuple[str, ...] = ()  # other bindings of the variable, of lower precedence
 
 
-class ForeignVariable(Struct, frozen=True):
-    """A variable of the target `owner`, or that leads to its database, while the reader is on the target `on`."""
-
-    reader: str
-    variable: str
-    owner: str
-    on: str
-
-
 class TargetFacts(Struct, frozen=True):
-    """One target."""
+    """One target. Its `values` are None where its command was not run, and where there is `trouble` with them."""
 
-    name: str
-    protected: bool
-    source: str
-    urls: tuple[tuple[str, DatabaseUrl], ...] = ()  # variable and URL, the one that the app uses first
-    notes: tuple[str, ...] = ()
+    ref: TargetRef
+    values: Target | None = None
     trouble: DbswitchError | None = None  # why it could not be resolved
-    skipped: bool = False  # it has a command, which was not run
-    start: str = ""  # the command that starts its database; empty where there is none
-    aliases: tuple[str, ...] = ()
+    urls: tuple[tuple[str, DatabaseUrl], ...] = ()  # variable and URL, the one that the app uses first
     tunnel: str | None = None  # who listens at its local port, where that is a tunnel
     migrations: MigrationState | DbswitchError | None = None  # compared with the project's, if that was done
 
@@ -116,32 +100,26 @@ class TargetFacts(Struct, frozen=True):
         return self.urls[0][1] if self.urls else None
 
 
-class NextLock(StrEnum):
-    """Next's own lock file, `<distDir>/dev/lock`."""
+class ServerFacts(Struct, frozen=True):
+    """The dev server, and the locks."""
 
-    NONE = "none"
-    FREE = "free"  # a leftover; it never blocks a start
-    HELD = "held"
-
-
-class ServerView(Struct, frozen=True):
-    """The dev server, its ports, and the locks."""
-
-    state: ServerState
-    port: int
-    port_explicit: bool = False
-    url: str | None = None
-    pids: tuple[int, ...] = ()
-    by_us: bool = False
-    listening: tuple[int, ...] = ()  # own ports
-    watched: tuple[int, ...] = ()
-    foreign: tuple[tuple[int, str], ...] = ()  # port and description of other listeners on the checked ports
-    hidden: tuple[str, ...] = ()  # evidence of a running server whose processes cannot be seen
-    next_lock: NextLock = NextLock.NONE
+    spec: ServerSpec
+    seen: Observation
+    next_lock: str = "none"  # `<distDir>/dev/lock`: none, held, or free (a leftover, which blocks no start)
     lock_holders: tuple[int, ...] = ()  # pids that hold Next's lock and are not of this server
     stale: tuple[str, ...] = ()  # env files that changed after the server started
     switch: str | None = None  # the holder of dbswitch's own lock; None if it is free
     unfinished: bool = False  # a killed switch has not been finished
+
+    @property
+    def port(self) -> int:
+        """The port that it has or needs."""
+        return self.seen.port or self.spec.port
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Its processes."""
+        return tuple(one.process.pid for one in self.seen.processes)
 
 
 class FileFacts(Struct, frozen=True):
@@ -169,19 +147,16 @@ class GeneratedFacts(Struct, frozen=True):
 class Facts(Struct, frozen=True):
     """All facts. A `DbswitchError` replaces a part that could not be inspected."""
 
-    root: Path
+    project: Project
     machine: MachineFacts = field(default_factory=MachineFacts)
     readers: tuple[ReaderFacts, ...] = ()
     readers_trouble: DbswitchError | None = None
-    foreign: tuple[ForeignVariable, ...] = ()
-    package_env_files: tuple[
-        tuple[str, str], ...
-    ] = ()  # of other packages of the monorepo, and the URL's variable
+    states: tuple[ReaderState, ...] = ()  # of the readers that a switch brings together
+    package_env_files: tuple[tuple[str, str], ...] = ()  # of other packages; and the URL's variable
     targets: tuple[TargetFacts, ...] = ()
     targets_trouble: DbswitchError | None = None
-    target_example: str = ""  # how two targets are written into an env file
     answers: Mapping[DatabaseUrl, Ready | DbswitchError] = field(default_factory=dict)
-    server: ServerView | DbswitchError | None = None
+    server: ServerFacts | DbswitchError | None = None
     files: tuple[FileFacts, ...] = ()
     generated: tuple[GeneratedFacts, ...] = ()
     hot_client: bool = False  # the app uses the generated client
@@ -189,7 +164,6 @@ class Facts(Struct, frozen=True):
     no_client: str = ""  # why `generate client` is impossible here
     asks_elsewhere: str | None = None  # which route asks another client than the app's
     identity_route: bool = False
-    notices: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def reader(self, name: str) -> ReaderFacts | None:

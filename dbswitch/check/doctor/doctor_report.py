@@ -43,7 +43,7 @@ def as_json(facts: f.Facts, findings: tuple[DoctorFinding, ...]) -> str:
     view = facts.server
     report = {
         "v": VERSION,
-        "project": str(facts.root),
+        "project": str(facts.project.root),
         "level": f.worst(findings),
         "seconds": round(facts.seconds, 3),
         "versions": facts.machine.versions,
@@ -54,9 +54,10 @@ def as_json(facts: f.Facts, findings: tuple[DoctorFinding, ...]) -> str:
             for row in facts.readers
         ],
         "targets": [_target(facts, target) for target in facts.targets],
-        "server": _fields(view, "state", "url", "port", "pids", "next_lock", "switch", "unfinished")
-        | {"started_by_dbswitch": view.by_us, "foreign": [text for _, text in view.foreign]}
-        if isinstance(view, f.ServerView)
+        "server": _fields(view.seen, "state", "url")
+        | _fields(view, "port", "pids", "next_lock", "switch", "unfinished")
+        | {"started_by_dbswitch": view.seen.by_us, "foreign": [one.describe() for one in view.seen.foreign]}
+        if isinstance(view, f.ServerFacts)
         else None,
         "files": [
             _fields(file, "owner", "tracked")
@@ -81,8 +82,8 @@ def _target(facts: f.Facts, target: f.TargetFacts) -> dict[str, Any]:
     answer = reply if isinstance(reply, Ready) else None
     trouble = target.trouble or (reply if isinstance(reply, DbswitchError) else None)
     names = ("pending", "rolled_back", "failed", "edited", "missing")
-    return _fields(target, "name", "protected", "source") | {
-        "active": target.name in facts.active,
+    return _fields(target.ref, "name", "protected", "source") | {
+        "active": target.ref.name in facts.active,
         "database": url and str(url),
         "reachable": reply and answer is not None,
         "milliseconds": answer and round(answer.latency * 1000, 1),
@@ -158,7 +159,7 @@ def _tables(
     rows = ((one.name, one.version or ("-", "yellow"), (one.source, "dim")) for one in versions)
     yield "versions", (), rows
     yield "TLS and migrations", ("target", "libpq", "node-postgres", "seen", "migrations"), _tls(facts)
-    yield "server", (), _server(facts.server) if isinstance(facts.server, f.ServerView) else ()
+    yield "server", (), _server(facts.server) if isinstance(facts.server, f.ServerFacts) else ()
     yield "files", ("file", "mode", "owner", "others", "git"), _files(facts)
     yield "generated files", (), ((one.path, (one.kind, "dim"), one.state) for one in facts.generated)
 
@@ -173,11 +174,12 @@ def _readers(facts: f.Facts) -> Iterator[tuple[_Cell, ...]]:
 
 def _targets(facts: f.Facts) -> Iterator[tuple[_Cell, ...]]:
     for target in facts.targets:
-        name: _Cell = (f"{target.name} (protected)", "bold red") if target.protected else target.name
-        active = ("active", "green") if target.name in facts.active else ""
+        ref = target.ref
+        name: _Cell = (f"{ref.name} (protected)", "bold red") if ref.protected else ref.name
+        active = ("active", "green") if ref.name in facts.active else ""
         answer = facts.answers.get(target.url) if target.url is not None else None
         if target.url is None:
-            why = "its command was not run" if target.skipped else "cannot be used"
+            why = "its command was not run" if target.trouble is None else "cannot be used"
             yield name, ("-", "dim"), "", (why, "yellow"), ""
         elif isinstance(answer, Ready):
             server = answer.identity.product
@@ -194,7 +196,7 @@ def _tls(facts: f.Facts) -> Iterator[tuple[_Cell, ...]]:
             answer = facts.answers.get(url)
             encrypted = "encrypted" if isinstance(answer, Ready) and answer.encrypted else "plain"
             seen = encrypted if isinstance(answer, Ready) else "-"
-            yield target.name, str(libpq_view(url)), str(node_view(url)), seen, _migrations(target)
+            yield target.ref.name, str(libpq_view(url)), str(node_view(url)), seen, _migrations(target)
 
 
 def _migrations(target: f.TargetFacts) -> _Cell:
@@ -209,14 +211,15 @@ def _migrations(target: f.TargetFacts) -> _Cell:
     return (words, "bold red" if state.failed else "yellow") if words else ("up to date", "green")
 
 
-def _server(view: f.ServerView) -> Iterator[tuple[_Cell, ...]]:
-    by = ", started by dbswitch" if view.by_us else ""
+def _server(view: f.ServerFacts) -> Iterator[tuple[_Cell, ...]]:
+    seen = view.seen
+    by = ", started by dbswitch" if seen.by_us else ""
     pids = f", pid {', '.join(map(str, view.pids))}" if view.pids else ""
-    yield ("state", "dim"), f"{view.state}{f' at {view.url}' if view.url else ''}{pids}{by}"
-    others = dict(view.foreign)
-    for port in dict.fromkeys((*view.listening, *view.watched)):
+    yield ("state", "dim"), f"{seen.state}{f' at {seen.url}' if seen.url else ''}{pids}{by}"
+    others = {one.port: one.describe() for one in seen.foreign}
+    for port in dict.fromkeys((*sorted(seen.listening), *view.spec.watched_ports(seen.port))):
         who: _Cell = ("free", "dim")
-        if port in view.listening:
+        if port in seen.listening:
             who = ("this project's server", "green")
         elif port in others:
             who = (others[port].partition(": ")[2] or others[port], "yellow")

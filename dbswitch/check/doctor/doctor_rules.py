@@ -5,14 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dbswitch.check.doctor import reader_rules, target_rules, version_rules
-from dbswitch.check.doctor.doctor_facts import (
-    INFO,
-    OK,
-    PROBLEM,
-    WARNING,
-    DoctorFinding,
-    NextLock,
-)
+from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding
 from dbswitch.errors import DbswitchError
 from dbswitch.project.generated import GeneratedState
 from dbswitch.server.state import ServerState
@@ -20,7 +13,7 @@ from dbswitch.server.state import ServerState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.doctor.doctor_facts import Facts, FileFacts, ServerView
+    from dbswitch.check.doctor.doctor_facts import Facts, FileFacts, ServerFacts
 
 # Which `dbswitch generate` writes a kind of file; the admin page has several kinds.
 _COMMAND_OF: Final = {"client": "client", "identity": "route", "route": "route"}
@@ -34,14 +27,14 @@ _GENERATED: Final = {
 def judge(facts: Facts) -> tuple[DoctorFinding, ...]:
     """Return all findings, area by area; an area with nothing worse than info also gets an ok finding."""
     return (
-        *version_rules.versions(facts.machine),
+        *version_rules.versions(facts),
         *reader_rules.readers(facts),
         *target_rules.targets(facts),
         *target_rules.migrations(facts),
         *_server(facts),
         *_files(facts),
         *_generated(facts),
-        *(INFO.found("project-unclear", notice) for notice in facts.notices),
+        *(INFO.found("project-unclear", notice) for notice in facts.project.notices),
     )
 
 
@@ -58,39 +51,39 @@ def _server(facts: Facts) -> Iterator[DoctorFinding]:
         found.append(WARNING.found("server-stale", what, *view.stale, fix="dbswitch restart"))
     yield from found
     if all(one.level is INFO for one in found):
-        state = f"The dev server is {view.state.value} at {view.url}"
+        state = f"The dev server is {view.seen.state.value} at {view.seen.url}"
         stopped = f"No dev server is running, and port {view.port} is free"
         yield OK.found("server-well", state if view.pids else stopped)
 
 
-def _state(view: ServerView) -> Iterator[DoctorFinding]:
-    if view.state is ServerState.HALF_DEAD:
+def _state(view: ServerFacts) -> Iterator[DoctorFinding]:
+    if view.seen.state is ServerState.HALF_DEAD:
         what = "The dev server is running but does not answer; the next switch restarts it"
         yield PROBLEM.found("server-half-dead", what, _pids(view.pids), fix="dbswitch restart")
-    elif view.state is ServerState.HIDDEN:
+    elif view.seen.state is ServerState.HIDDEN:
         what = "A dev server is running, but none of its processes can be seen from here"
         fix = "run dbswitch where the server was started, for example in its container"
-        yield WARNING.found("server-hidden", what, *view.hidden, fix=fix)
-    elif view.state is ServerState.EXITED:
+        yield WARNING.found("server-hidden", what, *view.seen.hidden, fix=fix)
+    elif view.seen.state is ServerState.EXITED:
         what = "The dev server that dbswitch started has exited"
         yield INFO.found("server-exited", what, fix="`dbswitch logs` shows why; `dbswitch dev` starts it")
 
 
-def _ports(view: ServerView) -> Iterator[DoctorFinding]:
-    for port, text in view.foreign if view.state is not ServerState.HIDDEN else ():
-        what = f"Port {port} is held by a program that is not this project's"
-        if port != view.port or view.pids:
-            yield INFO.found("port-foreign", what, text)
+def _ports(view: ServerFacts) -> Iterator[DoctorFinding]:
+    for one in view.seen.foreign if view.seen.state is not ServerState.HIDDEN else ():
+        what = f"Port {one.port} is held by a program that is not this project's"
+        if one.port != view.port or view.pids:
+            yield INFO.found("port-foreign", what, one.describe())
             continue
         # Without a configured port Next.js silently uses the next free one.
         silent = "Next.js would silently use another port"
-        why = "the server cannot start there" if view.port_explicit else silent
+        why = "the server cannot start there" if view.spec.port_explicit else silent
         fix = "end it yourself, or set [server] port in dbswitch.toml"
-        yield WARNING.found("port-taken", what, text, why, fix=fix)
+        yield WARNING.found("port-taken", what, one.describe(), why, fix=fix)
 
 
-def _locks(view: ServerView) -> Iterator[DoctorFinding]:
-    if view.next_lock is NextLock.HELD and view.lock_holders:
+def _locks(view: ServerFacts) -> Iterator[DoctorFinding]:
+    if view.next_lock == "held" and view.lock_holders:
         what = "Next's lock is held by a process that is not this project's server"
         fix = "end that process; do not delete the lock: a second server would then corrupt the build folder"
         yield WARNING.found("next-lock-held", what, _pids(view.lock_holders), fix=fix)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,7 +14,7 @@ from dbswitch.database.failures import AttemptError, Failure, explain
 from dbswitch.database.migrations import read_scripts
 from dbswitch.database.place import place_in, place_of
 from dbswitch.database.probe import ask_once
-from dbswitch.database.url import DatabaseUrl, advice, same_url
+from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import Effective, Reader, effective
 from dbswitch.errors import DatabaseNotReadyError, DbswitchError, UrlError
@@ -26,7 +25,7 @@ from dbswitch.project.prisma import migrations_folder
 from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.targets import guarded, list_targets, resolve_ref
 from dbswitch.project.workspace_client import package_env_files
-from dbswitch.server.command_lines import masked_text, program_name
+from dbswitch.server.command_lines import program_name
 from dbswitch.server.ports import listeners
 
 if TYPE_CHECKING:
@@ -67,30 +66,31 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         listed = () if isinstance(refs, DbswitchError) else refs
         resolve = partial(_resolve, project, listed, ambient=ambient, run_commands=run_commands)
         resolved = list(pool.map(resolve, listed))
-        migrating = {facts.name: _migrating_url(project, facts) for _, facts in resolved}
-        for url in dict.fromkeys(url for _, facts in resolved for _, url in facts.urls):
+        migrating = {facts.ref.name: _migrating_url(project, facts) for facts in resolved}
+        for url in dict.fromkeys(url for facts in resolved for _, url in facts.urls):
             compared = scripts if url in migrating.values() and isinstance(scripts, dict) else None
             replies[url] = pool.submit(ask, url, DEADLINE, compared)
         seen = server.result()
         launched_with = None if isinstance(seen, DbswitchError) else seen[1]
-        known = [target for target, _ in resolved if target is not None]
+        known = [facts.values for facts in resolved if facts.values is not None]
         rows = _or_error(lambda: _readers(project, known, ambient, launched_with, cli_url.result()))
         for row in () if isinstance(rows, DbswitchError) else rows:
             if row.url is not None and row.url not in replies:
                 replies[row.url] = pool.submit(ask, row.url, DEADLINE)
         # While the databases are asked.
-        tunnels = _tunnels([facts.url for _, facts in resolved if facts.url is not None])
+        tunnels = _tunnels([facts.url for facts in resolved if facts.url is not None])
         files = local_facts.look_at_files(project)
         found = generated.find(project)
-        foreign = _or_error(lambda: _foreign_variables(project, ambient))
+        # `next start` reads the files of production on purpose, and the shell is judged by its own finding.
+        states = _or_error(lambda: active(project, ambient).readers)
         machine = local_facts.read_machine(project, node.result(), manager.result(), ambient)
     answers = {url: reply.result() for url, reply in replies.items()}
     return f.Facts(
-        root=project.root,
+        project=project,
         machine=machine,
         readers=() if isinstance(rows, DbswitchError) else rows,
         readers_trouble=rows if isinstance(rows, DbswitchError) else None,
-        foreign=() if isinstance(foreign, DbswitchError) else foreign,
+        states=() if isinstance(states, DbswitchError) else states,
         package_env_files=tuple(package_env_files(project)),
         targets=tuple(
             replace(
@@ -98,12 +98,11 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
                 tunnel=tunnels.get(facts.url.port) if _is_tcp_here(facts.url) else None,
                 migrations=scripts if isinstance(scripts, DbswitchError) else _migrations(through, answers),
             )
-            if facts.url is not None and (through := migrating[facts.name]) is not None
+            if facts.url is not None and (through := migrating[facts.ref.name]) is not None
             else facts
-            for _, facts in resolved
+            for facts in resolved
         ),
         targets_trouble=refs if isinstance(refs, DbswitchError) else None,
-        target_example=project.target_example,
         answers=answers,
         server=seen if isinstance(seen, DbswitchError) else seen[0],
         files=files,
@@ -113,7 +112,6 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         no_client=_no_client(project, found),
         asks_elsewhere=asks_elsewhere(project, found),
         identity_route=found.identity_path is not None or project.config.verify.path is not None,
-        notices=project.notices,
         seconds=time.monotonic() - began,
     )
 
@@ -144,22 +142,15 @@ def _resolve(
     *,
     ambient: Mapping[str, str],
     run_commands: bool,
-) -> tuple[Target | None, f.TargetFacts]:
-    """Return a target with its values and what is known about it so far; a `command` runs only on request."""
+) -> f.TargetFacts:
+    """Return what is known about a target so far; a `command` runs only on request."""
     if ref.runs_command and not run_commands:
-        return None, f.TargetFacts(ref.name, ref.protected, ref.source, skipped=True)
+        return f.TargetFacts(ref)
     target = _or_error(lambda: guarded(project, resolve_ref(project, ref, ambient=ambient), refs))
     if isinstance(target, DbswitchError):
-        return None, f.TargetFacts(ref.name, ref.protected, ref.source, trouble=target)
-    return target, f.TargetFacts(
-        name=target.name,
-        protected=target.protected,
-        source=target.source,
-        urls=_urls(project, target),
-        aliases=ref.aliases,
-        notes=tuple(text for text in target.url.warnings() if text not in advice(target.url)),
-        start=masked_text(shlex.join(target.settings.start)),
-    )
+        return f.TargetFacts(ref, trouble=target)
+    ref = replace(ref, protected=target.protected)
+    return f.TargetFacts(ref, target, urls=_urls(project, target))
 
 
 def _urls(project: Project, target: Target) -> tuple[tuple[str, DatabaseUrl], ...]:
@@ -265,13 +256,3 @@ def _has(target: Target, key: str, value: str) -> bool:
     own = target.variables.get(key)
     # DIRECT_URL of a target that sets DATABASE_URL only: the same database is the same target.
     return place_in(value) == place_of(target.url) if own is None else same_url(value, own)
-
-
-def _foreign_variables(project: Project, ambient: Mapping[str, str]) -> tuple[f.ForeignVariable, ...]:
-    # `next start` reads the files of production on purpose, and the shell is judged by its own finding.
-    return tuple(
-        f.ForeignVariable(state.reader.value, variable, owner, state.target)
-        for state in active(project, ambient).readers
-        if state.target is not None
-        for variable, owner in state.foreign
-    )

@@ -117,7 +117,7 @@ def read_machine(
     """Return the known versions, given those that Node and the package manager reported."""
     from psycopg import pq
 
-    wanted = project.manifest.dependencies
+    wanted, name = project.manifest.dependencies, project.packages.manager
     manifests = {package: installed_manifest(project.root, package) for package in _SHOWN}
     found = {package: one.get("version") for package, one in manifests.items()}
     installed = {package: version for package, version in found.items() if isinstance(version, str)}
@@ -126,7 +126,7 @@ def read_machine(
     chosen = f"chosen by {project.packages.manager_source}"
     if isinstance(pinned, str):
         chosen = f"package.json asks for {pinned.partition('+')[0]}"
-    libpq, name = pq.version(), project.packages.manager
+    libpq = pq.version()
     versions = [
         f.Version("dbswitch", __version__, f"Python {platform.python_version()}"),
         f.Version("libpq", f"{libpq // 10000}.{libpq % 10000}", "used for probes"),
@@ -137,22 +137,16 @@ def read_machine(
         if package in installed or package in wanted:
             source = f", package.json asks for {wanted[package]}" if package in wanted else ""
             versions.append(f.Version(shown, installed.get(package), f"{package}{source}"))
-    asking = {f"{name} {installed[name]}": manifests[name] for name in _ASKING_FOR_NODE if name in installed}
+    asking = {f"{one} {installed[one]}": manifests[one] for one in _ASKING_FOR_NODE if one in installed}
     asking["package.json"] = own
     return f.MachineFacts(
         versions=tuple(versions),
         node=node,
         needs=tuple((who, need) for who, one in asking.items() if (need := _engine(one))),
         node_pin=_node_pin(project.root),
-        manager=project.packages.manager,
-        manager_source=project.packages.manager_source,
-        manager_found=shutil.which(project.packages.manager) is not None,
-        lock_files=tuple(name for name, _ in LOCK_FILES if (project.root / name).is_file()),
+        manager_found=shutil.which(name) is not None,
+        lock_files=tuple(file for file, _ in LOCK_FILES if (project.root / file).is_file()),
         installed=installed,
-        wanted=frozenset(wanted),
-        has_schema=project.prisma is None or project.prisma.schema is not None,
-        prisma_config=project.prisma.config_file if project.prisma is not None else None,
-        accelerate="@prisma/extension-accelerate" in wanted,
         node_env=ambient.get("NODE_ENV") or None,
         inside_next="__NEXT_PROCESSED_ENV" in ambient,
     )
@@ -181,27 +175,19 @@ def _node_pin(root: Path) -> tuple[str, str] | None:
 
 def look_at_server(
     project: Project, ambient: Mapping[str, str]
-) -> tuple[f.ServerView, Mapping[str, str] | None]:
+) -> tuple[f.ServerFacts, Mapping[str, str] | None]:
     """Return the server as it is now, and the environment it was launched with (full of secrets; None: not running)."""
     spec = build(project, ambient)
     spec = replace(spec, limits=replace(spec.limits, ask=_ASK))
     seen = observe(spec)
-    pids = tuple(one.process.pid for one in seen.processes)
     lock = nextjs.lock_path(spec.dist_dir)
     env_files = [project.root / name for name in DEV_FILES]
-    view = f.ServerView(
-        state=seen.state,
-        port=seen.port or spec.port,
-        port_explicit=spec.port_explicit,
-        url=seen.url,
-        pids=pids,
-        by_us=seen.by_us,
-        listening=tuple(sorted(seen.listening)),
-        watched=spec.watched_ports(seen.port),
-        foreign=tuple((one.port, one.describe()) for one in seen.foreign),
-        hidden=seen.hidden,
-        next_lock=_next_lock(lock),
-        lock_holders=tuple(sorted(nextjs.lock_holders(lock).difference(pids))),
+    own = {one.process.pid for one in seen.processes}
+    view = f.ServerFacts(
+        spec,
+        seen,
+        next_lock="held" if _is_held(lock) else "free" if lock.is_file() else "none",
+        lock_holders=tuple(sorted(nextjs.lock_holders(lock) - own)),
         stale=tuple(path.name for path in changed_since_start(seen, env_files)),
         switch=_switch(project.state_dir / state_folder.LOCK),
         unfinished=any(os.path.lexists(project.private_dir / name) for name in state_folder.UNFINISHED),
@@ -218,12 +204,6 @@ def _is_held(path: Path) -> bool:
         return nextjs.lock_is_held(path)
     except OSError:
         return False
-
-
-def _next_lock(path: Path) -> f.NextLock:
-    if _is_held(path):
-        return f.NextLock.HELD
-    return f.NextLock.FREE if path.is_file() else f.NextLock.NONE
 
 
 def _switch(lock: Path) -> str | None:
@@ -303,19 +283,13 @@ def _within_reach(path: Path) -> bool:
 
 
 def _holds_secret(path: Path) -> bool:
-    try:
-        values = readers.dotenv(durable.read_regular(path)).values()
-    except OSError:
-        return False
-    return any(_is_remote_login(value) for value in values)
-
-
-def _is_remote_login(value: str) -> bool:
-    try:
-        url = DatabaseUrl.parse(value)
-    except UrlError:
-        return False
-    return bool(url.password) and not url.is_local
+    with contextlib.suppress(OSError):
+        for value in readers.dotenv(durable.read_regular(path)).values():
+            with contextlib.suppress(UrlError):
+                url = DatabaseUrl.parse(value)
+                if url.password and not url.is_local:
+                    return True
+    return False
 
 
 def _user(uid: int) -> str:

@@ -57,7 +57,7 @@ def _without_url(facts: Facts) -> Iterator[DoctorFinding]:
             "next-without-url",
             f"Next.js dev gets no {base.variable}",
             "node-postgres then uses 127.0.0.1:5432 without a warning",
-            fix=f"dbswitch {facts.targets[0].name}" if facts.targets else "dbswitch init",
+            fix=f"dbswitch {facts.targets[0].ref.name}" if facts.targets else "dbswitch init",
         )
     prisma = facts.reader(f.PRISMA_CLI)
     if prisma is not None and prisma.url is None and not prisma.unusable:
@@ -91,10 +91,11 @@ def _elsewhere(facts: Facts) -> Iterator[DoctorFinding]:
 
 
 def _foreign(facts: Facts) -> Iterator[DoctorFinding]:
-    protected = {target.name for target in facts.targets if target.protected}
+    protected = {target.ref.name for target in facts.targets if target.ref.protected}
     readers: dict[tuple[str, str, str], list[str]] = {}
-    for one in facts.foreign:
-        readers.setdefault((one.variable, one.owner, one.on), []).append(one.reader)
+    for state in facts.states:
+        for variable, owner in state.foreign if state.target is not None else ():
+            readers.setdefault((variable, owner, str(state.target)), []).append(state.reader)
     for (variable, owner, on), names in readers.items():
         level = PROBLEM if owner in protected else WARNING
         what = f"{variable} has the value of {owner}, but {names[0]} is on {on}"
@@ -129,8 +130,8 @@ def _unnamed(facts: Facts) -> Iterator[DoctorFinding]:
     base = facts.base
     if base is None or base.url is None or base.targets or not facts.targets:
         return
-    unknown = [one.name for one in facts.targets if one.skipped or one.trouble is not None]
-    harmless = next((one.name for one in facts.targets if not one.protected), None)
+    unknown = [one.ref.name for one in facts.targets if one.values is None]
+    harmless = next((one.ref.name for one in facts.targets if not one.ref.protected), None)
     level = INFO if unknown else WARNING
     yield level.found(
         "database-unnamed",

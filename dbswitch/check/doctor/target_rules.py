@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from dbswitch.database.url import PLAIN, advice, libpq_view, node_view
 from dbswitch.errors import DbswitchError
 from dbswitch.project.environment_mark import contradicts
 from dbswitch.project.target_names import canonical
+from dbswitch.server.command_lines import masked_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +31,7 @@ def targets(facts: f.Facts) -> Iterator[DoctorFinding]:
         return
     if not facts.targets:
         what = "This project has no targets yet"
-        fix = f"dbswitch init, or add to .env.local: {facts.target_example}"
+        fix = f"dbswitch init, or add to .env.local: {facts.project.target_example}"
         yield WARNING.found("targets-none", what, fix=fix)
         return
     found = [
@@ -41,38 +43,40 @@ def targets(facts: f.Facts) -> Iterator[DoctorFinding]:
     yield from found
     count = sum(target.url is not None for target in facts.targets)
     if count and not {"target-unreachable", "target-broken"} & {one.id for one in found}:
-        one = f"The target {facts.targets[0].name} answers"
+        one = f"The target {facts.targets[0].ref.name} answers"
         yield OK.found("targets-answer", "Every target answers" if count > 1 else one)
 
 
 def _one(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding]:
-    if target.skipped:
-        what = f"{target.name} was not checked: its command was not run"
-        yield INFO.found("target-skipped", what, target.source, fix="dbswitch doctor --run-commands")
-    elif target.trouble is not None:
-        yield PROBLEM.failed("target-broken", target.trouble, f"The target {target.name} cannot be used: ")
-    elif target.url is not None:
+    name, url = target.ref.name, target.url
+    if target.trouble is not None:
+        yield PROBLEM.failed("target-broken", target.trouble, f"The target {name} cannot be used: ")
+    elif url is None:
+        what = f"{name} was not checked: its command was not run"
+        yield INFO.found("target-skipped", what, target.ref.source, fix="dbswitch doctor --run-commands")
+    else:
         yield from _reachable(facts, target)
-        yield from _is_what_it_says(target, target.url)
-        yield from _tls(target.name, target.url)
-        for text in target.notes:
-            yield INFO.found("url-note", f"{target.name}: {text}")
+        yield from _is_what_it_says(target, url)
+        yield from _tls(name, url)
+        for text in url.warnings():
+            if text not in advice(url):
+                yield INFO.found("url-note", f"{name}: {text}")
 
 
 def _reachable(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding]:
-    level = PROBLEM if target.name in facts.active else WARNING
+    level = PROBLEM if target.ref.name in facts.active else WARNING
     for number, (variable, url) in enumerate(target.urls):
         answer = facts.answers.get(url)
-        name = target.name if number == 0 else f"{variable} of {target.name}"
+        name = target.ref.name if number == 0 else f"{variable} of {target.ref.name}"
         if isinstance(answer, DbswitchError):
-            start = f"start it: {target.start}" if target.start else ""
-            fix = start or answer.fix or f"dbswitch wait {target.name}"
+            start = masked_text(shlex.join(target.ref.settings.start))
+            fix = (f"start it: {start}" if start else "") or answer.fix or f"dbswitch wait {target.ref.name}"
             yield level.failed("target-unreachable", answer, f"{name} does not answer: ", fix)
         elif answer is not None:
             said = answer.identity.environment
-            if contradicts(said, target.name, target.aliases):
+            if contradicts(said, target.ref.name, target.ref.aliases):
                 what = f"the database of {name} is marked as {said}"
-                fix = f"correct its URL in {target.source}; if it is a copy, `dbswitch mark {target.name}`"
+                fix = f"correct its URL in {target.ref.source}; if it is a copy, `dbswitch mark {target.ref.name}`"
                 seen = f"dbswitch.environment = '{said}' at {url}"
                 yield PROBLEM.found("marker-contradicts", what, seen, fix=fix)
             if answer.identity.in_recovery or answer.identity.read_only:
@@ -87,29 +91,28 @@ def _reachable(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding]
         one, two = facts.identity(first), facts.identity(url)
         # The database behind a pooler answers with its own identity. Unknown does not count as different.
         if one is not None and two is not None and not one.same_as(two):
-            what = f"{other} of {target.name} leads to a different database from its {variable}"
-            fix = f"correct them in {target.source}"
+            what = f"{other} of {target.ref.name} leads to a different database from its {variable}"
+            fix = f"correct them in {target.ref.source}"
             yield PROBLEM.found("direct-elsewhere", what, f"{variable}: {first}", f"{other}: {url}", fix=fix)
 
 
 def _is_what_it_says(target: f.TargetFacts, url: DatabaseUrl) -> Iterator[DoctorFinding]:
     where = f.distance(url)
-    if canonical(target.name) == "local":
+    if canonical(target.ref.name) == "local":
         if where is f.Distance.FAR:
-            what = f"{target.name} is not local: it is on {url.host}"
+            what = f"{target.ref.name} is not local: it is on {url.host}"
             fix = "give it another name, or correct its URL"
-            yield WARNING.found("local-elsewhere", what, str(url), f"from {target.source}", fix=fix)
+            yield WARNING.found("local-elsewhere", what, str(url), f"from {target.ref.source}", fix=fix)
         elif where is f.Distance.NEAR:
-            what = f"{target.name} is on {url.host}: {where.value}, not this machine"
+            what = f"{target.ref.name} is on {url.host}: {where.value}, not this machine"
             yield INFO.found("local-elsewhere", what, str(url))
         elif target.tunnel is not None:
-            what = f"{target.name} is not local: a tunnel listens at its port"
+            what = f"{target.ref.name} is not local: a tunnel listens at its port"
             fix = "close the tunnel, or give the local database another port"
             yield WARNING.found("local-tunnel", what, target.tunnel, fix=fix)
-    elif target.protected and where is f.Distance.HERE and target.tunnel is None:
-        yield INFO.found(
-            "protected-here", f"{target.name} is protected although its database is on this machine", str(url)
-        )
+    elif target.ref.protected and where is f.Distance.HERE and target.tunnel is None:
+        what = f"{target.ref.name} is protected although its database is on this machine"
+        yield INFO.found("protected-here", what, str(url))
 
 
 def _tls(name: str, url: DatabaseUrl) -> Iterator[DoctorFinding]:
@@ -144,17 +147,17 @@ def _names(facts: f.Facts) -> Iterator[DoctorFinding]:
         if one.url is None or other.url is None or not f.same_database(facts, one.url, other.url):
             continue
         proven = facts.identity(one.url) is not None and facts.identity(other.url) is not None
-        evades = one.protected is not other.protected
-        unguarded = other if one.protected else one
+        evades = one.ref.protected is not other.ref.protected
+        unguarded = other if one.ref.protected else one
         level = PROBLEM if evades else WARNING
         yield level.found(
             "same-database",
-            f"{one.name} and {other.name} are two names for one database",
-            f"{one.name}: {one.url}",
-            f"{other.name}: {other.url}",
+            f"{one.ref.name} and {other.ref.name} are two names for one database",
+            f"{one.ref.name}: {one.url}",
+            f"{other.ref.name}: {other.url}",
             "the same server and database answered" if proven else "judged by host, port and database name",
-            f"`dbswitch {unguarded.name}` reaches it without a confirmation" if evades else "",
-            fix=f"correct or remove one of them ({one.source}; {other.source})",
+            f"`dbswitch {unguarded.ref.name}` reaches it without a confirmation" if evades else "",
+            fix=f"correct or remove one of them ({one.ref.source}; {other.ref.source})",
         )
 
 
@@ -162,7 +165,7 @@ def _server_versions(facts: f.Facts) -> Iterator[DoctorFinding]:
     found: dict[str, list[str]] = {}
     for target in facts.targets:
         if (who := facts.identity(target.url)) is not None:
-            found.setdefault(who.server_version.partition(".")[0], []).append(target.name)
+            found.setdefault(who.server_version.partition(".")[0], []).append(target.ref.name)
     if len(found) > 1:
         yield INFO.found(
             "server-versions",
@@ -177,27 +180,28 @@ def migrations(facts: f.Facts) -> Iterator[DoctorFinding]:
     found = [one for target in compared for one in _migrations(facts, target)]
     yield from found
     if compared and not found:
-        yield OK.found("migrations-in-step", f"Migrations up to date: {', '.join(t.name for t in compared)}")
+        names = ", ".join(target.ref.name for target in compared)
+        yield OK.found("migrations-in-step", f"Migrations up to date: {names}")
 
 
 def _migrations(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding]:
     state = target.migrations
     if isinstance(state, DbswitchError):
-        before = f"The migrations of {target.name} could not be compared: "
+        before = f"The migrations of {target.ref.name} could not be compared: "
         yield WARNING.failed("migrations-unread", state, before)
         return
     assert state is not None
-    prisma = f"{_PACKAGE_RUNNERS.get(facts.machine.manager, 'npx')} prisma"
-    run = prisma if target.name in facts.active else f"dbswitch exec {target.name} -- {prisma}"
+    prisma = f"{_PACKAGE_RUNNERS.get(facts.project.packages.manager, 'npx')} prisma"
+    run = prisma if target.ref.name in facts.active else f"dbswitch exec {target.ref.name} -- {prisma}"
     # An unused database may be behind; if the active one is, the app fails.
-    level = WARNING if target.name in facts.active else INFO
+    level = WARNING if target.ref.name in facts.active else INFO
     if state.failed:
         why = "Prisma applies no further migrations until it is resolved"
-        what = f"{target.name} has a failed migration: {why}"
+        what = f"{target.ref.name} has a failed migration: {why}"
         fix = f"{run} migrate resolve --rolled-back {state.failed[0]} (or --applied)"
         yield PROBLEM.found("migrations-failed", what, *state.failed, fix=fix)
     if state.edited:
-        what = f"Migrations were edited after {target.name} had applied them: `migrate dev` will ask to reset a database"
+        what = f"Migrations were edited after {target.ref.name} had applied them: `migrate dev` will ask to reset a database"
         fix = "restore the files as they were applied, and put the change into a new migration"
         yield WARNING.found("migrations-edited", what, *state.edited, fix=fix)
     if state.pending:
@@ -208,14 +212,14 @@ def _migrations(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding
         )
         yield level.found(
             "migrations-pending",
-            f"{target.name} lacks {count(state.pending)}",
+            f"{target.ref.name} lacks {count(state.pending)}",
             "" if state.has_table else f"Prisma Migrate was never used on this database{with_tables}",
             *_some(state.pending),
             *(f"{name} was rolled back" for name in state.rolled_back),
-            fix=baseline if state.tables else f"{run} migrate {'deploy' if target.protected else 'dev'}",
+            fix=baseline if state.tables else f"{run} migrate {'deploy' if target.ref.protected else 'dev'}",
         )
     if state.missing:
-        what = f"{target.name} has applied {count(state.missing)} that this checkout does not have"
+        what = f"{target.ref.name} has applied {count(state.missing)} that this checkout does not have"
         fix = "git pull, or change to the branch that has them"
         yield level.found("migrations-missing", what, *_some(state.missing), fix=fix)
 

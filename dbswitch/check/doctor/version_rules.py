@@ -16,7 +16,8 @@ from dbswitch.project.packages import LOCK_FILES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbswitch.check.doctor.doctor_facts import MachineFacts
+    from dbswitch.check.doctor.doctor_facts import Facts, MachineFacts
+    from dbswitch.project.discovery import Project
 
 _NEXT_TESTED: Final = 16
 _PRISMA_REWRITE: Final = 8
@@ -25,9 +26,10 @@ _PRISMA_PARTS: Final = ("@prisma/client", "@prisma/adapter-pg", "@prisma/adapter
 _GAP: Final = re.compile(r"([<>=^~]+)\s+")  # npm allows `>= 18`, the library does not
 
 
-def versions(machine: MachineFacts) -> Iterator[DoctorFinding]:
+def versions(facts: Facts) -> Iterator[DoctorFinding]:
     """Judge the versions."""
-    found = [one for part in (_node, _packages, _prisma, _shell) for one in part(machine)]
+    machine, project = facts.machine, facts.project
+    found = [*_node(machine), *_packages(machine, project), *_prisma(machine, project), *_shell(machine)]
     yield from found
     if all(one.level.rank < WARNING.rank for one in found):
         yield OK.found("versions-fit", "Node.js, the packages and the package manager are compatible")
@@ -66,22 +68,23 @@ def _differs(version: str, pinned: str) -> bool:
     return all(part.isdecimal() for part in parts) and version.split(".")[: len(parts)] != parts
 
 
-def _packages(machine: MachineFacts) -> Iterator[DoctorFinding]:
-    missing = [one for one in ("next", "prisma") if one in machine.wanted and one not in machine.installed]
+def _packages(machine: MachineFacts, project: Project) -> Iterator[DoctorFinding]:
+    wanted, manager = project.manifest.dependencies, project.packages.manager
+    missing = [one for one in ("next", "prisma") if one in wanted and one not in machine.installed]
     if missing:
         what = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed"
-        fix = f"{machine.manager} install"
+        fix = f"{manager} install"
         yield WARNING.found("not-installed", what, "it is in package.json but not in node_modules", fix=fix)
     if not machine.manager_found:
         yield PROBLEM.found(
             "package-manager-missing",
-            f"{machine.manager} is not on the PATH, but this project's scripts need it",
-            f"chosen by {machine.manager_source}" if machine.manager_source else "",
-            fix=f"install {machine.manager}, for example with `corepack enable`",
+            f"{manager} is not on the PATH, but this project's scripts need it",
+            f"chosen by {project.packages.manager_source}" if project.packages.manager_source else "",
+            fix=f"install {manager}, for example with `corepack enable`",
         )
-    strangers = [name for name in machine.lock_files if dict(LOCK_FILES).get(name) != machine.manager]
+    strangers = [name for name in machine.lock_files if dict(LOCK_FILES).get(name) != manager]
     if strangers:
-        what = f"There are lock files of a package manager other than {machine.manager}"
+        what = f"There are lock files of a package manager other than {manager}"
         fix = "keep one: two package managers install different versions"
         yield WARNING.found("lock-files", what, *strangers, fix=fix)
     number = machine.major("next")
@@ -95,20 +98,20 @@ def _packages(machine: MachineFacts) -> Iterator[DoctorFinding]:
     if typescript is not None and typescript >= _TYPESCRIPT_REWRITE and number is not None:
         both = f"TypeScript {machine.installed['typescript']} {{}} Next.js {machine.installed['next']}"
         if (parse_version(machine.installed["next"]) or (0, 0, 0)) < (16, 1, 0):
-            fix = f"{machine.manager} install --save-dev typescript@5.9.3"
+            fix = f"{manager} install --save-dev typescript@5.9.3"
             yield PROBLEM.found("typescript-version", both.format("breaks"), fix=fix)
         else:
             yield INFO.found("typescript-version", both.format("is untested with"))
 
 
-def _prisma(machine: MachineFacts) -> Iterator[DoctorFinding]:
+def _prisma(machine: MachineFacts, project: Project) -> Iterator[DoctorFinding]:
     number = machine.major("prisma") or machine.major("@prisma/client")
     if number is None:
         return
     version = machine.installed.get("prisma") or machine.installed.get("@prisma/client")
     if number >= _PRISMA_REWRITE:
         what = f"Prisma {version} is not supported: 8 is a rewrite"
-        fix = f"{machine.manager} install prisma@7 @prisma/client@7"
+        fix = f"{project.packages.manager} install prisma@7 @prisma/client@7"
         yield PROBLEM.found("prisma-unsupported", what, fix=fix)
         return
     told = {name: machine.installed[name] for name in ("prisma", *_PRISMA_PARTS) if name in machine.installed}
@@ -120,12 +123,13 @@ def _prisma(machine: MachineFacts) -> Iterator[DoctorFinding]:
         )
     if number < _PRISMA_REWRITE - 1:
         return
-    adapters = [name for name in machine.wanted if name.startswith("@prisma/adapter-")]
-    if not adapters and not machine.accelerate and "@prisma/client" in machine.wanted:
+    wanted, prisma = project.manifest.dependencies, project.prisma
+    ways = ("@prisma/adapter-", "@prisma/extension-accelerate")
+    if "@prisma/client" in wanted and not any(name.startswith(ways) for name in wanted):
         what = f"Prisma {version} connects through an adapter, but no adapter is a dependency"
-        fix = f"{machine.manager} install @prisma/adapter-pg@{version}"
+        fix = f"{project.packages.manager} install @prisma/adapter-pg@{version}"
         yield WARNING.found("prisma-adapter", what, fix=fix)
-    if machine.prisma_config is None and machine.has_schema:
+    if prisma is None or (prisma.config_file is None and prisma.schema is not None):
         what = f"Prisma {version} takes its URL from prisma.config.ts, but there is none"
         seen = "the Prisma CLI loads no env file by itself since version 7"
         fix = "write prisma.config.ts with `import 'dotenv/config'` and `datasource: { url: env('DATABASE_URL') }`"
