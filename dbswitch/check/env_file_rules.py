@@ -16,7 +16,7 @@ from dbswitch.envfiles import readers
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.dotenv_syntax import find_sites, has_open_quote
 from dbswitch.errors import DbswitchError
-from dbswitch.project.target_values import with_references
+from dbswitch.project.target_sources import with_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

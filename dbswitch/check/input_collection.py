@@ -19,7 +19,7 @@ from dbswitch.project.active_target import active
 from dbswitch.project.discovery import Project, apps_below, discover, load
 from dbswitch.project.git import NO_PROGRAMS, GitError, top_level
 from dbswitch.project.reader_profiles import profiles
-from dbswitch.project.target_values import is_postgres
+from dbswitch.project.target_sources import is_postgres
 from dbswitch.project.targets import list_targets, resolve_ref, variable_names
 
 if TYPE_CHECKING:

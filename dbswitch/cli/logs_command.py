@@ -13,7 +13,7 @@ from dbswitch.cli.command_declaration import command, flag
 from dbswitch.cli.renderer import object_line, write_line
 from dbswitch.errors import ConfigError, EnvFileError, ExitCode
 from dbswitch.project import server_launch, targets
-from dbswitch.project.target_values import bound_variables
+from dbswitch.project.target_sources import bound_variables
 from dbswitch.redaction import redact_values
 from dbswitch.server import log
 from dbswitch.stdout_guard import writing_to_stdout

@@ -1,23 +1,30 @@
-"""Which Prisma client the app's own code uses: followed through its imports, from the client's file up to a page or route.
+"""The Prisma client that the app's own code uses: followed through its imports, from the client's file up to a page or route.
 
-A generated client that no page or route leads to is not the app's client where another file is.
+A generated client that no page or route leads to is not the app's client where another file is. Also: clients in other packages of the
+monorepo, which the app has among its dependencies, and lines of the app that choose a database without the env files.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from dbswitch.project.generated import MARK
-from dbswitch.project.prisma import constructs_client, find_client_file
+from dbswitch.durable import read_object, text_or_empty
+from dbswitch.envfiles.dotenv_syntax import parse
+from dbswitch.envfiles.precedence import DEV_FILES
+from dbswitch.errors import ConfigError
+from dbswitch.project.generated import MARK, source_files
+from dbswitch.project.packages import installed_folder, read_manifest
+from dbswitch.project.prisma import constructs_client, find_client_file, read_prisma
 from dbswitch.project.source_imports import SourceImports
-from dbswitch.project.workspace_client import workspace_clients
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from dbswitch.project.discovery import Project
     from dbswitch.project.generated import Generated
@@ -122,3 +129,79 @@ def _reached(sources: SourceImports, path: str, seen: set[str]) -> tuple[bool, I
 
 def _is_generated(sources: SourceImports, name: str) -> bool:
     return sources.text(name).lstrip("\ufeff").startswith(MARK)
+
+
+def workspace_clients(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield name and the text of the entry file of each such package that constructs a client."""
+    for name, folder in _workspace_packages(project):
+        if any(constructs_client(text_or_empty(folder / one)) for one in source_files(folder)):
+            yield name, text_or_empty(_entry(folder))
+
+
+def package_env_files(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield the env files that give the Prisma CLI of such a package a URL, relative to the project, and the variable."""
+    # A file that is a link to one of the project's own env files follows a switch, and is left out.
+    own = {(project.root / name).resolve() for name in DEV_FILES}
+    for _, folder in _workspace_packages(project):
+        try:
+            prisma = read_prisma(folder, read_manifest(folder))
+        except ConfigError:  # its package.json
+            continue
+        if prisma is None or prisma.schema is None:
+            continue
+        for path in (folder / name for name in prisma.env_files):
+            bound = parse("" if path.resolve() in own else text_or_empty(path))
+            variable = next((one for one in prisma.cli_variables if bound.get(one)), None)
+            if variable is not None:
+                yield os.path.relpath(path, project.root), variable
+
+
+def _workspace_packages(project: Project) -> Iterator[tuple[str, Path]]:
+    for name in project.manifest.dependencies:
+        folder = installed_folder(project.root, name)
+        # Package managers link the packages of a workspace; what is installed is below a `node_modules`.
+        place = folder.resolve() if folder is not None and folder.is_symlink() else None
+        if place is not None and "node_modules" not in place.parts and not place.is_relative_to(project.root):
+            yield name, place
+
+
+def _entry(folder: Path) -> Path:
+    """Return the file of the package's `.` (Node.js documentation, "Package entry points")."""
+    manifest = read_object(folder / "package.json")
+    said = manifest.get("exports", manifest.get("main"))
+    while isinstance(said, dict):
+        keys = (key for key in (".", "import", "default", "require", "types") if key in said)
+        said = said.get(next(keys, ""))
+    named = folder / said if isinstance(said, str) else folder / "index.ts"
+    return named if named.is_file() else folder / "index.ts"
+
+
+_SKIPPED = frozenset({"generated", "test", "tests", "e2e"})  # folders
+_CLIENT = re.compile(r"\bnew\s+(?:PrismaClient|PrismaPg|PrismaNeon|Pool)\b")
+_STATE_FILE = re.compile(
+    r"(?:readFile|readFileSync|existsSync|readJson|readJsonSync|require|import)\b.*?[\"'`](?P<file>(?![\w./@-]*\b(?:package|tsconfig)\.json)[\w./@-]*\.(?:json|txt|ya?ml))[\"'`]"
+)
+_COMMENT = re.compile(r"^\s*(?://|\*|/\*)")
+_MOST = 5  # lines that are reported
+
+
+def own_choices(root: Path, url_variables: Sequence[str]) -> tuple[str, ...]:
+    """Return `file:line reads NAME` for lines that read another variable or file than `url_variables`, which a switch changes."""
+    names = "|".join(re.escape(name) for name in url_variables)
+    own = "".join(rf"(?!{re.escape(name)}\b)" for name in url_variables)
+    further = re.compile(rf"\b{own}(?:{names})_(?:[A-Z0-9_]+|\$\{{|[\"'`]\s*\+)")
+    files = (name for name in sorted(source_files(root)) if _SKIPPED.isdisjoint(name.split("/")))
+    lines = (line for name in files for line in _choices_in(text_or_empty(root / name), name, further))
+    return tuple(itertools.islice(lines, _MOST))
+
+
+def _choices_in(text: str, name: str, further: re.Pattern[str]) -> Iterator[str]:
+    chooses = _CLIENT.search(text) is not None or further.search(text) is not None
+    for number, line in enumerate(text.splitlines(), 1):
+        if _COMMENT.match(line) is not None:
+            continue
+        if (read := further.search(line)) is not None:
+            variable = re.sub(r"(?:\$\{|[\"'`]\s*\+)$", "…", read[0])
+            yield f"{name}:{number} reads {variable}"
+        elif chooses and (state := _STATE_FILE.search(line)) is not None:
+            yield f"{name}:{number} reads {state['file']}"

@@ -16,7 +16,7 @@ from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.pools.pooler import Pooler
 from dbswitch.project.config import VariableName, close_names, config_error, convert, split_commands
 from dbswitch.project.target_names import NAME_RULE, valid_name
-from dbswitch.project.target_values import run_command
+from dbswitch.project.target_sources import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,8 +15,7 @@ from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project import environment_mark, target_names, written_values
 from dbswitch.project.config import TargetConfig
 from dbswitch.project.protection import is_protected_at, leads_to_database, places_in, with_protection
-from dbswitch.project.target_sources import TARGET_FOLDER, TargetRef, find_targets
-from dbswitch.project.target_values import is_postgres, read_values
+from dbswitch.project.target_sources import TARGET_FOLDER, TargetRef, find_targets, is_postgres, read_values
 from dbswitch.redaction import SecretValues
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dbswitch.envfiles.precedence import DEV_FILES, Reader, all_effective
 from dbswitch.project.config import FromVariable
 from dbswitch.project.protection import USUAL_URLS, leads_to, owners_of, places_in
 from dbswitch.project.target_names import has_suffix, split_url_key
-from dbswitch.project.target_values import bound_variables
+from dbswitch.project.target_sources import bound_variables
 from dbswitch.project.targets import known_values, variable_names
 
 if TYPE_CHECKING:

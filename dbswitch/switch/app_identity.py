@@ -20,10 +20,9 @@ from dbswitch.database.probe import ProbeLimits, wait_until_ready
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DbswitchError, ServerError, UrlError
 from dbswitch.project import generated, server_launch
-from dbswitch.project.client_in_use import asks_elsewhere
+from dbswitch.project.client_in_use import asks_elsewhere, own_choices
 from dbswitch.project.discovery import Project
 from dbswitch.project.generated import Generated
-from dbswitch.project.hardcoded_database import own_choices
 from dbswitch.server import observation, ports
 from dbswitch.server.observation import find
 from dbswitch.server.ownership import Owned

@@ -9,10 +9,9 @@ import pytest
 from dbswitch.errors import ConfigError
 from dbswitch.generate.client import plan_client
 from dbswitch.generate.routes import plan_identity_route
-from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files
+from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files, package_env_files
 from dbswitch.project.discovery import load
 from dbswitch.project.generated import find, header_line
-from dbswitch.project.workspace_client import package_env_files
 
 if TYPE_CHECKING:
     from pathlib import Path

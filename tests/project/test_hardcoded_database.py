@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbswitch.project.hardcoded_database import own_choices
+from dbswitch.project.client_in_use import own_choices
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,7 @@ import pytest
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project.active_target import ActiveKind, active
 from dbswitch.project.discovery import discover
-from dbswitch.project.target_sources import suffixed_keys
-from dbswitch.project.target_values import with_references
+from dbswitch.project.target_sources import suffixed_keys, with_references
 from dbswitch.project.targets import list_targets, resolve, variable_names
 
 LOCAL = "postgresql://app:local-pw@localhost:5432/shop"

@@ -20,11 +20,10 @@ from dbswitch.envfiles.precedence import Effective, Reader, effective
 from dbswitch.errors import DatabaseNotReadyError, DbswitchError, UrlError
 from dbswitch.project import generated
 from dbswitch.project.active_target import active
-from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files
+from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files, package_env_files
 from dbswitch.project.prisma import migrations_folder
 from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.targets import guarded, list_targets, resolve_ref
-from dbswitch.project.workspace_client import package_env_files
 from dbswitch.server.command_lines import program_name
 from dbswitch.server.ports import listeners
 
