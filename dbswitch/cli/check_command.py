@@ -13,8 +13,7 @@ import typer
 from dbswitch.check import autofix, report_formats, rule_engine
 from dbswitch.check.input_collection import collect
 from dbswitch.check.rules import Scope, Severity
-from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_declaration import command, flag
+from dbswitch.cli.command_declaration import CommandContext, command, flag
 from dbswitch.errors import ExitCode, UsageError
 from dbswitch.project.git import GitError, top_level
 from dbswitch.stdout_guard import writing_to_stdout

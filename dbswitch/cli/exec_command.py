@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_declaration import Confirm, command, flag
+from dbswitch.cli.command_declaration import CommandContext, Confirm, command, flag
 from dbswitch.errors import ProtectedError, UsageError
 from dbswitch.project import environment_mark
 from dbswitch.project.active_target import active

@@ -8,8 +8,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_declaration import command, flag
+from dbswitch.cli.command_declaration import CommandContext, command, flag
 from dbswitch.cli.renderer import object_line, write_line
 from dbswitch.errors import ConfigError, EnvFileError, ExitCode
 from dbswitch.project import server_launch, targets

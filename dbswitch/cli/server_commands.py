@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_declaration import TakePort, Timeout, Yes, command, flag
+from dbswitch.cli.command_declaration import CommandContext, TakePort, Timeout, Yes, command, flag
 from dbswitch.cli.logs_command import secret_values, show_log
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
 from dbswitch.errors import ConfigError, DbswitchError, ExitCode, InterruptedSwitchError, UsageError

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_declaration import DryRun, Yes, command, flag
+from dbswitch.cli.command_declaration import CommandContext, DryRun, Yes, command, flag
 from dbswitch.cli.messages import columns
 from dbswitch.envfiles import transaction
 from dbswitch.envfiles.document import Document

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import to_builtins
 
-from dbswitch.cli.command_context import CommandContext
-from dbswitch.cli.command_declaration import Pool, command, flag
+from dbswitch.cli.command_declaration import CommandContext, Pool, command, flag
 from dbswitch.cli.messages import columns, duration, target_rows
 from dbswitch.project.active_target import active
 from dbswitch.project.targets import list_targets

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbswitch.cli.command_context import CommandContext
 from dbswitch.cli.command_declaration import (
+    CommandContext,
     Confirm,
     DryRun,
     Pool,

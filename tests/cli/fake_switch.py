@@ -109,7 +109,7 @@ def ended(
 
 def main() -> int:
     from dbswitch.__main__ import main as real_main
-    from dbswitch.cli.command_context import CommandContext
+    from dbswitch.cli.command_declaration import CommandContext
 
     run = types.ModuleType("dbswitch.switch.run")
     run.switch = fake_switch  # type: ignore[attr-defined]

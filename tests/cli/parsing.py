@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dbswitch.cli.command_context import CommandContext
+    from dbswitch.cli.command_declaration import CommandContext
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbswitch import state_folder
-from dbswitch.cli.command_context import CommandContext
+from dbswitch.cli.command_declaration import CommandContext
 from dbswitch.cli.renderer import Renderer
 from dbswitch.cli.setup_commands import uninstall
 from dbswitch.generate.file_edits import add_scripts, remove_scripts
