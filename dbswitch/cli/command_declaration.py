@@ -1,4 +1,5 @@
 """Declaring a command: what it gets besides its own arguments, the flags of every command and those that several share."""
+
 from __future__ import annotations
 
 import contextlib

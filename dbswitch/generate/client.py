@@ -133,7 +133,7 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
     return ClientFacts(
         path=path,
         layout=layout,
-        adapters=_adapters(project, project.prisma.version if project.prisma is not None else ""),
+        adapters=_adapters(project),
         module=module,
         package=package,
         variable=project.primary_variable,
@@ -146,14 +146,14 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
 def _module(project: Project) -> tuple[str, bool]:
     """Return where the project's PrismaClient is, and whether that is the name of a package."""
     prisma = project.prisma
-    used = client_in_use(project, find(project)) if prisma is None or prisma.schema is None else None
+    used = client_in_use(project, find(project)) if prisma.schema is None else None
     if used is not None and used.package:
         raise ConfigError(
             f"no client generated: the app's Prisma client is in the package {used.path}",
             why="a client in this folder would not be the one that the app uses",
             fix=_restart_advice(project),
         )
-    if prisma is None or not prisma.installed:
+    if not prisma.installed:
         raise ConfigError(
             "no client generated: this project has no Prisma installed",
             fix="install the packages first (npm install), or run it in the app's own folder",
@@ -206,15 +206,15 @@ def _own_engine(project: Project, prisma: PrismaInfo) -> ConfigError:
     )
 
 
-def _adapters(project: Project, prisma_version: str) -> tuple[Adapter, ...]:
-    root = project.root
-    installed = tuple(adapter for adapter in Adapter if installed_version(root, adapter.value) is not None)
+def _adapters(project: Project) -> tuple[Adapter, ...]:
+    installed = tuple(one for one in Adapter if installed_version(project.root, one.value) is not None)
     if not installed:
+        version, manager = project.prisma.version, project.packages.manager
         raise ConfigError(
             "no client generated: no driver adapter is installed",
             facts=["searched for @prisma/adapter-pg and @prisma/adapter-neon in node_modules"],
-            why=f"Prisma {prisma_version} has no engine of its own here and connects through an adapter",
-            fix=f"{project.packages.manager} {_ADD[project.packages.manager]} @prisma/adapter-pg@{prisma_version}",
+            why=f"Prisma {version} has no engine of its own here and connects through an adapter",
+            fix=f"{manager} {_ADD[manager]} @prisma/adapter-pg@{version}",
         )
     return installed
 

@@ -87,7 +87,7 @@ def _route_folder(project: Project, layout: SourceLayout) -> str:
 
 def _migrations(project: Project) -> str:
     """Return the folder: beside the schema file, or in or beside the schema folder."""
-    schema = project.prisma.schema if project.prisma is not None else None
+    schema = project.prisma.schema
     if schema is None:
         return "prisma/migrations"
     around = [posixpath.dirname(schema)]
@@ -141,8 +141,7 @@ def project_client(project: Project) -> ClientInUse:
     """Return the client that the app uses. Raises ConfigError without one."""
     used = client_in_use(project, find(project))
     if used is None:
-        own_engine = project.prisma is not None and project.prisma.has_own_engine
-        first = "" if own_engine else "run `dbswitch generate client` first, or "
+        first = "" if project.prisma.has_own_engine else "run `dbswitch generate client` first, or "
         raise ConfigError(
             "no route generated: it asks the project's Prisma client, and none was found",
             facts=("searched the project's files for `new PrismaClient`",),

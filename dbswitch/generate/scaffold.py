@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from dbswitch.project.active_target import Active
     from dbswitch.project.discovery import Project
+    from dbswitch.project.prisma import PrismaInfo
+    from dbswitch.project.server_launch import NextInfo
     from dbswitch.project.target_sources import TargetRef
 
 IGNORE_ENTRIES = frozenset({f"{STATE_DIR}/", "env/*.env", ".env*.local", ".env", ".env.development"})
@@ -167,8 +169,7 @@ def _env_templates(project: Project, targets: tuple[TargetRef, ...]) -> list[Pla
 
 def _env_template(project: Project, name: str) -> bytes:
     content = _template(f"{name}.env.example").replace(b"DATABASE_URL", project.primary_variable.encode())
-    named = project.prisma.url_variables if project.prisma is not None else ()
-    for variable in named:
+    for variable in project.prisma.url_variables:
         if re.search(rb"^#? ?%s=" % variable.encode(), content, re.MULTILINE) is None:
             content += f'\n# Named by your Prisma schema or config.\n{variable}=""\n'.encode()
     return content
@@ -232,8 +233,7 @@ def _active_target(project: Project, targets: tuple[TargetRef, ...]) -> Active |
 
 
 def _summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str | None) -> tuple[str, ...]:
-    used = {"Next.js": project.next, "Prisma": project.prisma}
-    parts = [f"{name} {one.version}" for name, one in used.items() if one is not None]
+    parts = [f"{name} {one.version}" for name, one in _used(project)]
     server = "It has no dev script, so dbswitch only changes its env files."
     if project.packages.dev_script:
         manager = project.packages.manager
@@ -255,6 +255,11 @@ def _summary(project: Project, targets: tuple[TargetRef, ...], on: Active | str 
     elif on is not None:
         lines.append(f"In use now: {on.text}.")
     return tuple(lines)
+
+
+def _used(project: Project) -> list[tuple[str, NextInfo | PrismaInfo]]:
+    next_js, prisma = project.next, project.prisma
+    return [(name, one) for name, one in (("Next.js", next_js), ("Prisma", prisma)) if one and one.version]
 
 
 def _env_files(project: Project) -> str:
@@ -289,16 +294,11 @@ def _next_steps(project: Project, targets: tuple[TargetRef, ...], on: Active | s
 def _found(
     project: Project, targets: tuple[TargetRef, ...], on: Active | str | None
 ) -> tuple[tuple[str, str], ...]:
-    prisma = project.prisma
-    pairs = [
-        (name, one.version + ("" if one.installed else " (not installed yet)"))
-        for name, one in (("Next.js", project.next), ("Prisma", prisma))
-        if one is not None
-    ]
-    if prisma is not None:
-        pairs.append(("Prisma CLI reads", ", ".join(prisma.env_files) or "no env file"))
+    missing = " (not installed yet)"
+    files = ", ".join(project.prisma.env_files) or "no env file"
     return (
-        *pairs,
+        *((name, one.version + ("" if one.installed else missing)) for name, one in _used(project)),
+        *((("Prisma CLI reads", files),) if project.prisma.version else ()),
         ("package manager", f"{project.packages.manager} ({project.packages.manager_source})"),
         ("dev script", project.packages.dev_script or "none"),
         ("env files", _env_files(project) or "none"),

@@ -48,9 +48,7 @@ class ReaderState(Struct, frozen=True):
     foreign: tuple[tuple[str, str], ...] = ()  # variables that another target sets, and that target
     place: Place | None = None  # where its URL leads, if it can be used
     read_only: bool = False
-    owner: str | None = (
-        None  # the protected target whose database it is, whatever user and parameters the URL has
-    )
+    owner: str | None = None  # the protected target whose database it is, whatever else the URL has
 
     @property
     def whole(self) -> bool:

@@ -61,10 +61,7 @@ def client_in_use(project: Project, found: Generated) -> ClientInUse | None:
     generated = [name for name, kind in found.files if kind == "client"]
     if project.config.verify.client is not None:
         path, _, export = project.config.verify.client.partition("#")
-        is_file = (root / path).is_file()
-        return ClientInUse(
-            path, sources.text(path) if is_file else "", path in generated, export, not is_file
-        )
+        return ClientInUse(path, sources.text(path), path in generated, export, not (root / path).is_file())
     usual = find_client_file(root)
     likely = [*generated, *(usual[:1] if usual is not None else ())]
     best: ClientInUse | None = None
@@ -74,10 +71,9 @@ def client_in_use(project: Project, found: Generated) -> ClientInUse | None:
         from_page, by = _reached(sources, name, {name})
         level = 3 if from_page else 2 if by is not None else 1 if name in likely else 0
         if level > rank:
-            unused = None if name in generated or not generated else generated[0]
-            best = ClientInUse(
-                name, text or sources.text(name), name in generated, "", text is not None, by, unused
-            )
+            own, package = name in generated, text is not None
+            unused = None if own or not generated else generated[0]
+            best = ClientInUse(name, text or sources.text(name), own, "", package, by, unused)
             rank = level
         if rank == 3:
             break
@@ -147,7 +143,7 @@ def package_env_files(project: Project) -> Iterator[tuple[str, str]]:
             prisma = read_prisma(folder, read_manifest(folder))
         except ConfigError:  # its package.json
             continue
-        if prisma is None or prisma.schema is None:
+        if prisma.schema is None:
             continue
         for path in (folder / name for name in prisma.env_files):
             bound = parse("" if path.resolve() in own else text_or_empty(path))

@@ -14,16 +14,9 @@ from dbswitch import state_folder
 from dbswitch.durable import text_or_empty
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
-from dbswitch.project import config as configuration, target_names
+from dbswitch.project import config as configuration, packages, target_names
 from dbswitch.project.git import GitError, tracked_files
-from dbswitch.project.packages import (
-    Manifest,
-    Packages,
-    boundary,
-    installed_version,
-    read_manifest,
-    read_packages,
-)
+from dbswitch.project.packages import Manifest, Packages, boundary, installed_version, read_manifest
 from dbswitch.project.prisma import PrismaInfo, read_prisma, variable_of_client
 from dbswitch.project.server_launch import NextInfo, next_config, read_next
 
@@ -40,7 +33,7 @@ class Project(Struct, frozen=True):
     config: configuration.Config
     manifest: Manifest
     next: NextInfo | None
-    prisma: PrismaInfo | None
+    prisma: PrismaInfo
     packages: Packages
     url_variables: tuple[str, ...]  # DATABASE_URL and those that Prisma reads, the app's own first
     tracked: frozenset[str]  # env files that git tracks, relative to the root; all where `git_error` is set
@@ -65,35 +58,32 @@ class Project(Struct, frozen=True):
     def target_example(self) -> str:
         """How two targets are written into an env file, for advice."""
         first = f"{self.primary_variable}_LOCAL and {self.primary_variable}_PROD"
-        named = self.prisma.url_variables if self.prisma is not None else ()
-        others = [key for key in named if key not in {self.primary_variable, *self.shadow_variables}]
+        known = {self.primary_variable, *self.shadow_variables}
+        others = [key for key in self.prisma.url_variables if key not in known]
         return f"{first}, likewise for {', '.join(others)}" if others else first
 
     @property
     def cli_variables(self) -> tuple[str, ...]:
         """The variables that the Prisma CLI may migrate through; the first that is set counts."""
-        named = self.prisma.cli_variables if self.prisma is not None else ()
-        return named or (self.primary_variable,)
+        return self.prisma.cli_variables or (self.primary_variable,)
 
     @property
     def studio_variables(self) -> tuple[str, ...]:
         """The same for Prisma Studio."""
-        named = self.prisma.studio_variables if self.prisma is not None else ()
-        return named or (self.primary_variable,)
+        return self.prisma.studio_variables or (self.primary_variable,)
 
     @property
     def shadow_variables(self) -> tuple[str, ...]:
         """The variables of Prisma's shadow database, which is another database on purpose."""
-        named = self.prisma.shadow_variables if self.prisma is not None else ()
-        return tuple(key for key in named if key not in {self.primary_variable, *self.cli_variables})
+        used = {self.primary_variable, *self.cli_variables}
+        return tuple(key for key in self.prisma.shadow_variables if key not in used)
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What could not be interpreted reliably."""
         of_next = self.next.notices if self.next is not None else ()
-        of_prisma = self.prisma.notices if self.prisma is not None else ()
         of_git = () if self.git_error is None else (f"{self.git_error}; every env file counts as tracked",)
-        return (*of_next, *of_prisma, *of_git)
+        return (*of_next, *self.prisma.notices, *of_git)
 
 
 def discover(start: Path) -> Project:
@@ -124,8 +114,8 @@ def load(root: Path) -> Project:
         manifest=manifest,
         next=read_next(root, manifest, config.server.dist_dir),
         prisma=prisma,
-        packages=read_packages(root, manifest),
-        url_variables=_url_variables(root, prisma, config),
+        packages=packages.read_packages(root, manifest),
+        url_variables=_url_variables(root, prisma.url_variables, config),
         tracked=tracked,
         git_error=git_error,
     )
@@ -139,8 +129,7 @@ def _tracked(root: Path) -> tuple[frozenset[str], GitError | None]:
         return frozenset({*DEV_FILES, "prisma/.env", *here}), error
 
 
-def _url_variables(root: Path, prisma: PrismaInfo | None, config: configuration.Config) -> tuple[str, ...]:
-    named = prisma.url_variables if prisma is not None else ()
+def _url_variables(root: Path, named: tuple[str, ...], config: configuration.Config) -> tuple[str, ...]:
     first: str | None = DEFAULT_VARIABLE
     if named and DEFAULT_VARIABLE not in named:
         # The Prisma config may name the direct URL first, for migrations; the app's client tells which one it reads.
@@ -173,6 +162,7 @@ def _is_next_app(folder: Path) -> bool:
 
 def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
     below = apps_below(start) or apps_below(looked[-1])
+    fix = f"dbswitch --project {below[0]} ..." if len(below) == 1 else "cd into the app, or use --project DIR"
     return ConfigError(
         "no project here",
         facts=(
@@ -181,9 +171,7 @@ def _no_project(start: Path, looked: tuple[Path, ...]) -> ConfigError:
             *(f"there is an app in {app}" for app in below),
         ),
         why="dbswitch changes the env files and restarts the server of one app, so it has to know which one",
-        fix=f"dbswitch --project {below[0]} ..."
-        if len(below) == 1
-        else "cd into the app, or use --project DIR",
+        fix=fix,
     )
 
 

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
     from dbswitch.project.packages import Manifest
 
+_CONFIG_ENDINGS = ("ts", "mts", "cts", "js", "mjs", "cjs")
 _CONFIG_NAMES = tuple(
-    f"{name}.{extension}"
-    for name in ("prisma.config", ".config/prisma")
-    for extension in ("ts", "mts", "cts", "js", "mjs", "cjs")
+    f"{name}.{end}" for name in ("prisma.config", ".config/prisma") for end in _CONFIG_ENDINGS
 )
 _COMMENT = re.compile(r"(?<!\\)\"(?:\\.|[^\"\\\n])*\"|//[^\n]*")
 # Up to the next line that starts with `}` or with another block.
@@ -53,17 +52,17 @@ RUST_FREE = (6, 16)  # the first Prisma whose engine can be left out in producti
 
 
 class PrismaInfo(Struct, frozen=True):
-    """The project's Prisma; paths are relative to the project."""
+    """The project's Prisma, without a version where it uses none; paths are relative to the project."""
 
-    version: str
-    installed: bool
-    config_file: str | None
-    schema: str | None  # file or folder
-    provider: str | None
-    url_variables: tuple[str, ...]  # every variable that the config or the schema names as a URL
-    generator: str | None
-    output: str | None  # of the generated client
-    env_files: tuple[str, ...]  # what the CLI reads, highest precedence first
+    version: str = ""
+    installed: bool = False
+    config_file: str | None = None
+    schema: str | None = None  # file or folder
+    provider: str | None = None
+    url_variables: tuple[str, ...] = ()  # every variable that the config or the schema names as a URL
+    generator: str | None = None
+    output: str | None = None  # of the generated client
+    env_files: tuple[str, ...] = ()  # what the CLI reads, highest precedence first
     cli_variables: tuple[str, ...] = ()  # those that the CLI migrates through, the first that is set counts
     studio_variables: tuple[str, ...] = ()  # the same for Prisma Studio
     shadow_variables: tuple[str, ...] = ()
@@ -82,18 +81,16 @@ class PrismaInfo(Struct, frozen=True):
         """Whether Prisma's own engine connects to the database, and no driver adapter that an app could exchange."""
         # Since Prisma 6.16 `engineType = "client"` does without it, Prisma 7 always does (Prisma documentation).
         release = self.release
-        return bool(release) and not (
-            release >= (7,) or (release >= RUST_FREE and self.engine_type == "client")
-        )
+        return () < release < (7,) and not (release >= RUST_FREE and self.engine_type == "client")
 
 
-def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
-    """Return the Prisma setup of `root`; None if the project does not use it."""
+def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo:
+    """Return the Prisma setup of `root`."""
     wanted = manifest.wants("prisma") or manifest.wants("@prisma/client")
     config_file = next((name for name in _CONFIG_NAMES if (root / name).is_file()), None)
     schema = _schema_path(root, manifest, None)
     if wanted is None and config_file is None and schema is None:
-        return None
+        return PrismaInfo()
     facts = ConfigFacts()
     if config_file is not None:
         facts = read_config(text_or_empty(root / config_file), config_file)
@@ -127,10 +124,8 @@ def read_prisma(root: Path, manifest: Manifest) -> PrismaInfo | None:
     )
 
 
-def migrations_folder(root: Path, prisma: PrismaInfo | None) -> Path | None:
+def migrations_folder(root: Path, prisma: PrismaInfo) -> Path | None:
     """Return the folder of the migrations: from the Prisma config, else beside the schema; None if there is none."""
-    if prisma is None:
-        return None
     places = [root / prisma.migrations] if prisma.migrations is not None else []
     if prisma.schema is not None:
         schema = root / prisma.schema
@@ -191,9 +186,8 @@ def _folder_of(schema: Path) -> Path:
 
 def constructs_client(text: str) -> bool:
     """Return whether the text of a file constructs a Prisma client, comments aside. Pure."""
-    return _CONSTRUCTS.search(text) is not None and (
-        _CONSTRUCTS.search(javascript_text.without_comments(text)) is not None
-    )
+    plain = javascript_text.without_comments(text) if _CONSTRUCTS.search(text) else ""
+    return _CONSTRUCTS.search(plain) is not None
 
 
 def find_client_file(root: Path) -> tuple[str, str] | None:

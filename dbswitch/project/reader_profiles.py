@@ -15,12 +15,8 @@ if TYPE_CHECKING:
 
 def profiles(project: Project) -> tuple[ReaderProfile, ...]:
     """Return the readers that must agree after a switch: Next.js dev, and the Prisma CLI where there is one."""
-    found = [ReaderProfile(Reader.NEXT_DEV, DEV_FILES)]
-    if project.prisma is not None:
-        found.append(
-            ReaderProfile(Reader.PRISMA, project.prisma.env_files, overriding=project.prisma.overriding)
-        )
-    return tuple(found)
+    cli = ReaderProfile(Reader.PRISMA, project.prisma.env_files, project.prisma.overriding)
+    return (ReaderProfile(Reader.NEXT_DEV, DEV_FILES), *((cli,) if project.prisma.version else ()))
 
 
 def all_profiles(project: Project) -> tuple[ReaderProfile, ...]:
@@ -38,8 +34,6 @@ def read_files(project: Project) -> dict[str, bytes]:
     """Return all files that some reader reads, by name; those of production that can be read. Raises EnvFileError."""
     found = read_env_files(project.root, [name for one in profiles(project) for name in one.files])
     for name in START_FILES if project.next is not None else ():
-        if name in found:
-            continue
         with contextlib.suppress(EnvFileError):
-            found |= read_env_files(project.root, (name,))
+            found = read_env_files(project.root, (name,)) | found
     return found

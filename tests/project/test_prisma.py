@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dbswitch.project.packages import read_manifest
-from dbswitch.project.prisma import parse_schema, read_prisma
+from dbswitch.project.prisma import PrismaInfo, parse_schema, read_prisma
 from dbswitch.project.prisma_config import read_config
 
 NEXT_DEV = (".env.development.local", ".env.local", ".env.development", ".env")
@@ -189,7 +189,7 @@ def test_the_schema_named_in_package_json_is_used(folder):
 
 def test_a_project_without_prisma_has_none(folder):
     folder.package()
-    assert read_prisma(folder.root, read_manifest(folder.root)) is None
+    assert read_prisma(folder.root, read_manifest(folder.root)) == PrismaInfo()
 
 
 @given(st.text(alphabet="importcnfg({path:'.env`\"}) \n/*$[],dotenv/=rqu", max_size=120))

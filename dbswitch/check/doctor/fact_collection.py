@@ -121,9 +121,9 @@ def _unused_client(project: Project, found: generated.Generated) -> str:
 
 
 def _no_client(project: Project, found: generated.Generated) -> str:
-    if project.prisma is not None and project.prisma.has_own_engine:
+    if project.prisma.has_own_engine:
         return "Prisma's own engine connects to the database, and no client can follow a switch"
-    used = client_in_use(project, found) if project.prisma is None or project.prisma.schema is None else None
+    used = client_in_use(project, found) if project.prisma.schema is None else None
     return f"the client is in the package {used.path}" if used is not None and used.package else ""
 
 
@@ -234,8 +234,7 @@ def _readers(
             values = [effective(key, profiles[reader], files, environment) for key in variables]
             chosen = next((one for one in values if one.value), values[0])
             if name == f.PRISMA_CLI and cli_url is not None and cli_url != chosen.value:
-                config = project.prisma.config_file if project.prisma is not None else None
-                chosen = Effective("datasource.url", cli_url, config, ())
+                chosen = Effective("datasource.url", cli_url, project.prisma.config_file, ())
             found.append(_row(name, chosen, targets))
     return tuple(found)
 

@@ -77,9 +77,7 @@ def prisma_cli_url(project: Project, ambient: Mapping[str, str], seconds: float)
 
     It is not run for another user than the one that the project belongs to.
     """
-    if project.prisma is None or project.prisma.config_file is None:
-        return None
-    if project.root.stat().st_uid != os.geteuid():
+    if project.prisma.config_file is None or project.root.stat().st_uid != os.geteuid():
         return None
     told = _output(["node", "-e", _PRISMA_LOADER], project.root, ambient, seconds)
     try:

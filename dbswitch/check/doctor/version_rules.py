@@ -129,7 +129,7 @@ def _prisma(machine: MachineFacts, project: Project) -> Iterator[DoctorFinding]:
         what = f"Prisma {version} connects through an adapter, but no adapter is a dependency"
         fix = f"{project.packages.manager} install @prisma/adapter-pg@{version}"
         yield WARNING.found("prisma-adapter", what, fix=fix)
-    if prisma is None or (prisma.config_file is None and prisma.schema is not None):
+    if prisma.config_file is None and (prisma.schema is not None or not prisma.version):
         what = f"Prisma {version} takes its URL from prisma.config.ts, but there is none"
         seen = "the Prisma CLI loads no env file by itself since version 7"
         fix = "write prisma.config.ts with `import 'dotenv/config'` and `datasource: { url: env('DATABASE_URL') }`"
