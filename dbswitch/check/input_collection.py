@@ -205,14 +205,10 @@ def _texts_of(target: Target) -> ProtectedTarget:
     passwords = dict.fromkeys(url.password.reveal() for url in urls)
     real = (one for one in passwords if not text_kinds.is_placeholder(one))
     secrets = [*(SecretValue("password", one) for one in real), *secrets]
+    long = tuple(one for one in secrets if len(one.text) >= SHORTEST_SECRET)
     hosts = dict.fromkeys(url.host for url in urls)
-    return ProtectedTarget(
-        target.name,
-        tuple(one for one in secrets if len(one.text) >= SHORTEST_SECRET),
-        tuple(
-            one for one in hosts if not text_kinds.is_local_host(one) and not text_kinds.is_shared_host(one)
-        ),
-    )
+    own = (one for one in hosts if not text_kinds.is_local_host(one) and not text_kinds.is_shared_host(one))
+    return ProtectedTarget(target.name, long, tuple(own))
 
 
 def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:

@@ -91,9 +91,8 @@ def sarif(findings: Sequence[Finding], _scope: str) -> str:
     results = [_sarif_result(one, used.index(one.rule)) for one in findings]
     tool = {"driver": {"name": "dbswitch", "version": __version__, "rules": rules}}
     runs = [{"tool": tool, "columnKind": "unicodeCodePoints", "results": results}]
-    return _dump(
-        {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": runs}
-    )
+    schema = "https://json.schemastore.org/sarif-2.1.0.json"
+    return _dump({"$schema": schema, "version": "2.1.0", "runs": runs})
 
 
 def _sarif_result(one: Finding, index: int) -> dict[str, Any]:

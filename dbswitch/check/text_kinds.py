@@ -39,31 +39,23 @@ _UTF16_LOOK = 64  # bytes; half of the bytes of most texts in UTF-16 are zero
 def is_env_file(path: str) -> bool:
     """Return whether dotenv readers may read it: `.env`, `.env.local`, `env/prod.env`; examples included."""
     name = path.rpartition("/")[2]
-    return (
-        name == ".env" or name.endswith(".env") or (".env." in name and not name.endswith(_NO_DOTENV_ENDINGS))
-    )
+    return name.endswith(".env") or (".env." in name and not name.endswith(_NO_DOTENV_ENDINGS))
 
 
 def is_example(path: str) -> bool:
     """Return whether the name marks its values as examples: `.env.example`, `prod.env.sample`."""
     name = path.rpartition("/")[2].lower()
     # `.env.vault` holds encrypted values and is made to be committed (dotenv-vault).
-    return name == ".env.vault" or not _SAMPLE_WORDS.isdisjoint(
-        name.replace("-", ".").replace("_", ".").split(".")
-    )
+    return name == ".env.vault" or not _SAMPLE_WORDS.isdisjoint(re.split(r"[-_.]", name))
 
 
 def is_test_or_docs(path: str) -> bool:
     """Return whether it is a test, a fixture, an example or documentation: places where URLs are made up."""
     *folders, name = path.lower().split("/")
-    if (
-        not _TEST_OR_DOCS_FOLDERS.isdisjoint(folders)
-        or name.endswith(_TEST_OR_DOCS_ENDINGS)
-        or name.startswith(_TEST_OR_DOCS_NAMES)
-    ):
-        return True
     words = name.split(".")
-    return not _TEST_OR_DOCS_WORDS.isdisjoint(words[1:-1]) or words[0].endswith("_test") or is_example(name)
+    by_name = name.endswith(_TEST_OR_DOCS_ENDINGS) or name.startswith(_TEST_OR_DOCS_NAMES)
+    inside = not _TEST_OR_DOCS_FOLDERS.isdisjoint(folders) or not _TEST_OR_DOCS_WORDS.isdisjoint(words[1:-1])
+    return by_name or inside or words[0].endswith("_test") or is_example(name)
 
 
 def is_installed(path: str) -> bool:
@@ -172,11 +164,8 @@ def is_local_host(host: str) -> bool:
 
 def is_made_up_host(host: str) -> bool:
     """Return whether the host is reserved for documentation or plainly a placeholder."""
-    return (
-        is_template(host)
-        or re.fullmatch(_RESERVED, host.rstrip(".")) is not None
-        or re.search(_MADE_UP_HOST, host) is not None
-    )
+    reserved = re.fullmatch(_RESERVED, host.rstrip(".")) is not None
+    return reserved or is_template(host) or re.search(_MADE_UP_HOST, host) is not None
 
 
 def is_private_host(host: str) -> bool:

@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 
 from dbswitch.cli.command_line import register
 from dbswitch.cli.error_boundary import guard
-from dbswitch.cli.renderer import JsonRenderer, TextRenderer
+from dbswitch.cli.renderer import renderer_of
 from dbswitch.durations import LENGTH_RULE, UNLIMITED, seconds_of
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.discovery import discover
@@ -165,11 +165,8 @@ def command(
     def declared(body: Callable[..., int]) -> Callable[..., int]:
         @functools.wraps(body)
         def called(*, json: bool, project: Path | None, quiet: bool, verbose: bool, **arguments: Any) -> int:
-            renderer = (
-                JsonRenderer(run_id=arguments.get("run_id") or "")
-                if json
-                else TextRenderer(quiet=quiet, verbose=verbose)
-            )
+            run_id = arguments.get("run_id") or ""
+            renderer = renderer_of(json=json, quiet=quiet, verbose=verbose, run_id=run_id)
             return run_command(body, CommandContext(renderer, json, quiet, verbose, project), arguments)
 
         own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]

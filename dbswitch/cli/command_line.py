@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from dbswitch import __version__
 from dbswitch.cli.error_boundary import complete_streams, flush_streams, guard
-from dbswitch.cli.renderer import JsonRenderer, TextRenderer
+from dbswitch.cli.renderer import renderer_of
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.target_names import COMMANDS
 from dbswitch.stdout_guard import writing_to_stdout
@@ -122,7 +122,7 @@ def run(argv: Sequence[str]) -> int:
     def first_renderer() -> Renderer:
         # The flags could not be parsed; what follows `--` belongs to another program.
         own = argv[: argv.index("--")] if "--" in argv else argv
-        return JsonRenderer() if "--json" in own else TextRenderer(quiet=False, verbose=False)
+        return renderer_of(json="--json" in own)
 
     try:
         body = _complete if "_DBSWITCH_COMPLETE" in os.environ else parse_and_run

@@ -9,14 +9,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbswitch import __version__, durable
-from dbswitch.errors import (
-    DbswitchError,
-    ExitCode,
-    InterruptedSwitchError,
-    ReportedError,
-    interruption_behind,
-)
+from dbswitch import __version__, durable, errors
 from dbswitch.redaction import redact
 from dbswitch.state_folder import user_folder
 from dbswitch.switch.events import ErrorInfo, Outcome, Result
@@ -35,19 +28,19 @@ def guard(body: Callable[[], int], renderer: Callable[[], Renderer]) -> int:
     result = Result("")
     try:
         return body()
-    except ReportedError as error:
+    except errors.ReportedError as error:
         result.fail(error)
     except KeyboardInterrupt:
-        result.fail(InterruptedSwitchError())
+        result.fail(errors.InterruptedSwitchError())
     except BrokenPipeError:
         _silence(1)
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the boundary: any other exception is a bug
-        interruption = interruption_behind(error)
+        interruption = errors.interruption_behind(error)
         if interruption is not None:
             result.fail(interruption)
         else:
-            result.outcome, result.exit, result.error = Outcome.BUG, ExitCode.BUG, _bug(error)
+            result.outcome, result.exit, result.error = Outcome.BUG, errors.ExitCode.BUG, _bug(error)
     shown_by = renderer()
     result.id = shown_by.run_id
     shown_by.emit(result)
@@ -58,7 +51,7 @@ def _bug(error: BaseException) -> ErrorInfo:
     try:
         path = _write_traceback(error)
         fix = f"please report it with the end of {path}"
-    except (DbswitchError, OSError):
+    except (errors.DbswitchError, OSError):
         fix = "please report it"
     return ErrorInfo("bug", f"a bug in dbswitch ({type(error).__name__}), not something you did", fix=fix)
 

@@ -113,10 +113,8 @@ def plan_lines(planned: Planned, target: str, *, dry: bool) -> list[str]:
 def verdict(result: Result, notices: Sequence[Notice] = ()) -> list[str]:
     """Return the last lines of a run, given its notices: one line when it went well, the error's parts when it did not."""
     if result.exit or result.error is not None:
-        error = result.error or ErrorInfo(
-            str(result.outcome), f"the command ended with the outcome {result.outcome}"
-        )
-        lines = failure_lines(error)
+        ended = f"the command ended with the outcome {result.outcome}"
+        lines = failure_lines(result.error or ErrorInfo(result.outcome, ended))
     else:
         lines = [_success(result, notices)]
     return [*lines, *(f"warning: {one.text}" for one in notices if one.code == "migrations")]
@@ -133,9 +131,8 @@ def _success(result: Result, notices: Sequence[Notice]) -> str:
         case Outcome.SWITCHED if result.verified is False:
             text = f"{place}, but the app answers from another database ({result.mode}, {took})"
         case Outcome.SWITCHED if result.mode == "none":
-            why = (
-                "no app was asked" if "server-appeared" in told else told.get("no-server", "no app was asked")
-            )
+            unasked = "no app was asked"
+            why = unasked if "server-appeared" in told else told.get("no-server", unasked)
             text = f"{place}; {why} ({took})"
         case Outcome.SWITCHED:
             # The notice `not-asked` has said why.

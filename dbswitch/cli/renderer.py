@@ -43,9 +43,10 @@ class Renderer:
     """Prints nothing. A reader that closed its end never stops a running switch."""
 
     run_id = ""  # of the run that a command was told to carry out
+    copy: Callable[[Event], None] | None = None  # gets every event too, of JSON (the file of a detached run)
 
     def protect(self, names: Iterable[str]) -> None:
-        """Set which targets are protected."""
+        """Set which targets are protected: their names are red."""
 
     def emit(self, event: Event) -> None:
         """Print one event of a run; the result of a failed one is how every error is shown."""
@@ -69,16 +70,19 @@ def object_line(event: str, fields: dict[str, Any]) -> str:
     return json.dumps({"v": events.VERSION, "event": event, **fields}, separators=(",", ":"))
 
 
-class JsonRenderer(Renderer):
-    """Writes NDJSON. `copy`, where it is set, gets every event too (the file of a detached run)."""
+def renderer_of(*, json: bool, quiet: bool = False, verbose: bool = False, run_id: str = "") -> Renderer:
+    """Return the renderer that these flags ask for."""
+    return _JsonRenderer(run_id) if json else _TextRenderer(quiet=quiet, verbose=verbose)
 
-    def __init__(self, *, run_id: str = "") -> None:
+
+class _JsonRenderer(Renderer):
+    """Writes NDJSON."""
+
+    def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        self.copy: Callable[[Event], None] | None = None
         self._reader_left = False
 
     def emit(self, event: Event) -> None:
-        """Write one event."""
         if self.copy is not None:
             # ENOSPC, or a name that is not text, must not stop a switch halfway.
             with contextlib.suppress(OSError, ValueError):
@@ -90,7 +94,6 @@ class JsonRenderer(Renderer):
                 self._reader_left = True
 
     def answer(self, event: str, fields: dict[str, Any], lines: Iterable[str]) -> None:  # noqa: ARG002  for people
-        """Write one object. Raises BrokenPipeError."""
         with writing_to_stdout():
             write_line(object_line(event, fields))
 
@@ -112,7 +115,7 @@ def _message_lines(text: str) -> str:
     return "\n    ".join(map(printable, text.split("\n")))
 
 
-class TextRenderer(Renderer):
+class _TextRenderer(Renderer):
     """Prints what `messages` says."""
 
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
@@ -127,13 +130,11 @@ class TextRenderer(Renderer):
         self._current: _CurrentPhase | None = None
 
     def protect(self, names: Iterable[str]) -> None:
-        """Set which targets are protected: their names are red."""
         if words := "|".join(map(re.escape, names)):
             self._styles = {**_STYLES, rf"(?<![\w.-])({words})(?![\w.-])": "bold red"}
 
     def emit(self, event: Event) -> None:
-        """Print one event; a closed terminal must not stop a switch halfway."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # a closed terminal must not stop a switch halfway
             self._show(event)
 
     def _show(self, event: Event) -> None:
@@ -183,17 +184,14 @@ class TextRenderer(Renderer):
             self._say(text)
 
     def answer(self, event: str, fields: dict[str, Any], lines: Iterable[str]) -> None:  # noqa: ARG002  for programs
-        """Print the result of a command on stdout. Raises BrokenPipeError."""
         self.close()
         with writing_to_stdout():
             self._write(sys.stdout, lines)
 
     def note(self, text: str) -> None:
-        """Print a remark."""
         self._say(text)
 
     def question(self, lines: Iterable[str], prompt: str) -> str:
-        """Ask on stderr, read from stdin. Raises EOFError when the input ends."""
         self.close()
         self._print(*lines)
         sys.stderr.write(prompt)
@@ -204,7 +202,6 @@ class TextRenderer(Renderer):
         return typed.rstrip("\r\n")
 
     def close(self) -> None:
-        """Remove the live line."""
         live, self._live, self._current = self._live, None, None
         if live is not None:
             with contextlib.suppress(OSError, ValueError):

@@ -98,9 +98,8 @@ def uninstall(
     done = present and not dry_run and (yes or _agreed(context))
     if done:
         _remove(context, project, plan, stop=stop, force=force)
-        context.renderer.note(
-            "dbswitch was removed from this project; remove the program itself with `pipx uninstall dbswitch`"
-        )
+        itself = "remove the program itself with `pipx uninstall dbswitch`"
+        context.renderer.note(f"dbswitch was removed from this project; {itself}")
     else:
         if not present:
             context.renderer.note("dbswitch has written nothing in this project")
@@ -152,14 +151,7 @@ def _env_changes(project: Project) -> tuple[FileChange, ...]:
     return tuple(changes)
 
 
-def _remove(
-    context: CommandContext,
-    project: Project,
-    plan: ProjectPlan,
-    *,
-    stop: bool,
-    force: bool,
-) -> None:
+def _remove(context: CommandContext, project: Project, plan: ProjectPlan, *, stop: bool, force: bool) -> None:
     if stop:
         start_and_stop.stop_server(project, lambda _event: None)
     elif observation.find(server_launch.build(project)):
@@ -216,24 +208,20 @@ def generate(
     dry_run: DryRun = False,
 ) -> int:
     """Write the hot client, the admin route or the admin page."""
-    if identity_only and kind is not GeneratedKind.ROUTE:
-        raise UsageError(
-            "--identity-only can be used only with `dbswitch generate route`", fix="leave it out"
-        )
-    if path is not None and kind is not GeneratedKind.CLIENT:
-        raise UsageError("--path can be used only with `dbswitch generate client`", fix="leave it out")
+    own = {"--identity-only": (identity_only, GeneratedKind.ROUTE), "--path": (path, GeneratedKind.CLIENT)}
+    for name, (given, only) in own.items():
+        if given and kind is not only:
+            raise UsageError(f"{name} can be used only with `dbswitch generate {only}`", fix="leave it out")
     project = context.find_project()
     files, advice = _planned(project, kind, path, identity_only=identity_only)
-    notes = [] if check else advice
+    notes = () if check else advice
     for text in notes:
         context.renderer.note(text)
     writes = not check and not dry_run
     states = writing.write(project.root, files, force=force) if writes else writing.look(project.root, files)
     changed = {file.path: state for file, state in states if state is not FileState.CURRENT}
-    rows = [
-        {"path": file.path, "state": state.value, "written": writes and file.path in changed}
-        for file, state in states
-    ]
+    done = changed if writes else {}
+    rows = [{"path": file.path, "state": state, "written": file.path in done} for file, state in states]
     lines = [f"{'written' if row['written'] else row['state']:9}{row['path']}" for row in rows]
     context.renderer.answer("generated", {"kind": kind.value, "files": rows, "notes": notes}, lines)
     if writes:
@@ -249,19 +237,19 @@ def generate(
 
 def _planned(
     project: Project, kind: GeneratedKind, path: str | None, *, identity_only: bool
-) -> tuple[tuple[GeneratedFile, ...], list[str]]:
+) -> tuple[tuple[GeneratedFile, ...], tuple[str, ...]]:
     if kind is GeneratedKind.CLIENT:
         file = plan_client(project, path)
-        return (file,), list(replacement_advice(project, file))
+        return (file,), replacement_advice(project, file)
     if kind is GeneratedKind.PAGE:
-        return plan_admin_page(project), []
-    advice = [*client_advice(project)]
+        return plan_admin_page(project), ()
+    advice = client_advice(project)
     if identity_only:
         return (plan_identity_route(project),), advice
     if read_layout(project.root).pages is None:
         return plan_admin_route(project), advice
     only = "without an app/ folder only the identity route is written: the admin route needs the App Router"
-    return (plan_identity_route(project),), [*advice, only]
+    return (plan_identity_route(project),), (*advice, only)
 
 
 def _after_writing(context: CommandContext, project: Project, kind: GeneratedKind) -> None:
@@ -288,13 +276,12 @@ def open_page(context: CommandContext) -> int:
 def _page_url(project: Project) -> str:
     path = generated.find(project).page_path
     if path is None:
+        why, fix = (
+            "`dbswitch open` opens the page that `dbswitch generate page` writes",
+            "dbswitch generate page",
+        )
         if read_layout(project.root).pages is not None:
             why, fix = "the page needs the App Router; this project has pages/ and no app/ folder", ""
-        else:
-            why, fix = (
-                "`dbswitch open` opens the page that `dbswitch generate page` writes",
-                "dbswitch generate page",
-            )
         raise UsageError("this project has no admin page", why=why, fix=fix)
     spec = server_launch.build(project)
     record = read_record(spec.record_path)

@@ -7,22 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbswitch.cli.command_declaration import (
-    CommandContext,
-    Confirm,
-    DryRun,
-    Pool,
-    TakePort,
-    TimeLimitFlag,
-    Timeout,
-    YesUnlessProtected,
-    command,
-    flag,
-    length_of,
-)
+from dbswitch.cli import command_declaration as common
+from dbswitch.cli.command_declaration import CommandContext, command, flag, length_of
 from dbswitch.cli.command_line import SWITCH
 from dbswitch.cli.messages import columns, target_rows
-from dbswitch.cli.renderer import JsonRenderer, object_line, write_line
+from dbswitch.cli.renderer import object_line, write_line
 from dbswitch.durable import ensure_state_dir
 from dbswitch.durations import UNLIMITED
 from dbswitch.errors import BusyError, UsageError
@@ -52,22 +41,22 @@ def switch(
     no_restart: Annotated[
         bool, flag("--no-restart", "Change the env files and leave the server alone.")
     ] = False,
-    confirm: Confirm = None,
-    yes: YesUnlessProtected = False,
-    timeout: Timeout = None,
-    dry_run: DryRun = False,
+    confirm: common.Confirm = None,
+    yes: common.YesUnlessProtected = False,
+    timeout: common.Timeout = None,
+    dry_run: common.DryRun = False,
     detach: Annotated[
         bool, flag("--detach", "Go on in the background; stdout gets one JSON line with the run's id.")
     ] = False,
-    take_port: TakePort = False,
+    take_port: common.TakePort = False,
     read_only: Annotated[
         bool, flag("--read-only", "Give the app a URL whose sessions cannot write.")
     ] = False,
     write: Annotated[
         bool, flag("--write", "Lift `read_only = true` of the target; asks for its name.")
     ] = False,
-    limit: TimeLimitFlag = None,
-    pool: Pool = None,
+    limit: common.TimeLimitFlag = None,
+    pool: common.Pool = None,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> int:
     """Switch to a target; `dbswitch TARGET` is the short form."""
@@ -177,7 +166,7 @@ def _detach(project: Project, target: str, flags: Iterable[str]) -> int:
 
 
 def _keep_events(project: Project, run_id: str, context: CommandContext) -> None:
-    if isinstance(context.renderer, JsonRenderer):
+    if context.json:
         try:
             context.renderer.copy = history.RunFile(ensure_state_dir(project.state_dir), run_id)
         except OSError as error:

@@ -42,9 +42,7 @@ class Site(Struct, frozen=True):
     after_sign: int  # just after `=`, or after `:` and its first space
     value_start: int  # of the trimmed value with its quotes
     value_end: int  # `value_start` if there is no value
-    quoted: (
-        bool  # one of the three quoted forms matched, not just the rest of a line that begins with a quote
-    )
+    quoted: bool  # one of the three quoted forms matched, not just a line that begins with a quote
 
 
 def has_open_quote(written: str) -> bool:

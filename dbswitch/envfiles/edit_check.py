@@ -73,9 +73,8 @@ def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
     before (`K: v`, spaces around `=`, CRLF, shell syntax earlier in the file), which editing a value cannot change.
     """
     if (line := new.open_quote(key)) is not None and value is not None:
-        return (
-            f"a quote opened on line {line} is not closed before it, so the readers disagree on where it ends"
-        )
+        unclosed = f"a quote opened on line {line} is not closed before it"
+        return f"{unclosed}, so the readers disagree on where it ends"
     if new.dotenv.get(key) != value:
         return "Next.js and dotenv would read another value"
     if _without(new.dotenv, key) != _without(old.dotenv, key):

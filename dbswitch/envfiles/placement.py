@@ -107,9 +107,8 @@ class _Planning:
                 self.notices.append(f"{name} is created for {key}: no env file sets it yet")
             if self.is_own(key, document.get(key)):
                 edited = document.keep(key, lambda present: self.is_own(key, present)).set(key, value)
-                self.notices.append(
-                    f"{name}: {key} had a value that no target has; it is kept there as a comment"
-                )
+                kept = f"{key} had a value that no target has; it is kept there as a comment"
+                self.notices.append(f"{name}: {kept}")
             self.put(name, key, edited)
             if trouble := edit_check.shell_notice(edited.readings, key):
                 self.notices.append(f"{name}: a shell that sources it may not get {key} ({trouble})")
@@ -150,15 +149,13 @@ class _Planning:
             )
         # Beside the variables already there; else a file that exists, is private, and is the usual place for secrets.
         usual = (".env.local", ".env", ".env.development.local", ".env.development")
-        return min(
-            shared,
-            key=lambda name: (
-                name in self.tracked,
-                not self.family & self.documents[name].keys if name in self.documents else True,
-                name not in self.documents,
-                usual.index(name),
-            ),
-        )
+
+        def rank(name: str) -> tuple[bool, bool, bool, int]:
+            document = self.documents.get(name)
+            alone = document is None or not self.family & document.keys
+            return name in self.tracked, alone, document is None, usual.index(name)
+
+        return min(shared, key=rank)
 
     def take_out(self, key: str) -> None:
         """Remove `key` from every reader, unless the user set it and it leads no reader to another database."""
@@ -174,9 +171,8 @@ class _Planning:
             if self.is_own(key, present):
                 if not self.knowledge.misleads(key, present):
                     continue
-                self.notices.append(
-                    f"{name}: {key} leads to a different database from the target; it is commented out"
-                )
+                gone = f"{key} leads to a different database from the target; it is commented out"
+                self.notices.append(f"{name}: {gone}")
             self.put(name, key, self.without(document, key, present))
             if name in self.tracked:
                 self.notices.append(f"{name} {self.tracked_text}, and {key} is commented out in it")

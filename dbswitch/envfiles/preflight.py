@@ -82,9 +82,8 @@ def _examine(path: str, old: bytes | None, new: bytes | None) -> tuple[JournalEn
         raise _refusal(path, "is not readable", fix=f"chmod u+r {shlex.quote(path)}") from error
     except OSError as error:
         raise _refusal(path, f"cannot be read: {error.strerror}") from error
-    return JournalEntry(
-        path, real, old, new, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
-    ), found
+    mode, owner = stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
+    return JournalEntry(path, real, old, new, mode, *owner), found
 
 
 def _require_project_file(path: str, real: str) -> None:

@@ -74,12 +74,12 @@ def expand(parsed: Mapping[str, str], environment: Mapping[str, str]) -> dict[st
 
 
 def next_env_by_file(
-    files_in_precedence_order: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]
+    files: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
     """Return what @next/env reads from each file (highest precedence first), by name; {} for a file that it drops completely."""
     environment = dict(ambient)
     read: dict[str, dict[str, str]] = {}
-    for name, data in files_in_precedence_order:
+    for name, data in files:
         try:
             read[name] = expand(dotenv(data), environment)
         except ExpansionOverflowError:
@@ -89,16 +89,14 @@ def next_env_by_file(
     return read
 
 
-def next_env(
-    files_in_precedence_order: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the environment that @next/env leaves: `ambient`, and what the files add to it.
+def next_env(files: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment that @next/env leaves: `ambient`, and what the files (highest precedence first) add to it.
 
     An ambient variable that is empty counts as set; one that a file binds as well is left expanded.
     """
     environment = dict(ambient)
     added: dict[str, str] = {}
-    for values in next_env_by_file(files_in_precedence_order, ambient).values():
+    for values in next_env_by_file(files, ambient).values():
         environment |= values
         added = {key: value for key, value in values.items() if key not in ambient} | added
     return environment | added

@@ -187,20 +187,17 @@ def _module(project: Project) -> tuple[str, bool]:
 
 
 def _restart_advice(project: Project) -> str:
-    route = (
-        "" if find(project).identity_path else "; `dbswitch generate route` lets it prove the new database"
-    )
-    return f"nothing to change: `dbswitch TARGET` restarts the dev server on the new database{route}"
+    route = "; `dbswitch generate route` lets it prove the new database"
+    tell = "" if find(project).identity_path else route
+    return f"nothing to change: `dbswitch TARGET` restarts the dev server on the new database{tell}"
 
 
 def _own_engine(project: Project, prisma: PrismaInfo) -> ConfigError:
-    facts = []
-    if prisma.release >= RUST_FREE:
-        adapter = f"@prisma/adapter-pg@{prisma.version}"
-        facts.append(f'the engine can be left out: engineType = "client" in the generator, and {adapter}')
+    adapter = f"@prisma/adapter-pg@{prisma.version}"
+    without = f'the engine can be left out: engineType = "client" in the generator, and {adapter}'
     return ConfigError(
         f"no client generated: Prisma {prisma.version} runs its queries in its own engine",
-        facts=facts,
+        facts=(without,) if prisma.release >= RUST_FREE else (),
         why="that engine owns its connections, so no client can move them to another database",
         fix=_restart_advice(project),
     )

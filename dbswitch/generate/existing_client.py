@@ -150,11 +150,9 @@ def replacement_notes(
     if written != path:
         made_at = existing.line_of(r"\bnew\s+PrismaClient\b") or 1
         module = layout.relative(path, written)
-        heading = f"{path} is not replaced, because other files import more than the client from it:"
-        if not existing.missing:
-            heading = (
-                f"the app uses the client of {path}, and none of its pages or routes leads to {written}:"
-            )
+        heading = f"the app uses the client of {path}, and none of its pages or routes leads to {written}:"
+        if existing.missing:
+            heading = f"{path} is not replaced, because other files import more than the client from it:"
         return (
             heading,
             *_shortened([f"  {one}" for one in existing.missing]),
@@ -162,13 +160,9 @@ def replacement_notes(
             f'  and add: import {{ prisma as followingClient }} from "{module}";',
         )
     stem, extension = posixpath.splitext(path)
+    lacks = f"which the new file lacks: move it from {kept} to a file of its own and import it from there"
     return (
-        *_shortened(
-            [
-                f"{one}, which the new file lacks: move it from {kept} to a file of its own and import it from there"
-                for one in existing.missing
-            ]
-        ),
+        *_shortened([f"{one}, {lacks}" for one in existing.missing]),
         *(
             f"{path}:{line} has {what}: move {'it' if what.endswith('n') else 'them'} to {stem}.extend{extension}"
             for mark, what in _MOVED

@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING
 
 from dbswitch.durable import read_regular, replace_file
 from dbswitch.errors import ConfigError
-from dbswitch.generate import scaffold
+from dbswitch.generate import scaffold, writing
 from dbswitch.generate.file_edits import remove_ignored, remove_scripts
-from dbswitch.generate.writing import (
-    REPLACED,
-    FileAction,
-    PlannedFile,
-    ProjectPlan,
-    current_content,
-    is_pristine,
-    kept_copy,
-    path_to_write,
-)
+from dbswitch.generate.writing import REPLACED, FileAction, PlannedFile, ProjectPlan
 from dbswitch.project.discovery import STATE_DIR
 from dbswitch.project.generated import find
 from dbswitch.project.source_imports import SourceImports
@@ -73,7 +64,7 @@ def apply_removal(plan: ProjectPlan, private_dir: Path | None = None) -> None:
             shutil.rmtree(private_dir, ignore_errors=True)
         try:
             if item.new is not None:
-                real = path_to_write(plan.root, item.name)
+                real = writing.path_to_write(plan.root, item.name)
                 replace_file(real, item.new, mode=real.stat().st_mode & 0o777)
             elif path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -89,16 +80,16 @@ def apply_removal(plan: ProjectPlan, private_dir: Path | None = None) -> None:
 
 
 def _generated(root: Path, path: str, kind: str) -> PlannedFile:
-    if not is_pristine(current_content(root / path) or b""):
+    if not writing.is_pristine(writing.current_content(root / path) or b""):
         return PlannedFile(path, FileAction.KEEP, "generated but edited since, so it is yours")
-    original = current_content(root / kept_copy(path))
+    original = writing.current_content(root / writing.kept_copy(path))
     if original is not None:
         return PlannedFile(path, FileAction.RESTORE, "your file is restored", original)
     return PlannedFile(path, FileAction.REMOVE, f"generated ({kind})")
 
 
 def _copies(root: Path, generated: list[PlannedFile]) -> PlannedFile:
-    restored = {kept_copy(one.name) for one in generated if one.action is FileAction.RESTORE}
+    restored = {writing.kept_copy(one.name) for one in generated if one.action is FileAction.RESTORE}
     copies = {one.relative_to(root).as_posix() for one in (root / REPLACED).rglob("*") if not one.is_dir()}
     if copies <= {*restored, f"{REPLACED}/.gitignore"}:
         return PlannedFile(REPLACED, FileAction.REMOVE, "the copies of your files")
@@ -108,12 +99,12 @@ def _copies(root: Path, generated: list[PlannedFile]) -> PlannedFile:
 def _check_paths(plan: ProjectPlan) -> None:
     for item in plan.changes:
         # Removing a symlink leaves the file behind it alone.
-        path_to_write(plan.root, posixpath.dirname(item.name) if item.new is None else item.name)
+        writing.path_to_write(plan.root, posixpath.dirname(item.name) if item.new is None else item.name)
 
 
 def _templates(project: Project) -> Iterator[PlannedFile]:
     for name, content in scaffold.template_files(project):
-        found = current_content(project.root / name)
+        found = writing.current_content(project.root / name)
         if found == content:
             yield PlannedFile(name, FileAction.REMOVE, "unchanged since `dbswitch init`")
         elif found is not None:
@@ -121,12 +112,12 @@ def _templates(project: Project) -> Iterator[PlannedFile]:
 
 
 def _edited(root: Path) -> Iterator[PlannedFile]:
-    ignore = current_content(root / ".gitignore")
+    ignore = writing.current_content(root / ".gitignore")
     left = None if ignore is None else remove_ignored(ignore, scaffold.IGNORE_ENTRIES)
     if left is not None and left != ignore:
         action = FileAction.EDIT if left.strip() else FileAction.REMOVE
         yield PlannedFile(".gitignore", action, "the entries of dbswitch", left if left.strip() else None)
-    manifest = current_content(root / "package.json")
+    manifest = writing.current_content(root / "package.json")
     if manifest is not None:
         text = manifest.decode("utf-8", "surrogateescape")
         shorter = remove_scripts(text)

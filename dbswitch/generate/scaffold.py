@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING
 from dbswitch import durable
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError, DbswitchError
+from dbswitch.generate import writing
 from dbswitch.generate.file_edits import add_ignored, add_scripts
-from dbswitch.generate.writing import (
-    READABLE,
-    FileAction,
-    PlannedFile,
-    ProjectPlan,
-    current_content,
-    path_to_write,
-    read_template,
-)
+from dbswitch.generate.writing import READABLE, FileAction, PlannedFile, ProjectPlan
 from dbswitch.project.active_target import active
 from dbswitch.project.command_guard import judge_line
 from dbswitch.project.discovery import STATE_DIR, load
@@ -78,7 +71,7 @@ def plan_init(project_root: Path, *, scripts: bool = False) -> InitPlan:
         next_steps=_next_steps(project, targets, on),
     )
     for item in plan.changes:
-        path_to_write(project_root, item.name)
+        writing.path_to_write(project_root, item.name)
     return plan
 
 
@@ -97,7 +90,7 @@ def apply_init(plan: InitPlan) -> tuple[str, ...]:
     Raises ConfigError: a file appeared or changed since (it is left alone), cannot be written, or is outside of the project.
     """
     written: list[str] = []
-    places = [(item, path_to_write(plan.root, item.name)) for item in plan.changes]
+    places = [(item, writing.path_to_write(plan.root, item.name)) for item in plan.changes]
     for item, path in places:
         assert item.new is not None
         try:
@@ -148,7 +141,7 @@ def ensure_token(project: Project) -> None:
 
 
 def _template(name: str) -> bytes:
-    return read_template(f"project/{name}").encode()
+    return writing.read_template(f"project/{name}").encode()
 
 
 def _create(project: Project, name: str, detail: str, content: bytes, mode: int = READABLE) -> PlannedFile:
@@ -182,7 +175,7 @@ def template_files(project: Project) -> tuple[tuple[str, bytes], ...]:
 
 
 def _ignore(project: Project) -> PlannedFile:
-    old = current_content(project.root / ".gitignore")
+    old = writing.current_content(project.root / ".gitignore")
     wanted = _ignore_entries(project, old or b"")
     if not wanted:
         return PlannedFile(".gitignore", FileAction.KEEP, "has every entry")
@@ -276,16 +269,13 @@ def _next_steps(project: Project, targets: tuple[TargetRef, ...], on: Active | s
             "`dbswitch` then shows which database each program would use",
         )
     if not others:
-        return (
-            f"add a second database: {project.url_variables[0]}_STAGING=... beside the one in {targets[0].source}",
-        )
+        staging = f"{project.primary_variable}_STAGING=..."
+        return (f"add a second database: {staging} beside the one in {targets[0].source}",)
     server = (
-        ("`dbswitch dev` starts the dev server; a dev server that is already running need not be restarted",)
-        if project.packages.dev_script
-        else ()
+        "`dbswitch dev` starts the dev server; a dev server that is already running need not be restarted"
     )
     return (
-        *server,
+        *((server,) if project.packages.dev_script else ()),
         f"`dbswitch {others[0]} --dry-run` shows what a switch to {others[0]} would change, `dbswitch {others[0]}` does it",
         "`dbswitch generate route` lets the app confirm which database it is on",
     )

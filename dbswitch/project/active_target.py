@@ -156,10 +156,8 @@ class _Comparison:
         # Each target is compared as its source has it, and in its read-only form.
         self._targets = [form for one in targets for form in (one, as_read_only(project, one))]
 
-    def state(
-        self, profile: ReaderProfile, environment: Mapping[str, str], preferred: str | None
-    ) -> ReaderState:
-        got = all_effective(profile, self._files, environment)
+    def state(self, profile: ReaderProfile, around: Mapping[str, str], preferred: str | None) -> ReaderState:
+        got = all_effective(profile, self._files, around)
         found = {key: one for key, one in got.items() if one.value}
         keys = url_variables(self._project, profile.reader)
         key = next((key for key in keys if key in found), None)

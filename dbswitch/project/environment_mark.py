@@ -56,9 +56,8 @@ def remember(project: Project, url: DatabaseUrl, environment: str | None) -> Non
         return
     state_folder.ensure(project.private_dir, project.root)
     kept = known | {place: environment}
-    durable.store(
-        project.private_dir / FILE_NAME, {key: value for key, value in kept.items() if value is not None}
-    )
+    marked = {key: value for key, value in kept.items() if value is not None}
+    durable.store(project.private_dir / FILE_NAME, marked)
 
 
 def load(private_dir: Path) -> dict[str, str]:

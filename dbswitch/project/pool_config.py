@@ -98,9 +98,7 @@ def _pooler(project: Project, where: str, raw: dict[str, object], ambient: Mappi
     elif not path.startswith("/"):
         raise config_error(f": {where}.config must be an absolute path, since `run` is set", fix="correct it")
     password = Secret(_password(project, where, table, ambient))
-    return Pooler(
-        admin=replace(admin, password=password), database=table.database, config=path, run=table.run
-    )
+    return Pooler(replace(admin, password=password), table.database, path, table.run)
 
 
 def _password(project: Project, where: str, table: _Table, ambient: Mapping[str, str]) -> str:

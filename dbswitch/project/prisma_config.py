@@ -66,19 +66,17 @@ def read_config(text: str, name: str) -> ConfigFacts:
         order = [*reversed(files or ()), *order] if override else [*order, *(files or ())]
         overriding.update(files or () if override else ())
     order = list(dict.fromkeys(order))
-    outside = [file for file in order if file.startswith("../")]
-    if outside:
+    if outside := ", ".join(file for file in order if file.startswith("../")):
         notices.append(
-            f"{name} loads {', '.join(outside)} from outside the project: dbswitch reads but does not change it"
+            f"{name} loads {outside} from outside the project: dbswitch reads but does not change it"
         )
     urls: list[tuple[str, str]] = []
     for field, expression in re.findall(_URL_FIELD, source):
         variables = ["".join(groups) for groups in re.findall(_ENV_CALL, expression)]
         urls += ((field, variable) for variable in variables)
         if not variables and field in {"url", "directUrl"}:
-            notices.append(
-                f"{field} is computed in {name}: dbswitch does not know which variable the Prisma CLI uses"
-            )
+            unknown = "dbswitch does not know which variable the Prisma CLI uses"
+            notices.append(f"{field} is computed in {name}: {unknown}")
     schema, migrations = re.search(_SCHEMA, source), re.search(_MIGRATIONS, source)
     path = _files(schema[1]) if schema is not None else None
     return ConfigFacts(

@@ -28,9 +28,8 @@ def leads_to_database(project: Project, variable: str) -> bool:
     # The shadow database is another one on purpose, and so may any companion be (`AUDIT_DATABASE_URL`).
     if variable in project.shadow_variables:
         return False
-    return variable in USUAL_URLS or any(
-        variable == base or is_way_of(variable, base) for base in project.url_variables
-    )
+    known = USUAL_URLS.union(project.url_variables)
+    return variable in known or any(is_way_of(variable, base) for base in project.url_variables)
 
 
 def places_in(project: Project, values: Mapping[str, str]) -> frozenset[Place]:

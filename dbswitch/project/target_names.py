@@ -70,9 +70,8 @@ def shown_names(spelled: tuple[str, ...]) -> dict[str, str]:
     own; `dev` becomes `development`, since `dbswitch dev` starts the server.
     """
     apart = {name for name in spelled if sum(other in family(name) for other in spelled) > 1}
-    return {
-        name: {"dev": "development"}.get(name, name) if name in apart else canonical(name) for name in spelled
-    }
+    own = {"dev": "development"}
+    return {name: own.get(name, name) if name in apart else canonical(name) for name in spelled}
 
 
 def is_way_of(variable: str, base: str) -> bool:

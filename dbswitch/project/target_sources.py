@@ -104,9 +104,7 @@ def suffixed_keys(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str,
     longest variable that is known decides where the suffix begins: where the schema names
     `POSTGRES_PRISMA_URL_NON_POOLING`, `POSTGRES_PRISMA_URL_NON_POOLING_PROD` has the suffix `PROD`.
     """
-    split = {
-        key: target_names.split_url_key(key, bases) for key, value in bound.items() if is_postgres(value)
-    }
+    split = {key: target_names.split_url_key(key, bases) for key, url in bound.items() if is_postgres(url)}
     suffixes = {
         suffix
         for variable, suffix in filter(None, split.values())

@@ -117,17 +117,14 @@ def as_text(
     listed = Table.grid(padding=(0, 2, 0, 0))
     for one in f.in_order(findings):
         if not quiet or one.level.rank >= WARNING.rank:
-            lines = [
-                _text(f"{one.what}  ", (one.id, "dim")),
-                *(_text((f"  {fact}", "dim")) for fact in one.facts),
-            ]
+            lines = [_text(f"{one.what}  ", (one.id, "dim"))]
+            lines += (_text((f"  {fact}", "dim")) for fact in one.facts)
             lines += [_text(("fix: ", "dim"), one.fix)] if one.fix else []
             listed.add_row(_text((one.level, _STYLES[one.level])), Text("\n").join(lines))
     counts = Counter(one.level for one in findings)
     words = {PROBLEM: "problem", WARNING: "warning", INFO: "note"}
-    parts = [
-        f"{counts[at]} {word}{'' if counts[at] == 1 else 's'}" for at, word in words.items() if counts[at]
-    ]
+    told = ((counts[level], word) for level, word in words.items())
+    parts = [f"{count} {word}{'s'[: count > 1]}" for count, word in told if count]
     summary = f"dbswitch doctor: {', '.join(parts) or 'no problems found'} ({facts.seconds:.1f} s)"
     for title, heads, rows in () if quiet else _tables(facts, verbose=verbose):
         table = Table(*heads, box=None, padding=(0, 2, 0, 0), show_header=bool(heads), header_style="dim")

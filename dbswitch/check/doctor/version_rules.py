@@ -118,9 +118,8 @@ def _prisma(machine: MachineFacts, project: Project) -> Iterator[DoctorFinding]:
     if len(set(told.values())) > 1:
         what = "Prisma's packages have different versions"
         fix = "install the same version of each: the client and its adapter are made for each other"
-        yield WARNING.found(
-            "prisma-mismatch", what, *(f"{name} {one}" for name, one in told.items()), fix=fix
-        )
+        parts = (f"{name} {one}" for name, one in told.items())
+        yield WARNING.found("prisma-mismatch", what, *parts, fix=fix)
     if number < _PRISMA_REWRITE - 1:
         return
     wanted, prisma = project.manifest.dependencies, project.prisma
