@@ -57,18 +57,12 @@ def execute(
     judgement = _judge(context, project, command, protected=found.protected)
     again = f"dbswitch exec {found.name} --confirm {found.name} --allow-destructive {found.name} -- CMD"
     confirmation.permit_destruction(found, judgement, allow_destructive, context.asker(), again)
-    environment = for_target(project, found, os.environ)
-    if not context.quiet:
-        if environment.removed:
-            context.renderer.note(
-                f"{found.name} does not set {', '.join(environment.removed)}: not passed on"
-            )
-        if environment.emptied:
-            context.renderer.note(
-                f"{found.name} does not set {', '.join(environment.emptied)}: empty for this command,"
-                " since the env files hold another target's value"
-            )
-    return _become(context, command, environment.values)
+    values, removed, emptied = for_target(project, found, os.environ)
+    another = "empty for this command, since the env files hold another target's value"
+    for names, what in (removed, "not passed on"), (emptied, another):
+        if names and not context.quiet:
+            context.renderer.note(f"{found.name} does not set {', '.join(names)}: {what}")
+    return _become(context, command, values)
 
 
 @command("guard", usage="guard [OPTIONS] -- CMD...")

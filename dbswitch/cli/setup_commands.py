@@ -22,7 +22,7 @@ from dbswitch.generate.removal import apply_removal, plan_removal, require_same
 from dbswitch.generate.routes import client_advice, plan_admin_page, plan_admin_route, plan_identity_route
 from dbswitch.generate.scaffold import apply_init, ensure_token, plan_init
 from dbswitch.generate.source_layout import read_layout
-from dbswitch.generate.writing import FileAction, FileState, PlannedFile
+from dbswitch.generate.writing import FileAction, PlannedFile
 from dbswitch.project import generated, reader_profiles, server_launch
 from dbswitch.server import observation
 from dbswitch.server.observation import read_record
@@ -219,14 +219,14 @@ def generate(
         context.renderer.note(text)
     writes = not check and not dry_run
     states = writing.write(project.root, files, force=force) if writes else writing.look(project.root, files)
-    changed = {file.path: state for file, state in states if state is not FileState.CURRENT}
+    changed = {file.path: state for file, state in states if state is not generated.GeneratedState.CURRENT}
     done = changed if writes else {}
     rows = [{"path": file.path, "state": state, "written": file.path in done} for file, state in states]
     lines = [f"{'written' if row['written'] else row['state']:9}{row['path']}" for row in rows]
     context.renderer.answer("generated", {"kind": kind.value, "files": rows, "notes": notes}, lines)
     if writes:
         for name, state in changed.items():
-            if state in {FileState.EDITED, FileState.FOREIGN}:
+            if state in writing.OWN:
                 context.renderer.note(f"your {name} was replaced; a copy is in {writing.REPLACED}/")
         _after_writing(context, project, kind)
     elif check and changed:

@@ -28,14 +28,10 @@ class ExpansionOverflowError(Exception):
     """A value refers to itself: @next/env then drops every binding of that file."""
 
 
-def text_of(data: bytes) -> str:
-    """Return `data` as Node reads it: UTF-8, each broken sequence one replacement character."""
-    return data.decode("utf-8", "replace")
-
-
 def dotenv(data: bytes) -> dict[str, str]:
     """Return what npm dotenv 16 and 17 parse; the Prisma CLI reads `.env` through it."""
-    return dotenv_syntax.parse(text_of(data))
+    # Node decodes each broken sequence as one replacement character.
+    return dotenv_syntax.parse(data.decode("utf-8", "replace"))
 
 
 def _js_replace(text: str, pattern: str, replacement: str) -> str:
@@ -106,7 +102,7 @@ def python_dotenv_raw(data: bytes) -> dict[str, str]:
     """Return the bindings python-dotenv sees, before it interpolates; keys without `=` are left out."""
     from dotenv.parser import parse_stream
 
-    bindings = parse_stream(io.StringIO(text_of(data), newline=""))
+    bindings = parse_stream(io.StringIO(data.decode("utf-8", "replace"), newline=""))
     return {b.key: b.value for b in bindings if b.key is not None and b.value is not None}
 
 

@@ -17,7 +17,7 @@ from dbswitch.generate import writing
 from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacement_notes
 from dbswitch.generate.source_layout import SourceLayout, read_layout
 from dbswitch.project.client_in_use import client_in_use
-from dbswitch.project.generated import MARK, find
+from dbswitch.project.generated import MARK, find, generated_state
 from dbswitch.project.packages import PackageManager, installed_version
 from dbswitch.project.prisma import RUST_FREE
 
@@ -73,7 +73,7 @@ def replacement_advice(project: Project, file: writing.GeneratedFile) -> tuple[s
     found, text = file.path, text_or_empty(project.root / file.path)
     if not text:
         found, text = find_client(project, layout)
-    if text.startswith(MARK) and writing.is_pristine(text.encode()):
+    if text and generated_state(text.encode()) not in writing.OWN:
         used = client_in_use(project, find(project))
         if used is None or used.generated or used.package:
             return ()

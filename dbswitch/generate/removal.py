@@ -14,7 +14,7 @@ from dbswitch.generate import scaffold, writing
 from dbswitch.generate.file_edits import remove_ignored, remove_scripts
 from dbswitch.generate.writing import REPLACED, FileAction, PlannedFile, ProjectPlan
 from dbswitch.project.discovery import STATE_DIR
-from dbswitch.project.generated import find
+from dbswitch.project.generated import find, generated_state
 from dbswitch.project.source_imports import SourceImports
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def apply_removal(plan: ProjectPlan, private_dir: Path | None = None) -> None:
 
 
 def _generated(root: Path, path: str, kind: str) -> PlannedFile:
-    if not writing.is_pristine(writing.current_content(root / path) or b""):
+    if generated_state(writing.current_content(root / path)) in writing.OWN:
         return PlannedFile(path, FileAction.KEEP, "generated but edited since, so it is yours")
     original = writing.current_content(root / writing.kept_copy(path))
     if original is not None:

@@ -10,10 +10,10 @@ from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.errors import ConfigError
 from dbswitch.generate.existing_client import exported_clients
 from dbswitch.generate.source_layout import SourceLayout, read_layout
-from dbswitch.generate.writing import GeneratedFile, current_content, fill, is_pristine, read_template, sign
+from dbswitch.generate.writing import OWN, GeneratedFile, current_content, fill, read_template, sign
 from dbswitch.project import javascript_text
 from dbswitch.project.client_in_use import client_in_use
-from dbswitch.project.generated import IN_PAGES, find, url_path
+from dbswitch.project.generated import IN_PAGES, find, generated_state, url_path
 from dbswitch.project.packages import installed_folder
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def plan_admin_route(project: Project) -> tuple[GeneratedFile, ...]:
         file("route-server", "server", values),
         file("route-command", "command", {}),
     )
-    known = current_content(project.root / paths["authorize"])
-    changed = known is not None and is_pristine(known) is not True
+    changed = generated_state(current_content(project.root / paths["authorize"])) in OWN
     return files if changed else (*files, file("authorize", "authorize", {}))
 
 

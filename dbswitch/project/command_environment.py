@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.precedence import AMBIENT, all_effective
@@ -10,6 +9,7 @@ from dbswitch.errors import EnvFileError
 from dbswitch.project import reader_profiles, written_values
 from dbswitch.project.targets import list_targets
 from dbswitch.project.value_origin import ValueOrigin
+from dbswitch.redaction import HiddenValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,17 +19,14 @@ if TYPE_CHECKING:
     from dbswitch.project.targets import Target
 
 
-@dataclass(frozen=True, slots=True)
-class CommandEnvironment:
-    """What a command gets. A set variable, also an empty one, beats the files for @next/env and dotenv."""
+def for_target(
+    project: Project, target: Target, ambient: Mapping[str, str]
+) -> tuple[HiddenValues, list[str], list[str]]:
+    """Return the environment for a command on `target`. Raises EnvFileError: it could use another database.
 
-    values: Mapping[str, str] = field(repr=False)
-    removed: tuple[str, ...]  # variables of other targets that the caller's environment has
-    emptied: tuple[str, ...]  # variables that the env files would give it, and that lead elsewhere
-
-
-def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> CommandEnvironment:
-    """Return the environment for a command on `target`. Raises EnvFileError: it could use another database."""
+    Also the variables of other targets that are removed from `ambient`, and those that are emptied: the env files would give
+    them, and they lead elsewhere. A set variable, also an empty one, beats the files for @next/env and dotenv.
+    """
     written, refs = written_values.load(project.private_dir), list_targets(project, ambient=ambient)
     origin = ValueOrigin(project, target, written, refs, ambient)
 
@@ -45,7 +42,7 @@ def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> 
         return absent or origin.protected_owner(key, value) is not None
 
     others = [pair for pair in ambient.items() if pair[0] not in target.variables]
-    removed = tuple(sorted(key for key, value in others if leaves(key, value)))
+    removed = sorted(key for key, value in others if leaves(key, value))
     values = {key: value for key, value in ambient.items() if key not in removed} | dict(target.variables)
     files, profiles = reader_profiles.read_files(project), reader_profiles.all_profiles(project)
 
@@ -68,4 +65,4 @@ def for_target(project: Project, target: Target, ambient: Mapping[str, str]) -> 
             why="the Prisma config loads this file over the process environment (`override: true`)",
             fix=f"remove `override` there, or run `dbswitch {target.name}`",
         )
-    return CommandEnvironment(values, removed, tuple(emptied))
+    return HiddenValues(values), removed, emptied

@@ -47,12 +47,14 @@ class Generated(Struct, frozen=True):
 
 
 class GeneratedState(StrEnum):
-    """A generated file compared with the header that this version of dbswitch writes."""
+    """A file compared with what this version of dbswitch writes there."""
 
+    MISSING = "missing"
     CURRENT = "current"
-    EDITED = "edited"
-    OUTDATED = "outdated"
+    OUTDATED = "outdated"  # as an earlier run or version wrote it
     NEWER = "newer"
+    EDITED = "edited"  # generated, then changed by hand
+    FOREIGN = "foreign"  # not generated: the user's own file
 
 
 def header_line(kind: str, rest: bytes) -> bytes:
@@ -60,11 +62,13 @@ def header_line(kind: str, rest: bytes) -> bytes:
     return f"{MARK}{kind} v{HEADER_VERSION} sha256={hashlib.sha256(rest).hexdigest()}\n".encode()
 
 
-def generated_state(content: bytes) -> GeneratedState | None:
-    """Judge a file by its header; None if it was not generated. Line ends do not count: git may have changed them. Pure."""
+def generated_state(content: bytes | None) -> GeneratedState:
+    """Judge a file (None: there is none) by its header. Line ends do not count: git may have changed them. Pure."""
+    if content is None:
+        return GeneratedState.MISSING
     plain = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     if not plain.startswith(MARK.encode()):
-        return None
+        return GeneratedState.FOREIGN
     header = _WHOLE_HEADER.match(plain)
     if header is None or hashlib.sha256(plain[header.end() :]).hexdigest().encode() != header["digest"]:
         return GeneratedState.EDITED

@@ -11,9 +11,9 @@ import pytest
 
 from dbswitch.errors import ConfigError
 from dbswitch.generate import routes, writing
-from dbswitch.generate.writing import FileState, GeneratedFile, is_pristine, sign
+from dbswitch.generate.writing import GeneratedFile, sign
 from dbswitch.project.discovery import load
-from dbswitch.project.generated import find
+from dbswitch.project.generated import GeneratedState, find, generated_state
 
 if TYPE_CHECKING:
     from dbswitch.project.discovery import Project
@@ -60,7 +60,7 @@ def test_a_typescript_project_with_an_alias_gets_its_files_where_next_expects_th
     assert 'const ROUTE = "/api/admin/database";' in page
     for text in files.values():
         assert "// {" not in text
-        assert is_pristine(text.encode()) is True
+        assert generated_state(text.encode()) is GeneratedState.CURRENT
 
 
 def test_a_javascript_project_in_src_without_an_alias_gets_javascript_with_relative_imports(
@@ -115,10 +115,10 @@ def test_the_projects_own_authorize_is_never_touched_and_keeps_nothing_else_from
     (tmp_path / outdated.path).write_bytes(outdated.content)
 
     states = writing.write(tmp_path, routes.plan_admin_page(load(tmp_path)), force=True)
-    assert {file.kind: state for file, state in states}["route"] is FileState.OUTDATED
+    assert {file.kind: state for file, state in states}["route"] is GeneratedState.OUTDATED
     assert own.read_text() == mine
     states = writing.look(tmp_path, routes.plan_admin_page(load(tmp_path)))
-    assert {state for _, state in states} == {FileState.CURRENT}
+    assert {state for _, state in states} == {GeneratedState.CURRENT}
 
 
 def test_a_route_that_was_moved_stays_where_it_is_and_is_found_for_verifying(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from dbswitch.errors import ConfigError
 from dbswitch.generate import client, writing
 from dbswitch.generate.existing_client import exported_clients
-from dbswitch.generate.writing import FileState
 from dbswitch.project.discovery import load
+from dbswitch.project.generated import GeneratedState
 from dbswitch.project.source_imports import SourceImports
 from tests.generate.test_files import OLD_ENGINE, make_app
 
@@ -122,7 +122,7 @@ def test_a_file_that_is_more_than_a_client_stays_and_the_client_goes_beside_it(a
     assert "change lib/prisma.ts:7" in advice
     assert 'import { prisma as followingClient } from "./prisma-client";' in advice
     [(_, state)] = writing.write(app, [file], force=True)
-    assert state is FileState.MISSING
+    assert state is GeneratedState.MISSING
     assert (app / "lib" / "prisma.ts").read_text() == OWN
     assert client.plan_client(load(app)).path == "lib/prisma-client.ts"
 

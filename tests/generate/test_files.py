@@ -12,11 +12,11 @@ from dbswitch.errors import ConfigError
 from dbswitch.generate import client, removal, routes, source_layout, writing
 from dbswitch.generate.client import Adapter, ClientFacts
 from dbswitch.generate.source_layout import SourceLayout
-from dbswitch.generate.writing import FileState, is_pristine, sign, state_of
+from dbswitch.generate.writing import sign, state_of
 from dbswitch.project import source_imports
 from dbswitch.project.client_in_use import ClientInUse
 from dbswitch.project.discovery import load
-from dbswitch.project.generated import find
+from dbswitch.project.generated import GeneratedState, find, generated_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def make_app(
     return root
 
 
-def generate(root: Path, *, force: bool = False) -> FileState:
+def generate(root: Path, *, force: bool = False) -> GeneratedState:
     file = client.plan_client(load(root))
     [(_, state)] = writing.write(root, [file], force=force)
     return state
@@ -67,30 +67,30 @@ def generate(root: Path, *, force: bool = False) -> FileState:
 @given(st.text())
 def test_what_was_signed_is_pristine_until_one_character_changes(body: str) -> None:
     file = sign("client", "lib/prisma.ts", body.replace("\r", ""))
-    assert is_pristine(file.content) is True
-    assert is_pristine(file.content.replace(b"\n", b"\r\n")) is True
-    assert is_pristine(file.content + b"x") is False
-    assert state_of(file.content, file) is FileState.CURRENT
+    assert generated_state(file.content) is GeneratedState.CURRENT
+    assert generated_state(file.content.replace(b"\n", b"\r\n")) is GeneratedState.CURRENT
+    assert generated_state(file.content + b"x") is GeneratedState.EDITED
+    assert state_of(file.content, file) is GeneratedState.CURRENT
 
 
 def test_a_damaged_header_is_an_edit_and_no_header_is_a_persons_own_file() -> None:
     file = sign("client", "lib/prisma.ts", "text\n")
-    assert is_pristine(file.content.replace(b"sha256=", b"sha256=0")) is False
-    assert is_pristine(b"text\n") is None
-    assert state_of(None, file) is FileState.MISSING
-    assert state_of(sign("client", "x", "older\n").content, file) is FileState.OUTDATED
+    assert generated_state(file.content.replace(b"sha256=", b"sha256=0")) is GeneratedState.EDITED
+    assert generated_state(b"text\n") is GeneratedState.FOREIGN
+    assert state_of(None, file) is GeneratedState.MISSING
+    assert state_of(sign("client", "x", "older\n").content, file) is GeneratedState.OUTDATED
 
 
 # Writing
 
 
 def test_a_second_run_changes_nothing_and_an_older_file_is_brought_up_to_date(app: Path) -> None:
-    assert generate(app) is FileState.MISSING
-    assert generate(app) is FileState.CURRENT
+    assert generate(app) is GeneratedState.MISSING
+    assert generate(app) is GeneratedState.CURRENT
     path = app / "lib" / "prisma.ts"
     path.write_bytes(sign("client", "lib/prisma.ts", "an earlier version\n").content)
-    assert generate(app) is FileState.OUTDATED
-    assert generate(app) is FileState.CURRENT
+    assert generate(app) is GeneratedState.OUTDATED
+    assert generate(app) is GeneratedState.CURRENT
 
 
 def test_a_persons_edit_is_kept_unless_forced_and_then_a_copy_is(app: Path) -> None:
@@ -103,11 +103,11 @@ def test_a_persons_edit_is_kept_unless_forced_and_then_a_copy_is(app: Path) -> N
         generate(app)
     assert "lib/prisma.ts was edited after it was generated" in refused.value.facts
     assert path.read_bytes() == edited
-    assert generate(app, force=True) is FileState.EDITED
+    assert generate(app, force=True) is GeneratedState.EDITED
     assert (app / "dbswitch-replaced" / "lib" / "prisma.ts.original").read_bytes() == edited
     assert "*" in (app / "dbswitch-replaced" / ".gitignore").read_text().splitlines()
     assert path.stat().st_mode & 0o777 == 0o640
-    assert generate(app) is FileState.CURRENT
+    assert generate(app) is GeneratedState.CURRENT
 
 
 def test_a_kept_original_is_never_overwritten_and_uninstall_restores_it(app: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_kept_original_is_never_overwritten_and_uninstall_restores_it(app: Pat
     generate(app, force=True)
     for edit in (b"// first\n", b"// second\n"):
         path.write_bytes(path.read_bytes() + edit)
-        assert generate(app, force=True) is FileState.EDITED
+        assert generate(app, force=True) is GeneratedState.EDITED
     copies = app / "dbswitch-replaced" / "lib"
     assert (copies / "prisma.ts.original").read_text() == SINGLETON
     assert (copies / "prisma.ts.replaced-2").read_bytes().endswith(b"// first\n")
@@ -172,18 +172,18 @@ def test_the_usual_singleton_is_found_where_it_is_and_its_name_lives_on(app: Pat
     (app / "src" / "server" / "db.ts").write_text(SINGLETON)
     with pytest.raises(ConfigError, match="a file of your own"):
         generate(app)
-    assert generate(app, force=True) is FileState.FOREIGN
+    assert generate(app, force=True) is GeneratedState.FOREIGN
     text = (app / "src" / "server" / "db.ts").read_text()
     assert "export { prisma as db };" in text
     assert 'from "../../generated/prisma/client";' in text
-    assert generate(app) is FileState.CURRENT, "the name survives the next run"
+    assert generate(app) is GeneratedState.CURRENT, "the name survives the next run"
     assert find(load(app)).client == "src/server/db.ts"
 
 
 def test_hooks_beside_the_client_are_imported(app: Path) -> None:
     generate(app)
     (app / "lib" / "prisma.extend.ts").write_text("export const retry = { budget: 1 };\n")
-    assert generate(app) is FileState.OUTDATED
+    assert generate(app) is GeneratedState.OUTDATED
     assert 'import * as project from "./prisma.extend";' in (app / "lib" / "prisma.ts").read_text()
 
 

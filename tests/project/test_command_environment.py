@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from dbswitch.envfiles.precedence import effective
@@ -19,7 +21,9 @@ DIRECT = "postgresql://app:prod-pw@ep-prod.example.test:5432/shop"
 def environment(folder, name, ambient=None):
     project = load(folder.root)
     ambient = ambient or {}
-    return command_environment.for_target(project, resolve(project, name, ambient=ambient), ambient)
+    target = resolve(project, name, ambient=ambient)
+    values, removed, emptied = command_environment.for_target(project, target, ambient)
+    return SimpleNamespace(values=values, removed=tuple(removed), emptied=tuple(emptied))
 
 
 def seen(folder, key, values):

@@ -304,5 +304,6 @@ def look_at_generated(project: Project, found: generated.Generated) -> tuple[f.G
         with contextlib.suppress(OSError):
             state = generated.generated_state(durable.read_regular(project.root / name))
             # A header that is not at the very beginning is that of an edited file.
-            seen.append(f.GeneratedFacts(name, kind, state or generated.GeneratedState.EDITED))
+            foreign = state is generated.GeneratedState.FOREIGN
+            seen.append(f.GeneratedFacts(name, kind, generated.GeneratedState.EDITED if foreign else state))
     return tuple(seen)
