@@ -42,28 +42,30 @@ _FORMATTERS = {
 }
 
 
+_Paths = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Check only these files.")]
+_WorkTree = Annotated[bool, flag("--all", "Check the work tree and the env files, not the staged content.")]
+_Revisions = Annotated[str | None, flag("--rev", "Check what changed in a range of commits.", metavar="A..B")]
+_EveryVariable = Annotated[
+    bool, flag("--every-variable", "Also report undefined variables that no target sets.")
+]
+_RunCommands = Annotated[
+    bool, flag("--run-commands", "Also run the targets' commands, and prisma.config.ts.")
+]
+
+
 @command(
     epilog="Exit codes: 0 nothing found, 1 errors found (with --strict warnings too), 2 usage or configuration. "
     "Allow one line with a comment: dbswitch-check: ignore[rule-id]. All rules: docs/rules.md"
 )
 def check(
     context: CommandContext,
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Check only these files."),
-    ] = None,
-    work_tree: Annotated[
-        bool, flag("--all", "Check the work tree and the env files, not the staged content.")
-    ] = False,
-    revisions: Annotated[
-        str | None, flag("--rev", "Check what changed in a range of commits.", metavar="A..B")
-    ] = None,
+    paths: _Paths = None,
+    work_tree: _WorkTree = False,
+    revisions: _Revisions = None,
     form: Annotated[CheckFormat | None, flag("--format", "The output format; default: text.")] = None,
     fix: Annotated[bool, flag("--fix", "Add missing ignore entries and example keys.")] = False,
     strict: Annotated[bool, flag("--strict", "Warnings fail the check too.")] = False,
-    every_variable: Annotated[
-        bool, flag("--every-variable", "Also report undefined variables that no target sets.")
-    ] = False,
+    every_variable: _EveryVariable = False,
 ) -> int:
     """Find database credentials before they are committed."""
     if work_tree and revisions is not None:
@@ -109,9 +111,7 @@ def check(
 )
 def doctor(
     context: CommandContext,
-    run_commands: Annotated[
-        bool, flag("--run-commands", "Also run the targets' commands, and prisma.config.ts.")
-    ] = False,
+    run_commands: _RunCommands = False,
 ) -> int:
     """Examine the machine, the project and every target."""
     # 60 ms that a commit hook saves.
@@ -123,9 +123,8 @@ def doctor(
     if context.json:
         report = doctor_report.as_json(facts, findings)
     else:
-        report = doctor_report.as_text(
-            facts, findings, sys.stdout, quiet=context.quiet, verbose=context.verbose
-        )
+        quiet, verbose = context.quiet, context.verbose
+        report = doctor_report.as_text(facts, findings, sys.stdout, quiet=quiet, verbose=verbose)
     with writing_to_stdout():
         sys.stdout.write(report)
         sys.stdout.flush()

@@ -155,10 +155,7 @@ YesUnlessProtected = Annotated[
 
 
 def command(
-    name: str | None = None,
-    *,
-    usage: str | None = None,
-    epilog: str | None = None,
+    name: str | None = None, *, usage: str | None = None, epilog: str | None = None
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Register a command and add the flags that every command takes; `usage` replaces its usage line."""
 

@@ -30,13 +30,14 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
 _LONGEST_LINE = 1 << 20  # bytes; an unfinished line that is longer is shown at once
 
 
+_Lines = Annotated[int, flag("--lines", "-n", "How many lines to show, from the end.", metavar="N", min=0)]
+
+
 @command()
 def logs(
     context: CommandContext,
     follow: Annotated[bool, flag("--follow", "-f", "Keep printing new lines.")] = False,
-    lines: Annotated[
-        int, flag("--lines", "-n", "How many lines to show, from the end.", metavar="N", min=0)
-    ] = 100,
+    lines: _Lines = 100,
 ) -> int:
     """Show the dev server's log."""
     project = context.find_project()

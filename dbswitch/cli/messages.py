@@ -58,9 +58,7 @@ def duration(seconds: float) -> str:
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return each row as a line, its cells aligned with those of the other rows."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def target_rows(

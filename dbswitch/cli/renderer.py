@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from dbswitch.switch.events import Event
 
 REPEAT_AFTER = 10.0  # seconds between two lines about the same wait, where there is no live line
-_LABELS = (
-    "active|app|env files|files|fix|lines|next|note|pool|poolers|running|server|targets|until|variables|why"
-)
+_LABELS = "active|app|env files|files|fix|lines|next|note|poolers?|running|server|targets|until|variables|why"
 _STYLES = {  # pattern in a line: style of rich
     r"^(- |… |keep |current ).*": "dim",
     rf"^ *({_LABELS}): ": "dim",

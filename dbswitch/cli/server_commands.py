@@ -49,12 +49,14 @@ LIMIT_EVERY = 2.0  # seconds between two checks of the time limit
 SEARCH_EVERY = 1.0  # seconds between two looks for the server, where all processes are searched
 
 
+_Detach = Annotated[bool, flag("--detach", "Return once the server answers; it goes on in the background.")]
+_Target = Annotated[str | None, typer.Argument(metavar="[TARGET]", help="Default: the active target.")]
+
+
 @command()
 def dev(
     context: CommandContext,
-    detach: Annotated[
-        bool, flag("--detach", "Return once the server answers; it goes on in the background.")
-    ] = False,
+    detach: _Detach = False,
     take_port: TakePort = False,
     yes: Yes = False,
     timeout: Timeout = None,
@@ -266,9 +268,7 @@ def restart(
 @command()
 def wait(
     context: CommandContext,
-    target: Annotated[
-        str | None, typer.Argument(metavar="[TARGET]", help="Default: the active target.")
-    ] = None,
+    target: _Target = None,
     timeout: Timeout = None,
 ) -> int:
     """Wait until a target's database is ready."""

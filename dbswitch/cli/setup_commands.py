@@ -188,23 +188,27 @@ class GeneratedKind(StrEnum):
     PAGE = "page"
 
 
+_Kind = Annotated[GeneratedKind, typer.Argument(metavar="KIND", help="What to write: client, route or page.")]
+_Check = Annotated[
+    bool, flag("--check", "Write nothing; exit 1 if the files differ from what would be written.")
+]
+_IdentityOnly = Annotated[
+    bool, flag("--identity-only", "Write a route that only reports which database the app is on.")
+]
+_PathFlag = Annotated[
+    str | None,
+    flag("--path", "Where to write the client; default: where the project has its own.", metavar="FILE"),
+]
+
+
 @command(usage="generate [OPTIONS] client|route|page")
 def generate(
     context: CommandContext,
-    kind: Annotated[
-        GeneratedKind, typer.Argument(metavar="KIND", help="What to write: client, route or page.")
-    ],
-    check: Annotated[
-        bool, flag("--check", "Write nothing; exit 1 if the files differ from what would be written.")
-    ] = False,
+    kind: _Kind,
+    check: _Check = False,
     force: Annotated[bool, flag("--force", "Overwrite files that were edited by hand.")] = False,
-    identity_only: Annotated[
-        bool, flag("--identity-only", "Write a route that only reports which database the app is on.")
-    ] = False,
-    path: Annotated[
-        str | None,
-        flag("--path", "Where to write the client; default: where the project has its own.", metavar="FILE"),
-    ] = None,
+    identity_only: _IdentityOnly = False,
+    path: _PathFlag = None,
     dry_run: DryRun = False,
 ) -> int:
     """Write the hot client, the admin route or the admin page."""

@@ -32,29 +32,29 @@ if TYPE_CHECKING:
 _TARGET_HELP = "A target's name, or `-` for the previous one; without one, choose from a list."
 
 
+_NoRestart = Annotated[bool, flag("--no-restart", "Change the env files and leave the server alone.")]
+_Detach = Annotated[
+    bool, flag("--detach", "Go on in the background; stdout gets one JSON line with the run's id.")
+]
+_ReadOnly = Annotated[bool, flag("--read-only", "Give the app a URL whose sessions cannot write.")]
+_Write = Annotated[bool, flag("--write", "Lift `read_only = true` of the target; asks for its name.")]
+
+
 @command(SWITCH, usage="TARGET [OPTIONS]")
 def switch(
     context: CommandContext,
     target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help=_TARGET_HELP)] = None,
     restart: Annotated[bool, flag("--restart", "Restart the dev server.")] = False,
     hot: Annotated[bool, flag("--hot", "Let the running app swap its Prisma client.")] = False,
-    no_restart: Annotated[
-        bool, flag("--no-restart", "Change the env files and leave the server alone.")
-    ] = False,
+    no_restart: _NoRestart = False,
     confirm: common.Confirm = None,
     yes: common.YesUnlessProtected = False,
     timeout: common.Timeout = None,
     dry_run: common.DryRun = False,
-    detach: Annotated[
-        bool, flag("--detach", "Go on in the background; stdout gets one JSON line with the run's id.")
-    ] = False,
+    detach: _Detach = False,
     take_port: common.TakePort = False,
-    read_only: Annotated[
-        bool, flag("--read-only", "Give the app a URL whose sessions cannot write.")
-    ] = False,
-    write: Annotated[
-        bool, flag("--write", "Lift `read_only = true` of the target; asks for its name.")
-    ] = False,
+    read_only: _ReadOnly = False,
+    write: _Write = False,
     limit: common.TimeLimitFlag = None,
     pool: common.Pool = None,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,

@@ -247,9 +247,8 @@ def _clean(transaction: Journal, journal: Path) -> None:
 
 
 def _write(temporary: str, content: bytes, entry: JournalEntry) -> None:
-    durable.write_new_file(
-        temporary, content, mode=entry.mode, owner=(entry.uid, entry.gid), attributes_of=entry.real
-    )
+    owner = (entry.uid, entry.gid)
+    durable.write_new_file(temporary, content, mode=entry.mode, owner=owner, attributes_of=entry.real)
 
 
 def _read(path: Path) -> bytes | None:

@@ -160,8 +160,7 @@ def _module(project: Project) -> tuple[str, bool]:
         )
     if prisma.provider not in {None, "postgresql", "postgres", "cockroachdb"}:
         raise ConfigError(
-            f"no client generated: the Prisma schema is for {prisma.provider}",
-            why="dbswitch is for Postgres",
+            f"no client generated: the Prisma schema is for {prisma.provider}", why="dbswitch is for Postgres"
         )
     release = prisma.release
     if release >= (_NEXT_REWRITE,):

@@ -110,22 +110,21 @@ class Active(Struct, frozen=True):
 
 def active(
     project: Project,
-    ambient: Mapping[str, str] | None = None,
+    ambient: Mapping[str, str] = os.environ,
     *,
     readers: Sequence[ReaderProfile] | None = None,
     server: Mapping[str, str] | None = None,
 ) -> Active:
     """Return the active target. Variables of the shell alone, and of `next start` in production files, do not count.
 
-    `ambient` is the process environment the readers would have (None: this process's own), `server` that of the dev server
+    `ambient` is the process environment the readers would have, `server` that of the dev server
     where it has another one. `readers` are the profiles to compute; None is those that a switch has to bring together.
     Raises ConfigError or EnvFileError as :func:`list_targets`.
     """
-    environment = os.environ if ambient is None else ambient
-    comparison = _Comparison(project, environment)
+    comparison = _Comparison(project, ambient)
     states: tuple[ReaderState, ...] = ()
     for profile in profiles(project) if readers is None else readers:
-        around = environment if server is None or profile.reader is not Reader.NEXT_DEV else server
+        around = ambient if server is None or profile.reader is not Reader.NEXT_DEV else server
         # Where several targets lead to one database, the readers are on the same one if they can be.
         preferred = next((state.target for state in states if state.target is not None), None)
         states += (comparison.state(profile, around, preferred),)

@@ -47,12 +47,10 @@ def for_target(
     files, profiles = reader_profiles.read_files(project), reader_profiles.all_profiles(project)
 
     def misled(environment: Mapping[str, str]) -> list[tuple[Reader, Effective]]:
-        pairs = (
-            (one.reader, got) for one in profiles for got in all_effective(one, files, environment).values()
-        )
         return [
-            (one, got)
-            for one, got in pairs
+            (profile.reader, got)
+            for profile in profiles
+            for got in all_effective(profile, files, environment).values()
             if got.source != AMBIENT and got.value and wrong(got.key, got.value)
         ]
 

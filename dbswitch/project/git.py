@@ -136,9 +136,8 @@ def split_names(output: bytes) -> frozenset[str]:
 
 
 def _environment(*, from_hook: bool) -> dict[str, str]:
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith(_KEPT)
-    }
+    own = (key for key in os.environ if not key.startswith("GIT_") or key.startswith(_KEPT))
+    environment = {key: os.environ[key] for key in own}
     if from_hook:
         names = (*_HOOK_PATHS, *(_WORK_TREE_PATHS if "GIT_WORK_TREE" in os.environ else ()))
         # git gives them to a hook relative to where the hook runs.

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
     from dbswitch.project.packages import Manifest
 
-_CONFIG_ENDINGS = ("ts", "mts", "cts", "js", "mjs", "cjs")
-_CONFIG_NAMES = tuple(
-    f"{name}.{end}" for name in ("prisma.config", ".config/prisma") for end in _CONFIG_ENDINGS
-)
+_ENDINGS = ("ts", "mts", "cts", "js", "mjs", "cjs")
+_CONFIG_NAMES = tuple(f"{name}.{end}" for name in ("prisma.config", ".config/prisma") for end in _ENDINGS)
 _COMMENT = re.compile(r"(?<!\\)\"(?:\\.|[^\"\\\n])*\"|//[^\n]*")
 # Up to the next line that starts with `}` or with another block.
 _BLOCK = re.compile(

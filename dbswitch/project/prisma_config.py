@@ -67,9 +67,8 @@ def read_config(text: str, name: str) -> ConfigFacts:
         overriding.update(files or () if override else ())
     order = list(dict.fromkeys(order))
     if outside := ", ".join(file for file in order if file.startswith("../")):
-        notices.append(
-            f"{name} loads {outside} from outside the project: dbswitch reads but does not change it"
-        )
+        far = f"{name} loads {outside} from outside the project"
+        notices.append(f"{far}: dbswitch reads but does not change it")
     urls: list[tuple[str, str]] = []
     for field, expression in re.findall(_URL_FIELD, source):
         variables = ["".join(groups) for groups in re.findall(_ENV_CALL, expression)]

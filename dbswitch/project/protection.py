@@ -81,12 +81,11 @@ def with_protection(
     found = tuple(replace(ref, protected_itself=ref.protected) for ref in refs)
     while True:
         # One that is protected by its place protects what leads to its other places, such as the pooler in front of it.
-        led = (
-            is_protected_at(one.places, found, entered, marked, setting=one.settings.protected)
-            for one in found
-        )
         more = tuple(
-            replace(one, protected=one.protected or place) for one, place in zip(found, led, strict=True)
+            replace(one, protected=True)
+            if is_protected_at(one.places, found, entered, marked, setting=one.settings.protected)
+            else one
+            for one in found
         )
         if more == found:
             return found

@@ -73,18 +73,16 @@ def _literal_dist_dir(path: Path) -> str | None:
     return strings(found[1])[0].removeprefix("./").rstrip("/") or DEFAULT_DIST_DIR if found[1] else None
 
 
-def build(project: Project, ambient: Mapping[str, str] | None = None) -> ServerSpec:
+def build(project: Project, ambient: Mapping[str, str] = os.environ) -> ServerSpec:
     """Return the description of the project's server; `argv` is empty if it has no command, dev script or Next.js.
 
-    The port is the configured one, else the script's, else `PORT` of the process environment (`ambient`, None is this
-    process's own), else 3000.
+    The port is the configured one, else the script's, else `PORT` of the process environment `ambient`, else 3000.
     """
     from dbswitch.server.spec import NEXT_ALIVE_PATH, ServerLimits, ServerSpec
 
-    environment = os.environ if ambient is None else ambient
     server = project.config.server
     command = _command(project)
-    wanted = environment.get("PORT", "")
+    wanted = ambient.get("PORT", "")
     ambient_port = int(wanted) if _PORT.fullmatch(wanted) and 0 < int(wanted) < 65536 else None
     asked = server.port or command.port or ambient_port
     hostname = command.hostname

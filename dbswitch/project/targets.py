@@ -42,20 +42,19 @@ class Target(Struct, frozen=True):
     read_only: bool = False
 
 
-def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) -> tuple[TargetRef, ...]:
+def list_targets(project: Project, *, ambient: Mapping[str, str] = os.environ) -> tuple[TargetRef, ...]:
     """Return the project's targets, each once, in the order of their sources, with what protects them.
 
     Of several sources of one name the first counts that sets the app's variable: a left-over `DIRECT_URL_PROD` does not
-    displace `[targets.prod]`. `ambient` is the process environment for `url_from` and `from`; None is this process's own.
+    displace `[targets.prod]`. `ambient` is the process environment for `url_from` and `from`.
     Raises ConfigError: a name is ambiguous. Raises EnvFileError: an env file cannot be read.
     """
-    environment = os.environ if ambient is None else ambient
     found: dict[str, TargetRef] = {}
     for one in find_targets(project):
         ref, known = one, found.get(one.name)
         # A broken target must not hide the others; resolving it reports the error.
         with contextlib.suppress(ConfigError):
-            values = None if ref.runs_command else read_values(project, ref, environment, lenient=True)
+            values = None if ref.runs_command else read_values(project, ref, ambient, lenient=True)
             ref = replace(ref, values=values, places=places_in(project, values or {}))
         if known is not None:
             lacks = known.values is not None and project.primary_variable not in known.values
@@ -70,7 +69,7 @@ def list_targets(project: Project, *, ambient: Mapping[str, str] | None = None) 
     return with_protection(targets, written_values.load(folder), environment_mark.production_places(folder))
 
 
-def resolve(project: Project, name: str, *, ambient: Mapping[str, str] | None = None) -> Target:
+def resolve(project: Project, name: str, *, ambient: Mapping[str, str] = os.environ) -> Target:
     """Return the target that `name`, or an alias, means, with its values. A `command` target runs its command.
 
     Raises UsageError: no such target. Raises ConfigError: its source cannot be read, its command failed, or it sets no
@@ -102,9 +101,9 @@ def _named(project: Project, targets: tuple[TargetRef, ...], name: str) -> Targe
     return ref
 
 
-def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] | None = None) -> Target:
+def resolve_ref(project: Project, ref: TargetRef, *, ambient: Mapping[str, str] = os.environ) -> Target:
     """Return the values of a listed target, protected as that is. Raises as :func:`resolve`, but for UsageError."""
-    values = read_values(project, ref, os.environ if ambient is None else ambient)
+    values = read_values(project, ref, ambient)
     primary = next((key for key in project.url_variables if key in values), None)
     if primary is None:
         found, wanted = ", ".join(sorted(values)) or "nothing", ", ".join(project.url_variables)

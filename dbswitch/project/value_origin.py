@@ -165,9 +165,7 @@ class Exported(Struct, frozen=True):
 
 
 def exported(
-    wanted: Mapping[str, str | None],
-    ambient: Mapping[str, str],
-    refs: tuple[TargetRef, ...],
+    wanted: Mapping[str, str | None], ambient: Mapping[str, str], refs: tuple[TargetRef, ...]
 ) -> tuple[Exported, ...]:
     """Return the variables of `wanted`, values of the env files or a target, that `ambient` has with another value. Pure."""
     found: list[Exported] = []

@@ -598,7 +598,7 @@ def test_nobody_is_sent_to_a_protected_database():
 
 def test_every_fact_and_the_fix_have_a_line_of_their_own_in_the_text():
     facts = answers(local=ConfigError(DOWN.what, facts=("one", "two"), fix=DOWN.fix))
-    text = as_text(facts, judge(facts), io.StringIO())
+    text = as_text(facts, judge(facts), io.StringIO(), quiet=False, verbose=False)
     assert (
         "target-unreachable\n           one\n           two\n         fix: start the database server\n"
         in text

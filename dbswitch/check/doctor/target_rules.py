@@ -207,9 +207,8 @@ def _migrations(facts: f.Facts, target: f.TargetFacts) -> Iterator[DoctorFinding
     if state.pending:
         with_tables = f", which has {state.tables} table{'s'[: state.tables > 1]}" if state.tables else ""
         # Prisma documentation, "Baselining a database": `migrate dev` would offer to reset it.
-        baseline = (
-            f"baseline it: `{run} migrate resolve --applied NAME` for each migration whose tables it has"
-        )
+        resolve = f"`{run} migrate resolve --applied NAME`"
+        baseline = f"baseline it: {resolve} for each migration whose tables it has"
         yield level.found(
             "migrations-pending",
             f"{target.ref.name} lacks {count(state.pending)}",
