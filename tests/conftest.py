@@ -40,6 +40,7 @@ TEARDOWN_DEADLINE = 120
 NEXT_FIXTURES = frozenset(
     {"next_app", "demo", "_app", "_generated_app", "booted", "built_once", "dev_once", "_route"}
 )
+SHARED_APPS = ("_app", "_generated_app")  # of session scope
 STATE_HOME = "XDG_STATE_HOME"
 _state_folders = pytest.StashKey[Path]()
 _memory = pytest.StashKey[Path | None]()
@@ -99,13 +100,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(deadline))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1 and not config.getoption("random_order_enabled"):
-        items[:] = deal(items, workers, slow=_starts_next, together=lambda item: item.path)
+        items[:] = deal(items, workers, slow=_starts_next, together=_shares)
 
 
 def pytest_collection_finish() -> None:
     """Exempt what was collected from garbage collection: a tenth of the processor time of quick tests went to it."""
     gc.collect()
     gc.freeze()
+
+
+def _shares(item: pytest.Item) -> object:
+    """Return the app of the whole worker that the test uses, or its module: one worker boots the app once."""
+    names = getattr(item, "fixturenames", ())
+    return next((name for name in SHARED_APPS if name in names), item.path)
 
 
 def _starts_next(item: pytest.Item) -> bool:

@@ -219,6 +219,8 @@ def test_there_and_back_with_a_restart_is_followed_through_the_gap(
     app.assert_clean_log()
 
 
+# A run without a page: tests/generate/test_admin_route.py; a page that is loaded during a run: test_admin_states.py.
+@pytest.mark.sweep
 def test_a_tab_that_is_closed_midway_changes_nothing_and_a_new_one_finds_the_switch(
     app: AppFolder, browser: Browser, postgres_prod: ShopServer
 ) -> None:

@@ -1,12 +1,11 @@
 """The order of the tests: xdist gives each worker an equal slice of it, and idle workers steal from the end of a slice.
 
 Without this the slow tests, which are neighbours, are one worker's. Tests that start Next.js come first, in half of the
-slices (a start takes more than one core), and those of a module stay together, for what they share.
+slices (a start takes more than one core), and those of a module, or of an app that modules share, stay together.
 """
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -19,8 +18,10 @@ def deal(
     tests: Sequence[T], workers: int, *, slow: Callable[[T], bool], together: Callable[[T], Hashable]
 ) -> list[T]:
     """Return `tests` in the order to give to xdist."""
-    groups = [list(group) for _, group in groupby(filter(slow, tests), key=together)]
-    groups.sort(key=len, reverse=True)
+    belong: dict[Hashable, list[T]] = {}
+    for test in filter(slow, tests):
+        belong.setdefault(together(test), []).append(test)
+    groups = sorted(belong.values(), key=len, reverse=True)
     slices: list[list[T]] = [[] for _ in range(workers)]
     for group in groups:
         min(slices[: max(1, workers // 2)], key=len).extend(group)

@@ -139,7 +139,11 @@ def test_kill_9_at_an_event_is_repaired_by_the_next_command(
     )
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    # One SIGINT is part of the test of the second Ctrl-C below.
+    [pytest.param(signal.SIGINT, 130, marks=pytest.mark.sweep), (signal.SIGTERM, 143)],
+)
 @EVERY
 def test_a_signal_at_an_event_rolls_back_or_finishes(
     both: Both,

@@ -228,7 +228,15 @@ def test_after_a_reboot_or_with_a_clock_that_was_set_the_next_command_goes_back_
         assert last(served)["origin"] == "timer"
 
 
-@pytest.mark.parametrize("command", [("dev", "--detach"), ("restart",), ("stop",), ("local",), ("-",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("restart",),
+        ("stop",),
+        # `dev` and a switch: the tests above and below.
+        *(pytest.param(one, marks=pytest.mark.sweep) for one in (("dev", "--detach"), ("local",), ("-",))),
+    ],
+)
 def test_every_command_that_acts_goes_back_first(served: Folder, command: tuple[str, ...]) -> None:
     on_prod(served)
     assert served.run("dev", "--detach").returncode == 0
