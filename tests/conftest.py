@@ -37,10 +37,12 @@ GRACE = 2.0  # seconds that a process may take to end after the last test
 REAL_STACK_DEADLINE = 600
 SWEEP_DEADLINE = 1100
 TEARDOWN_DEADLINE = 120
+BROWSER = "shared_browser"
 NEXT_FIXTURES = frozenset(
-    {"next_app", "demo", "_app", "_generated_app", "booted", "built_once", "dev_once", "_route"}
+    {"next_app", "demo", "_app", "_generated_app", "booted", "built_once", "dev_once", "_route", BROWSER}
 )
-SHARED_APPS = ("_app", "_generated_app")  # of session scope
+# A worker starts each of these once. What uses the browser goes with the app that its other tests use.
+SHARED = {"_app": "_app", "_generated_app": BROWSER, BROWSER: BROWSER}
 STATE_HOME = "XDG_STATE_HOME"
 _state_folders = pytest.StashKey[Path]()
 _memory = pytest.StashKey[Path | None]()
@@ -110,9 +112,9 @@ def pytest_collection_finish() -> None:
 
 
 def _shares(item: pytest.Item) -> object:
-    """Return the app of the whole worker that the test uses, or its module: one worker boots the app once."""
+    """Return what the test uses of its worker, or its module."""
     names = getattr(item, "fixturenames", ())
-    return next((name for name in SHARED_APPS if name in names), item.path)
+    return next((kept for name, kept in SHARED.items() if name in names), item.path)
 
 
 def _starts_next(item: pytest.Item) -> bool:

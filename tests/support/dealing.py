@@ -23,8 +23,8 @@ def deal(
         belong.setdefault(together(test), []).append(test)
     groups = sorted(belong.values(), key=len, reverse=True)
     slices: list[list[T]] = [[] for _ in range(workers)]
-    for group in groups:
-        min(slices[: max(1, workers // 2)], key=len).extend(group)
+    for number, group in enumerate(groups):
+        slices[number % max(1, workers // 2)].extend(group)
     sizes, left = [], len(tests)
     for number in range(workers):  # as xdist cuts
         sizes.append(left // (workers - number))
