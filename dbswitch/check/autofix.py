@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
+from dbswitch.check.rules import Finding
 from dbswitch.check.text_kinds import utf16_codec
 from dbswitch.durable import read_regular, real_path_inside, replace_file
 from dbswitch.errors import DbswitchError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from dbswitch.check.rules import Finding
 
 _NEW_FILE = 0o644
 

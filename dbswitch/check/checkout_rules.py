@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from dbswitch.check.rules import Finding, RuleId
+from dbswitch.check.rules import App, Finding, RuleId
 from dbswitch.check.text_kinds import is_source, is_test_or_docs
 from dbswitch.database.url import same_url
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, ReaderProfile, effective
 from dbswitch.errors import UrlError
 from dbswitch.project.protection import USUAL_URLS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dbswitch.check.rules import App
 
 # `process.env.X ?? y`, `|| y`, `if (process.env.X)`, `process.env.X === ...`: the code handles a missing X.
 _OPTIONAL = rb"\s*\)?\s*(?:\?\?|\|\||&&|\?[^.]|[!=]==?|\)\s*(?:\{|return|throw|\?)|=[^=>])"

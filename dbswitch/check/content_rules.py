@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 from urllib.parse import unquote
 
 from dbswitch.check import text_kinds
-from dbswitch.check.rules import Finding, RuleId
+from dbswitch.check.rules import Finding, ProtectedTarget, RuleId
 from dbswitch.check.text_kinds import is_test_or_docs
 from dbswitch.redaction import whole_word
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dbswitch.check.rules import ProtectedTarget
 
 # Every repeat has a limit: a bundle can contain megabytes that look like the beginning of a URL.
 # `postgres://login@host`, also with JSON's `\/`. The login goes to the last @ of the unbroken run of characters.

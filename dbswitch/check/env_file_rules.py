@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
 from dbswitch.check import text_kinds
 from dbswitch.check.content_rules import holds_login
-from dbswitch.check.rules import Finding, RuleId
+from dbswitch.check.rules import App, Finding, RuleId
 from dbswitch.database.url import DatabaseUrl
 from dbswitch.envfiles import readers
-from dbswitch.envfiles.document import Document
+from dbswitch.envfiles.document import Binding, Document
 from dbswitch.envfiles.dotenv_syntax import find_sites, has_open_quote
 from dbswitch.errors import DbswitchError
 from dbswitch.project.target_sources import with_references
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from dbswitch.check.rules import App
-    from dbswitch.envfiles.document import Binding
 
 _SENSITIVE_KEY = r"(?i)(?:^|_)(?:SECRET|TOKEN|PASSWORD|PASSWD|PWD|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_?KEY|AUTH_?KEY|KEY|DSN|SALT)(?:_|$)"
 _PUBLIC_KEY = re.compile(r"^NEXT_PUBLIC_|PUBLISHABLE|PUBLIC_KEY|_KEY_ID$|^VITE_|SITE_KEY", re.IGNORECASE)

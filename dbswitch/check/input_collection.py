@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dbswitch.check import text_kinds
 from dbswitch.check.content_rules import SHORTEST_SECRET
@@ -19,14 +19,8 @@ from dbswitch.project.active_target import active
 from dbswitch.project.discovery import Project, apps_below, discover, load
 from dbswitch.project.git import NO_PROGRAMS, GitError, top_level
 from dbswitch.project.reader_profiles import profiles
-from dbswitch.project.target_sources import is_postgres
-from dbswitch.project.targets import list_targets, resolve_ref, variable_names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from dbswitch.project.target_sources import TargetRef
-    from dbswitch.project.targets import Target
+from dbswitch.project.target_sources import TargetRef, is_postgres
+from dbswitch.project.targets import Target, list_targets, resolve_ref, variable_names
 
 _MAX_BYTES = 2 << 20  # a larger file is a dump or a bundle, not source code
 _PRIVATE = (".env", ".env.local", ".env.development", ".env.development.local", ".env.production.local")

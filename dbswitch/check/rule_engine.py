@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -13,9 +13,6 @@ from dbswitch.check.rules import App, CheckInput, Finding, RuleId, Scope, Severi
 from dbswitch.check.text_kinds import is_binary, is_env_file, is_example, is_generated, is_state, matches
 from dbswitch.errors import ConfigError
 from dbswitch.project.config import close_names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
 
 _COMMENT = re.compile(rb"dbswitch-check:\s*ignore(?P<file>-file)?(?:\[(?P<rules>[^\]]*)\]?)?")
 # Allow comments of other scanners.

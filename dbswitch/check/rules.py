@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dbswitch.envfiles.precedence import ReaderProfile
-    from dbswitch.project.active_target import Active
+from dbswitch.envfiles.precedence import ReaderProfile
+from dbswitch.project.active_target import Active
 
 
 class Severity(StrEnum):

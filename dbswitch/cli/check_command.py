@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from dbswitch.check import autofix, report_formats, rule_engine
 from dbswitch.check.input_collection import collect
-from dbswitch.check.rules import Scope, Severity
+from dbswitch.check.rules import Finding, Scope, Severity
 from dbswitch.cli.command_declaration import CommandContext, command, flag
 from dbswitch.errors import ExitCode, UsageError
+from dbswitch.project.discovery import Project
 from dbswitch.project.git import GitError, top_level
 from dbswitch.stdout_guard import writing_to_stdout
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dbswitch.check.rules import Finding
-    from dbswitch.project.discovery import Project
 
 
 class CheckFormat(StrEnum):

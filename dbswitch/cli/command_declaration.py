@@ -7,6 +7,7 @@ import functools
 import inspect
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,18 +17,14 @@ from typer.core import TyperCommand
 
 from dbswitch.cli.command_line import register
 from dbswitch.cli.error_boundary import guard
-from dbswitch.cli.renderer import renderer_of
+from dbswitch.cli.renderer import Renderer, renderer_of
 from dbswitch.durations import LENGTH_RULE, UNLIMITED, seconds_of
 from dbswitch.errors import DbswitchError, UsageError
-from dbswitch.project.discovery import discover
+from dbswitch.project.discovery import Project, discover
 from dbswitch.project.targets import list_targets
 from dbswitch.switch import time_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dbswitch.cli.renderer import Renderer
-    from dbswitch.project.discovery import Project
     from dbswitch.switch.confirmation import Question
 
 

@@ -6,24 +6,19 @@ import contextlib
 import copy
 import importlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
 
 from dbswitch import __version__
 from dbswitch.cli.error_boundary import complete_streams, flush_streams, guard
-from dbswitch.cli.renderer import renderer_of
+from dbswitch.cli.renderer import Renderer, renderer_of
 from dbswitch.errors import DbswitchError, UsageError
 from dbswitch.project.target_names import COMMANDS
 from dbswitch.stdout_guard import writing_to_stdout
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dbswitch.cli.renderer import Renderer
-
 
 SWITCH = "switch"  # the command that a target's name stands for
 _MODULES = {

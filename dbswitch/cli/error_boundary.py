@@ -6,18 +6,14 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dbswitch import __version__, durable, errors
+from dbswitch.cli.renderer import Renderer
 from dbswitch.redaction import redact
 from dbswitch.state_folder import user_folder
 from dbswitch.switch.events import ErrorInfo, Outcome, Result
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dbswitch.cli.renderer import Renderer
 
 BROKEN_PIPE = 141  # what a shell reports for a program that died of SIGPIPE
 LOG_LIMIT = 1_000_000  # bytes; a full log is kept as `.1`

@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
 
@@ -15,18 +16,12 @@ from dbswitch.errors import ProtectedError, UsageError
 from dbswitch.project import environment_mark
 from dbswitch.project.active_target import active
 from dbswitch.project.command_environment import for_target
-from dbswitch.project.command_guard import judge
+from dbswitch.project.command_guard import Judgement, judge
+from dbswitch.project.discovery import Project
 from dbswitch.project.packages import read_manifest
-from dbswitch.project.targets import resolve, with_access
+from dbswitch.project.targets import Target, resolve, with_access
 from dbswitch.switch import confirmation, recovery, time_limit
 from dbswitch.switch.confirmation import Question
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dbswitch.project.command_guard import Judgement
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import Target
 
 Command = Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its arguments.")]
 _DESTRUCTIVE_HELP = "Allow a command that destroys data of a protected target, by the target's name."

@@ -6,21 +6,18 @@ import contextlib
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import Annotated
 
 from dbswitch.cli.command_declaration import CommandContext, command, flag
 from dbswitch.cli.renderer import object_line, write_line
 from dbswitch.errors import ConfigError, EnvFileError, ExitCode
 from dbswitch.project import server_launch, targets
+from dbswitch.project.discovery import Project
 from dbswitch.project.target_sources import bound_variables
 from dbswitch.redaction import redact_values
 from dbswitch.server import log
 from dbswitch.stdout_guard import writing_to_stdout
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from dbswitch.project.discovery import Project
 
 # ECMA-48: control sequences, operating system commands, two-byte escapes.
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[0-Z\\^_`-~])")

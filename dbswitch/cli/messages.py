@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dbswitch.switch.events import ErrorInfo, Outcome, Phase, PhaseState, Planned, Result
+from dbswitch.switch.events import (
+    ErrorInfo,
+    Notice,
+    Outcome,
+    Phase,
+    PhaseChanged,
+    PhaseState,
+    Planned,
+    Result,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from dbswitch.project.target_sources import TargetRef
-    from dbswitch.switch.events import Notice, PhaseChanged
 
 CONFIRMED = "confirmed by the app"
 CONFIRMED_BY_CLIENT = "confirmed through the pool"

@@ -11,18 +11,14 @@ import os
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, assert_never
+from collections.abc import Callable, Iterable
+from typing import Any, TextIO, assert_never
 
 from dbswitch.cli import messages
 from dbswitch.redaction import printable
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch import events
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import TextIO
-
-    from dbswitch.switch.events import Event
+from dbswitch.switch.events import Event
 
 REPEAT_AFTER = 10.0  # seconds between two lines about the same wait, where there is no live line
 _LABELS = "active|app|env files|files|fix|lines|next|note|poolers?|running|server|targets|until|variables|why"

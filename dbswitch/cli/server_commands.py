@@ -7,35 +7,30 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 
 from dbswitch.cli.command_declaration import CommandContext, TakePort, Timeout, Yes, command, flag
 from dbswitch.cli.logs_command import secret_values, show_log
+from dbswitch.cli.renderer import Renderer
 from dbswitch.database.probe import ProbeLimits, wait_until_ready
 from dbswitch.errors import ConfigError, DbswitchError, ExitCode, InterruptedSwitchError, UsageError
 from dbswitch.project import discovery, server_launch
 from dbswitch.project.active_target import active
-from dbswitch.project.targets import list_targets, resolve
+from dbswitch.project.discovery import Project
+from dbswitch.project.targets import Target, list_targets, resolve
 from dbswitch.server import log
 from dbswitch.server.observation import find, read_record
 from dbswitch.server.processes import child_status, is_alive
+from dbswitch.server.spec import ServerSpec
 from dbswitch.switch import history, limit_timer, project_lock, recovery, start_and_stop
-from dbswitch.switch.events import ErrorInfo, Notice, Outcome, Phase, Result, Started
+from dbswitch.switch.events import ErrorInfo, Event, Notice, Outcome, Phase, Result, Started
 from dbswitch.switch.plan import Mode
 from dbswitch.switch.session import Interrupts, Reporter, Request
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dbswitch.cli.renderer import Renderer
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import Target
-    from dbswitch.server.spec import ServerSpec
-    from dbswitch.switch.events import Event
 
 CHECK_EVERY = 0.25  # seconds between two checks that the server is still there
 _ENDED = {

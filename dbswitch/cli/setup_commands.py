@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import webbrowser
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -22,21 +24,15 @@ from dbswitch.generate.removal import apply_removal, plan_removal, require_same
 from dbswitch.generate.routes import client_advice, plan_admin_page, plan_admin_route, plan_identity_route
 from dbswitch.generate.scaffold import apply_init, ensure_token, plan_init
 from dbswitch.generate.source_layout import read_layout
-from dbswitch.generate.writing import FileAction, PlannedFile
+from dbswitch.generate.writing import FileAction, GeneratedFile, PlannedFile, ProjectPlan
 from dbswitch.project import generated, reader_profiles, server_launch
+from dbswitch.project.discovery import Project
 from dbswitch.server import observation
 from dbswitch.server.observation import read_record
 from dbswitch.switch import history, start_and_stop, time_limit
 from dbswitch.switch.app_identity import try_route
 from dbswitch.switch.recovery import JOURNAL
 from dbswitch.switch.session import Interrupts, Reporter, hold, notices_only
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from dbswitch.generate.writing import GeneratedFile, ProjectPlan
-    from dbswitch.project.discovery import Project
 
 
 @command()

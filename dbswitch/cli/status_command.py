@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
 
 from msgspec import to_builtins
 
 from dbswitch.cli.command_declaration import CommandContext, Pool, command, flag
 from dbswitch.cli.messages import columns, duration, target_rows
 from dbswitch.project.active_target import active
+from dbswitch.project.discovery import Project
+from dbswitch.project.target_sources import TargetRef
 from dbswitch.project.targets import list_targets
 from dbswitch.server.state import ServerState
 from dbswitch.switch import history as past_switches, project_state
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
-    from dbswitch.switch.history import Past
-    from dbswitch.switch.project_state import Status
+from dbswitch.switch.history import Past
+from dbswitch.switch.project_state import Status
 
 _INDENT = " " * 9
 NO_TARGETS = "none yet; `dbswitch init` says how to add them"

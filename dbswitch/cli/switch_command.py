@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 
@@ -16,18 +17,13 @@ from dbswitch.durable import ensure_state_dir
 from dbswitch.durations import UNLIMITED
 from dbswitch.errors import BusyError, UsageError
 from dbswitch.project.active_target import active
+from dbswitch.project.discovery import Project
 from dbswitch.project.targets import list_targets, lookup
 from dbswitch.server.processes import start_own_command
 from dbswitch.stdout_guard import writing_to_stdout
 from dbswitch.switch import history
 from dbswitch.switch.plan import Mode
 from dbswitch.switch.project_lock import unusable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from dbswitch.project.discovery import Project
-
 
 _TARGET_HELP = "A target's name, or `-` for the previous one; without one, choose from a list."
 

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,8 +27,6 @@ from dbswitch.server.processes import own_command
 from dbswitch.switch.session import Interrupts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import psutil
     from rich.console import Console
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from dbswitch.demo.postgres import EmbeddedPostgres
+from dbswitch.demo.postgres import EmbeddedPostgres
 
 # What `prisma migrate deploy` would have made; its schema engine is a download that a machine without internet lacks.
 _MIGRATIONS_TABLE: Final = """

@@ -9,14 +9,12 @@ import re
 import shutil
 import subprocess
 import urllib.request
+from collections.abc import Mapping
 from html import unescape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from dbswitch.errors import ConfigError, ServerError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 NODE_NEEDED: Final = (20, 19)  # `engines` of prisma 7.1.0
 # The one script of these packages that does something downloads Prisma's schema engine, which nothing here uses.

@@ -11,14 +11,11 @@ import contextlib
 import errno
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dbswitch import durable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2

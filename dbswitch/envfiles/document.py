@@ -7,23 +7,19 @@ differently is refused.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from dbswitch.envfiles import dotenv_syntax, edit_check, quoting
+from dbswitch.envfiles.dotenv_syntax import Site
 from dbswitch.envfiles.edit_check import Readings
 from dbswitch.envfiles.quoting import Quote
 from dbswitch.envfiles.shell import is_name
 from dbswitch.errors import EnvFileError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from dbswitch.envfiles.dotenv_syntax import Site
 
 PARKED = "dbswitch:parked"
 KEPT = "dbswitch:kept"

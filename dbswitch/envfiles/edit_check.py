@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from dbswitch.envfiles import dotenv_syntax, readers, shell
+from dbswitch.envfiles.dotenv_syntax import Site
 from dbswitch.envfiles.shell import ShellReading, StopReason
-
-if TYPE_CHECKING:
-    from dbswitch.envfiles.dotenv_syntax import Site
 
 
 @dataclass(frozen=True)

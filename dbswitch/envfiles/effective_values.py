@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dbswitch import durable
-from dbswitch.envfiles.precedence import DEV_FILES, disagreements
+from dbswitch.envfiles.precedence import DEV_FILES, ReaderProfile, disagreements
 from dbswitch.errors import EnvFileError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from dbswitch.envfiles.precedence import ReaderProfile
 
 MAX_BYTES = 1 << 20  # no real env file is near one mebibyte
 _KINDS = {

@@ -10,14 +10,11 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 
 from dbswitch import durable
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TEMPORARY = ".dbswitch-"
 _MAGIC = b"dbswitch-journal 1 "

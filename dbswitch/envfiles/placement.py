@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from dbswitch.envfiles import edit_check
 from dbswitch.envfiles.document import Document
-from dbswitch.envfiles.precedence import DEV_FILES, Reader, deciding_file, disagreements
+from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, deciding_file, disagreements
 from dbswitch.errors import EnvFileError, ProtectedError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from dbswitch.envfiles.precedence import ReaderProfile
 
 
 @dataclass(frozen=True, slots=True)

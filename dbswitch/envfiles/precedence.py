@@ -5,16 +5,14 @@ Source of the order: Next.js documentation, "Environment Variable Load Order", a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from msgspec import Struct
 
 from dbswitch.envfiles import readers
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 DEV_FILES = (".env.development.local", ".env.local", ".env.development", ".env")
 """The env files a switch may change, highest precedence first."""

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ from dbswitch.envfiles.journal_format import JournalEntry, digest
 from dbswitch.errors import EnvFileConflictError, EnvFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from dbswitch.envfiles.transaction import FileChange
 
 # A checkout may contain a symlink to any file of the user; outside the project only env files are changed through one.

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from dbswitch.envfiles import dotenv_syntax, shell
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 # A reference that contains itself grows until Node's stack ends (about ten thousand calls deep) or its heap does;
 # real files have neither this many references in one value nor a value of this size.

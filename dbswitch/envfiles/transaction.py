@@ -13,9 +13,9 @@ import contextlib
 import os
 import re
 import shlex
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -26,9 +26,6 @@ from dbswitch.envfiles.atomic_replace import ChangedError, read_file
 from dbswitch.envfiles.journal_format import TEMPORARY, Journal, JournalEntry, digest
 from dbswitch.envfiles.preflight import checked, conflict
 from dbswitch.errors import EnvFileConflictError, EnvFileError, RollbackFailedError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
 
 _ID = re.compile(r"[0-9a-f]{8}")
 

@@ -6,7 +6,8 @@ import json
 import posixpath
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -17,15 +18,10 @@ from dbswitch.generate import writing
 from dbswitch.generate.existing_client import OWN_NAMES, read_existing, replacement_notes
 from dbswitch.generate.source_layout import SourceLayout, read_layout
 from dbswitch.project.client_in_use import client_in_use
+from dbswitch.project.discovery import Project
 from dbswitch.project.generated import MARK, find, generated_state
 from dbswitch.project.packages import PackageManager, installed_version
-from dbswitch.project.prisma import RUST_FREE
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.prisma import PrismaInfo
+from dbswitch.project.prisma import RUST_FREE, PrismaInfo
 
 KIND: Final = "client"
 _ALIAS: Final = re.compile(r"^export \{ prisma as (\w+) \};$", re.MULTILINE)

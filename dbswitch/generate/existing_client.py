@@ -5,19 +5,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
+from dbswitch.generate.source_layout import SourceLayout
 from dbswitch.project import javascript_text
 from dbswitch.project.generated import MARK
 from dbswitch.project.source_imports import ImportedNames, SourceImports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from dbswitch.generate.source_layout import SourceLayout
 
 # What every generated client exports itself.
 OWN_NAMES: Final = frozenset(

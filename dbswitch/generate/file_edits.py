@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
 
 from dbswitch.durable import parse_json
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
 
 _IGNORE_HEADER = b"# dbswitch: values and state that belong to this machine"
 _SCRIPTS = re.compile(r'"scripts"\s*:\s*(?=\{)')

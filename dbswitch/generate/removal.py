@@ -6,22 +6,17 @@ import contextlib
 import os
 import posixpath
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 from dbswitch.durable import read_regular, replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.generate import scaffold, writing
 from dbswitch.generate.file_edits import remove_ignored, remove_scripts
 from dbswitch.generate.writing import REPLACED, FileAction, PlannedFile, ProjectPlan
-from dbswitch.project.discovery import STATE_DIR
+from dbswitch.project.discovery import STATE_DIR, Project
 from dbswitch.project.generated import find, generated_state
 from dbswitch.project.source_imports import SourceImports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from dbswitch.project.discovery import Project
 
 
 def plan_removal(project: Project) -> ProjectPlan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from dbswitch.database.identity import IDENTITY_SQL
 from dbswitch.errors import ConfigError
@@ -12,13 +12,10 @@ from dbswitch.generate.existing_client import exported_clients
 from dbswitch.generate.source_layout import SourceLayout, read_layout
 from dbswitch.generate.writing import OWN, GeneratedFile, current_content, fill, read_template, sign
 from dbswitch.project import javascript_text
-from dbswitch.project.client_in_use import client_in_use
+from dbswitch.project.client_in_use import ClientInUse, client_in_use
+from dbswitch.project.discovery import Project
 from dbswitch.project.generated import IN_PAGES, find, generated_state, url_path
 from dbswitch.project.packages import installed_folder
-
-if TYPE_CHECKING:
-    from dbswitch.project.client_in_use import ClientInUse
-    from dbswitch.project.discovery import Project
 
 _EXAMPLE: Final = '"path/of/file.ts#export" or "package#export"'
 _ROUTE_FOLDER: Final = "api/admin/database"

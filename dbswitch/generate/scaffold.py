@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from dbswitch import durable
 from dbswitch.envfiles.precedence import DEV_FILES
@@ -13,21 +13,15 @@ from dbswitch.errors import ConfigError, DbswitchError
 from dbswitch.generate import writing
 from dbswitch.generate.file_edits import add_ignored, add_scripts
 from dbswitch.generate.writing import READABLE, FileAction, PlannedFile, ProjectPlan
-from dbswitch.project.active_target import active
+from dbswitch.project.active_target import Active, active
 from dbswitch.project.command_guard import judge_line
-from dbswitch.project.discovery import STATE_DIR, load
+from dbswitch.project.discovery import STATE_DIR, Project, load
 from dbswitch.project.git import ignored_files
 from dbswitch.project.packages import read_manifest
+from dbswitch.project.prisma import PrismaInfo
+from dbswitch.project.server_launch import NextInfo
+from dbswitch.project.target_sources import TargetRef
 from dbswitch.project.targets import list_targets
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dbswitch.project.active_target import Active
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.prisma import PrismaInfo
-    from dbswitch.project.server_launch import NextInfo
-    from dbswitch.project.target_sources import TargetRef
 
 IGNORE_ENTRIES = frozenset({f"{STATE_DIR}/", "env/*.env", ".env*.local", ".env", ".env.development"})
 _NOT_EDITED = "package.json cannot be edited safely: add the scripts by hand"

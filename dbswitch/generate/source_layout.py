@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
 from dbswitch.errors import ConfigError
 from dbswitch.project.server_launch import page_extensions
-from dbswitch.project.source_imports import read_options
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dbswitch.project.source_imports import Aliases
+from dbswitch.project.source_imports import Aliases, read_options
 
 _EXTENSION = re.compile(r"\.(?:[mc]?[tj]s|[tj]sx)$")
 _NODE_RESOLUTION: Final = frozenset({"node16", "nodenext"})

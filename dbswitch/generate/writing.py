@@ -11,20 +11,18 @@ import json
 import os
 import posixpath
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files as package_files
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
 from dbswitch.durable import make_folders, read_regular, real_path_inside, replace_file
 from dbswitch.errors import ConfigError
 from dbswitch.project.generated import GeneratedState, generated_state, header_line
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 REPLACED: Final = "dbswitch-replaced"  # at the project's root: it holds the user's own files, not a cache
 _SUFFIX: Final = ".original"  # so that TypeScript and linters ignore the copies

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from dbswitch.database.place import Place, place_in, place_of
 from dbswitch.database.url import DatabaseUrl, same_url
-from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Reader, all_effective
+from dbswitch.envfiles.precedence import AMBIENT, DEV_FILES, Effective, Reader, ReaderProfile, all_effective
 from dbswitch.errors import DbswitchError, UrlError
 from dbswitch.project import reader_profiles, written_values
+from dbswitch.project.discovery import Project
 from dbswitch.project.protection import owners_of
 from dbswitch.project.reader_profiles import profiles, url_variables
 from dbswitch.project.targets import Target, as_read_only, list_targets, resolve_ref
 from dbswitch.project.value_origin import ValueOrigin
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from dbswitch.envfiles.precedence import Effective, ReaderProfile
-    from dbswitch.project.discovery import Project
 
 
 class ActiveKind(StrEnum):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -17,18 +19,11 @@ from dbswitch.durable import read_object, text_or_empty
 from dbswitch.envfiles.dotenv_syntax import parse
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import ConfigError
-from dbswitch.project.generated import MARK, source_files
+from dbswitch.project.discovery import Project
+from dbswitch.project.generated import MARK, Generated, source_files
 from dbswitch.project.packages import installed_folder, read_manifest
 from dbswitch.project.prisma import constructs_client, find_client_file, read_prisma
-from dbswitch.project.source_imports import SourceImports
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.generated import Generated
-    from dbswitch.project.source_imports import ImportedNames
+from dbswitch.project.source_imports import ImportedNames, SourceImports
 
 # What Next.js itself loads (its documentation, "Project structure").
 _ENTRY: Final = re.compile(r"^(?:src/)?(?:(?:app|pages)/|(?:middleware|proxy|instrumentation)\.)")

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-from dbswitch.envfiles.precedence import AMBIENT, all_effective
+from dbswitch.envfiles.precedence import AMBIENT, Effective, Reader, all_effective
 from dbswitch.errors import EnvFileError
 from dbswitch.project import reader_profiles, written_values
-from dbswitch.project.targets import list_targets
+from dbswitch.project.discovery import Project
+from dbswitch.project.targets import Target, list_targets
 from dbswitch.project.value_origin import ValueOrigin
 from dbswitch.redaction import HiddenValues
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dbswitch.envfiles.precedence import Effective, Reader
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.targets import Target
 
 
 def for_target(

@@ -9,18 +9,15 @@ import fnmatch
 import itertools
 import re
 import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from dbswitch.project import sql_examination
-from dbswitch.project.sql_examination import DESTROYS, UNSEEN
+from dbswitch.project.sql_examination import DESTROYS, UNSEEN, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    from dbswitch.project.sql_examination import Finding
-
     _Found = Iterator[Finding]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, get_args
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -15,10 +17,6 @@ from dbswitch.durable import read_regular
 from dbswitch.durations import LENGTH_RULE, seconds_of
 from dbswitch.errors import ConfigError
 from dbswitch.project.target_names import NAME_RULE, VARIABLE_PATTERN, valid_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 FILE_NAME = "dbswitch.toml"
 Severity = Literal["error", "warning", "info", "off"]

@@ -7,19 +7,18 @@ knows it, without asking a database.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dbswitch import durable, state_folder
 from dbswitch.database.place import place_of
+from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ProtectedError
+from dbswitch.project.discovery import Project
 from dbswitch.project.target_names import canonical, names_production, valid_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from dbswitch.database.url import DatabaseUrl
-    from dbswitch.project.discovery import Project
     from dbswitch.project.targets import Target
 
 FILE_NAME: Final = "markers.json"

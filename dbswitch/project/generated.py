@@ -9,18 +9,15 @@ import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
 from dbswitch.durable import open_regular
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dbswitch.project.discovery import Project
+from dbswitch.project.discovery import Project
 
 HEADER_VERSION: Final = 1
 MARK: Final = "// dbswitch:generated "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,13 +16,9 @@ from dbswitch.database.url import DatabaseUrl, Secret
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.pools.pooler import Pooler
 from dbswitch.project.config import VariableName, close_names, config_error, convert, split_commands
+from dbswitch.project.discovery import Project
 from dbswitch.project.target_names import NAME_RULE, valid_name
 from dbswitch.project.target_sources import run_command
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dbswitch.project.discovery import Project
 
 # Clients that wait longer than `query_wait_timeout`, 120 s by default, are disconnected by PgBouncer.
 _Pause = Annotated[float, Meta(gt=0, le=60)]

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
 from dbswitch.durable import text_or_empty
 from dbswitch.project import javascript_text
-from dbswitch.project.packages import installed_version
+from dbswitch.project.packages import Manifest, installed_version
 from dbswitch.project.prisma_config import ConfigFacts, read_config
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
-
-    from dbswitch.project.packages import Manifest
 
 _ENDINGS = ("ts", "mts", "cts", "js", "mjs", "cjs")
 _CONFIG_NAMES = tuple(f"{name}.{end}" for name in ("prisma.config", ".config/prisma") for end in _ENDINGS)

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from msgspec import Struct
 
 from dbswitch.envfiles.precedence import DEV_FILES, START_FILES
 from dbswitch.project.javascript_text import STRING, strings, without_comments
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _LOADING_MODULE = r"(\b(?:require|import)\s*\(\s*)?['\"`](?:dotenv|@dotenvx/dotenvx|dotenv-expand|(dotenv-flow))/config['\"`]"
 _DOTENV = re.compile(r"['\"`](?:dotenv|@dotenvx/dotenvx)['\"`]")

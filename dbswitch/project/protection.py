@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from dbswitch.database.place import Place, place_in
+from dbswitch.project.discovery import Project
 from dbswitch.project.target_names import is_way_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
-    from dbswitch.project.written_values import Entered
+from dbswitch.project.target_sources import TargetRef
+from dbswitch.project.written_values import Entered
 
 # Names under which Vercel, Neon, Supabase and Prisma's documentation keep further URLs of the same database.
 USUAL_URLS = frozenset({

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import DEV_FILES, START_FILES, Reader, ReaderProfile
 from dbswitch.errors import EnvFileError
-
-if TYPE_CHECKING:
-    from dbswitch.project.discovery import Project
+from dbswitch.project.discovery import Project
 
 
 def profiles(project: Project) -> tuple[ReaderProfile, ...]:

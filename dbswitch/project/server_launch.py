@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from dbswitch.durable import text_or_empty
 from dbswitch.project.javascript_text import STRING, strings, without_comments
-from dbswitch.project.packages import installed_version
+from dbswitch.project.packages import Manifest, installed_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from dbswitch.project.discovery import Project
-    from dbswitch.project.packages import Manifest
     from dbswitch.server.nextjs import DevCommand
     from dbswitch.server.spec import ServerSpec
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -16,10 +18,6 @@ from msgspec import Struct
 from dbswitch.durable import parse_json, text_or_empty
 from dbswitch.project import javascript_text
 from dbswitch.project.generated import source_files
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # Import prefixes and their folders relative to the project, such as ("@/", "src/").
 Aliases = tuple[tuple[str, str], ...]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    Finding = tuple[bool, str]
-
+Finding = tuple[bool, str]  # one of the two below, and what was found
 DESTROYS: Final = True
 UNSEEN: Final = False
 

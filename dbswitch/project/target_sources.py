@@ -9,25 +9,21 @@ import contextlib
 import io
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dbswitch.database.place import Place
 from dbswitch.durable import read_regular, text_or_empty
 from dbswitch.envfiles.document import Document
 from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.errors import ConfigError
 from dbswitch.project import target_names
 from dbswitch.project.config import FromVariable, TargetConfig
+from dbswitch.project.discovery import Project
 from dbswitch.redaction import SecretValues
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from dbswitch.database.place import Place
-    from dbswitch.project.discovery import Project
 
 TARGET_FOLDER = "env"
 # Variables that steer the process itself; a companion of this name is a coincidence (`NODE_ENV_PROD`).

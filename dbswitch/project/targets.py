@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,14 +14,10 @@ from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import ConfigError, UrlError, UsageError
 from dbswitch.project import environment_mark, target_names, written_values
 from dbswitch.project.config import TargetConfig
+from dbswitch.project.discovery import Project
 from dbswitch.project.protection import is_protected_at, leads_to_database, places_in, with_protection
 from dbswitch.project.target_sources import TARGET_FOLDER, TargetRef, find_targets, is_postgres, read_values
 from dbswitch.redaction import SecretValues
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from dbswitch.project.discovery import Project
 
 
 class Target(Struct, frozen=True):

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
 from dbswitch.database.place import place_in, place_of
 from dbswitch.database.url import same_url
 from dbswitch.envfiles.document import Document
-from dbswitch.envfiles.precedence import DEV_FILES, Reader, all_effective
+from dbswitch.envfiles.precedence import DEV_FILES, Reader, ReaderProfile, all_effective
 from dbswitch.project.config import FromVariable
+from dbswitch.project.discovery import Project
 from dbswitch.project.protection import USUAL_URLS, leads_to, owners_of, places_in
 from dbswitch.project.target_names import has_suffix, split_url_key
-from dbswitch.project.target_sources import bound_variables
-from dbswitch.project.targets import known_values, variable_names
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from dbswitch.envfiles.precedence import ReaderProfile
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
-    from dbswitch.project.targets import Target
-    from dbswitch.project.written_values import Entered
+from dbswitch.project.target_sources import TargetRef, bound_variables
+from dbswitch.project.targets import Target, known_values, variable_names
+from dbswitch.project.written_values import Entered
 
 
 class ValueOrigin:

@@ -9,18 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from dbswitch.database.place import Place
 from dbswitch.database.url import comparable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from dbswitch.database.place import Place
 
 FILE_NAME: Final = "entered.json"
 _KEY_BYTES: Final = 32

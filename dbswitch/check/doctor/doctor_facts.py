@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import semantic_version
 from msgspec import Struct, field
 
 from dbswitch.check.text_kinds import is_private_host
+from dbswitch.database.identity import Identity
+from dbswitch.database.migrations import MigrationState
 from dbswitch.database.place import place_of
 from dbswitch.database.probe import Ready
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dbswitch.database.identity import Identity
-    from dbswitch.database.migrations import MigrationState
-    from dbswitch.database.url import DatabaseUrl
-    from dbswitch.errors import DbswitchError
-    from dbswitch.project.active_target import ReaderState
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.generated import GeneratedState
-    from dbswitch.project.target_sources import TargetRef
-    from dbswitch.project.targets import Target
-    from dbswitch.server.observation import Observation
-    from dbswitch.server.spec import ServerSpec
+from dbswitch.database.url import DatabaseUrl
+from dbswitch.errors import DbswitchError
+from dbswitch.project.active_target import ReaderState
+from dbswitch.project.discovery import Project
+from dbswitch.project.generated import GeneratedState
+from dbswitch.project.target_sources import TargetRef
+from dbswitch.project.targets import Target
+from dbswitch.server.observation import Observation
+from dbswitch.server.spec import ServerSpec
 
 NEXT_DEV = "Next.js dev"
 NEXT_START = "Next.js start"

@@ -6,12 +6,13 @@ import io
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
 
 from dbswitch.check.doctor import doctor_facts as f
-from dbswitch.check.doctor.doctor_facts import INFO, PROBLEM, WARNING
+from dbswitch.check.doctor.doctor_facts import INFO, PROBLEM, WARNING, DoctorFinding
 from dbswitch.check.report_formats import escaped
 from dbswitch.database.migrations import MigrationState
 from dbswitch.database.probe import Ready
@@ -19,11 +20,7 @@ from dbswitch.database.url import libpq_view, node_view
 from dbswitch.errors import DbswitchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from rich.text import Text
-
-    from dbswitch.check.doctor.doctor_facts import DoctorFinding
 
 VERSION = 1
 _STYLES: Final = dict(zip(f.Level, ("green", "cyan", "yellow", "bold red"), strict=True))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 from dbswitch.check.doctor import reader_rules, target_rules, version_rules
-from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding
+from dbswitch.check.doctor.doctor_facts import (
+    INFO,
+    OK,
+    PROBLEM,
+    WARNING,
+    DoctorFinding,
+    Facts,
+    FileFacts,
+    ServerFacts,
+)
 from dbswitch.errors import DbswitchError
 from dbswitch.project.generated import GeneratedState
 from dbswitch.server.state import ServerState
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dbswitch.check.doctor.doctor_facts import Facts, FileFacts, ServerFacts
 
 # Which `dbswitch generate` writes a kind of file; the admin page has several kinds.
 _COMMAND_OF: Final = {"client": "client", "identity": "route", "route": "route"}

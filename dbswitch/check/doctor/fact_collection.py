@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
 from dbswitch.check.doctor import doctor_facts as f, local_facts
 from dbswitch.database.failures import AttemptError, Failure, explain
-from dbswitch.database.migrations import read_scripts
+from dbswitch.database.migrations import MigrationState, read_scripts
 from dbswitch.database.place import place_in, place_of
-from dbswitch.database.probe import ask_once
+from dbswitch.database.probe import Ready, ask_once
 from dbswitch.database.url import DatabaseUrl, same_url
 from dbswitch.envfiles.effective_values import read_env_files
 from dbswitch.envfiles.precedence import Effective, Reader, effective
@@ -21,21 +22,13 @@ from dbswitch.errors import DatabaseNotReadyError, DbswitchError, UrlError
 from dbswitch.project import generated
 from dbswitch.project.active_target import active
 from dbswitch.project.client_in_use import asks_elsewhere, client_in_use, follows_env_files, package_env_files
+from dbswitch.project.discovery import Project
 from dbswitch.project.prisma import migrations_folder
 from dbswitch.project.reader_profiles import all_profiles
-from dbswitch.project.targets import guarded, list_targets, resolve_ref
+from dbswitch.project.target_sources import TargetRef
+from dbswitch.project.targets import Target, guarded, list_targets, resolve_ref
 from dbswitch.server.command_lines import program_name
 from dbswitch.server.ports import listeners
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
-
-    from dbswitch.database.migrations import MigrationState
-    from dbswitch.database.probe import Ready
-    from dbswitch.project.discovery import Project
-    from dbswitch.project.target_sources import TargetRef
-    from dbswitch.project.targets import Target
 
 T = TypeVar("T")
 DEADLINE: Final = 3.0  # seconds; a serverless Postgres may need most of it to wake

@@ -9,7 +9,9 @@ import pwd
 import shutil
 import stat
 import subprocess
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -21,18 +23,12 @@ from dbswitch.envfiles import readers
 from dbswitch.envfiles.precedence import DEV_FILES
 from dbswitch.errors import UrlError
 from dbswitch.project import generated
+from dbswitch.project.discovery import Project
 from dbswitch.project.packages import LOCK_FILES, boundary, installed_manifest
 from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.server_launch import build
 from dbswitch.server import nextjs
 from dbswitch.server.observation import changed_since_start, observe
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
-
-    from dbswitch.project.discovery import Project
-
 
 _SHOWN: Final = {
     "next": "Next.js",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 from dbswitch.check.doctor import doctor_facts as f
-from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dbswitch.check.doctor.doctor_facts import Facts, ReaderFacts
-    from dbswitch.database.url import DatabaseUrl
+from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding, Facts, ReaderFacts
+from dbswitch.database.url import DatabaseUrl
 
 _PRODUCTION_FILES: Final = (".env.production.local", ".env.production")
 _ADAPTERS_SINCE: Final = 7

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from dbswitch.check.doctor import doctor_facts as f
 from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding
 from dbswitch.database.migrations import count
-from dbswitch.database.url import PLAIN, advice, libpq_view, node_view
+from dbswitch.database.url import PLAIN, DatabaseUrl, advice, libpq_view, node_view
 from dbswitch.errors import DbswitchError
 from dbswitch.project.environment_mark import contradicts
 from dbswitch.project.target_names import canonical
 from dbswitch.server.command_lines import masked_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dbswitch.database.url import DatabaseUrl
 
 _SLOW: Final = 1.0  # seconds for login and one query
 _PACKAGE_RUNNERS: Final = {"npm": "npx", "pnpm": "pnpm exec", "yarn": "yarn", "bun": "bunx"}

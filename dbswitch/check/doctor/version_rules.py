@@ -6,18 +6,23 @@ Sources of the ranges: `engines` of the installed packages. TypeScript 7 with Ne
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 from semantic_version import NpmSpec, Version
 
-from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding, parse_version
+from dbswitch.check.doctor.doctor_facts import (
+    INFO,
+    OK,
+    PROBLEM,
+    WARNING,
+    DoctorFinding,
+    Facts,
+    MachineFacts,
+    parse_version,
+)
+from dbswitch.project.discovery import Project
 from dbswitch.project.packages import LOCK_FILES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dbswitch.check.doctor.doctor_facts import Facts, MachineFacts
-    from dbswitch.project.discovery import Project
 
 _NEXT_TESTED: Final = 16
 _PRISMA_REWRITE: Final = 8
