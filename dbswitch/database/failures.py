@@ -41,9 +41,7 @@ class FailureKind(Enum):
     )
     NO_SUCH_ROLE = False, "P1000", "there is no such user", "correct the user in the target"
     NOT_ALLOWED = False, "P1010", "this user may not connect", "ask for access (pg_hba.conf, GRANT CONNECT)"
-    NO_SUCH_DATABASE = (
-        False, "P1003", "there is no such database", "create the database, or correct its name in the target"
-    )
+    NO_SUCH_DATABASE = False, "P1003", "there is no such database", "create the database, or correct its name in the target"
     NO_SUCH_SCHEMA = (
         False, "P1003", "the schema that ?schema= names does not exist in that database",
         "create the schema (`prisma migrate` does), or correct ?schema= in the target",
@@ -53,22 +51,14 @@ class FailureKind(Enum):
     )
     DATABASE_CLOSED = False, "P1010", "that database does not accept connections", "use another database"
     STANDBY_CLOSED = False, "P1001", "the server is a standby that accepts no connections", "use the primary server"
-    TLS_NOT_OFFERED = (
-        False, "P1011", "the URL requires TLS, but the server does not offer it", "remove sslmode from the URL"
-    )
+    TLS_NOT_OFFERED = False, "P1011", "the URL requires TLS, but the server does not offer it", "remove sslmode from the URL"
     TLS_REQUIRED = False, "P1011", "the server requires TLS", "add sslmode=require to the URL"
     BAD_CERTIFICATE = False, "P1011", "the server's certificate cannot be verified", "check sslmode and sslrootcert"
     TLS_FAILED = False, "P1011", "the TLS handshake failed", "check sslmode and the server's TLS settings"
-    LOGIN_METHOD = (
-        False, "P1000", "no authentication method in common with the server", "check the server's pg_hba.conf"
-    )
-    BAD_PARAMETER = (
-        False, "P1013", "the server rejects a parameter of the URL", "check `options` and the other parameters"
-    )
+    LOGIN_METHOD = False, "P1000", "no authentication method in common with the server", "check the server's pg_hba.conf"
+    BAD_PARAMETER = False, "P1013", "the server rejects a parameter of the URL", "check `options` and the other parameters"
     SOCKET_DENIED = False, "P1010", "permission denied on the socket", "check the folder's permissions"
-    NOT_POSTGRES = (
-        False, "P1001", "something other than a Postgres server answers there", "correct host and port in the target"
-    )
+    NOT_POSTGRES = False, "P1001", "something other than a Postgres server answers there", "correct host and port in the target"
     # fmt: on
 
     def __init__(self, retry: bool, prisma_code: str, text: str, fix: str = "") -> None:  # noqa: FBT001

@@ -101,10 +101,8 @@ class Identity(Struct, frozen=True, rename="camel"):
 
     def to_json(self) -> dict[str, str]:
         """Return the identity with the names the generated route uses, all as text; what is not known is left out."""
-        found = to_builtins(self).items()
-        return {
-            key: str(one).lower() if isinstance(one, bool) else one for key, one in found if one is not None
-        }
+        found = ((key, value) for key, value in to_builtins(self).items() if value is not None)
+        return {key: str(value).lower() if isinstance(value, bool) else value for key, value in found}
 
     @classmethod
     def from_json(cls, found: object) -> Identity:

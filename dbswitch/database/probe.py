@@ -176,9 +176,8 @@ def _notices(url: DatabaseUrl, identity: Identity, *, encrypted: bool) -> tuple[
         setting = "default_transaction_read_only"
         found.append(f"{name} is read-only ({setting}): writes fail, those of next-auth sessions among them.")
     if encrypted and not url.is_local and url.parameter("sslmode") is None and url.parameter("ssl") is None:
-        found.append(
-            "The probe's connection was encrypted, but the app's will not be: the URL has no sslmode."
-        )
+        text = "The probe's connection was encrypted, but the app's will not be: the URL has no sslmode."
+        found.append(text)
     return tuple(found)
 
 

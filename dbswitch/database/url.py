@@ -156,9 +156,8 @@ class DatabaseUrl:
 
     def libpq(self) -> HiddenValues:
         """Return libpq's keywords: an allow-list, translated where node-postgres or Prisma spell it differently."""
-        found = HiddenValues(
-            host=self.host, port=str(self.port), dbname=self.database, sslmode=self.libpq_sslmode
-        )
+        port, mode = str(self.port), self.libpq_sslmode
+        found = HiddenValues(host=self.host, port=port, dbname=self.database, sslmode=mode)
         login = {"user": self.user, "password": self.password.reveal()}
         found |= {key: value for key, value in login.items() if value}
         known = {*_LIBPQ_PARAMETERS, *(_CLIENT_CERTIFICATE if self.parameter("sslkey") else ())}
@@ -182,14 +181,12 @@ class DatabaseUrl:
         """Return what the user should know about this URL; one sentence each, without secrets."""
         found = list(advice(self))
         if not self.user:
-            found.append(
-                "The URL names no user: each program falls back to its own (PGUSER, the system's user name)."
-            )
+            own = "PGUSER, the system's user name"
+            found.append(f"The URL names no user: each program falls back to its own ({own}).")
         unknown = sorted({key for key, _ in self.parameters} - _KNOWN)
         if unknown:
-            found.append(
-                f"Unknown parameters are kept in the env file and not used by the probe: {', '.join(unknown)}."
-            )
+            names = ", ".join(unknown)
+            found.append(f"Unknown parameters are kept in the env file and not used by the probe: {names}.")
         if self.parameter("sslcert") and not self.parameter("sslkey"):
             found.append("sslcert without sslkey is Prisma's server certificate; the probe does not use it.")
         return tuple(found)
@@ -290,9 +287,8 @@ def advice(url: DatabaseUrl) -> tuple[str, ...]:
     libpq, node = libpq_view(url), node_view(url)
     mode = url.parameter("sslmode")
     if url.parameter("sslrootcert") == "system":
-        found.append(
-            "sslrootcert=system is specific to libpq; node-postgres looks for a file of that name and fails."
-        )
+        what = "sslrootcert=system is specific to libpq"
+        found.append(f"{what}; node-postgres looks for a file of that name and fails.")
     if url.parameter("ssl") == "false" and mode is None:
         found.append("node-postgres reads ssl=false as a true value: write sslmode=disable.")
     elif node.checks != libpq.checks and node.encrypts == "always":

@@ -148,9 +148,8 @@ def split(text: str, name: str) -> UrlParts:
     readings = list(islice(((end, match) for end, match in possible if match), 3))
     if len(readings) > 1:
         count = "2" if len(readings) == 2 else "more than 2"
-        raise UrlProblem.AMBIGUOUS.error(
-            name, "more than one @ could be the one before the host", count=count
-        )
+        fact = "more than one @ could be the one before the host"
+        raise UrlProblem.AMBIGUOUS.error(name, fact, count=count)
     if not ends and (whole := _PLACE.fullmatch(rest)):
         readings = [(0, whole)]
     if not readings:
@@ -198,9 +197,8 @@ def unescape(text: str, what: str) -> str:
     """Decode the `%` escapes of one piece, or none if it has another `%`. Raises UrlError."""
     lone = _LONE_PERCENT.search(text)
     if lone and _ESCAPE.search(text):
-        raise UrlProblem.AMBIGUOUS_PERCENT.error(
-            what, "some are followed by two hexadecimal digits, some are not"
-        )
+        fact = "some are followed by two hexadecimal digits, some are not"
+        raise UrlProblem.AMBIGUOUS_PERCENT.error(what, fact)
     try:
         decoded = text if lone else unquote_to_bytes(text).decode()
     except UnicodeError:

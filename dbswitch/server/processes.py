@@ -227,9 +227,8 @@ def send(process: ProcessId, number: signal.Signals) -> bool:
     fd = None
     try:
         if sys.platform == "linux":
-            with contextlib.suppress(
-                OSError
-            ):  # it is gone; or an old kernel, or a sandbox that forbids the call
+            # It is gone; or an old kernel, or a sandbox that forbids the call.
+            with contextlib.suppress(OSError):
                 fd = os.pidfd_open(process.pid)
         if not is_alive(process):
             return False

@@ -81,9 +81,8 @@ class AppIdentity:
         # `started` is the URL of a server that has just been started, so that everything has to be compiled.
         url = started or self._observed.server.url
         if self._observed.route is None or url is None:
-            self._reporter.skip(
-                Phase.VERIFY, "the project has no identity route" if url else "no server to ask"
-            )
+            why = "the project has no identity route" if url else "no server to ask"
+            self._reporter.skip(Phase.VERIFY, why)
             return None
         question = self._question(url, expected, f"{goal.target.name}: {goal.target.url.place}")
         with self._reporter.phase(Phase.VERIFY) as note:
@@ -224,9 +223,8 @@ def remaining(
     `find` returns the processes of the server; `grace`: seconds that work which ends on the old database may take.
     """
     kept = tuple(new)
-    left = tuple(
-        url for url in old if (place_of(url), url.user) not in {(place_of(one), one.user) for one in kept}
-    )
+    places = {(place_of(url), url.user) for url in kept}
+    left = tuple(url for url in old if (place_of(url), url.user) not in places)
     if not left:
         return None
     old_addresses: set[Address] = set()

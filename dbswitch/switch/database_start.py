@@ -61,9 +61,8 @@ def destination(
     """Return where a run to `target` goes; `timeout` in seconds replaces the configured deadline."""
     database = project.config.database
     configured = database.start_deadline if first_start else database.restart_deadline
-    limits = ProbeLimits(
-        deadline=configured if timeout is None else timeout, attempt_timeout=database.attempt_timeout
-    )
+    deadline = configured if timeout is None else timeout
+    limits = ProbeLimits(deadline, database.attempt_timeout)
     return Destination(target, limits, migrations_folder(project.root, project.prisma))
 
 

@@ -157,13 +157,13 @@ def require_previous(project: Project, active: str | None, pool: str | None = No
     name = previous_target(project.private_dir, active, pool)
     if name is not None:
         return targets.lookup(project, name).name
-    flag = "" if pool is None else f" --pool {pool}"
+    flag, of_pool, switched = "", "", "the project"
+    if pool is not None:
+        flag, of_pool, switched = f" --pool {pool}", f" of the pool {pool}", f"the pool {pool}"
     names = [f"`dbswitch {ref.name}{flag}`" for ref in targets.list_targets(project)]
     raise UsageError(
-        "there is no previous target" + ("" if pool is None else f" of the pool {pool}"),
-        facts=(
-            f"{'the project' if pool is None else f'the pool {pool}'} has not been switched between two known targets yet",
-        ),
+        f"there is no previous target{of_pool}",
+        facts=(f"{switched} has not been switched between two known targets yet",),
         why="`-` switches back to the target before the last switch",
         fix=f"name the target: {', '.join(names)}",
     )

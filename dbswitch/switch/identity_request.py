@@ -190,9 +190,8 @@ def judge(
             where = question.origin[0]
         elif seen.database == expected.database:
             where = f"another database named {seen.database}"
-        return said(
-            IdentityAnswer.OTHER, f"the app still answers from {where} ({version}), not from {target}", seen
-        )
+        text = f"the app still answers from {where} ({version}), not from {target}"
+        return said(IdentityAnswer.OTHER, text, seen)
     detail = f"the app answers from {target}, {version}"
     if difference := seen.differs_in(expected):
         return said(IdentityAnswer.OTHER, f"{detail}, {difference}", seen)

@@ -154,9 +154,8 @@ def status(project: Project, name: str, ambient: Mapping[str, str]) -> PoolStatu
     """Ask file and console of every pooler; changes nothing. Raises UsageError (no such pool) or ConfigError (its table)."""
     found = tuple(_ask(project, pooler) for pooler in pool_config.find(project, name, ambient).poolers)
     every = {one.target for one in found}
-    return PoolStatus(
-        name, every.pop() if len(every) == 1 else None, found, recovery.unfinished_pool(project)
-    )
+    target = every.pop() if len(every) == 1 else None
+    return PoolStatus(name, target, found, recovery.unfinished_pool(project))
 
 
 def _ask(project: Project, pooler: Pooler) -> PoolerStatus:

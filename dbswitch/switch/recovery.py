@@ -115,9 +115,8 @@ def recover(project: Project, reporter: Reporter) -> bool:
     killed = read_record(private_dir, SwitchRecord)
     with reporter.phase(Phase.RECOVER) as note:
         try:
-            completed = transaction.recover(
-                private_dir / JOURNAL, only=[project.root / name for name in DEV_FILES]
-            )
+            files = [project.root / name for name in DEV_FILES]
+            completed = transaction.recover(private_dir / JOURNAL, only=files)
         except EnvFileError as error:
             raise RollbackFailedError(error.what, facts=error.facts, why=error.why, fix=error.fix) from error
         if completed is not None:

@@ -64,9 +64,8 @@ def _runs_already(session: Session, observed: Observed, server: Observation) -> 
 
 
 def _tell_newer(session: Session, newer: errors.OvertakenError, what: str) -> None:
-    session.reporter.notice(
-        "newer-request", f"{'; '.join(newer.facts)} is waiting, so this run does not wait for {what}"
-    )
+    text = f"{'; '.join(newer.facts)} is waiting, so this run does not wait for {what}"
+    session.reporter.notice("newer-request", text)
 
 
 def restart(project: Project, request: Request, emit: Emit) -> Result:
@@ -111,9 +110,8 @@ def _stop(session: Session) -> None:
         try:
             stopped = Apply(session, observed).stop_only()
         except errors.InterruptedSwitchError as error:
-            error.facts = (
-                "some of the server's processes may be stopped; `dbswitch status` shows its state",
-            )
+            fact = "some of the server's processes may be stopped; `dbswitch status` shows its state"
+            error.facts = (fact,)
             raise
         session.ending.outcome = Outcome.STOPPED if stopped else Outcome.UNCHANGED
         if not stopped:
