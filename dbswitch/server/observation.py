@@ -26,7 +26,7 @@ from dbswitch.server.ownership import Claims, Evidence, Owned, claim
 from dbswitch.server.ports import Listener
 from dbswitch.server.processes import Process, ProcessId, age, environment_of, look_at, snapshot
 from dbswitch.server.spec import ServerSpec
-from dbswitch.server.state import Reply, ServerState, derive
+from dbswitch.server.state import Reply, ServerState, of_absent, of_living
 
 _INSPECTOR_PORTS = frozenset({9229, 9230})  # node --inspect, of `next dev` and of its server
 # Seconds: a process's start is known to a clock tick only, a file's time to the kernel's; the env files are read later.
@@ -166,25 +166,21 @@ def observe(spec: ServerSpec, *, ask: bool = True) -> Observation:
     if unread is not None:
         port, listening = unread.port, {unread.port: frozenset()}
         foreign = tuple(one for one in foreign if one is not unread)
-    reply = http_requests.judge(spec, port) if ask and port in listening else Reply.NOT_ASKED
     wanted = [one for one in foreign if one.port in _needed(spec, record)]
     held = answering = None
-    if not owned:
+    if owned:
+        asked = http_requests.judge(spec, port) if ask and port in listening else Reply.NOT_ASKED
+        reply = asked if port in listening else Reply.NONE
+        state = of_living(reply, starting=_age(owned) < spec.limits.ready)
+    else:
         held, answering = _held_lock(spec), _answering(spec, wanted)
+        state = of_absent(recorded=record is not None, hidden=held is not None, foreign=bool(wanted))
     if held is not None:
         named = durable.read_object(lock_path(spec.dist_dir)).get("port")
         port = answering.port if answering is not None else named if isinstance(named, int) else port
     answers = f"{answering.describe()}; a Next.js development server answers there" if answering else None
     return Observation(
-        state=derive(
-            recorded=record is not None,
-            living=bool(owned),
-            listening=port in listening,
-            reply=reply,
-            starting=_age(owned) < spec.limits.ready,
-            hidden=held is not None,
-            foreign_on_port=bool(wanted),
-        ),
+        state=state,
         record=record,
         processes=owned,
         port=port if owned or held else None,

@@ -22,7 +22,7 @@ class Reply(StrEnum):
     """The result of asking the server over HTTP."""
 
     NOT_ASKED = "not asked"
-    NONE = "refused, or no answer in time"
+    NONE = "not listening, refused, or no answer in time"
     ALIVE = "alive"
     NOTHING_WORKS = "answers 404 or 5xx to everything"
 
@@ -34,28 +34,18 @@ _OF_REPLY = {
 }
 
 
-def derive(
-    *,
-    recorded: bool,
-    living: bool,
-    listening: bool,
-    reply: Reply,
-    starting: bool,
-    hidden: bool,
-    foreign_on_port: bool,
-) -> ServerState:
-    """Return the state that follows from these facts.
-
-    `living`: a process of the server is alive; `listening`: one of them listens on the port; `starting`: its youngest Next.js
-    process is younger than a start may take. `hidden`: Next's lock is held, by no process that can be seen.
-    """
-    # Next.js replaces its server when its configuration changes, so that a server that does not answer may be starting.
-    if not living:
-        if hidden:
-            return ServerState.HIDDEN
-        if foreign_on_port:
-            return ServerState.FOREIGN
-        return ServerState.EXITED if recorded else ServerState.STOPPED
-    if not listening or reply is Reply.NONE:
+def of_living(reply: Reply, *, starting: bool) -> ServerState:
+    """Return the state of a server with a living process; `starting`: the youngest is younger than a start may take."""
+    # Next.js replaces its server when its configuration changes, so one that does not answer may be starting.
+    if reply is Reply.NONE:
         return ServerState.STARTING if starting else ServerState.HALF_DEAD
     return _OF_REPLY[reply]
+
+
+def of_absent(*, recorded: bool, hidden: bool, foreign: bool) -> ServerState:
+    """Return the state where no process of the server is seen; `hidden`: Next's lock is held, `foreign`: its port is."""
+    if hidden:
+        return ServerState.HIDDEN
+    if foreign:
+        return ServerState.FOREIGN
+    return ServerState.EXITED if recorded else ServerState.STOPPED

@@ -19,7 +19,7 @@ from dbswitch.server.command_lines import (
 from dbswitch.server.environment import MARKER, clean, without_next_options
 from dbswitch.server.ownership import Evidence, Proof, claim
 from dbswitch.server.processes import Process, ProcessId
-from dbswitch.server.state import Reply, ServerState, derive
+from dbswitch.server.state import Reply, ServerState, of_absent, of_living
 
 # What a route handler's child inherits on 16.0.7 and 16.4.6 (measured), without the machine's own variables.
 FROM_NEXT = {
@@ -93,48 +93,35 @@ def test_no_bound_key_survives_and_cleaning_twice_changes_nothing(launch, bound)
 @pytest.mark.parametrize(
     ("facts", "state"),
     [
-        ({"living": False}, ServerState.STOPPED),
-        ({"living": False, "recorded": True}, ServerState.EXITED),
-        ({"living": False, "foreign_on_port": True}, ServerState.FOREIGN),
-        ({"living": False, "foreign_on_port": True, "hidden": True}, ServerState.HIDDEN),
-        ({"foreign_on_port": True, "reply": Reply.ALIVE}, ServerState.READY),
-        ({"listening": False, "starting": True}, ServerState.STARTING),
-        ({"listening": False, "starting": False}, ServerState.HALF_DEAD),
-        ({"reply": Reply.NOT_ASKED, "starting": True}, ServerState.RUNNING),
-        ({"reply": Reply.NONE, "starting": True}, ServerState.STARTING),
-        ({"reply": Reply.NONE, "starting": False}, ServerState.HALF_DEAD),
-        ({"reply": Reply.NOTHING_WORKS, "starting": True}, ServerState.HALF_DEAD),
-        ({"reply": Reply.ALIVE, "starting": True}, ServerState.READY),
-        ({"reply": Reply.ALIVE, "starting": False}, ServerState.READY),
+        ({}, ServerState.STOPPED),
+        ({"recorded": True}, ServerState.EXITED),
+        ({"foreign": True}, ServerState.FOREIGN),
+        ({"recorded": True, "foreign": True}, ServerState.FOREIGN),
+        ({"foreign": True, "hidden": True}, ServerState.HIDDEN),
     ],
 )
-def test_the_state_is_what_the_facts_amount_to(facts, state):
-    usual = {
-        "recorded": False,
-        "living": True,
-        "listening": True,
-        "reply": Reply.NOT_ASKED,
-        "starting": True,
-        "hidden": False,
-        "foreign_on_port": False,
-    }
-    assert derive(**usual | facts) is state
+def test_where_no_process_of_the_server_is_seen_the_state_is_what_the_facts_amount_to(facts, state):
+    assert of_absent(**{"recorded": False, "hidden": False, "foreign": False} | facts) is state
+
+
+@pytest.mark.parametrize(
+    ("reply", "starting", "state"),
+    [
+        (Reply.NONE, True, ServerState.STARTING),
+        (Reply.NONE, False, ServerState.HALF_DEAD),
+        (Reply.NOT_ASKED, True, ServerState.RUNNING),
+        (Reply.NOTHING_WORKS, True, ServerState.HALF_DEAD),
+        (Reply.ALIVE, True, ServerState.READY),
+        (Reply.ALIVE, False, ServerState.READY),
+    ],
+)
+def test_the_state_of_a_living_server_is_what_it_answers(reply, starting, state):
+    assert of_living(reply, starting=starting) is state
 
 
 @pytest.mark.parametrize("reply", [Reply.NOT_ASKED, Reply.ALIVE, Reply.NOTHING_WORKS])
 def test_a_server_that_listens_has_the_same_state_at_every_age_unless_it_was_asked_and_gave_no_answer(reply):
-    young, old = (
-        derive(
-            recorded=True,
-            living=True,
-            listening=True,
-            reply=reply,
-            starting=starting,
-            hidden=False,
-            foreign_on_port=False,
-        )
-        for starting in (True, False)
-    )
+    young, old = (of_living(reply, starting=starting) for starting in (True, False))
     assert young is old
     assert (young is ServerState.HALF_DEAD) == (reply is Reply.NOTHING_WORKS)
 
