@@ -6,13 +6,16 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from dbswitch import errors
-from dbswitch.pools.config_files import PoolRecord
 from dbswitch.switch import recovery
 from dbswitch.switch.events import Phase
 from dbswitch.switch.recovery import SwitchRecord
 from dbswitch.switch.session import Session
+
+if TYPE_CHECKING:  # a switch without a pool imports nothing of it
+    from dbswitch.pools.config_files import PoolRecord
 
 
 class Part(Enum):
