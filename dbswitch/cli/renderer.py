@@ -167,7 +167,7 @@ class _TextRenderer(Renderer):
     def _wait(self, event: events.Waiting) -> None:
         label = messages.DOING[event.phase]
         if event.phase is events.Phase.PROBE and self._planned is not None:
-            label += " (Ctrl-C changes nothing)"
+            label += " (nothing changed yet)"
         if self._current is not None:
             self._current.label, self._current.reason = label, event.reason
             return
