@@ -19,6 +19,7 @@ from tests.support.processes import end, with_variable
 
 pytestmark = pytest.mark.real
 VARIABLE = "DBSWITCH_TEST_DEMO"
+LONG = 540.0  # seconds; below the deadline of a test of the real stack, so that what the demo said is shown
 
 
 class Demo:
@@ -65,7 +66,7 @@ class Demo:
             )
 
     def run(self, *arguments: str) -> int:
-        return self.start(*arguments).wait(400)
+        return self.start(*arguments).wait(LONG)
 
     @property
     def said(self) -> str:
@@ -146,9 +147,9 @@ def test_a_demo_that_has_ended_has_stopped_its_servers_and_removed_its_folder(de
 def test_a_signal_midway_leaves_nothing(demo, moment, number, code):
     demo.quick_npm()
     process = demo.start()
-    wait_until(lambda: moment in demo.said or None, 120, lambda: demo.said)
+    wait_until(lambda: moment in demo.said or None, LONG, lambda: demo.said)
     process.send_signal(number)
-    assert process.wait(120) == code, demo.said
+    assert process.wait(LONG) == code, demo.said
     demo.assert_nothing_left()
 
 
@@ -156,9 +157,9 @@ def test_a_signal_while_npm_installs_ends_npm_too(demo):
     started = demo.folder / "npm-started"
     demo.program("npm", f"touch '{started}'; sleep 300; true")
     process = demo.start()
-    wait_until(lambda: started.exists() or None, 60, lambda: demo.said)
+    wait_until(lambda: started.exists() or None, LONG, lambda: demo.said)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130, demo.said
+    assert process.wait(LONG) == 130, demo.said
     demo.assert_nothing_left()
 
 
@@ -169,7 +170,7 @@ def test_the_demo_switches_there_and_back_shows_no_password_and_a_kept_one_goes_
     assert_switched_there_and_back(demo)
     address = next(line.split()[1] for line in demo.said.splitlines() if line.strip().startswith("curl "))
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(address, timeout=30) as response:
+    with opener.open(address, timeout=LONG) as response:
         assert b"shop_dev" in response.read()
     assert demo.run("--stop") == 0, demo.said
     demo.assert_nothing_left()
@@ -179,7 +180,7 @@ def test_the_demo_switches_there_and_back_shows_no_password_and_a_kept_one_goes_
 def test_what_a_killed_demo_left_is_removed_by_the_next_one(demo):
     demo.quick_npm()
     process = demo.start()
-    wait_until(lambda: "packages installed" in demo.said or None, 120, lambda: demo.said)
+    wait_until(lambda: "packages installed" in demo.said or None, LONG, lambda: demo.said)
     process.kill()
     process.wait()
     assert demo.processes() != []

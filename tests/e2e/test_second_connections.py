@@ -225,7 +225,7 @@ def opened(two: TwoDatabases, way: str, on: ShopServer) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         said = two.second(way)
         if way == "websocket":
-            visitor = stack.enter_context(socket.create_connection(("127.0.0.1", said["port"]), timeout=30))
+            visitor = stack.enter_context(socket.create_connection(("127.0.0.1", said["port"]), timeout=LONG))
             visitor.sendall(
                 b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
             )
