@@ -14,10 +14,8 @@ _NEW_FILE = 0o644
 
 
 def apply(findings: Sequence[Finding], root: Path) -> tuple[str, ...]:
-    """Add the lines that the findings propose; return one line for each changed file. Raises DbswitchError.
-
-    Files outside of `root` are left alone, and UTF-16 files, which lines in another encoding would damage.
-    """
+    """Add the lines that the findings propose; return one line for each changed file. Raises DbswitchError."""
+    # Files outside of `root` are left alone, and UTF-16 files, which lines in another encoding would damage.
     wanted: dict[str, list[str]] = {}
     for one in findings:
         if one.entries:

@@ -1,7 +1,5 @@
-"""What commands print to: for people text on stderr and results on stdout, for programs one JSON object per line on stdout.
-
-Colours and a live line only on a terminal: rich takes 60 ms to import.
-"""
+"""What commands print to: for people text on stderr and results on stdout, for programs one JSON object per line on stdout."""
+# Colours and a live line only on a terminal: rich takes 60 ms to import.
 
 from __future__ import annotations
 

@@ -142,10 +142,8 @@ def _picked(context: CommandContext, project: Project) -> str:
 
 
 def _detach(project: Project, target: str, flags: Iterable[str]) -> int:
-    """Start the run in a session of its own, print one JSON line with its id, return 0. Raises UsageError, ConfigError.
-
-    The caller may be a route handler of the server that the run stops: nothing slow is done before the answer.
-    """
+    """Start the run in a session of its own, print one JSON line with its id, return 0. Raises UsageError, ConfigError."""
+    # The caller may be a route handler of the server that the run stops: nothing slow is done before the answer.
     target = target if target == "-" else lookup(project, target).name
     run_id = history.new_id()
     line = object_line("accepted", {"id": run_id, "target": target})

@@ -1,8 +1,6 @@
-"""`dbswitch demo`: a switch there and back on embedded databases and a real app, removed afterwards.
-
-Everything is in one folder below the system's temporary folder. Every process is started with a marker in its environment,
-by which it is found whatever became of its parents.
-"""
+"""`dbswitch demo`: a switch there and back on embedded databases and a real app, removed afterwards."""
+# Everything is in one folder below the system's temporary folder. Every process is started with a marker in its environment,
+# by which it is found whatever became of its parents.
 
 from __future__ import annotations
 

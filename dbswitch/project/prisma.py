@@ -1,8 +1,6 @@
-"""The project's Prisma setup, determined without running it. Reads files only.
-
-Rules: Prisma 7 loads no env file by itself, its `prisma.config.ts` does (https://www.prisma.io/docs, "Prisma Config");
-before that the CLI loads `.env` of the project and of the schema's folder, unless there is a config file.
-"""
+"""The project's Prisma setup, determined without running it. Reads files only."""
+# Rules: Prisma 7 loads no env file by itself, its `prisma.config.ts` does (https://www.prisma.io/docs, "Prisma Config");
+# before that the CLI loads `.env` of the project and of the schema's folder, unless there is a config file.
 
 from __future__ import annotations
 

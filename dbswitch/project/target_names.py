@@ -61,11 +61,9 @@ def from_suffix(suffix: str) -> str:
 
 
 def shown_names(spelled: tuple[str, ...]) -> dict[str, str]:
-    """Return the name to show for each spelling found in *one* source.
-
-    A family spelled once shows its first name. Spelled twice (`DATABASE_URL_DEV` beside `DATABASE_URL_LOCAL`) each keeps its
-    own; `dev` becomes `development`, since `dbswitch dev` starts the server.
-    """
+    """Return the name to show for each spelling found in *one* source."""
+    # A family spelled once shows its first name. Spelled twice (`DATABASE_URL_DEV` beside `DATABASE_URL_LOCAL`) each keeps its
+    # own; `dev` becomes `development`, since `dbswitch dev` starts the server.
     apart = {name for name in spelled if sum(other in family(name) for other in spelled) > 1}
     own = {"dev": "development"}
     return {name: own.get(name, name) if name in apart else canonical(name) for name in spelled}

@@ -1,7 +1,5 @@
-"""Where targets come from, in their order: `env/NAME.env`, suffixed variables of the env files, `[targets.NAME]`; their values.
-
-The values are in env files, files in dotenv format, and the output of a `command`.
-"""
+"""Where targets come from, in their order: `env/NAME.env`, suffixed variables of the env files, `[targets.NAME]`; their values."""
+# The values are in env files, files in dotenv format, and the output of a `command`.
 
 from __future__ import annotations
 
@@ -94,12 +92,10 @@ def _configured(project: Project) -> Iterator[TargetRef]:
 
 
 def suffixed_keys(bound: Mapping[str, str], bases: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """Return suffix -> {suffixed variable: the variable it is for} for every suffix that a Postgres URL has. Pure.
-
-    Any other variable with the same suffix is a companion (`BLOB_READ_WRITE_TOKEN_PROD`); the longest suffix wins. The
-    longest variable that is known decides where the suffix begins: where the schema names
-    `POSTGRES_PRISMA_URL_NON_POOLING`, `POSTGRES_PRISMA_URL_NON_POOLING_PROD` has the suffix `PROD`.
-    """
+    """Return suffix -> {suffixed variable: the variable it is for} for every suffix that a Postgres URL has. Pure."""
+    # Any other variable with the same suffix is a companion (`BLOB_READ_WRITE_TOKEN_PROD`); the longest suffix wins. The
+    # longest variable that is known decides where the suffix begins: where the schema names
+    # `POSTGRES_PRISMA_URL_NON_POOLING`, `POSTGRES_PRISMA_URL_NON_POOLING_PROD` has the suffix `PROD`.
     split = {key: target_names.split_url_key(key, bases) for key, url in bound.items() if is_postgres(url)}
     suffixes = {
         suffix

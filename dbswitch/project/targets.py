@@ -21,11 +21,10 @@ from dbswitch.redaction import SecretValues
 
 
 class Target(Struct, frozen=True):
-    """A named database with its values, which are secrets.
+    """A named database with its values, which are secrets."""
 
-    `variables` have URLs in the form that every reader reads alike; `primary` is the one that holds `url`. `read_only`: its URLs
-    ask for read-only sessions, although its source does not say so.
-    """
+    # `variables` have URLs in the form that every reader reads alike; `primary` is the one that holds `url`. `read_only`: its URLs
+    # ask for read-only sessions, although its source does not say so.
 
     name: str
     variables: SecretValues

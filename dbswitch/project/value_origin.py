@@ -20,12 +20,11 @@ from dbswitch.project.written_values import Entered
 
 
 class ValueOrigin:
-    """What is known about values for a switch to `target`.
+    """What is known about values for a switch to `target`."""
 
-    `absent` are the variables that other targets set, that switches wrote, or that the Prisma schema or config names as a URL,
-    and that `target` lacks; `guardians` the targets to whose place it leads, where it is protected for that only. `refs` are
-    the listed targets, `ambient` is the process environment for `url_from` and `from`.
-    """
+    # `absent` are the variables that other targets set, that switches wrote, or that the Prisma schema or config names as a URL,
+    # and that `target` lacks; `guardians` the targets to whose place it leads, where it is protected for that only. `refs` are
+    # the listed targets, `ambient` is the process environment for `url_from` and `from`.
 
     def __init__(
         self,

@@ -60,19 +60,15 @@ prisma("@prisma/config").loadConfigFromFile({ configRoot: process.cwd() }).then(
 
 
 def program_version(name: str, seconds: float) -> str | None:
-    """Return what `NAME --version` says; None where the program is missing, fails, or takes longer than `seconds`.
-
-    It is asked in the root folder: in a project some package managers would fetch the version the project wants.
-    """
+    """Return what `NAME --version` says; None where the program is missing, fails, or takes longer than `seconds`."""
+    # It is asked in the root folder: in a project some package managers would fetch the version the project wants.
     words = _output([name, "--version"], "/", {**os.environ, **_QUIET}, seconds).split()
     return words[0].removeprefix("v")[:40] if words else None
 
 
 def prisma_cli_url(project: Project, ambient: Mapping[str, str], seconds: float) -> str | None:
-    """Return the URL that Prisma's own loader gets from `prisma.config.ts`, by running that file; None if it gets none.
-
-    It is not run for another user than the one that the project belongs to.
-    """
+    """Return the URL that Prisma's own loader gets from `prisma.config.ts`, by running that file; None if it gets none."""
+    # It is not run for another user than the one that the project belongs to.
     if project.prisma.config_file is None or project.root.stat().st_uid != os.geteuid():
         return None
     told = _output(["node", "-e", _PRISMA_LOADER], project.root, ambient, seconds)
