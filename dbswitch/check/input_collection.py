@@ -107,7 +107,8 @@ def _content(scope: Scope, root: Path, in_git: bool, revisions: str) -> dict[str
                 raise _unknown_range(revisions) from None
             return dict(_contents(root, changed))
         case Scope.TREE:
-            names = sorted(_work_tree(root)) if in_git else _walk(root)
+            listing = ("ls-files", "-z", "-c", "-o", "--exclude-standard", "--deduplicate")
+            names = sorted(git.split_names(_git(root, *listing))) if in_git else _walk(root)
             found = {name: _read(root / name) for name in names if not is_installed(name)}
             return {name: data for name, data in found.items() if data is not None}
 
@@ -259,7 +260,3 @@ def _listed(folder: Path, paths: list[str]) -> tuple[frozenset[str], frozenset[s
     entries = _git(folder, "--literal-pathspecs", *words, "--", *paths).split(b"\0")
     tracked = frozenset(os.fsdecode(one[2:]) for one in entries if one and not one.startswith(b"?"))
     return tracked, frozenset(os.fsdecode(one[2:]) for one in entries if one.startswith(b"?"))
-
-
-def _work_tree(root: Path) -> frozenset[str]:
-    return git.split_names(_git(root, "ls-files", "-z", "-c", "-o", "--exclude-standard", "--deduplicate"))

@@ -30,12 +30,8 @@ class CheckFormat(StrEnum):
     SARIF = "sarif"
 
 
-_FORMATTERS = {
-    CheckFormat.TEXT: report_formats.text,
-    CheckFormat.JSON: report_formats.as_json,
-    CheckFormat.GITHUB: report_formats.github,
-    CheckFormat.SARIF: report_formats.sarif,
-}
+_FORMS = (report_formats.text, report_formats.as_json, report_formats.github, report_formats.sarif)
+_FORMATTERS = dict(zip(CheckFormat, _FORMS, strict=True))
 
 
 _Paths = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Check only these files.")]

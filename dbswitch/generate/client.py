@@ -126,6 +126,7 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
         else:
             names, re_exports = existing.clients, existing.re_exports
     path = path or found
+    extend = ".extend".join(posixpath.splitext(path))
     return ClientFacts(
         path=path,
         layout=layout,
@@ -133,7 +134,7 @@ def client_facts(project: Project, path: str | None = None) -> ClientFacts:
         module=module,
         package=package,
         variable=project.primary_variable,
-        extend=_extend(project.root, path),
+        extend=extend if (project.root / extend).is_file() else None,
         names=tuple(name for name in names if name not in OWN_NAMES),
         re_exports=re_exports,
     )
@@ -222,15 +223,8 @@ def find_client(project: Project, layout: SourceLayout) -> tuple[str, str]:
     return posixpath.join(layout.source, f"lib/prisma.{layout.extension}"), ""
 
 
-def _extend(root: Path, path: str) -> str | None:
-    stem, extension = posixpath.splitext(path)
-    beside = f"{stem}.extend{extension}"
-    return beside if (root / beside).is_file() else None
-
-
 def _beside(root: Path, path: str) -> str:
-    stem, extension = posixpath.splitext(path)
-    places = [f"{stem}-client{extension}", f"{stem}-hot{extension}"]
+    places = ["-client".join(posixpath.splitext(path)), "-hot".join(posixpath.splitext(path))]
     return next((place for place in places if not (root / place).exists()), places[0])
 
 

@@ -77,7 +77,8 @@ def read_existing(root: Path, path: str, text: str) -> ExistingClient:
     if text.startswith(MARK):
         kept |= OWN_NAMES
     everything = any(match["names"] is None for match in passed_on)
-    own = _other_exports(plain) | {"default", "*"}
+    own = {*_EXPORTED.findall(plain), "default", "*"}
+    own.update(*(_outer_names(match["names"]) for match in _LISTED.finditer(plain)))
     missing = []
     for one in SourceImports(root).of(path):
         lacking = (name for name in one.names if name not in kept and (name in own or not everything))
@@ -119,12 +120,6 @@ def _is_client(value: str, clients: dict[str, bool]) -> bool:
     if _FUNCTION.match(value) or _NO_CLIENT.match(value):
         return False
     return _CLIENT.search(value) is not None or not clients.keys().isdisjoint(_USED_NAME.findall(value))
-
-
-def _other_exports(plain: str) -> set[str]:
-    names = set(_EXPORTED.findall(plain))
-    names.update(*(_outer_names(match["names"]) for match in _LISTED.finditer(plain)))
-    return names | ({"default"} if _DEFAULT.search(plain) else set())
 
 
 def _outer_names(listed: str) -> Iterator[str]:

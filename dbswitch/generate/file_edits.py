@@ -38,15 +38,12 @@ def remove_scripts(text: str) -> str:
     """Return the text of a package.json without the scripts of :func:`add_scripts`, if it can be edited safely."""
     try:
         value = parse_json(text)
-        kept = {name: line for name, line in value["scripts"].items() if not _is_ours(name, line)}
+        scripts = value["scripts"].items()
+        kept = {name: line for name, line in scripts if (name[:3], line) != ("db:", f"dbswitch {name[3:]}")}
     except (ValueError, TypeError, AttributeError, KeyError):
         return text
     new = _FIRST.sub(r"\g<space>", _ONLY.sub("", _LATER.sub("", text)))
     return new if _parses_as(new, {**value, "scripts": kept}) else text
-
-
-def _is_ours(name: str, line: object) -> bool:
-    return name.startswith("db:") and line == f"dbswitch {name[3:]}"
 
 
 def _parses_as(text: str, wanted: object) -> bool:

@@ -85,7 +85,5 @@ def _only_pages(root: Path) -> str | None:
 
 
 def _app(root: Path, source: str) -> str:
-    for name in ("app", "src/app"):
-        if (root / name).is_dir():
-            return name
-    return f"{source}/app" if source else "app"
+    usual = f"{source}/app" if source else "app"
+    return next((name for name in ("app", "src/app") if (root / name).is_dir()), usual)

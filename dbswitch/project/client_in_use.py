@@ -104,7 +104,8 @@ def _reached(sources: SourceImports, path: str, seen: set[str]) -> tuple[bool, I
         return True, None
     others: list[ImportedNames] = []
     for one in sources.of(path):
-        if one.file in seen or re.search(_NOT_THE_APP, one.file) or _is_generated(sources, one.file):
+        generated = sources.text(one.file).lstrip("\ufeff").startswith(MARK)
+        if generated or one.file in seen or re.search(_NOT_THE_APP, one.file):
             continue
         if _ENTRY.match(one.file):
             return True, one
@@ -114,10 +115,6 @@ def _reached(sources: SourceImports, path: str, seen: set[str]) -> tuple[bool, I
         if _reached(sources, one.file, seen)[0]:
             return True, one
     return False, others[0] if others else None
-
-
-def _is_generated(sources: SourceImports, name: str) -> bool:
-    return sources.text(name).lstrip("\ufeff").startswith(MARK)
 
 
 def workspace_clients(project: Project) -> Iterator[tuple[str, str]]:

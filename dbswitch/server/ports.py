@@ -71,7 +71,7 @@ def listeners(
     everyone: dict[int, frozenset[int]] | None = None
     found: dict[int, tuple[Listener, ...]] = {}
     for port in ports:
-        users = [_user(user) for one, user, _ in sockets if one == port]
+        users = [user_name(user) for one, user, _ in sockets if one == port]
         pids = holders.get(port, frozenset())
         if len(users) > len(pids) or (not pids and not is_free(port)):
             everyone = listening_of(all_pids(), sockets) if everyone is None else everyone
@@ -80,7 +80,7 @@ def listeners(
                 found[port] = (Listener(port, None, next(iter(users), "")),)
                 continue
         seen = (look_at(pid) for pid in sorted(pids))
-        found[port] = tuple(Listener(port, one, _user(one.user)) for one in seen if one is not None)
+        found[port] = tuple(Listener(port, one, user_name(one.user)) for one in seen if one is not None)
     return found
 
 
@@ -162,7 +162,8 @@ def canonical(address: str) -> str:
     return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
-def _user(uid: int) -> str:
+def user_name(uid: int) -> str:
+    """Return the name of a user, else the number."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

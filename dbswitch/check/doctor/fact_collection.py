@@ -88,7 +88,9 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
             replace(
                 facts,
                 tunnel=tunnels.get(facts.url.port) if _is_tcp_here(facts.url) else None,
-                migrations=scripts if isinstance(scripts, DbswitchError) else _migrations(through, answers),
+                migrations=scripts
+                if isinstance(scripts, DbswitchError)
+                else _migrations(through, answers[through]),
             )
             if facts.url is not None and (through := migrating[facts.ref.name]) is not None
             else facts
@@ -175,10 +177,7 @@ def ask(
         return DatabaseNotReadyError(what, facts=told.facts, fix=told.fix)
 
 
-def _migrations(
-    url: DatabaseUrl, answers: Mapping[DatabaseUrl, Ready | DbswitchError]
-) -> MigrationState | DbswitchError | None:
-    answer = answers[url]
+def _migrations(url: DatabaseUrl, answer: Ready | DbswitchError) -> MigrationState | DbswitchError | None:
     state = None if isinstance(answer, DbswitchError) else answer.migrations
     return explain(state, str(url)) if isinstance(state, Failure) else state
 

@@ -9,7 +9,7 @@ import pwd
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from dbswitch.project.reader_profiles import all_profiles
 from dbswitch.project.server_launch import build
 from dbswitch.server import nextjs
 from dbswitch.server.observation import changed_since_start, observe
+from dbswitch.server.ports import user_name
 
 _SHOWN: Final = {
     "next": "Next.js",
@@ -208,14 +209,11 @@ def _switch(lock: Path) -> str | None:
 
 def look_at_files(project: Project) -> tuple[f.FileFacts, ...]:
     """Return the permissions of the env files and the state folder."""
-    found = (*(_file(project, name) for name in _env_files(project)), *_state_files(project))
-    return tuple(one for one in found if one is not None)
-
-
-def _env_files(project: Project) -> Iterable[str]:
     from_profiles = (name for profile in all_profiles(project) for name in profile.files)
     of_targets = sorted(f"env/{path.name}" for path in (project.root / "env").glob("*.env"))
-    return dict.fromkeys((*DEV_FILES, *from_profiles, *of_targets))
+    names = dict.fromkeys((*DEV_FILES, *from_profiles, *of_targets))
+    found = (*(_file(project, name) for name in names), *_state_files(project))
+    return tuple(one for one in found if one is not None)
 
 
 def _state_files(project: Project) -> Iterator[f.FileFacts | None]:
@@ -239,7 +237,7 @@ def _file(project: Project, name: str, *, private_place: bool = False) -> f.File
     return f.FileFacts(
         name=name,
         mode=stat.S_IMODE(status.st_mode),
-        owner=_user(status.st_uid),
+        owner=user_name(status.st_uid),
         readable=within_reach and bool((group | other) & 0o4),
         writable=within_reach and bool((group | other) & 0o2),
         # The file is replaced by a rename, so the permissions of its folder count too.
@@ -280,13 +278,6 @@ def _holds_secret(path: Path) -> bool:
                 if url.password and not url.is_local:
                     return True
     return False
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def look_at_generated(project: Project, found: generated.Generated) -> tuple[f.GeneratedFacts, ...]:

@@ -59,16 +59,12 @@ def _node(machine: MachineFacts) -> Iterator[DoctorFinding]:
             what = f"Node.js {machine.node} does not satisfy {who}"
             fix = "install a Node.js in that range (22 LTS or 24 LTS suit Next.js 16 and Prisma 7)"
             yield PROBLEM.found("node-version", what, f"{who} asks for Node {wanted}", fix=fix)
-    if machine.node_pin is not None and _differs(machine.node, machine.node_pin[1]):
-        name, pinned = machine.node_pin
-        what = f"{name} asks for Node.js {pinned}, this shell has {machine.node}"
-        yield WARNING.found("node-pin", what, fix=f"run `nvm use` or `fnm use`, or change {name}")
-
-
-def _differs(version: str, pinned: str) -> bool:
+    name, pinned = machine.node_pin or ("", "")
     parts = pinned.removeprefix("v").split(".")
     # `lts/iron` and the like are not compared.
-    return all(part.isdecimal() for part in parts) and version.split(".")[: len(parts)] != parts
+    if all(part.isdecimal() for part in parts) and machine.node.split(".")[: len(parts)] != parts:
+        what = f"{name} asks for Node.js {pinned}, this shell has {machine.node}"
+        yield WARNING.found("node-pin", what, fix=f"run `nvm use` or `fnm use`, or change {name}")
 
 
 def _packages(machine: MachineFacts, project: Project) -> Iterator[DoctorFinding]:
