@@ -95,7 +95,7 @@ def shadowed(app: App) -> Iterator[Finding]:
     profile = next((one for one in app.profiles if one.reader is Reader.NEXT_DEV), None)
     if profile is None:
         return
-    for key in sorted({*app.url_variables, *app.target_variables}):
+    for key in sorted({*app.project.url_variables, *app.target_variables}):
         found = effective(key, profile, app.files, app.ambient)
         for name in found.shadowed if found.value is not None and found.source is not None else ():
             value = effective(key, ReaderProfile(profile.reader, (name,)), app.files, {}).value
@@ -120,7 +120,7 @@ def split_databases(app: App) -> Iterator[Finding]:
     readers = {profile.reader: profile for profile in app.profiles}
     if Reader.PRISMA not in readers or Reader.NEXT_DEV not in readers:
         return
-    for key in app.url_variables:
+    for key in app.project.url_variables:
         of_next = effective(key, readers[Reader.NEXT_DEV], app.files, app.ambient)
         of_prisma = effective(key, readers[Reader.PRISMA], app.files, app.ambient)
         if of_next.value is None or of_prisma.value is None or _agree(of_next.value, of_prisma.value):
@@ -150,9 +150,8 @@ def needed_by_code(app: App, path: str, data: bytes, *, every: bool) -> Iterator
     for key, start, end in variables_read(data):
         if key in seen or not _is_wanted(app, key, every=every):
             continue
-        if re.compile(_OPTIONAL).match(data, end) is not None or _LEADING.search(
-            data[max(0, start - 24) : start]
-        ):
+        handled = re.compile(_OPTIONAL).match(data, end)
+        if handled or _LEADING.search(data[max(0, start - 24) : start]):
             continue
         line_start = data.rfind(b"\n", 0, start) + 1
         if data[line_start:start].lstrip().startswith((b"//", b"*", b"/*", b"#")):
@@ -175,7 +174,7 @@ def example_out_of_step(app: App, *, every: bool) -> Iterator[Finding]:
         listed |= variables_bound(data) | {key.decode() for key in _COMMENTED.findall(data)}
     own = [Document.parse(app.files[file]).bindings for file in DEV_FILES if file in app.files]
     bound = {binding.key for bindings in own for binding in bindings}
-    bases = tuple(f"{base}_" for base in app.url_variables)
+    bases = tuple(f"{base}_" for base in app.project.url_variables)
     suffixes = tuple(key.removeprefix(base[:-1]) for key in bound for base in bases if key.startswith(base))
     for key in sorted(bound - listed):
         if _is_wanted(app, key, every=every) and not key.endswith(suffixes):
@@ -185,7 +184,7 @@ def example_out_of_step(app: App, *, every: bool) -> Iterator[Finding]:
 
 
 def _is_wanted(app: App, key: str, *, every: bool) -> bool:
-    urls = USUAL_URLS.union(app.url_variables)
+    urls = USUAL_URLS.union(app.project.url_variables)
     wanted = every or key in urls or key in app.target_variables
     return (
         key not in _AMBIENT

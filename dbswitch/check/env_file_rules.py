@@ -121,7 +121,7 @@ def _disagreements(path: str, data: bytes, app: App) -> Iterator[Finding]:
     # `${NAME}` of a name that an env file of the app binds is a reference.
     bound = {name for one in (data, *app.files.values()) for name in readers.dotenv(one)}
     for key, value in readers.dotenv(data).items():
-        is_url = key in app.url_variables
+        is_url = key in app.project.url_variables
         meant = "$" in value and set(_REFERENCE.findall(value)) <= bound
         if value and expanded.get(key) != value and (is_url or not meant):
             what = "Next.js expands a $ in it but the Prisma CLI does not"
@@ -139,9 +139,9 @@ def _bad_urls(path: str, bindings: Sequence[Binding], app: App) -> Iterator[Find
     bound = {key: value for one in app.files.values() for key, value in readers.dotenv(one).items()}
     for binding in bindings:
         value = with_references(binding.value, bound)
-        if binding.key not in app.url_variables:
+        if binding.key not in app.project.url_variables:
             # A definition of a target, such as DATABASE_URL_PROD.
-            suffixed = binding.key.startswith(tuple(f"{base}_" for base in app.url_variables))
+            suffixed = binding.key.startswith(tuple(f"{base}_" for base in app.project.url_variables))
             if not suffixed or "://" not in value:
                 continue
         if not value or any(mark in value for mark in _TEMPLATE_MARKS):

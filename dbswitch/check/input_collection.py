@@ -46,8 +46,8 @@ def collect(
     paths: tuple[str, ...] = (),
     every_variable: bool = False,
     ambient: Mapping[str, str],
-) -> tuple[CheckInput, tuple[Project, ...]]:
-    """Return the facts, and the projects whose configuration applies.
+) -> CheckInput:
+    """Return the facts.
 
     `revisions` is `A..B` for `Scope.RANGE`; `paths`, relative to `folder`, are the only files looked at, () is all.
     Raises UsageError, ConfigError, or GitError: git cannot list what is staged, tracked or in the range.
@@ -76,7 +76,7 @@ def collect(
         # What the index holds of tracked files; their work tree may differ.
         tracked = [app.folder + name for app in apps for name in sorted(app.tracked)]
         others.update(_contents(root, _in_index(root, tracked)))
-    given = CheckInput(
+    return CheckInput(
         scope=scope,
         content={path: as_utf8(data) for path, data in content.items() if not chosen or path in chosen},
         apps=apps,
@@ -85,7 +85,6 @@ def collect(
         every_variable=every_variable,
         earlier=tuple((path, as_utf8(data)) for path, data in earlier if not chosen or path in chosen),
     )
-    return given, projects
 
 
 def _prefix(folder: Path, root: Path) -> str:
@@ -164,12 +163,12 @@ def _app(project: Project, root: Path, *, in_git: bool, ambient: Mapping[str, st
     except DbswitchError:  # an unreadable env file must not fail a commit
         on = None
     return App(
+        project=project,
         folder=_prefix(project.root, root),
         files=real,
         examples={name: data for name, data in found.items() if name not in real},
         tracked=tracked & frozenset(real),
         unignored=frozenset(one for one in unignored if one.startswith(_PRIVATE_FOLDERS) or one in _PRIVATE),
-        url_variables=project.url_variables,
         target_variables=variable_names(project, refs),
         profiles=profiles(project),
         protected_targets=tuple(_protected(project, refs, ambient)),

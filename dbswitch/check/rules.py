@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from dbswitch.envfiles.precedence import ReaderProfile
 from dbswitch.project.active_target import Active
+from dbswitch.project.discovery import Project
 
 
 class Severity(StrEnum):
@@ -104,12 +105,12 @@ class ProtectedTarget(Struct, frozen=True):
 class App(Struct, frozen=True):
     """One application of the repository."""
 
+    project: Project
     folder: str  # its path with a trailing `/`; empty for the top of the repository
     files: Mapping[str, bytes]  # the env files of the checkout without examples, by name relative to the app
     examples: Mapping[str, bytes]  # the example env files likewise
     tracked: frozenset[str]  # names among `files` that git tracks
     unignored: frozenset[str]  # private names that git neither tracks nor ignores
-    url_variables: tuple[str, ...]
     target_variables: frozenset[str]
     profiles: tuple[ReaderProfile, ...]
     protected_targets: tuple[ProtectedTarget, ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -65,8 +64,8 @@ def check(
     scope = Scope.RANGE if revisions is not None else Scope.TREE if work_tree else Scope.INDEX
     folder = Path(os.path.abspath(context.folder or "."))  # noqa: PTH100  a symlink is judged by its own name
 
-    def judge() -> tuple[tuple[Finding, ...], Sequence[Project]]:
-        given, projects = collect(
+    def judge() -> tuple[tuple[Finding, ...], list[Project]]:
+        given = collect(
             scope,
             folder,
             revisions=revisions or "",
@@ -74,6 +73,7 @@ def check(
             every_variable=every_variable,
             ambient=dict(os.environ),
         )
+        projects = [app.project for app in given.apps]
         configured = (rule for project in projects for rule in project.config.check.rules.items())
         return rule_engine.judge(given, rule_engine.severities(configured)), projects
 

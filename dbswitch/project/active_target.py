@@ -235,9 +235,8 @@ class _Comparison:
 
     def _origin(self, target: Target) -> ValueOrigin:
         if target.name not in self._origins:
-            self._origins[target.name] = ValueOrigin(
-                self._project, target, self._written, self._refs, self._ambient
-            )
+            origin = ValueOrigin(self._project, target, self._written, self._refs, self._ambient)
+            self._origins[target.name] = origin
         return self._origins[target.name]
 
 

@@ -9,11 +9,11 @@ import hmac
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from dbswitch import durable
 from dbswitch.database.place import Place
 from dbswitch.database.url import comparable
 
@@ -33,7 +33,7 @@ class EnteredTarget(Struct, frozen=True, forbid_unknown_fields=True):
 class Entered(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything remembered for one project; `key` is the digests' key, in hexadecimal."""
 
-    key: str
+    key: Annotated[str, Meta(pattern=f"^[0-9a-f]{{{2 * _KEY_BYTES}}}$")]
     targets: dict[str, EnteredTarget] = {}
 
     def __repr__(self) -> str:
@@ -74,13 +74,7 @@ class Entered(Struct, frozen=True, forbid_unknown_fields=True):
 
 def load(folder: Path) -> Entered:
     """Return what is stored in a project's private folder; nothing if the file is missing or not written by dbswitch."""
-    try:
-        found = msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Entered)
-        if len(bytes.fromhex(found.key)) == _KEY_BYTES:
-            return found
-    except (OSError, ValueError):  # msgspec's errors are ValueErrors
-        pass
-    return Entered(os.urandom(_KEY_BYTES).hex())
+    return durable.load(folder / FILE_NAME, Entered) or Entered(os.urandom(_KEY_BYTES).hex())
 
 
 def _newest(digests: tuple[str, ...], digest: str) -> tuple[str, ...]:
