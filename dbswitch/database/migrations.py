@@ -89,11 +89,8 @@ def read_scripts(migrations_dir: Path) -> dict[str, bytes]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise ConfigError(
-            "a migration cannot be read",
-            facts=(f"{error.filename}: {error.strerror}",),
-            fix="check its permissions",
-        ) from None
+        fact = f"{error.filename}: {error.strerror}"
+        raise ConfigError("a migration cannot be read", facts=(fact,), fix="check its permissions") from None
 
 
 def compare(scripts: Mapping[str, bytes], applied: Sequence[Applied]) -> MigrationState:
@@ -103,15 +100,12 @@ def compare(scripts: Mapping[str, bytes], applied: Sequence[Applied]) -> Migrati
     failed = dict.fromkeys(row.name for row in rows if not row.finished)
     pending = tuple(name for name in scripts if name not in done and name not in failed)
     undone = {row.name for row in applied if row.rolled_back}
+    edited = (name for name in scripts if name in done and not _matches(scripts[name], done[name].checksum))
     return MigrationState(
         pending=pending,
         rolled_back=tuple(name for name in pending if name in undone),
         failed=tuple(failed),
-        edited=tuple(
-            name
-            for name, script in scripts.items()
-            if name in done and not _matches(script, done[name].checksum)
-        ),
+        edited=tuple(edited),
         missing=tuple(sorted(name for name in done if name not in scripts)),
     )
 

@@ -59,13 +59,9 @@ class Entry(Struct, frozen=True):
     @property
     def route(self) -> Route:
         """Where the entry leads, with PgBouncer's defaults."""
-        port = self.value("port") or ""
-        return Route(
-            host=self.value("host") or "",
-            port=int(port) if port.isdecimal() else DEFAULT_PORT,
-            database=self.value("dbname") or self.name,
-            user=self.value("user"),
-        )
+        text, database = self.value("port") or "", self.value("dbname") or self.name
+        port = int(text) if text.isdecimal() else DEFAULT_PORT
+        return Route(self.value("host") or "", port, database, self.value("user"))
 
 
 class Route(Struct, frozen=True):

@@ -114,11 +114,8 @@ class Console:
     def open_transactions(self) -> tuple[str, ...]:
         """Describe the clients that keep a server connection of the database."""
         servers = {row["link"]: row for row in self.rows("SHOW SERVERS") if row["link"]}
-        return tuple(
-            _described(client)
-            for client in self.rows("SHOW CLIENTS")
-            if client["database"] == self.pooler.database and client["ptr"] in servers
-        )
+        clients = (one for one in self.rows("SHOW CLIENTS") if one["database"] == self.pooler.database)
+        return tuple(_described(one) for one in clients if one["ptr"] in servers)
 
     def pool_modes(self) -> frozenset[str]:
         """Return the pooling modes of the database's pools."""

@@ -152,14 +152,10 @@ def stop(
     remove_record(spec.record_path)
     stopped |= killed
     kept = (one for one in launched.values() if stopped and one.id not in stopped and is_alive(one.id))
-    return StopReport(
-        stopped=tuple(stopped.values()),
-        killed=tuple(killed.values()),
-        ports=held,
-        left_alone=tuple(
-            f"left alone: {program_name(one.argv)}, pid {one.pid}, started by the dev script" for one in kept
-        ),
+    named = (
+        f"left alone: {program_name(one.argv)}, pid {one.pid}, started by the dev script" for one in kept
     )
+    return StopReport(tuple(stopped.values()), tuple(killed.values()), held, tuple(named))
 
 
 def require_visible(observation: Observation, *, or_port: bool = False) -> None:

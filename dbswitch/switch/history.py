@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from dbswitch import durable
 from dbswitch.errors import UsageError
@@ -35,8 +36,6 @@ _SLACK = 50  # lines over KEPT before the file is rewritten
 # a program that starts dbswitch, such as the admin page, names itself in it
 ORIGIN_VARIABLE = "DBSWITCH_ORIGIN"
 _NAMED_ORIGINS = frozenset({"page", "hook"})
-_OF_RESULT = ("id", "previous", "target", "outcome", "seconds", "mode", "verified")
-_OF_ORIGIN = ("user", "origin", "away", "lifted")
 
 
 class Past(Struct, frozen=True, rename={"previous": "from", "target": "to"}):
@@ -105,13 +104,9 @@ def current_user() -> str:
 
 def append(state_dir: Path, result: Result, origin: Origin | None = None, *, pool: str | None = None) -> None:
     """Add the line of a finished switch. Needs no lock of the caller's. Raises OSError."""
-    path, by = state_dir / FILE_NAME, origin or Origin()
-    past = Past(
-        at=round(time.time(), 3),
-        pool=pool,
-        **{name: getattr(result, name) for name in _OF_RESULT},
-        **{name: getattr(by, name) for name in _OF_ORIGIN},
-    )
+    path = state_dir / FILE_NAME
+    known = asdict(origin or Origin()) | asdict(result) | {"at": round(time.time(), 3), "pool": pool}
+    past = Past(**{name: known[name] for name in Past.__struct_fields__})
     end = time.monotonic() + _PATIENCE
 
     def wait(_fd: int) -> None:
@@ -188,11 +183,8 @@ def new_id() -> str:
 def path_of(state_dir: Path, run_id: str) -> Path:
     """Return the file of a run. Raises UsageError."""
     if _ID.fullmatch(run_id) is None:
-        raise UsageError(
-            "that is not the id of a run",
-            facts=[f"id: {run_id[:60]!r}"],
-            fix="`dbswitch history` lists the ids",
-        )
+        fix = "`dbswitch history` lists the ids"
+        raise UsageError("that is not the id of a run", facts=[f"id: {run_id[:60]!r}"], fix=fix)
     return state_dir / FOLDER / f"{run_id}.jsonl"
 
 

@@ -159,12 +159,8 @@ def unusable(
         fix = f"remove {error.filename or state_dir}; dbswitch creates what it needs"
     else:
         fix = f"make {state_dir.parent} writable for you, or remove {state_dir.name} if another user owns it"
-    return ConfigError(
-        f"the folder {state_dir.name} cannot be used",
-        facts=(f"{error.filename or state_dir}: {error.strerror}",),
-        why=why,
-        fix=fix,
-    )
+    fact = f"{error.filename or state_dir}: {error.strerror}"
+    return ConfigError(f"the folder {state_dir.name} cannot be used", facts=(fact,), why=why, fix=fix)
 
 
 @contextlib.contextmanager

@@ -210,14 +210,12 @@ def status(project: Project, ambient: Mapping[str, str]) -> Status:
         key: effective(key, profile, files, {}).value for key in names | frozenset(project.url_variables)
     }
     rows = tuple(there if there.reader is Reader.SHELL else here for here, there in readers)
+    differing = (
+        there for one, there in readers if (one.target, one.database) != (there.target, there.database)
+    )
     return Status(
         active=replace(files_say, readers=rows),
-        here=tuple(
-            there
-            for here, there in readers
-            if there.reader is not Reader.SHELL
-            and (here.target, here.database) != (there.target, there.database)
-        ),
+        here=tuple(one for one in differing if one.reader is not Reader.SHELL),
         exported=exported(files_only, shell, refs),
         targets=refs,
         server=server,

@@ -114,12 +114,9 @@ class RunSteps:
         except (errors.DbswitchError, OSError) as error:
             why, fix = self._what_is_left(error)
             facts = error.facts if isinstance(error, errors.DbswitchError) else ()
-            raise errors.RollbackFailedError(
-                "the switch failed, and so did the rollback",
-                facts=(_sentence("first", cause), _sentence("then", error), *facts, *undo.done),
-                why=why,
-                fix=fix,
-            ) from cause
+            told = (_sentence("first", cause), _sentence("then", error), *facts, *undo.done)
+            what = "the switch failed, and so did the rollback"
+            raise errors.RollbackFailedError(what, facts=told, why=why, fix=fix) from cause
         except Exception as bug:
             # The signal that led here is in its context and would be mistaken for an interruption.
             bug.add_note(f"during the rollback after {type(cause).__name__}")
@@ -134,12 +131,8 @@ class RunSteps:
         assert isinstance(cause, errors.DbswitchError)
         # A journal that the first attempt kept was completed by the rollback.
         facts = () if isinstance(cause, errors.RollbackFailedError) else cause.facts
-        raise errors.RolledBackError(
-            f"the switch was rolled back: {cause.what.rstrip('.')}",
-            facts=(*facts, *undo.done),
-            why=cause.why,
-            fix=cause.fix,
-        ) from cause
+        told, what = (*facts, *undo.done), f"the switch was rolled back: {cause.what.rstrip('.')}"
+        raise errors.RolledBackError(what, facts=told, why=cause.why, fix=cause.fix) from cause
 
     def _complete(self, cause: BaseException) -> None:
         """Add to an interruption, or to the failure of a database, what it left."""
