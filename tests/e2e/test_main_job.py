@@ -77,19 +77,19 @@ def test_there_and_back_each_time_the_app_itself_answers_from_the_right_server(
 
 
 def test_a_project_with_env_folder_templates_needs_no_configuration(
-    app_on_local: OnLocal, postgres_local: ShopServer, postgres_prod: ShopServer
+    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
 ) -> None:
-    app = app_on_local(
-        postgres_prod.url,
-        {
+    app = next_app(
+        files={
             ".env": f'DATABASE_URL="{postgres_local.url}"\nBLOB_BUCKET="kept"\n',
             "env/local.env": f"DATABASE_URL={postgres_local.url}\n",
             "env/prod.env": f"DATABASE_URL={postgres_prod.url}\nBLOB_BUCKET=from-prod\n",
         },
     )
-    app.assert_answers_from(postgres_local)
     code, events = app.events("prod", *confirmed(app, postgres_prod))
     assert code == 0, events
+    started = app.dbswitch("dev", "--detach")
+    assert started.returncode == 0, started.stderr
     app.assert_answers_from(postgres_prod)
     assert app.ask()["bucket"] == "from-prod"
     code, events = app.events("local")
