@@ -29,14 +29,12 @@ _READ = (
 _PROCESS = len("process.")
 _BINDING = re.compile(rb"^[ \t\r\f\v]*(?:export[ \t]+)?([\w.-]+)[ \t]*[=:]", re.MULTILINE)
 # What the platform, the package manager and the frameworks define by themselves.
-_AMBIENT = frozenset(
-    {
-        "NODE_ENV", "NODE_OPTIONS", "PORT", "HOST", "HOSTNAME", "CI", "TZ", "HOME", "PATH", "PWD", "USER", "SHELL", "LANG",
-        "DEBUG", "ANALYZE", "EDITOR", "TERM", "TMPDIR", "NO_COLOR", "FORCE_COLOR", "BROWSER", "INIT_CWD", "NEXT_RUNTIME",
-        "NEXT_PHASE", "NEXT_MANUAL_SIG_HANDLE", "SKIP_ENV_VALIDATION", "TURBOPACK", "VERCEL", "NETLIFY", "RENDER",
-        "JEST_WORKER_ID", "AWS_REGION",
-    }
-)  # fmt: skip
+_AMBIENT = frozenset({
+    "NODE_ENV", "NODE_OPTIONS", "PORT", "HOST", "HOSTNAME", "CI", "TZ", "HOME", "PATH", "PWD", "USER", "SHELL", "LANG",
+    "DEBUG", "ANALYZE", "EDITOR", "TERM", "TMPDIR", "NO_COLOR", "FORCE_COLOR", "BROWSER", "INIT_CWD", "NEXT_RUNTIME",
+    "NEXT_PHASE", "NEXT_MANUAL_SIG_HANDLE", "SKIP_ENV_VALIDATION", "TURBOPACK", "VERCEL", "NETLIFY", "RENDER",
+    "JEST_WORKER_ID", "AWS_REGION",
+})  # fmt: skip
 _AMBIENT_BEGINNINGS = (
     "__NEXT_", "NEXT_PRIVATE_", "NEXT_TELEMETRY_", "NEXT_PUBLIC_VERCEL_", "VERCEL_", "RAILWAY_", "FLY_", "HEROKU_", "CF_PAGES",
     "npm_", "GITHUB_", "GITLAB_", "CIRCLE", "VITEST", "PLAYWRIGHT_", "CYPRESS", "AWS_LAMBDA_", "KUBERNETES_", "PRISMA_",

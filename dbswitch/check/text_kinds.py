@@ -8,12 +8,10 @@ import re
 _SAMPLE_WORDS = frozenset(
     {"example", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema", "spec"}
 )
-_TEST_OR_DOCS_FOLDERS = frozenset(
-    {
-        "test", "tests", "__tests__", "spec", "specs", "e2e", "fixtures", "__fixtures__", "mock", "mocks", "__mocks__",
-        "cypress", "playwright", "example", "examples", "doc", "docs", "documentation", "stories",
-    }
-)  # fmt: skip
+_TEST_OR_DOCS_FOLDERS = frozenset({
+    "test", "tests", "__tests__", "spec", "specs", "e2e", "fixtures", "__fixtures__", "mock", "mocks", "__mocks__",
+    "cypress", "playwright", "example", "examples", "doc", "docs", "documentation", "stories",
+})  # fmt: skip
 _TEST_OR_DOCS_ENDINGS = (".md", ".mdx", ".markdown", ".rst", ".adoc", ".txt")
 _TEST_OR_DOCS_WORDS = frozenset({"test", "spec", "stories", "cy", "e2e"})
 _TEST_OR_DOCS_NAMES = ("readme", "changelog", "contributing", "license", "test_", "conftest.")

@@ -39,9 +39,7 @@ _NOT_INHERITED: Final = ("DATABASE_URL", "DIRECT_URL", "BLOB_BUCKET", "PORT", "N
 
 
 def run(*, keep: bool = False) -> int:
-    """Show the demo; return the exit code.
-
-    `keep` leaves the servers and the app running and prints what to try; :func:`stop` ends them.
+    """Show the demo; return the exit code. `keep` leaves the servers and the app running until :func:`stop`.
 
     Raises ConfigError (Node.js, the embedded PostgreSQL or the network is missing), DatabaseNotReadyError, ServerError, or
     InterruptedSwitchError; everything has been removed.

@@ -81,11 +81,7 @@ class EmbeddedPostgres:
             self.home.chmod(0o711)
 
     def start(self, deadline: float = 30.0) -> None:
-        """Start the server, making its data folder first where there is none, and wait until it answers.
-
-        Raises:
-            DatabaseNotReadyError: it ended or did not answer in time; others as :meth:`create`.
-        """
+        """Start the server, with a new data folder if need be, and wait for its answer. Raises as :meth:`create`."""
         import psycopg
 
         if not self.data.exists():

@@ -41,11 +41,8 @@ def read_file(path: str) -> bytes | None:
 
 
 def replace(temporary: str, real: str, before: bytes | None, after: bytes | None) -> None:
-    """Turn `real` from `before` into `after`, which is the content of `temporary`; None means no file.
-
-    Where names can be exchanged, `temporary` is what `real` was before. Raises ChangedError if `real` had another
-    content, which stays; OSError if the system refused.
-    """
+    """Turn `real` from `before` into `after`, the content of `temporary`; None: no file. Raises ChangedError or OSError."""
+    # ChangedError: `real` had another content, which stays. Where names can be exchanged, `temporary` is what `real` was before.
     found = read_file(real)
     if found != before:
         raise ChangedError(found)

@@ -104,11 +104,9 @@ class Document:
         return next((one.value for one in reversed(self.bindings) if one.key == key), None)
 
     def set(self, key: str, value: str) -> Document:
-        """Return the document with every binding of `key` set to `value`; a key that is not bound is appended.
-
-        Only the bytes of the values change. A comment that follows a value without a space gets one, since the shell and
-        python-dotenv would read it as part of the value. Raises EnvFileError.
-        """
+        """Return the document with every binding of `key`, or a new last line, set to `value`. Raises EnvFileError."""
+        # Only the bytes of the values change. A comment that follows a value without a space gets one, since the shell and
+        # python-dotenv would read it as part of the value.
         sites = self._editable_sites(key)
         if not sites:
             return self.append(key, value)

@@ -85,11 +85,9 @@ def roll_back(changes: Sequence[FileChange], journal: Path) -> tuple[Path, ...]:
 
 
 def recover(journal: Path, *, only: Collection[Path] | None = None) -> Recovery | None:
-    """Finish the transaction of a run that was killed; None if there is none. It may be killed itself.
-
-    The caller holds the lock of the switch. `only` are the files that a journal may name: one that came with a cloned or
-    copied project must not make dbswitch write anything else. Raises EnvFileError.
-    """
+    """Finish the transaction of a run that was killed; None if there is none. It may be killed itself. Raises EnvFileError."""
+    # The caller holds the lock of the switch. `only` are the files that a journal may name: one that came with a cloned or
+    # copied project must not make dbswitch write anything else.
     try:
         if not journals.has_remains(journal):
             return None

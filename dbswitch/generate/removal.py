@@ -48,10 +48,8 @@ def require_same(shown: ProjectPlan, now: ProjectPlan) -> None:
 
 
 def apply_removal(plan: ProjectPlan, private_dir: Path | None = None) -> None:
-    """Remove what the plan lists; the user's private folder for the project, then `.dbswitch`, which holds the lock, last.
-
-    Raises ConfigError: a file is outside of the project, or cannot be changed.
-    """
+    """Remove what the plan lists. Raises ConfigError: a file is outside of the project, or cannot be changed."""
+    # The user's private folder for the project, then `.dbswitch`, which holds the lock, come last.
     _check_paths(plan)
     for item in plan.changes:
         path = plan.root / item.name

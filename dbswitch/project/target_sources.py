@@ -153,11 +153,8 @@ def with_references(value: str, bound: Mapping[str, str]) -> str:
 def read_values(
     project: Project, ref: TargetRef, ambient: Mapping[str, str], *, lenient: bool = False
 ) -> SecretValues:
-    """Return what a target sets, as written. A `command` target runs its command.
-
-    `ambient` is the process environment for `url_from` and `from`; if `lenient`, a variable whose source is not set is
-    empty. Raises ConfigError: its source cannot be read, or its command failed. Raises EnvFileError.
-    """
+    """Return what a target sets, as written. Raises ConfigError (its source cannot be read, its command failed), EnvFileError."""
+    # `ambient` is the process environment for `url_from` and `from`; if `lenient`, a variable whose source is not set is empty.
     settings = ref.settings
     if ref.path is not None:
         try:
@@ -216,10 +213,7 @@ def parse_dotenv(data: bytes, shown: str) -> SecretValues:
 
 
 def run_command(argv: tuple[str, ...], folder: Path, timeout: float, owner: str) -> str:
-    """Return what a command prints (`op read`, `vault`, `neon`). No shell; `timeout` in seconds, `owner` for messages.
-
-    Raises ConfigError: not found, failed, too slow, too much output. What it prints is a secret and not shown.
-    """
+    """Return what a command prints, without a shell; `timeout` in seconds. Raises ConfigError, which does not show the output."""
     program = argv[0]
 
     def failed(what: str, fix: str, fact: str = program) -> ConfigError:
