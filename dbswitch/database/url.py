@@ -299,8 +299,6 @@ def advice(url: DatabaseUrl) -> tuple[str, ...]:
             "or uselibpqcompat=true&sslmode=require: both read these the same way)."
         )
     elif node is PLAIN and mode is None and not url.is_local:
-        found.append(
-            "Without sslmode node-postgres does not encrypt, and fails if the server requires it; "
-            "libpq would encrypt by default."
-        )
+        node_does = "node-postgres does not encrypt, and fails if the server requires it"
+        found.append(f"Without sslmode {node_does}; libpq would encrypt by default.")
     return tuple(found)

@@ -59,11 +59,8 @@ def _wait(living: Sequence[Owned], left: float) -> None:
     """Wait for these processes, but not for Next's own program once all others are dead."""
     # After its server's end it loads the config again and sends telemetry, 0.3 to 3 s (measured). One that was started in a
     # terminal is waited for: it restores the cursor before it ends.
-    needed = [
-        one.id
-        for one in living
-        if not (one.proof in {Proof.SESSION, Proof.NODE} and is_next_dev(one.process.argv))
-    ]
+    ours = {Proof.SESSION, Proof.NODE}
+    needed = [one.id for one in living if not (one.proof in ours and is_next_dev(one.process.argv))]
     if needed:
         wait_gone(needed, min(left, _LOOK))
         return

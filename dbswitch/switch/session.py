@@ -287,12 +287,8 @@ def lock_deadline(project: Project) -> float:
     server, database, verify = project.config.server, project.config.database, project.config.verify
     stop = ROUNDS * (server.term_timeout + server.kill_timeout + PORT_GRACE)
     probe = max(database.start_deadline, database.restart_deadline)
-    app = (
-        server.ready_timeout
-        + verify.hot_deadline
-        + verify.restart_deadline
-        + project.config.switch.drain_timeout
-    )
+    app = server.ready_timeout + project.config.switch.drain_timeout
+    app += verify.hot_deadline + verify.restart_deadline
     command = max((one.command_timeout for one in project.config.targets.values()), default=0.0)
     return START_TIMEOUT + command + 4 * (stop + probe + app)  # each at most four times
 
