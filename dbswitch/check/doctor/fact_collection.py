@@ -56,7 +56,16 @@ def look(project: Project, ambient: Mapping[str, str], *, run_commands: bool = F
         server = pool.submit(_or_error, partial(local_facts.look_at_server, project, ambient))
         refs = _or_error(lambda: list_targets(project))
         listed = () if isinstance(refs, DbswitchError) else refs
-        resolve = partial(_resolve, project, listed, ambient=ambient, run_commands=run_commands)
+
+        def resolve(ref: TargetRef) -> f.TargetFacts:
+            if ref.runs_command and not run_commands:
+                return f.TargetFacts(ref)
+            target = _or_error(lambda: guarded(project, resolve_ref(project, ref, ambient=ambient), listed))
+            if isinstance(target, DbswitchError):
+                return f.TargetFacts(ref, trouble=target)
+            known = replace(ref, protected=target.protected)
+            return f.TargetFacts(known, target, urls=_urls(project, target))
+
         resolved = list(pool.map(resolve, listed))
         migrating = {facts.ref.name: _migrating_url(project, facts) for facts in resolved}
         for url in dict.fromkeys(url for facts in resolved for _, url in facts.urls):
@@ -127,24 +136,6 @@ def _or_error(body: Callable[[], T]) -> T | DbswitchError:
         return body()
     except DbswitchError as error:
         return error
-
-
-def _resolve(
-    project: Project,
-    refs: tuple[TargetRef, ...],
-    ref: TargetRef,
-    *,
-    ambient: Mapping[str, str],
-    run_commands: bool,
-) -> f.TargetFacts:
-    """Return what is known about a target so far; a `command` runs only on request."""
-    if ref.runs_command and not run_commands:
-        return f.TargetFacts(ref)
-    target = _or_error(lambda: guarded(project, resolve_ref(project, ref, ambient=ambient), refs))
-    if isinstance(target, DbswitchError):
-        return f.TargetFacts(ref, trouble=target)
-    ref = replace(ref, protected=target.protected)
-    return f.TargetFacts(ref, target, urls=_urls(project, target))
 
 
 def _urls(project: Project, target: Target) -> tuple[tuple[str, DatabaseUrl], ...]:
