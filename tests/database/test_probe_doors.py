@@ -187,8 +187,8 @@ def test_a_look_up_that_hangs_takes_no_longer_than_the_deadline_and_is_not_piled
     assert len(calls) == 1
 
 
-class Interrupted(Exception):
-    pass
+class Interrupted(BaseException):
+    """As InterruptedSwitchError no Exception: `Thread.start` handles those, and fails if the thread has begun by then."""
 
 
 @pytest.mark.parametrize("where", ["connecting", "sleeping", "looking up"])
