@@ -58,8 +58,10 @@ def ensure(folder: Path, root: Path) -> Path:
 
 
 def user_folder() -> Path:
-    """Return the folder that holds all projects' folders. Raises ConfigError: the user has no home folder."""
-    # A relative path is ignored (XDG Base Directory Specification).
+    """Return the folder that holds all projects' folders. Raises ConfigError: the user has no home folder.
+
+    A relative path is ignored (XDG Base Directory Specification).
+    """
     configured = os.environ.get("XDG_STATE_HOME", "")
     if configured.startswith("/"):
         return Path(configured) / "dbswitch"

@@ -28,8 +28,10 @@ _TEMPLATE_MARKS = ("<", "{{", "...", "YOUR", "your-", "USER:PASSWORD", "${", "en
 def tracked_secrets(
     path: str, data: bytes, state: str, ignore_in: str, protected: Sequence[Finding]
 ) -> list[Finding]:
-    """Report an env file with secrets that is in git, in at most one finding that lists all of them."""
-    # `state` is "tracked" or "staged"; `protected` the values of protected targets in the file.
+    """Report an env file with secrets that is in git, in at most one finding that lists all of them.
+
+    `state` is "tracked" or "staged"; `protected` the values of protected targets in the file.
+    """
     bindings = Document.parse(data).bindings
     held = {one.line: (one.key, kind) for one in bindings if (kind := _kind(one.key, one.value))}
     if not held:

@@ -47,8 +47,10 @@ def collect(
     every_variable: bool = False,
     ambient: Mapping[str, str],
 ) -> CheckInput:
-    """Return the facts. Raises UsageError, ConfigError, or GitError: git cannot list what is staged, tracked or in the range."""
-    # `revisions` is `A..B` for `Scope.RANGE`; `paths`, relative to `folder`, are the only files looked at, () is all.
+    """Return the facts. Raises UsageError, ConfigError, or GitError: git cannot list what is staged, tracked or in the range.
+
+    `revisions` is `A..B` for `Scope.RANGE`; `paths`, relative to `folder`, are the only files looked at, () is all.
+    """
     work_tree = top_level(folder)
     if work_tree is None and scope is not Scope.TREE:
         raise UsageError(

@@ -38,9 +38,11 @@ class CommandContext(Struct, frozen=True):
     folder: Path | None = None
 
     def find_project(self, *, list_names: bool = True, past_limit: bool = True) -> Project:
-        """Return the project. Raises ConfigError: no project here, or its files cannot be used."""
-        # `list_names`: tell the renderer which targets are protected; a command that must work with a wrong one does without.
-        # `past_limit`: say that a time limit has passed, unless the command acts on it itself.
+        """Return the project. Raises ConfigError: no project here, or its files cannot be used.
+
+        `list_names`: tell the renderer which targets are protected; a command that must work with a wrong one does without.
+        `past_limit`: say that a time limit has passed, unless the command acts on it itself.
+        """
         project = discover(self.start_folder())
         if list_names:
             self.renderer.protect(target.name for target in list_targets(project) if target.protected)

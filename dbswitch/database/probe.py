@@ -18,6 +18,8 @@ from dbswitch.database.identity import IDENTITY_SQL, PLAIN_IDENTITY_SQL, Identit
 from dbswitch.database.migrations import MigrationState, read_state
 
 if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
     from dbswitch.database.login import LoginSession
     from dbswitch.database.url import DatabaseUrl
 
@@ -69,7 +71,10 @@ def wait_until_ready(
     Before each wait `on_retry` gets the number of attempts so far, what went wrong and the seconds to wait. `scripts` are the
     project's migrations, to be compared. Raises DatabaseRejectedError: waiting cannot help. Raises DatabaseNotReadyError.
     """
-    import dbswitch.database.login  # noqa: F401  a quarter of a second that is no latency of the database
+    # A quarter of a second that is no latency of the database.
+    from tenacity import Retrying, retry_if_exception
+
+    import dbswitch.database.login  # noqa: F401
 
     limits = limits or ProbeLimits()
     began = time.monotonic()
@@ -96,22 +101,40 @@ def wait_until_ready(
                 raise AttemptError(FailureKind.RESTARTED)
         return replace(ready, attempts=attempts)
 
-    while True:
-        try:
-            return ask_until_settled()
-        except AttemptError as error:
-            failure = error.failure
-        if not failure.kind.retry or left() <= last_attempt:
-            tried = f"{attempts} attempt{'' if attempts == 1 else 's'} in {time.monotonic() - began:.1f} s"
-            # The time-out of an attempt that was cut short says less than the failure before it.
-            says_less = cut_short and failure.kind is FailureKind.TIMED_OUT
-            raise explain((says_less and before) or failure, str(url), tried)
+    def pause(state: RetryCallState) -> float:
+        nonlocal repeats
         # A new kind of failure is progress (refused, then starting up): begin with short waits again.
-        repeats = repeats + 1 if before is not None and before.kind is failure.kind else 0
-        before = failure
-        pause = min(_pause(failure.kind, repeats, attempts, left(), limits), max(0.0, left() - last_attempt))
-        on_retry(attempts, failure, pause)
-        time.sleep(pause)
+        kind = _failure(state).kind
+        repeats = repeats + 1 if before is not None and before.kind is kind else 0
+        return min(_pause(kind, repeats, attempts, left(), limits), max(0.0, left() - last_attempt))
+
+    def tell(state: RetryCallState) -> None:
+        nonlocal before
+        before = _failure(state)
+        on_retry(attempts, before, state.upcoming_sleep)
+
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, AttemptError) and error.failure.kind.retry),
+        stop=lambda _: left() <= last_attempt,
+        wait=pause,
+        sleep=time.sleep,
+        before_sleep=tell,
+        reraise=True,
+    )
+    try:
+        return retrying(ask_until_settled)
+    except AttemptError as error:
+        failure, tried = error.failure, f"{attempts} attempt{'' if attempts == 1 else 's'}"
+        # The time-out of an attempt that was cut short says less than the failure before it.
+        says_less = cut_short and failure.kind is FailureKind.TIMED_OUT
+        tried += f" in {time.monotonic() - began:.1f} s"
+        raise explain((says_less and before) or failure, str(url), tried) from None
+
+
+def _failure(state: RetryCallState) -> Failure:
+    error = state.outcome and state.outcome.exception()
+    assert isinstance(error, AttemptError)  # what `retry` lets through
+    return error.failure
 
 
 def _pause(kind: FailureKind, repeats: int, attempts: int, left: float, limits: ProbeLimits) -> float:

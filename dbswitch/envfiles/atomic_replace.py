@@ -1,7 +1,9 @@
-"""Replace one file atomically, and keep what another program saves to it at the same instant."""
-# Comparing first and renaming then loses a save that falls between the two. So Linux exchanges the two names in one system
-# call (renameat2(2), RENAME_EXCHANGE) and the displaced file is compared *afterwards*; if it is not the expected one, it is
-# exchanged back. Other systems get the plain rename, with that gap.
+"""Replace one file atomically, and keep what another program saves to it at the same instant.
+
+Comparing first and renaming then loses a save that falls between the two. So Linux exchanges the two names in one system
+call (renameat2(2), RENAME_EXCHANGE) and the displaced file is compared *afterwards*; if it is not the expected one, it is
+exchanged back. Other systems get the plain rename, with that gap.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,10 @@ def read_file(path: str) -> bytes | None:
 
 
 def replace(temporary: str, real: str, before: bytes | None, after: bytes | None) -> None:
-    """Turn `real` from `before` into `after`, the content of `temporary`; None: no file. Raises ChangedError or OSError."""
-    # ChangedError: `real` had another content, which stays. Where names can be exchanged, `temporary` is what `real` was before.
+    """Turn `real` from `before` into `after`, the content of `temporary`; None: no file. Raises ChangedError or OSError.
+
+    ChangedError: `real` had another content, which stays. Where names can be exchanged, `temporary` is what `real` was before.
+    """
     found = read_file(real)
     if found != before:
         raise ChangedError(found)

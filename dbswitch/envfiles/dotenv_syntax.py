@@ -1,6 +1,8 @@
-"""Where Node's dotenv finds bindings in a text, with exact spans. Source: `LINE` and `parse` of npm `dotenv` 16 and 17."""
-# It is one expression run over the whole text, not line by line, so that a quoted value may span lines, `K=` takes a quoted
-# value from the next line, and `K: v` is a binding. `@next/env` carries a copy.
+"""Where Node's dotenv finds bindings in a text, with exact spans. Source: `LINE` and `parse` of npm `dotenv` 16 and 17.
+
+It is one expression run over the whole text, not line by line, so that a quoted value may span lines, `K=` takes a quoted
+value from the next line, and `K: v` is a binding. `@next/env` carries a copy.
+"""
 
 from __future__ import annotations
 

@@ -64,9 +64,11 @@ class Readings:
 
 
 def problem(old: Readings, new: Readings, key: str, value: str | None) -> str:
-    """Return why `new` is not `old` with `key` set to `value` (None: no longer bound), or "" if it is."""
-    # Next.js and dotenv must read exactly that. So must python-dotenv and the shell, unless they could not read this binding
-    # before (`K: v`, spaces around `=`, CRLF, shell syntax earlier in the file), which editing a value cannot change.
+    """Return why `new` is not `old` with `key` set to `value` (None: no longer bound), or "" if it is.
+
+    Next.js and dotenv must read exactly that. So must python-dotenv and the shell, unless they could not read this binding
+    before (`K: v`, spaces around `=`, CRLF, shell syntax earlier in the file), which editing a value cannot change.
+    """
     if (line := new.open_quote(key)) is not None and value is not None:
         unclosed = f"a quote opened on line {line} is not closed before it"
         return f"{unclosed}, so the readers disagree on where it ends"

@@ -1,5 +1,7 @@
-"""The redo journal: one small private file (0600) with the old and the new content of several env files."""
-# Once it is in place and its folder is flushed, the transaction is committed: a later run can finish it.
+"""The redo journal: one small private file (0600) with the old and the new content of several env files.
+
+Once it is in place and its folder is flushed, the transaction is committed: a later run can finish it.
+"""
 
 from __future__ import annotations
 

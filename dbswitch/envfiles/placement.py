@@ -212,11 +212,13 @@ def plan_edits(
     knowledge: _Knowledge,
     git_error: tuple[str, str] = ("", ""),
 ) -> EditPlan:
-    """Return the edits that bring every reader to `variables`, if any. Raises EnvFileError or ProtectedError."""
-    # Of `files` (name to content) only those of `DEV_FILES` are edited, never `.env.test`, `.env.production`, `.env.example`.
-    # `absent` are variables of other targets that this one lacks: they are commented out until set again, or replaced by the
-    # user's own value that a target had displaced. `git_error` says why git did not report the `tracked` files, which are then
-    # all of them, and what helps.
+    """Return the edits that bring every reader to `variables`, if any. Raises EnvFileError or ProtectedError.
+
+    Of `files` (name to content) only those of `DEV_FILES` are edited, never `.env.test`, `.env.production`, `.env.example`.
+    `absent` are variables of other targets that this one lacks: they are commented out until set again, or replaced by the
+    user's own value that a target had displaced. `git_error` says why git did not report the `tracked` files, which are then
+    all of them, and what helps.
+    """
     documents = {name: Document.parse(files[name], name) for name in DEV_FILES if name in files}
     planning = _Planning(documents, profiles, tracked, frozenset(variables), protected, knowledge, *git_error)
     for key, value in variables.items():

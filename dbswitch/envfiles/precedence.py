@@ -1,5 +1,7 @@
-"""Who reads which env files, and what a reader gets when several bind the same variable."""
-# Source of the order: Next.js documentation, "Environment Variable Load Order", and measured with Next.js 16.
+"""Who reads which env files, and what a reader gets when several bind the same variable.
+
+Source of the order: Next.js documentation, "Environment Variable Load Order", and measured with Next.js 16.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +56,10 @@ class Effective:
 def all_effective(
     profile: ReaderProfile, files: Mapping[str, bytes], ambient: Mapping[str, str], only: tuple[str, ...] = ()
 ) -> dict[str, Effective]:
-    """Return what the reader of `profile` gets for every variable that `files` (name to content) or `ambient` bind."""
-    # `only` are the variables that are asked for, where not all are.
+    """Return what the reader of `profile` gets for every variable that `files` (name to content) or `ambient` bind.
+
+    `only` are the variables that are asked for, where not all are.
+    """
     order = [(name, files[name]) for name in profile.files if name in files]
     bound: Mapping[str, Mapping[str, str | None]]
     outside: dict[str, str] = dict(ambient)
@@ -94,10 +98,12 @@ def disagreements(
     absent: frozenset[str],
     profiles: Sequence[ReaderProfile],
 ) -> tuple[str, ...]:
-    """Return one line per reader and variable whose effective value is not the wanted one; () is agreement."""
-    # Of the process environment only the variables of every process are used: a server is started with a clean one. A reader
-    # without a value, other than Next.js dev, uses no database, so not a wrong one. What `next start` reads from files that a
-    # switch never changes is not compared.
+    """Return one line per reader and variable whose effective value is not the wanted one; () is agreement.
+
+    Of the process environment only the variables of every process are used: a server is started with a clean one. A reader
+    without a value, other than Next.js dev, uses no database, so not a wrong one. What `next start` reads from files that a
+    switch never changes is not compared.
+    """
     found = []
     for profile in profiles:
         values = all_effective(profile, files, _ALWAYS_SET)

@@ -1,6 +1,8 @@
-"""Models of the real readers, which the differential tests compare with the programs: what each gets from env files."""
-# npm `dotenv` 16 and 17 (one parser), `@next/env` of Next.js 16 (that parser, then expansion), python-dotenv (the library
-# itself, as the independent second reader), bash `source`.
+"""Models of the real readers, which the differential tests compare with the programs: what each gets from env files.
+
+npm `dotenv` 16 and 17 (one parser), `@next/env` of Next.js 16 (that parser, then expansion), python-dotenv (the library
+itself, as the independent second reader), bash `source`.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,10 @@ def _interpolate(value: str, environment: Mapping[str, str], parsed: Mapping[str
 
 
 def expand(parsed: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return `parsed` with `$NAME`, `${NAME}`, `${NAME:-default}` expanded as @next/env does. Raises ExpansionOverflowError."""
-    # A key that `environment` has takes its value from there, and that value is expanded as well.
+    """Return `parsed` with `$NAME`, `${NAME}`, `${NAME:-default}` expanded as @next/env does. Raises ExpansionOverflowError.
+
+    A key that `environment` has takes its value from there, and that value is expanded as well.
+    """
     values = dict(parsed)
     # JavaScript walks keys that look like array indexes first.
     indexes = sorted(filter(_INDEX.match, values), key=int)
@@ -83,8 +87,10 @@ def next_env_by_file(
 
 
 def next_env(files: Sequence[tuple[str, bytes]], ambient: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment that @next/env leaves: `ambient`, and what the files (highest precedence first) add to it."""
-    # An ambient variable that is empty counts as set; one that a file binds as well is left expanded.
+    """Return the environment that @next/env leaves: `ambient`, and what the files (highest precedence first) add to it.
+
+    An ambient variable that is empty counts as set; one that a file binds as well is left expanded.
+    """
     environment = dict(ambient)
     added: dict[str, str] = {}
     for values in next_env_by_file(files, ambient).values():

@@ -1,7 +1,9 @@
-"""What bash `source` gets from an env file, as far as it can be determined without running bash."""
-# Running it would execute whatever the file contains. So this reads lines of plain words only: assignments, `export`,
-# commands that cannot be builtins, comments. At the first line that has anything else (a substitution, a redirection, a
-# keyword) it stops and says where. Source of the rules: the bash manual, "Quoting", "Simple Commands", "Shell Expansions".
+"""What bash `source` gets from an env file, as far as it can be determined without running bash.
+
+Running it would execute whatever the file contains. So this reads lines of plain words only: assignments, `export`,
+commands that cannot be builtins, comments. At the first line that has anything else (a substitution, a redirection, a
+keyword) it stops and says where. Source of the rules: the bash manual, "Quoting", "Simple Commands", "Shell Expansions".
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""Change several env files as one: all of them or none."""
-# The order: checks, journal (its folder flushed: the commit point), every new file written and flushed in the folder of the
-# real one, the files replaced in the order given, temporary files removed, folders flushed, journal removed, its folder flushed.
-# If a step fails, the run puts everything back; if the run is killed, :func:`recover` finishes the change in a later one.
-#
-# `docs/explanation/transaction.md` has the reasons.
+"""Change several env files as one: all of them or none.
+
+The order: checks, journal (its folder flushed: the commit point), every new file written and flushed in the folder of the
+real one, the files replaced in the order given, temporary files removed, folders flushed, journal removed, its folder flushed.
+If a step fails, the run puts everything back; if the run is killed, :func:`recover` finishes the change in a later one.
+
+`docs/explanation/transaction.md` has the reasons.
+"""
 
 from __future__ import annotations
 
@@ -85,9 +87,11 @@ def roll_back(changes: Sequence[FileChange], journal: Path) -> tuple[Path, ...]:
 
 
 def recover(journal: Path, *, only: Collection[Path] | None = None) -> Recovery | None:
-    """Finish the transaction of a run that was killed; None if there is none. It may be killed itself. Raises EnvFileError."""
-    # The caller holds the lock of the switch. `only` are the files that a journal may name: one that came with a cloned or
-    # copied project must not make dbswitch write anything else.
+    """Finish the transaction of a run that was killed; None if there is none. It may be killed itself. Raises EnvFileError.
+
+    The caller holds the lock of the switch. `only` are the files that a journal may name: one that came with a cloned or
+    copied project must not make dbswitch write anything else.
+    """
     try:
         if not journals.has_remains(journal):
             return None

@@ -1,6 +1,8 @@
-"""Generated files: template, header line, comparison with the disk, writing."""
-# A template is TypeScript that compiles as it stands: a line that ends in `// {name}` is replaced by a value, or nothing; in an
-# import only the module is. The user's own file is replaced only with --force; a copy is kept.
+"""Generated files: template, header line, comparison with the disk, writing.
+
+A template is TypeScript that compiles as it stands: a line that ends in `// {name}` is replaced by a value, or nothing; in an
+import only the module is. The user's own file is replaced only with --force; a copy is kept.
+"""
 
 from __future__ import annotations
 

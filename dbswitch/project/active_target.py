@@ -110,10 +110,12 @@ def active(
     readers: Sequence[ReaderProfile] | None = None,
     server: Mapping[str, str] | None = None,
 ) -> Active:
-    """Return the active target. Raises ConfigError or EnvFileError as :func:`list_targets`."""
-    # Variables of the shell alone, and of `next start` in production files, do not count. `ambient` is the process environment
-    # the readers would have, `server` that of the dev server where it has another one. `readers` None: those that a switch has
-    # to bring together.
+    """Return the active target. Raises ConfigError or EnvFileError as :func:`list_targets`.
+
+    Variables of the shell alone, and of `next start` in production files, do not count. `ambient` is the process environment
+    the readers would have, `server` that of the dev server where it has another one. `readers` None: those that a switch has
+    to bring together.
+    """
     comparison = _Comparison(project, ambient)
     states: tuple[ReaderState, ...] = ()
     for profile in profiles(project) if readers is None else readers:

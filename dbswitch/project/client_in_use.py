@@ -1,6 +1,8 @@
-"""The Prisma client that the app's own code uses: followed through its imports, from the client's file up to a page or route."""
-# A generated client that no page or route leads to is not the app's client where another file is. Also: clients in other packages of the
-# monorepo, which the app has among its dependencies, and lines of the app that choose a database without the env files.
+"""The Prisma client that the app's own code uses: followed through its imports, from the client's file up to a page or route.
+
+A generated client that no page or route leads to is not the app's client where another file is. Also: clients in other packages of the
+monorepo, which the app has among its dependencies, and lines of the app that choose a database without the env files.
+"""
 
 from __future__ import annotations
 

@@ -16,9 +16,11 @@ from dbswitch.redaction import HiddenValues
 def for_target(
     project: Project, target: Target, ambient: Mapping[str, str]
 ) -> tuple[HiddenValues, list[str], list[str]]:
-    """Return the environment for a command on `target`. Raises EnvFileError: it could use another database."""
-    # Also the variables of other targets that are removed from `ambient`, and those that are emptied: the env files would give
-    # them, and they lead elsewhere. A set variable, also an empty one, beats the files for @next/env and dotenv.
+    """Return the environment for a command on `target`. Raises EnvFileError: it could use another database.
+
+    Also the variables of other targets that are removed from `ambient`, and those that are emptied: the env files would give
+    them, and they lead elsewhere. A set variable, also an empty one, beats the files for @next/env and dotenv.
+    """
     written, refs = written_values.load(project.private_dir), list_targets(project, ambient=ambient)
     origin = ValueOrigin(project, target, written, refs, ambient)
 

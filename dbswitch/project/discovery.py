@@ -87,8 +87,10 @@ class Project(Struct, frozen=True):
 
 
 def discover(start: Path) -> Project:
-    """Return the project of the nearest folder, here or above, with a Next.js app or a dbswitch.toml. Raises ConfigError."""
-    # The walk ends at the top of the git work tree, the home folder or the root of the file system.
+    """Return the project of the nearest folder, here or above, with a Next.js app or a dbswitch.toml. Raises ConfigError.
+
+    The walk ends at the top of the git work tree, the home folder or the root of the file system.
+    """
     start = start.absolute()
     if not start.is_dir():
         raise ConfigError(f"{start} is not a folder", fix="give --project the folder of the app")

@@ -1,7 +1,9 @@
-"""The name of an environment that a database carries (`dbswitch mark`), and what was read of it at earlier probes."""
-# Postgres stores it as a setting of the database: `ALTER DATABASE ... SET dbswitch.environment = 'prod'`. What was read is kept in the
-# user's state folder by place, so that a target that leads to a database marked as production is protected, and `check`
-# knows it, without asking a database.
+"""The name of an environment that a database carries (`dbswitch mark`), and what was read of it at earlier probes.
+
+Postgres stores it as a setting of the database: `ALTER DATABASE ... SET dbswitch.environment = 'prod'`. What was read is kept in the
+user's state folder by place, so that a target that leads to a database marked as production is protected, and `check`
+knows it, without asking a database.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The files `dbswitch generate` wrote into the project, recognised by the header line they begin with."""
-# `// dbswitch:generated <kind> v1 sha256=<digest of the rest>`: it shows whether a file was edited since.
+"""The files `dbswitch generate` wrote into the project, recognised by the header line they begin with.
+
+`// dbswitch:generated <kind> v1 sha256=<digest of the rest>`: it shows whether a file was edited since.
+"""
 
 from __future__ import annotations
 

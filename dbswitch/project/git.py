@@ -47,10 +47,12 @@ def run(
     deadline: float = _DEADLINE,
     successes: tuple[int, ...] = (0,),
 ) -> bytes:
-    """Run git in `folder`, killed after `deadline` seconds; return its stdout. Raises NoRepositoryError or GitError."""
-    # `from_hook`: use the repository and the index that git named in the environment of a hook, which need not be those of
-    # `folder`. `successes` are the exit codes that are not errors.
-    # A relative entry of PATH (`./node_modules/.bin`) would let the checkout provide git.
+    """Run git in `folder`, killed after `deadline` seconds; return its stdout. Raises NoRepositoryError or GitError.
+
+    `from_hook`: use the repository and the index that git named in the environment of a hook, which need not be those of
+    `folder`. `successes` are the exit codes that are not errors.
+    A relative entry of PATH (`./node_modules/.bin`) would let the checkout provide git.
+    """
     program = shutil.which("git", path=os.pathsep.join(filter(os.path.isabs, os.get_exec_path())))
     if program is None:
         raise NoRepositoryError("git is not installed")

@@ -76,8 +76,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_packages(root: Path, manifest: Manifest) -> Packages:
-    """Return the package manager and dev script of the project at `root`."""
-    # The `packageManager` field decides, in the project or a folder above it; then the nearest lock file; else npm.
+    """Return the package manager and dev script of the project at `root`.
+
+    The `packageManager` field decides, in the project or a folder above it; then the nearest lock file; else npm.
+    """
     name = next((script for script in ("dev", "start") if manifest.scripts.get(script)), None)
     return Packages(*_manager(root, manifest), manifest.scripts[name] if name else None, name)
 

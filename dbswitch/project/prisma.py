@@ -1,6 +1,8 @@
-"""The project's Prisma setup, determined without running it. Reads files only."""
-# Rules: Prisma 7 loads no env file by itself, its `prisma.config.ts` does (https://www.prisma.io/docs, "Prisma Config");
-# before that the CLI loads `.env` of the project and of the schema's folder, unless there is a config file.
+"""The project's Prisma setup, determined without running it. Reads files only.
+
+Rules: Prisma 7 loads no env file by itself, its `prisma.config.ts` does (https://www.prisma.io/docs, "Prisma Config");
+before that the CLI loads `.env` of the project and of the schema's folder, unless there is a config file.
+"""
 
 from __future__ import annotations
 
@@ -70,8 +72,10 @@ class PrismaInfo(Struct, frozen=True):
 
     @property
     def has_own_engine(self) -> bool:
-        """Whether Prisma's own engine connects to the database, and no driver adapter that an app could exchange."""
-        # Since Prisma 6.16 `engineType = "client"` does without it, Prisma 7 always does (Prisma documentation).
+        """Whether Prisma's own engine connects to the database, and no driver adapter that an app could exchange.
+
+        Since Prisma 6.16 `engineType = "client"` does without it, Prisma 7 always does (Prisma documentation).
+        """
         release = self.release
         return () < release < (7,) and not (release >= RUST_FREE and self.engine_type == "client")
 

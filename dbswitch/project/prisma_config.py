@@ -1,7 +1,9 @@
-"""Which env files a `prisma.config.ts` loads, and which variables it takes its URLs from. Pure: text in, facts out."""
-# Understood: `dotenv/config`, `config()` of dotenv with `path` (a string, an array, `path.resolve(...)`) and `override`,
-# `process.loadEnvFile()`, `loadEnvConfig()` of @next/env, `@dotenvx/dotenvx/config`, `dotenv-flow/config`; and of URLs
-# `env('NAME')` and `process.env.NAME`. Anything else is reported, and for env files `.env` assumed.
+"""Which env files a `prisma.config.ts` loads, and which variables it takes its URLs from. Pure: text in, facts out.
+
+Understood: `dotenv/config`, `config()` of dotenv with `path` (a string, an array, `path.resolve(...)`) and `override`,
+`process.loadEnvFile()`, `loadEnvConfig()` of @next/env, `@dotenvx/dotenvx/config`, `dotenv-flow/config`; and of URLs
+`env('NAME')` and `process.env.NAME`. Anything else is reported, and for env files `.env` assumed.
+"""
 
 from __future__ import annotations
 

@@ -37,8 +37,10 @@ def places_in(project: Project, values: Mapping[str, str]) -> frozenset[Place]:
 def owners_of(
     places: Iterable[Place], refs: Iterable[TargetRef], entered: Entered, *, setting: bool | None = None
 ) -> tuple[TargetRef, ...]:
-    """Return the protected targets of `refs` to whose database one of `places` leads, those first that are so by themselves."""
-    # `setting` is `protected` in the table of the target that leads there: `false` is obeyed, unless the owner says `true`.
+    """Return the protected targets of `refs` to whose database one of `places` leads, those first that are so by themselves.
+
+    `setting` is `protected` in the table of the target that leads there: `false` is obeyed, unless the owner says `true`.
+    """
     led = tuple(places)
     found = (
         ref

@@ -72,8 +72,10 @@ def _literal_dist_dir(path: Path) -> str | None:
 
 
 def build(project: Project, ambient: Mapping[str, str] = os.environ) -> ServerSpec:
-    """Return the description of the project's server; `argv` is empty if it has no command, dev script or Next.js."""
-    # The port is the configured one, else the script's, else `PORT` of the process environment `ambient`, else 3000.
+    """Return the description of the project's server; `argv` is empty if it has no command, dev script or Next.js.
+
+    The port is the configured one, else the script's, else `PORT` of the process environment `ambient`, else 3000.
+    """
     from dbswitch.server.spec import NEXT_ALIVE_PATH, ServerLimits, ServerSpec
 
     server = project.config.server

@@ -1,5 +1,7 @@
-"""Which files of the project import a given one, found with patterns in their text; nothing is run or compiled."""
-# An import is resolved as relative, by `baseUrl`, or by the path aliases of tsconfig.json or jsconfig.json.
+"""Which files of the project import a given one, found with patterns in their text; nothing is run or compiled.
+
+An import is resolved as relative, by `baseUrl`, or by the path aliases of tsconfig.json or jsconfig.json.
+"""
 
 from __future__ import annotations
 

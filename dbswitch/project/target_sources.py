@@ -1,5 +1,7 @@
-"""Where targets come from, in their order: `env/NAME.env`, suffixed variables of the env files, `[targets.NAME]`; their values."""
-# The values are in env files, files in dotenv format, and the output of a `command`.
+"""Where targets come from, in their order: `env/NAME.env`, suffixed variables of the env files, `[targets.NAME]`; their values.
+
+The values are in env files, files in dotenv format, and the output of a `command`.
+"""
 
 from __future__ import annotations
 
@@ -153,8 +155,10 @@ def with_references(value: str, bound: Mapping[str, str]) -> str:
 def read_values(
     project: Project, ref: TargetRef, ambient: Mapping[str, str], *, lenient: bool = False
 ) -> SecretValues:
-    """Return what a target sets, as written. Raises ConfigError (its source cannot be read, its command failed), EnvFileError."""
-    # `ambient` is the process environment for `url_from` and `from`; if `lenient`, a variable whose source is not set is empty.
+    """Return what a target sets, as written. Raises ConfigError (its source cannot be read, its command failed), EnvFileError.
+
+    `ambient` is the process environment for `url_from` and `from`; if `lenient`, a variable whose source is not set is empty.
+    """
     settings = ref.settings
     if ref.path is not None:
         try:

@@ -38,9 +38,11 @@ class Target(Struct, frozen=True):
 
 
 def list_targets(project: Project, *, ambient: Mapping[str, str] = os.environ) -> tuple[TargetRef, ...]:
-    """Return the project's targets in the order of their sources. Raises ConfigError (an ambiguous name) or EnvFileError."""
-    # Of several sources of one name the first counts that sets the app's variable: a left-over `DIRECT_URL_PROD` does not
-    # displace `[targets.prod]`. `ambient` is the process environment for `url_from` and `from`.
+    """Return the project's targets in the order of their sources. Raises ConfigError (an ambiguous name) or EnvFileError.
+
+    Of several sources of one name the first counts that sets the app's variable: a left-over `DIRECT_URL_PROD` does not
+    displace `[targets.prod]`. `ambient` is the process environment for `url_from` and `from`.
+    """
     found: dict[str, TargetRef] = {}
     for one in find_targets(project):
         ref, known = one, found.get(one.name)

@@ -1,6 +1,8 @@
-"""What switches wrote: the names, and a keyed digest of every value, so that the next switch can remove them."""
-# A target's values can be gone when it is left: a variable is no longer exported, a line was removed from `env/prod.env`,
-# a `command` printed them. No value is stored; the digests (HMAC-SHA256) have a key of their own beside them.
+"""What switches wrote: the names, and a keyed digest of every value, so that the next switch can remove them.
+
+A target's values can be gone when it is left: a variable is no longer exported, a line was removed from `env/prod.env`,
+a `command` printed them. No value is stored; the digests (HMAC-SHA256) have a key of their own beside them.
+"""
 
 from __future__ import annotations
 

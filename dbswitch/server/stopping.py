@@ -77,9 +77,11 @@ def _end(
     seconds: float,
     reached: dict[ProcessId, Owned],
 ) -> tuple[Sequence[Owned], bool]:
-    """Signal every process until all are dead, for at most `seconds`; return the rest, and whether it may not be signalled."""
-    # `look` is called again while waiting, so a respawned child or one that left the group is found too. What was proven and
-    # signalled (`reached`) stays ours: the parent or leader that proved it may have ended first.
+    """Signal every process until all are dead, for at most `seconds`; return the rest, and whether it may not be signalled.
+
+    `look` is called again while waiting, so a respawned child or one that left the group is found too. What was proven and
+    signalled (`reached`) stays ours: the parent or leader that proved it may have ended first.
+    """
     denied: set[ProcessId] = set()
     deadline = time.monotonic() + seconds
     while living:

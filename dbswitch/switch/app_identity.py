@@ -77,8 +77,10 @@ class AppIdentity:
                 note.detail = "" if self.earlier(seconds) else "no answer yet"
 
     def verify(self, goal: Destination, expected: Identity, *, started: str = "") -> Said | None:
-        """Ask the app which database it is on; None where it cannot be asked (no route, no server)."""
-        # `started` is the URL of a server that has just been started, so that everything has to be compiled.
+        """Ask the app which database it is on; None where it cannot be asked (no route, no server).
+
+        `started` is the URL of a server that has just been started, so that everything has to be compiled.
+        """
         url = started or self._observed.server.url
         if self._observed.route is None or url is None:
             why = "the project has no identity route" if url else "no server to ask"

@@ -68,8 +68,10 @@ class Observed(Struct, frozen=True):
 
 
 def look(project: Project, *, ask: bool = True, verify_later: bool = False) -> Observed:
-    """Observe env files, server (with `ask` over HTTP) and generated files. Raises EnvFileError or ConfigError."""
-    # `verify_later`: an app with an identity route is not asked now, since its identity is asked for later and says more.
+    """Observe env files, server (with `ask` over HTTP) and generated files. Raises EnvFileError or ConfigError.
+
+    `verify_later`: an app with an identity route is not asked now, since its identity is asked for later and says more.
+    """
     found = generated.find(project)
     hot_client = follows_env_files(project, found)
     spec = server_launch.build(project)

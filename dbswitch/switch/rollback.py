@@ -38,8 +38,10 @@ class UndoStack:
         self.done: list[str] = []
 
     def register(self, part: Part, compensation: Callable[[], str], *, last: bool = False) -> None:
-        """Register a compensation, which returns what it restored as text; `last`: it is carried out after all others."""
-        # The old server starts after the files are restored, even if they were changed first.
+        """Register a compensation, which returns what it restored as text; `last`: it is carried out after all others.
+
+        The old server starts after the files are restored, even if they were changed first.
+        """
         self._entries.insert(0 if last else len(self._entries), (part, compensation))
 
     def discard(self, *parts: Part) -> None:

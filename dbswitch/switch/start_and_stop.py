@@ -126,9 +126,11 @@ def _wait_for_database(
     briefly: bool = False,
     on_look: Callable[[], None] = lambda: None,
 ) -> None:
-    """Wait for the active target's database and report it if it does not answer; `on_look` may end the wait."""
-    # `briefly`: a server on this machine that accepts connections is enough. Importing the driver while Next.js boots costs
-    # a third of a second on two processors.
+    """Wait for the active target's database and report it if it does not answer; `on_look` may end the wait.
+
+    `briefly`: a server on this machine that accepts connections is enough. Importing the driver while Next.js boots costs
+    a third of a second on two processors.
+    """
     project, reporter = observed.project, session.reporter
     if observed.previous is None:
         reporter.skip(Phase.PROBE, "the env files hold no known target")

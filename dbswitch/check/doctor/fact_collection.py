@@ -195,8 +195,10 @@ def _readers(
     launched_with: Mapping[str, str] | None,
     cli_url: str | None,
 ) -> tuple[f.ReaderFacts, ...]:
-    """Return a row for each reader. Raises EnvFileError."""
-    # `launched_with`: the running server's environment, if any; `cli_url`: what Prisma itself says, if it was asked.
+    """Return a row for each reader. Raises EnvFileError.
+
+    `launched_with`: the running server's environment, if any; `cli_url`: what Prisma itself says, if it was asked.
+    """
     profiles = {one.reader: one for one in all_profiles(project)}
     names = dict.fromkeys(name for profile in profiles.values() for name in profile.files)
     files = read_env_files(project.root, tuple(names))

@@ -1,5 +1,7 @@
-"""Versions of Node.js, of the packages and of Prisma, the package manager, and the shell. Pure."""
-# Sources of the ranges: `engines` of the installed packages. TypeScript 7 with Next.js 16.0.7 was seen to fail.
+"""Versions of Node.js, of the packages and of Prisma, the package manager, and the shell. Pure.
+
+Sources of the ranges: `engines` of the installed packages. TypeScript 7 with Next.js 16.0.7 was seen to fail.
+"""
 
 from __future__ import annotations
 
