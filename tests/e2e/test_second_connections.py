@@ -191,7 +191,7 @@ class TwoDatabases:
         """Switch with `--hot`; return the result and the warnings about a restart."""
         name = "local" if to is self.servers[0] else "prod"
         code, events = self.app.events(name, "--hot", "--confirm", to.shop.database, timeout=LONG)
-        assert code == 0, events
+        assert code == 0, f"{events}\n{self.app.log()}"  # as text: pytest shortens a list
         assert events[-1]["verified"] is True, events
         assert self.app.shop() == to.answer
         return events[-1], [event["text"] for event in events if event.get("code") == "hot-fallback"]
