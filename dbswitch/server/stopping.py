@@ -37,9 +37,8 @@ class StopReport(Struct, frozen=True):
     stopped: tuple[Owned, ...]
     killed: tuple[Owned, ...]
     ports: Mapping[int, frozenset[int]]  # which of our pids listened where
-    left_alone: tuple[
-        str, ...
-    ] = ()  # a line for each program that the dev script launched, and that keeps running
+    # A line for each program that the dev script launched, and that keeps running.
+    left_alone: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
