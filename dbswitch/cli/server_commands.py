@@ -24,8 +24,9 @@ from dbswitch.project.active_target import active
 from dbswitch.project.discovery import Project
 from dbswitch.project.targets import Target, list_targets, resolve
 from dbswitch.server import log
-from dbswitch.server.observation import find, read_record
+from dbswitch.server.observation import find
 from dbswitch.server.processes import child_status, is_alive
+from dbswitch.server.server_record import read_record
 from dbswitch.server.spec import ServerSpec
 from dbswitch.switch import history, limit_timer, project_lock, recovery, start_and_stop
 from dbswitch.switch.events import ErrorInfo, Event, Notice, Outcome, Phase, Result, Started

@@ -28,7 +28,7 @@ from dbswitch.generate.writing import FileAction, GeneratedFile, PlannedFile, Pr
 from dbswitch.project import generated, reader_profiles, server_launch
 from dbswitch.project.discovery import Project
 from dbswitch.server import observation
-from dbswitch.server.observation import read_record
+from dbswitch.server.server_record import read_record
 from dbswitch.switch import history, start_and_stop, time_limit
 from dbswitch.switch.app_identity import try_route
 from dbswitch.switch.recovery import JOURNAL

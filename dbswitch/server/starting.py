@@ -16,8 +16,9 @@ from dbswitch.errors import ServerError
 from dbswitch.server import http_requests, log, ports
 from dbswitch.server.command_lines import is_next_server, masked_command, masked_text
 from dbswitch.server.environment import MARKER, CleanEnvironment
-from dbswitch.server.observation import ServerRecord, find, new_marker, observe, write_record
+from dbswitch.server.observation import find, observe
 from dbswitch.server.processes import ProcessId, child_status, identify, is_alive, keep_child
+from dbswitch.server.server_record import ServerRecord, new_marker, write_record
 from dbswitch.server.spec import ServerSpec
 from dbswitch.server.state import Reply
 from dbswitch.server.stopping import PORT_GRACE, already_there, stop, taken

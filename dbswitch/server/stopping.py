@@ -17,10 +17,11 @@ from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import ports
 from dbswitch.server.command_lines import is_next_dev, masked_command, program_name
 from dbswitch.server.nextjs import lock_path, remove_lock
-from dbswitch.server.observation import Observation, find, find_claims, remove_record
+from dbswitch.server.observation import Observation, find, find_claims
 from dbswitch.server.ownership import Owned, Proof
 from dbswitch.server.ports import Listener
 from dbswitch.server.processes import Process, ProcessId, age, identify, is_alive, look_at, send, wait_gone
+from dbswitch.server.server_record import remove_record
 from dbswitch.server.spec import ServerLimits, ServerSpec
 from dbswitch.server.state import ServerState
 

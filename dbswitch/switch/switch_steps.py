@@ -15,8 +15,9 @@ from dbswitch.project import reader_profiles
 from dbswitch.server import environment, log, observation, starting, stopping
 from dbswitch.server.environment import CleanEnvironment
 from dbswitch.server.http_requests import PageRequest
-from dbswitch.server.observation import Observation, ServerRecord
+from dbswitch.server.observation import Observation
 from dbswitch.server.processes import own_command
+from dbswitch.server.server_record import ServerRecord
 from dbswitch.server.spec import ServerSpec
 from dbswitch.server.state import ServerState
 from dbswitch.server.stopping import taken

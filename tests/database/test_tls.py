@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dbswitch.database.url import DatabaseUrl, advice, libpq_view, node_view
+from dbswitch.database.tls import advice, libpq_view, node_view
+from dbswitch.database.url import DatabaseUrl
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dbswitch.database.url import DatabaseUrl, Secret, node_view
+from dbswitch.database.tls import node_view
+from dbswitch.database.url import DatabaseUrl, Secret
 from tests.support.npm import node_modules_for
 
 READER = Path(__file__).parents[1] / "node" / "pgurl"

@@ -16,10 +16,11 @@ from msgspec.structs import replace
 
 from dbswitch.errors import PortTakenError, ServerError
 from dbswitch.server import stopping
-from dbswitch.server.observation import observe, remove_record
+from dbswitch.server.observation import observe
 from dbswitch.server.ownership import Proof
 from dbswitch.server.ports import is_free
 from dbswitch.server.processes import ProcessId, identify, is_alive, look_at, send
+from dbswitch.server.server_record import remove_record
 from dbswitch.server.spec import NEXT_ALIVE_PATH, ServerLimits, ServerSpec
 from dbswitch.server.starting import wait_ready
 from dbswitch.server.state import ServerState

@@ -19,8 +19,8 @@ import pytest
 from dbswitch.demo.postgres import free_port
 from dbswitch.server import log, nextjs, ports, processes
 from dbswitch.server.environment import MARKER
-from dbswitch.server.observation import ServerRecord, new_marker, read_record, write_record
 from dbswitch.server.processes import LINUX, ProcessId
+from dbswitch.server.server_record import ServerRecord, new_marker, read_record, write_record
 from tests.server.conftest import wait_for
 
 

@@ -16,7 +16,7 @@ from dbswitch.check.doctor.doctor_facts import INFO, PROBLEM, WARNING, DoctorFin
 from dbswitch.check.report_formats import escaped
 from dbswitch.database.migrations import MigrationState
 from dbswitch.database.probe import Ready
-from dbswitch.database.url import libpq_view, node_view
+from dbswitch.database.tls import libpq_view, node_view
 from dbswitch.errors import DbswitchError
 
 if TYPE_CHECKING:

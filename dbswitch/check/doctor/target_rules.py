@@ -10,7 +10,8 @@ from typing import Final
 from dbswitch.check.doctor import doctor_facts as f
 from dbswitch.check.doctor.doctor_facts import INFO, OK, PROBLEM, WARNING, DoctorFinding
 from dbswitch.database.migrations import count
-from dbswitch.database.url import PLAIN, DatabaseUrl, advice, libpq_view, node_view
+from dbswitch.database.tls import PLAIN, advice, libpq_view, node_view
+from dbswitch.database.url import DatabaseUrl
 from dbswitch.errors import DbswitchError
 from dbswitch.project.environment_mark import contradicts
 from dbswitch.project.target_names import canonical
