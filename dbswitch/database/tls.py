@@ -6,9 +6,12 @@ Sources: libpq's "SSL Support"; `pg-connection-string` 2.14 and `pg` 8.23, whose
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
-from dbswitch.database.url import DatabaseUrl
+if TYPE_CHECKING:
+    from dbswitch.database.url import DatabaseUrl
 
 
 class TlsView(Struct, frozen=True):
