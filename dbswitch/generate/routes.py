@@ -31,8 +31,8 @@ def plan_identity_route(project: Project) -> GeneratedFile:
 def identity_route(layout: SourceLayout, client: ClientInUse, path: str | None = None) -> GeneratedFile:
     """Return the route that asks `client`; `path` None is the usual place. Pure but for the template."""
     if path is None and layout.pages is not None:
-        path = f"{layout.pages}/api/dbswitch/identity.{layout.served(layout.extension)}"
-    path = path or f"{layout.app}/api/dbswitch/identity/route.{layout.served(layout.extension)}"
+        path = f"{layout.pages}/api/dbswitch/identity.{layout.extension}"
+    path = path or f"{layout.app}/api/dbswitch/identity/route.{layout.extension}"
     get = "export { identity as GET };"
     if IN_PAGES.match(path) is not None:
         get = fill(read_template(f"identity-pages.{layout.extension}"), {"identity": ""}).strip()
@@ -49,7 +49,6 @@ def plan_admin_route(project: Project) -> tuple[GeneratedFile, ...]:
     layout = read_layout(project.root)
     folder, extension = _route_folder(project, layout), layout.extension
     paths = {name: f"{folder}/{name}.{extension}" for name in ("route", "server", "command", "authorize")}
-    paths["route"] = f"{folder}/route.{layout.served(extension)}"
     # The four files are in one folder.
     modules = {name: layout.relative(paths["route"], path) for name, path in paths.items()}
     client = project_client(project)
@@ -98,8 +97,8 @@ def plan_admin_page(project: Project) -> tuple[GeneratedFile, ...]:
     layout, known = read_layout(project.root), _known(project)
     plain, component = layout.extension, "tsx" if layout.typescript else "js"
     route_folder = _route_folder(project, layout)
-    route = f"{route_folder}/route.{layout.served(plain)}"
-    page = known.get("page") or f"{layout.app}/{_PAGE_FOLDER}/page.{layout.served(component)}"
+    route = f"{route_folder}/route.{plain}"
+    page = known.get("page") or f"{layout.app}/{_PAGE_FOLDER}/page.{component}"
     folder = posixpath.dirname(page)
     banner = posixpath.join(layout.source, "components", f"database-banner.{component}")
     asked = url_path(route)

@@ -9,8 +9,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from dbswitch.errors import ConfigError
-from dbswitch.project.server_launch import page_extensions
 from dbswitch.project.source_imports import Aliases, read_options
 
 _EXTENSION = re.compile(r"\.(?:[mc]?[tj]s|[tj]sx)$")
@@ -26,25 +24,11 @@ class SourceLayout(Struct, frozen=True):
     pages: str | None = None  # the Pages Router's folder, in a project that has no other
     aliases: Aliases = ()  # import prefixes and their folders, such as ("@/", "src/")
     suffix: str = ""  # what relative imports end with: "" or ".js"
-    page_extensions: tuple[str, ...] = ()  # `pageExtensions` of the Next config, if it has its own
 
     @property
     def extension(self) -> str:
         """`ts` or `js`."""
         return "ts" if self.typescript else "js"
-
-    def served(self, extension: str) -> str:
-        """Return what the name of a route or page has to end with, as `page.ts`. Raises ConfigError: Next.js serves none such."""
-        ends = (extension, f"{extension}x") if extension in {"ts", "js"} else (extension,)
-        fitting = (one for end in ends for one in self.page_extensions if one.split(".")[-1] == end)
-        found = next(fitting, None if self.page_extensions else extension)
-        if found is None:
-            raise ConfigError(
-                "no route generated: Next.js would not serve it",
-                facts=(f"pageExtensions in the Next config: {', '.join(self.page_extensions)}",),
-                fix=f'add "{extension}" to pageExtensions',
-            )
-        return found
 
     def relative(self, here: str, target: str) -> str:
         """Return how the file `here` imports the file or module `target` by a relative path."""
@@ -74,7 +58,6 @@ def read_layout(root: Path) -> SourceLayout:
         pages=_only_pages(root),
         aliases=options.aliases,
         suffix=".js" if resolution in _NODE_RESOLUTION else "",
-        page_extensions=page_extensions(root),
     )
 
 

@@ -29,8 +29,8 @@ _HEAD_BYTES = 256
 _SKIPPED = frozenset({"node_modules", "public", "dist", "build", "out", "coverage"})
 _DEPTH = 8
 _EXTENSIONS = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
-IN_PAGES = re.compile(r"^(?:src/)?pages/(?P<path>api/.+?)(?:/index)?(?:\.[a-z]+)?\.(?:tsx?|jsx?|mts|mjs)$")
-_ROUTE_FILE = re.compile(r"^(?:src/)?app/(?P<path>.+/)?(?:route|page)\.(?:[a-z]+\.)?(?:tsx?|jsx?|mts|mjs)$")
+IN_PAGES = re.compile(r"^(?:src/)?pages/(?P<path>api/.+?)(?:/index)?\.(?:tsx?|jsx?|mts|mjs)$")
+_ROUTE_FILE = re.compile(r"^(?:src/)?app/(?P<path>.+/)?(?:route|page)\.(?:tsx?|jsx?|mts|mjs)$")
 
 
 class Generated(Struct, frozen=True):

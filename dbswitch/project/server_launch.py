@@ -24,7 +24,6 @@ DEFAULT_DIST_DIR = ".next"
 # The order in which Next.js itself looks (its constant CONFIG_FILES).
 _CONFIG_FILES = ("next.config.js", "next.config.mjs", "next.config.ts", "next.config.mts")
 _DIST_DIR = rf"\bdistDir['\"]?\s*:\s*(?:({STRING})|\S)"
-_PAGE_EXTENSIONS = r"\bpageExtensions['\"]?\s*:\s*(\[[^\]]*\])"
 _PORT = re.compile(r"[0-9]{1,5}")
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104  compared with, never listened on
 
@@ -54,13 +53,6 @@ def read_next(root: Path, manifest: Manifest, configured_dist_dir: str | None) -
 def next_config(root: Path) -> Path | None:
     """Return the Next config that Next.js would load."""
     return next((root / name for name in _CONFIG_FILES if (root / name).is_file()), None)
-
-
-def page_extensions(root: Path) -> tuple[str, ...]:
-    """Return the literal `pageExtensions` of the Next config; none where it has its defaults or computes them."""
-    path = next_config(root)
-    found = None if path is None else re.search(_PAGE_EXTENSIONS, without_comments(text_or_empty(path)))
-    return strings(found[1]) if found is not None else ()
 
 
 def _literal_dist_dir(path: Path) -> str | None:

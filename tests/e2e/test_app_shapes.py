@@ -66,21 +66,6 @@ def test_a_pages_router_app_with_a_base_path_and_trailing_slashes_is_verified(
     assert (code, events[-1]["verified"]) == (0, True), events
 
 
-@pytest.mark.sweep
-def test_a_route_beside_own_page_extensions_is_served_and_verifies_a_switch(
-    next_app: NextApp, postgres_local: ShopServer, postgres_prod: ShopServer
-) -> None:
-    app = next_app(local=postgres_local.url, prod=postgres_prod.url)
-    for config in app.root.glob("next.config.*"):
-        config.unlink()
-    extensions = 'pageExtensions: ["page.ts", "tsx"], turbopack: { root: import.meta.dirname }'
-    app.write("next.config.mjs", f"export default {{ {extensions} }};\n")
-    ready(app, ("generate", "route", "--identity-only"))
-    assert (app.root / "app/api/dbswitch/identity/route.page.ts").exists()
-    code, events = app.events("prod", "--confirm", postgres_prod.shop.database, timeout=LONG)
-    assert (code, events[-1]["verified"]) == (0, True), events
-
-
 @pytest.mark.parametrize(
     ("leg", "dev"),
     [("next14", "next dev"), pytest.param("base", "next dev --webpack", marks=pytest.mark.sweep)],

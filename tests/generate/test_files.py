@@ -271,42 +271,6 @@ def test_a_project_with_the_pages_router_only_gets_a_pages_route_and_no_app_fold
 
 
 @pytest.mark.parametrize(
-    ("folder", "name"), [("app", "identity/route.page.ts"), ("pages", "identity.page.ts")]
-)
-def test_a_route_has_a_name_that_the_projects_page_extensions_serve(
-    app: Path, folder: str, name: str
-) -> None:
-    (app / folder).mkdir()
-    (app / "lib").mkdir()
-    (app / "lib" / "prisma.ts").write_text(SINGLETON)
-    config = app / "next.config.ts"
-    config.write_text('export default { pageExtensions: ["page.tsx", "page.ts", /* "ts" */ "mdx"] };\n')
-    route = routes.plan_identity_route(load(app))
-    assert route.path == f"{folder}/api/dbswitch/{name}"
-    writing.write(app, [route])
-    assert find(load(app)).identity_path == "/api/dbswitch/identity"
-    assert routes.plan_identity_route(load(app)) == route
-    config.write_text("export default { pageExtensions: ['page.tsx'] };\n")
-    (app / route.path).unlink()
-    assert routes.plan_identity_route(load(app)).path.endswith(".page.tsx")
-    config.write_text("export default { pageExtensions: ['mdx'] };\n")
-    with pytest.raises(ConfigError, match="would not serve it"):
-        routes.plan_identity_route(load(app))
-    config.write_text("export default { pageExtensions: extensions };\n")
-    assert routes.plan_identity_route(load(app)).path.endswith(name.replace(".page", ""))
-
-
-def test_the_admin_page_has_names_that_the_projects_page_extensions_serve(app: Path) -> None:
-    (app / "app").mkdir()
-    (app / "lib").mkdir()
-    (app / "lib" / "prisma.ts").write_text(SINGLETON)
-    (app / "next.config.js").write_text("module.exports = { pageExtensions: ['page.tsx', 'page.ts'] };\n")
-    names = {file.path for file in routes.plan_admin_page(load(app))}
-    assert {"app/api/admin/database/route.page.ts", "app/admin/configuration/page.page.tsx"} < names
-    assert "app/api/admin/database/server.ts" in names
-
-
-@pytest.mark.parametrize(
     ("client", "lines"),
     [
         (
