@@ -210,7 +210,7 @@ def generate(
     """Write the hot client, the admin route or the admin page."""
     own = {"--identity-only": (identity_only, GeneratedKind.ROUTE), "--path": (path, GeneratedKind.CLIENT)}
     for name, (given, only) in own.items():
-        if given and kind is not only:
+        if given not in {None, False} and kind is not only:
             raise UsageError(f"{name} can be used only with `dbswitch generate {only}`", fix="leave it out")
     project = context.find_project()
     files, advice = _planned(project, kind, path, identity_only=identity_only)

@@ -74,7 +74,8 @@ def listeners(
         users = [user_name(user) for one, user, _ in sockets if one == port]
         pids = holders.get(port, frozenset())
         if len(users) > len(pids) or (not pids and not is_free(port)):
-            everyone = listening_of(all_pids(), sockets) if everyone is None else everyone
+            # The tables anew: the server may have begun to listen since they were read.
+            everyone = listening_of(all_pids()) if everyone is None else everyone
             pids |= everyone.get(port, frozenset())
             if not pids:
                 found[port] = (Listener(port, None, next(iter(users), "")),)

@@ -123,7 +123,7 @@ def stop(
         launched.update({one.id: one for one in claims.left_alone})
         return claims.owned
 
-    living: Sequence[Owned] = observation.processes
+    living: Sequence[Owned] = [one for one in observation.processes if is_alive(one.id)]
     for _ in range(ROUNDS):
         denied = False
         for number, seconds, reached in (

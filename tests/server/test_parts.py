@@ -108,6 +108,14 @@ def test_a_listener_is_named_with_pid_command_user_and_folder():
     assert ports.listeners([port])[port] == ()
 
 
+def test_a_server_that_begins_to_listen_while_it_is_observed_is_no_stranger():
+    sockets = ports.listening_sockets()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        [found] = ports.listeners([port], likely=[os.getpid()], sockets=sockets)[port]
+        assert found.pid == os.getpid()
+
+
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_a_port_is_not_free_whichever_family_holds_it(family):
     host = "127.0.0.1" if family == socket.AF_INET else "::1"

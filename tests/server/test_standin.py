@@ -178,6 +178,18 @@ def test_after_the_death_of_half_the_chain_stop_and_start_end_with_one_server(ma
     folder.stop()
 
 
+def test_a_server_that_ends_after_it_was_observed_was_not_stopped_by_us(make_folder):
+    folder = make_folder()
+    folder.start_ready()
+    seen = folder.observe()
+    for one in folder.living():
+        os.kill(one.pid, 9)
+    wait_for(lambda: not folder.living())
+    steps: list[str] = []
+    report = stop(folder.spec, seen, on_step=steps.append)
+    assert (report.summary, steps) == ("nothing was running", [])
+
+
 def test_a_stranger_on_the_port_is_named_and_survives(make_folder):
     folder, elsewhere = make_folder(), make_folder(name="elsewhere")
     stranger = subprocess.Popen(
