@@ -30,8 +30,9 @@ from dbswitch.server.server_record import read_record
 from dbswitch.server.spec import ServerSpec
 from dbswitch.switch import history, limit_timer, project_lock, recovery, start_and_stop
 from dbswitch.switch.events import ErrorInfo, Event, Notice, Outcome, Phase, Result, Started
+from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.plan import Mode
-from dbswitch.switch.session import Interrupts, Reporter, Request
+from dbswitch.switch.session import Reporter, Request
 
 CHECK_EVERY = 0.25  # seconds between two checks that the server is still there
 _ENDED = {

@@ -31,8 +31,9 @@ from dbswitch.server import observation
 from dbswitch.server.server_record import read_record
 from dbswitch.switch import history, start_and_stop, time_limit
 from dbswitch.switch.app_identity import try_route
+from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.recovery import JOURNAL
-from dbswitch.switch.session import Interrupts, Reporter, hold, notices_only
+from dbswitch.switch.session import Reporter, hold, notices_only
 
 
 @command()

@@ -22,7 +22,7 @@ from dbswitch.demo import shop, shop_app
 from dbswitch.demo.postgres import EmbeddedPostgres, find_binaries, free_port, open_to_all, server_user
 from dbswitch.errors import ConfigError, ExitCode, ServerError
 from dbswitch.server.processes import own_command
-from dbswitch.switch.session import Interrupts
+from dbswitch.switch.interrupts import Interrupts
 
 if TYPE_CHECKING:
     import psutil

@@ -20,7 +20,7 @@ from dbswitch.envfiles import atomic_replace, journal_format as journals, transa
 from dbswitch.envfiles.journal_format import Journal, JournalEntry
 from dbswitch.envfiles.transaction import FileChange, apply, recover, reverse, roll_back
 from dbswitch.errors import EnvFileConflictError, EnvFileError, InterruptedSwitchError, RollbackFailedError
-from dbswitch.switch.session import Interrupts
+from dbswitch.switch.interrupts import Interrupts
 from tests.envfiles import crash_scenarios as scenarios
 
 NAMES = (".env", ".env.development", ".env.local")

@@ -29,9 +29,10 @@ from dbswitch.server.state import ServerState
 from dbswitch.switch import run, switch_steps as steps
 from dbswitch.switch.events import Phase, PhaseChanged, Result
 from dbswitch.switch.identity_request import IdentityAnswer, Said
+from dbswitch.switch.interrupts import Interrupts
 from dbswitch.switch.plan import Mode
 from dbswitch.switch.recovery import SwitchRecord, read_record, write_record
-from dbswitch.switch.session import Interrupts, Reporter, Request
+from dbswitch.switch.session import Reporter, Request
 from dbswitch.switch.switch_steps import Apply
 
 if TYPE_CHECKING:

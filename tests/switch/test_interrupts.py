@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from dbswitch.errors import InterruptedSwitchError
-from dbswitch.switch.session import Interrupts
+from dbswitch.switch.interrupts import Interrupts
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -126,7 +126,7 @@ def test_a_signal_while_the_database_driver_is_imported_is_not_lost() -> None:
     code = """
 import os, signal, sys
 from dbswitch.errors import InterruptedSwitchError
-from dbswitch.switch.session import Interrupts
+from dbswitch.switch.interrupts import Interrupts
 
 class Sender:
     def find_spec(self, name, path=None, target=None):

@@ -14,7 +14,7 @@ from dbswitch.database.url import DatabaseUrl
 from dbswitch.server.ownership import Owned, Proof
 from dbswitch.server.ports import canonical, established
 from dbswitch.server.processes import look_at
-from dbswitch.switch.app_identity import remaining
+from dbswitch.switch.old_connections import remaining
 from tests.database.conftest import open_door
 
 if TYPE_CHECKING:
